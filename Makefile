@@ -1,0 +1,60 @@
+# The two commands a reader needs are `make demo` and `make test`; both set up .venv by themselves.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; found " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11 and try again.")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.sandbox: requirements/sandbox.lock $(VENV)/.created
+	$(PIP) -r requirements/sandbox.lock
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.created
+	$(PIP) -r requirements/dev.lock
+	@touch $@ $(VENV)/.sandbox
+
+.PHONY: demo
+demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show it
+	@$(PY) -m sandbox demo
+
+.PHONY: test
+test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
+	$(PY) -m pytest -m "not long"
+
+.PHONY: test-long
+test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)
+	$(PY) -m pytest -m long
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff, mypy, import-linter
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+# uv only resolves; plain pip installs. Hashes are locked, index addresses never are.
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+.PHONY: lock
+lock: ## Resolve the three lock files anew (needs uv)
+	$(COMPILE) pyproject.toml -o requirements/service.lock
+	$(COMPILE) --extra sandbox -c requirements/service.lock pyproject.toml -o requirements/sandbox.lock
+	$(COMPILE) --extra dev -c requirements/sandbox.lock pyproject.toml -o requirements/dev.lock
+
+.PHONY: clean
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""A local Clean Rooms ML that really trains, and a local Kafka."""

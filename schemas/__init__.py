@@ -1,0 +1,1 @@
+"""The contract that other services rely on."""

@@ -1,0 +1,1 @@
+"""Kafka in front of AWS Clean Rooms ML."""

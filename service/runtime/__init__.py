@@ -1,0 +1,1 @@
+"""What waits and orders; owns tasks; no sockets."""
