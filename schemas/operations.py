@@ -1,0 +1,262 @@
+"""The table: one row per API operation, one row per resource kind.
+
+A row holds only the facts that botocore's ``cleanroomsml`` model lacks. Payload models, constraints, errors, HTTP
+routes, IAM actions, event types, metric labels, documents and test parameters are derived from the row and the model.
+An operation's name anywhere else in the service is a defect; if a row cannot say it, widen the row type.
+
+Sources of facts: the API reference, botocore 1.43 model ``cleanroomsml/2023-09-06`` and the AWS user guide; what is
+assumed and not documented is marked *assumed*.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+MARKER_MEMBER: Final = "description"
+"""The one free-text member that all creating operations accept and all List summaries return (at most 255)."""
+
+
+class Kind(StrEnum):
+    """What an operation is to the service."""
+
+    READ = "read"
+    """Changes nothing; may be repeated at will."""
+    WRITE = "write"
+    """Changes something at once; done when the call returns."""
+    JOB = "job"
+    """Starts long-running, billed work; done when the resource reaches an end."""
+    REMOVAL = "removal"
+    """Starts an asynchronous delete; done when the resource is gone."""
+
+
+class Repeat(StrEnum):
+    """What makes a second call safe after the first one's outcome was lost."""
+
+    SAFE = "safe"
+    """Nothing is needed: the same call twice has the effect of one."""
+    GONE_IS_DONE = "gone-is-done"
+    """A delete: a repeat that finds nothing has succeeded."""
+    MARKED = "marked"
+    """A creating call: list, look for our marker, adopt; repeat only when settled and empty."""
+    GUARDED = "guarded"
+    """A conditional write: read what is there and compare before any repeat."""
+
+
+class Change(StrEnum):
+    """Status of an event for a change without a lifecycle (the contract's words)."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A resource kind.
+
+    Attributes:
+        kind: Name in event types, for example ``audience-model``.
+        arn_type: Type segment of its ARN; empty when it has no ARN of its own.
+        list_operation: Operation that lists it; empty when there is none.
+        summaries: Member of the List response with the summaries.
+        identity: Member that carries the ARN in requests, responses and summaries; empty when AWS gives none.
+        list_filters: Members of the creating request which the List operation accepts as filters.
+        get_operation: Operation that describes one; empty when List is the only window.
+        done: Statuses which end its creation well.
+        failed: Statuses which end its creation or removal badly.
+        leaving: Statuses of a removal under way.
+        slot: Name of the concurrency quota that a job of this kind occupies; empty when none.
+    """
+
+    kind: str
+    arn_type: str = ""
+    list_operation: str = ""
+    summaries: str = ""
+    identity: str = ""
+    list_filters: tuple[str, ...] = ()
+    get_operation: str = ""
+    done: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    leaving: frozenset[str] = frozenset()
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An API operation.
+
+    Attributes:
+        name: The API's name.
+        resource: The resource kind it is about.
+        kind: See :class:`Kind`.
+        repeat: See :class:`Repeat`.
+        change: Status of the event that a WRITE row publishes; ``None`` when it publishes none.
+        creates: True when success makes a new resource whose identity the response or the List carries.
+        restamps: True for an update that may overwrite the marker: it is read first and put back.
+        guards: Members whose presence turns a SAFE write into a GUARDED one.
+        compare: Member that the witness must show for a guarded write to count as done.
+        previous: Member of the request with the state that the guard expects, as the witness names it.
+    """
+
+    name: str
+    resource: Resource
+    kind: Kind
+    repeat: Repeat = Repeat.SAFE
+    change: Change | None = None
+    creates: bool = False
+    restamps: bool = False
+    guards: tuple[str, ...] = ()
+    compare: str = ""
+    previous: str = ""
+
+    @property
+    def marker(self) -> str:
+        """Member that carries the marker; empty when the call creates nothing."""
+        return MARKER_MEMBER if self.creates else ""
+
+    @property
+    def action(self) -> str:
+        """The IAM action (the service authorization reference spells one differently)."""
+        return f"cleanrooms-ml:{_IAM_SPELLING.get(self.name, self.name)}"
+
+    @property
+    def command_type(self) -> str:
+        """CloudEvents type of its command."""
+        return f"{COMMAND_PREFIX}{self.name}"
+
+    @property
+    def once(self) -> bool:
+        """True when a client with retries must never send it."""
+        return self.repeat is Repeat.MARKED or bool(self.guards)
+
+
+COMMAND_PREFIX: Final = "cleanroomsml.command."
+
+_IAM_SPELLING: Final = {"UntagResource": "UnTagResource"}
+
+_DELETING: Final = frozenset({"DELETE_PENDING", "DELETE_IN_PROGRESS"})
+
+TRAINING_DATASET: Final = Resource(
+    kind="training-dataset",
+    arn_type="training-dataset",
+    list_operation="ListTrainingDatasets",
+    summaries="trainingDatasets",
+    identity="trainingDatasetArn",
+    get_operation="GetTrainingDataset",
+    done=frozenset({"ACTIVE"}),
+)
+AUDIENCE_MODEL: Final = Resource(
+    kind="audience-model",
+    arn_type="audience-model",
+    list_operation="ListAudienceModels",
+    summaries="audienceModels",
+    identity="audienceModelArn",
+    get_operation="GetAudienceModel",
+    done=frozenset({"ACTIVE"}),
+    failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
+    leaving=_DELETING,
+    slot="audience-models",
+)
+CONFIGURED_AUDIENCE_MODEL: Final = Resource(
+    kind="configured-audience-model",
+    arn_type="configured-audience-model",
+    list_operation="ListConfiguredAudienceModels",
+    summaries="configuredAudienceModels",
+    identity="configuredAudienceModelArn",
+    get_operation="GetConfiguredAudienceModel",
+    done=frozenset({"ACTIVE"}),
+)
+CONFIGURED_AUDIENCE_MODEL_POLICY: Final = Resource(
+    kind="configured-audience-model-policy",
+    identity="configuredAudienceModelArn",
+    get_operation="GetConfiguredAudienceModelPolicy",
+)
+GENERATION_JOB: Final = Resource(
+    kind="audience-generation-job",
+    arn_type="audience-generation-job",
+    list_operation="ListAudienceGenerationJobs",
+    summaries="audienceGenerationJobs",
+    identity="audienceGenerationJobArn",
+    list_filters=("configuredAudienceModelArn",),
+    get_operation="GetAudienceGenerationJob",
+    done=frozenset({"ACTIVE"}),
+    failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
+    leaving=_DELETING,
+    slot="audience-generation-jobs",
+)
+EXPORT_JOB: Final = Resource(
+    kind="audience-export-job",
+    list_operation="ListAudienceExportJobs",
+    summaries="audienceExportJobs",
+    list_filters=("audienceGenerationJobArn",),
+    done=frozenset({"ACTIVE"}),
+    failed=frozenset({"CREATE_FAILED"}),
+    slot="audience-export-jobs",
+)
+TAGS: Final = Resource(kind="tags", identity="resourceArn", get_operation="ListTagsForResource")
+
+_RESOURCES: Final = (
+    TRAINING_DATASET,
+    AUDIENCE_MODEL,
+    CONFIGURED_AUDIENCE_MODEL,
+    CONFIGURED_AUDIENCE_MODEL_POLICY,
+    GENERATION_JOB,
+    EXPORT_JOB,
+    TAGS,
+)
+
+_POLICY: Final = CONFIGURED_AUDIENCE_MODEL_POLICY
+_CREATED, _UPDATED, _DELETED = Change.CREATED, Change.UPDATED, Change.DELETED
+
+_OPERATIONS: Final = (
+    Operation("CreateTrainingDataset", TRAINING_DATASET, Kind.WRITE, Repeat.MARKED, _CREATED, creates=True),
+    Operation("GetTrainingDataset", TRAINING_DATASET, Kind.READ),
+    Operation("ListTrainingDatasets", TRAINING_DATASET, Kind.READ),
+    Operation("DeleteTrainingDataset", TRAINING_DATASET, Kind.WRITE, Repeat.GONE_IS_DONE, _DELETED),
+    Operation("CreateAudienceModel", AUDIENCE_MODEL, Kind.JOB, Repeat.MARKED, creates=True),
+    Operation("GetAudienceModel", AUDIENCE_MODEL, Kind.READ),
+    Operation("ListAudienceModels", AUDIENCE_MODEL, Kind.READ),
+    Operation("DeleteAudienceModel", AUDIENCE_MODEL, Kind.REMOVAL, Repeat.GONE_IS_DONE),
+    Operation(
+        "CreateConfiguredAudienceModel", CONFIGURED_AUDIENCE_MODEL, Kind.WRITE, Repeat.MARKED, _CREATED, creates=True
+    ),
+    Operation("GetConfiguredAudienceModel", CONFIGURED_AUDIENCE_MODEL, Kind.READ),
+    Operation("ListConfiguredAudienceModels", CONFIGURED_AUDIENCE_MODEL, Kind.READ),
+    Operation(
+        "UpdateConfiguredAudienceModel",
+        CONFIGURED_AUDIENCE_MODEL,
+        Kind.WRITE,
+        Repeat.SAFE,
+        _UPDATED,
+        restamps=True,
+    ),
+    Operation("DeleteConfiguredAudienceModel", CONFIGURED_AUDIENCE_MODEL, Kind.WRITE, Repeat.GONE_IS_DONE, _DELETED),
+    Operation(
+        "PutConfiguredAudienceModelPolicy",
+        _POLICY,
+        Kind.WRITE,
+        Repeat.SAFE,
+        _UPDATED,
+        guards=("previousPolicyHash", "policyExistenceCondition"),
+        compare="configuredAudienceModelPolicy",
+        previous="policyHash",
+    ),
+    Operation("GetConfiguredAudienceModelPolicy", _POLICY, Kind.READ),
+    Operation("DeleteConfiguredAudienceModelPolicy", _POLICY, Kind.WRITE, Repeat.GONE_IS_DONE, _DELETED),
+    Operation("StartAudienceGenerationJob", GENERATION_JOB, Kind.JOB, Repeat.MARKED, creates=True),
+    Operation("GetAudienceGenerationJob", GENERATION_JOB, Kind.READ),
+    Operation("ListAudienceGenerationJobs", GENERATION_JOB, Kind.READ),
+    Operation("DeleteAudienceGenerationJob", GENERATION_JOB, Kind.REMOVAL, Repeat.GONE_IS_DONE),
+    Operation("StartAudienceExportJob", EXPORT_JOB, Kind.JOB, Repeat.MARKED, creates=True),
+    Operation("ListAudienceExportJobs", EXPORT_JOB, Kind.READ),
+    Operation("TagResource", TAGS, Kind.WRITE, Repeat.SAFE, _UPDATED),
+    Operation("UntagResource", TAGS, Kind.WRITE, Repeat.SAFE, _UPDATED),
+    Operation("ListTagsForResource", TAGS, Kind.READ),
+)
+
+OPERATIONS: Final = MappingProxyType({row.name: row for row in _OPERATIONS})
+"""Every operation by its API name, in the order of the API's resources."""
+
+RESOURCES: Final = MappingProxyType({row.kind: row for row in _RESOURCES})
+"""Every resource kind by its name in event types."""

@@ -1,0 +1,199 @@
+"""What the service persists in its changelog: job records and resource records, versioned.
+
+The changelog is the only truth after a restart, so these types are a contract with our own past: a field is added
+with a default, never renamed, and a change of meaning raises ``VERSION``. msgspec decodes them several times faster
+than pydantic does, which is what a restore is made of.
+"""
+
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+VERSION: Final = 1
+
+
+class Phase(StrEnum):
+    """Where a command stands."""
+
+    INTENDED = "intended"
+    """The call is allowed (or, with ``due`` set, will be)."""
+    QUEUED = "queued"
+    """Waits for a concurrency slot of AWS."""
+    UNCERTAIN = "uncertain"
+    """The call may have happened; only a search can tell."""
+    ACCEPTED = "accepted"
+    """AWS said yes without naming what it made."""
+    RUNNING = "running"
+    """The resource is known and on its way."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    PARKED = "parked"
+    """The outcome can't be known safely; a person decides."""
+
+
+TERMINAL: Final = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.REJECTED, Phase.PARKED})
+
+
+class Fault(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An error as it is told to the publisher.
+
+    Attributes:
+        code: AWS's error code or ours.
+        message: What was found, what was expected, what to do next.
+        status_details: AWS's ``statusDetails`` of a failed job.
+        retryable: True when the same command under a new id may succeed.
+        http_status: Status of AWS's answer; 0 when there was none.
+    """
+
+    code: str
+    message: str
+    status_details: dict[str, str] | None = None
+    retryable: bool = False
+    http_status: int = 0
+
+
+class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A valid command as it was received.
+
+    Attributes:
+        id: CloudEvents ``id``; with ``source`` the idempotency key.
+        source: CloudEvents ``source``.
+        operation: Name of a row of the operations table.
+        target: Name of a configured AWS target.
+        params: The API's request members; emptied once the command has ended.
+        digest: SHA-256 of the content, hex; tells a duplicate from a misuse of the id.
+        correlation_id: Carried to every reply and event.
+        reply_to: Topic for the replies; empty for the default.
+        not_before: Epoch seconds before which the API is not called; 0 for none.
+        deadline: Epoch seconds after which the API is not called; 0 for none.
+        priority: 0 to 9, order within a target's waiting queue.
+        traceparent: W3C trace context.
+        tracestate: W3C trace state.
+    """
+
+    id: str
+    source: str
+    operation: str
+    target: str
+    params: dict[str, Any]
+    digest: str
+    correlation_id: str = ""
+    reply_to: str = ""
+    not_before: float = 0.0
+    deadline: float = 0.0
+    priority: int = 0
+    traceparent: str = ""
+    tracestate: str = ""
+
+
+class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="record", tag="job"):
+    """One command and what has become of it.
+
+    Attributes:
+        command: The command.
+        phase: Where it stands.
+        accepted_at: Epoch seconds of its first commit.
+        attempt: How many calls may have left for AWS so far, the intended one included.
+        retries: Refusals in a row that asked for patience; sets the backoff.
+        uncertain_at: Epoch seconds, by the present owner's clock, since when no call can have been permitted.
+        searches: Searches finished without a find since ``uncertain_at``.
+        due: Epoch seconds before which nothing is done; 0 for at once.
+        resource_id: ARN, or the stable id of a resource without one.
+        status: Last status seen.
+        reason: Why the command waits.
+        fault: The error that ended it, or the evidence carried into a search.
+        finished_at: Epoch seconds of its end.
+        reply: Data of the terminal reply, to be told again to a duplicate.
+        v: Version of this record.
+    """
+
+    command: Command
+    phase: Phase
+    accepted_at: float
+    attempt: int = 1
+    retries: int = 0
+    uncertain_at: float = 0.0
+    searches: int = 0
+    due: float = 0.0
+    resource_id: str = ""
+    status: str = ""
+    reason: str = ""
+    fault: Fault | None = None
+    finished_at: float = 0.0
+    reply: dict[str, Any] | None = None
+    v: int = VERSION
+
+
+class ResourceState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="record", tag="resource"):
+    """What has been published about one resource.
+
+    Attributes:
+        id: ARN, or the stable id of a resource without one.
+        kind: Resource kind.
+        sequence: Number of the last event published; events count from 1 without gaps.
+        status: Status in that event.
+        name: The resource's name, as far as known.
+        observed_at: Epoch seconds of that observation.
+        v: Version of this record.
+    """
+
+    id: str
+    kind: str
+    sequence: int
+    status: str
+    name: str = ""
+    observed_at: float = 0.0
+    v: int = VERSION
+
+
+Record = Job | ResourceState
+
+
+class CorruptRecord(ValueError):
+    """A changelog record that can't be read: the shard halts, because skipping it would forget a command."""
+
+
+def job_key(source: str, command_id: str) -> bytes:
+    """The changelog key of a command: a JSON array, so that no two (source, id) pairs share one."""
+    return msgspec.json.encode([source, command_id])
+
+
+def resource_key(resource_id: str) -> bytes:
+    """The changelog key of a resource."""
+    return msgspec.json.encode(resource_id)
+
+
+def key_of(record: Record) -> bytes:
+    """The changelog key of a record."""
+    if isinstance(record, Job):
+        return job_key(record.command.source, record.command.id)
+    return resource_key(record.id)
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Record)
+
+
+def encode(record: Record) -> bytes:
+    """The changelog value of a record."""
+    return _ENCODER.encode(record)
+
+
+def decode(value: bytes) -> Record:
+    """Reads a changelog value.
+
+    Raises:
+        CorruptRecord: The value is not a record, or of a newer version than this program knows.
+    """
+    try:
+        record: Record = _DECODER.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptRecord(f"not a changelog record: {error}") from error
+    if record.v > VERSION:
+        raise CorruptRecord(
+            f"record version {record.v} is newer than {VERSION}, the newest this release reads: "
+            "run the release that wrote it, or a later one"
+        )
+    return record

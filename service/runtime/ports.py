@@ -1,0 +1,207 @@
+"""What the runtime needs of the world, as Protocols: Log, Api, Clock.
+
+Adapters implement them on sockets, fakes in memory; one contract suite runs against both. Expected outcomes are
+values; exceptions are::
+
+    LogError                 something is wrong between us and Kafka
+    ├── Fenced               another owner holds the partition: close dirty
+    └── CommitUnknown        a transactional request was lost: the outcome is unknown, close dirty
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a commands topic."""
+
+    topic: str
+    partition: int
+
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InRecord:
+    """A record as consumed; ``timestamp`` in epoch seconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: float
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class OutRecord:
+    """A record to produce; ``value`` None is a tombstone; ``partition`` None leaves it to the key's hash."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+
+class LogError(Exception):
+    """Something is wrong between us and Kafka."""
+
+
+class Fenced(LogError):
+    """Another owner holds the partition: nothing more can be committed here."""
+
+
+class CommitUnknown(LogError):
+    """A transactional request was lost or refused: only a new owner can find out what was committed."""
+
+
+class PartitionLog(Protocol):
+    """One commands partition, held by this process alone: fenced when opened, then restored, then run.
+
+    Not safe for concurrent use: a shard awaits each call before the next.
+    """
+
+    def restore(self) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
+        """Yields batches of (key, value) of the changelog partition in order, up to its high watermark.
+
+        The watermark is taken after the fence and with ``read_uncommitted``; only committed records are yielded.
+        """
+        ...
+
+    async def position(self) -> int:
+        """The offset of the first command that no transaction has consumed; read after the fence."""
+        ...
+
+    async def commit(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
+        """Commits records and the consumed offset (None: unchanged) in one transaction.
+
+        Returns only when the transaction is committed and every record was acknowledged.
+
+        Raises:
+            Fenced: Another owner took over.
+            CommitUnknown: Anything else went wrong. In both cases this object is spent: close it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Releases the producer. Idempotent; bounded in time; aborts what is open."""
+        ...
+
+
+class Assignee(Protocol):
+    """Who is told of partitions: the runtime's assignment."""
+
+    async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """The group rebalances: drain what is under way; awaited before the group goes on."""
+        ...
+
+    async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """The group has given us exactly these; returns soon, restoring goes on in tasks."""
+        ...
+
+    def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
+        """Records of a started partition, in order, without gaps (but for aborted ones)."""
+        ...
+
+
+class Log(Protocol):
+    """Membership in the consumer group and exclusive access to its partitions."""
+
+    async def open(self, partition: TopicPartition) -> PartitionLog:
+        """Fences whoever owned the partition, aborting what it left open.
+
+        Raises:
+            LogError: Kafka could not be reached in time, or refuses.
+        """
+        ...
+
+    async def consume(self, assignee: Assignee) -> None:
+        """Joins the group and delivers until cancelled; then leaves the group.
+
+        A partition delivers nothing until ``start``. Broken connections are re-established.
+        """
+        ...
+
+    def start(self, partition: TopicPartition, offset: int) -> None:
+        """Delivers the partition's records from this offset on."""
+        ...
+
+    def pause(self, partition: TopicPartition) -> None:
+        """Stops delivery of a partition (its inbox is full); records under way may still come."""
+        ...
+
+    def resume(self, partition: TopicPartition) -> None:
+        """Delivers again after :meth:`pause`, from where delivery stopped."""
+        ...
+
+    def rejoin(self) -> None:
+        """Asks for a fresh assignment, soon: the only way back for a partition whose log was spent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """AWS answered with success; ``result`` holds the response members (JSON types, timestamps as RFC 3339)."""
+
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """AWS refused, or nobody knows.
+
+    Attributes:
+        code: AWS's error code, or one of ours for broken I/O: ``ReadTimeout``, ``ConnectionClosed``,
+            ``ConnectFailed``, ``InvalidResponse``, ``CallWindowClosed``, ``CredentialsUnavailable``, ...
+        message: AWS's message, or the exception's.
+        http_status: 0 when there was no answer.
+        sent: False only when it is certain that no byte of the request reached AWS.
+        extra: Further modelled members of the error, such as ``quotaName`` and ``quotaValue``.
+    """
+
+    code: str
+    message: str
+    http_status: int = 0
+    sent: bool = True
+    extra: Mapping[str, Any] | None = None
+
+
+class Api(Protocol):
+    """Performs any row of the operations table on any target."""
+
+    async def call(
+        self,
+        target: str,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        timeout: float,
+        may_send: Callable[[], bool] | None = None,
+    ) -> Reply | Failure:
+        """Sends a request once.
+
+        Args:
+            target: A configured target's name.
+            operation: A row's name.
+            params: The request's members, validated.
+            timeout: Seconds after which the outcome counts as unknown.
+            may_send: Asked right before the request is written, after every wait for a connection or for credentials;
+                False gives ``Failure("CallWindowClosed", sent=False)``.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def wall(self) -> float:
+        """Epoch seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
