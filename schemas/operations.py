@@ -63,9 +63,11 @@ class Resource:
         identity: Member that carries the ARN in requests, responses and summaries; empty when AWS gives none.
         list_filters: Members of the creating request which the List operation accepts as filters.
         get_operation: Operation that describes one; empty when List is the only window.
+        arriving: Statuses of a creation under way, in order.
         done: Statuses which end its creation well.
-        failed: Statuses which end its creation or removal badly.
-        leaving: Statuses of a removal under way.
+        failed: Statuses which end its creation badly.
+        leaving: Statuses of a removal under way, in order.
+        undeleted: Statuses which end its removal badly.
         slot: Name of the concurrency quota that a job of this kind occupies; empty when none.
     """
 
@@ -76,9 +78,11 @@ class Resource:
     identity: str = ""
     list_filters: tuple[str, ...] = ()
     get_operation: str = ""
+    arriving: tuple[str, ...] = ()
     done: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
-    leaving: frozenset[str] = frozenset()
+    leaving: tuple[str, ...] = ()
+    undeleted: frozenset[str] = frozenset()
     slot: str = ""
 
 
@@ -135,7 +139,10 @@ COMMAND_PREFIX: Final = "cleanroomsml.command."
 
 _IAM_SPELLING: Final = {"UntagResource": "UnTagResource"}
 
-_DELETING: Final = frozenset({"DELETE_PENDING", "DELETE_IN_PROGRESS"})
+_CREATING: Final = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
+_DELETING: Final = ("DELETE_PENDING", "DELETE_IN_PROGRESS")
+_CREATE_FAILED: Final = frozenset({"CREATE_FAILED"})
+_DELETE_FAILED: Final = frozenset({"DELETE_FAILED"})
 
 TRAINING_DATASET: Final = Resource(
     kind="training-dataset",
@@ -153,9 +160,11 @@ AUDIENCE_MODEL: Final = Resource(
     summaries="audienceModels",
     identity="audienceModelArn",
     get_operation="GetAudienceModel",
+    arriving=_CREATING,
     done=frozenset({"ACTIVE"}),
-    failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
+    failed=_CREATE_FAILED,
     leaving=_DELETING,
+    undeleted=_DELETE_FAILED,
     slot="audience-models",
 )
 CONFIGURED_AUDIENCE_MODEL: Final = Resource(
@@ -180,9 +189,11 @@ GENERATION_JOB: Final = Resource(
     identity="audienceGenerationJobArn",
     list_filters=("configuredAudienceModelArn",),
     get_operation="GetAudienceGenerationJob",
+    arriving=_CREATING,
     done=frozenset({"ACTIVE"}),
-    failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
+    failed=_CREATE_FAILED,
     leaving=_DELETING,
+    undeleted=_DELETE_FAILED,
     slot="audience-generation-jobs",
 )
 EXPORT_JOB: Final = Resource(
@@ -190,8 +201,9 @@ EXPORT_JOB: Final = Resource(
     list_operation="ListAudienceExportJobs",
     summaries="audienceExportJobs",
     list_filters=("audienceGenerationJobArn",),
+    arriving=_CREATING,
     done=frozenset({"ACTIVE"}),
-    failed=frozenset({"CREATE_FAILED"}),
+    failed=_CREATE_FAILED,
     slot="audience-export-jobs",
 )
 TAGS: Final = Resource(kind="tags", identity="resourceArn", get_operation="ListTagsForResource")

@@ -97,8 +97,9 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         accepted_at: Epoch seconds of its first commit.
         attempt: How many calls may have left for AWS so far, the intended one included.
         retries: Refusals in a row that asked for patience; sets the backoff.
-        uncertain_at: Epoch seconds, by the present owner's clock, since when no call can have been permitted.
-        searches: Searches finished without a find since ``uncertain_at``.
+        since: Epoch seconds, by the present owner's clock, of the last commit or take-over that changed its phase: no
+            call was permitted after it while the phase is UNCERTAIN.
+        searches: Searches finished without a find since then.
         due: Epoch seconds before which nothing is done; 0 for at once.
         resource_id: ARN, or the stable id of a resource without one.
         status: Last status seen.
@@ -114,7 +115,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     accepted_at: float
     attempt: int = 1
     retries: int = 0
-    uncertain_at: float = 0.0
+    since: float = 0.0
     searches: int = 0
     due: float = 0.0
     resource_id: str = ""

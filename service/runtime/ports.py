@@ -12,6 +12,25 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from service.core.observations import Failure, Reply
+
+__all__ = [
+    "Api",
+    "Assignee",
+    "Clock",
+    "CommitUnknown",
+    "Failure",
+    "Fenced",
+    "Headers",
+    "InRecord",
+    "Log",
+    "LogError",
+    "OutRecord",
+    "PartitionLog",
+    "Reply",
+    "TopicPartition",
+]
+
 
 class TopicPartition(NamedTuple):
     """A partition of a commands topic."""
@@ -141,33 +160,6 @@ class Log(Protocol):
     def rejoin(self) -> None:
         """Asks for a fresh assignment, soon: the only way back for a partition whose log was spent."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """AWS answered with success; ``result`` holds the response members (JSON types, timestamps as RFC 3339)."""
-
-    result: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """AWS refused, or nobody knows.
-
-    Attributes:
-        code: AWS's error code, or one of ours for broken I/O: ``ReadTimeout``, ``ConnectionClosed``,
-            ``ConnectFailed``, ``InvalidResponse``, ``CallWindowClosed``, ``CredentialsUnavailable``, ...
-        message: AWS's message, or the exception's.
-        http_status: 0 when there was no answer.
-        sent: False only when it is certain that no byte of the request reached AWS.
-        extra: Further modelled members of the error, such as ``quotaName`` and ``quotaValue``.
-    """
-
-    code: str
-    message: str
-    http_status: int = 0
-    sent: bool = True
-    extra: Mapping[str, Any] | None = None
 
 
 class Api(Protocol):

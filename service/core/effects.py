@@ -1,0 +1,81 @@
+"""What can be wanted: events to publish with the commit, an activity to perform after it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.records import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A reply to the publisher: its kind and its data beside what every reply carries."""
+
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A resource's status differs from what was last known.
+
+    Attributes:
+        kind: Resource kind.
+        resource_id: ARN or stable id.
+        status: The new status.
+        name: The resource's name, as far as known.
+        description: The full description, on a terminal status.
+        details: AWS's ``statusDetails``.
+    """
+
+    kind: str
+    resource_id: str
+    status: str
+    name: str = ""
+    description: Mapping[str, Any] | None = None
+    details: Mapping[str, Any] | None = None
+
+
+Event = Told | Changed
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Perform the command's operation, within the call window of this commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Find out what a call has done, not before ``at`` (epoch seconds)."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Look at the resource until it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Do nothing before ``until`` (epoch seconds), then observe ``Due``."""
+
+    until: float
+
+
+Activity = Call | Search | Watch | Rest
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The outcome of one observation.
+
+    Attributes:
+        job: The job from now on; the very same object when nothing changed, None when it is to be forgotten.
+        events: To be committed together with the job, in order.
+        ignored: True when the observation came too late or fits no cell of the table; counted, never an error.
+    """
+
+    job: Job | None
+    events: tuple[Event, ...] = ()
+    ignored: bool = False

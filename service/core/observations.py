@@ -1,0 +1,129 @@
+"""What can be learnt about a command's call or resource. Frozen values; none is an exception.
+
+``Reply`` and ``Failure`` are AWS's raw outcomes, as an Api port gives them; :mod:`service.core.faults` reads them
+into the observations that :mod:`service.core.transitions` knows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.records import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """AWS answered with success; ``result`` holds the response members (JSON types, timestamps as RFC 3339)."""
+
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """AWS refused, or nobody knows.
+
+    Attributes:
+        code: AWS's error code, or one of ours for broken I/O: ``ReadTimeout``, ``ConnectionClosed``,
+            ``ConnectFailed``, ``InvalidResponse``, ``CallWindowClosed``, ``CredentialsUnavailable``, ...
+        message: AWS's message, or the exception's.
+        http_status: 0 when there was no answer.
+        sent: False only when it is certain that no byte of the request reached AWS.
+        extra: Further modelled members of the error, such as ``quotaName`` and ``quotaValue``.
+    """
+
+    code: str
+    message: str
+    http_status: int = 0
+    sent: bool = True
+    extra: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The call succeeded."""
+
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The call was certainly not performed, and may be later: throttling, no connection, no credentials."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaFull:
+    """The call was certainly not performed, because a concurrency quota is used up."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """AWS said no, and would again."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody knows whether the call was performed."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The call window had closed before the request was written: nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The time the job rested for has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The job was read from the changelog by a new owner; what the former one did since is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A complete search ended.
+
+    Attributes:
+        matches: Descriptions of every resource that carries the marker, or what the witness shows; empty for none.
+        searched_at: Epoch seconds when the search began.
+    """
+
+    matches: tuple[Mapping[str, Any], ...]
+    searched_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unsearched:
+    """A search broke off; it says nothing."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The resource was looked at.
+
+    Attributes:
+        description: What AWS says of it: the Get response, or the summary of kinds that only List shows.
+    """
+
+    description: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The resource is not there."""
+
+
+Observation = (
+    Returned | Postponed | QuotaFull | Refused | Lost | Late | Due | Restored | Found | Unsearched | Seen | Vanished
+)

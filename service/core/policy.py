@@ -1,0 +1,42 @@
+"""The numbers that decisions depend on, in seconds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the core is told by the settings.
+
+    Attributes:
+        call_window: A call may leave only this long after the commit of its intent (law 1).
+        settle: An empty search permits a repeat only this long after the last permitted call (law 2).
+        search_delays: Waits before the first, second, ... search; the last one repeats.
+        accepted_limit: How long a resource that AWS accepted is searched for before a person is asked.
+        backoff_base: First wait after a refusal that asks for patience.
+        backoff_cap: Longest such wait.
+        quota_retry: Wait before a full quota is tried again unasked.
+        read_patience: How long a read is retried before it fails.
+        write_patience: How long a repeatable write is retried before it fails or is parked.
+        vanish_grace: How long a new resource may be absent from answers before that means anything.
+        retention: How long an ended command is remembered.
+    """
+
+    call_window: float = 2.0
+    settle: float = 360.0
+    search_delays: tuple[float, ...] = (0.0, 5.0, 20.0, 60.0)
+    accepted_limit: float = 3600.0
+    backoff_base: float = 0.5
+    backoff_cap: float = 60.0
+    quota_retry: float = 60.0
+    read_patience: float = 900.0
+    write_patience: float = 86_400.0
+    vanish_grace: float = 60.0
+    retention: float = 604_800.0
+
+    def __post_init__(self) -> None:
+        """Refuses a policy that breaks law 2 by construction."""
+        if self.settle <= self.call_window:
+            message = (
+                f"settle ({self.settle} s) must be longer than call_window ({self.call_window} s) plus the List lag"
+            )
+            raise ValueError(message)
