@@ -1,0 +1,26 @@
+"""Every knob of the service: type, default, unit, one sentence; loaded from a file and the environment."""
+
+from service.settings.aws import Rate, Target
+from service.settings.kafka import Kafka, Replies, Topics
+from service.settings.loading import SettingsError, load
+from service.settings.model import Settings
+from service.settings.reference import reference
+from service.settings.running import Http, Log, Pace, Polling, Runtime, Timing
+
+__all__ = [
+    "Http",
+    "Kafka",
+    "Log",
+    "Pace",
+    "Polling",
+    "Rate",
+    "Replies",
+    "Runtime",
+    "Settings",
+    "SettingsError",
+    "Target",
+    "Timing",
+    "Topics",
+    "load",
+    "reference",
+]

@@ -1,0 +1,124 @@
+"""Settings of AWS: one target is an account, a Region, and the way in."""
+
+from ipaddress import ip_address
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+
+from schemas.operations import RESOURCES
+from service.settings.base import Count, Group, PerSecond, Seconds, hyphenated
+
+SLOTS: Final = frozenset(resource.slot for resource in RESOURCES.values() if resource.slot)
+"""The concurrency quotas that the table knows."""
+
+DEFAULT_QUOTAS: Final = {"audience-models": 2, "audience-generation-jobs": 10, "audience-export-jobs": 20}
+"""AWS's published defaults, per account and Region."""
+
+
+class Rate(Group):
+    """How fast we may call, in one account and Region, all replicas together."""
+
+    reads_per_second: PerSecond = 5.0
+    """Get and List calls."""
+    writes_per_second: PerSecond = 1.0
+    """All other calls."""
+
+
+def _all_quotas(value: Any) -> Any:
+    given = hyphenated(value)
+    return {**DEFAULT_QUOTAS, **given} if isinstance(given, dict) else given
+
+
+class Target(Group):
+    """An account, a Region, and the way in."""
+
+    account: Annotated[str, Field(pattern=r"^[0-9]{12}$")] | None = None
+    """The account's 12 digits, quoted; when set, `check` verifies it and ARNs of others are refused."""
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    """The Region; `AWS_REGION` or `AWS_DEFAULT_REGION` if not set."""
+    role_arn: Annotated[str, Field(pattern=r"^arn:aws[-a-z]*:iam::[0-9]{12}:role/.+$")] | None = None
+    """Role to assume; without one the standard credential chain is used as it is."""
+    external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
+    """External id which the role's trust policy demands."""
+    session_name: Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")] = "cleanroomsml-service"
+    """Name of the assumed session, as CloudTrail shows it."""
+    session_duration: Annotated[int, Field(ge=900, le=43200, json_schema_extra={"unit": "seconds"})] = 3600
+    """How long assumed credentials are valid; they are renewed in time."""
+    endpoint_url: str | None = None
+    """Address to call instead of AWS's own; `AWS_ENDPOINT_URL` for the default target."""
+    sts_endpoint_url: str | None = None
+    """Address of STS; `endpoint_url` if not set."""
+    allow_plain_http: bool = False
+    """Permits an `http://` endpoint beyond this machine."""
+    connect_timeout: Seconds = 5.0
+    """Time to open a connection."""
+    read_timeout: Seconds = 50.0
+    """Time to wait for bytes of an answer."""
+    keepalive: Seconds = 12.0
+    """How long an idle connection is kept."""
+    pool: Count = 50
+    """Most connections at once."""
+    proxy: SecretStr | None = None
+    """Proxy for all calls; the environment's `HTTPS_PROXY` and `NO_PROXY` hold if not set."""
+    verify: bool = True
+    """Whether certificates are verified."""
+    ca_file: str | None = None
+    """Certificates to trust, PEM, instead of the bundled ones."""
+    fips: bool = False
+    """Whether to use FIPS endpoints."""
+    dualstack: bool = False
+    """Whether to use endpoints that speak IPv6 as well."""
+    rate: Rate = Rate()
+    """How fast we may call."""
+    quotas: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_all_quotas)] = DEFAULT_QUOTAS
+    """Jobs which AWS lets run at once in this account and Region, by quota."""
+
+    @field_validator("quotas")
+    @classmethod
+    def _known_quotas(cls, value: dict[str, int]) -> dict[str, int]:
+        unknown = sorted(set(value) - SLOTS)
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(SLOTS))}")
+        return value
+
+    @field_validator("endpoint_url", "sts_endpoint_url", "proxy")
+    @classmethod
+    def _web_address(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        url = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if url is not None and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+            raise ValueError("must be a URL such as https://host:port")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [
+            f"{name} is plain http beyond this machine: use https, or set allow_plain_http"
+            for name in ("endpoint_url", "sts_endpoint_url")
+            if not self.allow_plain_http and _exposed(getattr(self, name))
+        ]
+        if self.external_id and not self.role_arn:
+            problems.append("external_id is of no use without role_arn")
+        if self.endpoint_url and (self.fips or self.dualstack):
+            problems.append("endpoint_url excludes fips and dualstack")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _exposed(url: str | None) -> bool:
+    """True for plain http to anything but this machine."""
+    if url is None:
+        return False
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """True when a host name can only be this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

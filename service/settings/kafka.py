@@ -1,0 +1,133 @@
+"""Settings of Kafka: the connection, the topics, and where replies may go."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from service.settings.base import Bytes, Group, Names, Seconds
+
+_SUFFIXES = {
+    "commands": "commands",
+    "replies": "replies",
+    "events": "events",
+    "dead_letters": "dead-letters",
+    "jobs": "jobs",
+}
+
+TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+
+
+class Kafka(Group):
+    """How to reach Kafka, and who we are there."""
+
+    bootstrap_servers: Names = Field(min_length=1)
+    """Brokers to ask first, as `host:port`."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How connections are protected and authenticated."""
+    ssl_ca_file: Path | None = None
+    """Certificates which we trust, PEM; the system's own if absent."""
+    ssl_cert_file: Path | None = None
+    """Our client certificate, PEM."""
+    ssl_key_file: Path | None = None
+    """The client certificate's private key, PEM."""
+    ssl_key_password: SecretStr | None = None
+    """Password of the private key."""
+    ssl_check_hostname: bool = True
+    """Whether a broker's certificate must carry its host name."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "SCRAM-SHA-512"
+    """How we prove who we are; used with the SASL protocols only."""
+    sasl_username: str | None = None
+    """User name for SASL."""
+    sasl_password: SecretStr | None = None
+    """Password for SASL."""
+    client_id: str = "cleanroomsml-service"
+    """Name of our connections in the brokers' logs and quotas."""
+    group_id: str = "cleanroomsml-service"
+    """Consumer group; all replicas share it."""
+    instance_id: str | None = None
+    """Static membership: a name that is unique per replica and survives its restart, such as the pod's name."""
+    session_timeout: Seconds = 10.0
+    """A replica silent for so long loses its partitions."""
+    heartbeat_interval: Seconds = 3.0
+    """How often a replica shows that it lives; below a third of the session timeout."""
+    rebalance_timeout: Seconds = 60.0
+    """How long the group waits for a replica to hand its partitions over."""
+    transaction_timeout: Seconds = 60.0
+    """The broker aborts a transaction that is open for so long."""
+    request_timeout: Seconds = 20.0
+    """Deadline of every request to a broker; once passed, the outcome counts as unknown."""
+    replication_factor: Annotated[int, Field(ge=1, le=32)] = 3
+    """Copies of each topic that we create."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = []
+        if self.heartbeat_interval * 3 > self.session_timeout + 1e-9:
+            problems.append("heartbeat_interval must be at most a third of session_timeout")
+        if bool(self.ssl_cert_file) != bool(self.ssl_key_file):
+            problems.append("ssl_cert_file and ssl_key_file go together")
+        if self._sasl_incomplete():
+            problems.append(f"sasl_username and sasl_password are needed for {self.sasl_mechanism}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _sasl_incomplete(self) -> bool:
+        if not self.security_protocol.startswith("SASL") or self.sasl_mechanism == "OAUTHBEARER":
+            return False
+        return not (self.sasl_username and self.sasl_password)
+
+
+class Topics(Group):
+    """Names and shape of the topics."""
+
+    prefix: TopicName = "cleanroomsml"
+    """First part of every name that is not set by itself."""
+    commands: TopicName = ""
+    """Where commands come from; `<prefix>.commands` if not set."""
+    replies: TopicName = ""
+    """Where replies go unless a command names another topic; `<prefix>.replies` if not set."""
+    events: TopicName = ""
+    """Where status changes are published; `<prefix>.events` if not set."""
+    dead_letters: TopicName = ""
+    """Where records go that can't be a command; `<prefix>.dead-letters` if not set."""
+    jobs: TopicName = ""
+    """The service's own changelog; `<prefix>.jobs` if not set."""
+    tenants: Names = ()
+    """Further command topics `<prefix>.<tenant>.commands`, each with its own changelog and its own write permission."""
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 8
+    """Partitions of the topics that we create; commands and changelog must agree."""
+    max_message_bytes: Bytes = 1024 * 1024
+    """Largest record that is read or written."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derived(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        prefix = data.get("prefix") or "cleanroomsml"
+        return {name: f"{prefix}.{suffix}" for name, suffix in _SUFFIXES.items()} | {
+            name: value for name, value in data.items() if value != "" or name not in _SUFFIXES
+        }
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [topic for pair in self.sources() for topic in pair]
+        names += [self.replies, self.events, self.dead_letters]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"each topic needs a name of its own; used twice: {', '.join(twice)}")
+        return self
+
+    def sources(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a commands topic and its changelog: the default tenant's first."""
+        own = tuple((f"{self.prefix}.{name}.commands", f"{self.prefix}.{name}.jobs") for name in self.tenants)
+        return ((self.commands, self.jobs), *own)
+
+
+class Replies(Group):
+    """Where replies may go."""
+
+    allowed_topics: Names = ()
+    """Topics that a command may name in `replyto`, beside the default one."""

@@ -1,0 +1,127 @@
+"""Settings of the service's own conduct: time, polling, limits, HTTP, logging."""
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, field_validator, model_validator
+
+from schemas.operations import RESOURCES
+from service.settings.base import Count, Delays, Group, Port, Seconds, hyphenated
+
+_DAY: Final = 86_400.0
+
+
+class Timing(Group):
+    """The durations on which correctness rests, and a few others."""
+
+    call_window: Seconds = 2.0
+    """A call leaves only within so long of its intent's commit; a later one renews the intent first."""
+    settle: Seconds = 360.0
+    """An empty search permits a repeat only after so long: above `call_window` plus the lag of lists and signatures."""
+    call_timeout: Seconds = 60.0
+    """Deadline of a call that changes something; once passed, the outcome counts as unknown."""
+    read_timeout: Seconds = 30.0
+    """Deadline of a Get or List call."""
+    search_delays: Delays = (0.0, 5.0, 20.0, 60.0)
+    """Waits before each search for what a lost call may have made; the last one repeats."""
+    accepted_search_limit: Seconds = 3600.0
+    """A person is asked when something AWS has accepted can't be found for so long."""
+    retention: Seconds = 7 * _DAY
+    """How long ended commands are remembered: within it a duplicate gets the stored reply."""
+    retry_base: Seconds = 1.0
+    """Wait before the first retry; doubles each time, with jitter."""
+    retry_cap: Seconds = 300.0
+    """Longest wait between retries."""
+
+    @model_validator(mode="after")
+    def _laws(self) -> Self:
+        problems = []
+        if self.settle <= self.call_window:
+            problems.append(f"settle ({self.settle:g} s) must be longer than call_window ({self.call_window:g} s)")
+        if self.retry_cap < self.retry_base:
+            problems.append("retry_cap must not be below retry_base")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+class Pace(Group):
+    """How often a resource is looked at."""
+
+    first: Seconds = 10.0
+    """Interval while it is young."""
+    later: Seconds = 60.0
+    """Interval afterwards."""
+    after: Seconds = 300.0
+    """Age at which the later interval begins."""
+
+
+DEFAULT_PACES: Final = {
+    "audience-model": Pace(first=60.0, later=300.0, after=600.0),
+    "audience-generation-job": Pace(first=15.0, later=60.0, after=300.0),
+    "audience-export-job": Pace(first=10.0, later=60.0, after=300.0),
+}
+"""By resource kind; a training takes up to a day, a generation or an export minutes."""
+
+
+def _all_kinds(value: Any) -> Any:
+    """Adds the kinds and members that were not given."""
+    given = hyphenated(value)
+    if not isinstance(given, dict):
+        return given
+    merged: dict[str, Any] = dict(DEFAULT_PACES)
+    for kind, pace in given.items():
+        known = DEFAULT_PACES.get(kind)
+        merged[kind] = {**known.model_dump(), **pace} if known and isinstance(pace, dict) else pace
+    return merged
+
+
+class Polling(Group):
+    """How often AWS is asked how things stand."""
+
+    tick: Seconds = 1.0
+    """How often due watches are gathered into calls."""
+    kinds: Annotated[dict[str, Pace], BeforeValidator(_all_kinds)] = DEFAULT_PACES
+    """Pace by resource kind."""
+    removal: Pace = Pace()
+    """Pace while something is being deleted."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _known(cls, value: dict[str, Pace]) -> dict[str, Pace]:
+        unknown = sorted(set(value) - set(RESOURCES))
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(RESOURCES))}")
+        return value
+
+
+class Runtime(Group):
+    """How much is done at once."""
+
+    inbox_limit: Count = 10_000
+    """Commands and observations waiting in one partition before its delivery is paused."""
+    max_batch: Count = 500
+    """Inbox entries that one transaction may take."""
+    concurrent_calls: Count = 32
+    """Calls under way per target."""
+    stop_deadline: Seconds = 25.0
+    """Time to stop in order; what is left after it is closed dirty, which is safe. Below the pod's grace period."""
+    heartbeat_limit: Seconds = 30.0
+    """The liveness probe fails when the event loop or Kafka has been silent for so long."""
+
+
+class Http(Group):
+    """The server of probes, metrics and the status page."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; in a container `0.0.0.0`."""
+    port: Port = 8080
+    """Port to listen on; 0 lets the system choose."""
+
+
+class Log(Group):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is logged."""
+    format: Literal["json", "console"] = "json"
+    """`json` for machines, `console` for people."""
