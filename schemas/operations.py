@@ -85,6 +85,15 @@ class Resource:
     undeleted: frozenset[str] = frozenset()
     slot: str = ""
 
+    def rank(self, status: str) -> int | None:
+        """How far along a life a status is; None for one that this table does not know."""
+        ladder = (*self.arriving, self.done | self.failed, *self.leaving, self.undeleted)
+        return next((rank for rank, rung in enumerate(ladder) if status == rung or status in _several(rung)), None)
+
+
+def _several(rung: str | frozenset[str]) -> frozenset[str]:
+    return rung if isinstance(rung, frozenset) else frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:

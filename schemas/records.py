@@ -161,16 +161,16 @@ def job_key(source: str, command_id: str) -> bytes:
     return msgspec.json.encode([source, command_id])
 
 
-def resource_key(resource_id: str) -> bytes:
-    """The changelog key of a resource."""
-    return msgspec.json.encode(resource_id)
+def resource_key(kind: str, resource_id: str) -> bytes:
+    """The changelog key of a resource: three elements, so that it is never a command's."""
+    return msgspec.json.encode(["resource", kind, resource_id])
 
 
 def key_of(record: Record) -> bytes:
     """The changelog key of a record."""
     if isinstance(record, Job):
         return job_key(record.command.source, record.command.id)
-    return resource_key(record.id)
+    return resource_key(record.kind, record.id)
 
 
 _ENCODER: Final = msgspec.json.Encoder()

@@ -17,8 +17,8 @@ __all__ = [
     "jitter",
     "marker",
     "occupies_slot",
-    "replace",
     "repeat",
+    "replace",
     "row",
 ]
 

@@ -1,0 +1,178 @@
+"""How a command ends, and what is told then. Called only by :mod:`service.core.transitions`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import to_builtins
+
+from schemas.operations import Change, Kind
+from schemas.records import Fault
+from service.core.effects import Changed, Event, Step, Told
+from service.core.job import Command, Job, Phase, replace, row
+from service.core.reconciliation import strip
+
+DEADLINE_EXCEEDED: Final = Fault(
+    "DeadlineExceeded", "the command was not issued to AWS by its deadline and never will be; send a new one"
+)
+CONCURRENT_MODIFICATION: Final = Fault(
+    "ConcurrentModification",
+    "the call's outcome was lost and the resource is neither as it was nor as asked: someone else changed it; read it "
+    "and send a new command",
+)
+AMBIGUOUS: Final = Fault("AmbiguousOutcome", "the call's outcome was lost and the search cannot tell")
+NEVER_LISTED: Final = Fault("NeverListed", "AWS accepted the call but never listed what it made")
+
+_REPLY_KIND: Final = {
+    Phase.SUCCEEDED: "succeeded",
+    Phase.FAILED: "failed",
+    Phase.REJECTED: "rejected",
+    Phase.PARKED: "parked",
+}
+
+
+def terminal_reply(job: Job) -> Told:
+    """The reply that an ended job was told with; told again to a duplicate."""
+    return Told(_REPLY_KIND[job.phase], job.reply or {})
+
+
+def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: Event, **changes: Any) -> Step:
+    """Ends a job: the request's members are dropped, the reply is kept for duplicates."""
+    told = {**data, "attempts": job.attempt, "durationSeconds": round(max(now - job.accepted_at, 0.0), 3)}
+    finished = replace(
+        job,
+        command=replace(job.command, params={}),
+        phase=phase,
+        since=now,
+        due=0.0,
+        reason="",
+        finished_at=now,
+        reply=told,
+        **changes,
+    )
+    return Step(finished, (*events, terminal_reply(finished)))
+
+
+def _error(fault: Fault) -> dict[str, Any]:
+    return {
+        "code": fault.code,
+        "message": fault.message,
+        "statusDetails": fault.status_details,
+        "retryable": fault.retryable,
+        "httpStatus": fault.http_status or None,
+    }
+
+
+def succeeded(job: Job, result: Mapping[str, Any], now: float, *events: Event, **changes: Any) -> Step:
+    """The command has done what was asked."""
+    return _end(job, Phase.SUCCEEDED, {"result": result}, now, *events, fault=None, **changes)
+
+
+def failed(job: Job, fault: Fault, now: float, *events: Event, **changes: Any) -> Step:
+    """The command ends without what was asked."""
+    return _end(job, Phase.FAILED, {"error": _error(fault)}, now, *events, fault=fault, **changes)
+
+
+def parked(job: Job, fault: Fault, now: float, searched: str) -> Step:
+    """Nobody can say what happened: a person decides."""
+    data = {"error": _error(fault), "searched": searched}
+    return _end(job, Phase.PARKED, data, now, fault=fault)
+
+
+def rejected(command: Command, fault: Fault, violations: list[dict[str, str]], now: float) -> Step:
+    """The command is not one that can be performed."""
+    job = Job(command, Phase.REJECTED, accepted_at=now, attempt=0)
+    return _end(job, Phase.REJECTED, {"error": {**_error(fault), "violations": violations}}, now, fault=fault)
+
+
+def started(command: Command, resource_id: str, status: str) -> Told:
+    """The reply of a call that began something long."""
+    return Told("started", {_id_member(command): resource_id, "status": status})
+
+
+def _id_member(command: Command) -> str:
+    return "resourceArn" if row(command).resource.identity else "resourceId"
+
+
+def written(job: Job, result: Mapping[str, Any], now: float) -> Step:
+    """A change without a lifecycle was made."""
+    operation = row(job.command)
+    identity = operation.resource.identity
+    resource_id = str(result.get(identity) or job.command.params.get(identity, ""))
+    change = Changed(
+        operation.resource.kind,
+        resource_id,
+        str(operation.change),
+        name=str(job.command.params.get("name", "")),
+    )
+    return succeeded(job, result, now, change, resource_id=resource_id)
+
+
+def reconciled(job: Job, shown: Mapping[str, Any] | None, now: float) -> Step:
+    """A witness shows that the lost call was performed."""
+    if shown is None:
+        return removed(job, now)
+    return written(job, strip(shown), now)
+
+
+def removed(job: Job, now: float) -> Step:
+    """The resource is gone, as asked."""
+    operation = row(job.command)
+    resource_id = job.resource_id or str(job.command.params[operation.resource.identity])
+    change = Changed(operation.resource.kind, resource_id, Change.DELETED)
+    return succeeded(job, {}, now, change, resource_id=resource_id, status=Change.DELETED.value)
+
+
+def vanished(job: Job, now: float) -> Step:
+    """The resource is gone, and we did not ask for it."""
+    change = Changed(row(job.command).resource.kind, job.resource_id, Change.DELETED, name=_name(job, {}))
+    fault = Fault(
+        "ResourceVanished",
+        f"{job.resource_id} is no longer there: someone else deleted it (last status {job.status or 'never seen'})",
+    )
+    return failed(job, fault, now, change, status=Change.DELETED.value)
+
+
+def arriving(job: Job, status: str, description: Mapping[str, Any], now: float) -> Step:
+    """A resource on its way shows a new status."""
+    resource = row(job.command).resource
+    final = status in resource.done or status in resource.failed or status in resource.undeleted
+    change = _change(job, status, description, full=final)
+    if status in resource.done:
+        return succeeded(job, strip(description), now, change, status=status)
+    if final:
+        return failed(job, _status_fault(status, description), now, change, status=status)
+    return Step(replace(job, status=status), (change,))
+
+
+def departing(job: Job, status: str, description: Mapping[str, Any], now: float) -> Step:
+    """A resource being removed shows a new status."""
+    resource = row(job.command).resource
+    if status in resource.undeleted:
+        change = _change(job, status, description, full=True)
+        return failed(job, _status_fault(status, description), now, change, status=status)
+    if status in resource.done or status in resource.failed:
+        return Step(job)  # a read that lags behind the delete
+    return Step(replace(job, status=status), (_change(job, status, description, full=False),))
+
+
+def _change(job: Job, status: str, description: Mapping[str, Any], *, full: bool) -> Changed:
+    return Changed(
+        row(job.command).resource.kind,
+        job.resource_id,
+        status,
+        name=_name(job, description),
+        description=strip(description) if full else None,
+        details=description.get("statusDetails"),
+    )
+
+
+def _name(job: Job, description: Mapping[str, Any]) -> str:
+    creates = row(job.command).kind is Kind.JOB
+    return str(description.get("name") or (job.command.params.get("name", "") if creates else ""))
+
+
+def _status_fault(status: str, description: Mapping[str, Any]) -> Fault:
+    details = description.get("statusDetails") or {}
+    code = details.get("statusCode", "")
+    message = details.get("message") or "AWS gives no reason"
+    return Fault(status, f"{code}: {message}" if code else message, status_details=to_builtins(details) or None)

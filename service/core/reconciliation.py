@@ -1,0 +1,140 @@
+"""The marker, a client token that AWS does not offer, and what a search with it means.
+
+All five creating operations accept ``description`` (at most 255 characters) and all five List summaries return it. So
+`` [crml:<26 characters>]`` is appended to it on the way in and stripped from everything that is published; a lost
+outcome is then found by a List and an exact match.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final
+
+from schemas.operations import MARKER_MEMBER, Operation, Repeat, Resource
+from service.core.job import MARKER_LENGTH, Command, marker, repeat, row
+
+_MARKER: Final = re.compile(rf" ?\[crml:([0-9A-HJKMNP-TV-Z]{{{MARKER_LENGTH}}})\]$")
+PAGE: Final = 100
+"""The largest page that List operations give."""
+
+
+def stamp(params: Mapping[str, Any], token: str) -> dict[str, Any]:
+    """The request with the marker at the end of its description."""
+    text = params.get(MARKER_MEMBER, "")
+    return {**params, MARKER_MEMBER: f"{text} [crml:{token}]".lstrip()}
+
+
+def carried(description: str | None) -> str:
+    """The marker at the end of a description; empty when it has none."""
+    found = _MARKER.search(description or "")
+    return found[1] if found else ""
+
+
+def strip(value: Any) -> Any:
+    """The same response without markers in any description."""
+    if isinstance(value, Mapping):
+        return {name: _strip_member(name, member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [strip(item) for item in value]
+    return value
+
+
+def _strip_member(name: str, member: Any) -> Any:
+    if name == MARKER_MEMBER and isinstance(member, str):
+        return _MARKER.sub("", member)
+    return strip(member)
+
+
+def restamp(params: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
+    """An update that keeps the marker which the resource carries now."""
+    token = carried(present.get(MARKER_MEMBER))
+    return stamp(params, token) if token and MARKER_MEMBER in params else dict(params)
+
+
+def identify(resource: Resource, description: Mapping[str, Any]) -> str:
+    """The id of a listed or described resource: its ARN, or a stable id made of the kind and the marker."""
+    if resource.identity:
+        return str(description.get(resource.identity, ""))
+    return stable_id(resource, carried(description.get(MARKER_MEMBER)))
+
+
+def stable_id(resource: Resource, token: str) -> str:
+    """The id of a resource to which AWS gives none; empty without a marker."""
+    return f"{resource.kind}/{token}" if token else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An API request: a row's name and its members; ``pages`` when the answer comes in pages."""
+
+    operation: str
+    params: dict[str, Any]
+    pages: bool = False
+
+
+def search_request(command: Command) -> Request:
+    """The cheapest request that can show what a call of this command has done."""
+    operation = row(command)
+    if repeat(command) is Repeat.MARKED:
+        return list_request(operation.resource, command.params)
+    return get_request(operation.resource, command.params[operation.resource.identity])
+
+
+def list_request(resource: Resource, params: Mapping[str, Any] | None = None) -> Request:
+    """A List in pages, narrowed by what the given request members allow."""
+    given = params or {}
+    narrowed = {member: given[member] for member in resource.list_filters if member in given}
+    return Request(resource.list_operation, {**narrowed, "maxResults": PAGE}, pages=True)
+
+
+def get_request(resource: Resource, identity: str) -> Request:
+    """A description of one resource."""
+    return Request(resource.get_operation, {resource.identity: identity})
+
+
+def match(command: Command, listed: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """The listed resources that carry the command's marker; more than one is for a person to judge."""
+    token = marker(command)
+    return tuple(summary for summary in listed if carried(summary.get(MARKER_MEMBER)) == token)
+
+
+class Verdict(Enum):
+    """What a witness says of a call whose outcome was lost."""
+
+    DONE = auto()
+    NOT_DONE = auto()
+    UNDER_WAY = auto()
+    OTHERWISE = auto()
+    """The state is neither what the call leads to nor what it started from: somebody else was there."""
+
+
+def judge(command: Command, shown: Mapping[str, Any] | None) -> Verdict:
+    """Compares what a Get shows (None: nothing there) with what the command wanted."""
+    operation = row(command)
+    if repeat(command) is Repeat.GUARDED:
+        return _judge_guarded(operation, command.params, shown)
+    if shown is None:
+        return Verdict.DONE
+    return Verdict.UNDER_WAY if shown.get("status") in operation.resource.leaving else Verdict.NOT_DONE
+
+
+def _judge_guarded(operation: Operation, params: Mapping[str, Any], shown: Mapping[str, Any] | None) -> Verdict:
+    if shown is not None and _same_document(shown.get(operation.compare), params.get(operation.compare)):
+        return Verdict.DONE
+    expected = next(
+        (params[guard] for guard in operation.guards if guard.startswith("previous") and guard in params), None
+    )
+    if expected is None:
+        return Verdict.NOT_DONE
+    found = shown.get(operation.previous) if shown else None
+    return Verdict.NOT_DONE if found == expected else Verdict.OTHERWISE
+
+
+def _same_document(one: Any, other: Any) -> bool:
+    """JSON texts are equal when they say the same, whatever their spacing and order."""
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except (TypeError, ValueError):
+        return bool(one == other)

@@ -1,0 +1,338 @@
+"""Every change of a job lives here: a table of (phase, observation) -> function, and the two laws.
+
+The laws exist because a Kafka fence does not stop a zombie's call to AWS:
+
+1. A call may leave only within ``call_window`` of the commit of its intent. (The runtime checks it; an observation
+   ``Late`` asks for a renewed intent.)
+2. An empty search permits a repeat only ``settle`` after the last permitted call, ``settle > call_window + List lag``.
+
+Nothing here waits, reads a clock or draws a random number: the same arguments give the same step.
+"""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, Final
+
+from schemas.operations import Kind, Repeat
+from schemas.records import Fault
+from service.core import effects, endings, reconciliation
+from service.core import observations as seen
+from service.core.effects import Step, Told
+from service.core.faults import CONFLICT, INVALID, NOT_FOUND
+from service.core.job import TERMINAL, Command, Job, Phase, jitter, repeat, replace, row
+from service.core.pacing import backoff, search_delay
+from service.core.policy import Policy
+from service.core.reconciliation import Verdict
+
+Transition = Callable[[Job, Any, float, Policy], Step]
+
+
+def accept(command: Command, now: float, policy: Policy) -> Step:
+    """A new command: its intent, to be made durable before anything is sent."""
+    job = Job(command, Phase.INTENDED, accepted_at=now, since=now)
+    accepted = Told("accepted")
+    if _overdue(job, now):
+        return endings.failed(job, endings.DEADLINE_EXCEEDED, now, accepted)
+    if command.not_before > now:
+        waiting = Told("waiting", {"reason": "NotBefore", "position": 0})
+        return Step(replace(job, due=command.not_before, reason="NotBefore"), (accepted, waiting))
+    return Step(job, (accepted,))
+
+
+def reject(command: Command, fault: Fault, violations: list[dict[str, str]], now: float) -> Step:
+    """A command that is invalid or not allowed: AWS is never called."""
+    return endings.rejected(command, fault, violations, now)
+
+
+def step(job: Job, observation: seen.Observation, now: float, policy: Policy) -> Step:
+    """Applies one observation; what fits no cell changes nothing and says so."""
+    transition = TRANSITIONS.get((job.phase, type(observation)))
+    return transition(job, observation, now, policy) if transition else Step(job, ignored=True)
+
+
+def activity(job: Job, policy: Policy) -> effects.Activity:
+    """What is to be done next: a function of the job alone, so that recovery is load, observe Restored, act."""
+    match job.phase:
+        case Phase.INTENDED:
+            return effects.Rest(job.due) if job.due else effects.Call()
+        case Phase.QUEUED:
+            return effects.Rest(job.due)
+        case Phase.UNCERTAIN | Phase.ACCEPTED:
+            return effects.Search(job.due)
+        case Phase.RUNNING:
+            return effects.Watch()
+        case _:
+            return effects.Rest(job.finished_at + policy.retention)
+
+
+def _overdue(job: Job, now: float) -> bool:
+    """True when the deadline has passed and the call certainly has not been made."""
+    return 0 < job.command.deadline < now and not _may_have_happened(job)
+
+
+def _may_have_happened(job: Job) -> bool:
+    """True for a blind repeat: an earlier call's outcome was lost, and no search has shown that it failed."""
+    return job.attempt > 1 and repeat(job.command) not in _RECONCILED and row(job.command).kind is not Kind.READ
+
+
+def _rest(job: Job, until: float, **changes: Any) -> Job:
+    """The job at rest; a deadline wakes it earlier."""
+    deadline = job.command.deadline
+    return replace(job, due=min(until, deadline + 0.001) if deadline else until, **changes)
+
+
+# INTENDED and QUEUED: nothing may have left, or this very process knows what became of it.
+
+
+def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) -> Step:
+    operation = row(job.command)
+    if operation.kind is Kind.READ:
+        return endings.succeeded(job, reconciliation.strip(observation.result), now)
+    if operation.kind is Kind.WRITE:
+        return endings.written(job, reconciliation.strip(observation.result), now)
+    if operation.kind is Kind.REMOVAL:
+        return _started(job, job.command.params[operation.resource.identity], operation.resource.leaving[0], now)
+    if not operation.resource.identity:
+        return Step(replace(job, phase=Phase.ACCEPTED, since=now, due=0.0, searches=0, fault=None))
+    return _started(job, observation.result[operation.resource.identity], operation.resource.arriving[0], now)
+
+
+def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
+    """AWS took it: from now on the resource is watched. Its status stays unknown until it is seen."""
+    told = endings.started(job.command, resource_id, status)
+    return Step(
+        replace(job, phase=Phase.RUNNING, since=now, due=0.0, resource_id=resource_id, reason="", fault=None), (told,)
+    )
+
+
+def _postponed(job: Job, observation: seen.Postponed, now: float, policy: Policy) -> Step:
+    if now - job.accepted_at > _patience(job.command, policy):
+        return _give_up(job, observation.fault, now)
+    return Step(_backed_off(job, now, policy))
+
+
+def _give_up(job: Job, fault: Fault, now: float) -> Step:
+    if _may_have_happened(job):
+        return endings.parked(job, fault, now, f"{job.attempt} calls, of which an earlier one's outcome was lost")
+    return endings.failed(job, fault, now)
+
+
+def _patience(command: Command, policy: Policy) -> float:
+    return policy.read_patience if row(command).kind is Kind.READ else policy.write_patience
+
+
+def _backed_off(job: Job, now: float, policy: Policy) -> Job:
+    return _rest(job, now + _wait(job, policy), retries=job.retries + 1)
+
+
+def _wait(job: Job, policy: Policy) -> float:
+    retries = job.retries + 1
+    return backoff(retries, policy.backoff_base, policy.backoff_cap, jitter(job.command, retries))
+
+
+def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Policy) -> Step:
+    reason = observation.fault.code
+    told = (Told("waiting", {"reason": reason, "position": 0}),) if job.reason != reason else ()
+    return Step(_rest(job, now + policy.quota_retry, phase=Phase.QUEUED, since=now, reason=reason), told)
+
+
+def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) -> Step:
+    """On a repeat, a refusal may be the trace of the first call: evidence, not failure."""
+    if job.attempt > 1:
+        kind, code = repeat(job.command), observation.fault.code
+        if kind is Repeat.GONE_IS_DONE and code == NOT_FOUND:
+            return endings.removed(job, now)
+        if code in _EVIDENCE.get(kind, ()):
+            return Step(_uncertain(job, now, observation.fault))
+    return endings.failed(job, observation.fault, now)
+
+
+_EVIDENCE: Final = MappingProxyType(
+    {
+        Repeat.MARKED: frozenset({CONFLICT}),
+        Repeat.GONE_IS_DONE: frozenset({CONFLICT}),
+        # The API models no conflict for policies, so a changed hash shows as an invalid request.
+        Repeat.GUARDED: frozenset({CONFLICT, INVALID}),
+    }
+)
+
+
+def _lost(job: Job, observation: seen.Lost, now: float, policy: Policy) -> Step:
+    if repeat(job.command) in _RECONCILED:
+        return Step(_uncertain(job, now, None))
+    if now - job.accepted_at <= _patience(job.command, policy):
+        return Step(replace(_backed_off(job, now, policy), attempt=job.attempt + 1))
+    return _give_up(replace(job, attempt=job.attempt + 1), observation.fault, now)
+
+
+_RECONCILED: Final = frozenset({Repeat.MARKED, Repeat.GUARDED})
+
+
+def _uncertain(job: Job, now: float, evidence: Fault | None) -> Job:
+    return replace(job, phase=Phase.UNCERTAIN, since=now, due=0.0, searches=0, fault=evidence, reason="")
+
+
+def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
+    """Law 1: the intent is renewed by a commit of its own; a new object is what makes the shard write it."""
+    if _overdue(job, now):
+        return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
+    return Step(replace(job, due=0.0, since=now))
+
+
+def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
+    """Time to call: with a fresh intent, so that the call window opens with this commit."""
+    if _overdue(job, now):
+        return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
+    if job.due > now:
+        return Step(job)
+    return Step(replace(job, due=0.0, since=now))
+
+
+def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
+    """A slot may be free: told by another job's end, or tried after a while unasked."""
+    if _overdue(job, now):
+        return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
+    return Step(replace(job, phase=Phase.INTENDED, due=0.0, since=now))
+
+
+def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
+    """The former owner may have called at any time up to ``call_window`` from now."""
+    if job.due:
+        return Step(job)
+    if repeat(job.command) in _RECONCILED:
+        return Step(_uncertain(job, now, None))
+    return Step(replace(job, attempt=job.attempt + 1, since=now))
+
+
+# UNCERTAIN and ACCEPTED: only a search leads out.
+
+
+def _restored_uncertain(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
+    """Settling starts anew: the former owner's clock is not ours."""
+    return Step(replace(job, since=now, due=0.0, searches=0))
+
+
+def _unsearched(job: Job, observation: seen.Unsearched, now: float, policy: Policy) -> Step:
+    return Step(replace(job, retries=job.retries + 1, due=now + _wait(job, policy)))
+
+
+def _found(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
+    if repeat(job.command) is Repeat.MARKED:
+        return _found_marked(job, observation, now, policy)
+    shown = observation.matches[0] if observation.matches else None
+    match reconciliation.judge(job.command, shown):
+        case Verdict.DONE:
+            return endings.reconciled(job, shown, now)
+        case Verdict.UNDER_WAY:
+            operation = row(job.command)
+            return _started(job, job.command.params[operation.resource.identity], operation.resource.leaving[0], now)
+        case Verdict.OTHERWISE:
+            return endings.failed(job, job.fault or endings.CONCURRENT_MODIFICATION, now)
+        case Verdict.NOT_DONE:
+            return _not_done(job, observation, now, policy)
+
+
+def _found_marked(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
+    if len(observation.matches) > 1:
+        return endings.parked(job, endings.AMBIGUOUS, now, f"{len(observation.matches)} resources carry the marker")
+    if not observation.matches:
+        return (
+            _still_accepted(job, now, policy)
+            if job.phase is Phase.ACCEPTED
+            else _not_done(job, observation, now, policy)
+        )
+    (match,) = observation.matches
+    operation = row(job.command)
+    if operation.kind is Kind.WRITE:
+        return endings.written(job, {operation.resource.identity: match[operation.resource.identity]}, now)
+    resource_id = reconciliation.identify(operation.resource, match)
+    return _started(job, resource_id, str(match.get("status") or operation.resource.arriving[0]), now)
+
+
+def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
+    """Law 2: only an empty search that began after settling permits a repeat."""
+    settled = job.since + policy.settle
+    if observation.searched_at < settled:
+        due = min(now + search_delay(job.searches + 1, policy.search_delays), max(settled, now))
+        return Step(replace(job, searches=job.searches + 1, due=due))
+    if job.fault is not None:
+        return endings.failed(job, job.fault, now)
+    if _overdue(job, now):
+        return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
+    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, since=now, due=0.0, searches=0))
+
+
+def _still_accepted(job: Job, now: float, policy: Policy) -> Step:
+    if now - job.since > policy.accepted_limit:
+        return endings.parked(job, endings.NEVER_LISTED, now, f"no listed resource in {job.searches + 1} searches")
+    due = now + search_delay(job.searches + 1, policy.search_delays)
+    return Step(replace(job, searches=job.searches + 1, due=due))
+
+
+# RUNNING: the resource is known.
+
+
+def _seen(job: Job, observation: seen.Seen, now: float, policy: Policy) -> Step:
+    description = observation.description
+    status = str(description.get("status", ""))
+    operation = row(job.command)
+    if status == job.status or not status:
+        return Step(job)
+    known, new = operation.resource.rank(job.status), operation.resource.rank(status)
+    if known is not None and new is not None and new < known:
+        return Step(job, ignored=True)  # a read that lags behind
+    if operation.kind is Kind.REMOVAL:
+        return endings.departing(job, status, description, now)
+    return endings.arriving(job, status, description, now)
+
+
+def _vanished(job: Job, observation: seen.Vanished, now: float, policy: Policy) -> Step:
+    if row(job.command).kind is Kind.REMOVAL:
+        return endings.removed(job, now)
+    if not job.status and now - job.since < policy.vanish_grace:
+        return Step(job)  # reads may lag behind the creation
+    return endings.vanished(job, now)
+
+
+# The ended: remembered for the retention, then forgotten.
+
+
+def _forget(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
+    return Step(None) if now >= job.finished_at + policy.retention else Step(job)
+
+
+def _unchanged(job: Job, observation: seen.Observation, now: float, policy: Policy) -> Step:
+    return Step(job)
+
+
+_ENDED: Final[dict[tuple[Phase, type], Transition]] = {
+    (phase, observed): transition
+    for phase in TERMINAL
+    for observed, transition in ((seen.Due, _forget), (seen.Restored, _unchanged))
+}
+
+TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
+    {
+        (Phase.INTENDED, seen.Returned): _returned,
+        (Phase.INTENDED, seen.Postponed): _postponed,
+        (Phase.INTENDED, seen.QuotaFull): _quota_full,
+        (Phase.INTENDED, seen.Refused): _refused,
+        (Phase.INTENDED, seen.Lost): _lost,
+        (Phase.INTENDED, seen.Late): _late,
+        (Phase.INTENDED, seen.Due): _due,
+        (Phase.INTENDED, seen.Restored): _restored_intent,
+        (Phase.QUEUED, seen.Due): _dequeued,
+        (Phase.QUEUED, seen.Restored): _unchanged,
+        (Phase.UNCERTAIN, seen.Found): _found,
+        (Phase.UNCERTAIN, seen.Unsearched): _unsearched,
+        (Phase.UNCERTAIN, seen.Restored): _restored_uncertain,
+        (Phase.ACCEPTED, seen.Found): _found,
+        (Phase.ACCEPTED, seen.Unsearched): _unsearched,
+        (Phase.ACCEPTED, seen.Restored): _unchanged,
+        (Phase.RUNNING, seen.Seen): _seen,
+        (Phase.RUNNING, seen.Vanished): _vanished,
+        (Phase.RUNNING, seen.Restored): _unchanged,
+        **_ENDED,
+    }
+)
+"""The whole behaviour; a missing cell means: too late, counted and ignored."""
