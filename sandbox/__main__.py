@@ -1,0 +1,21 @@
+"""`python -m sandbox <command>`: each command is a function in a module that is imported only when it is called."""
+
+from importlib.util import find_spec
+from typing import Final
+
+from cyclopts import App
+
+COMMANDS: Final = {
+    "serve": "sandbox.serve:serve_command",
+    "kafka": "sandbox.kafka:kafka_command",
+    "up": "sandbox.up:up_command",
+    "demo": "sandbox.demo:demo_command",
+}
+
+app = App(name="sandbox", help="A local Clean Rooms ML that really trains, and a local Kafka.", version_flags=[])
+for _name, _target in COMMANDS.items():
+    if find_spec(_target.partition(":")[0]) is not None:
+        app.command(_target, name=_name)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,78 @@
+"""The sandbox's own endpoints, under /_sandbox/: look, and arm faults. No S3 bucket can have that name."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from sandbox.faults import Faults
+from sandbox.journal import Journal
+from sandbox.resources import Resource, Store
+
+PREFIX: Final = "/_sandbox/"
+_HIDDEN: Final = frozenset({"seedAudience"})
+
+
+class Admin:
+    """Answers the admin endpoints, by a table of method and path."""
+
+    def __init__(self, store: Store, journal: Journal, faults: Faults, health: Callable[[], Mapping[str, Any]]) -> None:
+        self._store, self._journal, self._faults, self._health = store, journal, faults, health
+        self._routes: dict[tuple[str, str], Callable[[web.Request], Awaitable[web.Response]]] = {
+            ("GET", "health"): self._get_health,
+            ("GET", "requests"): self._get_requests,
+            ("GET", "state"): self._get_state,
+            ("GET", "faults"): self._get_faults,
+            ("POST", "faults"): self._arm,
+            ("DELETE", "faults"): self._clear,
+        }
+
+    async def serve(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        route = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
+        if route is None:
+            known = ", ".join(f"{method} {PREFIX}{path}" for method, path in self._routes)
+            return web.json_response({"message": f"no such endpoint; known: {known}"}, status=404)
+        return await route(request)
+
+    async def _get_health(self, _request: web.Request) -> web.Response:
+        return web.json_response(dict(self._health()))
+
+    async def _get_requests(self, request: web.Request) -> web.Response:
+        """`?after=N` skips the first N; `?operation=Name` keeps one operation."""
+        try:
+            after = int(request.query.get("after", "0"))
+        except ValueError:
+            return web.json_response({"message": "after must be a number"}, status=400)
+        entries = self._journal.entries(after, request.query.get("operation"))
+        return web.json_response({"requests": entries, "total": len(self._journal)})
+
+    async def _get_state(self, _request: web.Request) -> web.Response:
+        return web.json_response({"resources": [_describe(each) for each in self._store]})
+
+    async def _get_faults(self, _request: web.Request) -> web.Response:
+        return web.json_response({"faults": self._faults.listing()})
+
+    async def _arm(self, request: web.Request) -> web.Response:
+        try:
+            spec = json.loads(await request.read())
+            fault = self._faults.arm(spec if isinstance(spec, dict) else {})
+        except ValueError as error:
+            return web.json_response({"message": str(error)}, status=400)
+        return web.json_response({"id": fault.id}, status=201)
+
+    async def _clear(self, _request: web.Request) -> web.Response:
+        self._faults.clear()
+        return web.json_response({})
+
+
+def _describe(resource: Resource) -> dict[str, Any]:
+    """Describe a resource in full, but for the seed, whose SQL is sensitive."""
+    members = {
+        name: value if isinstance(value, str | int | float | dict | list) else value.isoformat()
+        for name, value in resource.attributes.items()
+        if name not in _HIDDEN
+    }
+    own = {"arn": resource.arn, "kind": resource.kind.name, "account": resource.account, "region": resource.region}
+    return own | members

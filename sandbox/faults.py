@@ -1,0 +1,149 @@
+"""Fault switches: a table of what can go wrong and at which stage, and the switches that are armed.
+
+BEFORE  the request has no effect;
+LIFE    the job or deletion which the request starts goes wrong;
+LIST    the answer of a List is stale;
+AFTER   the request has its effect, but the answer does not tell.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from aiohttp import web
+
+from sandbox.errors import AccessDenied, ApiError, InternalError, QuotaExceeded, Throttled
+
+
+class Stage(StrEnum):
+    """When a fault strikes."""
+
+    BEFORE = "before"
+    LIFE = "life"
+    LIST = "list"
+    AFTER = "after"
+
+
+FAULTS: Final[dict[str, Stage]] = {
+    "throttle": Stage.BEFORE,  # 429
+    "quota": Stage.BEFORE,  # 402
+    "error": Stage.BEFORE,  # 500
+    "deny": Stage.BEFORE,  # 403
+    "close": Stage.BEFORE,  # connection closed without an answer
+    "stuck": Stage.LIFE,  # stays in CREATE_IN_PROGRESS or DELETE_IN_PROGRESS
+    "create_failed": Stage.LIFE,
+    "delete_failed": Stage.LIFE,
+    "list_lag": Stage.LIST,  # hides resources younger than `seconds`
+    "delay": Stage.AFTER,  # the true answer, `seconds` late
+    "close_after_effect": Stage.AFTER,
+    "error_after_effect": Stage.AFTER,  # 500
+    "hang": Stage.AFTER,  # no answer for `seconds`, then closed
+    "bad_json": Stage.AFTER,  # 200, truncated JSON
+    "html": Stage.AFTER,  # 200, a web page
+    "empty": Stage.AFTER,  # 200, {}
+}
+_DEFAULT_SECONDS: Final = 30.0
+
+
+@dataclass(slots=True)
+class Fault:
+    """One armed switch."""
+
+    fault: str
+    operation: str = "*"
+    """Operation name, or a pattern such as `Create*`."""
+    count: int | None = 1
+    """How many requests it strikes; None: until cleared."""
+    seconds: float = _DEFAULT_SECONDS
+    """Length of a hang, a delay or a list lag."""
+    account: str | None = None
+    """Only this account's requests."""
+    id: int = 0
+    fired: int = 0
+
+    def strikes(self, stage: Stage, operation: str, account: str) -> bool:
+        """Whether it applies to this request now."""
+        return (
+            FAULTS[self.fault] is stage
+            and (self.count is None or self.fired < self.count)
+            and fnmatchcase(operation, self.operation)
+            and self.account in {None, account}
+        )
+
+
+class Faults:
+    """The armed switches, oldest first."""
+
+    def __init__(self) -> None:
+        self._armed: list[Fault] = []
+        self._ids = itertools.count(1)
+
+    def arm(self, spec: dict[str, Any]) -> Fault:
+        """Arm a switch.
+
+        Raises:
+            ValueError: The specification has an unknown fault, member or type.
+        """
+        known = {each.name for each in fields(Fault)} - {"id", "fired"}
+        if unknown := spec.keys() - known:
+            raise ValueError(f"unknown members: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+        if spec.get("fault") not in FAULTS:
+            raise ValueError(f"unknown fault {spec.get('fault')!r}; known: {', '.join(FAULTS)}")
+        for member, types in {"operation": str, "count": int | None, "seconds": int | float}.items():
+            if member in spec and not isinstance(spec[member], types):
+                raise ValueError(f"{member} has the wrong type")
+        fault = Fault(**spec, id=next(self._ids))
+        self._armed.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Disarm all; requests that hang go on hanging."""
+        self._armed.clear()
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Describe the armed switches and how often each fired."""
+        return [asdict(each) for each in self._armed]
+
+    def take(self, stage: Stage, operation: str, account: str) -> Fault | None:
+        """Return the first switch that strikes this request, and count it."""
+        for fault in self._armed:
+            if fault.strikes(stage, operation, account):
+                fault.fired += 1
+                return fault
+        return None
+
+
+REFUSALS: Final[dict[str, Callable[[], ApiError]]] = {
+    "throttle": lambda: Throttled("Rate exceeded"),
+    "quota": lambda: QuotaExceeded("Quota exceeded by a fault switch", "sandbox fault switch", 0),
+    "error": lambda: InternalError("Internal error by a fault switch, before any effect"),
+    "error_after_effect": lambda: InternalError("Internal error by a fault switch, after the effect"),
+    "deny": lambda: AccessDenied("Denied by a fault switch"),
+}
+"""Faults that are an ordinary error answer."""
+
+BODIES: Final[dict[str, tuple[str, bytes]]] = {
+    "bad_json": ("application/json", b'{"audienceModelArn": "arn:aws:clea'),
+    "html": ("text/html", b"<!doctype html><title>Sorry</title><p>A proxy answered."),
+    "empty": ("application/json", b"{}"),
+}
+"""Faults that replace the body of a 200."""
+
+
+def hang_up(request: web.Request) -> None:
+    """Close the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+async def wait_gone(request: web.Request, seconds: float) -> None:
+    """Answer nothing until the client has gone or the time is over."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while request.transport is not None and not request.transport.is_closing():
+        if asyncio.get_running_loop().time() >= deadline:
+            return
+        await asyncio.sleep(0.05)

@@ -1,0 +1,60 @@
+"""What botocore's model of Clean Rooms ML says: operations, shapes, HTTP routes and errors.
+
+Everything here is derived; the sandbox adds no member name of its own.
+"""
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+import botocore.session
+from botocore.model import OperationModel, ServiceModel
+
+SERVICE: Final = "cleanroomsml"
+SIGNING_NAME: Final = "cleanrooms-ml"
+_LABEL: Final = re.compile(r"\{(\w+)\}")
+
+
+@functools.cache
+def service_model() -> ServiceModel:
+    """Load the service model once; it takes some 50 ms."""
+    return botocore.session.get_session().get_service_model(SERVICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation's HTTP method and path."""
+
+    method: str
+    path: re.Pattern[str]
+    operation: OperationModel
+
+
+@functools.cache
+def routes() -> tuple[Route, ...]:
+    """All routes of the service, also those of custom models which the sandbox does not perform."""
+    model = service_model()
+    found = []
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        pattern = _LABEL.sub(r"(?P<\1>[^/]+)", operation.http["requestUri"].rstrip("/"))
+        found.append(Route(operation.http["method"], re.compile(pattern), operation))
+    return tuple(found)
+
+
+def match(method: str, raw_path: str) -> tuple[OperationModel, dict[str, str]] | None:
+    """Find the operation for a request line; labels are matched while still percent-encoded, then decoded."""
+    path = raw_path.rstrip("/")
+    for route in routes():
+        if route.method == method and (found := route.path.fullmatch(path)):
+            return route.operation, {label: unquote(value) for label, value in found.groupdict().items()}
+    return None
+
+
+@functools.cache
+def error_status(code: str) -> int:
+    """Return the HTTP status which the model gives to an error code."""
+    shape = service_model().shape_for(code)
+    return int(shape.metadata["error"]["httpStatusCode"])

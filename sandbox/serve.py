@@ -1,0 +1,78 @@
+"""The command `serve`."""
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from sandbox.options import Options, Profile, Quotas, Timing, UniqueNames
+from sandbox.server import Sandbox
+
+
+def serve_command(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 4599,
+    profile: Profile = "demo",
+    time_scale: float = 1.0,
+    pending: float = 0.2,
+    floor: float = 0.5,
+    unique_names: UniqueNames = "documented",
+    quota_audience_models: int = 2,
+    quota_generation_jobs: int = 10,
+    quota_export_jobs: int = 20,
+    quota_exports_per_generation_job: int = 25,
+    workers: int = 1,
+    random_seed: int = 7,
+    request_log: Path | None = None,
+    data_dir: Path | None = None,
+) -> None:
+    """Serve Clean Rooms ML, S3, Glue, IAM and STS on one port until SIGTERM or Ctrl-C.
+
+    Point any AWS SDK at it by AWS_ENDPOINT_URL; any credentials do. An access key of 12 digits is that account.
+
+    Args:
+        host: Address to listen on; the admin endpoints are unprotected, so keep it on loopback.
+        port: Port to listen on; 0 picks a free one.
+        profile: "aws" enforces the real minimum sizes of training data, "demo" lowers them.
+        time_scale: Multiplies `pending` and `floor`.
+        pending: Seconds in CREATE_PENDING and DELETE_PENDING.
+        floor: Least seconds in CREATE_IN_PROGRESS and DELETE_IN_PROGRESS.
+        unique_names: Refuse equal names for the two documented kinds, or for all.
+        quota_audience_models: Audience models pending or in progress.
+        quota_generation_jobs: Generation jobs pending or in progress.
+        quota_export_jobs: Export jobs pending or in progress.
+        quota_exports_per_generation_job: Export jobs of one generation job.
+        workers: Processes that train, generate and export.
+        random_seed: Makes results repeatable.
+        request_log: Append each request to this file as a JSON line.
+        data_dir: Keep models here; by default a temporary directory, removed on a clean stop.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    options = Options(
+        host=host,
+        port=port,
+        profile=profile,
+        unique_names=unique_names,
+        timing=Timing(pending, floor, time_scale),
+        quotas=Quotas(
+            quota_audience_models, quota_generation_jobs, quota_export_jobs, quota_exports_per_generation_job
+        ),
+        workers=workers,
+        random_seed=random_seed,
+        request_log=request_log,
+        data_dir=data_dir,
+    )
+    asyncio.run(_serve(options))
+
+
+async def _serve(options: Options) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    async with Sandbox(options) as sandbox:
+        sys.stdout.write(f"sandbox ready on {sandbox.url} (profile {options.profile})\n")
+        sys.stdout.flush()
+        await stop.wait()

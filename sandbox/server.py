@@ -1,0 +1,118 @@
+"""The sandbox: one port which is Clean Rooms ML, and S3, Glue, IAM and STS too."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+from aiohttp import web
+
+from sandbox import model
+from sandbox.admin import PREFIX, Admin
+from sandbox.aws import MotoServer, Proxy
+from sandbox.counter import Counter
+from sandbox.desk import Desk
+from sandbox.faults import Faults
+from sandbox.identity import Accounts
+from sandbox.journal import Journal
+from sandbox.lifecycle import Lifecycle
+from sandbox.options import Options
+from sandbox.pool import Workers
+from sandbox.resources import Store
+from sandbox.work import Shop
+
+_LARGEST_REQUEST: Final = 4 * 1024 * 1024  # of Clean Rooms ML; what goes to moto is streamed
+_LONGEST_LINE: Final = 64 * 1024  # request lines hold ARNs and page tokens
+_SHUTDOWN_SECONDS: Final = 0.5
+_ANY_HOST: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104
+
+
+class Sandbox:
+    """Everything behind the port; `async with Sandbox(options) as sandbox`."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.url = ""
+        self._stack = AsyncExitStack()
+        self._accounts = Accounts(options.default_account)
+        self._moto = MotoServer()
+        self._proxy = Proxy(self._moto, self._accounts)
+
+    async def __aenter__(self) -> Self:
+        """Listen, and start the child and the workers; returns when requests will be answered."""
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop in reverse order."""
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        model.routes()
+        self._journal = Journal(self.options.request_log)
+        stack.callback(self._journal.close)
+        self._workers = Workers(self.options.jobs_module, self.options.workers)
+        stack.callback(self._workers.stop)
+        self._workers.warm()
+        stack.push_async_callback(self._moto.stop)
+        stack.push_async_callback(self._proxy.stop)
+        await asyncio.gather(self._moto.start(), self._proxy.start())
+        await self._listen(stack)
+        self._assemble(stack)
+
+    def _assemble(self, stack: AsyncExitStack) -> None:
+        store, faults = Store(), Faults()
+        shop = Shop(self.options, self._data_dir(stack), self.url)
+        lifecycle = Lifecycle(store, self._workers, self.options.timing, shop)
+        stack.push_async_callback(lifecycle.stop)
+        self._counter = Counter(Desk(self.options, store, lifecycle, faults), self._journal)
+        self._admin = Admin(store, self._journal, faults, self._health)
+
+    def _data_dir(self, stack: AsyncExitStack) -> Path:
+        if self.options.data_dir is not None:
+            self.options.data_dir.mkdir(parents=True, exist_ok=True)
+            return self.options.data_dir
+        path = Path(tempfile.mkdtemp(prefix="cleanroomsml-sandbox-"))
+        stack.callback(shutil.rmtree, path)
+        return path
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        app = web.Application(client_max_size=_LARGEST_REQUEST)
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            auto_decompress=False,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, self.options.host, self.options.port).start()
+        port = runner.addresses[0][1]
+        host = "127.0.0.1" if self.options.host in _ANY_HOST else self.options.host
+        self.url = f"http://{host}:{port}"
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        """Dispatch by the service in the credential scope; whatever is not Clean Rooms ML is moto's."""
+        if request.path.startswith(PREFIX):
+            return await self._admin.serve(request)
+        caller = self._accounts.identify(request.headers, request.query)
+        if caller is not None and caller.service == model.SIGNING_NAME:
+            return await self._counter.serve(request, caller)
+        return await self._proxy.pass_on(request, caller)
+
+    def _health(self) -> Mapping[str, Any]:
+        return {
+            "status": "ok" if self._moto.alive else "degraded",
+            "profile": self.options.profile,
+            "moto": self._moto.alive,
+            "workers_warm": self._workers.warmed,
+            "requests": len(self._journal),
+        }
