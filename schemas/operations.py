@@ -87,12 +87,9 @@ class Resource:
 
     def rank(self, status: str) -> int | None:
         """How far along a life a status is; None for one that this table does not know."""
-        ladder = (*self.arriving, self.done | self.failed, *self.leaving, self.undeleted)
-        return next((rank for rank, rung in enumerate(ladder) if status == rung or status in _several(rung)), None)
-
-
-def _several(rung: str | frozenset[str]) -> frozenset[str]:
-    return rung if isinstance(rung, frozenset) else frozenset()
+        rungs = [{status} for status in self.arriving]
+        rungs += [{*self.done, *self.failed}, *({status} for status in self.leaving), {*self.undeleted}]
+        return next((rank for rank, rung in enumerate(rungs) if status in rung), None)
 
 
 @dataclass(frozen=True, slots=True)
