@@ -208,6 +208,7 @@ appender.file.name = file
 appender.file.fileName = kafka.log
 appender.file.filePattern = kafka.%i.log
 appender.file.layout.type = PatternLayout
+appender.file.layout.alwaysWriteExceptions = false
 appender.file.layout.pattern = %d %p %c{1} %m%notEmpty{: %throwable{short.message}}%n
 appender.file.policies.type = SizeBasedTriggeringPolicy
 appender.file.policies.size = 10MB
