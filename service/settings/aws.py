@@ -43,7 +43,7 @@ class Target(Group):
     """External id which the role's trust policy demands."""
     session_name: Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")] = "cleanroomsml-service"
     """Name of the assumed session, as CloudTrail shows it."""
-    session_duration: Annotated[int, Field(ge=900, le=43200, json_schema_extra={"unit": "seconds"})] = 3600
+    session_duration: Annotated[int, Field(ge=1800, le=43200, json_schema_extra={"unit": "seconds"})] = 3600
     """How long assumed credentials are valid; they are renewed in time."""
     endpoint_url: str | None = None
     """Address to call instead of AWS's own; `AWS_ENDPOINT_URL` for the default target."""

@@ -1,0 +1,95 @@
+"""The ``Api`` port on aiobotocore: any row, any target, one write, one deadline, outcomes as values."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from schemas.operations import OPERATIONS, Kind
+from service.adapters.aws.failures import failure_of, invalid, timed_out
+from service.adapters.aws.parsing import missing_members, result_of
+from service.adapters.aws.sessions import Sessions
+from service.adapters.aws.transport import Attempt, ClientClosed, attempting
+from service.runtime.ports import Failure, Reply
+
+_log = structlog.stdlib.get_logger("service.aws")
+
+Observer = Callable[[str, str, str, float], None]
+"""Told of every call: target, operation, outcome (``ok`` or the failure's code), seconds."""
+
+
+class AwsApi:
+    """Performs operations by name; see :class:`service.runtime.ports.Api`."""
+
+    def __init__(self, sessions: Sessions, observe: Observer | None = None) -> None:
+        self._sessions = sessions
+        self._observe = observe
+        self._methods: dict[str, str] = {}
+
+    async def call(
+        self,
+        target: str,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        timeout: float,
+        may_send: Callable[[], bool] | None = None,
+    ) -> Reply | Failure:
+        """Sends a request once; see :meth:`service.runtime.ports.Api.call`."""
+        attempt = Attempt(may_send)
+        started = time.perf_counter()
+        try:
+            with attempting(attempt):
+                async with asyncio.timeout(timeout):
+                    outcome = await self._perform(target, operation, params)
+        except TimeoutError:
+            outcome = timed_out(attempt, timeout)
+        except Exception as error:
+            outcome = failure_of(error, attempt)
+            if outcome.code in {"InvalidRequest", "InvalidResponse"}:
+                _log.warning("aws call broke", target=target, operation=operation, exception=type(error).__name__)
+        self._tell(target, operation, outcome, time.perf_counter() - started)
+        return outcome
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._sessions.close()
+
+    async def _perform(self, target: str, operation: str, params: Mapping[str, Any]) -> Reply | Failure:
+        client = await self._sessions.client(target)
+        method = getattr(client, self._method(client, operation))
+        try:
+            result = result_of(await method(**params))
+        except ClientClosed:
+            await self._sessions.discard(target, client)
+            raise
+        missing = missing_members(client.meta.service_model.operation_model(operation), result)
+        if missing:
+            return invalid(f"the answer lacks {', '.join(missing)}")
+        return Reply(result)
+
+    def _method(self, client: Any, operation: str) -> str:
+        """The client's method that performs an operation."""
+        if not self._methods:
+            self._methods = {name: method for method, name in client.meta.method_to_api_mapping.items()}
+        return self._methods[operation]
+
+    def _tell(self, target: str, operation: str, outcome: Reply | Failure, seconds: float) -> None:
+        failure = outcome if isinstance(outcome, Failure) else None
+        code = failure.code if failure else "ok"
+        if self._observe is not None:
+            self._observe(target, operation, code, seconds)
+        row = OPERATIONS.get(operation)
+        quiet = failure is None and row is not None and row.kind is Kind.READ
+        _log.log(
+            10 if quiet else 20,
+            "aws call",
+            target=target,
+            operation=operation,
+            outcome=code,
+            status=failure.http_status if failure else 200,
+            sent=failure.sent if failure else True,
+            seconds=round(seconds, 4),
+        )

@@ -1,0 +1,66 @@
+"""Exceptions of the AWS client, as :class:`Failure` values."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from botocore.exceptions import ClientError, ParamValidationError
+
+from service.adapters.aws.transport import Attempt, Stage, TransportError
+from service.runtime.ports import Failure
+
+_LONGEST_MESSAGE: Final = 2048
+
+_DEADLINE: Final = {
+    Stage.PREPARING: "CredentialsUnavailable",
+    Stage.CONNECTING: "ConnectFailed",
+    Stage.SENT: "ReadTimeout",
+}
+
+_UNBUILDABLE: Final = (ParamValidationError, LookupError, TypeError, ValueError)
+
+_NOT_EXTRA: Final = frozenset({"Error", "ResponseMetadata", "message", "Message"})
+
+
+def timed_out(attempt: Attempt, timeout: float) -> Failure:
+    """The deadline passed."""
+    message = f"no outcome within {timeout:g} s; was waiting for {attempt.stage.value}"
+    return Failure(_DEADLINE[attempt.stage], message, sent=attempt.sent)
+
+
+def invalid(message: str) -> Failure:
+    """AWS, or something before it, answered with success that says nothing."""
+    return Failure("InvalidResponse", message, http_status=200)
+
+
+def failure_of(error: Exception, attempt: Attempt) -> Failure:
+    """Any exception of a call.
+
+    An exception before anything was written is about ourselves: credentials, or a request that can't be built. One
+    after it that is neither AWS's refusal nor the transport's comes from reading the answer.
+    """
+    if isinstance(error, TransportError):
+        return Failure(error.code, _text(error), sent=attempt.sent)
+    if attempt.sent:
+        return (
+            _refusal(error) if isinstance(error, ClientError) else invalid(f"the answer can't be read: {_text(error)}")
+        )
+    if isinstance(error, _UNBUILDABLE):
+        return Failure("InvalidRequest", f"the request can't be built: {_text(error)}", sent=False)
+    return Failure("CredentialsUnavailable", _text(error), sent=False)
+
+
+def _refusal(error: ClientError) -> Failure:
+    response: Mapping[str, Any] = error.response
+    told = response.get("Error", {})
+    metadata = response.get("ResponseMetadata", {})
+    status = int(metadata.get("HTTPStatusCode", 0))
+    extra = {name: value for name, value in response.items() if name not in _NOT_EXTRA}
+    retry_after = metadata.get("HTTPHeaders", {}).get("retry-after")
+    if retry_after:
+        extra["retryAfter"] = retry_after
+    message = str(told.get("Message") or told.get("message") or f"HTTP {status}")[:_LONGEST_MESSAGE]
+    return Failure(str(told.get("Code") or status), message, http_status=status, extra=extra or None)
+
+
+def _text(error: Exception) -> str:
+    return (str(error) or type(error).__name__)[:_LONGEST_MESSAGE]

@@ -1,0 +1,222 @@
+"""One request, one write: the HTTP session under botocore that asks for leave at the very last moment.
+
+botocore's ``before-send`` event comes before the wait for a pooled connection, name resolution and TLS, and aiohttp by
+itself writes GET, PUT and DELETE requests a second time when a connection breaks, whatever botocore's retry settings
+say. So the gate sits where the request is written: it opens once per call, and only if the caller still permits.
+
+    TransportError           no answer, or none that AWS could have given
+    └── ClientClosed         the client was closed before this call
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Protocol
+
+import aiohttp
+from aiobotocore.awsrequest import AioAWSResponse  # type: ignore[import-untyped]
+from aiohttp.connector import Connection
+from botocore.httpsession import get_cert_path
+from multidict import CIMultiDict
+from yarl import URL
+
+
+class Stage(Enum):
+    """How far a call has come."""
+
+    PREPARING = "credentials"
+    CONNECTING = "a connection"
+    SENT = "an answer"
+
+
+class TransportError(Exception):
+    """No answer."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ClientClosed(TransportError):
+    """The client was closed before this call."""
+
+    def __init__(self) -> None:
+        super().__init__("ConnectFailed", "the client is closed")
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call's leave to write one request."""
+
+    may_send: Callable[[], bool] | None = None
+    stage: Stage = Stage.PREPARING
+
+    @property
+    def sent(self) -> bool:
+        """True as soon as a byte of the request may have left."""
+        return self.stage is Stage.SENT
+
+    def pass_gate(self) -> None:
+        """Called right before the request is written.
+
+        Raises:
+            TransportError: The caller's window has closed, or the request was written before.
+        """
+        if self.sent:
+            raise TransportError("ConnectionClosed", "the connection broke after the request was written")
+        if self.may_send is not None and not self.may_send():
+            raise TransportError("CallWindowClosed", "the time in which this call may leave has passed")
+        self.stage = Stage.SENT
+
+
+ATTEMPT: Final[ContextVar[Attempt]] = ContextVar("attempt")
+"""The attempt that the current task performs."""
+
+
+class _GatedRequest(aiohttp.ClientRequest):
+    """A request that is written only through the gate."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        ATTEMPT.get().pass_gate()
+        return await super().send(conn)
+
+
+class _Prepared(Protocol):
+    """What botocore hands over to be sent."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str | bytes]
+    body: Any
+
+
+class OnceSession:
+    """botocore's HTTP session (``http_session_cls``) on aiohttp, without any retry or redirect."""
+
+    def __init__(
+        self,
+        *,
+        timeout: tuple[float, float],
+        verify: bool | str = True,
+        proxies: Mapping[str, str] | None = None,
+        max_pool_connections: int = 10,
+        connector_args: Mapping[str, Any] | None = None,
+        client_cert: str | tuple[str, str] | None = None,
+        **_unused: object,
+    ) -> None:
+        connect, read = timeout
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
+        self._verify = verify
+        self._client_cert = client_cert
+        self._proxies = dict(proxies or {})
+        self._limit = max_pool_connections
+        self._connector_args = dict(connector_args or {})
+        self._lock = asyncio.Lock()
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> "OnceSession":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes every connection. Idempotent."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, request: _Prepared) -> AioAWSResponse:
+        """Writes the request once and reads the whole answer.
+
+        Raises:
+            TransportError: There is no answer, or none that AWS could have given.
+        """
+        attempt = ATTEMPT.get()
+        attempt.stage = Stage.CONNECTING
+        try:
+            return await self._exchange(request)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _translate(error, attempt) from error
+
+    async def _exchange(self, request: _Prepared) -> AioAWSResponse:
+        session = await self._open()
+        url = URL(request.url, encoded=True)
+        async with session.request(
+            request.method,
+            url,
+            data=request.body,
+            headers=_headers(request.headers),
+            proxy=self._proxies.get(url.scheme),
+            allow_redirects=False,
+        ) as response:
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.raw_headers}
+            answer = AioAWSResponse(str(response.url), response.status, headers, response)
+            body = await answer.content
+        if response.status < 300 and not _plausible(body):
+            raise TransportError("InvalidResponse", "the answer is no JSON object; something in between has answered")
+        return answer
+
+    async def _open(self) -> aiohttp.ClientSession:
+        async with self._lock:
+            if self._closed:
+                raise ClientClosed
+            if self._session is None:
+                context = await asyncio.to_thread(self._ssl_context)
+                connector = aiohttp.TCPConnector(limit=self._limit, ssl=context, **self._connector_args)
+                self._session = aiohttp.ClientSession(
+                    connector=connector,
+                    timeout=self._timeout,
+                    request_class=_GatedRequest,
+                    skip_auto_headers={"Content-Type", "User-Agent"},
+                    auto_decompress=False,
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                )
+            return self._session
+
+    def _ssl_context(self) -> ssl.SSLContext | bool:
+        if not self._verify:
+            return False
+        cafile = self._verify if isinstance(self._verify, str) else get_cert_path(True)
+        context = ssl.create_default_context(cafile=cafile)
+        if self._client_cert:
+            pair = (self._client_cert, None) if isinstance(self._client_cert, str) else self._client_cert
+            context.load_cert_chain(*pair)
+        return context
+
+
+def _headers(given: Mapping[str, str | bytes]) -> CIMultiDict[str]:
+    headers = CIMultiDict(
+        (name, value.decode("utf-8") if isinstance(value, bytes) else str(value)) for name, value in given.items()
+    )
+    headers["Accept-Encoding"] = "identity"
+    return headers
+
+
+def _plausible(body: bytes) -> bool:
+    """True for nothing at all, and for what may be a JSON object."""
+    text = body.strip()
+    return not text or (text.startswith(b"{") and text.endswith(b"}"))
+
+
+def _translate(error: Exception, attempt: Attempt) -> TransportError:
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if not attempt.sent:
+        return TransportError("ConnectFailed", message)
+    timed_out = isinstance(error, TimeoutError)
+    return TransportError("ReadTimeout" if timed_out else "ConnectionClosed", message)
+
+
+@contextlib.contextmanager
+def attempting(attempt: Attempt) -> Iterator[Attempt]:
+    """Makes this the current task's attempt."""
+    token = ATTEMPT.set(attempt)
+    try:
+        yield attempt
+    finally:
+        ATTEMPT.reset(token)
