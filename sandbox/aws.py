@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
@@ -110,9 +110,10 @@ class Proxy:
             return web.Response(status=503, text="The sandbox's S3, Glue, IAM and STS are not answering.\n")
 
 
-def _forwarded(headers: "CIMultiDict[str] | web.BaseRequest | object") -> CIMultiDict[str]:
+def _forwarded(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """Copy headers, but for those that are between neighbours only."""
     kept: CIMultiDict[str] = CIMultiDict()
-    for name, value in headers.items():  # type: ignore[attr-defined]
+    for name, value in headers.items():
         if name.lower() not in _HOP_BY_HOP:
             kept.add(name, value)
     return kept
