@@ -11,6 +11,7 @@ those who liked it become the seed, and the other half stay hidden to check the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -21,12 +22,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sandbox.storage import Storage, client, seed_lines
+
 LOCK = Path(__file__).resolve().parents[1] / "requirements" / "movielens.lock"
 FOLDER = "recbole/dataset_example/ml-100k/ml-100k"
+COLUMNS = (("user_id", "USER_ID"), ("item_id", "ITEM_ID"), ("timestamp", "TIMESTAMP"))
+"""Schema to declare for the demo's training dataset; the table's fourth column, rating, is not needed."""
 LIKED = 4
 """A rating (1..5) from which on a person liked a film; the page of goals uses the same."""
 DEMO_TITLE = "Blade Runner"
@@ -106,6 +112,27 @@ class Verdict:
     def lift(self) -> float:
         """How many times better than chance."""
         return self.hits / self.by_chance if self.by_chance else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogued:
+    """What `catalogue` made.
+
+    Attributes:
+        bucket: S3 bucket.
+        database: Glue database.
+        table: Glue table of the ratings.
+        columns: (column name, column type) pairs to declare in CreateTrainingDataset.
+        seed_uri: the seed, for StartAudienceGenerationJob.
+        output_uri: where exports may go, for CreateConfiguredAudienceModel.
+    """
+
+    bucket: str
+    database: str
+    table: str
+    columns: tuple[tuple[str, str], ...]
+    seed_uri: str
+    output_uri: str
 
 
 class DownloadError(Exception):
@@ -192,6 +219,51 @@ def judge(audience: Iterable[str], taste: Taste) -> Verdict:
     chosen = {user for user in audience if user not in seed}
     candidates = len(people()) - len(seed)
     return Verdict(len(chosen), len(chosen & hidden), len(hidden), len(chosen) * len(hidden) / candidates)
+
+
+def catalogue(
+    storage: Storage,
+    taste: Taste,
+    bucket: str = "clean-rooms-ml-demo",
+    database: str = "movielens",
+    table: str = "ratings",
+) -> Catalogued:
+    """Upload a taste's training data and seed, and describe the table in Glue; doing it again replaces both."""
+    s3, glue = client(storage, "s3"), client(storage, "glue")
+    places = {} if storage.region == "us-east-1" else {"LocationConstraint": storage.region}
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": places} if places else {}))
+    s3.put_object(Bucket=bucket, Key=f"training/{table}/ratings.csv", Body=training_csv(taste))
+    s3.put_object(Bucket=bucket, Key="seed/seed.jsonl", Body=seed_lines(taste.seed).encode())
+    description = _glue_table(table, f"s3://{bucket}/training/{table}/")
+    with contextlib.suppress(glue.exceptions.AlreadyExistsException):
+        glue.create_database(DatabaseInput={"Name": database})
+    try:
+        glue.create_table(DatabaseName=database, TableInput=description)
+    except glue.exceptions.AlreadyExistsException:
+        glue.update_table(DatabaseName=database, TableInput=description)
+    seed_uri, output_uri = f"s3://{bucket}/seed/seed.jsonl", f"s3://{bucket}/audiences"
+    return Catalogued(bucket, database, table, COLUMNS, seed_uri, output_uri)
+
+
+def _glue_table(name: str, location: str) -> dict[str, Any]:
+    """Glue's TableInput for the uploaded CSV."""
+    types = {"user_id": "string", "item_id": "string", "timestamp": "bigint", "rating": "int"}
+    return {
+        "Name": name,
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": {"classification": "csv", "skip.header.line.count": "1"},
+        "StorageDescriptor": {
+            "Columns": [{"Name": column, "Type": kind} for column, kind in types.items()],
+            "Location": location,
+            "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+            "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+            "SerdeInfo": {
+                "SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+                "Parameters": {"field.delim": ","},
+            },
+        },
+    }
 
 
 @cache

@@ -1,0 +1,76 @@
+"""Trained models and generated audiences on disk, as ``.npz`` without pickle: opening one runs no code.
+
+A file appears whole or not at all (written beside, then renamed), and the same content gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from sandbox.lookalike import Model
+
+MODEL = "model.npz"
+AUDIENCE = "audience.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A generated audience before a size is chosen.
+
+    Attributes:
+        users: user ids, best first; with the seed in front if it was to be included.
+        user_count: users in the training data, of which percentages are taken.
+    """
+
+    users: npt.NDArray[np.str_]
+    user_count: int
+
+
+def save_model(folder: Path, users: npt.NDArray[np.str_], model: Model) -> None:
+    """Write a model and the ids of its users (users,), sorted."""
+    _save(
+        folder / MODEL,
+        {
+            "users": users,
+            "embedding": model.embedding,
+            "values": model.items.data,
+            "columns": model.items.indices,
+            "bounds": model.items.indptr,
+            "shape": np.array(model.items.shape),
+        },
+    )
+
+
+def load_model(folder: Path) -> tuple[npt.NDArray[np.str_], Model]:
+    """Read what `save_model` wrote."""
+    with np.load(folder / MODEL, allow_pickle=False) as file:
+        shape = tuple(int(side) for side in file["shape"])
+        items = sparse.csr_matrix((file["values"], file["columns"], file["bounds"]), shape=shape)
+        return file["users"], Model(file["embedding"], items)
+
+
+def save_audience(folder: Path, audience: Audience) -> None:
+    """Write an audience."""
+    _save(folder / AUDIENCE, {"users": audience.users, "user_count": np.array(audience.user_count)})
+
+
+def load_audience(folder: Path) -> Audience:
+    """Read what `save_audience` wrote."""
+    with np.load(folder / AUDIENCE, allow_pickle=False) as file:
+        return Audience(file["users"], int(file["user_count"]))
+
+
+def _save(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    os.replace(unfinished, path)

@@ -1,0 +1,215 @@
+"""S3 and Glue: reads training tables and seeds, writes audiences.
+
+Exceptions::
+
+    StorageError
+    +-- TableUnreadableError   a Glue table or its data
+    +-- SeedUnreadableError    a seed object
+    +-- OutputUnwritableError  an exported audience
+
+Messages name databases, objects and lines, never a user id: the training party must not learn the seed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import boto3
+import pyarrow as pa
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sandbox import tables
+
+MOST_SEEDS = 500_000
+"""Unique ids a seed may have (user guide, "seed data requirements")."""
+PART = "part-00000.jsonl"
+
+AWS_ERRORS = (ClientError, BotoCoreError)
+"""What boto3 raises when AWS refuses or cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where S3 and Glue are, and as whom.
+
+    Attributes:
+        endpoint_url: one address for both services.
+        region: AWS region.
+        account: 12 digits; also the access key id, which is how local AWS emulators tell accounts apart.
+    """
+
+    endpoint_url: str
+    region: str
+    account: str
+
+
+class StorageError(Exception):
+    """S3 or Glue said no, or what they hold is not readable."""
+
+
+class TableUnreadableError(StorageError):
+    """The Glue table is missing, contradicts the declared schema, or its data contradict Glue."""
+
+
+class SeedUnreadableError(StorageError):
+    """The seed is missing or one of its lines is not ``{"user_id": ...}``."""
+
+
+class OutputUnwritableError(StorageError):
+    """The audience could not be written to its destination."""
+
+
+@lru_cache(maxsize=32)
+def client(storage: Storage, service: str) -> Any:
+    """A boto3 client ("s3" or "glue"), made once per process."""
+    made = boto3.session.Session().client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=storage.endpoint_url,
+        region_name=storage.region,
+        aws_access_key_id=storage.account,
+        aws_secret_access_key="sandbox",  # noqa: S106 - the sandbox checks no signatures
+        config=Config(
+            connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 3}, s3={"addressing_style": "path"}
+        ),
+    )
+
+    def name_account(request: Any, **_: Any) -> None:
+        request.headers["x-moto-account-id"] = storage.account
+
+    made.meta.events.register("before-sign", name_account)
+    return made
+
+
+def read_layout(storage: Storage, database: str, table: str) -> tables.Layout:
+    """Ask Glue about a table.
+
+    Raises:
+        TableUnreadableError: there is no such table, or its format is not supported.
+    """
+    try:
+        answer = client(storage, "glue").get_table(DatabaseName=database, Name=table)
+        return tables.layout(answer["Table"])
+    except AWS_ERRORS as error:
+        raise TableUnreadableError(f"Glue table {database}.{table}: {error}") from error
+    except tables.TableError as error:
+        raise TableUnreadableError(f"Glue table {database}.{table}: {error}") from error
+
+
+def read_columns(storage: Storage, layout: tables.Layout, names: Sequence[str]) -> pa.Table:
+    """Read the named columns of all objects under a table's location, in key order.
+
+    Raises:
+        TableUnreadableError: an object cannot be fetched or contradicts the layout.
+    """
+    try:
+        parts = [tables.decode(body, key, layout, names) for key, body in _objects(storage, layout.location)]
+    except AWS_ERRORS as error:
+        raise TableUnreadableError(f"data at {layout.location}: {error}") from error
+    except (tables.TableError, ValueError) as error:
+        raise TableUnreadableError(str(error)) from error
+    return pa.concat_tables(parts) if parts else tables.empty(layout, names)
+
+
+def read_seed(storage: Storage, uri: str) -> list[str]:
+    """Read user ids from an object, or from all objects under a prefix; repeats are dropped, order is kept.
+
+    Raises:
+        SeedUnreadableError: nothing there, a line is no seed row, or more ids than AWS takes.
+    """
+    found: dict[str, None] = {}
+    objects = 0
+    try:
+        for key, body in _objects(storage, uri):
+            objects += 1
+            found.update((user, None) for user in _seed_rows(key, body))
+    except AWS_ERRORS as error:
+        raise SeedUnreadableError(f"seed {uri}: {error}") from error
+    except ValueError as error:
+        raise SeedUnreadableError(str(error)) from error
+    if not objects:
+        raise SeedUnreadableError(f"seed {uri}: there is no such object")
+    if len(found) > MOST_SEEDS:
+        raise SeedUnreadableError(f"seed {uri}: {len(found)} unique user ids, more than {MOST_SEEDS}")
+    return list(found)
+
+
+def read_audience(storage: Storage, location: str) -> list[str]:
+    """User ids of an exported audience, best first; ``location`` is the API's ``outputLocation``."""
+    return read_seed(storage, location)
+
+
+def write_audience(storage: Storage, uri: str, users: Iterable[str]) -> str:
+    """Write ``{"user_id": ...}`` lines, in the order given, to ``<uri>/part-00000.jsonl``; return its folder.
+
+    Raises:
+        OutputUnwritableError: S3 refused, or the address is none.
+    """
+    folder = uri.rstrip("/")
+    try:
+        bucket, prefix = split_uri(folder)
+        key = f"{prefix}/{PART}" if prefix else PART
+        client(storage, "s3").put_object(
+            Bucket=bucket, Key=key, Body=seed_lines(users).encode(), ContentType="application/x-ndjson"
+        )
+    except (*AWS_ERRORS, ValueError) as error:
+        raise OutputUnwritableError(f"audience at {folder}: {error}") from error
+    return folder
+
+
+def seed_lines(users: Iterable[str]) -> str:
+    """JSON Lines of ``{"user_id": ...}``: the format of seeds and of exported audiences."""
+    return "".join(json.dumps({"user_id": user}, ensure_ascii=False) + "\n" for user in users)
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """``s3://bucket/some/key`` -> ("bucket", "some/key").
+
+    Raises:
+        ValueError: this is no S3 address.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme not in {"s3", "s3a", "s3n"} or not bucket:
+        raise ValueError(f"{uri} is not an s3:// address")
+    return bucket, key
+
+
+def _objects(storage: Storage, uri: str) -> Iterator[tuple[str, bytes]]:
+    """Key and body of the object at ``uri`` or of all below; not hidden ones (``_``, ``.``) nor folder marks."""
+    bucket, prefix = split_uri(uri)
+    s3 = client(storage, "s3")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", ()):
+            key = entry["Key"]
+            inside = not prefix or prefix.endswith("/") or key == prefix or key.startswith(prefix + "/")
+            if inside and entry["Size"] and not _hidden(key[len(prefix) :]):
+                yield key, s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+def _hidden(below: str) -> bool:
+    return any(segment.startswith(("_", ".")) for segment in below.split("/") if "=" not in segment)
+
+
+def _seed_rows(key: str, body: bytes) -> Iterator[str]:
+    """User ids of JSON Lines; blank lines are allowed."""
+    for number, line in enumerate(body.splitlines(), start=1):
+        if line.strip():
+            yield _seed_row(f"seed object {key}, line {number}", line)
+
+
+def _seed_row(where: str, line: bytes) -> str:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ValueError(f"{where}: not JSON") from None
+    if not isinstance(row, dict) or "user_id" not in row:
+        raise ValueError(f'{where}: not an object with "user_id"')
+    user = row["user_id"]
+    if isinstance(user, bool) or not isinstance(user, str | int) or user == "":
+        raise ValueError(f'{where}: "user_id" is neither a string nor an integer')
+    return str(user)

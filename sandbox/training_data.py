@@ -1,0 +1,125 @@
+"""A Glue table's records as the lookalike model's input: checked, cut to the window, ids numbered in sorted order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute
+
+from sandbox import features, storage, tables
+from sandbox.lookalike import Interactions
+from sandbox.storage import Storage, TableUnreadableError
+
+Columns = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Records kept: start <= time <= end, in Unix seconds; None is no limit."""
+
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Model input and the ids behind its user numbers.
+
+    Attributes:
+        interactions: the records.
+        users: user ids (users,), sorted; number 0 is the first.
+    """
+
+    interactions: Interactions
+    users: npt.NDArray[np.str_]
+
+    def users_with_two(self) -> int:
+        """Users with at least two interactions, the ones who count towards AWS's minimum."""
+        return int((np.bincount(self.interactions.users, minlength=1) >= 2).sum())
+
+
+def read(where: Storage, database: str, table: str, columns: Columns, window: Window) -> TrainingData:
+    """Read, check and number a training table; only the declared columns are decoded.
+
+    Raises:
+        TableUnreadableError: Glue, the declared schema and the data do not agree.
+    """
+    layout = storage.read_layout(where, database, table)
+    try:
+        tables.check_schema(layout, columns)
+        user, item, moment = (_single(columns, kind) for kind in ("USER_ID", "ITEM_ID", "TIMESTAMP"))
+    except tables.TableError as error:
+        raise TableUnreadableError(f"Glue table {database}.{table}: {error}") from error
+    rows = storage.read_columns(where, layout, [name for name, _ in columns])
+    for name in (user, item, moment):
+        _require_values(rows, name)
+    rows = _within(rows, moment, window)
+    user_codes, users = _numbered(rows.column(user))
+    item_codes, items = _numbered(rows.column(item))
+    extra = _features(rows, columns, user_codes, len(users))
+    return TrainingData(Interactions(user_codes, item_codes, len(users), len(items), extra), users)
+
+
+def _single(columns: Columns, kind: str) -> str:
+    names = [name for name, given in columns if given == kind]
+    if len(names) != 1:
+        raise tables.TableError(f"the schema needs exactly one {kind} column, it has {len(names)}")
+    return names[0]
+
+
+def _require_values(rows: pa.Table, name: str) -> None:
+    missing = rows.column(name).null_count
+    if missing:
+        raise TableUnreadableError(f"column {name}: {missing} of {rows.num_rows} records have no value")
+
+
+def _within(rows: pa.Table, name: str, window: Window) -> pa.Table:
+    column = rows.column(name)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("s"), safe=False)
+    seconds = column.cast(pa.int64()).to_numpy()
+    kept = np.ones(len(seconds), dtype=bool)
+    if window.start is not None:
+        kept &= seconds >= window.start
+    if window.end is not None:
+        kept &= seconds <= window.end
+    return rows.filter(pa.array(kept))
+
+
+def _numbered(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:
+    """Codes (records,) and the sorted ids they stand for; the order of the files leaves no trace."""
+    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    ids = np.array(encoded.dictionary.to_pylist(), dtype=np.str_)
+    order = np.argsort(ids)
+    place = np.empty(len(ids), dtype=np.int64)
+    place[order] = np.arange(len(ids))
+    return place[encoded.indices.to_numpy()], ids[order]
+
+
+def _features(
+    rows: pa.Table, columns: Columns, users: npt.NDArray[np.int64], user_count: int
+) -> npt.NDArray[np.float64] | None:
+    """Feature columns (users, n), in the schema's order, or None without any."""
+    parts = []
+    for name, kind in columns:
+        column = rows.column(name)
+        if kind == "NUMERICAL_FEATURE":
+            values = column.cast(pa.float64()).to_numpy()
+            parts.append(features.numerical(users, values, user_count))
+        elif kind == "CATEGORICAL_FEATURE":
+            owners, labels = _labels(column, users)
+            parts.append(features.categorical(owners, labels, user_count))
+    return np.concatenate(parts, axis=1) if parts else None
+
+
+def _labels(column: pa.ChunkedArray, users: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[str | None]]:
+    """Categories as text, and whose they are; every element of an array is a category of its own."""
+    flat = column.combine_chunks()
+    if pa.types.is_list(flat.type):
+        users = users[pyarrow.compute.list_parent_indices(flat).to_numpy()]
+        flat = pyarrow.compute.list_flatten(flat)
+    return users, flat.cast(pa.string()).to_pylist()
