@@ -106,6 +106,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         reason: Why the command waits.
         fault: The error that ended it, or the evidence carried into a search.
         finished_at: Epoch seconds of its end.
+        told: How many replies were published; numbers them.
         reply: Data of the terminal reply, to be told again to a duplicate.
         v: Version of this record.
     """
@@ -123,6 +124,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     reason: str = ""
     fault: Fault | None = None
     finished_at: float = 0.0
+    told: int = 0
     reply: dict[str, Any] | None = None
     v: int = VERSION
 

@@ -54,9 +54,15 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class QuotaFull:
-    """The call was certainly not performed, because a concurrency quota is used up."""
+    """The call was certainly not performed, because a concurrency quota is used up.
+
+    Attributes:
+        fault: AWS's refusal, or our own count's.
+        position: Place in our queue, from 1; 0 when AWS refused although we counted a free slot.
+    """
 
     fault: Fault
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,11 @@ class Lost:
 @dataclass(frozen=True, slots=True)
 class Late:
     """The call window had closed before the request was written: nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The owner hands its partition over before the call: nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +136,17 @@ class Vanished:
 
 
 Observation = (
-    Returned | Postponed | QuotaFull | Refused | Lost | Late | Due | Restored | Found | Unsearched | Seen | Vanished
+    Returned
+    | Postponed
+    | QuotaFull
+    | Refused
+    | Lost
+    | Late
+    | Held
+    | Due
+    | Restored
+    | Found
+    | Unsearched
+    | Seen
+    | Vanished
 )

@@ -8,7 +8,7 @@ from service.core.effects import Changed
 def publish(state: ResourceState | None, change: Changed, now: float) -> ResourceState | None:
     """The resource's next state, whose sequence is the event's; None when the change has been told before.
 
-    An update without a lifecycle is a change each time; a status seen again, perhaps by another command's watch, is not.
+    An update without a lifecycle is a change each time; a status seen again is not.
     """
     if state is None:
         return ResourceState(change.resource_id, change.kind, 1, change.status, change.name, now)

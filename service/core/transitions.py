@@ -132,7 +132,7 @@ def _wait(job: Job, policy: Policy) -> float:
 
 def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Policy) -> Step:
     reason = observation.fault.code
-    told = (Told("waiting", {"reason": reason, "position": 0}),) if job.reason != reason else ()
+    told = (Told("waiting", {"reason": reason, "position": observation.position}),) if job.reason != reason else ()
     return Step(_rest(job, now + policy.quota_retry, phase=Phase.QUEUED, since=now, reason=reason), told)
 
 
@@ -177,6 +177,11 @@ def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
     if _overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
     return Step(replace(job, due=0.0, since=now))
+
+
+def _held(job: Job, observation: seen.Held, now: float, policy: Policy) -> Step:
+    """Says durably that nothing was sent, so that the next owner may call without settling."""
+    return Step(job if job.due else replace(job, due=now))
 
 
 def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
@@ -319,6 +324,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.INTENDED, seen.Refused): _refused,
         (Phase.INTENDED, seen.Lost): _lost,
         (Phase.INTENDED, seen.Late): _late,
+        (Phase.INTENDED, seen.Held): _held,
         (Phase.INTENDED, seen.Due): _due,
         (Phase.INTENDED, seen.Restored): _restored_intent,
         (Phase.QUEUED, seen.Due): _dequeued,

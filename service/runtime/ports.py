@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from schemas.records import Job
 from service.core.observations import Failure, Reply
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "OutRecord",
     "PartitionLog",
     "Reply",
+    "Telemetry",
     "TopicPartition",
 ]
 
@@ -196,4 +198,56 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never go back."""
+        ...
+
+
+class Telemetry(Protocol):
+    """What the runtime has to tell; an adapter makes log lines and metrics of it. Never given a payload."""
+
+    def command(self, operation: str, outcome: str) -> None:
+        """A record was read: ``accepted``, ``duplicate``, ``misused``, ``rejected`` or ``undecodable``."""
+        ...
+
+    def reply(self, kind: str) -> None:
+        """A reply was committed."""
+        ...
+
+    def event(self, resource_kind: str, status: str) -> None:
+        """A status change was committed."""
+        ...
+
+    def dead_letter(self, reason: str) -> None:
+        """A dead letter was committed."""
+        ...
+
+    def transition(self, before: Job | None, after: Job) -> None:
+        """A job's state was committed; called when its phase, status or due time differs."""
+        ...
+
+    def ignored(self, phase: str, observation: str) -> None:
+        """An observation came too late to matter."""
+        ...
+
+    def call(self, target: str, operation: str, outcome: str, seconds: float) -> None:
+        """A request to AWS ended: ``ok`` or an error code."""
+        ...
+
+    def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
+        """A tick looked at what was due."""
+        ...
+
+    def commit(self, partition: str, records: int, seconds: float) -> None:
+        """A transaction was committed."""
+        ...
+
+    def shard(self, partition: str, state: str) -> None:
+        """A shard is ``opening``, ``restoring``, ``running``, ``paused``, ``closed`` or ``halted``."""
+        ...
+
+    def restored(self, partition: str, records: int, seconds: float) -> None:
+        """A shard has read its changelog."""
+        ...
+
+    def problem(self, what: str, **details: str | int | float) -> None:
+        """Something an operator may want to know; details are short and never a payload."""
         ...

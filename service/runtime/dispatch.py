@@ -1,0 +1,164 @@
+"""Performs calls and searches after the commit that permits them, and turns AWS's answers into observations.
+
+Nothing here knows a phase: the core has decided, the budget is asked for a token, the request leaves once.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from schemas.operations import MARKER_MEMBER, Kind, Operation
+from service.core import faults, reconciliation
+from service.core.budget import Lane
+from service.core.job import Job, marker, row
+from service.core.observations import Failure, Found, Observation, Postponed, Refused, Reply, Returned, Unsearched
+from service.core.reconciliation import Request
+from service.runtime.limiter import Limiter
+from service.runtime.ports import Api, Clock, Telemetry
+
+
+class Intent(Protocol):
+    """A durable permission to call, which grows old."""
+
+    def open(self) -> bool:
+        """True while the call window is open."""
+        ...
+
+    async def renew(self) -> bool:
+        """Commits the intent anew; False when the job came to an end instead."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds after which a call's outcome counts as unknown."""
+
+    write: float
+    read: float
+
+
+class Caller:
+    """Every request to AWS goes through here: budget, deadline, telemetry."""
+
+    def __init__(
+        self, api: Api, limiters: Mapping[str, Limiter], clock: Clock, telemetry: Telemetry, deadlines: Deadlines
+    ) -> None:
+        self._api = api
+        self._limiters = limiters
+        self._clock = clock
+        self._telemetry = telemetry
+        self._deadlines = deadlines
+
+    async def read(self, target: str, request: Request, lane: Lane) -> Reply | Failure:
+        """Performs a Get, or a List up to its last page; pages are joined under the request's own members."""
+        if not request.pages:
+            return await self._read_one(target, request.operation, request.params, lane)
+        pages: list[Mapping[str, Any]] = []
+        token: str | None = None
+        while True:
+            params = {**request.params, "nextToken": token} if token else request.params
+            outcome = await self._read_one(target, request.operation, params, lane)
+            if isinstance(outcome, Failure):
+                return outcome
+            pages.append(outcome.result)
+            token = outcome.result.get("nextToken")
+            if not token:
+                return Reply(_joined(pages))
+
+    async def _read_one(self, target: str, operation: str, params: Mapping[str, Any], lane: Lane) -> Reply | Failure:
+        await self.token(target, lane)
+        return await self.send(target, operation, params, lane, None)
+
+    async def token(self, target: str, lane: Lane) -> None:
+        """Waits for the right to one call."""
+        await self._limiters[target].take(lane)
+
+    async def send(
+        self, target: str, operation: str, params: Mapping[str, Any], lane: Lane, intent: Intent | None
+    ) -> Reply | Failure:
+        """Sends one request and lets the budget learn from its outcome."""
+        began = self._clock.monotonic()
+        deadline = self._deadlines.write if lane <= Lane.REMOVE else self._deadlines.read
+        may_send = intent.open if intent else None
+        outcome = await self._api.call(target, operation, params, timeout=deadline, may_send=may_send)
+        limiter = self._limiters[target]
+        if isinstance(outcome, Reply):
+            limiter.succeeded(lane)
+        elif outcome.http_status == 429:
+            limiter.throttled(lane)
+        code = "ok" if isinstance(outcome, Reply) else outcome.code
+        self._telemetry.call(target, operation, code, self._clock.monotonic() - began)
+        return outcome
+
+
+def _joined(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    joined: dict[str, Any] = {}
+    for page in pages:
+        for name, value in page.items():
+            joined[name] = [*joined.get(name, []), *value] if isinstance(value, list) else value
+    joined.pop("nextToken", None)
+    return joined
+
+
+_LANES = {Kind.READ: Lane.READ, Kind.REMOVAL: Lane.REMOVE}
+
+
+def lane(operation: Operation) -> Lane:
+    """The budget's lane of an operation."""
+    return _LANES.get(operation.kind, Lane.CREATE)
+
+
+class Dispatch:
+    """Performs a job's activity and says what was learnt."""
+
+    def __init__(self, caller: Caller, clock: Clock) -> None:
+        self._caller = caller
+        self._clock = clock
+
+    async def call(self, job: Job, intent: Intent) -> Observation | None:
+        """Performs the command's operation; None when the job ended while waiting for its turn.
+
+        The wait for a token may outlast the call window, so the intent is renewed with the token in hand.
+        """
+        operation, target = row(job.command), job.command.target
+        params = await self._prepared(job)
+        if not isinstance(params, dict):
+            return params
+        await self._caller.token(target, lane(operation))
+        while True:
+            if operation.kind is not Kind.READ and not intent.open() and not await intent.renew():
+                return None
+            guard = None if operation.kind is Kind.READ else intent
+            outcome = await self._caller.send(target, operation.name, params, lane(operation), guard)
+            if isinstance(outcome, Reply):
+                return Returned(outcome.result)
+            if faults.fault_class(outcome) is not faults.FaultClass.LATE:
+                return faults.observe(outcome)
+
+    async def _prepared(self, job: Job) -> dict[str, Any] | Observation:
+        """The request to send: with our marker, or with the marker that an update must keep."""
+        operation, params = row(job.command), job.command.params
+        if operation.creates:
+            return reconciliation.stamp(params, marker(job.command))
+        if not operation.restamps or MARKER_MEMBER not in params:
+            return dict(params)
+        request = reconciliation.get_request(operation.resource, params[operation.resource.identity])
+        present = await self._caller.read(job.command.target, request, Lane.READ)
+        if isinstance(present, Reply):
+            return reconciliation.restamp(params, present.result)
+        observed = faults.observe(present)
+        return observed if isinstance(observed, Refused) else Postponed(faults.fault(present, retryable=True))
+
+    async def search(self, job: Job) -> Observation:
+        """Finds out what a call of this job has done."""
+        searched_at = self._clock.wall()
+        request = reconciliation.search_request(job.command)
+        outcome = await self._caller.read(job.command.target, request, Lane.READ)
+        if isinstance(outcome, Reply):
+            resource = row(job.command).resource
+            if request.pages:
+                return Found(reconciliation.match(job.command, outcome.result[resource.summaries]), searched_at)
+            return Found((outcome.result,), searched_at)
+        if outcome.code == faults.NOT_FOUND and not request.pages:
+            return Found((), searched_at)
+        return Unsearched(faults.fault(outcome, retryable=True))

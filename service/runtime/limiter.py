@@ -1,0 +1,95 @@
+"""Waits for a token of a target's rate budget; the arithmetic is :mod:`service.core.budget`'s."""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from service.core import budget
+from service.core.budget import Bucket, Lane
+from service.runtime.ports import Clock
+
+
+@dataclass(order=True)
+class _Waiter:
+    lane: Lane
+    number: int
+    granted: asyncio.Future[None] = field(compare=False)
+
+
+class _Queue:
+    """Waiters of one bucket, by lane and then arrival; a timer wakes the first when its token is there."""
+
+    def __init__(self, state: Bucket, clock: Clock) -> None:
+        self.state = state
+        self._clock = clock
+        self._waiters: list[_Waiter] = []
+        self._number = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self, lane: Lane) -> None:
+        self._number += 1
+        waiter = _Waiter(lane, self._number, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiters, waiter)
+        self._pump()
+        await waiter.granted
+
+    def _pump(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiters:
+            if self._waiters[0].granted.cancelled():
+                heapq.heappop(self._waiters)
+                continue
+            self.state, wait = budget.take(self.state, self._clock.monotonic())
+            if wait > 0:
+                self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
+                return
+            heapq.heappop(self._waiters).granted.set_result(None)
+
+    def change(self, state: Callable[[Bucket], Bucket]) -> None:
+        self.state = state(self.state)
+        if self._waiters:
+            self._pump()
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+
+class Limiter:
+    """The budget of one target: reads and writes have a bucket each, lanes order who waits."""
+
+    def __init__(self, clock: Clock, *, reads_per_second: float, writes_per_second: float) -> None:
+        self._clock = clock
+        self._limits = {"reads": reads_per_second, "writes": writes_per_second}
+        self._queues = {
+            name: _Queue(budget.bucket(limit, clock.monotonic()), clock) for name, limit in self._limits.items()
+        }
+
+    async def take(self, lane: Lane) -> None:
+        """Waits for the right to one call."""
+        await self._queue(lane).take(lane)
+
+    def throttled(self, lane: Lane) -> None:
+        """AWS asked for patience."""
+        self._queue(lane).change(lambda state: budget.throttled(state, self._clock.monotonic()))
+
+    def succeeded(self, lane: Lane) -> None:
+        """A call went through."""
+        self._queue(lane).change(budget.succeeded)
+
+    def share(self, fraction: float) -> None:
+        """Sets this replica's share of the budget, above 0 and up to 1."""
+        for name, queue in self._queues.items():
+            limit = self._limits[name] * fraction
+            queue.change(partial(budget.shared, limit=limit, now=self._clock.monotonic()))
+
+    def statistics(self) -> dict[str, float]:
+        """Present rates and waiters, for metrics and the status page."""
+        rates = {f"{name}_per_second": queue.state.rate for name, queue in self._queues.items()}
+        return rates | {f"{name}_waiting": float(len(queue)) for name, queue in self._queues.items()}
+
+    def _queue(self, lane: Lane) -> _Queue:
+        return self._queues["writes" if lane <= Lane.REMOVE else "reads"]

@@ -1,0 +1,189 @@
+"""One poller per target looks at every watched resource, with as few calls as possible.
+
+Nothing is lost when a look fails: the watch stays due and the next tick looks again.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from schemas.operations import RESOURCES, Resource
+from service.core import coalescing, faults, reconciliation
+from service.core.budget import Lane
+from service.core.observations import Failure, Observation, Reply, Seen, Vanished
+from service.core.pacing import Cadence
+from service.runtime.dispatch import Caller
+from service.runtime.ports import Clock, Telemetry
+
+ABSENCES: Final = 3
+"""Complete Lists in a row without a resource that only List shows, until it counts as gone."""
+
+Sink = Callable[[Observation], None]
+
+
+@dataclass(slots=True)
+class Watch:
+    """A resource that somebody wants to hear of.
+
+    Attributes:
+        kind: Resource kind.
+        resource_id: ARN or stable id.
+        status: Last status delivered.
+        born: Epoch seconds since when it is watched; its age sets the pace.
+        sink: Where observations go.
+        due: Epoch seconds of the next look.
+        absences: Complete Lists in a row that did not show it.
+    """
+
+    kind: str
+    resource_id: str
+    status: str
+    born: float
+    sink: Sink
+    due: float = 0.0
+    absences: int = field(default=0)
+
+
+class Poller:
+    """Watches of one target.
+
+    Args:
+        target: The target's name.
+        caller: Performs the calls, within the budget.
+        cadences: How often to look, by resource kind.
+        tick: Seconds to which due times are rounded up, so that looks fall together.
+        clock: Time.
+        telemetry: Is told of every look.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        caller: Caller,
+        cadences: Mapping[str, Cadence],
+        tick: float,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._target = target
+        self._caller = caller
+        self._cadences = cadences
+        self._tick = tick
+        self._clock = clock
+        self._telemetry = telemetry
+        self._watches: dict[object, Watch] = {}
+        self._listed: dict[str, int] = {}
+        self._changed = asyncio.Event()
+
+    def watch(self, key: object, watch: Watch) -> None:
+        """Begins to look, at once; a key that is watched already goes on as it is."""
+        if key not in self._watches:
+            self._watches[key] = watch
+            self._changed.set()
+
+    def unwatch(self, key: object) -> None:
+        """Looks no longer."""
+        self._watches.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._watches)
+
+    async def run(self) -> None:
+        """Looks until cancelled."""
+        while True:
+            self._changed.clear()
+            wait = self._wait()
+            if wait is None or wait > 0:
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._changed.wait()
+                except TimeoutError:
+                    pass
+                continue
+            await self.tick()
+
+    def _wait(self) -> float | None:
+        if not self._watches:
+            return None
+        return min(watch.due for watch in self._watches.values()) - self._clock.wall()
+
+    async def tick(self) -> None:
+        """Looks once at everything that is due; Lists and Gets go side by side."""
+        now = self._clock.wall()
+        due: dict[str, dict[str, list[Watch]]] = {}
+        for watch in self._watches.values():
+            if watch.due <= now:
+                due.setdefault(watch.kind, {}).setdefault(watch.resource_id, []).append(watch)
+                watch.due = self._next(watch, now)
+        plan = coalescing.plan(due, self._listed)
+        self._telemetry.poll(self._target, lists=len(plan.lists), gets=len(plan.gets), watched=len(self._watches))
+        async with asyncio.TaskGroup() as looks:
+            for kind in plan.lists:
+                looks.create_task(self._list(RESOURCES[kind], due[kind]), name=f"poll:{self._target}:{kind}")
+            for kind, resource_id in plan.gets:
+                name = f"poll:{self._target}:{resource_id}"
+                looks.create_task(self._get(RESOURCES[kind], resource_id, due[kind][resource_id]), name=name)
+
+    def _next(self, watch: Watch, now: float) -> float:
+        at = now + self._cadences[watch.kind].interval(now - watch.born)
+        return -(-at // self._tick) * self._tick
+
+    async def _list(self, resource: Resource, due: Mapping[str, list[Watch]]) -> None:
+        request = reconciliation.list_request(resource)
+        outcome = await self._caller.read(self._target, request, Lane.POLL)
+        if isinstance(outcome, Failure):
+            self._unseen(resource, outcome)
+            return
+        summaries = outcome.result[resource.summaries]
+        self._listed[resource.kind] = len(summaries)
+        shown = {reconciliation.identify(resource, summary): summary for summary in summaries}
+        async with asyncio.TaskGroup() as looks:
+            for resource_id, watches in due.items():
+                looks.create_task(self._listed_one(resource, resource_id, watches, shown.get(resource_id)))
+
+    async def _listed_one(
+        self, resource: Resource, resource_id: str, watches: list[Watch], summary: Mapping[str, Any] | None
+    ) -> None:
+        """A summary is enough while a resource is on its way; its end, or its absence, deserves a Get."""
+        if summary is None:
+            if resource.get_operation:
+                await self._get(resource, resource_id, watches)
+            else:
+                self._absent(watches)
+            return
+        status = summary.get("status", "")
+        telling = status in resource.done | resource.failed | resource.undeleted
+        if telling and resource.get_operation and any(watch.status != status for watch in watches):
+            await self._get(resource, resource_id, watches)
+        else:
+            self._deliver(watches, summary)
+
+    def _absent(self, watches: list[Watch]) -> None:
+        for watch in watches:
+            watch.absences += 1
+            if watch.absences >= ABSENCES:
+                watch.sink(Vanished())
+
+    async def _get(self, resource: Resource, resource_id: str, watches: list[Watch]) -> None:
+        outcome = await self._caller.read(self._target, reconciliation.get_request(resource, resource_id), Lane.POLL)
+        if isinstance(outcome, Reply):
+            self._deliver(watches, outcome.result)
+        elif outcome.code == faults.NOT_FOUND:
+            for watch in watches:
+                watch.sink(Vanished())
+        else:
+            self._unseen(resource, outcome)
+
+    def _deliver(self, watches: list[Watch], description: Mapping[str, Any]) -> None:
+        for watch in watches:
+            watch.absences = 0
+            status = str(description.get("status", ""))
+            if status != watch.status:
+                watch.status = status
+                watch.sink(Seen(description))
+
+    def _unseen(self, resource: Resource, failure: Failure) -> None:
+        self._telemetry.problem(
+            "poll failed; will look again", target=self._target, resource_kind=resource.kind, code=failure.code
+        )

@@ -1,0 +1,66 @@
+"""The shard's jobs and resources, materialised from the changelog.
+
+Memory only: a shard that closes dirty drops its store, because the changelog is the truth.
+"""
+
+from collections.abc import Iterator
+
+from schemas import records
+from schemas.records import Job, Record, ResourceState
+from service.core.job import ended
+
+
+class Store:
+    """Jobs by changelog key, resources by kind and id."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[bytes, Job] = {}
+        self._resources: dict[bytes, ResourceState] = {}
+
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Replays one changelog record; a tombstone forgets.
+
+        Raises:
+            CorruptRecord: The value can't be read.
+        """
+        if value is None:
+            self._jobs.pop(key, None)
+            self._resources.pop(key, None)
+            return
+        self.put(key, records.decode(value))
+
+    def put(self, key: bytes, record: Record | None) -> None:
+        """Sets what a key means from now on."""
+        if isinstance(record, Job):
+            self._jobs[key] = record
+        elif isinstance(record, ResourceState):
+            self._resources[key] = record
+        else:
+            self._jobs.pop(key, None)
+            self._resources.pop(key, None)
+
+    def job(self, key: bytes) -> Job | None:
+        """The job of a key, if there is one."""
+        return self._jobs.get(key)
+
+    def resource(self, key: bytes) -> ResourceState | None:
+        """The resource of a key, if there is one."""
+        return self._resources.get(key)
+
+    def jobs(self) -> Iterator[tuple[bytes, Job]]:
+        """Every job with its key."""
+        return iter(self._jobs.items())
+
+    def phases(self) -> dict[str, int]:
+        """How many jobs stand in each phase."""
+        counts: dict[str, int] = {}
+        for job in self._jobs.values():
+            counts[job.phase] = counts.get(job.phase, 0) + 1
+        return counts
+
+    def open(self) -> list[bytes]:
+        """Keys of the jobs that have not ended."""
+        return [key for key, job in self._jobs.items() if not ended(job)]
+
+    def __len__(self) -> int:
+        return len(self._jobs) + len(self._resources)
