@@ -1,0 +1,6 @@
+"""Probes, metrics and the status page, on one port of their own."""
+
+from service.adapters.http.liveness import Liveness
+from service.adapters.http.server import StatusServer
+
+__all__ = ["Liveness", "StatusServer"]

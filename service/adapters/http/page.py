@@ -1,0 +1,50 @@
+"""The status page: plain tables, every value escaped, no script."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any, Final
+
+_STYLE: Final = (
+    "body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;margin:0 0 1.5rem}td,th{text-align:left;padding:.2rem 1rem .2rem 0;"
+    "border-bottom:1px solid #ddd}h2{font-size:1rem;margin:1.5rem 0 .3rem}.no{color:#a00}"
+)
+
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+"""The Content-Security-Policy: nothing may be loaded or run but this page's own style."""
+
+
+def render(status: Mapping[str, Any]) -> str:
+    """The page as HTML."""
+    ready = bool(status.get("ready"))
+    word = "ready" if ready else '<span class="no">not ready</span>'
+    sections = "".join(_section(name, value) for name, value in status.items() if isinstance(value, Mapping))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">'
+        f"<title>Clean Rooms ML service</title><style>{_STYLE}</style></head>"
+        f"<body><h1>Clean Rooms ML service: {word}</h1>{sections}"
+        '<p><a href="/readyz">readyz</a> <a href="/livez">livez</a> <a href="/metrics">metrics</a></p></body></html>'
+    )
+
+
+def _section(name: str, rows: Mapping[str, Any]) -> str:
+    columns = list(dict.fromkeys(key for row in rows.values() if isinstance(row, Mapping) for key in row))
+    head = _row("th", ["", *columns]) if columns else ""
+    body = "".join(_row("td", [key, *_cells(value, columns)]) for key, value in rows.items())
+    return f"<h2>{escape(str(name))}</h2><table>{head}{body or _row('td', ['none'])}</table>"
+
+
+def _cells(value: Any, columns: list[str]) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return [value.get(column, "") for column in columns]
+    return [value]
+
+
+def _row(tag: str, cells: Iterable[Any]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"

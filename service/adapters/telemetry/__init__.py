@@ -1,0 +1,6 @@
+"""What the service tells of itself: structured logs on stdout, metrics for Prometheus."""
+
+from service.adapters.telemetry.logs import configure_logging
+from service.adapters.telemetry.metrics import Telemetry
+
+__all__ = ["Telemetry", "configure_logging"]
