@@ -1,0 +1,73 @@
+"""The Log port on Kafka: membership in the group, and exclusive access to its partitions."""
+
+import asyncio
+from collections.abc import Mapping
+
+from service.adapters.kafka.group import Group
+from service.adapters.kafka.offsets import Offsets
+from service.adapters.kafka.partition import KafkaPartitionLog
+from service.adapters.kafka.producer import open_producer
+from service.adapters.kafka.settings import KafkaSettings
+from service.adapters.kafka.statistics import Counters, LogStatistics
+from service.runtime.ports import Assignee, TopicPartition
+
+
+class KafkaLog:
+    """One member of the group. Must be made and used in one event loop; :meth:`close` it at the end."""
+
+    def __init__(self, settings: KafkaSettings, topics: Mapping[str, str]) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            settings: Connection, names and limits.
+            topics: Commands topics, each with its changelog.
+
+        Raises:
+            RuntimeError: Python runs with assertions switched off.
+        """
+        if not __debug__:
+            raise RuntimeError(
+                "aiokafka guards transactions by assertions: with `python -O` a fenced producer would go on, and hang"
+            )
+        self._settings = settings
+        self._topics = dict(topics)
+        self._counters = Counters()
+        self._offsets = Offsets(settings)
+        self._restores = asyncio.Semaphore(settings.restores_at_once)
+        self._group = Group(settings, self._topics, self._counters)
+
+    async def open(self, partition: TopicPartition) -> KafkaPartitionLog:
+        """See :class:`service.runtime.ports.Log`."""
+        changelog = TopicPartition(self._topics[partition.topic], partition.partition)
+        producer = await open_producer(self._settings, partition)
+        return KafkaPartitionLog(
+            self._settings, partition, changelog, producer, self._offsets, self._restores, self._counters
+        )
+
+    async def consume(self, assignee: Assignee) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        await self._group.consume(assignee)
+
+    def start(self, partition: TopicPartition, offset: int) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        self._group.start(partition, offset)
+
+    def pause(self, partition: TopicPartition) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        self._group.pause(partition)
+
+    def resume(self, partition: TopicPartition) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        self._group.resume(partition)
+
+    def rejoin(self) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        self._group.rejoin()
+
+    def statistics(self) -> LogStatistics:
+        """What happened so far, for liveness and metrics."""
+        return self._counters.snapshot()
+
+    async def close(self) -> None:
+        """Disconnects what all partitions share; after :meth:`consume` has ended and the partitions are closed."""
+        await self._offsets.close()

@@ -1,0 +1,90 @@
+"""Where partitions begin and end, and what the group has committed: one helper connection for all partitions."""
+
+import asyncio
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaPartition
+
+from service.adapters.kafka.closing import dispose
+from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.settings import KafkaSettings, client_options
+from service.runtime.ports import LogError, TopicPartition
+
+
+class OffsetOutOfRange(LogError):
+    """The committed offset lies outside of the partition: records are lost, or the topic was made anew."""
+
+
+class Offsets:
+    """Reads offsets; connects when first asked, and again after a failure.
+
+    The helper belongs to no group session: it only asks the group's coordinator. It reads uncommitted, because the end
+    for a ``read_committed`` reader is the last stable offset, behind which committed records may lie.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._consumer: Any = None
+        self._lock = asyncio.Lock()
+
+    async def position(self, partition: TopicPartition) -> int:
+        """The group's committed offset, or the partition's beginning when there is none.
+
+        Raises:
+            OffsetOutOfRange: The committed offset is not in the partition.
+            LogError: Kafka did not answer in time.
+        """
+        start, end = await self.bounds(partition)
+        committed = await self._ask("committed", KafkaPartition(*partition))
+        if committed is None:
+            return start
+        if not start <= committed <= end:
+            raise OffsetOutOfRange(
+                f"{partition.topic}-{partition.partition}: the group's committed offset {committed} is out of the"
+                f" partition's range [{start}, {end}]; nothing is skipped: set the offset by hand"
+            )
+        return int(committed)
+
+    async def bounds(self, partition: TopicPartition) -> tuple[int, int]:
+        """Beginning and high watermark.
+
+        Raises:
+            LogError: Kafka did not answer in time.
+        """
+        wanted = KafkaPartition(*partition)
+        start = await self._ask("beginning_offsets", [wanted])
+        end = await self._ask("end_offsets", [wanted])
+        return int(start[wanted]), int(end[wanted])
+
+    async def close(self) -> None:
+        """Disconnects; a later call connects again."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await dispose(consumer, self._settings.stop_deadline, dirty=True)
+
+    async def _ask(self, method: str, argument: Any) -> Any:
+        try:
+            async with deadline(self._settings.read_deadline, f"reading {method} of {argument}"):
+                return await getattr(await self._connected(), method)(argument)
+        except LogError:  # a caller that is merely cancelled leaves the connection to the others
+            await self.close()
+            raise
+
+    async def _connected(self) -> Any:
+        async with self._lock:
+            if self._consumer is None:
+                consumer = AIOKafkaConsumer(
+                    **client_options(self._settings, "offsets"),
+                    group_id=self._settings.group_id,
+                    isolation_level="read_uncommitted",
+                    auto_offset_reset="none",
+                    enable_auto_commit=False,
+                )
+                try:
+                    await consumer.start()
+                except BaseException:
+                    await dispose(consumer, self._settings.stop_deadline, dirty=True)
+                    raise
+                self._consumer = consumer
+            return self._consumer

@@ -1,0 +1,88 @@
+"""A partition that this process owns alone: what to restore, where to go on, and its transactions."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from aiokafka import TopicPartition as KafkaPartition
+
+from service.adapters.kafka.changelog import Batch, read_changelog
+from service.adapters.kafka.closing import dispose
+from service.adapters.kafka.offsets import Offsets
+from service.adapters.kafka.producer import as_log_error, transact
+from service.adapters.kafka.settings import KafkaSettings
+from service.adapters.kafka.statistics import Counters
+from service.runtime.ports import CommitUnknown, Fenced, OutRecord, TopicPartition
+
+
+class KafkaPartitionLog:
+    """One producer's life, from the fence to its first failure or its close."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        partition: TopicPartition,
+        changelog: TopicPartition,
+        producer: Any,
+        offsets: Offsets,
+        restores: asyncio.Semaphore,
+        counters: Counters,
+    ) -> None:
+        self._settings = settings
+        self._partition = partition
+        self._changelog = changelog
+        self._producer = producer
+        self._offsets = offsets
+        self._restores = restores
+        self._counters = counters
+        self._spent = False
+        self._lock = asyncio.Lock()
+
+    async def restore(self) -> AsyncIterator[Batch]:
+        """See :class:`service.runtime.ports.PartitionLog`."""
+        async with self._restores:
+            start, end = await self._offsets.bounds(self._changelog)
+            async with aclosing(read_changelog(self._settings, self._changelog, start, end)) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def position(self) -> int:
+        """See :class:`service.runtime.ports.PartitionLog`."""
+        return await self._offsets.position(self._partition)
+
+    async def commit(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
+        """See :class:`service.runtime.ports.PartitionLog`."""
+        if not records and next_offset is None:
+            return
+        async with self._lock:
+            if self._spent:
+                raise CommitUnknown("this log is spent: only a new assignment can go on")
+            self._spent = True  # stays so when this fails or is cancelled
+            await self._transact(records, next_offset)
+            self._spent = False
+
+    async def close(self) -> None:
+        """See :class:`service.runtime.ports.PartitionLog`.
+
+        A transaction that was left open is not aborted here: after a lost request nothing may be sent any more. The
+        next owner's fence aborts it.
+        """
+        async with self._lock:  # a commit is under way at most until its deadline; stopping under it would strand it
+            dirty, self._spent = self._spent, True
+            producer, self._producer = self._producer, None
+            if producer is not None:
+                await dispose(producer, self._settings.stop_deadline, dirty=dirty)
+
+    async def _transact(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
+        offsets = {} if next_offset is None else {KafkaPartition(*self._partition): next_offset}
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(self._settings.commit_deadline):
+                await transact(self._producer, records, offsets, self._settings.group_id)
+        except Exception as error:
+            failure = as_log_error(error)
+            self._counters.failed(fenced=isinstance(failure, Fenced))
+            raise failure from error
+        self._counters.committed(len(records), begun)

@@ -1,0 +1,130 @@
+"""A partition's transactional producer: opened once, used until its first failure, thrown away.
+
+Kafka's transaction protocol, as aiokafka speaks it, cannot tell a late request from one of the next transaction: an
+EndTxn that was lost, sent again and then arrives after all tears the transaction after it (measured: half of the cases
+silently wrong). So a transactional request without an answer is fatal to the producer, and only a new one, with a new
+epoch, may go on.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    NodeNotReadyError,
+    ProducerFenced,
+)
+from aiokafka.producer import sender
+from aiokafka.protocol.transaction import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    EndTxnRequest,
+    TxnOffsetCommitRequest,
+)
+
+from service.adapters.kafka.closing import dispose
+from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.settings import KafkaSettings, client_options, milliseconds
+from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, TopicPartition
+
+TRANSACTIONAL = (AddPartitionsToTxnRequest, AddOffsetsToTxnRequest, TxnOffsetCommitRequest, EndTxnRequest)
+FENCING = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
+
+
+class RequestLost(Exception):
+    """A transactional request was sent and its answer never came; no KafkaError, which aiokafka would try again."""
+
+
+async def open_producer(settings: KafkaSettings, partition: TopicPartition) -> Any:
+    """Fences whoever had the partition's transactional id; returns when what it left open has been ended.
+
+    Raises:
+        LogError: Kafka could not be reached in time, or refuses.
+    """
+    # aiokafka waits 20 ms for the end of the previous transaction before it begins one. Most end within 2.
+    sender.BACKOFF_OVERRIDE = settings.transaction_backoff
+    producer = AIOKafkaProducer(
+        **client_options(settings, f"{partition.topic}-{partition.partition}"),
+        transactional_id=f"{settings.application}-{partition.topic}-{partition.partition}",
+        transaction_timeout_ms=milliseconds(settings.transaction_timeout),
+        retry_backoff_ms=milliseconds(settings.produce_backoff),
+        max_batch_size=settings.batch_bytes,
+        max_request_size=settings.record_bytes,
+        compression_type=settings.compression,
+        linger_ms=0,
+    )
+    _make_losses_fatal(producer.client)
+    try:
+        async with deadline(settings.open_deadline, f"opening {partition.topic}-{partition.partition}"):
+            await producer.start()
+    except BaseException:
+        await dispose(producer, settings.stop_deadline, dirty=True)
+        raise
+    return producer
+
+
+async def transact(
+    producer: Any, records: Sequence[OutRecord], offsets: dict[KafkaPartition, int], group_id: str
+) -> None:
+    """One transaction: records and consumed offsets; returns only when it is committed.
+
+    aiokafka commits although a record was refused, so every acknowledgement is awaited before.
+    """
+    await producer.begin_transaction()
+    acknowledgements = [await _send(producer, record) for record in records]
+    if acknowledgements:
+        done, _ = await asyncio.wait(acknowledgements, return_when=asyncio.FIRST_EXCEPTION)
+        for each in done:
+            each.result()
+    if offsets:
+        await producer.send_offsets_to_transaction(offsets, group_id)
+    await producer.commit_transaction()
+
+
+def as_log_error(error: BaseException) -> LogError:
+    """Whether another owner was the reason, or nobody knows."""
+    if any(isinstance(each, FENCING) for each in _chain(error)):
+        return Fenced("another producer holds the partition, or the transaction took too long")
+    return CommitUnknown(f"the transaction's outcome is unknown: {error!r}")
+
+
+async def _send(producer: Any, record: OutRecord) -> asyncio.Future[Any]:
+    future: asyncio.Future[Any] = await producer.send(
+        record.topic, record.value, record.key, record.partition, headers=list(record.headers)
+    )
+    future.add_done_callback(_retrieve)
+    return future
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    """Takes the exception: the first one is raised, the others nobody asks for."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _make_losses_fatal(client: Any) -> None:
+    """Turns the loss of a transactional request into an error that aiokafka does not answer by sending it again."""
+    send = client.send
+
+    async def guarded(node_id: Any, request: Any, **options: Any) -> Any:
+        try:
+            return await send(node_id, request, **options)
+        except NodeNotReadyError:  # raised before anything was sent
+            raise
+        except KafkaError as error:
+            if isinstance(request, TRANSACTIONAL):
+                raise RequestLost(type(request).__name__) from error
+            raise
+
+    client.send = guarded

@@ -1,0 +1,214 @@
+"""Creates topics that are missing, and says what is wrong with those that exist."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from service.adapters.kafka.closing import dispose
+from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.settings import KafkaSettings, client_options
+from service.runtime.ports import LogError
+
+EXACT = ("cleanup.policy", "unclean.leader.election.enable")
+AT_LEAST = ("max.message.bytes", "min.insync.replicas")
+"""Verified settings; any other is only given to topics that are created, and may be tuned afterwards."""
+
+VISIBLE_POLL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """What a topic must be.
+
+    Attributes:
+        name: Of the topic.
+        partitions: When it is created; an existing topic may have another number.
+        config: Kafka's topic settings.
+        partitions_of: Another topic, whose number of partitions it must have instead.
+    """
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+    partitions_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it must be.
+
+    Attributes:
+        topic: The topic's name.
+        setting: ``topic`` when it is missing, ``partitions``, or a Kafka topic setting.
+        is_: What is there.
+        must_be: What is needed.
+        remedy: A command, or an advice.
+    """
+
+    topic: str
+    setting: str
+    is_: str
+    must_be: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"topic {self.topic}: {self.setting} is {self.is_}, must be {self.must_be}; {self.remedy}"
+
+
+def stream(name: str, partitions: int, *, retention: float, record_bytes: int) -> TopicSpec:
+    """A topic of records that are deleted after ``retention`` seconds."""
+    config = {"cleanup.policy": "delete", "retention.ms": str(round(retention * 1000))}
+    return TopicSpec(name, partitions, config | _limits(record_bytes))
+
+
+def changelog(name: str, commands: TopicSpec, *, record_bytes: int) -> TopicSpec:
+    """The compacted changelog of a commands topic.
+
+    Small segments and an eager cleaner keep a restore short; tombstones stay long enough for a reader that is slow.
+    """
+    config = {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(64 * 1024 * 1024),
+        "segment.ms": str(6 * 3600 * 1000),
+        "min.cleanable.dirty.ratio": "0.2",
+        "max.compaction.lag.ms": str(24 * 3600 * 1000),
+        "delete.retention.ms": str(24 * 3600 * 1000),
+    }
+    return TopicSpec(name, commands.partitions, config | _limits(record_bytes), partitions_of=commands.name)
+
+
+def _limits(record_bytes: int) -> dict[str, str]:
+    return {"max.message.bytes": str(record_bytes), "unclean.leader.election.enable": "false"}
+
+
+async def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec], *, replication: int) -> list[str]:
+    """Creates what is missing and waits until it can be used; returns the names of what was created.
+
+    Args:
+        settings: How to connect.
+        specs: The topics.
+        replication: Copies of each partition; 1 on a single broker. From 3 on, 2 of them must have a record.
+
+    Raises:
+        LogError: Kafka could not be reached in time, or refuses.
+    """
+    async with _admin(settings) as admin:
+        counts = await _partition_counts(admin)
+        missing = [spec for spec in specs if spec.name not in counts]
+        if not missing:
+            return []
+        wanted = counts | {spec.name: spec.partitions for spec in missing}
+        durability = {"min.insync.replicas": "2"} if replication >= 3 else {}
+        topics = [
+            NewTopic(
+                spec.name,
+                wanted.get(spec.partitions_of or spec.name, spec.partitions),
+                replication,
+                topic_configs=durability | dict(spec.config),
+            )
+            for spec in missing
+        ]
+        _raise_refusals(await admin.create_topics(topics))
+        await _wait_visible(admin, {spec.name for spec in missing})
+        return [spec.name for spec in missing]
+
+
+async def verify(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[Finding]:
+    """Compares what exists with what must be; an empty list is good.
+
+    Raises:
+        LogError: Kafka could not be reached in time, or refuses.
+    """
+    async with _admin(settings) as admin:
+        counts = await _partition_counts(admin)
+        present = [spec for spec in specs if spec.name in counts]
+        configs = await _configs(admin, [spec.name for spec in present])
+    findings = [
+        Finding(spec.name, "topic", "missing", "present", "create it with: python -m service topics")
+        for spec in specs
+        if spec.name not in counts
+    ]
+    for spec in present:
+        findings += _check_partitions(spec, counts)
+        findings += _check_config(spec, configs[spec.name])
+    return findings
+
+
+def _check_partitions(spec: TopicSpec, counts: Mapping[str, int]) -> Iterator[Finding]:
+    if spec.partitions_of is None or spec.partitions_of not in counts:
+        return
+    count, needed = counts[spec.name], counts[spec.partitions_of]
+    if count == needed:
+        return
+    remedy = (
+        f"kafka-topics.sh --alter --topic {spec.name} --partitions {needed}, if no key has a record yet"
+        if count < needed
+        else f"give {spec.partitions_of} as many partitions, or name a new changelog"
+    )
+    yield Finding(spec.name, "partitions", str(count), f"{needed}, as many as {spec.partitions_of} has", remedy)
+
+
+def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> Iterator[Finding]:
+    for setting, needed in spec.config.items():
+        present = config.get(setting, "unknown")
+        if setting in EXACT and present != needed:
+            must_be = needed
+        elif setting in AT_LEAST and not (present.isdecimal() and int(present) >= int(needed)):
+            must_be = f"at least {needed}"
+        else:
+            continue
+        remedy = (
+            f"kafka-configs.sh --alter --entity-type topics --entity-name {spec.name} --add-config {setting}={needed}"
+        )
+        yield Finding(spec.name, setting, present, must_be, remedy)
+
+
+@asynccontextmanager
+async def _admin(settings: KafkaSettings) -> AsyncIterator[Any]:
+    client = AIOKafkaAdminClient(**client_options(settings, "admin"))
+    try:
+        async with deadline(settings.admin_deadline, "creating or verifying topics"):
+            await client.start()
+            yield client
+    finally:
+        await dispose(client, settings.stop_deadline)
+
+
+async def _partition_counts(admin: Any) -> dict[str, int]:
+    # All topics: asking for one by its name would create it, where the broker creates topics by itself.
+    return {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
+
+
+async def _configs(admin: Any, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    configs: dict[str, dict[str, str]] = {}
+    for response in await admin.describe_configs(resources) if resources else []:
+        for code, message, _, name, entries, *_ in response.resources:
+            if code:
+                raise LogError(
+                    f"the settings of topic {name} cannot be read: {for_code(code).__name__} {message or ''}"
+                )
+            configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs
+
+
+def _raise_refusals(response: Any) -> None:
+    for name, code, *message in response.topic_errors:
+        if code and code != TopicAlreadyExistsError.errno:  # somebody else was faster: then verify tells
+            raise LogError(
+                f"topic {name} cannot be created: {for_code(code).__name__} {' '.join(filter(None, message))}"
+            )
+
+
+async def _wait_visible(admin: Any, names: set[str]) -> None:
+    while True:
+        topics = {each["topic"]: each["partitions"] for each in await admin.describe_topics()}
+        if all(topics.get(name) and all(part["leader"] >= 0 for part in topics[name]) for name in names):
+            return
+        await asyncio.sleep(VISIBLE_POLL)
