@@ -89,6 +89,8 @@ def _futures(parts: Iterable[Any]) -> Iterator[asyncio.Future[Any]]:
             future = getattr(part, name, None)
             if isinstance(future, asyncio.Future):
                 yield future
+        for batches in getattr(part, "_batches", {}).values():
+            yield from (batch._drain_waiter for batch in batches)
 
 
 def _retrieve(futures: Iterable[asyncio.Future[Any]]) -> None:

@@ -191,9 +191,7 @@ async def _configs(admin: Any, names: Iterable[str]) -> dict[str, dict[str, str]
     for response in await admin.describe_configs(resources) if resources else []:
         for code, message, _, name, entries, *_ in response.resources:
             if code:
-                raise LogError(
-                    f"the settings of topic {name} cannot be read: {for_code(code).__name__} {message or ''}"
-                )
+                raise LogError(f"topic {name}: its settings cannot be read: {_reason(code, message)}")
             configs[name] = {entry[0]: entry[1] for entry in entries}
     return configs
 
@@ -201,9 +199,11 @@ async def _configs(admin: Any, names: Iterable[str]) -> dict[str, dict[str, str]
 def _raise_refusals(response: Any) -> None:
     for name, code, *message in response.topic_errors:
         if code and code != TopicAlreadyExistsError.errno:  # somebody else was faster: then verify tells
-            raise LogError(
-                f"topic {name} cannot be created: {for_code(code).__name__} {' '.join(filter(None, message))}"
-            )
+            raise LogError(f"topic {name} cannot be created: {_reason(code, *message)}")
+
+
+def _reason(code: int, message: str | None = None) -> str:
+    return f"{for_code(code).__name__} {message or ''}".strip()
 
 
 async def _wait_visible(admin: Any, names: set[str]) -> None:
