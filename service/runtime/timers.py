@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Final
 
 from service.runtime.ports import Clock
@@ -14,15 +14,15 @@ _LONGEST_SLEEP: Final = 60.0
 class Timers:
     """At most one pending timer a key; setting it again replaces it."""
 
-    def __init__(self, clock: Clock, fire: Callable[[Hashable, object], None]) -> None:
+    def __init__(self, clock: Clock, fire: Callable[[bytes, object], None]) -> None:
         self._clock = clock
         self._fire = fire
-        self._heap: list[tuple[float, int, Hashable]] = []
-        self._pending: dict[Hashable, tuple[int, object]] = {}
+        self._heap: list[tuple[float, int, bytes]] = []
+        self._pending: dict[bytes, tuple[int, object]] = {}
         self._number = 0
         self._changed = asyncio.Event()
 
-    def set(self, key: Hashable, when: float, what: object) -> None:
+    def set(self, key: bytes, when: float, what: object) -> None:
         """Fires ``what`` for the key at ``when`` (epoch seconds)."""
         self._number += 1
         self._pending[key] = (self._number, what)
@@ -30,7 +30,7 @@ class Timers:
         if self._heap[0][1] == self._number:
             self._changed.set()
 
-    def cancel(self, key: Hashable) -> None:
+    def cancel(self, key: bytes) -> None:
         """Forgets the key's timer, if there is one."""
         self._pending.pop(key, None)
 

@@ -1,0 +1,259 @@
+"""Starts what a commit has permitted: calls, searches, watches and rests of one shard's jobs.
+
+A job has at most one call or search under way. What is learnt goes back into the inbox; nothing here changes a job.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.records import Fault
+from service.core import effects, transitions
+from service.core.job import Job, Phase, occupies_slot, row
+from service.core.observations import Due, Held, Late, Lost, Observation, QuotaFull, Unsearched
+from service.runtime.context import Context
+from service.runtime.dispatch import Dispatch
+from service.runtime.inbox import Inbox, Observed
+from service.runtime.poller import Poller, Watch
+from service.runtime.ports import TopicPartition
+from service.runtime.slots import Claim, SlotRegistry
+from service.runtime.timers import Timers
+
+NO_SLOT = "ConcurrencyLimit"
+"""Reason of a command that waits because our own jobs use up the quota."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What activities are performed with, shared by all shards."""
+
+    dispatch: Dispatch
+    pollers: Mapping[str, Poller]
+    slots: SlotRegistry
+
+
+class _Intent:
+    """The commit that permits a job's call, and the way to renew it."""
+
+    def __init__(self, key: bytes, committed_at: float, inbox: Inbox, context: Context) -> None:
+        self._key = key
+        self._committed_at = committed_at
+        self._inbox = inbox
+        self._context = context
+        self._renewal: asyncio.Future[bool] | None = None
+
+    def open(self) -> bool:
+        """Law 1: a call leaves only within the window of its intent's commit."""
+        return self._context.clock.monotonic() - self._committed_at <= self._context.policy.call_window
+
+    async def renew(self) -> bool:
+        self._renewal = asyncio.get_running_loop().create_future()
+        self._inbox.put(Observed(self._key, Late()))
+        return await self._renewal
+
+    def committed(self, at: float, *, permitted: bool) -> None:
+        """A commit has renewed the intent, or ended the job."""
+        self._committed_at = at
+        if self._renewal is not None and not self._renewal.done():
+            self._renewal.set_result(permitted)
+
+
+class Activities:
+    """The activities of one shard."""
+
+    def __init__(self, partition: TopicPartition, inbox: Inbox, workshop: Workshop, context: Context) -> None:
+        self._partition = partition
+        self._inbox = inbox
+        self._workshop = workshop
+        self._context = context
+        self._timers = Timers(context.clock, self._fire)
+        self._intents: dict[bytes, _Intent] = {}
+        self._searching: set[bytes] = set()
+        self._watched: dict[bytes, str] = {}
+        self._put_off: list[tuple[bytes, object]] = []
+        self._holding = False
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def calling(self) -> int:
+        """How many calls are under way."""
+        return len(self._intents)
+
+    def statistics(self) -> dict[str, object]:
+        """What is going on, in numbers."""
+        return {
+            "calls": len(self._intents),
+            "searches": len(self._searching),
+            "watches": len(self._watched),
+            "timers": len(self._timers),
+        }
+
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """Tasks live in this group from now on."""
+        self._group = group
+        self._spawn(self._timers.run(), f"timers:{self._label}")
+
+    def end(self) -> None:
+        """Stops everything; what was under way is found out by the next owner."""
+        for task in self._tasks:
+            task.cancel()
+        for key, target in self._watched.items():
+            self._workshop.pollers[target].unwatch(Claim(self._partition, key))
+        self._watched.clear()
+        self._workshop.slots.forget(self._partition)
+
+    def hold(self) -> None:
+        """Begins nothing new until :meth:`proceed`; a permitted call is said, durably, not to have been sent."""
+        self._holding = True
+
+    def proceed(self) -> None:
+        """Begins what became due meanwhile."""
+        self._holding = False
+        put_off, self._put_off = self._put_off, []
+        for key, what in put_off:
+            self._fire(key, what)
+
+    def rest(self, key: bytes, until: float) -> None:
+        """Observes Due at the given time (epoch seconds)."""
+        self._timers.set(key, until, effects.Rest(until))
+
+    def plan(self, key: bytes, job: Job | None, committed_at: float) -> None:
+        """Begins the activity of a job as it was just committed (``committed_at`` in monotonic seconds)."""
+        self._timers.cancel(key)
+        activity = transitions.activity(job, self._context.policy) if job else None
+        if not isinstance(activity, effects.Watch):
+            self._unwatch(key)
+        if not isinstance(activity, effects.Call):
+            self._settle(key, committed_at)
+        if job is None or not occupies_slot(job):
+            self._leave_slot(key, job)
+        if job is None or activity is None:
+            return
+        match activity:
+            case effects.Call():
+                self._call(key, job, committed_at)
+            case effects.Search(at):
+                self._occupy(key, job)
+                self._timers.set(key, at, job)
+            case effects.Watch():
+                self._occupy(key, job)
+                self._watch(key, job)
+            case effects.Rest(until):
+                self._timers.set(key, until, activity)
+
+    def _fire(self, key: bytes, what: object) -> None:
+        if self._holding:
+            self._put_off.append((key, what))
+        elif isinstance(what, Job):
+            self._searching.add(key)
+            self._spawn(self._search(key, what), f"search:{what.command.id}")
+        else:
+            self._inbox.put(Observed(key, Due()))
+
+    # Calls
+
+    def _call(self, key: bytes, job: Job, committed_at: float) -> None:
+        if key in self._intents:
+            self._intents[key].committed(committed_at, permitted=True)
+        elif self._holding:
+            self._inbox.put(Observed(key, Held()))
+        elif (position := self._position(key, job)) > 0:
+            fault = Fault(NO_SLOT, "all slots of this quota are used by our own jobs", retryable=True)
+            self._inbox.put(Observed(key, QuotaFull(fault, position)))
+        else:
+            self._intents[key] = _Intent(key, committed_at, self._inbox, self._context)
+            self._spawn(self._perform(key, job), f"call:{job.command.id}")
+
+    async def _perform(self, key: bytes, job: Job) -> None:
+        try:
+            observation = await self._workshop.dispatch.call(job, self._intents[key])
+        except Exception as error:
+            observation = Lost(self._defect(job, error))
+        finally:
+            del self._intents[key]
+        if observation is not None:
+            self._observe(key, job, observation)
+
+    def _observe(self, key: bytes, job: Job, observation: Observation) -> None:
+        if isinstance(observation, QuotaFull):
+            self._workshop.slots.full(self._claim(key), priority=job.command.priority, since=job.accepted_at)
+        self._inbox.put(Observed(key, observation))
+
+    def _settle(self, key: bytes, committed_at: float) -> None:
+        """A job that ended while its call waited for a new intent will not be called."""
+        if key in self._intents:
+            self._intents[key].committed(committed_at, permitted=False)
+
+    def _defect(self, job: Job, error: Exception) -> Fault:
+        """A defect of ours in mid-call: what AWS did is unknown, and one job's trouble stays its own."""
+        self._context.telemetry.problem("a call broke the service", command_id=job.command.id, error=repr(error))
+        return Fault("ServiceError", f"{type(error).__name__} in the service, please report it", retryable=True)
+
+    # Searches and watches
+
+    async def _search(self, key: bytes, job: Job) -> None:
+        try:
+            observation = await self._workshop.dispatch.search(job)
+        except Exception as error:
+            observation = Unsearched(self._defect(job, error))
+        finally:
+            self._searching.discard(key)
+        self._inbox.put(Observed(key, observation))
+
+    def _watch(self, key: bytes, job: Job) -> None:
+        if key in self._watched:
+            return
+        resource, target = row(job.command).resource, job.command.target
+        self._watched[key] = target
+        self._workshop.pollers[target].watch(
+            self._claim(key),
+            Watch(
+                resource.kind,
+                job.resource_id,
+                job.status,
+                job.accepted_at,
+                lambda observation: self._inbox.put(Observed(key, observation)),
+            ),
+        )
+
+    def _unwatch(self, key: bytes) -> None:
+        target = self._watched.pop(key, None)
+        if target is not None:
+            self._workshop.pollers[target].unwatch(self._claim(key))
+
+    # Slots
+
+    def _position(self, key: bytes, job: Job) -> int:
+        slot = occupies_slot(job)
+        if not slot:
+            return 0
+        return self._workshop.slots.request(
+            job.command.target, slot, self._claim(key), priority=job.command.priority, since=job.accepted_at
+        )
+
+    def _occupy(self, key: bytes, job: Job) -> None:
+        if slot := occupies_slot(job):
+            self._workshop.slots.occupy(job.command.target, slot, self._claim(key))
+
+    def _leave_slot(self, key: bytes, job: Job | None) -> None:
+        if job is None or job.phase is not Phase.QUEUED:
+            self._workshop.slots.release(self._claim(key))
+
+    # Tasks
+
+    def _claim(self, key: bytes) -> Claim:
+        return Claim(self._partition, key)
+
+    @property
+    def _label(self) -> str:
+        return f"{self._partition.topic}-{self._partition.partition}"
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        if self._group is None:
+            work.close()
+            return
+        task = self._group.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,79 @@
+"""The root TaskGroup: what is started, and in which order it stops.
+
+Stop: unready, drain the shards, commit, leave the group, then the pollers. The caller stops telemetry and HTTP last.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from service.runtime.assignment import Assignment
+from service.runtime.limiter import Limiter
+from service.runtime.poller import Poller
+from service.runtime.ports import Log, Telemetry
+from service.runtime.slots import SlotRegistry
+
+
+class App:
+    """Everything that waits and orders, as one thing to run.
+
+    Args:
+        log: Kafka.
+        assignment: The shards.
+        pollers: By target.
+        limiters: By target.
+        slots: Of all targets.
+        telemetry: Where to tell.
+        stop_deadline: Seconds that a clean stop may take; then the rest is cancelled, which is safe.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        assignment: Assignment,
+        pollers: Mapping[str, Poller],
+        limiters: Mapping[str, Limiter],
+        slots: SlotRegistry,
+        telemetry: Telemetry,
+        stop_deadline: float,
+    ) -> None:
+        self._log = log
+        self._assignment = assignment
+        self._pollers = pollers
+        self._limiters = limiters
+        self._slots = slots
+        self._telemetry = telemetry
+        self._stop_deadline = stop_deadline
+
+    @property
+    def ready(self) -> bool:
+        """True when every partition held is being served."""
+        return self._assignment.ready and not self._assignment.halted
+
+    def status(self) -> dict[str, object]:
+        """One glance to see what is going on."""
+        return {
+            "ready": self.ready,
+            "shards": {shard.name: shard.statistics() for shard in self._assignment.shards.values()},
+            "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.halted.items()},
+            "targets": {
+                target: {**limiter.statistics(), "watches": len(self._pollers[target])}
+                for target, limiter in self._limiters.items()
+            },
+            "slots": self._slots.statistics(),
+        }
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serves until ``stop`` is set, then stops cleanly within the deadline."""
+        async with asyncio.TaskGroup() as root:
+            self._assignment.begin(root)
+            helpers = [root.create_task(poller.run(), name=f"poller:{name}") for name, poller in self._pollers.items()]
+            membership = root.create_task(self._log.consume(self._assignment), name="group")
+            await stop.wait()
+            try:
+                async with asyncio.timeout(self._stop_deadline):
+                    await self._assignment.close()
+            except TimeoutError:
+                self._telemetry.problem("stop took too long; closing dirty, which is safe", seconds=self._stop_deadline)
+            for task in (membership, *helpers):
+                task.cancel()

@@ -1,0 +1,146 @@
+"""Partitions gained or lost -> shards opened or closed.
+
+A rebalance revokes everything and gives most of it back. State stays warm meanwhile; only what was really lost is
+closed. A shard whose log was spent comes back through a fresh assignment and in no other way.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from schemas.records import CorruptRecord
+from service.runtime.ports import InRecord, Log, LogError, Telemetry, TopicPartition
+from service.runtime.shard import Shard, State
+
+
+class Assignment:
+    """The shards of this process; implements :class:`service.runtime.ports.Assignee`.
+
+    Args:
+        log: Kafka.
+        make_shard: Makes a shard of a partition.
+        telemetry: Where to tell.
+        patience: Seconds that calls under way get to end when partitions are revoked.
+        resized: Called with the number of partitions held after every assignment.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        make_shard: Callable[[TopicPartition], Shard],
+        telemetry: Telemetry,
+        *,
+        patience: float,
+        resized: Callable[[int], None],
+    ) -> None:
+        self._log = log
+        self._make_shard = make_shard
+        self._telemetry = telemetry
+        self._patience = patience
+        self._resized = resized
+        self._shards: dict[TopicPartition, Shard] = {}
+        self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._halted: dict[TopicPartition, str] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._joined = False
+        self._closing = False
+
+    @property
+    def shards(self) -> Mapping[TopicPartition, Shard]:
+        """The shards there are."""
+        return self._shards
+
+    @property
+    def halted(self) -> Mapping[TopicPartition, str]:
+        """Partitions that can't be served until somebody mends them, and why."""
+        return self._halted
+
+    @property
+    def ready(self) -> bool:
+        """True once the group has spoken and every shard has restored."""
+        serving = (State.RUNNING, State.PAUSED)
+        return self._joined and not self._closing and all(shard.state in serving for shard in self._shards.values())
+
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """Shards are served by tasks of this group."""
+        self._group = group
+
+    async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Drains the shards and keeps them: most come back."""
+        async with asyncio.TaskGroup() as pauses:
+            for partition in partitions & self._shards.keys():
+                pauses.create_task(self._shards[partition].pause(self._patience))
+
+    async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """Closes what was lost, goes on with what was kept, opens what is new."""
+        if self._closing:
+            return
+        self._joined = True
+        await self._close(self._shards.keys() - partitions, patience=0.0)
+        for partition in partitions:
+            if partition in self._shards:
+                self._shards[partition].resume()
+            else:
+                self._open(partition)
+        self._resized(len(partitions))
+
+    def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
+        """Passes records on to their shard; of a shard that just ended they are read again by its successor."""
+        if shard := self._shards.get(partition):
+            shard.receive(records)
+
+    async def close(self) -> None:
+        """Ends all shards cleanly, side by side."""
+        self._closing = True
+        await self._close(set(self._shards), patience=self._patience)
+
+    async def _close(self, partitions: set[TopicPartition], *, patience: float) -> None:
+        tasks = [self._tasks[partition] for partition in partitions if partition in self._tasks]
+        async with asyncio.TaskGroup() as closings:
+            for partition in partitions:
+                closings.create_task(self._close_one(self._shards[partition], self._tasks[partition], patience))
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _close_one(self, shard: Shard, task: asyncio.Task[None], patience: float) -> None:
+        if shard.state in (State.OPENING, State.RESTORING):
+            task.cancel()
+        else:
+            await shard.close(patience)
+
+    def _open(self, partition: TopicPartition) -> None:
+        if self._group is None:
+            raise RuntimeError("begin() comes before assigned()")
+        self._halted.pop(partition, None)
+        shard = self._shards[partition] = self._make_shard(partition)
+        task = self._group.create_task(self._serve(partition, shard), name=f"shard:{shard.name}")
+        self._tasks[partition] = task
+        task.add_done_callback(lambda _: self._ended(partition, task))
+
+    def _ended(self, partition: TopicPartition, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(partition) is task:
+            del self._tasks[partition]
+            del self._shards[partition]
+
+    async def _serve(self, partition: TopicPartition, shard: Shard) -> None:
+        try:
+            await shard.run()
+        except* LogError as errors:
+            self._lost(shard, "; ".join(repr(error) for error in _leaves(errors)))
+        except* CorruptRecord as errors:
+            why = "; ".join(str(error) for error in _leaves(errors))
+            self._halted[partition] = why
+            self._telemetry.shard(shard.name, "halted")
+            self._telemetry.problem("shard halted: its changelog can't be read", partition=shard.name, error=why)
+
+    def _lost(self, shard: Shard, why: str) -> None:
+        self._telemetry.problem("shard closed dirty; its state is read again", partition=shard.name, error=why)
+        if not self._closing:
+            self._log.rejoin()
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]

@@ -1,0 +1,144 @@
+"""What one transaction will hold: job records, events, replies, dead letters and the consumed offset.
+
+Steps are applied to the store as they are gathered. If the commit fails, the shard closes and the store is dropped,
+so nothing has to be undone.
+"""
+
+from collections.abc import Callable
+
+from schemas import events, records
+from schemas.events import Message, ReplyKind
+from schemas.records import Command, Job, Record
+from service.core import publication
+from service.core.effects import Changed, Event, Step, Told
+from service.core.job import replace
+from service.runtime.context import Context
+from service.runtime.ports import InRecord, OutRecord, TopicPartition
+from service.runtime.store import Store
+
+
+class Batch:
+    """One group commit in the making.
+
+    Attributes:
+        next_offset: The offset after the last command consumed; None when none was.
+        acting: Keys of the jobs whose activity is to be planned anew after the commit, in order.
+    """
+
+    def __init__(self, partition: TopicPartition, store: Store, context: Context) -> None:
+        self._partition = partition
+        self._store = store
+        self._context = context
+        self._now = context.clock.wall()
+        self._records: dict[bytes, Record | None] = {}
+        self._messages: list[OutRecord] = []
+        self._tellings: list[Callable[[], None]] = []
+        self.next_offset: int | None = None
+        self.acting: dict[bytes, None] = {}
+
+    @property
+    def now(self) -> float:
+        """Epoch seconds of all that happens in this batch."""
+        return self._now
+
+    @property
+    def empty(self) -> bool:
+        """True when there is nothing to commit."""
+        return not self._records and not self._messages and self.next_offset is None
+
+    def apply(self, key: bytes, before: Job | None, step: Step) -> None:
+        """Takes over a step: the job's record if it changed, and its events."""
+        after = step.job
+        for event in step.events:
+            after = self._publish(event, after or before)
+        if after is not before:
+            self._put(key, after)
+            self.acting[key] = None
+            if after is not None:
+                self._tellings.append(lambda: self._context.telemetry.transition(before, after))
+
+    def retell(self, job: Job, told: Told, number: int) -> None:
+        """Publishes a reply once more, or one that leaves the job as it is."""
+        self._reply(job.command, told, number)
+
+    def dead_letter(self, record: InRecord, reason: str, message: str) -> None:
+        """Publishes a record that could not be used, untouched, with the reason in headers."""
+        letter = events.dead_letter(
+            record.key,
+            record.value,
+            record.headers,
+            reason=reason,
+            message=message,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            now=self._now,
+        )
+        self._send(self._context.names.dead_letters, letter)
+        self._tellings.append(lambda: self._context.telemetry.dead_letter(reason))
+
+    def forget(self, key: bytes) -> None:
+        """Writes a tombstone."""
+        self._put(key, None)
+
+    def out(self) -> list[OutRecord]:
+        """Everything to be produced: the changelog first."""
+        changelog = self._context.names.changelogs[self._partition.topic]
+        state = [
+            OutRecord(changelog, key, records.encode(record) if record else None, (), self._partition.partition)
+            for key, record in self._records.items()
+        ]
+        return state + self._messages
+
+    def committed(self) -> None:
+        """Tells telemetry what is now true."""
+        for tell in self._tellings:
+            tell()
+
+    def _put(self, key: bytes, record: Record | None) -> None:
+        self._store.put(key, record)
+        self._records[key] = record
+
+    def _publish(self, event: Event, job: Job | None) -> Job | None:
+        if job is None:
+            return None
+        if isinstance(event, Told):
+            self._reply(job.command, event, job.told + 1)
+            return replace(job, told=job.told + 1)
+        self._status_changed(event, job.command)
+        return job
+
+    def _reply(self, command: Command, told: Told, number: int) -> None:
+        message = events.reply(
+            command,
+            ReplyKind(told.kind),
+            told.data,
+            number=number,
+            now=self._now,
+            source=self._context.names.source,
+        )
+        self._send(command.reply_to or self._context.names.replies, message)
+        self._tellings.append(lambda: self._context.telemetry.reply(told.kind))
+
+    def _status_changed(self, change: Changed, command: Command) -> None:
+        key = records.resource_key(change.kind, change.resource_id)
+        before = self._store.resource(key)
+        after = publication.publish(before, change, self._now)
+        if after is None:
+            return
+        self._put(key, after)
+        message = events.status_changed(
+            resource=after,
+            previous_status=before.status if before else None,
+            command=command,
+            region=self._context.regions.get(command.target, ""),
+            status_details=change.details,
+            description=change.description,
+            now=self._now,
+            source=self._context.names.source,
+        )
+        self._send(self._context.names.events, message)
+        self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
+
+    def _send(self, topic: str, message: Message) -> None:
+        self._messages.append(OutRecord(topic, message.key, message.value, message.headers))

@@ -1,0 +1,52 @@
+"""What every shard is given: the world, the numbers and the names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.commands import Limits
+from service.core.policy import Policy
+from service.runtime.ports import Clock, Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Topics that a shard writes to, and our name as the source of events.
+
+    Attributes:
+        changelogs: Changelog topic by commands topic.
+        replies: Topic of replies, unless a command names another.
+        events: Topic of status changes.
+        dead_letters: Topic of what can't be a command.
+        source: CloudEvents ``source`` of what we publish.
+    """
+
+    changelogs: Mapping[str, str]
+    replies: str
+    events: str
+    dead_letters: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Shared by all shards of a process; nothing in it changes.
+
+    Attributes:
+        clock: Time.
+        telemetry: Where to tell.
+        policy: Numbers for the core.
+        limits: What a command may name and how large it may be.
+        names: Topics.
+        regions: Region by target.
+        max_batch: Most inbox items in one transaction.
+        inbox_limit: Records waiting in an inbox at which delivery pauses.
+    """
+
+    clock: Clock
+    telemetry: Telemetry
+    policy: Policy
+    limits: Limits
+    names: Names
+    regions: Mapping[str, str]
+    max_batch: int = 500
+    inbox_limit: int = 2000

@@ -1,0 +1,56 @@
+"""The one queue through which anything may change a shard's store."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from service.core.observations import Observation
+from service.runtime.ports import InRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A record of the commands topic."""
+
+    record: InRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Something was learnt about a job."""
+
+    key: bytes
+    observation: Observation
+
+
+Item = Arrived | Observed
+
+
+class Inbox:
+    """Unbounded, because observations must never be refused; delivery of records is paused by its owner instead."""
+
+    def __init__(self) -> None:
+        self._items: deque[Item] = deque()
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def put(self, item: Item) -> None:
+        """Adds an item; after closing it is dropped, since nobody would commit it."""
+        if not self._closed:
+            self._items.append(item)
+            self._changed.set()
+
+    async def take(self, most: int) -> list[Item]:
+        """Waits for items and takes up to ``most``; none means closed and empty."""
+        while not self._items and not self._closed:
+            self._changed.clear()
+            await self._changed.wait()
+        return [self._items.popleft() for _ in range(min(most, len(self._items)))]
+
+    def close(self) -> None:
+        """Takes nothing more; what is there can still be taken."""
+        self._closed = True
+        self._changed.set()
+
+    def __len__(self) -> int:
+        return len(self._items)

@@ -1,0 +1,75 @@
+"""A record from the commands topic becomes a job, an acknowledgement, a rejection or a dead letter."""
+
+from schemas import commands
+from schemas.commands import Rejected, Undecodable
+from schemas.records import Command, Fault, Job, job_key
+from service.core import endings, transitions
+from service.core.effects import Told
+from service.core.job import ended
+from service.runtime.batch import Batch
+from service.runtime.context import Context
+from service.runtime.ports import InRecord
+from service.runtime.store import Store
+
+
+def receive(record: InRecord, store: Store, batch: Batch, context: Context) -> None:
+    """Reads one record into the batch. Bad input has an outcome as good input has; none raises."""
+    outcome = commands.read(record.key, record.value, record.headers, context.limits)
+    if isinstance(outcome, Undecodable):
+        batch.dead_letter(record, outcome.code, outcome.message)
+        context.telemetry.command("", "undecodable")
+        return
+    command = outcome.command if isinstance(outcome, Rejected) else outcome
+    if isinstance(outcome, Rejected):
+        batch.dead_letter(record, outcome.code, outcome.message)
+    key = job_key(command.source, command.id)
+    known = store.job(key)
+    if known is not None:
+        _again(known, command, batch, context)
+    elif isinstance(outcome, Rejected):
+        _reject(key, outcome, batch, context)
+    else:
+        batch.apply(key, None, transitions.accept(command, batch.now, context.policy))
+        context.telemetry.command(command.operation, "accepted")
+
+
+def _reject(key: bytes, outcome: Rejected, batch: Batch, context: Context) -> None:
+    violations = [
+        {"path": violation.path, "rule": violation.rule, "message": violation.message}
+        for violation in outcome.violations
+    ]
+    fault = Fault(outcome.code, outcome.message)
+    batch.apply(key, None, transitions.reject(outcome.command, fault, violations, batch.now))
+    context.telemetry.command(outcome.command.operation, "rejected")
+
+
+def _again(known: Job, command: Command, batch: Batch, context: Context) -> None:
+    """A known id: the same content is acknowledged again, other content is a misuse. AWS is not called."""
+    if command.digest != known.command.digest:
+        # The number is derived from the content, so that each different misuse has a reply id of its own.
+        batch.retell(misused(known, command), MISUSE, int(command.digest[:12], 16))
+        context.telemetry.command(command.operation, "misused")
+        return
+    told = endings.terminal_reply(known) if ended(known) else Told("accepted")
+    batch.retell(known, told, known.told if ended(known) else 1)
+    context.telemetry.command(command.operation, "duplicate")
+
+
+def misused(known: Job, command: Command) -> Job:
+    """The job under which a misuse is answered: the new command's addresses, nothing of the old one."""
+    return Job(command, known.phase, accepted_at=known.accepted_at)
+
+
+MISUSE = Told(
+    "rejected",
+    {
+        "error": {
+            "code": "IdMisuse",
+            "message": "this id and source belong to an earlier command with other content; "
+            "a new command needs a new id, a repeated one the same content",
+            "violations": [
+                {"path": "id", "rule": "unique", "message": "already used with other content within the retention"}
+            ],
+        }
+    },
+)

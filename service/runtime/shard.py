@@ -1,0 +1,230 @@
+"""A commands partition's only writer: fence, restore, then step and commit what comes through the inbox.
+
+One task serves a shard, so its code holds no lock. *Commit, then act*: an activity starts only after the transaction
+that wants it. A commit that fails ends the shard; memory is dropped and the changelog is the truth.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from enum import StrEnum
+
+from service.core import transitions
+from service.core.job import Job, ended
+from service.core.observations import Due, Observation, Restored
+from service.runtime import intake
+from service.runtime.activities import Activities, Workshop
+from service.runtime.batch import Batch
+from service.runtime.context import Context
+from service.runtime.inbox import Arrived, Inbox, Item, Observed
+from service.runtime.ports import InRecord, Log, PartitionLog, TopicPartition
+from service.runtime.store import Store
+
+
+class State(StrEnum):
+    """Life of a shard; each state may follow only the one before it, PAUSED and RUNNING alternate."""
+
+    OPENING = "opening"
+    RESTORING = "restoring"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CLOSED = "closed"
+
+
+class Shard:
+    """One partition's state and its writer.
+
+    Args:
+        partition: Which commands partition.
+        log: Kafka.
+        workshop: What activities need.
+        context: Shared by all shards.
+    """
+
+    def __init__(self, partition: TopicPartition, log: Log, workshop: Workshop, context: Context) -> None:
+        self.partition = partition
+        self.name = f"{partition.topic}-{partition.partition}"
+        self.position = 0
+        self._log = log
+        self._context = context
+        self._store = Store()
+        self._inbox = Inbox()
+        self._activities = Activities(partition, self._inbox, workshop, context)
+        self._state = State.OPENING
+        self._paused = False
+        self._delivery_paused = False
+        self._busy = False
+        self._restored = 0
+        self._ready = asyncio.Event()
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        return State.PAUSED if self._paused and self._state is State.RUNNING else self._state
+
+    def statistics(self) -> dict[str, object]:
+        """For the status page: state, restore progress, jobs by phase, what is going on."""
+        return {
+            "state": self.state.value,
+            "restored": self._restored,
+            "position": self.position,
+            "inbox": len(self._inbox),
+            "jobs": self._store.phases(),
+            **self._activities.statistics(),
+        }
+
+    async def run(self) -> None:
+        """Serves the partition until closed.
+
+        Raises:
+            LogError: Kafka refused or lost something, or another owner took over; this object is spent.
+            CorruptRecord: The changelog can't be read.
+        """
+        log = await self._log.open(self.partition)
+        try:
+            await self._restore(log)
+            async with asyncio.TaskGroup() as tasks:
+                self._activities.begin(tasks)
+                self._enter(State.RUNNING)
+                self._observe_restored()
+                self._log.start(self.partition, self.position)
+                self._ready.set()
+                await self._serve(log)
+                self._activities.end()
+        finally:
+            self._inbox.close()
+            self._activities.end()
+            self._enter(State.CLOSED)
+            await log.close()
+
+    def receive(self, records: Sequence[InRecord]) -> None:
+        """Takes records from the group's delivery, in order; pauses delivery when the inbox is long."""
+        for record in records:
+            self._inbox.put(Arrived(record))
+            self.position = record.offset + 1
+        if len(self._inbox) >= self._context.inbox_limit and not self._delivery_paused:
+            self._delivery_paused = True
+            self._log.pause(self.partition)
+
+    def observe(self, key: bytes, observation: Observation) -> None:
+        """Takes an observation about a job."""
+        self._inbox.put(Observed(key, observation))
+
+    async def pause(self, patience: float) -> None:
+        """Begins no new call, lets those under way end and commits all of it, for up to ``patience`` seconds.
+
+        What was permitted but not begun is committed as not sent, so that a next owner need not search for it.
+        A shard that is not running yet has nothing to wait for.
+        """
+        self._paused = True
+        self._activities.hold()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._state is State.RUNNING and not self._idle:
+                    await asyncio.sleep(0.005)
+
+    def resume(self) -> None:
+        """Goes on after :meth:`pause`; delivery starts again where it stopped."""
+        self._paused = False
+        self._delivery_paused = False
+        if self._ready.is_set():
+            self._log.start(self.partition, self.position)
+        self._activities.proceed()
+
+    async def close(self, patience: float) -> None:
+        """Ends the shard cleanly: pauses, then stops serving."""
+        await self.pause(patience)
+        self._inbox.close()
+
+    @property
+    def _idle(self) -> bool:
+        return not (self._busy or len(self._inbox) or self._activities.calling)
+
+    async def _restore(self, log: PartitionLog) -> None:
+        self._enter(State.RESTORING)
+        began = self._context.clock.monotonic()
+        async for batch in log.restore():
+            for key, value in batch:
+                self._store.load(key, value)
+            self._restored += len(batch)
+            await asyncio.sleep(0)
+        self.position = await log.position()
+        self._context.telemetry.restored(self.name, self._restored, self._context.clock.monotonic() - began)
+
+    def _observe_restored(self) -> None:
+        for key, job in self._store.jobs():
+            if ended(job):
+                self._activities.rest(key, job.finished_at + self._context.policy.retention)
+            else:
+                self.observe(key, Restored())
+
+    async def _serve(self, log: PartitionLog) -> None:
+        while items := await self._inbox.take(self._context.max_batch):
+            self._busy = True
+            await self._commit(log, items)
+            self._busy = False
+            self._resume_delivery()
+
+    def _resume_delivery(self) -> None:
+        if self._delivery_paused and not self._paused and len(self._inbox) < self._context.inbox_limit // 2:
+            self._delivery_paused = False
+            self._log.resume(self.partition)
+
+    async def _commit(self, log: PartitionLog, items: list[Item]) -> None:
+        batch = Batch(self.partition, self._store, self._context)
+        for item in items:
+            self._step(item, batch)
+        # The window of a call opens before the commit: a process frozen in between must not find it open.
+        began = self._context.clock.monotonic()
+        if not batch.empty:
+            records = batch.out()
+            await log.commit(records, batch.next_offset)
+            self._context.telemetry.commit(self.name, len(records), self._context.clock.monotonic() - began)
+            batch.committed()
+        for key in batch.acting:
+            self._activities.plan(key, self._store.job(key), began)
+
+    def _step(self, item: Item, batch: Batch) -> None:
+        if isinstance(item, Arrived):
+            batch.next_offset = item.record.offset + 1
+            self._receive(item.record, batch)
+            return
+        job = self._store.job(item.key)
+        if job is None:
+            return
+        try:
+            step = transitions.step(job, item.observation, batch.now, self._context.policy)
+        except Exception as error:
+            self._broke(job, item.observation, error)
+            return
+        if step.ignored:
+            self._context.telemetry.ignored(job.phase, type(item.observation).__name__)
+        batch.apply(item.key, job, step)
+        if isinstance(item.observation, Restored | Due):
+            batch.acting[item.key] = None
+
+    def _receive(self, record: InRecord, batch: Batch) -> None:
+        try:
+            intake.receive(record, self._store, batch, self._context)
+        except Exception as error:
+            # A record that breaks the service is set aside with the reason, so that its partition goes on.
+            batch.dead_letter(
+                record, "ServiceError", f"{type(error).__name__}: a defect of the service, please report it"
+            )
+            self._context.telemetry.problem(
+                "a record broke the service", partition=self.name, offset=record.offset, error=repr(error)
+            )
+
+    def _broke(self, job: Job, observation: Observation, error: Exception) -> None:
+        self._context.telemetry.problem(
+            "an observation broke the service",
+            partition=self.name,
+            command_id=job.command.id,
+            phase=job.phase.value,
+            observation=type(observation).__name__,
+            error=repr(error),
+        )
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._context.telemetry.shard(self.name, state.value)
