@@ -33,7 +33,8 @@ def run(storage: Storage, query: str, parameters: Sequence[tuple[str, str]]) -> 
         TableUnreadableError: a table which it names cannot be read.
     """
     names = dict(parameters)
-    bound = {f"p_{name}": value for name, value in names.items() if re.search(rf":{name}\b", query)}
+    used = {match["name"] for match in _TOKENS.finditer(query)} & names.keys()
+    bound = {f"p_{name}": names[name] for name in sorted(used)}
     with duckdb.connect(":memory:", config=_LIMITS) as connection:
         try:
             wanted = _tables_of(connection, with_parameters(query, names, lambda _: "NULL"))

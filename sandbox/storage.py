@@ -197,7 +197,11 @@ def _hidden(below: str) -> bool:
 
 def _seed_rows(key: str, body: bytes) -> Iterator[str]:
     """User ids of JSON Lines; blank lines are allowed."""
-    for number, line in enumerate(body.splitlines(), start=1):
+    try:
+        lines = tables.unpacked(body).splitlines()
+    except ValueError as error:
+        raise ValueError(f"seed object {key}: {error}") from error
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             yield _seed_row(f"seed object {key}, line {number}", line)
 

@@ -147,7 +147,7 @@ def decode(body: bytes, key: str, table: Layout, names: Sequence[str]) -> pa.Tab
         TableError: the bytes contradict the table's description.
     """
     try:
-        plain = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+        plain = unpacked(body)
         stored = [name for name in names if name in table.columns]
         # A query may ask for partition keys only; some stored column still has to say how many rows there are.
         read = _READERS[table.format](plain, table, stored or list(table.columns)[:1])
@@ -155,9 +155,23 @@ def decode(body: bytes, key: str, table: Layout, names: Sequence[str]) -> pa.Tab
             if name in table.partitions:
                 value = pa.scalar(_partition_value(key, name)).cast(arrow_type(table.partitions[name]))
                 read = read.append_column(name, pa.repeat(value, read.num_rows))
-    except (pa.ArrowException, ValueError, KeyError, OSError, EOFError, zlib.error) as error:
+    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
         raise TableError(f"object {key} is not readable as {table.format}: {error}") from error
     return read.select(list(names))
+
+
+def unpacked(body: bytes) -> bytes:
+    """Gzipped bytes unpacked, others as they are.
+
+    Raises:
+        ValueError: damaged gzip.
+    """
+    if body[:2] != b"\x1f\x8b":
+        return body
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"gzip: {error}") from error
 
 
 def empty(table: Layout, names: Sequence[str]) -> pa.Table:

@@ -92,8 +92,8 @@ def test_judging_compares_with_chance() -> None:
 
 def test_the_demo_walk_finds_hidden_likers(aws: Storage, tmp_path: Path) -> None:
     taste = movielens.seed_for()
-    movielens.catalogue(aws, taste)
-    made = movielens.catalogue(aws, taste)  # a second time is no error
+    movielens.catalogue(aws, taste, bucket="movielens-test")
+    made = movielens.catalogue(aws, taste, bucket="movielens-test")  # a second time is no error
     model, audience = str(tmp_path / "model"), str(tmp_path / "audience")
     trained = jobs.train_audience_model(
         jobs.TrainRequest(aws, made.database, made.table, made.columns, None, None, model, 500, 50_000, 0)

@@ -1,0 +1,369 @@
+"""Every data format through a real S3 and Glue interface (moto), seeds, SQL seeds and exports."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
+
+from sandbox import seed_query, tables
+from sandbox import storage as store
+from sandbox.storage import SeedUnreadableError, Storage, TableUnreadableError
+
+COLUMNS = [("viewer", "string"), ("title", "string"), ("seen", "bigint"), ("minutes", "double")]
+LAZY, OPEN, JSON, PARQUET = (
+    "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+    "org.apache.hadoop.hive.serde2.OpenCSVSerde",
+    "org.openx.data.jsonserde.JsonSerDe",
+    "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+)
+ROWS = [("u-1", "t-1", 1735689600, 88.0), ("u-1", "t-2", 1735776000, 12.5), ("u-2", "t-1", 1735776001, 3.0)]
+
+
+class Cloud:
+    """A bucket and a database, with short names for what the tests do."""
+
+    def __init__(self, where: Storage) -> None:
+        self.where, self.s3, self.glue = where, store.client(where, "s3"), store.client(where, "glue")
+        self.s3.create_bucket(Bucket="data", CreateBucketConfiguration={"LocationConstraint": where.region})
+        self.glue.create_database(DatabaseInput={"Name": "db"})
+
+    def put(self, key: str, body: bytes | str) -> str:
+        self.s3.put_object(Bucket="data", Key=key, Body=body.encode() if isinstance(body, str) else body)
+        return f"s3://data/{key}"
+
+    def table(
+        self,
+        name: str,
+        serde: str,
+        columns: list[tuple[str, str]] | None = None,
+        serde_settings: dict[str, str] | None = None,
+        settings: dict[str, str] | None = None,
+        partitions: list[tuple[str, str]] | None = None,
+        database: str = "db",
+    ) -> None:
+        self.glue.create_table(
+            DatabaseName=database,
+            TableInput={
+                "Name": name,
+                "Parameters": settings or {},
+                "PartitionKeys": [{"Name": key, "Type": kind} for key, kind in partitions or []],
+                "StorageDescriptor": {
+                    "Columns": [{"Name": key, "Type": kind} for key, kind in columns or COLUMNS],
+                    "Location": f"s3://data/{name}/",
+                    "SerdeInfo": {"Parameters": serde_settings or {}}
+                    | ({"SerializationLibrary": serde} if serde else {}),
+                },
+            },
+        )
+
+    def read(self, name: str, columns: list[str]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = store.read_columns(
+            self.where, store.read_layout(self.where, "db", name), columns
+        ).to_pylist()
+        return rows
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Storage]:
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    yield Storage(f"http://{host}:{port}", "eu-west-1", "444444444444")
+    moto.stop()
+
+
+@pytest.fixture
+def cloud(server: Storage) -> Iterator[Cloud]:
+    """An empty account: moto's state is shared by the whole process, so each test takes away what it made."""
+    made = Cloud(server)
+    yield made
+    for entry in made.s3.list_objects_v2(Bucket="data").get("Contents", ()):
+        made.s3.delete_object(Bucket="data", Key=entry["Key"])
+    made.s3.delete_bucket(Bucket="data")
+    for database in made.glue.get_databases()["DatabaseList"]:
+        made.glue.delete_database(Name=database["Name"])
+
+
+def parquet(rows: list[tuple[Any, ...]], kinds: list[pa.DataType], **options: Any) -> bytes:
+    names = [name for name, _ in COLUMNS][: len(kinds)]
+    data = {name: pa.array([row[at] for row in rows], kinds[at]) for at, name in enumerate(names)}
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table(data), sink, **options)
+    return sink.getvalue()
+
+
+KINDS = [pa.string(), pa.string(), pa.int64(), pa.float64()]
+CSV = "".join(",".join(map(str, row)) + "\n" for row in ROWS)
+LINES = "".join(json.dumps(dict(zip([name for name, _ in COLUMNS], row, strict=True))) + "\n" for row in ROWS)
+FORMATS: dict[str, tuple[str, dict[str, str], dict[str, str], bytes]] = {
+    "csv without header": (LAZY, {"field.delim": ","}, {}, CSV.encode()),
+    "csv with header": (LAZY, {"field.delim": ","}, {"skip.header.line.count": "1"}, b"v,t,s,m\n" + CSV.encode()),
+    "tab-separated": (LAZY, {"field.delim": "\t"}, {}, CSV.replace(",", "\t").encode()),
+    "escaped tab": (LAZY, {"field.delim": "\\t"}, {}, CSV.replace(",", "\t").encode()),
+    "open csv, semicolons": (
+        OPEN,
+        {"separatorChar": ";", "quoteChar": '"'},
+        {},
+        "".join(";".join(f'"{cell}"' for cell in row) + "\n" for row in ROWS).encode(),
+    ),
+    "by classification": ("", {}, {"classification": "csv"}, CSV.encode()),
+    "json lines": (JSON, {}, {}, LINES.encode()),
+    "parquet": (PARQUET, {}, {}, parquet(ROWS, KINDS)),
+    "gzip": (LAZY, {"field.delim": ","}, {}, gzip.compress(CSV.encode())),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_the_same_rows(cloud: Cloud, name: str) -> None:
+    serde, serde_settings, settings, body = FORMATS[name]
+    cloud.table("t", serde, serde_settings=serde_settings, settings=settings)
+    cloud.put("t/part", body)
+    expected = [{"minutes": minutes, "viewer": viewer} for viewer, _, _, minutes in ROWS]
+    assert cloud.read("t", ["minutes", "viewer"]) == expected
+
+
+def test_many_objects_partitions_and_hidden_files(cloud: Cloud) -> None:
+    cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("day", "int")])
+    cloud.put("t/day=1/a", "u-1\n")
+    cloud.put("t/day=2/a", "u-2\nu-3\n")
+    cloud.put("t/_SUCCESS", "x\n")
+    cloud.put("t/.hidden/a", "x\n")
+    cloud.put("t/folder/", "")
+    cloud.put("t2/day=9/a", "other table\n")
+    assert cloud.read("t", ["day", "viewer"]) == [
+        {"day": 1, "viewer": "u-1"},
+        {"day": 2, "viewer": "u-2"},
+        {"day": 2, "viewer": "u-3"},
+    ]
+    assert cloud.read("t", ["day"]) == [{"day": 1}, {"day": 2}, {"day": 2}]
+
+
+@pytest.mark.parametrize("serde", [LAZY, JSON])
+def test_empty_data_is_an_empty_table(cloud: Cloud, serde: str) -> None:
+    cloud.table("t", serde, settings={"skip.header.line.count": "1"})
+    assert cloud.read("t", ["viewer", "seen"]) == []
+    cloud.put("t/a", "\n")
+    cloud.put("t/b", "viewer,title,seen,minutes" if serde == LAZY else " ")
+    assert cloud.read("t", ["viewer", "seen"]) == []
+
+
+def test_timestamps_lists_and_nulls(cloud: Cloud) -> None:
+    columns = [("viewer", "string"), ("seen", "timestamp"), ("tags", "array<string>")]
+    cloud.table("csv", LAZY, columns=columns)
+    cloud.put("csv/a", "u-1,2025-01-01 00:00:00,a|b\n\\N,2025-01-01 00:00:01.5,\n")
+    first, second = cloud.read("csv", ["viewer", "seen", "tags"])
+    assert (first["viewer"], first["seen"].isoformat(), first["tags"]) == ("u-1", "2025-01-01T00:00:00", "a|b")
+    assert (second["viewer"], second["tags"]) == (None, None)
+    cloud.table("json", JSON, columns=columns)
+    cloud.put("json/a", '{"viewer": "u-1", "tags": ["a", "b"], "more": 1}\n')
+    assert cloud.read("json", ["tags", "viewer"]) == [{"tags": ["a", "b"], "viewer": "u-1"}]
+
+
+@pytest.mark.parametrize(
+    ("serde", "body", "message"),
+    [
+        (LAZY, b"u-1,t-1,yesterday,1\n", "t/bad is not readable as csv"),
+        (LAZY, b"u-1,t-1\n", "t/bad is not readable as csv"),
+        (LAZY, b"\x1f\x8bnot gzip", "t/bad is not readable as csv"),
+        (JSON, b'{"viewer": 7}\n', "t/bad is not readable as json"),
+        (PARQUET, b"PAR1", "t/bad is not readable as parquet"),
+        (PARQUET, parquet(ROWS, KINDS[:2]), "t/bad is not readable as parquet"),
+        (PARQUET, parquet([("u", "t", "9")], [pa.string()] * 3), "string in the file and bigint in Glue"),
+        (PARQUET, parquet(ROWS, KINDS, compression="zstd"), "ZSTD"),
+    ],
+)
+def test_data_which_contradict_glue_name_the_object(cloud: Cloud, serde: str, body: bytes, message: str) -> None:
+    cloud.table("t", serde)
+    cloud.put("t/bad", body)
+    with pytest.raises(TableUnreadableError, match=message):
+        cloud.read("t", ["viewer", "seen"])
+
+
+def test_missing_tables_buckets_and_odd_serdes(cloud: Cloud) -> None:
+    with pytest.raises(TableUnreadableError, match=r"db\.none"):
+        store.read_layout(cloud.where, "db", "none")
+    cloud.table("orc", "org.apache.hadoop.hive.ql.io.orc.OrcSerde")
+    with pytest.raises(TableUnreadableError, match="OrcSerde"):
+        store.read_layout(cloud.where, "db", "orc")
+    lost = tables.Layout("s3://nowhere/x", "csv", {"a": "string"}, {})
+    with pytest.raises(TableUnreadableError, match="nowhere"):
+        store.read_columns(cloud.where, lost, ["a"])
+    with pytest.raises(TableUnreadableError, match="not an s3:// address"):
+        store.read_columns(cloud.where, tables.Layout("file:///x", "csv", {"a": "string"}, {}), ["a"])
+    with pytest.raises(tables.TableError, match="no location"):
+        tables.layout({"Name": "t"})
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (("nobody", "USER_ID"), "nobody is not in the Glue table"),
+        (("minutes", "USER_ID"), "USER_ID takes bigint, int, string"),
+        (("viewer", "TIMESTAMP"), "TIMESTAMP takes"),
+        (("title", "NUMERICAL_FEATURE"), "NUMERICAL_FEATURE takes"),
+        (("title", "TEXT"), "unknown column type TEXT"),
+    ],
+)
+def test_the_declared_schema_has_to_agree_with_glue(declared: tuple[str, str], message: str) -> None:
+    table = tables.Layout("s3://b/k", "csv", dict(COLUMNS), {})
+    with pytest.raises(tables.TableError, match=message):
+        tables.check_schema(table, [declared])
+
+
+@pytest.mark.parametrize(
+    ("glue", "base"),
+    [
+        ("varchar(9)", "string"),
+        ("array<int>", "array"),
+        ("Integer", "int"),
+        ("decimal(9,2)", "decimal"),
+        ("long", "bigint"),
+    ],
+)
+def test_glue_types_have_a_base(glue: str, base: str) -> None:
+    assert tables.base_type(glue) == base
+
+
+def test_decimals_and_lists_have_arrow_types() -> None:
+    assert tables.arrow_type("decimal(9,2)") == pa.decimal128(9, 2)
+    assert tables.arrow_type("array<bigint>") == pa.list_(pa.int64())
+
+
+def test_seeds_are_read_from_an_object_or_a_folder(cloud: Cloud) -> None:
+    whole = cloud.put("seed/a.jsonl", '{"user_id": "u-2"}\n\n{"user_id": 7, "x": 1}\r\n{"user_id": "u-2"}\n')
+    cloud.put("seed/b.jsonl.gz", gzip.compress(b'{"user_id": "u-1"}\n'))
+    cloud.put("seed-other/c.jsonl", '{"user_id": "no"}\n')
+    assert store.read_seed(cloud.where, whole) == ["u-2", "7"]
+    assert store.read_seed(cloud.where, "s3://data/seed") == ["u-2", "7", "u-1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("u-1", "line 2: not JSON"),
+        ("[1]", "line 2: not an object"),
+        ('{"userid": "u-1"}', 'line 2: not an object with "user_id"'),
+        ('{"user_id": null}', "line 2: .* neither a string nor an integer"),
+        ('{"user_id": true}', "line 2: .* neither"),
+        ('{"user_id": ""}', "line 2: .* neither"),
+        ('{"user_id": 1.5}', "line 2: .* neither"),
+    ],
+)
+def test_a_bad_seed_row_names_its_line_and_no_user(cloud: Cloud, line: str, message: str) -> None:
+    uri = cloud.put("seed.jsonl", '{"user_id": "u-9"}\n' + line)
+    with pytest.raises(SeedUnreadableError, match=message) as caught:
+        store.read_seed(cloud.where, uri)
+    assert "u-1" not in str(caught.value)
+
+
+def test_missing_and_oversized_seeds(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    for uri, message in (
+        ("s3://data/none", "no such object"),
+        ("s3://gone/x", "gone"),
+        ("https://x/y", "not an s3://"),
+    ):
+        with pytest.raises(SeedUnreadableError, match=message):
+            store.read_seed(cloud.where, uri)
+    monkeypatch.setattr(store, "MOST_SEEDS", 1)
+    with pytest.raises(SeedUnreadableError, match="2 unique user ids, more than 1"):
+        store.read_seed(cloud.where, cloud.put("s", '{"user_id": "a"}\n{"user_id": "b"}\n'))
+    with pytest.raises(SeedUnreadableError, match=r"seed object broken\.gz"):
+        store.read_seed(cloud.where, cloud.put("broken.gz", b"\x1f\x8bxx"))
+
+
+def test_an_audience_is_written_in_seed_format_and_order(cloud: Cloud) -> None:
+    users = ["u-3", "ü\n\u2028", "u-1"]
+    location = store.write_audience(cloud.where, "s3://data/out/42/", users)
+    assert location == "s3://data/out/42"
+    body = cloud.s3.get_object(Bucket="data", Key="out/42/part-00000.jsonl")["Body"].read()
+    assert [json.loads(line)["user_id"] for line in body.split(b"\n")[:-1]] == users
+    assert store.read_audience(cloud.where, location) == users
+    assert store.write_audience(cloud.where, "s3://data", []) == "s3://data"
+
+
+@pytest.mark.parametrize("uri", ["s3://gone/x", "ftp://data/x", "s3://"])
+def test_an_audience_which_cannot_be_written(cloud: Cloud, uri: str) -> None:
+    with pytest.raises(store.OutputUnwritableError):
+        store.write_audience(cloud.where, uri, ["u"])
+
+
+def test_accounts_do_not_see_each_other(cloud: Cloud) -> None:
+    cloud.table("t", LAZY)
+    other = Storage(cloud.where.endpoint_url, cloud.where.region, "222222222222")
+    with pytest.raises(TableUnreadableError):
+        store.read_layout(other, "db", "t")
+
+
+@pytest.fixture
+def queried(cloud: Cloud) -> Cloud:
+    cloud.table("seen", LAZY)
+    cloud.put("seen/a", CSV)
+    cloud.table("people", JSON, columns=[("user_id", "string"), ("age", "int")])
+    cloud.put("people/a", '{"user_id": "u-1", "age": 30}\n{"user_id": "u-2", "age": 50}\n{"age": 51}\n')
+    return cloud
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters", "users"),
+    [
+        ("SELECT viewer FROM db.seen WHERE minutes > 10", {}, ["u-1"]),
+        ('SELECT age, user_id FROM "db"."people"', {}, ["u-1", "u-2"]),
+        ("SELECT viewer FROM seen JOIN people ON viewer = user_id WHERE age >= :age::int", {"age": "40"}, ["u-2"]),
+        (
+            "WITH x AS (SELECT * FROM people) SELECT user_id FROM x WHERE user_id <> ':age' -- :age",
+            {"age": "1"},
+            ["u-1", "u-2"],
+        ),
+        ("SELECT user_id FROM DB.People WHERE user_id = :who", {"who": "' OR 1=1 --"}, []),
+        ("SELECT 'u-' || 7", {}, ["u-7"]),
+        ("SELECT age FROM people WHERE age > :1a", {"1a": "40"}, ["50", "51"]),
+    ],
+)
+def test_sql_seeds(queried: Cloud, query: str, parameters: dict[str, str], users: list[str]) -> None:
+    assert seed_query.run(queried.where, query, tuple(parameters.items())) == users
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("SELEC 1", "Parser Error"),
+        ("SELECT 1; SELECT 2", "one SELECT"),
+        ("CREATE TABLE x AS SELECT 1", "one SELECT"),
+        ("COPY (SELECT 1) TO 'x'", "one SELECT"),
+        ("SELECT * FROM nothing", "nothing is not in Glue"),
+        ("SELECT * FROM db.nothing", r"db\.nothing is not in Glue"),
+        ("SELECT * FROM read_csv('/etc/hostname')", "Permission Error|disabled"),
+        ("SELECT * FROM '/etc/hostname'", "not in Glue|disabled"),
+        ("SELECT nobody FROM db.seen", "Binder Error"),
+        ("SELECT user_id FROM people WHERE age = :age::int", "Conversion Error"),
+    ],
+)
+def test_sql_which_is_refused(queried: Cloud, query: str, message: str) -> None:
+    with pytest.raises(SeedUnreadableError, match=message) as caught:
+        seed_query.run(queried.where, query, (("age", "secret words"),))
+    assert "secret words" not in str(caught.value)
+
+
+def test_an_ambiguous_table_needs_its_database(queried: Cloud) -> None:
+    queried.glue.create_database(DatabaseInput={"Name": "db2"})
+    queried.table("seen", LAZY, database="db2")
+    with pytest.raises(SeedUnreadableError, match="several"):
+        seed_query.run(queried.where, "SELECT viewer FROM seen", ())
+    assert seed_query.run(queried.where, "SELECT viewer FROM db2.seen", ()) == ["u-1", "u-2"]
+
+
+@given(st.text(alphabet="ab:'\"$ -\n;0", max_size=30))
+def test_parameters_are_found_only_outside_quotes(text: str) -> None:
+    literal = "'" + text.replace("'", "''") + "'"
+    assert seed_query.with_parameters(literal, ["a", "b"], lambda _: "?") == literal
+    assert seed_query.with_parameters(f"{literal} :a", ["a"], lambda name: f"${name}") == f"{literal} $a"
