@@ -16,16 +16,12 @@ from service.runtime.ports import Failure, Reply
 
 _log = structlog.stdlib.get_logger("service.aws")
 
-Observer = Callable[[str, str, str, float], None]
-"""Told of every call: target, operation, outcome (``ok`` or the failure's code), seconds."""
-
 
 class AwsApi:
     """Performs operations by name; see :class:`service.runtime.ports.Api`."""
 
-    def __init__(self, sessions: Sessions, observe: Observer | None = None) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._observe = observe
         self._methods: dict[str, str] = {}
 
     async def call(
@@ -50,7 +46,7 @@ class AwsApi:
             outcome = failure_of(error, attempt)
             if outcome.code in {"InvalidRequest", "InvalidResponse"}:
                 _log.warning("aws call broke", target=target, operation=operation, exception=type(error).__name__)
-        self._tell(target, operation, outcome, time.perf_counter() - started)
+        self._log_call(target, operation, outcome, time.perf_counter() - started)
         return outcome
 
     async def close(self) -> None:
@@ -76,11 +72,9 @@ class AwsApi:
             self._methods = {name: method for method, name in client.meta.method_to_api_mapping.items()}
         return self._methods[operation]
 
-    def _tell(self, target: str, operation: str, outcome: Reply | Failure, seconds: float) -> None:
+    def _log_call(self, target: str, operation: str, outcome: Reply | Failure, seconds: float) -> None:
         failure = outcome if isinstance(outcome, Failure) else None
         code = failure.code if failure else "ok"
-        if self._observe is not None:
-            self._observe(target, operation, code, seconds)
         row = OPERATIONS.get(operation)
         quiet = failure is None and row is not None and row.kind is Kind.READ
         _log.log(

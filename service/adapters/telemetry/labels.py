@@ -13,10 +13,10 @@ RESOURCE_KINDS: Final = frozenset(RESOURCES)
 
 PHASES: Final = frozenset(phase.value for phase in Phase)
 
-STATUSES: Final = (
-    frozenset({"CREATE_PENDING", "CREATE_IN_PROGRESS"})
-    | {change.value for change in Change}
-    | {status for row in RESOURCES.values() for status in row.done | row.failed | row.leaving}
+STATUSES: Final = frozenset(change.value for change in Change) | frozenset(
+    status
+    for row in RESOURCES.values()
+    for status in (*row.arriving, *row.done, *row.failed, *row.leaving, *row.undeleted)
 )
 
 OUTCOMES: Final = frozenset(
@@ -43,7 +43,6 @@ OUTCOMES: Final = frozenset(
         "ReadTimeout",
     }
 )
-METHODS: Final = frozenset({"list", "get"})
 
 
 def closed(value: str, known: frozenset[str]) -> str:

@@ -1,18 +1,19 @@
 """The metrics and the one class that the runtime reports to.
 
-Every method takes strings and numbers only, so that the runtime can describe it by a Protocol of its own. A gauge per
-partition disappears with :meth:`Telemetry.released`.
+Implements :class:`service.runtime.ports.Telemetry`, and a few measures that others than the runtime take. The gauges of
+a partition disappear when its shard is closed.
 """
 
-from collections import Counter as Tally
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+from schemas.records import Job
 from service.adapters.telemetry.labels import (
-    METHODS,
     OPERATION_NAMES,
     OUTCOMES,
     PHASES,
@@ -34,8 +35,6 @@ class Telemetry:
     def __init__(self, targets: Iterable[str] = (), registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self._targets = frozenset(targets)
-        self._jobs: dict[str, Mapping[str, int]] = {}
-        self._phases_shown: set[str] = set()
         self._make_counters()
         self._make_gauges()
         self._make_histograms()
@@ -57,22 +56,22 @@ class Telemetry:
         self._dead = self._counter("dead_letters", "Records that can't be a command", "reason")
         self._transitions = self._counter("transitions", "Steps of jobs into a phase", "phase")
         self._calls = self._counter("aws_calls", "Calls to AWS", "target", "operation", "outcome")
-        self._polls = self._counter("polls", "Looks at resources under way", "method")
+        self._polls = self._counter("polls", "Calls that looked at resources under way", "target", "method")
         self._ignored = self._counter("observations_ignored", "Stale observations", "phase", "observation")
         self._rebalances = self._counter("rebalances", "Rebalances of the consumer group")
-        self._commit_failures = self._counter("commit_failures", "Transactions that failed", "reason")
+        self._commits = self._counter("commits", "Transactions committed", "partition")
+        self._problems = self._counter("problems", "What an operator may want to know", "what")
 
     def _make_gauges(self) -> None:
-        self._job_gauge = self._gauge("jobs", "Jobs held by this replica", "phase")
+        self._watched = self._gauge("watched", "Resources under way that are looked at", "target")
         self._shards = self._gauge("shard_state", "1 for the state that a shard is in", "partition", "state")
-        self._inbox = self._gauge("inbox_length", "Entries waiting in a shard's inbox", "partition")
         self._restored = self._gauge("restore_records", "Records of the last restore", "partition")
         self._lag = self._gauge("event_loop_lag_seconds", "By how much the event loop was last late")
 
     def _make_histograms(self) -> None:
         self._call_time = self._histogram("aws_call_seconds", "Duration of calls", _FAST, "target", "operation")
         self._commit_time = self._histogram("commit_seconds", "Duration of transactions", _FAST)
-        self._batch = self._histogram("commit_entries", "Inbox entries per transaction", _SIZES)
+        self._batch = self._histogram("commit_records", "Records per transaction", _SIZES)
         self._restore_time = self._histogram("restore_seconds", "Duration of restores", _SLOW)
         self._budget_wait = self._histogram("budget_wait_seconds", "Waits for the call budget", _FAST, "target", "lane")
 
@@ -92,63 +91,35 @@ class Telemetry:
         """A record went to the dead letters; ``reason`` is one of our codes."""
         self._dead.labels(reason).inc()
 
-    def transition(
-        self,
-        before: str,
-        after: str,
-        *,
-        command_id: str,
-        operation: str,
-        target: str,
-        correlation_id: str = "",
-        resource: str = "",
-        status: str = "",
-        fault: str = "",
-    ) -> None:
-        """A job stepped from one phase to another."""
-        self._transitions.labels(closed(after, PHASES)).inc()
-        optional = {"correlation_id": correlation_id, "resource": resource, "status": status, "fault": fault}
-        _log.info(
-            "job",
-            phase=after,
-            before=before,
-            command_id=command_id,
-            operation=operation,
-            target=target,
-            **{name: value for name, value in optional.items() if value},
-        )
+    def transition(self, before: Job | None, after: Job) -> None:
+        """A job's state was committed."""
+        if before is None or before.phase is not after.phase:
+            self._transitions.labels(after.phase.value).inc()
+        _log.info("job", **_described(before, after))
 
-    def jobs(self, partition: str, phases: Mapping[str, int]) -> None:
-        """How many jobs a shard holds, by phase."""
-        self._jobs[partition] = dict(phases)
-        self._show_jobs()
+    def pull(self, jobs: Callable[[], Mapping[str, int]], inboxes: Callable[[], Mapping[str, int]]) -> None:
+        """Names who knows the number of jobs by phase and of inbox entries by partition, to be asked at each scrape."""
+        self.registry.register(_Pulled("crml_jobs", "Jobs held by this replica", "phase", jobs))
+        self.registry.register(_Pulled("crml_inbox_length", "Entries waiting in an inbox", "partition", inboxes))
 
-    def _show_jobs(self) -> None:
-        totals = Tally[str]()
-        for phases in self._jobs.values():
-            totals.update(phases)
-        self._phases_shown |= set(totals)
-        for phase in self._phases_shown:
-            self._job_gauge.labels(closed(phase, PHASES)).set(totals[phase])
-
-    def commit(self, entries: int, seconds: float) -> None:
+    def commit(self, partition: str, records: int, seconds: float) -> None:
         """A transaction was committed."""
-        self._batch.observe(entries)
+        self._commits.labels(partition).inc()
+        self._batch.observe(records)
         self._commit_time.observe(seconds)
 
-    def commit_failed(self, reason: str) -> None:
-        """A transaction was not, or not certainly, committed; ``reason`` is an exception's name."""
-        self._commit_failures.labels(reason).inc()
-
     def call(self, target: str, operation: str, outcome: str, seconds: float) -> None:
-        """A call to AWS ended; fits ``AwsApi(observe=...)``."""
+        """A request to AWS ended: ``ok`` or an error code."""
         place, name = closed(target, self._targets), closed(operation, OPERATION_NAMES)
         self._calls.labels(place, name, closed(outcome, OUTCOMES)).inc()
         self._call_time.labels(place, name).observe(seconds)
 
-    def poll(self, method: str, resources: int = 1) -> None:
-        """The poller looked at resources by one ``list`` page or one ``get``."""
-        self._polls.labels(closed(method, METHODS)).inc(resources)
+    def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
+        """A tick looked at what was due."""
+        place = closed(target, self._targets)
+        self._polls.labels(place, "list").inc(lists)
+        self._polls.labels(place, "get").inc(gets)
+        self._watched.labels(place).set(watched)
 
     def ignored(self, phase: str, observation: str) -> None:
         """A stale observation changed nothing; ``observation`` is a class's name."""
@@ -157,23 +128,22 @@ class Telemetry:
     def shard(self, partition: str, state: str) -> None:
         """A shard entered a state."""
         self._forget(self._shards, partition)
-        self._shards.labels(partition, state).set(1)
+        if state == "closed":
+            self._forget(self._restored, partition)
+        else:
+            self._shards.labels(partition, state).set(1)
+        _log.info("shard", partition=partition, state=state)
 
     def restored(self, partition: str, records: int, seconds: float) -> None:
         """A shard has read its changelog."""
         self._restored.labels(partition).set(records)
         self._restore_time.observe(seconds)
+        _log.info("restored", partition=partition, records=records, seconds=round(seconds, 3))
 
-    def inbox(self, partition: str, length: int) -> None:
-        """Entries waiting in a shard's inbox."""
-        self._inbox.labels(partition).set(length)
-
-    def released(self, partition: str) -> None:
-        """The shard is closed: its gauges go."""
-        for gauge in (self._shards, self._inbox, self._restored):
-            self._forget(gauge, partition)
-        self._jobs.pop(partition, None)
-        self._show_jobs()
+    def problem(self, what: str, **details: str | int | float) -> None:
+        """Something an operator may want to know."""
+        self._problems.labels(what).inc()
+        _log.warning(what, **details)
 
     @staticmethod
     def _forget(gauge: Gauge, partition: str) -> None:
@@ -197,3 +167,43 @@ class Telemetry:
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _Pulled(Collector):
+    """A gauge whose values are asked for at each scrape."""
+
+    def __init__(self, name: str, text: str, label: str, values: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._text, self._label, self._values = name, text, label, values
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """The gauge without values."""
+        yield GaugeMetricFamily(self._name, self._text, labels=[self._label])
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauge with its values of now."""
+        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
+        for value, number in self._values().items():
+            family.add_metric([value], number)
+        yield family
+
+
+def _described(before: Job | None, after: Job) -> dict[str, Any]:
+    """A job as it may be logged: names and codes, nothing of what the publisher wrote."""
+    command = after.command
+    optional = {
+        "correlation_id": command.correlation_id,
+        "resource": after.resource_id,
+        "status": after.status,
+        "reason": after.reason,
+        "fault": after.fault.code if after.fault else "",
+        "due": after.due,
+        "attempt": after.attempt if after.attempt > 1 else 0,
+    }
+    return {
+        "phase": after.phase.value,
+        "before": before.phase.value if before else "",
+        "command_id": command.id,
+        "command_source": command.source,
+        "operation": command.operation,
+        "target": command.target,
+    } | {name: value for name, value in optional.items() if value}
