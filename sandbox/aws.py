@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
@@ -17,6 +18,7 @@ _HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect"}
 )
 _ISSUERS: Final = frozenset({"sts", "iam"})
+_CHILD: Final = Path(__file__).with_name("moto_child.py")
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 5
 
@@ -35,9 +37,7 @@ class MotoServer:
             RuntimeError: It ended before it served.
         """
         pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sandbox.moto_child", stdin=pipe, stdout=pipe
-        )
+        self._process = await asyncio.create_subprocess_exec(sys.executable, "-P", str(_CHILD), stdin=pipe, stdout=pipe)
         assert self._process.stdout is not None  # noqa: S101
         async with asyncio.timeout(_START_SECONDS):
             line = await self._process.stdout.readline()

@@ -57,7 +57,8 @@ class Counter:
         outcome = perform(self._desk, operation, params, caller)
         _note(entry, outcome)
         fault = self._take(Stage.AFTER, entry)
-        return self._after(fault, wire.serialise(operation, outcome.result), entry), fault
+        content = wire.serialise(operation, faults.distort(fault, outcome.result))
+        return self._after(fault, content, entry), fault
 
     def _take(self, stage: Stage, entry: Entry) -> Fault | None:
         fault = self._desk.faults.take(stage, str(entry.operation), entry.account)

@@ -8,7 +8,7 @@ AFTER   the request has its effect, but the answer does not tell.
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from sandbox.errors import AccessDenied, ApiError, InternalError, QuotaExceeded, Throttled
+from sandbox.errors import AccessDenied, ApiError, InternalError, QuotaExceeded, Throttled, ValidationError
 
 
 class Stage(StrEnum):
@@ -33,6 +33,7 @@ FAULTS: Final[dict[str, Stage]] = {
     "quota": Stage.BEFORE,  # 402
     "error": Stage.BEFORE,  # 500
     "deny": Stage.BEFORE,  # 403
+    "expired_token": Stage.BEFORE,  # 400 about nextToken; `skip` the first page
     "close": Stage.BEFORE,  # connection closed without an answer
     "stuck": Stage.LIFE,  # stays in CREATE_IN_PROGRESS or DELETE_IN_PROGRESS
     "create_failed": Stage.LIFE,
@@ -45,6 +46,8 @@ FAULTS: Final[dict[str, Stage]] = {
     "bad_json": Stage.AFTER,  # 200, truncated JSON
     "html": Stage.AFTER,  # 200, a web page
     "empty": Stage.AFTER,  # 200, {}
+    "unknown_status": Stage.AFTER,  # every status in the answer is one that no model knows
+    "backward_status": Stage.AFTER,  # every status in the answer is CREATE_PENDING again
 }
 _DEFAULT_SECONDS: Final = 30.0
 
@@ -58,6 +61,8 @@ class Fault:
     """Operation name, or a pattern such as `Create*`."""
     count: int | None = 1
     """How many requests it strikes; None: until cleared."""
+    skip: int = 0
+    """How many requests it lets pass first."""
     seconds: float = _DEFAULT_SECONDS
     """Length of a hang, a delay or a list lag."""
     account: str | None = None
@@ -93,7 +98,7 @@ class Faults:
             raise ValueError(f"unknown members: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
         if spec.get("fault") not in FAULTS:
             raise ValueError(f"unknown fault {spec.get('fault')!r}; known: {', '.join(FAULTS)}")
-        for member, types in {"operation": str, "count": int | None, "seconds": int | float}.items():
+        for member, types in {"operation": str, "count": int | None, "skip": int, "seconds": int | float}.items():
             if member in spec and not isinstance(spec[member], types):
                 raise ValueError(f"{member} has the wrong type")
         fault = Fault(**spec, id=next(self._ids))
@@ -112,6 +117,9 @@ class Faults:
         """Return the first switch that strikes this request, and count it."""
         for fault in self._armed:
             if fault.strikes(stage, operation, account):
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
                 fault.fired += 1
                 return fault
         return None
@@ -123,6 +131,7 @@ REFUSALS: Final[dict[str, Callable[[], ApiError]]] = {
     "error": lambda: InternalError("Internal error by a fault switch, before any effect"),
     "error_after_effect": lambda: InternalError("Internal error by a fault switch, after the effect"),
     "deny": lambda: AccessDenied("Denied by a fault switch"),
+    "expired_token": lambda: ValidationError.of([("nextToken", "Token has expired")]),
 }
 """Faults that are an ordinary error answer."""
 
@@ -132,6 +141,24 @@ BODIES: Final[dict[str, tuple[str, bytes]]] = {
     "empty": ("application/json", b"{}"),
 }
 """Faults that replace the body of a 200."""
+
+STATUSES: Final[dict[str, str]] = {"unknown_status": "CREATE_CONTEMPLATING", "backward_status": "CREATE_PENDING"}
+"""Faults that replace each status in the answer."""
+
+
+def distort(fault: Fault | None, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Replace the statuses in a result, if the fault is of that sort."""
+    if fault is None or fault.fault not in STATUSES:
+        return result
+    return {name: _distorted(STATUSES[fault.fault], name, value) for name, value in result.items()}
+
+
+def _distorted(status: str, name: str, value: Any) -> Any:
+    if name == "status":
+        return status
+    if isinstance(value, list):
+        return [{**each, "status": status} if isinstance(each, dict) and "status" in each else each for each in value]
+    return value
 
 
 def hang_up(request: web.Request) -> None:

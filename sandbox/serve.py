@@ -64,7 +64,10 @@ def serve_command(
         request_log=request_log,
         data_dir=data_dir,
     )
-    asyncio.run(_serve(options))
+    try:
+        asyncio.run(_serve(options))
+    except OSError as error:
+        sys.exit(f"sandbox: cannot serve on {host}:{port}: {error.strerror or error}")
 
 
 async def _serve(options: Options) -> None:

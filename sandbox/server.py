@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import tempfile
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -53,6 +54,7 @@ class Sandbox:
         await self._stack.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
+        listener = self._bind(stack)
         model.routes()
         self._journal = Journal(self.options.request_log)
         stack.callback(self._journal.close)
@@ -62,8 +64,8 @@ class Sandbox:
         stack.push_async_callback(self._moto.stop)
         stack.push_async_callback(self._proxy.stop)
         await asyncio.gather(self._moto.start(), self._proxy.start())
-        await self._listen(stack)
         self._assemble(stack)
+        await self._listen(stack, listener)
 
     def _assemble(self, stack: AsyncExitStack) -> None:
         store, faults = Store(), Faults()
@@ -81,7 +83,15 @@ class Sandbox:
         stack.callback(shutil.rmtree, path)
         return path
 
-    async def _listen(self, stack: AsyncExitStack) -> None:
+    def _bind(self, stack: AsyncExitStack) -> socket.socket:
+        """Take the port first of all, so that a taken one is told at once and the URL is known to the parts."""
+        host, family = self.options.host, socket.AF_INET6 if ":" in self.options.host else socket.AF_INET
+        listener = stack.enter_context(socket.create_server((host, self.options.port), family=family))
+        reachable = "127.0.0.1" if host in _ANY_HOST else f"[{host}]" if ":" in host else host
+        self.url = f"http://{reachable}:{listener.getsockname()[1]}"
+        return listener
+
+    async def _listen(self, stack: AsyncExitStack, listener: socket.socket) -> None:
         app = web.Application(client_max_size=_LARGEST_REQUEST)
         app.router.add_route("*", "/{path:.*}", self._serve)
         runner = web.AppRunner(
@@ -94,10 +104,7 @@ class Sandbox:
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, self.options.host, self.options.port).start()
-        port = runner.addresses[0][1]
-        host = "127.0.0.1" if self.options.host in _ANY_HOST else self.options.host
-        self.url = f"http://{host}:{port}"
+        await web.SockSite(runner, listener).start()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         """Dispatch by the service in the credential scope; whatever is not Clean Rooms ML is moto's."""

@@ -137,7 +137,28 @@ def test_a_switch_is_limited_by_operation_count_and_account() -> None:
     assert faults.take(Stage.BEFORE, "CreateX", "1") is None
 
 
+@pytest.mark.parametrize(
+    ("fault", "status"), [("unknown_status", "CREATE_CONTEMPLATING"), ("backward_status", "CREATE_PENDING")]
+)
+def test_strange_statuses(world: World, fault: str, status: str) -> None:
+    arn = world.active_model()
+    world.fault(fault, "*AudienceModel*", count=2)
+    assert world.ml.get_audience_model(audienceModelArn=arn)["status"] == status
+    assert world.ml.list_audience_models()["audienceModels"][0]["status"] == status
+    assert world.ml.get_audience_model(audienceModelArn=arn)["status"] == "ACTIVE"
+
+
+def test_an_expired_token(world: World) -> None:
+    for n in range(3):
+        world.dataset(name=f"d{n}")
+    world.fault("expired_token", "ListTrainingDatasets", skip=1)
+    token = world.ml.list_training_datasets(maxResults=2)["nextToken"]
+    with pytest.raises(world.ml.exceptions.ValidationException, match="expired"):
+        world.ml.list_training_datasets(maxResults=2, nextToken=token)
+
+
 def test_every_fault_has_a_test() -> None:
     tested = {"throttle", "quota", "error", "deny", "close", "close_after_effect", "error_after_effect", "hang"}
     tested |= {"delay", "bad_json", "html", "empty", "list_lag", "stuck", "create_failed", "delete_failed"}
+    tested |= {"unknown_status", "backward_status", "expired_token"}
     assert tested == set(FAULTS)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -72,3 +73,12 @@ def test_children_do_not_outlive_a_killed_sandbox(tmp_path: Path) -> None:
         process.kill()
         process.wait(10)
         wait_gone(process)
+
+
+def test_a_taken_port_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "sandbox", "serve", "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "cannot serve on 127.0.0.1" in done.stderr
+    assert "Traceback" not in done.stderr
