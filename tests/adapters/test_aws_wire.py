@@ -1,0 +1,253 @@
+"""Whatever the wire does: one write per call at most, and an honest word on whether anything left."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from service.adapters.aws import AwsApi, Sessions
+from service.runtime.ports import Failure, Reply
+from service.settings import Target
+from tests.adapters import wire
+from tests.adapters.wire import Behaviour, Server, answer, refusal, serving
+
+CREATE = ("CreateAudienceModel", {"name": "m", "trainingDatasetArn": "arn:aws:cleanrooms-ml:x:1:training-dataset/a"})
+EXPORT = ("StartAudienceExportJob", {"name": "e", "audienceGenerationJobArn": "a", "audienceSize": {}})
+PUT = (
+    "PutConfiguredAudienceModelPolicy",
+    {"configuredAudienceModelArn": "a", "configuredAudienceModelPolicy": "{}", "previousPolicyHash": "0" * 64},
+)
+DELETE = ("DeleteAudienceModel", {"audienceModelArn": "a"})
+GET = ("GetAudienceModel", {"audienceModelArn": "a"})
+LIST = ("ListAudienceModels", {"maxResults": 100})
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with serving() as server:
+        yield server
+
+
+@pytest.fixture
+async def api(server: Server) -> AsyncIterator[AwsApi]:
+    target = Target(region="eu-west-1", endpoint_url=server.url, connect_timeout=1, read_timeout=5, pool=2)
+    gone = Target(region="eu-west-1", endpoint_url="http://127.0.0.1:9", connect_timeout=1)
+    api = AwsApi(Sessions({"default": target, "gone": gone}))
+    yield api
+    await api.close()
+
+
+async def call(api: AwsApi, request: tuple[str, dict[str, Any]], timeout: float = 5.0, **more: Any) -> Reply | Failure:
+    return await api.call("default", request[0], request[1], timeout=timeout, **more)
+
+
+BROKEN: list[tuple[Behaviour, str]] = [
+    (wire.close, "ConnectionClosed"),
+    (wire.cut, "ConnectionClosed"),
+    (wire.garbage, "ConnectionClosed"),
+    (answer(500), "500"),
+    (answer(503, b"<html>busy</html>"), "503"),
+    (answer(502, b"<html>busy</html>", Content_Type="text/html"), "502"),
+    (refusal(429, "ThrottlingException"), "ThrottlingException"),
+    (refusal(402, "ServiceQuotaExceededException", quotaName="q", quotaValue=2), "ServiceQuotaExceededException"),
+    (refusal(409, "ConflictException"), "ConflictException"),
+    (answer(307, Location="/elsewhere"), "307"),
+    (answer(200, b"<html>log in</html>", Content_Type="text/html"), "InvalidResponse"),
+    (answer(200, b'{"audienceModelArn": "arn'), "InvalidResponse"),
+    (answer(200, b'"text"'), "InvalidResponse"),
+]
+
+
+@pytest.mark.parametrize("request_", [CREATE, EXPORT, PUT, DELETE, GET], ids=lambda value: value[0])
+@pytest.mark.parametrize(("behaviour", "code"), BROKEN)
+async def test_one_write_and_sent(
+    api: AwsApi, server: Server, request_: tuple[str, dict[str, Any]], behaviour: Behaviour, code: str
+) -> None:
+    server.behaviour = behaviour
+    outcome = await call(api, request_)
+    assert isinstance(outcome, Failure)
+    assert outcome.code == code
+    assert outcome.sent
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("request_", [PUT, DELETE, GET], ids=lambda value: value[0])
+async def test_a_kept_connection_that_closes_is_not_written_twice(
+    api: AwsApi, server: Server, request_: tuple[str, dict[str, Any]]
+) -> None:
+    server.behaviour = answer(200, {"audienceModels": []})
+    assert isinstance(await call(api, LIST), Reply)
+    server.behaviour = wire.close
+    outcome = await call(api, request_)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent) == ("ConnectionClosed", True)
+    assert len(server.requests[1:]) == 1
+
+
+@pytest.mark.parametrize("request_", [CREATE, GET, LIST], ids=lambda value: value[0])
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"unrelated": 1}'])
+async def test_success_without_substance(
+    api: AwsApi, server: Server, request_: tuple[str, dict[str, Any]], body: bytes
+) -> None:
+    server.behaviour = answer(200, body)
+    outcome = await call(api, request_)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent) == ("InvalidResponse", True)
+
+
+async def test_members_of_the_wrong_type(api: AwsApi, server: Server) -> None:
+    server.behaviour = answer(200, {"audienceModels": [{"createTime": "yesterday"}]})
+    outcome = await call(api, LIST)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent) == ("InvalidResponse", True)
+
+
+@pytest.mark.parametrize("request_", [EXPORT, DELETE], ids=lambda value: value[0])
+async def test_nothing_is_success_where_nothing_is_promised(
+    api: AwsApi, server: Server, request_: tuple[str, dict[str, Any]]
+) -> None:
+    server.behaviour = answer(200)
+    assert await call(api, request_) == Reply({})
+
+
+async def test_hang_is_unknown_at_the_deadline(api: AwsApi, server: Server) -> None:
+    server.behaviour = wire.hang
+    began = asyncio.get_running_loop().time()
+    outcome = await call(api, CREATE, timeout=0.3)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent) == ("ReadTimeout", True)
+    assert asyncio.get_running_loop().time() - began < 1
+    assert len(server.requests) == 1
+
+
+async def test_read_timeout_of_the_target(server: Server) -> None:
+    server.behaviour = wire.hang
+    api = AwsApi(Sessions({"default": Target(region="eu-west-1", endpoint_url=server.url, read_timeout=0.2)}))
+    outcome = await call(api, CREATE)
+    await api.close()
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent, len(server.requests)) == ("ReadTimeout", True, 1)
+
+
+async def test_nobody_listens(api: AwsApi) -> None:
+    outcome = await api.call("gone", *CREATE, timeout=5)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent) == ("ConnectFailed", False)
+
+
+async def test_closed_window(api: AwsApi, server: Server) -> None:
+    outcome = await call(api, CREATE, may_send=lambda: False)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent, server.requests) == ("CallWindowClosed", False, [])
+
+
+async def test_the_window_is_asked_after_the_wait_for_a_connection(api: AwsApi, server: Server) -> None:
+    """The pool has two connections, both busy: a call that waits for one until its window closes never leaves."""
+    server.behaviour = wire.hang
+    busy = [asyncio.create_task(call(api, GET, timeout=0.5)) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    asked: list[float] = []
+
+    def may_send() -> bool:
+        asked.append(asyncio.get_running_loop().time())
+        return False
+
+    began = asyncio.get_running_loop().time()
+    outcome = await call(api, CREATE, may_send=may_send)
+    await asyncio.gather(*busy)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent) == ("CallWindowClosed", False)
+    assert len(asked) == 1
+    assert asked[0] - began > 0.1
+    assert len(server.requests) == 2
+
+
+async def test_deadline_while_waiting_for_a_connection(api: AwsApi, server: Server) -> None:
+    server.behaviour = wire.hang
+    busy = [asyncio.create_task(call(api, GET, timeout=0.5)) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    outcome = await call(api, CREATE, timeout=0.1)
+    await asyncio.gather(*busy)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent) == ("ConnectFailed", False)
+    assert len(server.requests) == 2
+
+
+async def test_cancellation_is_not_swallowed(api: AwsApi, server: Server) -> None:
+    server.behaviour = wire.hang
+    task = asyncio.create_task(call(api, CREATE))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_extra_members_and_retry_after(api: AwsApi, server: Server) -> None:
+    server.behaviour = answer(
+        402,
+        {"message": "full", "quotaName": "jobs", "quotaValue": 2},
+        x_amzn_ErrorType="ServiceQuotaExceededException",
+        Retry_After="7",
+    )
+    outcome = await call(api, CREATE)
+    assert outcome == Failure(
+        "ServiceQuotaExceededException",
+        "full",
+        http_status=402,
+        extra={"quotaName": "jobs", "quotaValue": 2.0, "retryAfter": "7"},
+    )
+
+
+async def test_results_are_json_with_rfc3339_times(api: AwsApi, server: Server) -> None:
+    summary = {
+        "createTime": "2026-01-01T00:00:00.123000Z",
+        "updateTime": 1767225600.5,
+        "audienceModelArn": "a",
+        "name": "n",
+        "trainingDatasetArn": "d",
+        "status": "ACTIVE",
+    }
+    server.behaviour = answer(200, {"audienceModels": [summary], "nextToken": "t"})
+    outcome = await call(api, LIST)
+    assert outcome == Reply(
+        {"audienceModels": [summary | {"updateTime": "2026-01-01T00:00:00.500000Z"}], "nextToken": "t"}
+    )
+
+
+async def test_what_is_sent(api: AwsApi, server: Server) -> None:
+    server.behaviour = answer(200, {"audienceModelArn": "a"})
+    await call(api, (CREATE[0], CREATE[1] | {"trainingDataStartTime": "2026-01-01T00:00:00+02:00", "tags": {"k": "v"}}))
+    [request] = server.requests
+    assert (request.method, request.path) == ("POST", "/audience-model")
+    assert b'"trainingDataStartTime": "2025-12-31T22:00:00Z"' in request.body
+    assert b'"tags": {"k": "v"}' in request.body
+    assert request.headers["user-agent"].startswith("cleanroomsml-service")
+    assert request.headers["amz-sdk-request"] == "attempt=1"
+    assert "/eu-west-1/cleanrooms-ml/aws4_request" in request.headers["authorization"]
+
+
+async def test_an_arn_is_one_path_segment(api: AwsApi, server: Server) -> None:
+    await call(api, ("DeleteAudienceModel", {"audienceModelArn": "arn:aws:x/../y?z#\r\n"}))
+    [request] = server.requests
+    assert request.path == "/audience-model/arn%3Aaws%3Ax%2F..%2Fy%3Fz%23%0D%0A"
+
+
+@pytest.mark.parametrize(
+    ("target", "request_"), [("nowhere", GET), ("default", ("NoSuchOperation", {})), ("default", (GET[0], {}))]
+)
+async def test_impossible_requests(
+    api: AwsApi, server: Server, target: str, request_: tuple[str, dict[str, Any]]
+) -> None:
+    outcome = await api.call(target, *request_, timeout=5)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent, server.requests) == ("InvalidRequest", False, [])
+
+
+async def test_closed(api: AwsApi, server: Server) -> None:
+    server.behaviour = answer(200, {"audienceModels": []})
+    await call(api, LIST)
+    await api.close()
+    outcome = await call(api, LIST)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent) == ("ConnectFailed", False)
