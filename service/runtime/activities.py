@@ -8,10 +8,12 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.operations import Kind
 from schemas.records import Fault
 from service.core import effects, transitions
 from service.core.job import Job, Phase, occupies_slot, row
 from service.core.observations import Due, Held, Late, Lost, Observation, QuotaFull, Unsearched
+from service.core.pacing import Cadence
 from service.runtime.context import Context
 from service.runtime.dispatch import Dispatch
 from service.runtime.inbox import Inbox, Observed
@@ -214,9 +216,16 @@ class Activities:
                 job.resource_id,
                 job.status,
                 job.accepted_at,
+                self._cadence(job),
                 lambda observation: self._inbox.put(Observed(key, observation)),
             ),
         )
+
+    def _cadence(self, job: Job) -> Cadence:
+        operation = row(job.command)
+        if operation.kind is Kind.REMOVAL:
+            return self._context.removal_cadence
+        return self._context.cadences[operation.resource.kind]
 
     def _unwatch(self, key: bytes) -> None:
         target = self._watched.pop(key, None)

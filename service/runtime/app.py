@@ -4,6 +4,7 @@ Stop: unready, drain the shards, commit, leave the group, then the pollers. The 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 
 from service.runtime.assignment import Assignment
@@ -54,6 +55,7 @@ class App:
         """One glance to see what is going on."""
         return {
             "ready": self.ready,
+            "jobs": self.jobs(),
             "shards": {shard.name: shard.statistics() for shard in self._assignment.shards.values()},
             "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.halted.items()},
             "targets": {
@@ -62,6 +64,17 @@ class App:
             },
             "slots": self._slots.statistics(),
         }
+
+    def jobs(self) -> dict[str, int]:
+        """How many jobs stand in each phase."""
+        counts: Counter[str] = Counter()
+        for shard in self._assignment.shards.values():
+            counts.update(shard.phases())
+        return dict(counts)
+
+    def inboxes(self) -> dict[str, int]:
+        """How much waits in each shard's inbox."""
+        return {shard.name: shard.waiting for shard in self._assignment.shards.values()}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set, then stops cleanly within the deadline."""

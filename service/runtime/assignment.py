@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from schemas.records import CorruptRecord
+from service.core.observations import Due
 from service.runtime.ports import InRecord, Log, LogError, Telemetry, TopicPartition
 from service.runtime.shard import Shard, State
 
@@ -87,6 +88,11 @@ class Assignment:
         """Passes records on to their shard; of a shard that just ended they are read again by its successor."""
         if shard := self._shards.get(partition):
             shard.receive(records)
+
+    def wake(self, partition: TopicPartition, key: bytes) -> None:
+        """A slot may be free for a waiting job."""
+        if shard := self._shards.get(partition):
+            shard.observe(key, Due())
 
     async def close(self) -> None:
         """Ends all shards cleanly, side by side."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.commands import Limits
+from service.core.pacing import Cadence
 from service.core.policy import Policy
 from service.runtime.ports import Clock, Telemetry
 
@@ -38,6 +39,8 @@ class Context:
         limits: What a command may name and how large it may be.
         names: Topics.
         regions: Region by target.
+        cadences: How often to look at a new resource, by its kind.
+        removal_cadence: How often to look at a resource that is being deleted.
         max_batch: Most inbox items in one transaction.
         inbox_limit: Records waiting in an inbox at which delivery pauses.
     """
@@ -48,5 +51,7 @@ class Context:
     limits: Limits
     names: Names
     regions: Mapping[str, str]
+    cadences: Mapping[str, Cadence]
+    removal_cadence: Cadence
     max_batch: int = 500
     inbox_limit: int = 2000

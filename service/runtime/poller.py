@@ -31,6 +31,7 @@ class Watch:
         resource_id: ARN or stable id.
         status: Last status delivered.
         born: Epoch seconds since when it is watched; its age sets the pace.
+        cadence: How often to look.
         sink: Where observations go.
         due: Epoch seconds of the next look.
         absences: Complete Lists in a row that did not show it.
@@ -40,6 +41,7 @@ class Watch:
     resource_id: str
     status: str
     born: float
+    cadence: Cadence
     sink: Sink
     due: float = 0.0
     absences: int = field(default=0)
@@ -51,7 +53,6 @@ class Poller:
     Args:
         target: The target's name.
         caller: Performs the calls, within the budget.
-        cadences: How often to look, by resource kind.
         tick: Seconds to which due times are rounded up, so that looks fall together.
         clock: Time.
         telemetry: Is told of every look.
@@ -61,14 +62,12 @@ class Poller:
         self,
         target: str,
         caller: Caller,
-        cadences: Mapping[str, Cadence],
         tick: float,
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
         self._target = target
         self._caller = caller
-        self._cadences = cadences
         self._tick = tick
         self._clock = clock
         self._telemetry = telemetry
@@ -126,7 +125,7 @@ class Poller:
                 looks.create_task(self._get(RESOURCES[kind], resource_id, due[kind][resource_id]), name=name)
 
     def _next(self, watch: Watch, now: float) -> float:
-        at = now + self._cadences[watch.kind].interval(now - watch.born)
+        at = now + watch.cadence.interval(now - watch.born)
         return -(-at // self._tick) * self._tick
 
     async def _list(self, resource: Resource, due: Mapping[str, list[Watch]]) -> None:

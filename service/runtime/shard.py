@@ -73,6 +73,15 @@ class Shard:
             **self._activities.statistics(),
         }
 
+    @property
+    def waiting(self) -> int:
+        """Items in the inbox."""
+        return len(self._inbox)
+
+    def phases(self) -> dict[str, int]:
+        """How many jobs stand in each phase."""
+        return self._store.phases()
+
     async def run(self) -> None:
         """Serves the partition until closed.
 
@@ -120,7 +129,8 @@ class Shard:
         self._activities.hold()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                while self._state is State.RUNNING and not self._idle:
+                # Idleness has three sources; looking at them now and then is enough for a hand-over.
+                while self._state is State.RUNNING and not self._idle:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
 
     def resume(self) -> None:

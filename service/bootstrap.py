@@ -1,0 +1,245 @@
+"""Composition root: joins core, runtime and adapters as the settings say."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.helpers import create_ssl_context
+
+from schemas.commands import Limits
+from service.adapters.aws.api import AwsApi
+from service.adapters.aws.sessions import Sessions
+from service.adapters.clock import SystemClock
+from service.adapters.http import Liveness, StatusServer
+from service.adapters.kafka.log import KafkaLog
+from service.adapters.kafka.settings import KafkaSettings
+from service.adapters.kafka.topics import TopicSpec, changelog, stream
+from service.adapters.telemetry import Telemetry
+from service.core.pacing import Cadence
+from service.core.policy import Policy
+from service.runtime.activities import Workshop
+from service.runtime.app import App
+from service.runtime.assignment import Assignment
+from service.runtime.context import Context, Names
+from service.runtime.dispatch import Caller, Deadlines, Dispatch
+from service.runtime.limiter import Limiter
+from service.runtime.poller import Poller
+from service.runtime.ports import TopicPartition
+from service.runtime.shard import Shard
+from service.runtime.slots import Claim, SlotRegistry
+from service.settings import Settings
+from service.settings.running import Pace
+
+SOURCE: Final = "cleanroomsml-service"
+"""CloudEvents ``source`` of what we publish."""
+
+_HEADROOM: Final = 64 * 1024
+_COMMANDS_KEPT: Final = 7 * 86_400.0
+_OUTPUT_KEPT: Final = 7 * 86_400.0
+
+
+def record_bytes(settings: Settings) -> int:
+    """Largest record of ours: a command is wrapped into job records and dead letters, which must always fit."""
+    return 2 * settings.topics.max_message_bytes + _HEADROOM
+
+
+def kafka_settings(settings: Settings) -> KafkaSettings:
+    """What the Kafka adapter needs."""
+    kafka = settings.kafka
+    return KafkaSettings(
+        bootstrap_servers=",".join(kafka.bootstrap_servers),
+        group_id=kafka.group_id,
+        client_id=kafka.client_id,
+        application=kafka.group_id,
+        group_instance_id=kafka.instance_id,
+        security=_security(settings),
+        session_timeout=kafka.session_timeout,
+        rebalance_timeout=kafka.rebalance_timeout,
+        transaction_timeout=kafka.transaction_timeout,
+        request_timeout=kafka.request_timeout,
+        record_bytes=record_bytes(settings),
+    )
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    kafka = settings.kafka
+    options: dict[str, Any] = {"security_protocol": kafka.security_protocol}
+    if kafka.security_protocol.endswith("SSL"):
+        options["ssl_context"] = _ssl_context(settings)
+    if kafka.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": kafka.sasl_mechanism,
+            "sasl_plain_username": kafka.sasl_username,
+            "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
+        }
+    return options
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    kafka = settings.kafka
+    context: ssl.SSLContext = create_ssl_context(
+        cafile=str(kafka.ssl_ca_file) if kafka.ssl_ca_file else None,
+        certfile=str(kafka.ssl_cert_file) if kafka.ssl_cert_file else None,
+        keyfile=str(kafka.ssl_key_file) if kafka.ssl_key_file else None,
+        password=kafka.ssl_key_password.get_secret_value() if kafka.ssl_key_password else None,
+    )
+    context.check_hostname = kafka.ssl_check_hostname
+    return context
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """Every topic that the service needs, as it must be."""
+    topics, largest = settings.topics, record_bytes(settings)
+    specs: list[TopicSpec] = []
+    for commands, jobs in topics.sources():
+        # What a tenant sends is bounded as sent; compression is the broker's affair, or a small batch could be a bomb.
+        source = stream(
+            commands, topics.partitions, retention=_COMMANDS_KEPT, record_bytes=topics.max_message_bytes + _HEADROOM
+        )
+        specs += [source, changelog(jobs, source, record_bytes=largest)]
+    replies = {topics.replies, *settings.replies.allowed_topics}
+    for name in (*sorted(replies), topics.events, topics.dead_letters):
+        specs.append(stream(name, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest))
+    return specs
+
+
+def policy(settings: Settings) -> Policy:
+    """The numbers for the core."""
+    timing = settings.timing
+    return Policy(
+        call_window=timing.call_window,
+        settle=timing.settle,
+        search_delays=timing.search_delays,
+        accepted_limit=timing.accepted_search_limit,
+        backoff_base=timing.retry_base,
+        backoff_cap=timing.retry_cap,
+        retention=timing.retention,
+    )
+
+
+def _context(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> Context:
+    topics = settings.topics
+    return Context(
+        clock=clock,
+        telemetry=telemetry,
+        policy=policy(settings),
+        limits=Limits(
+            targets=frozenset(settings.targets),
+            default_target=settings.default_target,
+            reply_topics=frozenset({topics.replies, *settings.replies.allowed_topics}),
+            max_bytes=topics.max_message_bytes,
+        ),
+        names=Names(
+            changelogs=dict(topics.sources()),
+            replies=topics.replies,
+            events=topics.events,
+            dead_letters=topics.dead_letters,
+            source=SOURCE,
+        ),
+        regions={name: target.region for name, target in settings.targets.items()},
+        cadences={kind: _cadence(pace) for kind, pace in settings.polling.kinds.items()},
+        removal_cadence=_cadence(settings.polling.removal),
+        max_batch=settings.runtime.max_batch,
+        inbox_limit=settings.runtime.inbox_limit,
+    )
+
+
+def _cadence(pace: Pace) -> Cadence:
+    return Cadence(pace.first, pace.later, pace.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service, put together."""
+
+    app: App
+    log: KafkaLog
+    sessions: Sessions
+    telemetry: Telemetry
+    liveness: Liveness
+    server: StatusServer
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serves until ``stop`` is set; HTTP starts first and stops last, so that a probe always has an answer."""
+        await self.server.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                heartbeat = tasks.create_task(self.liveness.watch(), name="heartbeat")
+                await self.app.run(stop)
+                heartbeat.cancel()
+        finally:
+            await self.log.close()
+            await self.sessions.close()
+            await self.server.stop()
+
+
+def build(settings: Settings) -> Service:
+    """Puts the service together; connects to nothing yet."""
+    clock = SystemClock()
+    telemetry = Telemetry(settings.targets)
+    sessions = Sessions(settings.targets)
+    log = KafkaLog(kafka_settings(settings), dict(settings.topics.sources()))
+    limiters = {
+        name: Limiter(
+            clock,
+            reads_per_second=target.rate.reads_per_second,
+            writes_per_second=target.rate.writes_per_second,
+        )
+        for name, target in settings.targets.items()
+    }
+    deadlines = Deadlines(write=settings.timing.call_timeout, read=settings.timing.read_timeout)
+    caller = Caller(AwsApi(sessions), limiters, clock, telemetry, deadlines)
+    pollers = {name: Poller(name, caller, settings.polling.tick, clock, telemetry) for name in settings.targets}
+    app = _app(settings, clock, telemetry, log, caller, pollers, limiters)
+    liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
+    telemetry.pull(app.jobs, app.inboxes)
+    server = StatusServer(
+        settings.http.host,
+        settings.http.port,
+        status=app.status,
+        metrics=telemetry.render,
+        liveness=liveness,
+    )
+    return Service(app, log, sessions, telemetry, liveness, server)
+
+
+def _app(
+    settings: Settings,
+    clock: SystemClock,
+    telemetry: Telemetry,
+    log: KafkaLog,
+    caller: Caller,
+    pollers: Mapping[str, Poller],
+    limiters: Mapping[str, Limiter],
+) -> App:
+    context = _context(settings, clock, telemetry)
+
+    def wake(claim: Claim) -> None:
+        assignment.wake(claim.partition, claim.key)
+
+    slots = SlotRegistry({name: target.quotas for name, target in settings.targets.items()}, wake)
+    workshop = Workshop(Dispatch(caller, clock), pollers, slots)
+
+    def make_shard(partition: TopicPartition) -> Shard:
+        return Shard(partition, log, workshop, context)
+
+    def resized(held: int) -> None:
+        """The budget of an account and region is split over the replicas by the partitions they hold."""
+        telemetry.rebalance()
+        share = held / (settings.topics.partitions * len(settings.topics.sources()))
+        for limiter in limiters.values():
+            limiter.share(min(1.0, share) or 1.0)
+
+    patience = settings.runtime.stop_deadline / 2
+    assignment = Assignment(log, make_shard, telemetry, patience=patience, resized=resized)
+    return App(
+        log=log,
+        assignment=assignment,
+        pollers=pollers,
+        limiters=limiters,
+        slots=slots,
+        telemetry=telemetry,
+        stop_deadline=settings.runtime.stop_deadline,
+    )
