@@ -22,20 +22,17 @@ from typing import Any, Final, Self
 import aiohttp
 
 from sandbox import movielens
+from sandbox.child import Child
 from sandbox.kafka import Broker, BrokerError, free_port
 from sandbox.kafka_jars import JarError, fetch_jars
-from sandbox.kafka_java import Tied
 from sandbox.movielens import Catalogued, DownloadError, Taste
 from sandbox.storage import Storage
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 REGION: Final = "eu-west-1"
 ACCOUNT: Final = "123456789012"
 ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/clean-rooms-ml-demo"
 _START_SECONDS: Final = 90.0
-_STOP_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
-_LOG_LINES: Final = 15
 
 Progress = Callable[[str], None]
 
@@ -46,43 +43,6 @@ class StartError(RuntimeError):
 
 START_ERRORS: Final = (StartError, BrokerError, JarError, DownloadError)
 """What a start of `Sandbox` raises; the messages are for people."""
-
-
-class Child:
-    """One of our own programs as a child process, with its output in a file."""
-
-    def __init__(self, command: Sequence[str], *, log: Path) -> None:
-        self.log = log
-        self._tied = Tied(command, directory=ROOT, output=log)
-
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        return self._tied.pid
-
-    def poll(self) -> int | None:
-        """Return the exit code, None while it runs."""
-        return self._tied.poll()
-
-    async def wait_ended(self) -> int:
-        """Wait until it ends and return its exit code."""
-        while (code := self._tied.poll()) is None:  # noqa: ASYNC110 - Tied has no event to wait for
-            await asyncio.sleep(_POLL_SECONDS)
-        return code
-
-    async def stop(self, bound: float = _STOP_SECONDS) -> None:
-        """Stop it cleanly, by force after a bound; nothing of its process group is left."""
-        try:
-            self._tied.send(signal.SIGTERM)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(bound):
-                    await self.wait_ended()
-        finally:
-            self._tied.close()
-
-    def last_log(self, lines: int = _LOG_LINES) -> str:
-        """Return the last lines of its output."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
 class Sandbox:
@@ -106,6 +66,7 @@ class Sandbox:
         kafka_port: int = 0,
         port: int = 0,
         data_dir: Path | None = None,
+        film: str = movielens.DEMO_TITLE,
         serve_options: Sequence[str] = (),
         progress: Progress = lambda _: None,
     ) -> None:
@@ -115,13 +76,14 @@ class Sandbox:
             kafka_port: loopback port of Kafka.
             port: loopback port of the AWS side.
             data_dir: where to keep logs, models and Kafka's data.
+            film: title of the film whose likers are the seed.
             serve_options: further options of ``python -m sandbox serve``, such as ``("--profile", "aws")``.
             progress: told in a few words what takes time; may be called from another thread.
         """
         self.data_dir = data_dir.absolute() if data_dir else Path()
         self._temporary = data_dir is None
         self._kafka_port, self._port = kafka_port or free_port(), port or free_port()
-        self._serve_options, self._progress = tuple(serve_options), progress
+        self._film, self._serve_options, self._progress = film, tuple(serve_options), progress
         self._stack = AsyncExitStack()
         self._aws: Child | None = None
         self.endpoint_url = f"http://127.0.0.1:{self._port}"
@@ -138,6 +100,7 @@ class Sandbox:
             BrokerError: Kafka did not start.
             JarError: Kafka could not be fetched.
             DownloadError: MovieLens could not be fetched.
+            KeyError: MovieLens has no such film.
         """
         async with AsyncExitStack() as stack:
             self._prepare_folder(stack)
@@ -203,7 +166,7 @@ class Sandbox:
         command = [sys.executable, "-m", "sandbox", "serve", *options]
         self._aws = Child(command, log=self.data_dir / "aws.log")
         stack.push_async_callback(self._aws.stop)
-        fetching = asyncio.to_thread(movielens.seed_for)
+        fetching = asyncio.to_thread(movielens.seed_for, self._film)
         self.taste, _ = await _all_or_nothing(fetching, _wait_healthy(self._aws, self.endpoint_url))
         self.data = await asyncio.to_thread(movielens.catalogue, self.storage, self.taste)
 

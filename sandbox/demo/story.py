@@ -1,0 +1,100 @@
+"""The five commands of the demo, and what each takes from the results before it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sandbox.movielens import Catalogued
+
+SIZES: Final = (1, 2, 5, 10, 20)
+"""Audience sizes to be rated, in percent of all people."""
+EXPORTED: Final = 10
+"""The size that is exported."""
+_FEWEST_SEEDS: Final = 25
+
+Made = Mapping[str, Any]
+"""Members of all results so far: the ARNs by the API's own names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the commands need to know of their surroundings.
+
+    Attributes:
+        data: training data, seed and output address.
+        role_arn: the role that may read and write them.
+    """
+
+    data: Catalogued
+    role_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command.
+
+    Attributes:
+        operation: the API's name.
+        purpose: what it is for, in a few words.
+        request: makes the command's data.
+        job: whether it starts work that goes on after the call.
+    """
+
+    operation: str
+    purpose: str
+    request: Callable[[Place, Made], dict[str, Any]]
+    job: bool = False
+
+
+def _training_dataset(place: Place, _: Made) -> dict[str, Any]:
+    schema = [{"columnName": name, "columnTypes": [kind]} for name, kind in place.data.columns]
+    table = {"databaseName": place.data.database, "tableName": place.data.table}
+    source = {"schema": schema, "dataSource": {"glueDataSource": table}}
+    return {
+        "name": "movielens",
+        "roleArn": place.role_arn,
+        "trainingData": [{"type": "INTERACTIONS", "inputConfig": source}],
+    }
+
+
+def _audience_model(_: Place, made: Made) -> dict[str, Any]:
+    return {"name": "taste", "trainingDatasetArn": made["trainingDatasetArn"]}
+
+
+def _configured_model(place: Place, made: Made) -> dict[str, Any]:
+    destination = {"s3Destination": {"s3Uri": place.data.output_uri}}
+    return {
+        "name": "taste-in-percent",
+        "audienceModelArn": made["audienceModelArn"],
+        "outputConfig": {"destination": destination, "roleArn": place.role_arn},
+        "sharedAudienceMetrics": ["ALL"],
+        "minMatchingSeedSize": _FEWEST_SEEDS,
+        "audienceSizeConfig": {"audienceSizeType": "PERCENTAGE", "audienceSizeBins": list(SIZES)},
+    }
+
+
+def _generation_job(place: Place, made: Made) -> dict[str, Any]:
+    return {
+        "name": "who-else-will-like-it",
+        "configuredAudienceModelArn": made["configuredAudienceModelArn"],
+        "seedAudience": {"roleArn": place.role_arn, "dataSource": {"s3Uri": place.data.seed_uri}},
+    }
+
+
+def _export_job(_: Place, made: Made) -> dict[str, Any]:
+    return {
+        "name": f"best-{EXPORTED}-percent",
+        "audienceGenerationJobArn": made["audienceGenerationJobArn"],
+        "audienceSize": {"type": "PERCENTAGE", "value": EXPORTED},
+    }
+
+
+STEPS: Final = (
+    Step("CreateTrainingDataset", "name the table of ratings", _training_dataset),
+    Step("CreateAudienceModel", "learn everyone's taste", _audience_model, job=True),
+    Step("CreateConfiguredAudienceModel", "set sizes and output", _configured_model),
+    Step("StartAudienceGenerationJob", "rank people by likeness to the seed", _generation_job, job=True),
+    Step("StartAudienceExportJob", f"write the best {EXPORTED} % to S3", _export_job, job=True),
+)
