@@ -1,0 +1,273 @@
+"""The Log port's contract: the same tests for the in-memory twin and for aiokafka on a real Kafka."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.adapters.kafka.offsets import OffsetOutOfRange
+from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, PartitionLog, TopicPartition
+from tests.acceptance.kafka_fixture import kafka
+from tests.contract.test_log_worlds import RECORD_BYTES, KafkaWorld, MemoryWorld, World, eventually, running
+
+__all__ = ["kafka"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_stray_loop() -> None:
+    """Keep looptime's pytest plugin from making, and leaking, an event loop: it asks the policy before every test."""
+    asyncio.set_event_loop(None)
+
+
+@pytest.fixture(params=["memory", "kafka"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Both, one after the other."""
+    if request.param == "memory":
+        yield MemoryWorld()
+        return
+    world = KafkaWorld(request.getfixturevalue("kafka"))
+    await world.prepare()
+    yield world
+    await world.close()
+
+
+async def restored(log: PartitionLog) -> list[tuple[bytes, bytes | None]]:
+    return [item for batch in [batch async for batch in log.restore()] for item in batch]
+
+
+def job(world: World, value: bytes | None, key: bytes = b"key") -> OutRecord:
+    return OutRecord(world.jobs, key, value, (("h", b"1"), ("none", None)), 0)
+
+
+async def test_a_commit_is_atomic_and_moves_the_offset(world: World) -> None:
+    first = TopicPartition(world.commands, 0)
+    await world.produce(0, [b"a", b"b", b"c"])
+    log = await world.log().open(first)
+    assert await log.position() == 0
+    await log.commit([job(world, b"1"), OutRecord(world.replies, b"k", b"r"), job(world, None)], 2)
+    await log.commit([], 3)
+    await log.commit([job(world, b"2")], None)
+    await log.commit([], None)
+    assert await world.read(world.jobs) == [(b"key", b"1"), (b"key", None), (b"key", b"2")]
+    assert await world.read(world.replies) == [(b"k", b"r")]
+    await log.close()
+    successor = await world.log().open(first)
+    assert await successor.position() == 3
+    assert await restored(successor) == [(b"key", b"1"), (b"key", None), (b"key", b"2")]
+    await successor.close()
+
+
+async def test_a_second_open_fences_the_first(world: World) -> None:
+    first = TopicPartition(world.commands, 0)
+    await world.produce(0, [b"a", b"b"])
+    old = await world.log().open(first)
+    await old.commit([job(world, b"1")], 1)
+    new = await world.log().open(first)
+    with pytest.raises(Fenced):
+        await old.commit([job(world, b"zombie")], 2)
+    with pytest.raises(CommitUnknown):
+        await old.commit([job(world, b"zombie")], 2)
+    assert await new.position() == 1
+    await new.commit([job(world, b"2")], 2)
+    await asyncio.gather(old.close(), new.close())
+    assert await world.read(world.jobs) == [(b"key", b"1"), (b"key", b"2")]
+
+
+async def test_partitions_are_fenced_one_by_one(world: World) -> None:
+    log = world.log()
+    logs = [await log.open(TopicPartition(world.commands, number)) for number in (0, 1)]
+    again = await log.open(TopicPartition(world.commands, 0))
+    await logs[1].commit([job(world, b"1")], None)
+    await asyncio.gather(*(each.close() for each in [*logs, again]))
+
+
+async def test_restore_skips_what_was_aborted_also_at_the_end(world: World) -> None:
+    first = TopicPartition(world.commands, 0)
+    await world.produce_aborted(world.jobs, 0, [b"never"])
+    log = await world.log().open(first)
+    await log.commit([job(world, b"1")], None)
+    await world.produce_aborted(world.jobs, 0, [b"never", b"never"])
+    assert await restored(log) == [(b"key", b"1")]
+    await log.close()
+
+
+async def test_an_empty_changelog_restores_nothing(world: World) -> None:
+    log = await world.log().open(TopicPartition(world.commands, 1))
+    assert await restored(log) == []
+    await log.close()
+
+
+async def test_open_ends_what_a_dead_predecessor_left_open(world: World) -> None:
+    first = TopicPartition(world.commands, 0)
+    owner = await world.log().open(first)
+    await owner.commit([job(world, b"1")], None)
+    await owner.close()
+    await world.leave_open(0, [b"never"])
+    log = await world.log().open(first)
+    assert await restored(log) == [(b"key", b"1")]
+    await log.commit([job(world, b"2")], None)
+    assert await restored(log) == [(b"key", b"1"), (b"key", b"2")]
+    await log.close()
+
+
+async def test_restore_reads_committed_records_of_many_batches_in_order(world: World) -> None:
+    log = await world.log().open(TopicPartition(world.commands, 0))
+    written = []
+    for batch in range(5):
+        records = [job(world, b"%d" % (batch * 500 + number), b"%d" % number) for number in range(500)]
+        await log.commit(records, None)
+        written += [(record.key, record.value) for record in records]
+    assert await restored(log) == written
+    await log.close()
+
+
+async def test_an_offset_out_of_range_is_refused(world: World) -> None:
+    first = TopicPartition(world.commands, 0)
+    await world.produce(0, [b"a", b"b", b"c"])
+    log = await world.log().open(first)
+    await log.commit([], 1)
+    await world.delete_before(0, 2)
+    with pytest.raises(LogError, match="range"):
+        await log.position()
+    await log.commit([], 2)
+    await log.close()
+    successor = await world.log().open(first)
+    assert await successor.position() == 2
+    await successor.close()
+    assert issubclass(OffsetOutOfRange, LogError)
+
+
+async def test_without_a_committed_offset_work_begins_at_the_beginning(world: World) -> None:
+    await world.produce(1, [b"a", b"b", b"c"])
+    await world.delete_before(1, 2)
+    log = await world.log().open(TopicPartition(world.commands, 1))
+    assert await log.position() == 2
+    await log.close()
+
+
+async def test_close_is_idempotent_and_spends_the_log(world: World) -> None:
+    log = await world.log().open(TopicPartition(world.commands, 0))
+    await asyncio.gather(log.close(), log.close())
+    await log.close()
+    with pytest.raises(CommitUnknown):
+        await log.commit([job(world, b"1")], None)
+    assert await world.read(world.jobs) == []
+
+
+async def test_a_cancelled_commit_spends_the_log(world: World) -> None:
+    log = await world.log().open(TopicPartition(world.commands, 0))
+    task = asyncio.create_task(log.commit([job(world, b"1")], None))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(CommitUnknown):
+        await log.commit([job(world, b"2")], None)
+    await log.close()
+
+
+async def test_a_member_gets_everything_once_and_in_order(world: World) -> None:
+    await world.produce(0, [b"0-%d" % number for number in range(700)])
+    await world.produce_aborted(world.commands, 0, [b"never"])
+    await world.produce(0, [b"0-700"])
+    await world.produce(1, [b"1-0"])
+    async with running(world) as member:
+        await eventually(lambda: len(member.deliveries) >= 702)
+        await world.produce(1, [b"1-1"])
+        await eventually(lambda: len(member.deliveries) >= 703)
+    values = [record.value for record in member.deliveries if record.partition == 0]
+    assert values == [b"0-%d" % number for number in range(701)]
+    assert [record.value for record in member.deliveries if record.partition == 1] == [b"1-0", b"1-1"]
+    assert abs(member.deliveries[0].timestamp - member.deliveries[-1].timestamp) < 60
+
+
+async def test_nothing_is_delivered_before_start_nor_while_paused(world: World) -> None:
+    first = TopicPartition(world.commands, 0)
+    await world.produce(0, [b"a", b"b", b"c"])
+    await world.produce(1, [b"z"])
+    member = _Silent()
+    log = world.log()
+    task = asyncio.create_task(log.consume(member))
+    await eventually(lambda: member.held)
+    await asyncio.sleep(0.3)
+    assert member.values == []
+    log.start(first, 1)
+    log.start(TopicPartition("unknown", 0), 0)
+    await eventually(lambda: len(member.values) == 2)
+    log.pause(first)
+    await world.produce(0, [b"d"])
+    await asyncio.sleep(0.3)
+    assert member.values == [b"b", b"c"]
+    log.resume(first)
+    await eventually(lambda: member.values == [b"b", b"c", b"d"])
+    log.start(first, 3)
+    await eventually(lambda: member.values == [b"b", b"c", b"d", b"d"])
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+class _Silent:
+    def __init__(self) -> None:
+        self.held: frozenset[TopicPartition] = frozenset()
+        self.values: list[bytes | None] = []
+
+    async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        self.held = frozenset()
+
+    async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        self.held = partitions
+
+    def received(self, partition: TopicPartition, records: object) -> None:
+        assert isinstance(records, list)
+        self.values += [record.value for record in records]
+
+
+async def test_rejoin_brings_a_fresh_assignment(world: World) -> None:
+    async with running(world) as member:
+        await eventually(lambda: len(member.partitions) == 2)
+        held, before = member.held, member.assignments
+        await asyncio.sleep(0.1)
+        member.log.rejoin()
+        await eventually(lambda: member.assignments > before and len(member.partitions) == 2)
+        assert member.held == held
+        await world.produce(0, [b"a"])
+        await eventually(lambda: member.deliveries)
+
+
+async def test_two_members_share_and_everything_is_committed_once(world: World) -> None:
+    wanted = {(number, b"%d-%d" % (number, index)) for number in (0, 1) for index in range(300)}
+    async with running(world) as one:
+        for number in (0, 1):
+            await world.produce(number, [b"%d-%d" % (number, index) for index in range(100)])
+        await eventually(lambda: len(one.deliveries) >= 50)
+        async with running(world) as two:
+            for number in (0, 1):
+                await world.produce(number, [b"%d-%d" % (number, index) for index in range(100, 200)])
+            await eventually(lambda: len(one.held) == len(two.held) == 1 and not one.held & two.held)
+        for number in (0, 1):
+            await world.produce(number, [b"%d-%d" % (number, index) for index in range(200, 300)])
+        await eventually(lambda: len(one.held) == 2)
+        last = {b"0-299", b"1-299"}
+        await eventually(lambda: last <= {record.value for record in one.deliveries})
+        async with one.lock:
+            pass
+    replies = await world.read(world.replies)
+    assert len(replies) == len(set(replies)) == 600
+    assert {value for _, value in replies} == {value for _, value in wanted}
+
+
+async def test_a_record_that_is_too_large_commits_nothing(world: World) -> None:
+    if isinstance(world, MemoryWorld):
+        pytest.skip("the twin knows no sizes")
+    first = TopicPartition(world.commands, 0)
+    await world.produce(0, [b"a"])
+    log = await world.log().open(first)
+    with pytest.raises(CommitUnknown):
+        await log.commit([OutRecord(world.replies, b"k", b"small"), job(world, b"x" * RECORD_BYTES * 2)], 1)
+    await log.close()
+    successor = await world.log().open(first)
+    assert await successor.position() == 0
+    assert await restored(successor) == []
+    assert await world.read(world.replies) == []
+    await successor.close()
