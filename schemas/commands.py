@@ -1,0 +1,279 @@
+"""From a Kafka record to a command, a rejection or a dead letter: total, bounded, and all violations at once.
+
+A record that names a command (its id and source are readable) is either a :class:`schemas.records.Command` or
+:class:`Rejected`, to be answered; one that names none is :class:`Undecodable`. What is told about a bad record says
+what is allowed, and never repeats a value of the payload.
+
+The digest covers the type, the target as the sender gave it and the canonical JSON of the data (members sorted, no
+space), or the raw value when that cannot be read; so it tells the same command from another one under the same id, and
+is not changed by a new default target, by formatting or by the content mode.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+
+from schemas import cloudevents, records, rules, shapes, strictjson
+from schemas.cloudevents import Envelope, Headers, timestamp
+from schemas.operations import COMMAND_PREFIX, OPERATIONS
+from schemas.shapes import Violation
+
+__all__ = ["Limits", "Rejected", "Undecodable", "Violation", "read"]
+
+MAX_VIOLATIONS: Final = 100
+MAX_CORRELATION_ID: Final = 255
+
+# Version 00 ends after the flags; later versions may add fields; ff is no version; ids of zeros are none.
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:(?<!^00.{53})-[!-~]*)?"
+)
+_TRACESTATE_MEMBER: Final = re.compile(r"[a-z0-9][-a-z0-9_*/@]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a command may ask for here.
+
+    Attributes:
+        targets: Names of the configured AWS targets.
+        default_target: The one for commands that name none.
+        reply_topics: Topics that a command may name for its replies.
+        max_bytes: Longest value that is read.
+    """
+
+    targets: frozenset[str]
+    default_target: str
+    reply_topics: frozenset[str]
+    max_bytes: int = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that names a command which is invalid or not allowed.
+
+    Attributes:
+        command: What is known of it: id, source, digest; operation, target and topic for replies only if valid; no
+            parameters.
+        code: What kind of fault, for machines.
+        message: What to change.
+        violations: Everything that is wrong, at most ``MAX_VIOLATIONS``.
+    """
+
+    command: records.Command
+    code: str
+    message: str
+    violations: tuple[Violation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A record that names no command, for the dead letters.
+
+    Attributes:
+        code: What kind of fault, for machines.
+        message: What was found and what is expected, without content.
+    """
+
+    code: str
+    message: str
+
+
+def read(
+    key: bytes | None, value: bytes | None, headers: Headers, limits: Limits
+) -> records.Command | Rejected | Undecodable:
+    """Reads a record; never raises.
+
+    Args:
+        key: The record's key.
+        value: The record's value.
+        headers: The record's headers.
+        limits: What is allowed here.
+    """
+    size = len(value or b"")
+    if size > limits.max_bytes:
+        envelope = cloudevents.decode(key, None, headers)
+        message = f"has {size} bytes; at most {limits.max_bytes} are read"
+        return _refuse(envelope, value, limits, "TooLarge", message)
+    envelope = cloudevents.decode(key, value, headers)
+    if isinstance(envelope, cloudevents.Undecodable):
+        return _refuse(envelope, value, limits, envelope.code, envelope.message)
+    return _command(envelope, limits)
+
+
+def digest(command_type: str, target: str, content: bytes) -> str:
+    """SHA-256, hex, of what a command says; see the module's text."""
+    hashed = hashlib.sha256(orjson.dumps([command_type, target]))
+    hashed.update(content)
+    return hashed.hexdigest()
+
+
+def canonical(data: Any) -> bytes:
+    """The canonical JSON of parsed data: members sorted, no white space."""
+    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+
+
+def _command(envelope: Envelope, limits: Limits) -> records.Command | Rejected:
+    operation = _operation(envelope.type)
+    found: list[tuple[str, Violation]] = []
+    if not operation:
+        found.append(("UnknownOperation", Violation("type", "enum", _UNKNOWN_OPERATION)))
+    try:
+        data = strictjson.loads(envelope.data)
+        content = canonical(data)
+    except strictjson.JsonError as error:
+        message = error.message if envelope.data else "is missing; send {} where nothing is to be said"
+        found.append((error.code, Violation("data", "json", message)))
+        data, content = {}, envelope.data
+    else:
+        if operation:
+            found.extend(("ValidationFailed", violation) for violation in _payload_violations(operation, data))
+    found.extend(_extension_violations(envelope.extensions, limits))
+    if found:
+        return _rejected(envelope, content, limits, _code(found), tuple(violation for _, violation in found))
+    return _known(envelope, content, limits, data)
+
+
+_UNKNOWN_OPERATION: Final = f"must be {COMMAND_PREFIX}<operation>, where <operation> is one of: {', '.join(OPERATIONS)}"
+
+
+def _code(found: list[tuple[str, Violation]]) -> str:
+    """One code for all: what kept the payload from being judged, or what all have in common."""
+    codes = list(dict.fromkeys(code for code, _ in found))
+    if len(codes) == 1 or codes[0] in {"UnknownOperation", "InvalidJson", "TooLarge"}:
+        return codes[0]
+    return "ValidationFailed"
+
+
+def _operation(command_type: str) -> str:
+    """The row's name, or nothing. Commands of the service itself, once there are any, are looked up here too."""
+    name = command_type.removeprefix(COMMAND_PREFIX)
+    return name if name in OPERATIONS and name != command_type else ""
+
+
+def _payload_violations(operation: str, data: Any) -> Iterator[Violation]:
+    yield from shapes.violations(operation, data)
+    yield from rules.violations(operation, data)
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def _refuse(
+    envelope: Envelope | cloudevents.Undecodable, value: bytes | None, limits: Limits, code: str, message: str
+) -> Rejected | Undecodable:
+    if not (envelope.id and envelope.source):
+        return Undecodable(code, message)
+    path = "data" if code == "TooLarge" else "envelope"
+    return _rejected(envelope, value or b"", limits, code, (Violation(path, code, message),))
+
+
+def _rejected(
+    envelope: Envelope | cloudevents.Undecodable,
+    content: bytes,
+    limits: Limits,
+    code: str,
+    violations: tuple[Violation, ...],
+) -> Rejected:
+    told = violations[:MAX_VIOLATIONS]
+    if len(violations) > MAX_VIOLATIONS:
+        rest = len(violations) - MAX_VIOLATIONS
+        told = (*told, Violation("data", "more", f"{rest} further violations are not listed"))
+    first = f"{violations[0].path}: {violations[0].message}"
+    message = first if len(violations) == 1 else f"{len(violations)} violations; the first: {first}"
+    return Rejected(_known(envelope, content, limits, {}), code, message, told)
+
+
+def _known(
+    envelope: Envelope | cloudevents.Undecodable, content: bytes, limits: Limits, params: dict[str, Any]
+) -> records.Command:
+    """The command as far as its attributes are valid."""
+    valid = {name: text for name, text in envelope.extensions.items() if not _extension_fault(name, text, limits)}
+    sent_target = envelope.extensions.get("target", "")
+    target = valid.get("target", "") if sent_target else limits.default_target
+    return records.Command(
+        id=envelope.id,
+        source=envelope.source,
+        operation=_operation(envelope.type),
+        target=target,
+        params=params,
+        digest=digest(envelope.type, sent_target, content),
+        correlation_id=valid.get("correlationid", ""),
+        reply_to=valid.get("replyto", ""),
+        not_before=timestamp(valid.get("notbefore", "")) or 0.0,
+        deadline=timestamp(valid.get("deadline", "")) or 0.0,
+        priority=int(valid.get("priority", "0")),
+        traceparent=valid.get("traceparent", ""),
+        tracestate=valid.get("tracestate", ""),
+    )
+
+
+# --- extensions -------------------------------------------------------------------------------------------------------
+
+
+def _extension_violations(extensions: Mapping[str, str], limits: Limits) -> Iterator[tuple[str, Violation]]:
+    for name, text in extensions.items():
+        if fault := _extension_fault(name, text, limits):
+            code, rule, message = fault
+            yield code, Violation(name, rule, message)
+    if "target" not in extensions and limits.default_target not in limits.targets:
+        yield "UnknownTarget", Violation("target", "required", f"is required; one of: {_listed(limits.targets)}")
+    start, end = (timestamp(extensions.get(name, "")) for name in ("notbefore", "deadline"))
+    if start is not None and end is not None and start >= end:
+        yield "InvalidExtension", Violation("deadline", "window", "must be after notbefore")
+
+
+def _extension_fault(name: str, text: str, limits: Limits) -> tuple[str, str, str] | None:
+    """Code, rule and message of what is wrong with an extension; unknown ones are let pass, as CloudEvents wants."""
+    if name == "target" and text not in limits.targets:
+        return "UnknownTarget", "enum", f"must be one of: {_listed(limits.targets)}"
+    if name == "replyto" and text not in limits.reply_topics:
+        allowed = _listed(limits.reply_topics)
+        return "ReplyTopicNotAllowed", "enum", f"must be one of: {allowed}; leave it out for the default topic"
+    check = _SYNTAX.get(name)
+    if check and not check[0](text):
+        return "InvalidExtension", "syntax", check[1]
+    return None
+
+
+def _listed(names: frozenset[str]) -> str:
+    shown = sorted(names)
+    more = f" and {len(shown) - 50} more" if len(shown) > 50 else ""
+    return (", ".join(islice(shown, 50)) + more) or "(none is configured)"
+
+
+def _is_time(text: str) -> bool:
+    return (timestamp(text) or 0.0) > 0.0  # 0 stands for "none" in the record
+
+
+def _is_priority(text: str) -> bool:
+    return len(text) == 1 and text in "0123456789"
+
+
+def _is_correlation_id(text: str) -> bool:
+    return len(text) <= MAX_CORRELATION_ID
+
+
+def _is_traceparent(text: str) -> bool:
+    return len(text) <= 512 and _TRACEPARENT.fullmatch(text) is not None
+
+
+def _is_tracestate(text: str) -> bool:
+    members = [member.strip(" \t") for member in text.split(",")]
+    named = [member for member in members if member]
+    return len(text) <= 512 and len(named) <= 32 and all(map(_TRACESTATE_MEMBER.fullmatch, named))
+
+
+_TIME_MESSAGE: Final = "must be an RFC 3339 timestamp after 1970, such as 2025-01-31T12:00:00Z"
+_SYNTAX: Final = {
+    "correlationid": (_is_correlation_id, f"must have at most {MAX_CORRELATION_ID} characters"),
+    "notbefore": (_is_time, _TIME_MESSAGE),
+    "deadline": (_is_time, _TIME_MESSAGE),
+    "priority": (_is_priority, "must be a digit, 0 to 9"),
+    "traceparent": (_is_traceparent, "must be a W3C traceparent, 00-<32 hex>-<16 hex>-<2 hex>"),
+    "tracestate": (_is_tracestate, "must be a W3C tracestate: up to 32 key=value members, 512 characters"),
+}
