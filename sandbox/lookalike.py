@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 EMBEDDING_PENALTY = 100.0
-ITEMS_PENALTY = 1.0
+ITEMS_PENALTY = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Measurements which the documents quote; each module runs alone."""
