@@ -32,7 +32,7 @@ BLOCK_RECORDS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Knobs of the factorisation; the defaults were chosen on 50 MovieLens films and checked on 50 others.
+    """Knobs of the factorisation; `benchmarks/lookalike.py` says on what the defaults were chosen and checked.
 
     Attributes:
         factors: length of an embedding.

@@ -198,7 +198,7 @@ def test_held_out_recall_of_an_oracle_and_of_noise(size: int) -> None:
 
 
 def test_quality_on_fresh_films_meets_the_goals() -> None:
-    task = benchmark.taste_task("fresh films", 50)
+    task = benchmark.taste_task("fresh films", 100)
     table = benchmark.evaluate(task, splits=2)
     area, _, recall, lift = table["lookalike"]
     assert area >= 0.85
