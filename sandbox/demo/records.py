@@ -39,7 +39,7 @@ class Command:
             "id": self.id,
             "source": _SOURCE,
             "specversion": "1.0",
-            "type": f"cleanroomsml.command.{self.operation}",
+            "type": self.type,
             "correlationid": correlation_id,
         }
         named = [(_PREFIX + name, value.encode()) for name, value in attributes.items()]
@@ -48,6 +48,15 @@ class Command:
     def value(self) -> bytes:
         """Value of the Kafka record."""
         return json.dumps(self.data).encode()
+
+    def line(self) -> str:
+        """It as one line of JSON."""
+        return json.dumps({"topic": COMMANDS, "time": self.time, "id": self.id, "type": self.type, "data": self.data})
+
+    @property
+    def type(self) -> str:
+        """CloudEvents type."""
+        return f"cleanroomsml.command.{self.operation}"
 
 
 @dataclass(frozen=True, slots=True)

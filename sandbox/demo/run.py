@@ -1,0 +1,165 @@
+"""One run of the demo, from the start of the servers to the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from sandbox import storage
+from sandbox.child import Child
+from sandbox.demo import calls
+from sandbox.demo.client import Client
+from sandbox.demo.records import EVENTS, REPLIES, Command
+from sandbox.demo.screen import Screen, Stage
+from sandbox.demo.service import ServiceError, running_service
+from sandbox.demo.story import STEPS, Place, Step
+from sandbox.demo.summary import FILES, Outcome
+from sandbox.demo.timeline import Timeline
+from sandbox.up import Sandbox
+
+STEP_SECONDS: Final = 90.0
+"""Longest wait for one command's end; the first one includes the start of the service."""
+
+
+class Demo:
+    """One run; `play` may be called once.
+
+    Attributes:
+        timeline: what was sent and read so far, also when the run failed.
+    """
+
+    def __init__(self, screen: Screen, folder: Path, film: str) -> None:
+        self.timeline = Timeline()
+        self._screen, self._folder, self._film = screen, folder, film
+        self._began = time.monotonic()
+        self._servers = screen.add("Sandbox", "Kafka, Clean Rooms ML, S3, Glue")
+        self._service = screen.add("Service", "between Kafka and Clean Rooms ML")
+        self._stages = [screen.add(step.operation, step.purpose) for step in STEPS]
+
+    async def play(self) -> Outcome:
+        """Do it all; servers and service are stopped when it returns, or raises.
+
+        Raises:
+            StartError: a part of the sandbox did not start, or ended.
+            ServiceError: the service did not start, ended, or did not answer in time.
+            UnwantedError: a command did not succeed.
+        """
+        self._screen.move(self._servers, "starting")
+        sandbox = Sandbox(film=self._film, progress=self._screen.note)
+        try:
+            async with sandbox:
+                self._screen.end(self._servers, f"ready, {sandbox.bootstrap}")
+                result = await _while_well(self._with_service(sandbox), sandbox.wait_broken())
+                users = await asyncio.to_thread(storage.read_audience, sandbox.storage, result["outputLocation"])
+                lines = await asyncio.to_thread(_lines, sandbox.storage, result["outputLocation"])
+                self._keep(sandbox, lines)
+        except BaseException:
+            self._screen.fail()
+            raise
+        return self._outcome(sandbox, users, lines, result["outputLocation"])
+
+    async def _with_service(self, sandbox: Sandbox) -> dict[str, Any]:
+        """Run the service, and the commands through it; returns the last result."""
+        self._screen.move(self._service, "starting")
+        async with running_service(sandbox.environment(), self._folder) as service:
+            run = f"demo-{secrets.token_hex(4)}"
+            async with Client(sandbox.bootstrap, run) as client:
+                self._screen.end(self._service, f"started, process {service.pid}")
+                place = Place(sandbox.data, sandbox.role_arn)
+                return await _while_well(self._commands(client, place, run), _ended(service))
+
+    async def _commands(self, client: Client, place: Place, run: str) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for number, (step, stage) in enumerate(zip(STEPS, self._stages, strict=True), start=1):
+            self._screen.move(stage, "sent")
+            made |= await self._command(
+                client, Command(f"{run}-{number}", step.operation, step.request(place, made)), stage, step
+            )
+        return made
+
+    async def _command(self, client: Client, command: Command, stage: Stage, step: Step) -> dict[str, Any]:
+        """Publish a command and wait until Kafka tells of its end."""
+        sent = await client.publish(command)
+        self.timeline.commands.append(sent)
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                while not self.timeline.settled(sent):
+                    self.timeline.records += await client.read()
+                    self._screen.move(stage, self.timeline.phase(sent))
+        except TimeoutError:
+            said = self.timeline.phase(sent)
+            raise ServiceError(
+                f"no end of {step.operation} in {STEP_SECONDS:.0f} s; the last word was: {said}"
+            ) from None
+        self._screen.end(stage, self.timeline.phase(sent))
+        return self.timeline.result(sent)
+
+    def _keep(self, sandbox: Sandbox, lines: list[str]) -> None:
+        """Put what is worth keeping into the folder."""
+        shutil.copyfile(sandbox.request_log, self._folder / "requests.jsonl")
+        (self._folder / "audience.jsonl").write_text("".join(f"{line}\n" for line in lines))
+        self.save()
+
+    def save(self) -> None:
+        """Write down what was sent and read so far."""
+        records = self.timeline.records
+        kept = {
+            "commands.jsonl": [command.line() for command in self.timeline.commands],
+            "replies.jsonl": [record.line() for record in records if record.topic == REPLIES],
+            "events.jsonl": [record.line() for record in records if record.topic == EVENTS],
+        }
+        for name, lines in kept.items():
+            (self._folder / name).write_text("".join(f"{line}\n" for line in lines))
+
+    def _outcome(self, sandbox: Sandbox, users: list[str], lines: list[str], location: str) -> Outcome:
+        generation = self.timeline.result(self.timeline.commands[-2])
+        with (self._folder / "requests.jsonl").open() as requests:
+            counted = calls.count(requests)
+        return Outcome(
+            timeline=self.timeline,
+            metrics=generation.get("metrics") or {},
+            audience=users,
+            lines=lines,
+            location=location,
+            taste=sandbox.taste,
+            calls=counted,
+            seconds=time.monotonic() - self._began,
+        )
+
+
+def clear(folder: Path) -> None:
+    """Make the folder, without the files of an earlier run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _lines(place: storage.Storage, location: str) -> list[str]:
+    """The rows of an exported audience, as they are in its file."""
+    bucket, key = storage.split_uri(f"{location}/{storage.PART}")
+    body = storage.client(place, "s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return list(body.decode().splitlines())
+
+
+async def _ended(service: Child) -> None:
+    code = await service.wait_ended()
+    raise ServiceError(f"the service ended on its own, with exit code {code}")
+
+
+async def _while_well(work: Coroutine[Any, Any, dict[str, Any]], watch: Coroutine[Any, Any, None]) -> dict[str, Any]:
+    """Do the work, unless what the watch waits for happens first: then the watch's error is raised."""
+    working, watching = asyncio.create_task(work), asyncio.create_task(watch)
+    try:
+        await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await watching
+        return await working
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)

@@ -1,0 +1,171 @@
+"""The last screen: what a subscriber saw, how good the audience is, what Clean Rooms ML was asked, where the files are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from sandbox import movielens
+from sandbox.demo.calls import Calls
+from sandbox.demo.records import EVENTS, REPLIES
+from sandbox.demo.story import EXPORTED
+from sandbox.demo.timeline import Row, Timeline
+from sandbox.movielens import Person, Taste, Verdict
+
+FIRST_ROWS: Final = 5
+RANDOM_RECALL: Final = 0.2
+"""Recall of a random ranking: held-out seeds are looked for in the top 20 %."""
+_BAR: Final = 30
+_STYLES: Final = {"commands": "bold", "replies": "cyan", "events": "magenta"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run brought.
+
+    Attributes:
+        timeline: commands, replies and events.
+        metrics: the generation job's, as the API gives them.
+        audience: user ids, best first.
+        lines: the audience file's lines.
+        location: where in S3 that file is.
+        taste: seed and hidden likers.
+        calls: requests to Clean Rooms ML.
+        seconds: how long it all took.
+    """
+
+    timeline: Timeline
+    metrics: Mapping[str, Any]
+    audience: Sequence[str]
+    lines: Sequence[str]
+    location: str
+    taste: Taste
+    calls: Calls
+    seconds: float
+
+
+def show(console: Console, outcome: Outcome, folder: Path) -> None:
+    """Print all of it; `folder` is where the files are, as the person named it."""
+    verdict = movielens.judge(outcome.audience, outcome.taste)
+    timeline = outcome.timeline
+    heads = f"{timeline.count(REPLIES)} replies and {timeline.count(EVENTS)} events"
+    sections: list[tuple[str, RenderableType]] = [
+        (f"What a subscriber on Kafka saw: {heads}", timeline_table(timeline.rows())),
+        ("How the model rates its audiences", metrics_table(console, outcome.metrics)),
+        (f"The audience: the best {EXPORTED} %, written to S3", audience_table(outcome, movielens.people())),
+        ("Was it right?", Text(comparison(verdict, outcome.taste))),
+        ("What Clean Rooms ML was asked", Text(asked(outcome.calls))),
+        ("Files", files_table(folder)),
+    ]
+    for title, content in sections:
+        console.print()
+        console.print(Rule(title, align="left", style="dim"))
+        console.print(Padding(content, (0, 0, 0, 1)))
+    console.print()
+
+
+def timeline_table(rows: Iterable[Row]) -> Table:
+    """Everything that was sent and read; a blank line before each command."""
+    table = _plain(("seconds", "right"), ("topic", "left"), ("about", "left"), ("what", "left"), ("sequence", "right"))
+    for number, row in enumerate(rows):
+        if row.topic == "commands" and number:
+            table.add_row()
+        style = _STYLES.get(row.topic, "red")
+        table.add_row(f"{row.seconds:.2f}", Text(row.topic, style), row.about, row.what, row.sequence)
+    return table
+
+
+def metrics_table(console: Console, metrics: Mapping[str, Any]) -> RenderableType:
+    """Relevance at each size, and recall, with what random would give."""
+    table = _plain(("size", "right"), ("relevance", "right"), ("", "left"))
+    block = "#" if console.options.ascii_only else "█"
+    for size, score in relevance(metrics):
+        table.add_row(size, f"{score:.2f}", Text(block * round(score * _BAR), "green"))
+    recall = metrics.get("recallMetric")
+    words = f"Recall {recall:.2f}: so many of the seed's own people, held out, are found among the top 20 %."
+    contrast = f"A random order would find {RANDOM_RECALL:.2f}."
+    return Group(table, Text(f"\n{words} {contrast}" if recall is not None else "\nThe service gave no recall."))
+
+
+def relevance(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Pairs of a size as people write it, and its score."""
+    for each in metrics.get("relevanceMetrics") or ():
+        size = each["audienceSize"]
+        unit = " %" if size["type"] == "PERCENTAGE" else ""
+        yield f"{size['value']}{unit}", float(each["score"])
+
+
+def audience_table(outcome: Outcome, people: Mapping[int, Person]) -> RenderableType:
+    """The first rows of the file, beside what MovieLens knows of these people."""
+    table = _plain(("row", "right"), ("in the file", "left"), ("age", "right"), ("", "left"), ("occupation", "left"))
+    table.add_column(f"liked {outcome.taste.title}?")
+    hidden = set(outcome.taste.hidden)
+    for number, (line, user) in enumerate(zip(outcome.lines, outcome.audience, strict=True), start=1):
+        if number > FIRST_ROWS:
+            break
+        person = people[int(user)]
+        liked = Text("yes", "green") if user in hidden else Text("not known", "dim")
+        table.add_row(str(number), line, str(person.age), person.sex, person.occupation, liked)
+    more = len(outcome.lines) - FIRST_ROWS
+    rest = f"and {more} more rows in " if more > 0 else ""
+    return Group(table, Text(f"\n{rest}{outcome.location}"))
+
+
+def comparison(verdict: Verdict, taste: Taste) -> str:
+    """The audience against a random one of equal size, in words."""
+    return (
+        f"{len(taste.seed) + len(taste.hidden)} people liked {taste.title}. {len(taste.seed)} of them were the seed; "
+        f"the other {len(taste.hidden)} were kept hidden,\nand the model never saw a rating of this film.\n\n"
+        f"  this audience       {verdict.hits:5d}   of its {verdict.size} people are hidden likers\n"
+        f"  a random audience   {verdict.by_chance:7.1f} on average, of equal size\n\n"
+        f"That is {verdict.lift:.1f} times as many as by chance. The others may like it too: they did not say so."
+    )
+
+
+def asked(calls: Calls) -> str:
+    """Calls in words."""
+    created, looked = calls.creating.total(), calls.looking.total()
+    if calls.once:
+        first = f"{created} calls that create or start something: exactly one for each command."
+    else:
+        each = ", ".join(f"{name} {number}" for name, number in calls.creating.items())
+        first = f"{created} calls that create or start something, which is NOT one for each command: {each}."
+    kinds = ", ".join(f"{name} {number}" for name, number in sorted(calls.looking.items()))
+    return f"{created + looked} calls in all.\n{first}\n{looked} that only look: {kinds}."
+
+
+def files_table(folder: Path) -> Table:
+    """What is in the folder, one line for each file."""
+    table = _plain(("", "left"), ("", "left"))
+    table.show_header = False
+    for name, meaning in FILES.items():
+        if (folder / name).exists():
+            table.add_row(str(folder / name), Text(meaning, "dim"))
+    return table
+
+
+FILES: Final[Mapping[str, str]] = {
+    "audience.jsonl": "the audience, best first",
+    "commands.jsonl": "the commands, as published",
+    "replies.jsonl": "the replies, as read",
+    "events.jsonl": "the events, as read",
+    "requests.jsonl": "each request to Clean Rooms ML",
+    "service.log": "the service's own log",
+}
+"""Name and meaning of each file which a run leaves."""
+
+
+def _plain(*columns: tuple[str, Any]) -> Table:
+    """A table without lines, whose columns do not wrap."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for name, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=True)
+    return table
