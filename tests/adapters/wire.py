@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 
 
 @asynccontextmanager
-async def serving(behaviour: Behaviour | None = None) -> AsyncIterator[Server]:
+async def serving(behaviour: Behaviour | None = None, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     """Runs a server for the block."""
     server = Server()
     if behaviour is not None:
@@ -107,9 +108,9 @@ async def serving(behaviour: Behaviour | None = None) -> AsyncIterator[Server]:
         tasks.add(task)
         await server.serve(reader, writer)
 
-    listener = await asyncio.start_server(accepted, "127.0.0.1", 0)
+    listener = await asyncio.start_server(accepted, "127.0.0.1", 0, ssl=tls)
     host, port = listener.sockets[0].getsockname()
-    server.url = f"http://{host}:{port}"
+    server.url = f"{'https' if tls else 'http'}://{host}:{port}"
     try:
         yield server
     finally:

@@ -1,0 +1,79 @@
+"""TLS as in production: certificates are verified, and a refusal is certain to have sent nothing."""
+
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from service.adapters.aws import AwsApi, Sessions
+from service.runtime.ports import Failure, Reply
+from service.settings import Target
+from tests.adapters.wire import answer, serving
+
+LIST: tuple[str, Mapping[str, Any]] = ("ListAudienceModels", {})
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 with its key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return file
+
+
+async def outcome(certificate: Path, **more: Any) -> Reply | Failure:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    async with serving(answer(200, {"audienceModels": []}), context) as server:
+        api = AwsApi(Sessions({"default": Target(region="eu-west-1", endpoint_url=server.url, **more)}))
+        try:
+            return await api.call("default", *LIST, timeout=5)
+        finally:
+            await api.close()
+
+
+async def test_a_trusted_certificate(certificate: Path) -> None:
+    assert isinstance(await outcome(certificate, ca_file=str(certificate)), Reply)
+
+
+async def test_an_unknown_certificate(certificate: Path) -> None:
+    failure = await outcome(certificate)
+    assert isinstance(failure, Failure)
+    assert (failure.code, failure.sent) == ("ConnectFailed", False)
+    assert "certificate" in failure.message.lower()
+
+
+async def test_verification_switched_off(certificate: Path) -> None:
+    assert isinstance(await outcome(certificate, verify=False), Reply)
+
+
+async def test_a_missing_ca_file(certificate: Path) -> None:
+    failure = await outcome(certificate, ca_file="/nonexistent/ca.pem")
+    assert isinstance(failure, Failure)
+    assert (failure.code, failure.sent) == ("ConnectFailed", False)

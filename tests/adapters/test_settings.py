@@ -1,0 +1,186 @@
+"""Settings: the least that runs, every way to set them, and every problem at once."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.operations import RESOURCES
+from service.settings import Settings, SettingsError, load, reference
+from service.settings.aws import DEFAULT_QUOTAS, SLOTS, is_loopback
+from service.settings.running import DEFAULT_PACES
+
+LEAST = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:9092,b:9092", "AWS_REGION": "eu-west-1"}
+
+
+def settings(**environ: str) -> Settings:
+    return load(None, LEAST | environ)
+
+
+def refused(file: Path | None = None, **environ: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(file, LEAST | environ)
+    return str(caught.value)
+
+
+def test_the_least_that_runs() -> None:
+    loaded = settings()
+    assert loaded.kafka.bootstrap_servers == ("a:9092", "b:9092")
+    assert loaded.targets["default"].region == "eu-west-1"
+    assert loaded.default_target == "default"
+    assert loaded.topics.sources() == (("cleanroomsml.commands", "cleanroomsml.jobs"),)
+
+
+def test_the_standard_environment_makes_the_default_target() -> None:
+    loaded = load(
+        None,
+        {
+            "CRML_KAFKA__BOOTSTRAP_SERVERS": "a:1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:4599",
+        },
+    )
+    assert loaded.targets["default"].region == "us-east-1"
+    assert loaded.targets["default"].endpoint_url == "http://127.0.0.1:4599"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("kafka: {group_id: file, client_id: file}\ntargets: {eu: {region: eu-central-1}}\n")
+    loaded = load(None, LEAST | {"CRML_SETTINGS": str(file), "CRML_KAFKA__GROUP_ID": "environment"})
+    assert (loaded.kafka.group_id, loaded.kafka.client_id) == ("environment", "file")
+    assert loaded.targets["eu"].region == "eu-central-1"
+    assert loaded.default_target == "eu"
+
+
+def test_targets_by_environment() -> None:
+    loaded = settings(
+        CRML_TARGETS__EU__ACCOUNT="012345678901",
+        CRML_TARGETS__EU__ROLE_ARN="arn:aws:iam::012345678901:role/crml",
+        CRML_TARGETS__EU__QUOTAS__AUDIENCE_MODELS="5",
+    )
+    assert loaded.targets["eu"].account == "012345678901"
+    assert loaded.targets["eu"].quotas == DEFAULT_QUOTAS | {"audience-models": 5}
+
+
+def test_a_prefix_changes_all_topics() -> None:
+    topics = settings(CRML_TOPICS__PREFIX="x", CRML_TOPICS__EVENTS="other", CRML_TOPICS__TENANTS="a,b").topics
+    assert (topics.commands, topics.replies, topics.dead_letters) == ("x.commands", "x.replies", "x.dead-letters")
+    assert topics.events == "other"
+    assert topics.sources()[1:] == (("x.a.commands", "x.a.jobs"), ("x.b.commands", "x.b.jobs"))
+
+
+def test_paces_are_completed() -> None:
+    kinds = settings(CRML_POLLING__KINDS__AUDIENCE_MODEL__FIRST="1").polling.kinds
+    assert kinds["audience-model"].first == 1
+    assert kinds["audience-model"].later == DEFAULT_PACES["audience-model"].later
+    assert set(kinds) == set(DEFAULT_PACES)
+
+
+@pytest.mark.parametrize("text", ["0,1.5", "[0, 1.5]"])
+def test_lists(text: str) -> None:
+    assert settings(CRML_TIMING__SEARCH_DELAYS=text).timing.search_delays == (0, 1.5)
+
+
+def test_the_table_and_the_defaults_agree() -> None:
+    assert set(DEFAULT_QUOTAS) == SLOTS
+    assert set(DEFAULT_PACES) == {resource.kind for resource in RESOURCES.values() if resource.slot}
+
+
+def test_every_problem_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(
+        "kafka: {group_ids: x, session_timeout: -1}\ntiming: {settle: 1}\n"
+        "targets: {eu: {account: 123456789012, endpoint_url: 'ftp://x'}}\n"
+    )
+    message = refused(file, CRML_FOO="1", CRML_HTTP__PORT="high")
+    assert message.startswith("7 problems in the settings:")
+    for part in (
+        "kafka.group_ids: unknown setting",
+        "did you mean kafka.group_id?",
+        f"kafka.session_timeout: found -1 in {file}",
+        "settle (1 s) must be longer than call_window (2 s)",
+        "http.port: found 'high' in CRML_HTTP__PORT",
+        "targets.eu.endpoint_url: found 'ftp://x'",
+        "foo: unknown setting in CRML_FOO",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("environ", "part"),
+    [
+        ({"CRML_DEFAULT_TARGET": "x", "CRML_TARGETS__A__FIPS": "1"}, "default_target is 'x'"),
+        ({"CRML_TARGETS__A__ENDPOINT_URL": "http://example.com"}, "plain http beyond this machine"),
+        ({"CRML_TARGETS__A__EXTERNAL_ID": "abc"}, "no use without role_arn"),
+        ({"CRML_TARGETS__A__ENDPOINT_URL": "https://x", "CRML_TARGETS__A__FIPS": "1"}, "excludes fips"),
+        ({"CRML_TARGETS__A__QUOTAS__MODELS": "1"}, "unknown: models"),
+        ({"CRML_TIMING__SETTLE": "nan"}, "timing.settle"),
+        ({"CRML_TIMING__SETTLE": "2"}, "must be longer"),
+        ({"CRML_TIMING__RETRY_CAP": "0.5"}, "retry_cap"),
+        ({"CRML_KAFKA__SECURITY_PROTOCOL": "SASL_SSL"}, "sasl_username"),
+        ({"CRML_KAFKA__SSL_CERT_FILE": "a.pem"}, "go together"),
+        ({"CRML_KAFKA__HEARTBEAT_INTERVAL": "9"}, "a third"),
+        ({"CRML_TOPICS__EVENTS": "same", "CRML_TOPICS__REPLIES": "same"}, "used twice: same"),
+        ({"CRML_TOPICS__EVENTS": "no spaces"}, "topics.events"),
+        ({"CRML_POLLING__KINDS__MOON__FIRST": "1"}, "unknown: moon"),
+        ({"CRML_KAFKA": "x", "CRML_KAFKA__GROUP_ID": "y"}, "below a setting"),
+        ({"CRML_LOG__LEVEL": "loud"}, "'debug', 'info', 'warning' or 'error'"),
+    ],
+)
+def test_refusals(environ: dict[str, str], part: str) -> None:
+    assert part in refused(None, **environ)
+
+
+def test_plain_http_can_be_allowed() -> None:
+    loaded = settings(CRML_TARGETS__A__ENDPOINT_URL="http://sandbox:4599", CRML_TARGETS__A__ALLOW_PLAIN_HTTP="true")
+    assert loaded.targets["a"].allow_plain_http
+
+
+@pytest.mark.parametrize("content", ["- a list", "a: [", b"\xff\xfe".decode("latin-1") + ": : :"])
+def test_files_that_cannot_be_read(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(content)
+    assert str(file) in refused(file)
+
+
+def test_no_file() -> None:
+    assert "can't be read" in refused(Path("/nonexistent/settings.yaml"))
+
+
+def test_no_region() -> None:
+    with pytest.raises(SettingsError, match=r"targets\.default\.region: not set.*CRML_TARGETS__DEFAULT__REGION"):
+        load(None, {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:1"})
+
+
+def test_secrets_stay_secret() -> None:
+    loaded = settings(
+        CRML_KAFKA__SECURITY_PROTOCOL="SASL_SSL",
+        CRML_KAFKA__SASL_USERNAME="u",
+        CRML_KAFKA__SASL_PASSWORD="canary",
+        CRML_TARGETS__A__PROXY="http://u:canary@proxy:3128",
+    )
+    assert "canary" not in repr(loaded)
+    assert "canary" not in loaded.model_dump_json()
+    assert "canary" not in refused(CRML_TARGETS__A__PROXY="canary", CRML_KAFKA__SSL_KEY_PASSWORDS="canary")
+
+
+def test_reference_names_every_setting() -> None:
+    page = reference()
+    for variable in (
+        "CRML_KAFKA__BOOTSTRAP_SERVERS",
+        "CRML_TARGETS__<name>__RATE__READS_PER_SECOND",
+        "CRML_POLLING__KINDS__<name>__FIRST",
+        "CRML_DEFAULT_TARGET",
+    ):
+        assert f"`{variable}`" in page
+    rows = [line for line in page.splitlines() if line.startswith("| `CRML_")]
+    assert len(rows) > 60
+    assert all(row.rstrip().endswith(". |") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("localhost", True), ("127.0.0.9", True), ("::1", True), ("10.0.0.1", False), ("localhost.evil.com", False)],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

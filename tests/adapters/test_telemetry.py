@@ -1,0 +1,210 @@
+"""Logs without secrets that never kill, metrics whose labels can't grow."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from schemas.records import Command, Fault, Job, Phase
+from service.adapters.telemetry import Telemetry, configure_logging
+from service.adapters.telemetry.logs import REDACTED
+from service.runtime import ports
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def job(phase: Phase, **more: Any) -> Job:
+    params = {"seedAudience": {"sqlParameters": {"queryString": "canary-sql"}}}
+    command = Command("c-1", "/s", "StartAudienceGenerationJob", "default", params, "0" * 64, correlation_id="k-1")
+    return Job(command, phase, 0.0, **more)
+
+
+def test_a_line_has_time_level_event_and_bound_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    structlog.contextvars.bind_contextvars(correlation_id="k")
+    structlog.stdlib.get_logger("service.x").info("done", command_id="c\r\n{}")
+    [line] = logged(capsys)
+    assert line["timestamp"].endswith("Z")
+    assert (line["level"], line["logger"], line["event"]) == ("info", "service.x", "done")
+    assert (line["correlation_id"], line["command_id"]) == ("k", "c\r\n{}")
+
+
+def test_secrets_and_payloads_are_redacted_at_any_depth(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    structlog.stdlib.get_logger("service.x").info(
+        "call", params="canary", deep=[{"sqlParameters": {"queryString": "canary"}, "fine": 1}], Password="canary"
+    )
+    [line] = logged(capsys)
+    assert "canary" not in json.dumps(line)
+    assert line["params"] == REDACTED
+    assert line["deep"] == [{"sqlParameters": REDACTED, "fine": 1}]
+
+
+@pytest.mark.parametrize("name", ["aiokafka.consumer", "botocore.auth", "aiobotocore.endpoint", "asyncio", "other"])
+def test_libraries_do_not_debug(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    configure_logging("debug")
+    logging.getLogger(name).debug("value=%s", "canary")
+    assert logged(capsys) == []
+
+
+def test_our_own_debug_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug")
+    structlog.stdlib.get_logger("service.aws").debug("call")
+    assert [line["event"] for line in logged(capsys)] == ["call"]
+
+
+def test_libraries_warn_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    logging.getLogger("aiokafka").warning("broker %s left", 1)
+    [line] = logged(capsys)
+    assert (line["event"], line["level"], line["logger"]) == ("broker 1 left", "warning", "aiokafka")
+
+
+def test_exceptions_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    secret = "canary"
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        structlog.stdlib.get_logger("service.x").exception("failed", error=len(secret))
+    [line] = logged(capsys)
+    assert "ValueError: broken" in line["exception"]
+    assert '"canary' not in line["exception"].replace('secret = "canary"', "")
+
+
+def test_console(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(output="console")
+    structlog.stdlib.get_logger("service.x").info("hello", who="world")
+    assert "hello" in capsys.readouterr().out
+
+
+def test_a_closed_stdout_kills_nothing() -> None:
+    program = (
+        "import structlog, sys\n"
+        "from service.adapters.telemetry import configure_logging\n"
+        "configure_logging()\n"
+        "for number in range(3000): structlog.stdlib.get_logger('service').info('x' * 100)\n"
+        "sys.stderr.write('alive')\n"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, cwd=ROOT, timeout=60, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"alive")
+
+
+def test_it_is_the_runtimes_telemetry() -> None:
+    telemetry: ports.Telemetry = Telemetry(["default"])
+    telemetry.command("GetAudienceModel", "accepted")
+    telemetry.reply("accepted")
+    telemetry.event("audience-model", "ACTIVE")
+    telemetry.dead_letter("not-json")
+    telemetry.transition(None, job(Phase.INTENDED))
+    telemetry.ignored("running", "Seen")
+    telemetry.call("default", "GetAudienceModel", "ok", 0.1)
+    telemetry.poll("default", lists=1, gets=2, watched=5)
+    telemetry.commit("commands-0", 3, 0.01)
+    telemetry.shard("commands-0", "running")
+    telemetry.restored("commands-0", 10, 0.5)
+    telemetry.problem("poll failed", code="x")
+    assert isinstance(telemetry, Telemetry)
+    text = telemetry.render().decode()
+    for sample in (
+        'crml_commands_total{operation="GetAudienceModel",outcome="accepted"} 1.0',
+        'crml_events_total{resource_kind="audience-model",status="ACTIVE"} 1.0',
+        'crml_aws_calls_total{operation="GetAudienceModel",outcome="ok",target="default"} 1.0',
+        'crml_polls_total{method="get",target="default"} 2.0',
+        'crml_shard_state{partition="commands-0",state="running"} 1.0',
+        'crml_transitions_total{phase="intended"} 1.0',
+    ):
+        assert sample in text
+
+
+def test_labels_from_outside_are_closed() -> None:
+    telemetry = Telemetry(["default"])
+    for number in range(50):
+        telemetry.command(f"Unknown{number}", "rejected")
+        telemetry.call(f"t{number}", f"Unknown{number}", f"Strange{number}", 0.1)
+        telemetry.event(f"kind{number}", f"STATUS_{number}\n")
+    text = telemetry.render().decode()
+    assert 'crml_commands_total{operation="other",outcome="rejected"} 50.0' in text
+    assert 'crml_aws_calls_total{operation="other",outcome="other",target="other"} 50.0' in text
+    assert 'crml_events_total{resource_kind="other",status="other"} 50.0' in text
+
+
+def test_a_shard_is_in_one_state_and_leaves_nothing() -> None:
+    telemetry = Telemetry()
+    for state in ("opening", "restoring", "running"):
+        telemetry.shard("commands-0", state)
+    telemetry.shard("commands-1", "halted")
+    telemetry.restored("commands-0", 1, 0.1)
+    shards = [line for line in telemetry.render().decode().splitlines() if line.startswith("crml_shard_state{")]
+    assert shards == [
+        'crml_shard_state{partition="commands-0",state="running"} 1.0',
+        'crml_shard_state{partition="commands-1",state="halted"} 1.0',
+    ]
+    telemetry.shard("commands-0", "closed")
+    assert 'partition="commands-0"' not in telemetry.render().decode()
+
+
+def test_pulled_gauges() -> None:
+    telemetry = Telemetry()
+    jobs = {"running": 2}
+    telemetry.pull(lambda: jobs, lambda: {"commands-0": 7})
+    assert 'crml_jobs{phase="running"} 2.0' in telemetry.render().decode()
+    jobs["running"] = 1
+    text = telemetry.render().decode()
+    assert 'crml_jobs{phase="running"} 1.0' in text
+    assert 'crml_inbox_length{partition="commands-0"} 7.0' in text
+
+
+def test_measures_of_others() -> None:
+    telemetry = Telemetry(["default"])
+    telemetry.rebalance()
+    telemetry.waited("default", "read", 0.2)
+    telemetry.lag(0.3)
+    text = telemetry.render().decode()
+    assert "crml_rebalances_total 1.0" in text
+    assert "crml_event_loop_lag_seconds 0.3" in text
+
+
+def test_a_job_is_logged_without_its_payload(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    telemetry = Telemetry(["default"])
+    telemetry.transition(
+        job(Phase.INTENDED), job(Phase.FAILED, attempt=2, fault=Fault("ConflictException", "canary-message"))
+    )
+    [line] = logged(capsys)
+    assert "canary" not in json.dumps(line)
+    assert (line["before"], line["phase"], line["fault"], line["attempt"]) == (
+        "intended",
+        "failed",
+        "ConflictException",
+        2,
+    )
+    assert (line["command_id"], line["correlation_id"]) == ("c-1", "k-1")
