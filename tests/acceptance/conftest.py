@@ -1,0 +1,76 @@
+"""A real Kafka and a real sandbox for the session; topics, group and account of its own for each test."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.embedded import running_sandbox
+from sandbox.kafka import Broker
+from sandbox.options import Options
+from tests.acceptance.harness import QUICK, Client, ServiceProcess
+from tests.acceptance.kafka_fixture import kafka
+from tests.sandbox.world import World
+
+__all__ = ["kafka"]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def sandbox_url() -> Iterator[str]:
+    """The sandbox, which really trains."""
+    with running_sandbox(Options()) as url:
+        yield url
+
+
+@pytest.fixture
+def number() -> int:
+    """Tells tests apart."""
+    return next(_numbers)
+
+
+@pytest.fixture
+def world(sandbox_url: str, number: int) -> Iterator[World]:
+    """An empty AWS account."""
+    world = World(sandbox_url, f"{200_000_000_000 + number}")
+    yield world
+    world.clear_faults()
+    world.close()
+
+
+@pytest.fixture
+async def service(kafka: Broker, world: World, number: int, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
+    """A service that is not started yet; its topics exist."""
+    environment = {
+        "CRML_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "CRML_KAFKA__GROUP_ID": f"service-{number}",
+        "CRML_TOPICS__PREFIX": f"t{number}",
+        "AWS_ENDPOINT_URL": world.url,
+        "AWS_REGION": world.region,
+        "AWS_ACCESS_KEY_ID": world.account,
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+        **{f"CRML_{name}": value for name, value in QUICK.items()},
+    }
+    process = ServiceProcess(environment, tmp_path / "service.log")
+    made = process.command("topics")
+    assert made.returncode == 0, made.stdout + made.stderr
+    yield process
+    if process.process is not None and process.process.poll() is None:
+        process.kill()
+
+
+@pytest.fixture
+async def running(service: ServiceProcess) -> ServiceProcess:
+    """The same, serving."""
+    service.start()
+    await service.ready()
+    return service
+
+
+@pytest.fixture
+async def client(kafka: Broker, service: ServiceProcess, number: int) -> AsyncIterator[Client]:
+    """Another team's service."""
+    async with Client(kafka.bootstrap, f"t{number}") as client:
+        yield client

@@ -1,0 +1,124 @@
+"""kill -9 where it hurts: one create at AWS, one end per command, events without gaps."""
+
+import asyncio
+import signal
+
+from sandbox.kafka import Broker
+from tests.acceptance.films import Films
+from tests.acceptance.harness import TERMINAL, Client, ServiceProcess, assert_gap_free, until
+from tests.sandbox.world import World
+
+
+async def _restart(service: ServiceProcess) -> None:
+    service.start()
+    await service.ready(60)
+
+
+def _assert_once(client: Client, world: World, command_id: str, operation: str) -> None:
+    creates = [entry for entry in world.requests(operation) if entry["created"]]
+    assert len(creates) == 1, creates
+    ends = [reply.kind for reply in client.replies(command_id) if reply.kind in TERMINAL]
+    assert ends == ["succeeded"]
+    assert_gap_free(client.events())
+
+
+async def test_killed_in_the_middle_of_a_training(running: ServiceProcess, client: Client, world: World) -> None:
+    films = Films.upload(world)
+    dataset = await films.dataset_made(client)
+    world.fault("stuck", "CreateAudienceModel", count=1, seconds=3)
+    await client.send("CreateAudienceModel", films.model(dataset), command_id="model")
+    await client.reply("model", "started")
+    running.kill()
+    await _restart(running)
+    await client.terminal("model", 40)
+    _assert_once(client, world, "model", "CreateAudienceModel")
+    assert len(world.requests("CreateAudienceModel")) == 1
+
+
+async def test_killed_while_the_reply_is_on_its_way(running: ServiceProcess, client: Client, world: World) -> None:
+    films = Films.upload(world)
+    dataset = await films.dataset_made(client)
+    world.fault("delay", "CreateAudienceModel", count=1, seconds=5)
+    await client.send("CreateAudienceModel", films.model(dataset), command_id="model")
+    await until(lambda: world.ml.list_audience_models()["audienceModels"], 10, running.tail)
+    running.kill()
+    await _restart(running)
+    await client.terminal("model", 40)
+    _assert_once(client, world, "model", "CreateAudienceModel")
+
+
+async def test_killed_between_the_reply_and_its_commit(
+    running: ServiceProcess, client: Client, world: World, kafka: Broker
+) -> None:
+    """The broker is frozen once AWS has made the model, so the reply arrives and can't be committed."""
+    films = Films.upload(world)
+    dataset = await films.dataset_made(client)
+    world.fault("delay", "CreateAudienceModel", count=1, seconds=1.5)
+    await client.send("CreateAudienceModel", films.model(dataset), command_id="model")
+    await until(lambda: world.ml.list_audience_models()["audienceModels"], 10, running.tail)
+    kafka.freeze()
+    try:
+        await until(lambda: world.requests("CreateAudienceModel")[0]["status"] == 200, 10, running.tail)
+        await asyncio.sleep(0.5)
+        running.kill()
+    finally:
+        kafka.thaw()
+    await _restart(running)
+    await client.terminal("model", 60)
+    _assert_once(client, world, "model", "CreateAudienceModel")
+
+
+async def test_an_export_whose_reply_was_lost_is_found_again(
+    running: ServiceProcess, client: Client, world: World
+) -> None:
+    """Exports have no identity and no Get: only the marker in a List tells."""
+    films = Films.upload(world)
+    model = await client.perform(
+        "CreateAudienceModel", films.model(await films.dataset_made(client)), command_id="model"
+    )
+    configured = await client.perform(
+        "CreateConfiguredAudienceModel", films.configured(model["audienceModelArn"]), command_id="configured"
+    )
+    generation = await client.perform(
+        "StartAudienceGenerationJob", films.generation(configured["configuredAudienceModelArn"]), command_id="job"
+    )
+    world.fault("close_after_effect", "StartAudienceExportJob", count=1)
+    await client.perform(
+        "StartAudienceExportJob", films.export(generation["audienceGenerationJobArn"]), command_id="export"
+    )
+    _assert_once(client, world, "export", "StartAudienceExportJob")
+
+
+async def test_sigterm_drains_and_leaves_the_group(running: ServiceProcess, client: Client, world: World) -> None:
+    films = Films.upload(world)
+    dataset = await films.dataset_made(client)
+    world.fault("delay", "CreateAudienceModel", count=1, seconds=1.5)
+    await client.send("CreateAudienceModel", films.model(dataset), command_id="model")
+    await until(lambda: world.ml.list_audience_models()["audienceModels"], 10, running.tail)
+    assert await running.terminate() == 0, running.tail()
+    assert [reply.kind for reply in client.replies("model")] == ["accepted", "started"], (
+        "the call under way was awaited"
+    )
+    began = asyncio.get_running_loop().time()
+    await _restart(running)
+    assert asyncio.get_running_loop().time() - began < 5, "nobody waits for a session to expire"
+    await client.terminal("model", 40)
+    _assert_once(client, world, "model", "CreateAudienceModel")
+    assert len(world.requests("CreateAudienceModel")) == 1
+
+
+async def test_a_second_signal_is_a_crash_and_as_safe(running: ServiceProcess, client: Client, world: World) -> None:
+    films = Films.upload(world)
+    dataset = await films.dataset_made(client)
+    world.fault("delay", "CreateAudienceModel", count=1, seconds=6)
+    await client.send("CreateAudienceModel", films.model(dataset), command_id="model")
+    await until(lambda: world.ml.list_audience_models()["audienceModels"], 10, running.tail)
+    running.signal(signal.SIGTERM)
+    await asyncio.sleep(0.3)
+    running.signal(signal.SIGTERM)
+    process = running.process
+    assert process is not None
+    await until(lambda: process.poll() is not None, 10, running.tail)
+    await _restart(running)
+    await client.terminal("model", 40)
+    _assert_once(client, world, "model", "CreateAudienceModel")

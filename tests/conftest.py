@@ -1,0 +1,11 @@
+"""For every room."""
+
+import asyncio
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_stray_loop() -> None:
+    """Keep looptime's pytest plugin from making, and leaking, an event loop: it asks the policy before every test."""
+    asyncio.set_event_loop(None)
