@@ -127,6 +127,8 @@ class Owner:
                     self._begin(key, transitions.accept(observed, self.world.now, self.policy), observed)
                 continue
             assert before is not None
+            if isinstance(observed, Due) and not before.due and not self.world.laws.stale_due:
+                continue  # woken twice, by a timer and by a free slot
             step = transitions.step(before, observed, self.world.now, self.policy)
             if step.ignored:
                 self.world.counters["ignored"] += 1

@@ -1,0 +1,137 @@
+"""Every row from acceptance to its end, when nothing goes wrong."""
+
+import pytest
+
+from schemas.operations import OPERATIONS, Change, Kind, Operation
+from schemas.records import Job, Phase
+from service.core import endings, transitions
+from service.core import observations as seen
+from service.core.effects import Call, Changed, Search, Step, Watch
+from service.core.job import marker, occupies_slot
+from service.core.reconciliation import match
+from tests.core import given
+from tests.core.given import NOW, POLICY, after, changed, observe, told
+
+EXPORT = OPERATIONS["StartAudienceExportJob"]
+
+
+def accepted(operation: Operation) -> Job:
+    step = transitions.accept(given.command(operation), NOW, POLICY)
+    assert told(step) == ["accepted"]
+    assert step.job is not None
+    assert given.doing(step.job) == Call()
+    return step.job
+
+
+def test_the_kinds_are_as_many_as_the_api_has() -> None:
+    assert [sum(row.kind is kind for row in given.ROWS) for kind in Kind] == [11, 9, 3, 2]
+
+
+@pytest.mark.parametrize("operation", given.READS, ids=given.named)
+def test_a_read_tells_what_it_read_without_markers(operation: Operation) -> None:
+    answer = {"description": f"ours [crml:{'0' * 26}]", "items": [{"description": f"[crml:{'0' * 26}]"}]}
+    step = observe(accepted(operation), seen.Returned(answer), 1.5)
+    assert given.reply(step).data == {
+        "result": {"description": "ours", "items": [{"description": ""}]},
+        "attempts": 1,
+        "durationSeconds": 1.5,
+    }
+    assert told(step) == ["succeeded"]
+    assert changed(step) == []
+
+
+@pytest.mark.parametrize("operation", [row for row in given.ROWS if row.kind is Kind.WRITE], ids=given.named)
+def test_a_write_tells_its_result_and_publishes_one_change(operation: Operation) -> None:
+    step = observe(accepted(operation), seen.Returned(given.result(operation)), 1)
+    (change,) = (event for event in step.events if isinstance(event, Changed))
+    assert (change.kind, change.resource_id) == (operation.resource.kind, given.arn(operation))
+    assert change.status == operation.change
+    assert change.name == ("spring" if operation.creates else "")
+    assert told(step) == ["succeeded"]
+    assert step.events[-1] == endings.terminal_reply(_ended(step))
+
+
+@pytest.mark.parametrize("operation", given.JOBS, ids=given.named)
+def test_a_job_runs_through_its_statuses_to_its_description(operation: Operation) -> None:
+    job = _running(operation)
+    assert given.doing(job) == Watch()
+    assert occupies_slot(job) == operation.resource.slot != ""
+    for status in operation.resource.arriving:
+        step = observe(job, seen.Seen({"status": status, "name": "spring"}), 10)
+        assert (told(step), changed(step)) == ([], [status])
+        assert step.job is not None
+        job = step.job
+    described = {**given.listed(operation, job.command, "ACTIVE"), "outputLocation": "s3://out"}
+    step = observe(job, seen.Seen(described), 60)
+    assert (told(step), changed(step)) == (["succeeded"], ["ACTIVE"])
+    result = given.reply(step).data["result"]
+    assert (result["description"], result["outputLocation"]) == ("for the spring campaign", "s3://out")
+    ended = _ended(step)
+    assert (ended.status, ended.command.params, ended.finished_at) == ("ACTIVE", {}, NOW + 60)
+    assert occupies_slot(ended) == ""
+
+
+@pytest.mark.parametrize("operation", given.REMOVALS, ids=given.named)
+def test_a_removal_runs_until_the_resource_is_gone(operation: Operation) -> None:
+    step = observe(accepted(operation), seen.Returned({}), 1)
+    assert told(step) == ["started"]
+    assert given.reply(step).data == {"resourceArn": given.arn(operation), "status": "DELETE_PENDING"}
+    job = _kept(step)
+    for status in operation.resource.leaving:
+        step = observe(job, seen.Seen({"status": status}), 2)
+        assert (told(step), changed(step)) == ([], [status])
+        job = _kept(step)
+    step = observe(job, seen.Vanished(), 3)
+    assert (told(step), changed(step)) == (["succeeded"], [Change.DELETED])
+    assert _ended(step).resource_id == given.arn(operation)
+
+
+def test_an_export_is_accepted_without_identity_and_found_by_its_marker() -> None:
+    step = observe(accepted(EXPORT), seen.Returned({}), 1)
+    assert (step.events, _kept(step).phase) == ((), Phase.ACCEPTED)
+    job = _kept(step)
+    assert given.doing(job) == Search(0.0)
+    for wait in (5.0, 20.0, 60.0, 60.0):
+        job = after(job, seen.Found((), NOW + 1), 1)
+        assert job.due == NOW + 1 + wait
+    mine, other = given.listed(EXPORT, job.command), given.listed(EXPORT, given.command(EXPORT, id="c-2"))
+    step = observe(job, seen.Found(match(job.command, (other, mine)), NOW + 200), 200)
+    stable = f"audience-export-job/{marker(job.command)}"
+    assert given.reply(step).data == {"resourceId": stable, "status": "CREATE_PENDING"}
+    assert (_kept(step).phase, _kept(step).resource_id) == (Phase.RUNNING, stable)
+
+
+def test_an_accepted_export_that_is_never_listed_is_parked() -> None:
+    job = given.job(EXPORT, Phase.ACCEPTED, searches=9)
+    assert after(job, seen.Found((), NOW), POLICY.accepted_limit).phase is Phase.ACCEPTED
+    step = observe(job, seen.Found((), NOW), POLICY.accepted_limit + 1)
+    assert (told(step), given.error(step)) == (["parked"], "NeverListed")
+    assert given.reply(step).data["searched"] == "no listed resource in 10 searches"
+
+
+def test_an_accepted_export_is_never_called_again() -> None:
+    """AWS said yes: neither a restart nor empty searches lead back to a call."""
+    job = given.job(EXPORT, Phase.ACCEPTED)
+    for at in (1.0, POLICY.settle + 1, POLICY.accepted_limit - 1):
+        assert after(job, seen.Restored(), at).phase is Phase.ACCEPTED
+        assert after(job, seen.Found((), NOW + at), at).phase is Phase.ACCEPTED
+
+
+def _running(operation: Operation) -> Job:
+    job = accepted(operation)
+    step = observe(job, seen.Returned(given.result(operation)), 1)
+    if not operation.resource.identity:
+        step = observe(_kept(step), seen.Found((given.listed(operation, job.command),), NOW + 2), 2)
+    assert told(step) == ["started"]
+    return _kept(step)
+
+
+def _kept(step: Step) -> Job:
+    assert step.job is not None
+    return step.job
+
+
+def _ended(step: Step) -> Job:
+    job = _kept(step)
+    assert job.phase is Phase.SUCCEEDED
+    return job

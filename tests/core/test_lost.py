@@ -1,0 +1,186 @@
+"""A call whose outcome was lost, for each strategy of repeating it."""
+
+import pytest
+
+from schemas.operations import Change, Kind, Operation, Repeat
+from schemas.records import Fault, Job, Phase
+from service.core import observations as seen
+from service.core.effects import Call, Rest, Search
+from service.core.job import repeat
+from tests.core import given
+from tests.core.given import NOW, POLICY, TIMEOUT, after, changed, observe, told
+
+LOST = seen.Lost(TIMEOUT)
+
+
+def settled(job: Job, at: float = 0.0) -> seen.Found:
+    """An empty search that began as early as law 2 allows."""
+    return seen.Found((), job.since + POLICY.settle + at)
+
+
+@pytest.mark.parametrize("operation", [*given.SAFE, *given.DELETING], ids=given.named)
+@pytest.mark.parametrize("observation", [LOST, seen.Restored()], ids=["lost", "restored"])
+def test_a_blind_repeat_needs_no_search(operation: Operation, observation: seen.Observation) -> None:
+    job = after(given.job(operation), observation, 1)
+    assert (job.phase, job.attempt) == (Phase.INTENDED, 2)
+    if isinstance(observation, seen.Lost):
+        assert isinstance(given.doing(job), Rest)
+        job = after(job, seen.Due(), 10)
+    assert given.doing(job) == Call()
+
+
+@pytest.mark.parametrize("operation", given.CREATING, ids=given.named)
+@pytest.mark.parametrize("observation", [LOST, seen.Restored()], ids=["lost", "restored"])
+def test_a_creation_is_searched_until_settled_and_only_then_repeated(
+    operation: Operation, observation: seen.Observation
+) -> None:
+    job = after(given.job(operation), observation, 1)
+    assert (job.phase, job.since, given.doing(job)) == (Phase.UNCERTAIN, NOW + 1, Search(0.0))
+    early = after(job, settled(job, -0.001), POLICY.settle)
+    assert early.phase is Phase.UNCERTAIN
+    again = after(early, settled(job), POLICY.settle + 2)
+    assert (again.phase, again.attempt, again.since) == (Phase.INTENDED, 2, NOW + POLICY.settle + 2)
+    assert given.doing(again) == Call()
+
+
+def test_a_search_that_began_too_early_permits_nothing_however_late_it_ends() -> None:
+    job = after(given.job(given.JOBS[0]), LOST, 1)
+    assert after(job, settled(job, -0.001), 10 * POLICY.settle).phase is Phase.UNCERTAIN
+
+
+def test_searches_are_paced_and_the_last_one_waits_for_the_settling() -> None:
+    job = after(given.job(given.JOBS[0]), LOST)
+    now, waits = 0.0, []
+    while job.phase is Phase.UNCERTAIN:
+        job = after(job, seen.Found((), NOW + now), now)
+        waits.append(job.due - NOW - now)
+        now = max(now, job.due - NOW)
+    assert waits[:-1] == [5.0, 20.0, 60.0, 60.0, 60.0, 60.0, 60.0, 35.0]
+    assert now == POLICY.settle
+
+
+@pytest.mark.parametrize("operation", given.CREATING, ids=given.named)
+def test_a_creation_that_happened_is_adopted(operation: Operation) -> None:
+    job = after(given.job(operation), LOST, 1)
+    step = observe(job, seen.Found((given.listed(operation, job.command),), NOW + 2), 2)
+    assert told(step) == (["succeeded"] if operation.kind is Kind.WRITE else ["started"])
+    assert changed(step) == ([Change.CREATED] if operation.kind is Kind.WRITE else [])
+    assert step.job is not None
+    assert step.job.attempt == 1
+    if operation.resource.identity:
+        assert step.job.resource_id == given.arn(operation)
+
+
+@pytest.mark.parametrize("operation", given.CREATING, ids=given.named)
+def test_two_resources_with_one_marker_are_for_a_person(operation: Operation) -> None:
+    job = after(given.job(operation), LOST, 1)
+    twin = given.listed(operation, job.command)
+    step = observe(job, seen.Found((twin, twin), NOW + 2), 2)
+    assert (told(step), given.error(step)) == (["parked"], "AmbiguousOutcome")
+
+
+@pytest.mark.parametrize("operation", given.CREATING, ids=given.named)
+def test_a_new_owner_settles_anew_and_keeps_the_evidence(operation: Operation) -> None:
+    job = given.job(operation, Phase.UNCERTAIN, searches=5, due=NOW + 60, fault=given.CONFLICT)
+    restored = after(job, seen.Restored(), 300)
+    assert (restored.since, restored.due, restored.searches, restored.fault) == (NOW + 300, 0.0, 0, given.CONFLICT)
+    assert after(restored, settled(job), POLICY.settle).phase is Phase.UNCERTAIN
+
+
+@pytest.mark.parametrize("operation", given.CREATING, ids=given.named)
+def test_a_search_that_broke_off_says_nothing(operation: Operation) -> None:
+    job = given.job(operation, Phase.UNCERTAIN)
+    later = after(job, seen.Unsearched(TIMEOUT), POLICY.settle + 1)
+    assert (later.phase, later.since, later.searches) == (Phase.UNCERTAIN, NOW, 0)
+    assert POLICY.settle + 1 < later.due - NOW <= POLICY.settle + 1 + POLICY.backoff_base
+
+
+@pytest.mark.parametrize("operation", given.CREATING, ids=given.named)
+def test_a_conflict_on_a_repeat_is_evidence(operation: Operation) -> None:
+    job = after(given.job(operation, attempt=2), seen.Refused(given.CONFLICT), 1)
+    assert (job.phase, job.fault) == (Phase.UNCERTAIN, given.CONFLICT)
+    found = seen.Found((given.listed(operation, job.command),), NOW + 2)
+    assert told(observe(job, found, 2)) in (["started"], ["succeeded"])
+    step = observe(job, settled(job), POLICY.settle + 2)
+    assert (told(step), given.error(step)) == (["failed"], "ConflictException")
+
+
+@pytest.mark.parametrize("operation", given.DELETING, ids=given.named)
+def test_a_repeated_delete_that_finds_nothing_has_succeeded(operation: Operation) -> None:
+    step = observe(given.job(operation, attempt=2), seen.Refused(given.GONE), 1)
+    assert (told(step), changed(step)) == (["succeeded"], [Change.DELETED])
+    first = observe(given.job(operation), seen.Refused(given.GONE), 1)
+    assert (told(first), given.error(first)) == (["failed"], "ResourceNotFoundException")
+
+
+@pytest.mark.parametrize("operation", given.DELETING, ids=given.named)
+def test_a_repeated_delete_in_conflict_asks_the_witness(operation: Operation) -> None:
+    job = after(given.job(operation, attempt=2), seen.Refused(given.CONFLICT), 1)
+    assert (job.phase, job.fault) == (Phase.UNCERTAIN, given.CONFLICT)
+    gone = observe(job, seen.Found((), NOW + 2), 2)
+    assert (told(gone), changed(gone)) == (["succeeded"], [Change.DELETED])
+    there = seen.Found(({"status": "ACTIVE"},), NOW + 1 + POLICY.settle)
+    assert given.error(observe(job, there, POLICY.settle + 2)) == "ConflictException"
+
+
+@pytest.mark.parametrize("operation", given.REMOVALS, ids=given.named)
+def test_a_removal_under_way_is_watched(operation: Operation) -> None:
+    job = after(given.job(operation, attempt=2), seen.Refused(given.CONFLICT), 1)
+    step = observe(job, seen.Found(({"status": "DELETE_IN_PROGRESS"},), NOW + 2), 2)
+    assert told(step) == ["started"]
+    assert step.job is not None
+    assert (step.job.phase, step.job.resource_id) == (Phase.RUNNING, given.arn(operation))
+
+
+def lost_guarded(operation: Operation, **guard: str) -> Job:
+    command = given.guarded(operation, **guard)
+    assert repeat(command) is Repeat.GUARDED
+    return after(given.job(operation, command=command), LOST, 1)
+
+
+@pytest.mark.parametrize("operation", given.GUARDED, ids=given.named)
+def test_a_conditional_write_that_shows_was_made(operation: Operation) -> None:
+    job = lost_guarded(operation)
+    spaced = given.DOCUMENT.replace(" ", "  ")
+    shown = {operation.compare: spaced, operation.previous: "b" * 64}
+    step = observe(job, seen.Found((shown,), NOW + 2), 2)
+    assert (told(step), changed(step)) == (["succeeded"], [Change.UPDATED])
+    assert given.reply(step).data["result"] == shown
+
+
+@pytest.mark.parametrize("operation", given.GUARDED, ids=given.named)
+def test_a_conditional_write_that_was_not_made_is_repeated_when_settled(operation: Operation) -> None:
+    job = lost_guarded(operation)
+    shown = {operation.compare: '"theirs"', operation.previous: given.OLD_HASH}
+    early = after(job, seen.Found((shown,), NOW + 2), 2)
+    assert early.phase is Phase.UNCERTAIN
+    again = after(early, seen.Found((shown,), NOW + 1 + POLICY.settle), POLICY.settle + 2)
+    assert (again.phase, again.attempt) == (Phase.INTENDED, 2)
+
+
+@pytest.mark.parametrize("operation", given.GUARDED, ids=given.named)
+@pytest.mark.parametrize("there", [True, False])
+def test_a_conditional_write_beside_a_stranger_is_reported(operation: Operation, there: bool) -> None:
+    shown = {operation.compare: '"theirs"', operation.previous: "c" * 64}
+    step = observe(lost_guarded(operation), seen.Found((shown,) if there else (), NOW + 2), 2)
+    assert (told(step), given.error(step)) == (["failed"], "ConcurrentModification")
+
+
+@pytest.mark.parametrize("operation", given.GUARDED, ids=given.named)
+@pytest.mark.parametrize("evidence", [given.CONFLICT, given.INVALID], ids=lambda fault: fault.code)
+def test_a_refused_repeat_of_a_conditional_write_is_evidence(operation: Operation, evidence: Fault) -> None:
+    command = given.guarded(operation, policyExistenceCondition="POLICY_MUST_NOT_EXIST")
+    job = after(given.job(operation, command=command, attempt=2), seen.Refused(evidence), 1)
+    assert (job.phase, job.fault) == (Phase.UNCERTAIN, evidence)
+    ours = seen.Found(({operation.compare: given.DOCUMENT},), NOW + 2)
+    assert told(observe(job, ours, 2)) == ["succeeded"]
+    theirs = seen.Found(({operation.compare: '"theirs"'},), NOW + 1 + POLICY.settle)
+    assert given.error(observe(job, theirs, POLICY.settle + 2)) == evidence.code
+
+
+@pytest.mark.parametrize("operation", [row for row in given.SAFE if row.kind is Kind.WRITE], ids=given.named)
+def test_a_write_that_stays_lost_is_parked_and_a_read_fails(operation: Operation) -> None:
+    step = observe(given.job(operation), LOST, POLICY.write_patience + 1)
+    assert (told(step), given.error(step)) == (["parked"], "ReadTimeout")
+    read = observe(given.job(given.READS[0]), LOST, POLICY.read_patience + 1)
+    assert (told(read), given.error(read)) == (["failed"], "ReadTimeout")

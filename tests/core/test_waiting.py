@@ -1,0 +1,175 @@
+"""Refusals, throttling, quotas, times before and after which nothing is called."""
+
+import pytest
+
+from schemas.operations import OPERATIONS, Kind, Operation
+from schemas.records import Fault, Job, Phase
+from service.core import observations as seen
+from service.core import transitions
+from service.core.effects import Call, Rest, Step, Told
+from service.core.job import occupies_slot, replace
+from tests.core import given
+from tests.core.given import FULL, NOW, POLICY, THROTTLED, TIMEOUT, after, observe, told
+
+TRAIN = OPERATIONS["CreateAudienceModel"]
+ALL = pytest.mark.parametrize("operation", given.ROWS, ids=given.named)
+
+
+def accept(operation: Operation, at: float = 0.0, **members: float) -> Step:
+    return transitions.accept(given.command(operation, **members), NOW + at, POLICY)
+
+
+@ALL
+@pytest.mark.parametrize("fault", [given.DENIED, given.INVALID, given.GONE, given.CONFLICT], ids=lambda it: it.code)
+def test_a_refused_first_call_fails_at_once(operation: Operation, fault: Fault) -> None:
+    step = observe(given.job(operation), seen.Refused(fault), 1)
+    assert told(step) == ["failed"]
+    assert given.reply(step).data["error"] == {
+        "code": fault.code,
+        "message": fault.message,
+        "statusDetails": None,
+        "retryable": False,
+        "httpStatus": fault.http_status,
+    }
+    assert step.job is not None
+    assert (step.job.fault, step.job.command.params) == (fault, {})
+
+
+@ALL
+def test_a_denied_repeat_fails(operation: Operation) -> None:
+    """Only a conflict, an absence or a changed hash can be the trace of the first call."""
+    step = observe(given.job(operation, attempt=2), seen.Refused(given.DENIED), 1)
+    assert (told(step), given.error(step)) == (["failed"], "AccessDeniedException")
+
+
+@ALL
+def test_throttling_backs_off_ever_longer_within_bounds(operation: Operation) -> None:
+    job, ceiling = given.job(operation), POLICY.backoff_base
+    for _ in range(12):
+        job = after(job, seen.Postponed(THROTTLED))
+        wait = job.due - NOW
+        assert 0.1 * ceiling <= wait + 1e-6
+        assert wait <= ceiling
+        assert (job.attempt, given.doing(job)) == (1, Rest(job.due))
+        job = after(job, seen.Due(), wait + 1e-3)
+        assert given.doing(job) == Call()
+        ceiling = min(2 * ceiling, POLICY.backoff_cap)
+
+
+@ALL
+def test_throttling_without_end_fails(operation: Operation) -> None:
+    patience = POLICY.read_patience if operation.kind is Kind.READ else POLICY.write_patience
+    assert after(given.job(operation), seen.Postponed(THROTTLED), patience).phase is Phase.INTENDED
+    step = observe(given.job(operation), seen.Postponed(THROTTLED), patience + 1)
+    assert (told(step), given.error(step)) == (["failed"], "ThrottlingException")
+
+
+def test_throttling_after_a_lost_call_without_end_is_parked() -> None:
+    step = observe(
+        given.job(OPERATIONS["TagResource"], attempt=2), seen.Postponed(THROTTLED), POLICY.write_patience + 1
+    )
+    assert told(step) == ["parked"]
+    assert "an earlier one's outcome was lost" in given.reply(step).data["searched"]
+
+
+@ALL
+def test_a_full_quota_queues_and_tells_once(operation: Operation) -> None:
+    step = observe(given.job(operation), seen.QuotaFull(FULL, position=3), 1)
+    assert given.reply(step).data == {"reason": "ServiceQuotaExceededException", "position": 3}
+    job = step.job
+    assert job is not None
+    assert (job.phase, given.doing(job)) == (Phase.QUEUED, Rest(NOW + 1 + POLICY.quota_retry))
+    assert occupies_slot(job) == ""
+    assert after(job, seen.Restored(), 5) is job
+    tried = after(job, seen.Due(), 30)
+    assert (given.doing(tried), tried.since, tried.attempt) == (Call(), NOW + 30, 1)
+    again = observe(tried, seen.QuotaFull(FULL), 31)
+    assert (again.events, again.job and again.job.phase) == ((), Phase.QUEUED)
+
+
+@ALL
+def test_not_before_rests_and_says_so(operation: Operation) -> None:
+    step = accept(operation, not_before=NOW + 60)
+    assert [given.told(step), step.events[-1]] == [
+        ["accepted", "waiting"],
+        Told("waiting", {"reason": "NotBefore", "position": 0}),
+    ]
+    job = step.job
+    assert job is not None
+    assert given.doing(job) == Rest(NOW + 60)
+    assert occupies_slot(job) == ""
+    assert after(job, seen.Restored(), 5) is job
+    assert after(job, seen.Due(), 59) is job
+    called = after(job, seen.Due(), 60)
+    assert (given.doing(called), called.since) == (Call(), NOW + 60)
+
+
+@ALL
+def test_a_deadline_that_has_passed_is_told_without_a_call(operation: Operation) -> None:
+    step = accept(operation, deadline=NOW - 1)
+    assert told(step) == ["accepted", "failed"]
+    assert step.job is not None
+    assert step.job.phase is Phase.FAILED
+    assert step.job.fault is not None
+    assert step.job.fault.code == "DeadlineExceeded"
+
+
+@ALL
+def test_a_deadline_wakes_a_throttled_command_and_ends_it(operation: Operation) -> None:
+    job = given.job(operation, command=given.command(operation, deadline=NOW + 0.01))
+    job = after(job, seen.Postponed(THROTTLED))
+    assert job.due == pytest.approx(NOW + 0.011, abs=1e-6)
+    assert given.error(observe(job, seen.Due(), 0.02)) == "DeadlineExceeded"
+
+
+@ALL
+def test_a_deadline_ends_a_queued_command(operation: Operation) -> None:
+    command = given.command(operation, deadline=NOW + 10)
+    job = after(given.job(operation, command=command), seen.QuotaFull(FULL))
+    assert job.due <= NOW + 10.01
+    assert given.error(observe(job, seen.Due(), 10.02)) == "DeadlineExceeded"
+
+
+@pytest.mark.parametrize("operation", [*given.CREATING, *given.GUARDED], ids=given.named)
+def test_a_deadline_ends_a_search_that_shows_nothing_was_done(operation: Operation) -> None:
+    command = given.guarded(operation) if operation.guards else given.command(operation)
+    job = after(given.job(operation, command=replace(command, deadline=NOW + 10)), seen.Lost(TIMEOUT))
+    shown = ({operation.previous: given.OLD_HASH},) if operation.guards else ()
+    step = observe(job, seen.Found(shown, NOW + POLICY.settle), POLICY.settle + 1)
+    assert given.error(step) == "DeadlineExceeded"
+
+
+@pytest.mark.parametrize("operation", [row for row in given.SAFE if row.kind is Kind.WRITE], ids=given.named)
+def test_a_deadline_does_not_end_what_may_have_been_done(operation: Operation) -> None:
+    job = given.job(operation, command=given.command(operation, deadline=NOW + 10))
+    job = after(job, seen.Lost(TIMEOUT), 1)
+    assert given.doing(after(job, seen.Due(), 20)) == Call()
+
+
+@ALL
+def test_a_late_call_renews_its_intent(operation: Operation) -> None:
+    job = given.job(operation)
+    renewed = after(job, seen.Late(), 5)
+    assert (renewed.since, renewed.attempt, given.doing(renewed)) == (NOW + 5, 1, Call())
+    assert renewed is not job
+    overdue = given.job(operation, command=given.command(operation, deadline=NOW + 4))
+    assert given.error(observe(overdue, seen.Late(), 5)) == "DeadlineExceeded"
+
+
+@ALL
+def test_a_call_held_back_is_the_next_owners_to_make(operation: Operation) -> None:
+    held = after(given.job(operation), seen.Held(), 1)
+    assert given.doing(held) == Rest(NOW + 1)
+    assert after(held, seen.Restored(), 2) is held
+    called = after(held, seen.Due(), 2)
+    assert (given.doing(called), called.attempt) == (Call(), 1)
+
+
+def test_what_occupies_a_slot() -> None:
+    """What may be running at AWS counts, what waits does not."""
+    phases = {Phase.INTENDED, Phase.UNCERTAIN, Phase.ACCEPTED, Phase.RUNNING}
+    assert {phase for phase in Phase if occupies_slot(given.job(TRAIN, phase))} == phases
+    resting: Job = given.job(TRAIN, due=NOW + 1)
+    assert occupies_slot(resting) == ""
+    others = {row.name for row in given.ROWS if not occupies_slot(given.job(row))}
+    assert others == {row.name for row in given.ROWS if row.kind is not Kind.JOB}

@@ -1,0 +1,133 @@
+"""Watched resources: statuses in any order, strange ones, failures, and resources that vanish."""
+
+import pytest
+
+from schemas.operations import OPERATIONS, Change, Operation
+from schemas.records import Job, Phase
+from service.core import observations as seen
+from service.core.effects import Changed
+from tests.core import given
+from tests.core.given import POLICY, after, changed, observe, told
+
+JOBS = pytest.mark.parametrize("operation", given.JOBS, ids=given.named)
+REMOVALS = pytest.mark.parametrize("operation", given.REMOVALS, ids=given.named)
+
+
+def running(operation: Operation, status: str = "") -> Job:
+    return given.job(operation, Phase.RUNNING, resource_id=given.arn(operation), status=status)
+
+
+def show(status: str, **members: object) -> seen.Seen:
+    return seen.Seen({"status": status, **members})
+
+
+@JOBS
+def test_a_status_seen_again_is_no_news(operation: Operation) -> None:
+    job = running(operation, "CREATE_PENDING")
+    step = observe(job, show("CREATE_PENDING"), 5)
+    assert (step.job is job, step.events, step.ignored) == (True, (), False)
+
+
+@JOBS
+def test_a_status_that_goes_backwards_is_ignored(operation: Operation) -> None:
+    job = running(operation, "CREATE_IN_PROGRESS")
+    step = observe(job, show("CREATE_PENDING"), 5)
+    assert (step.job is job, step.events, step.ignored) == (True, (), True)
+
+
+@JOBS
+def test_steps_may_be_missed(operation: Operation) -> None:
+    step = observe(running(operation), show("ACTIVE"), 5)
+    assert (told(step), changed(step)) == (["succeeded"], ["ACTIVE"])
+
+
+@JOBS
+@pytest.mark.parametrize("status", ["CREATE_DREAMING", "ÄHM", "active"])
+def test_an_unknown_status_is_carried_and_the_watch_goes_on(operation: Operation, status: str) -> None:
+    step = observe(running(operation, "CREATE_PENDING"), show(status), 5)
+    assert (told(step), changed(step)) == ([], [status])
+    assert step.job is not None
+    assert (step.job.phase, step.job.status) == (Phase.RUNNING, status)
+    assert told(observe(step.job, show("ACTIVE"), 6)) == ["succeeded"]
+
+
+@JOBS
+@pytest.mark.parametrize("description", [{}, {"status": ""}])
+def test_no_status_is_no_news(operation: Operation, description: dict[str, str]) -> None:
+    job = running(operation, "CREATE_PENDING")
+    assert observe(job, seen.Seen(description)).job is job
+
+
+@JOBS
+def test_a_failed_job_tells_why(operation: Operation) -> None:
+    details = {"statusCode": "SEED_READ_FAILED", "message": "no such key"}
+    step = observe(running(operation), show("CREATE_FAILED", statusDetails=details), 5)
+    assert (told(step), changed(step)) == (["failed"], ["CREATE_FAILED"])
+    error = given.reply(step).data["error"]
+    assert (error["code"], error["message"]) == ("CREATE_FAILED", "SEED_READ_FAILED: no such key")
+    assert error["statusDetails"] == details
+    (change,) = (event for event in step.events if isinstance(event, Changed))
+    assert change.details == details
+    assert change.description is not None
+
+
+@JOBS
+@pytest.mark.parametrize("details", [None, {}, {"statusCode": "X"}])
+def test_a_failed_job_may_give_no_reason(operation: Operation, details: object) -> None:
+    step = observe(running(operation), show("CREATE_FAILED", statusDetails=details), 5)
+    assert "AWS gives no reason" in given.reply(step).data["error"]["message"]
+
+
+@JOBS
+def test_a_new_resource_may_be_invisible_for_a_while(operation: Operation) -> None:
+    job = running(operation)
+    assert observe(job, seen.Vanished(), POLICY.vanish_grace - 1).job is job
+    step = observe(job, seen.Vanished(), POLICY.vanish_grace)
+    assert (told(step), given.error(step), changed(step)) == (["failed"], "ResourceVanished", [Change.DELETED])
+
+
+@JOBS
+def test_a_resource_that_was_seen_and_is_gone_was_deleted_by_somebody(operation: Operation) -> None:
+    step = observe(running(operation, "CREATE_PENDING"), seen.Vanished(), 1)
+    assert (told(step), changed(step)) == (["failed"], [Change.DELETED])
+    assert "last status CREATE_PENDING" in given.reply(step).data["error"]["message"]
+    (change,) = (event for event in step.events if isinstance(event, Changed))
+    assert change.name == "spring"
+
+
+@pytest.mark.parametrize("operation", [row for row in given.JOBS if row.resource.leaving], ids=given.named)
+def test_a_job_whose_resource_is_being_deleted_is_followed_to_the_end(operation: Operation) -> None:
+    job = after(running(operation, "CREATE_PENDING"), show("DELETE_PENDING"), 1)
+    assert job.phase is Phase.RUNNING
+    assert told(observe(job, show("DELETE_FAILED"), 2)) == ["failed"]
+    assert told(observe(job, seen.Vanished(), 2)) == ["failed"]
+
+
+@REMOVALS
+@pytest.mark.parametrize("status", ["ACTIVE", "CREATE_FAILED"])
+def test_a_read_that_lags_behind_the_delete_is_no_news(operation: Operation, status: str) -> None:
+    job = running(operation)
+    step = observe(job, show(status), 1)
+    assert (step.job is job, step.events) == (True, ())
+
+
+@REMOVALS
+def test_a_removal_that_fails_tells_why(operation: Operation) -> None:
+    job = running(operation, "DELETE_IN_PROGRESS")
+    details = {"statusCode": "IN_USE", "message": "a job reads it"}
+    step = observe(job, show("DELETE_FAILED", statusDetails=details), 9)
+    assert (told(step), given.error(step), changed(step)) == (["failed"], "DELETE_FAILED", ["DELETE_FAILED"])
+
+
+@REMOVALS
+def test_a_removed_resource_may_be_gone_at_once(operation: Operation) -> None:
+    assert told(observe(running(operation), seen.Vanished(), 0)) == ["succeeded"]
+
+
+def test_the_name_comes_from_the_description_or_the_command() -> None:
+    create, delete = OPERATIONS["CreateAudienceModel"], OPERATIONS["DeleteAudienceModel"]
+    for operation, shown, name in ((create, "", "spring"), (create, "other", "other"), (delete, "", "")):
+        pending = "CREATE_PENDING" if operation is create else "DELETE_PENDING"
+        step = observe(running(operation), show(pending, name=shown), 1)
+        (change,) = (event for event in step.events if isinstance(event, Changed))
+        assert change.name == name
