@@ -1,7 +1,7 @@
 """`python -m sandbox demo`: the whole path once, as a newcomer meets it.
 
-Kafka, the sandbox and the service are started as processes; five commands go through Kafka, each when the one before has
-ended by what is read from Kafka; the audience is shown, and compared with people who are known to like the film.
+Kafka, the sandbox and the service are started as processes. Five commands go through Kafka, each when the end of the
+one before was read from Kafka. The audience is shown, and compared with people who are known to like the film.
 
 `story` says what is sent, `records` how, `timeline` what came back; `client` and `service` do it, `run` joins them;
 `screen` shows it while it lasts and `summary` at the end.
@@ -73,8 +73,8 @@ def _introduce(console: Console, taste: movielens.Taste) -> None:
     console.print()
     console.print(Text(f"Who else will like {taste.title}?", "bold"))
     console.print(
-        f"MovieLens-100k: 943 people, 1,682 films. {len(taste.seed)} people who liked it are the seed; "
-        f"{len(taste.hidden)} others stay hidden."
+        f"MovieLens-100k: 943 people, 1,682 films, 100,000 ratings. {len(taste.seed)} people who liked it\n"
+        f"are the seed; {len(taste.hidden)} others who did stay hidden, to see whether they are found."
     )
     console.print()
 
@@ -82,7 +82,7 @@ def _introduce(console: Console, taste: movielens.Taste) -> None:
 async def _watched(console: Console, film: str, output: Path) -> int:
     """Play it until it ends or is interrupted; returns the exit code."""
     screen = Screen(console)
-    demo = Demo(screen, output.absolute(), film)
+    demo = Demo(screen, output, film)
     outcomes: list[Outcome] = []
 
     async def play() -> None:

@@ -1,4 +1,4 @@
-"""The last screen: what a subscriber saw, how good the audience is, what Clean Rooms ML was asked, where the files are."""
+"""The last screen: what a subscriber saw, how good the audience is, what it cost in calls, where the files are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST_ROWS: Final = 5
 RANDOM_RECALL: Final = 0.2
 """Recall of a random ranking: held-out seeds are looked for in the top 20 %."""
 _BAR: Final = 30
-_STYLES: Final = {"commands": "bold", "replies": "cyan", "events": "magenta"}
+_STYLES: Final = {"command": "bold", "reply": "cyan", "event": "magenta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def show(console: Console, outcome: Outcome, folder: Path) -> None:
         (f"What a subscriber on Kafka saw: {heads}", timeline_table(timeline.rows())),
         ("How the model rates its audiences", metrics_table(console, outcome.metrics)),
         (f"The audience: the best {EXPORTED} %, written to S3", audience_table(outcome, movielens.people())),
-        ("Was it right?", Text(comparison(verdict, outcome.taste))),
+        ("Was it right?", comparison(console, verdict, outcome.taste)),
         ("What Clean Rooms ML was asked", Text(asked(outcome.calls))),
         ("Files", files_table(folder)),
     ]
@@ -74,12 +74,12 @@ def show(console: Console, outcome: Outcome, folder: Path) -> None:
 
 def timeline_table(rows: Iterable[Row]) -> Table:
     """Everything that was sent and read; a blank line before each command."""
-    table = _plain(("seconds", "right"), ("topic", "left"), ("about", "left"), ("what", "left"), ("sequence", "right"))
+    table = _plain(("time", "right"), ("record", "left"), ("about", "left"), ("says", "left"), ("no.", "right"))
     for number, row in enumerate(rows):
-        if row.topic == "commands" and number:
+        if row.record == "command" and number:
             table.add_row()
-        style = _STYLES.get(row.topic, "red")
-        table.add_row(f"{row.seconds:.2f}", Text(row.topic, style), row.about, row.what, row.sequence)
+        style = _STYLES.get(row.record, "red")
+        table.add_row(f"{row.seconds:.2f}", Text(row.record, style), row.about, row.what, row.sequence)
     return table
 
 
@@ -90,9 +90,10 @@ def metrics_table(console: Console, metrics: Mapping[str, Any]) -> RenderableTyp
     for size, score in relevance(metrics):
         table.add_row(size, f"{score:.2f}", Text(block * round(score * _BAR), "green"))
     recall = metrics.get("recallMetric")
-    words = f"Recall {recall:.2f}: so many of the seed's own people, held out, are found among the top 20 %."
-    contrast = f"A random order would find {RANDOM_RECALL:.2f}."
-    return Group(table, Text(f"\n{words} {contrast}" if recall is not None else "\nThe service gave no recall."))
+    if recall is None:
+        return Group(table, Text("\nClean Rooms ML gave no recall."))
+    words = f"Recall {recall:.2f}: the share of held-out seed people who are among the top 20 %."
+    return Group(table, Text(f"\n{words}\nA random order would give {RANDOM_RECALL:.2f}."))
 
 
 def relevance(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -119,15 +120,26 @@ def audience_table(outcome: Outcome, people: Mapping[int, Person]) -> Renderable
     return Group(table, Text(f"\n{rest}{outcome.location}"))
 
 
-def comparison(verdict: Verdict, taste: Taste) -> str:
-    """The audience against a random one of equal size, in words."""
-    return (
-        f"{len(taste.seed) + len(taste.hidden)} people liked {taste.title}. {len(taste.seed)} of them were the seed; "
-        f"the other {len(taste.hidden)} were kept hidden,\nand the model never saw a rating of this film.\n\n"
-        f"  this audience       {verdict.hits:5d}   of its {verdict.size} people are hidden likers\n"
-        f"  a random audience   {verdict.by_chance:7.1f} on average, of equal size\n\n"
-        f"That is {verdict.lift:.1f} times as many as by chance. The others may like it too: they did not say so."
+def comparison(console: Console, verdict: Verdict, taste: Taste) -> RenderableType:
+    """The audience against a random one of equal size."""
+    seed, hidden = len(taste.seed), len(taste.hidden)
+    table = _plain((f"{verdict.size} people", "left"), ("hidden likers", "right"), ("", "left"))
+    block = "#" if console.options.ascii_only else "█"
+    most = max(verdict.hits, verdict.by_chance, 1)
+    rows = (("this audience", f"{verdict.hits}", verdict.hits), ("chosen at random", *_average(verdict.by_chance)))
+    for name, number, value in rows:
+        table.add_row(
+            name, number, Text(block * round(value / most * _BAR), "green" if value == verdict.hits else "dim")
+        )
+    before = (
+        f"{seed + hidden} people liked {taste.title}: {seed} were the seed, {hidden} were hidden. "
+        "The model saw\nno rating of this film.\n"
     )
+    after = (
+        f"\n{verdict.lift:.1f} times as many as by chance. "
+        "Of the others MovieLens knows no liking;\nsome may not have seen the film."
+    )
+    return Group(Text(before), table, Text(after))
 
 
 def asked(calls: Calls) -> str:
@@ -139,7 +151,7 @@ def asked(calls: Calls) -> str:
         each = ", ".join(f"{name} {number}" for name, number in calls.creating.items())
         first = f"{created} calls that create or start something, which is NOT one for each command: {each}."
     kinds = ", ".join(f"{name} {number}" for name, number in sorted(calls.looking.items()))
-    return f"{created + looked} calls in all.\n{first}\n{looked} that only look: {kinds}."
+    return f"{first}\n{looked} calls that only look: {kinds}."
 
 
 def files_table(folder: Path) -> Table:

@@ -12,6 +12,9 @@ FINAL: Final = frozenset({"ACTIVE", "created"})
 """Statuses of events with which a resource is ready."""
 
 
+_NAMES: Final = {REPLIES: "reply", EVENTS: "event", DEAD_LETTERS: "dead letter"}
+
+
 class UnwantedError(RuntimeError):
     """A command had another end than success; the message says which, and the service's reason."""
 
@@ -22,14 +25,14 @@ class Row:
 
     Attributes:
         seconds: since the first command.
-        topic: last part of the topic's name: ``commands``, ``replies`` or ``events``.
+        record: ``command``, ``reply``, ``event`` or ``dead letter``.
         about: operation or kind of resource.
         what: what was said.
         sequence: an event's number among those of its resource; empty otherwise.
     """
 
     seconds: float
-    topic: str
+    record: str
     about: str
     what: str
     sequence: str = ""
@@ -84,7 +87,7 @@ class Timeline:
     def rows(self) -> list[Row]:
         """Everything that was sent and read, by the broker's clock."""
         began = self.commands[0].time if self.commands else 0.0
-        sent = [(c.time, 0, Row(c.time - began, "commands", c.operation, "")) for c in self.commands]
+        sent = [(c.time, 0, Row(c.time - began, "command", c.operation, "")) for c in self.commands]
         read = [(r.time, 1 + (r.topic == EVENTS), _row(r, r.time - began)) for r in self.records]
         return [row for *_, row in sorted(sent + read, key=lambda each: each[:2])]
 
@@ -97,8 +100,8 @@ def _row(record: Record, seconds: float) -> Row:
     what, status = record.what, record.data.get("status")
     if record.topic == REPLIES and status and not record.terminal:
         what = f"{what} ({status})"
-    topic = record.topic.rpartition(".")[2]
-    return Row(seconds, topic, record.about, what, record.headers.get("sequence", "") if record.topic == EVENTS else "")
+    sequence = record.headers.get("sequence", "") if record.topic == EVENTS else ""
+    return Row(seconds, _NAMES.get(record.topic, record.topic), record.about, what, sequence.lstrip("0"))
 
 
 def complaint(command: Command, record: Record) -> str:
