@@ -152,7 +152,7 @@ def _string(shape: StringShape) -> Any:
         return Literal[tuple(shape.enum)]
     checks = _lengths(shape)
     if "pattern" in shape.metadata:
-        checks.append(AfterValidator(_Pattern(shape.metadata["pattern"])))
+        checks.append(AfterValidator(Pattern(shape.metadata["pattern"])))
     return Annotated[str, *checks]
 
 
@@ -186,15 +186,20 @@ _SCALARS: Final[dict[str, Any]] = {
 }
 
 
-class _Pattern:
-    """A validator: the whole string must match."""
+class Pattern:
+    """A pattern of the model, as a validator: the whole string must match, in ASCII."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._compiled = re.compile(pattern, re.ASCII)
 
+    def matches(self, text: str) -> bool:
+        """True when the whole string matches; its length must have been checked."""
+        return self._compiled.fullmatch(text) is not None
+
     def __call__(self, text: str) -> str:
-        if not self._compiled.fullmatch(text):
+        """Returns the text, or refuses it in pydantic's way."""
+        if not self.matches(text):
             raise PydanticCustomError("pattern", "must match {pattern}", {"pattern": self._pattern})
         return text
 

@@ -37,7 +37,7 @@ class Limits:
     """
 
     depth: int = 32
-    values: int = 5_000
+    values: int = 2_000
 
 
 DEFAULT: Final = Limits()

@@ -1,0 +1,266 @@
+"""Valid values for every shape of the requests, and values that break exactly one constraint of the model."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+
+from schemas import shapes
+from schemas.operations import OPERATIONS
+
+ACCOUNT: Final = "123456789012"
+
+
+def arn(kind: str, name: str = "x-1") -> str:
+    return f"arn:aws:cleanrooms-ml:eu-west-1:{ACCOUNT}:{kind}/{name}"
+
+
+def _arns(kind: str) -> tuple[str, str]:
+    shortest = arn(kind, "x")
+    return shortest, shortest + "y" * (2048 - len(shortest))
+
+
+_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/r"
+_KEY: Final = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/k"
+_TEMPLATE: Final = f"arn:aws:cleanrooms:eu-west-1:{ACCOUNT}:membership/m-1/analysistemplate/t"
+_UUID: Final = "6b1f0c52-0000-4000-8000-0123456789ab"
+
+# Strings with a pattern, by shape: a short one and the longest.
+STRINGS: Final[dict[str, tuple[str, str]]] = {
+    "NameString": ("n", "n é" * 21),
+    "IamRoleArn": (_ROLE, _ROLE + "/r" * ((2048 - len(_ROLE)) // 2)),
+    "KmsKeyArn": (_KEY, _KEY + "k" * (2048 - len(_KEY))),
+    "AnalysisTemplateArn": (_TEMPLATE, _TEMPLATE + "t" * (200 - len(_TEMPLATE))),
+    "ColumnName": ("c", "c -" * 42 + "cc"),
+    "GlueTableName": ("t", "t -" * 42 + "tt"),
+    "GlueDatabaseName": ("d", "d_-" * 42 + "dd"),
+    "AccountId": (ACCOUNT, ACCOUNT),
+    "TrainingDatasetArn": _arns("training-dataset"),
+    "AudienceModelArn": _arns("audience-model"),
+    "ConfiguredAudienceModelArn": _arns("configured-audience-model"),
+    "AudienceGenerationJobArn": _arns("audience-generation-job"),
+    "TaggableArn": _arns("audience-model"),
+    "S3Path": ("s3://bucket", "s3://bucket/" + "k" * 1273),
+    "Hash": ("0" * 64, "f" * 128),
+    "ParameterName": ("p", "P_0" * 33 + "x"),
+    "UUID": (_UUID, _UUID),
+    "ResourceDescription": ("", "d\r\n\té" + "d" * 216),
+    "ResourcePolicy": ("{}", '{"a":"' + "x" * 20_472 + '"}'),
+}
+
+_COLUMNS: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
+
+
+def value(shape: Shape, *, full: bool) -> Any:
+    """A valid value: with the required members and the least sizes, or with all members and the greatest."""
+    if shape.name in _SPECIAL:
+        return _SPECIAL[shape.name](full)
+    if isinstance(shape, StructureShape):
+        names = shape.members if full or shape.is_tagged_union else shape.required_members
+        return {name: value(shape.members[name], full=full) for name in names}
+    if isinstance(shape, ListShape):
+        return [value(shape.member, full=full) for _ in range(_count(shape, full))]
+    if isinstance(shape, MapShape):
+        return {f"k{number}": value(shape.value, full=full) for number in range(min(50, _count(shape, full)))}
+    return _scalar(shape, full)
+
+
+def _count(shape: Shape, full: bool) -> int:
+    least = int(shape.metadata.get("min", 0))
+    return int(shape.metadata.get("max", 60)) if full else least
+
+
+def _scalar(shape: Shape, full: bool) -> Any:
+    if isinstance(shape, StringShape):
+        if shape.enum:
+            return shape.enum[-1 if full else 0]
+        if shape.name in STRINGS:
+            return STRINGS[shape.name][full]
+        return "v" * int(shape.metadata["max" if full else "min"])
+    if shape.type_name == "boolean":
+        return full
+    if shape.type_name == "timestamp":
+        return "2025-01-31T12:00:00.123456Z" if full else "2025-01-31t12:00:00+01:00"
+    return shape.metadata["max" if full else "min"]
+
+
+def _seed(full: bool) -> Any:
+    model = shapes.service_model()
+    seed = {"roleArn": STRINGS["IamRoleArn"][full]}
+    if not full:
+        return seed | {"dataSource": {"s3Uri": "s3://bucket/seed.jsonl"}}
+    sql = value(model.shape_for("ProtectedQuerySQLParameters"), full=True)
+    compute = value(model.shape_for("ComputeConfiguration"), full=True)
+    return seed | {"sqlParameters": sql, "sqlComputeConfiguration": compute}
+
+
+def _columns(full: bool) -> Any:
+    types = [*_COLUMNS, *["NUMERICAL_FEATURE"] * (97 if full else 0)]
+    return [{"columnName": f"c{number}", "columnTypes": [kind]} for number, kind in enumerate(types)]
+
+
+def _bins(full: bool) -> Any:
+    return [20_000_000 - number for number in range(25)] if full else [1]
+
+
+def _size_config(full: bool) -> Any:
+    return {"audienceSizeType": "ABSOLUTE" if full else "PERCENTAGE", "audienceSizeBins": _bins(full)}
+
+
+def _size(full: bool) -> Any:
+    return {"type": "ABSOLUTE" if full else "PERCENTAGE", "value": 20_000_000 if full else 1}
+
+
+_SPECIAL: Final[dict[str, Any]] = {
+    "AudienceGenerationJobDataSource": _seed,
+    "DatasetInputConfigSchemaList": _columns,
+    "AudienceSizeBins": _bins,
+    "AudienceSizeConfig": _size_config,
+    "AudienceSize": _size,
+}
+
+
+def payload(operation: str, *, full: bool) -> dict[str, Any]:
+    """A valid request: minimal, or maximal."""
+    result: dict[str, Any] = value(shapes.input_shape(operation), full=full)
+    if full and "trainingDataEndTime" in result:
+        result["trainingDataEndTime"] = "2025-02-28T12:00:00Z"
+    return result
+
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A request with one thing wrong."""
+
+    operation: str
+    location: Location
+    rule: str
+    what: str
+    params: Any
+
+    def __str__(self) -> str:
+        place = ".".join(map(str, self.location))
+        return f"{self.operation}-{place}-{self.rule}-{self.what}"
+
+
+def breaches() -> Iterator[Breach]:
+    """Every constraint of every member of every request, broken alone."""
+    for operation in OPERATIONS:
+        top = shapes.input_shape(operation)
+        maximal = payload(operation, full=True)
+        for base in _variants(maximal):
+            for location, shape, _ in shapes.walk(top, base):
+                if _repeated(location):
+                    continue
+                for rule, what, wrong in _wrong(shape):
+                    yield Breach(operation, location, rule, what, _replaced(base, location, wrong))
+                yield from _members(operation, base, location, shape)
+
+
+def _variants(maximal: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield maximal
+    if "seedAudience" in maximal:
+        other = copy.deepcopy(maximal)
+        other["seedAudience"] = _seed(False)
+        yield other
+
+
+def _repeated(location: Location) -> bool:
+    """True beyond the first element of an array or the first entry of a map: they are all alike."""
+    return any(step not in {0, "k0"} and (isinstance(step, int) or _numbered(step)) for step in location)
+
+
+def _numbered(step: str) -> bool:
+    return step.startswith("k") and step[1:].isdigit()
+
+
+def _members(operation: str, base: Any, location: Location, shape: Shape) -> Iterator[Breach]:
+    if not isinstance(shape, StructureShape):
+        return
+    holder = _at(base, location)
+    for name in shape.required_members:
+        without = {key: item for key, item in holder.items() if key != name}
+        yield Breach(operation, (*location, name), "required", "absent", _replaced(base, location, without))
+    more = {**holder, "Unknown": 1}
+    yield Breach(operation, (*location, "Unknown"), "unknown", "member", _replaced(base, location, more))
+    if shape.is_tagged_union:
+        yield Breach(operation, location, "union", "none", _replaced(base, location, {}))
+
+
+def _wrong(shape: Shape) -> Iterator[tuple[str, str, Any]]:
+    limits = shape.metadata
+    wrong_types: dict[str, list[Any]] = {
+        "string": [1, True, ["x"], {}],
+        "integer": ["1", True, 1.5, 1.0, []],
+        "boolean": [1, "true"],
+        "timestamp": [1_700_000_000, True],
+        "list": [{}, "x", 1],
+        "map": [[], "x"],
+        "structure": [[], "x", 1],
+    }
+    for wrong in [None, *wrong_types[shape.type_name]]:
+        # An enumeration says which values it has, whatever the type of the wrong one.
+        rule = "enum" if isinstance(shape, StringShape) and shape.enum else "type"
+        yield rule, f"{type(wrong).__name__}{wrong!r:.8}", wrong
+    if shape.type_name == "timestamp":
+        for text in ("", "2025-01-31", "2025-02-30T00:00:00Z", "2025-01-31T12:00:00", "2025-01-31T24:00:00Z", "1e9"):
+            yield "timestamp", text, text
+    if isinstance(shape, StringShape):
+        yield from _wrong_string(shape)
+    elif isinstance(shape, ListShape | MapShape):
+        yield from _wrong_size(shape)
+    elif shape.type_name == "integer":
+        yield "min", "less", limits["min"] - 1
+        yield "max", "more", limits["max"] + 1
+
+
+def _wrong_string(shape: StringShape) -> Iterator[tuple[str, str, Any]]:
+    limits = shape.metadata
+    if shape.enum:
+        yield "enum", "BANANA", "BANANA"
+        yield "enum", "case", shape.enum[0].swapcase()
+        yield "enum", "empty", ""
+        return
+    if limits.get("min", 0) > 0:
+        yield "min", "short", "0" * (limits["min"] - 1)
+    yield "max", "long", "0" * (limits["max"] + 1)
+    if "pattern" in limits:
+        yield "pattern", "control", "\x01" * max(1, limits.get("min", 0))
+        good = STRINGS[shape.name][0]
+        if len(good) < limits["max"]:
+            yield "pattern", "prefix", "\x00" + good
+            if not limits["pattern"].endswith(".+"):
+                yield "pattern", "suffix", good + "\x00"
+        if shape.name != "ResourceDescription" and len(good) < limits["max"]:
+            yield "pattern", "newline", good + "\n"
+
+
+def _wrong_size(shape: ListShape | MapShape) -> Iterator[tuple[str, str, Any]]:
+    limits = shape.metadata
+    many = range(int(limits.get("max", -1)) + 1)
+    if isinstance(shape, ListShape):
+        if limits.get("min", 0) > 0:
+            yield "min", "few", []
+        yield "max", "many", [value(shape.member, full=False) for _ in many]
+    elif many:
+        yield "max", "many", {f"k{number}": "v" for number in many}
+
+
+def _at(base: Any, location: Location) -> Any:
+    for step in location:
+        base = base[step]
+    return base
+
+
+def _replaced(base: Any, location: Location, wrong: Any) -> Any:
+    if not location:
+        return wrong
+    step, *rest = location
+    result: Any = list(base) if isinstance(base, list) else dict(base)
+    result[step] = _replaced(base[step], tuple(rest), wrong)
+    return result
