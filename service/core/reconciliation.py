@@ -15,7 +15,7 @@ from typing import Any, Final
 from schemas.operations import MARKER_MEMBER, Operation, Repeat, Resource
 from service.core.job import MARKER_LENGTH, Command, marker, repeat, row
 
-_MARKER: Final = re.compile(rf" ?\[crml:([0-9A-HJKMNP-TV-Z]{{{MARKER_LENGTH}}})\]$")
+_MARKER: Final = re.compile(rf" ?\[crml:([0-9A-HJKMNP-TV-Z]{{{MARKER_LENGTH}}})\]\Z")
 PAGE: Final = 100
 """The largest page that List operations give."""
 
@@ -23,7 +23,7 @@ PAGE: Final = 100
 def stamp(params: Mapping[str, Any], token: str) -> dict[str, Any]:
     """The request with the marker at the end of its description."""
     text = params.get(MARKER_MEMBER, "")
-    return {**params, MARKER_MEMBER: f"{text} [crml:{token}]".lstrip()}
+    return {**params, MARKER_MEMBER: f"{text} [crml:{token}]" if text else f"[crml:{token}]"}
 
 
 def carried(description: str | None) -> str:
