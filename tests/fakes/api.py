@@ -1,7 +1,6 @@
 """An in-memory twin of the ``Api`` port: a tiny Clean Rooms ML with faults to inject and a log of what arrived.
 
-What it does follows the table and botocore's model; the contract suite keeps it honest against the sandbox. Time comes
-from a clock, waiting is ``asyncio.sleep``, so under looptime a day takes no time.
+The contract suite keeps it honest against the sandbox. Under looptime a day takes no time.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 import botocore.session
-from botocore.model import OperationModel
+from botocore.model import StructureShape
 
 from schemas.operations import (
     AUDIENCE_MODEL,
@@ -47,8 +46,11 @@ UNIQUE_NAMES = frozenset({TRAINING_DATASET.kind, GENERATION_JOB.kind})
 
 
 @cache
-def model(operation: str) -> OperationModel:
-    return botocore.session.get_session().get_service_model("cleanroomsml").operation_model(operation)
+def output(operation: str) -> StructureShape:
+    service = botocore.session.get_session().get_service_model("cleanroomsml")
+    shape = service.operation_model(operation).output_shape
+    assert shape is not None
+    return shape
 
 
 class Refusal(Exception):
@@ -63,8 +65,7 @@ class Refusal(Exception):
 class Fault:
     """What happens to a request instead of the usual.
 
-    ``effect``: whether the operation is carried out. ``late``: seconds by which its effect comes after the answer.
-    ``hang``: no answer before the caller's deadline. ``failure``: the answer.
+    ``failure``: the answer. ``effect``: whether it is carried out, ``late``: so many seconds later. ``hang``: no answer.
     """
 
     failure: Failure | None = None
@@ -182,11 +183,8 @@ class FakeApi:
 
     def effects(self, marker: str = "") -> list[Entry]:
         """Creating requests that were carried out and whose description contains the marker."""
-        return [
-            entry
-            for entry in self.log
-            if entry.effect and OPERATIONS[entry.operation].creates and marker in entry.params.get("description", "")
-        ]
+        created = [entry for entry in self.log if entry.effect and OPERATIONS[entry.operation].creates]
+        return [entry for entry in created if marker in entry.params.get("description", "")]
 
     def counts(self) -> Counter[str]:
         """How many requests of each operation left."""
@@ -294,9 +292,8 @@ class FakeApi:
             raise Refusal("ConflictException", 409, f"{params['name']} exists")
         limit = self.quotas.get(resource.slot)
         if limit is not None and len(self._busy(alive, now)) >= limit:
-            raise Refusal(
-                "ServiceQuotaExceededException", 402, "full", quotaName=resource.slot, quotaValue=float(limit)
-            )
+            told = {"quotaName": resource.slot, "quotaValue": float(limit)}
+            raise Refusal("ServiceQuotaExceededException", 402, "full", **told)
         key = world.arn(resource, next(self._numbers))
         world.items[key] = Item(resource, key, params, now, self._schedule(row, now), now)
         if "tags" in params:
@@ -348,16 +345,12 @@ class FakeApi:
         ]
         size, start = params.get("maxResults", 100), int(params.get("nextToken", "0"))
         page = found[start : start + size]
-        shape = model(row.name).output_shape
-        assert shape is not None
-        members = set(shape.members[resource.summaries].member.members)  # type: ignore[attr-defined]
+        members = set(output(row.name).members[resource.summaries].member.members)  # type: ignore[attr-defined]
         result: dict[str, Any] = {resource.summaries: [self._shown(world, item, members) for item in page]}
         return result | ({"nextToken": str(start + size)} if start + size < len(found) else {})
 
     def _describe(self, world: World, row: Operation, item: Item) -> dict[str, Any]:
-        shape = model(row.name).output_shape
-        assert shape is not None
-        return self._shown(world, item, set(shape.members))
+        return self._shown(world, item, set(output(row.name).members))
 
     def _shown(self, world: World, item: Item, members: set[str]) -> dict[str, Any]:
         everything = {
@@ -372,8 +365,8 @@ class FakeApi:
         return {name: value for name, value in everything.items() if name in members and value is not None}
 
     def _time(self, moment: float) -> str:
-        seconds = self.clock.wall() - self.clock.monotonic() + moment
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        wall = datetime.fromtimestamp(self.clock.wall() - self.clock.monotonic() + moment, UTC)
+        return wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _policy(self, world: World, row: Operation, params: dict[str, Any]) -> dict[str, Any]:
         identity, member = row.resource.identity, "configuredAudienceModelPolicy"
@@ -382,11 +375,9 @@ class FakeApi:
         known = world.policies.get(key)
         digest = sha256((known or "").encode()).hexdigest()
         if row.change is Change.UPDATED:
-            condition = params.get("policyExistenceCondition")
-            broken = (condition == "POLICY_MUST_EXIST" and known is None) or (
-                condition == "POLICY_MUST_NOT_EXIST" and known is not None
-            )
-            if broken or (params.get("previousPolicyHash") or digest) != digest:
+            condition = params.get("policyExistenceCondition", "")
+            demanded = {"POLICY_MUST_EXIST": True, "POLICY_MUST_NOT_EXIST": False}.get(condition, known is not None)
+            if demanded is not (known is not None) or (params.get("previousPolicyHash") or digest) != digest:
                 raise Refusal("ValidationException", 400, "the policy is not in the expected state")
             world.policies[key] = known = params[member]
             return {member: known, "policyHash": sha256(known.encode()).hexdigest()}
@@ -404,7 +395,6 @@ class FakeApi:
             raise Refusal("ResourceNotFoundException", 404, f"{key} does not exist")
         if row.kind is Kind.READ:
             return {"tags": dict(world.tags[key])}
-        world.tags[key] |= params.get("tags", {})
-        for name in params.get("tagKeys", ()):
-            world.tags[key].pop(name, None)
+        tags = world.tags[key] | params.get("tags", {})
+        world.tags[key] = {name: value for name, value in tags.items() if name not in params.get("tagKeys", ())}
         return {}

@@ -1,6 +1,7 @@
 """The ``Api`` port on aiobotocore: any row, any target, one write, one deadline, outcomes as values."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -46,7 +47,7 @@ class AwsApi:
             outcome = failure_of(error, attempt)
             if outcome.code in {"InvalidRequest", "InvalidResponse"}:
                 _log.warning("aws call broke", target=target, operation=operation, exception=type(error).__name__)
-        self._log_call(target, operation, outcome, time.perf_counter() - started)
+        _log_call(target, operation, outcome, attempt.request_id, time.perf_counter() - started)
         return outcome
 
     async def close(self) -> None:
@@ -72,18 +73,20 @@ class AwsApi:
             self._methods = {name: method for method, name in client.meta.method_to_api_mapping.items()}
         return self._methods[operation]
 
-    def _log_call(self, target: str, operation: str, outcome: Reply | Failure, seconds: float) -> None:
-        failure = outcome if isinstance(outcome, Failure) else None
-        code = failure.code if failure else "ok"
-        row = OPERATIONS.get(operation)
-        quiet = failure is None and row is not None and row.kind is Kind.READ
-        _log.log(
-            10 if quiet else 20,
-            "aws call",
-            target=target,
-            operation=operation,
-            outcome=code,
-            status=failure.http_status if failure else 200,
-            sent=failure.sent if failure else True,
-            seconds=round(seconds, 4),
-        )
+
+def _log_call(target: str, operation: str, outcome: Reply | Failure, request_id: str, seconds: float) -> None:
+    """Successful reads are many and go to debug."""
+    failure = outcome if isinstance(outcome, Failure) else None
+    row = OPERATIONS.get(operation)
+    quiet = failure is None and row is not None and row.kind is Kind.READ
+    _log.log(
+        logging.DEBUG if quiet else logging.INFO,
+        "aws call",
+        target=target,
+        operation=operation,
+        outcome=failure.code if failure else "ok",
+        status=failure.http_status if failure else 200,
+        sent=failure.sent if failure else True,
+        request_id=request_id,
+        seconds=round(seconds, 4),
+    )

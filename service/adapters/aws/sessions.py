@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack
 from functools import cache
 from typing import Any, Final
 
-from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
-from aiobotocore.credentials import (  # type: ignore[import-untyped]
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import (
     AioCredentials,
     AioDeferredRefreshableCredentials,
 )
-from aiobotocore.session import AioSession  # type: ignore[import-untyped]
+from aiobotocore.session import AioSession
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
 

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 import aiohttp
-from aiobotocore.awsrequest import AioAWSResponse  # type: ignore[import-untyped]
+from aiobotocore.awsrequest import AioAWSResponse
 from aiohttp.connector import Connection
 from botocore.httpsession import get_cert_path
 from multidict import CIMultiDict
@@ -54,6 +54,7 @@ class Attempt:
 
     may_send: Callable[[], bool] | None = None
     stage: Stage = Stage.PREPARING
+    request_id: str = ""
 
     @property
     def sent(self) -> bool:
@@ -158,6 +159,7 @@ class OnceSession:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.raw_headers}
             answer = AioAWSResponse(str(response.url), response.status, headers, response)
             body = await answer.content
+        ATTEMPT.get().request_id = headers.get("x-amzn-requestid", "")
         if response.status < 300 and not _plausible(body):
             raise TransportError("InvalidResponse", "the answer is no JSON object; something in between has answered")
         return answer
