@@ -65,7 +65,7 @@ class Refusal(Exception):
 class Fault:
     """What happens to a request instead of the usual.
 
-    ``failure``: the answer. ``effect``: whether it is carried out, ``late``: so many seconds later. ``hang``: no answer.
+    ``failure``: the answer. ``effect``: whether it is carried out, ``late``: seconds later. ``hang``: no answer.
     """
 
     failure: Failure | None = None
