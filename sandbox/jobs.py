@@ -25,7 +25,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from sandbox import lookalike, metrics, model_files, seed_query, storage, training_data
 from sandbox.storage import Storage

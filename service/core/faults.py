@@ -33,6 +33,7 @@ CLASSES: Final = MappingProxyType(
         "RequestLimitExceeded": _P,
         "ServiceQuotaExceededException": _Q,
         INVALID: _R,
+        "InvalidRequest": _R,  # ours: it could not even be built
         "AccessDeniedException": _R,
         "AccessDenied": _R,
         CONFLICT: _R,

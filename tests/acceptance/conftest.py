@@ -9,6 +9,9 @@ import pytest
 from sandbox.embedded import running_sandbox
 from sandbox.kafka import Broker
 from sandbox.options import Options
+from service import bootstrap
+from service.adapters.kafka.topics import ensure
+from service.settings import load
 from tests.acceptance.harness import QUICK, Client, ServiceProcess
 from tests.acceptance.kafka_fixture import kafka
 from tests.sandbox.world import World
@@ -53,9 +56,9 @@ async def service(kafka: Broker, world: World, number: int, tmp_path: Path) -> A
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         **{f"CRML_{name}": value for name, value in QUICK.items()},
     }
+    settings = load(environ=environment)
+    await ensure(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings), replication=1)
     process = ServiceProcess(environment, tmp_path / "service.log")
-    made = process.command("topics")
-    assert made.returncode == 0, made.stdout + made.stderr
     yield process
     if process.process is not None and process.process.poll() is None:
         process.kill()
