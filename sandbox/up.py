@@ -31,6 +31,7 @@ from sandbox.storage import Storage
 REGION: Final = "eu-west-1"
 ACCOUNT: Final = "123456789012"
 ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/clean-rooms-ml-demo"
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _START_SECONDS: Final = 90.0
 _POLL_SECONDS: Final = 0.05
 
@@ -134,6 +135,11 @@ class Sandbox:
             "AWS_SECRET_ACCESS_KEY": "sandbox",
         }
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Process ids of the running servers; each is a process group too."""
+        return (self.kafka.pid, *([self._aws.pid] if self._aws else []))
+
     async def wait_broken(self) -> None:
         """Wait until one of the servers ends on its own, which is an error.
 
@@ -232,15 +238,19 @@ async def until_interrupted(work: Coroutine[Any, Any, None]) -> bool:
         Whether a signal came. Further signals do not disturb the work's own cleaning up.
     """
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, asked.set)
     working, stopping = asyncio.create_task(work), asyncio.create_task(asked.wait())
-    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    interrupted = not working.done()
-    working.cancel()
-    with suppress(asyncio.CancelledError):
-        await working
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        interrupted = not working.done()
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+    finally:
+        stopping.cancel()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
     return interrupted
 
 

@@ -94,7 +94,7 @@ class Demo:
         except TimeoutError:
             said = self.timeline.phase(sent)
             raise ServiceError(
-                f"no end of {step.operation} in {STEP_SECONDS:.0f} s; the last word was: {said}"
+                f"{step.operation} did not end in {STEP_SECONDS:.0f} s; the last word was: {said}."
             ) from None
         self._screen.end(stage, self.timeline.phase(sent))
         return self.timeline.result(sent)
@@ -148,7 +148,8 @@ def _lines(place: storage.Storage, location: str) -> list[str]:
 
 async def _ended(service: Child) -> None:
     code = await service.wait_ended()
-    raise ServiceError(f"the service ended on its own, with exit code {code}")
+    how = f"was killed by signal {-code}" if code < 0 else f"ended on its own, with exit code {code}"
+    raise ServiceError(f"The service {how}.")
 
 
 async def _while_well(work: Coroutine[Any, Any, dict[str, Any]], watch: Coroutine[Any, Any, None]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sandbox.kafka import free_port
 LOG: Final = "service.log"
 _TOPICS_LOG: Final = "topics.log"
 _STOP_SECONDS: Final = 30.0
-_WIDEST: Final = 400
+_WIDEST: Final = 240
 
 QUICK: Final[Mapping[str, str]] = {
     "CRML_TIMING__CALL_WINDOW": "1",
@@ -82,8 +82,9 @@ async def running_service(sandbox: Mapping[str, str], folder: Path) -> AsyncIter
 
 
 def readable(log: str) -> str:
-    """Log lines for people: of JSON lines the words, and no line longer than a few rows of a terminal."""
-    return "\n".join(_plain(line)[:_WIDEST] for line in log.splitlines())
+    """Log lines for people: of JSON lines the words, and no line longer than three rows of a terminal."""
+    plain = (_plain(line) for line in log.splitlines())
+    return "\n".join(line if len(line) <= _WIDEST else f"{line[:_WIDEST]}..." for line in plain)
 
 
 def _plain(line: str) -> str:

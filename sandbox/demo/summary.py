@@ -68,7 +68,7 @@ def show(console: Console, outcome: Outcome, folder: Path) -> None:
     for title, content in sections:
         console.print()
         console.print(Rule(title, align="left", style="dim"))
-        console.print(Padding(content, (0, 0, 0, 1)))
+        console.print(Padding(content, (0, 0, 0, 1), expand=False))
     console.print()
 
 
@@ -126,14 +126,14 @@ def comparison(console: Console, verdict: Verdict, taste: Taste) -> RenderableTy
     table = _plain((f"{verdict.size} people", "left"), ("hidden likers", "right"), ("", "left"))
     block = "#" if console.options.ascii_only else "█"
     most = max(verdict.hits, verdict.by_chance, 1)
-    rows = (("this audience", f"{verdict.hits}", verdict.hits), ("chosen at random", *_average(verdict.by_chance)))
-    for name, number, value in rows:
-        table.add_row(
-            name, number, Text(block * round(value / most * _BAR), "green" if value == verdict.hits else "dim")
-        )
+    for name, number, value, style in (
+        ("this audience", f"{verdict.hits}  ", float(verdict.hits), "green"),
+        ("at random, on average", f"{verdict.by_chance:.1f}", verdict.by_chance, "dim"),
+    ):
+        table.add_row(name, number, Text(block * round(value / most * _BAR), style))
     before = (
-        f"{seed + hidden} people liked {taste.title}: {seed} were the seed, {hidden} were hidden. "
-        "The model saw\nno rating of this film.\n"
+        f"{seed + hidden} people liked {taste.title}: {seed} were the seed, {hidden} were hidden.\n"
+        "The model saw no rating of this film.\n"
     )
     after = (
         f"\n{verdict.lift:.1f} times as many as by chance. "

@@ -1,0 +1,159 @@
+"""What the demo shows: live, linear, and at the end; and what it says when it fails."""
+
+import io
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sandbox.demo import demo_command
+from sandbox.demo.calls import Calls
+from sandbox.demo.command import FEWEST_LIKERS
+from sandbox.demo.records import EVENTS, REPLIES, Command, Record
+from sandbox.demo.screen import Screen
+from sandbox.demo.service import environment, foreign, readable
+from sandbox.demo.story import STEPS
+from sandbox.demo.summary import FILES, Outcome, show
+from sandbox.demo.timeline import Timeline
+from sandbox.movielens import Taste
+
+TASTE = Taste(1, "Fargo", seed=("1", "2", "3"), hidden=("4", "5", "6"))
+METRICS = {
+    "relevanceMetrics": [
+        {"audienceSize": {"type": "PERCENTAGE", "value": 5}, "score": 0.71},
+        {"audienceSize": {"type": "ABSOLUTE", "value": 90}, "score": 0.5},
+    ],
+    "recallMetric": 0.66,
+}
+
+
+def console(width: int = 80, *, terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None, highlight=False)
+
+
+def text(shown: Console) -> str:
+    assert isinstance(shown.file, io.StringIO)
+    return "".join(f"{line.rstrip()}\n" for line in shown.file.getvalue().splitlines())
+
+
+def outcome(*, once: bool = True) -> Outcome:
+    commands = [Command(f"c-{n}", step.operation, {}, 100.0 + n) for n, step in enumerate(STEPS)]
+    read = [
+        Record(REPLIES, 100.5, {"type": "cleanroomsml.reply.succeeded"}, {"operation": STEPS[0].operation}),
+        Record(EVENTS, 100.5, {"type": "cleanroomsml.x.created", "sequence": "1"}, {"status": "created"}),
+    ]
+    creating = Counter({step.operation: 1 for step in STEPS})
+    if not once:
+        creating["CreateAudienceModel"] = 2
+    users = ["4", "7", "8", "5", "9", "10", "11"]
+    lines = [f'{{"user_id": "{user}"}}' for user in users]
+    calls = Calls(creating, Counter({"GetAudienceModel": 4}))
+    return Outcome(Timeline(commands, read), METRICS, users, lines, "s3://b/audiences/x", TASTE, calls, 12.0)
+
+
+def test_the_last_screen_tells_everything_within_80_columns(tmp_path: Path) -> None:
+    for name in FILES:
+        (tmp_path / name).touch()
+    shown = console()
+    show(shown, outcome(), Path("somewhere"))
+    told = text(shown)
+    assert max(map(len, told.splitlines())) <= 80
+    assert "1 replies and 1 events" in told
+    for step in STEPS:
+        assert f"command  {step.operation}" in told
+    assert re.search(r" 5 %\s+0\.71  █{21}\n", told)
+    assert re.search(r" 90\s+0\.50  █{15}\n", told)
+    assert "Recall 0.66" in told
+    assert re.search(r'1  \{"user_id": "4"\}.*  yes\n', told)
+    assert re.search(r'2  \{"user_id": "7"\}.*  not known\n', told)
+    assert "and 2 more rows in s3://b/audiences/x" in told
+    assert re.search(r"7 people +hidden likers", told)
+    assert re.search(r"this audience +2 +█", told)
+    assert "exactly one for each command" in told
+    assert "4 calls that only look: GetAudienceModel 4" in told
+
+
+def test_files_are_listed_when_they_are_there(tmp_path: Path) -> None:
+    (tmp_path / "audience.jsonl").touch()
+    shown = console(200)
+    show(shown, outcome(), tmp_path)
+    assert f"{tmp_path}/audience.jsonl  the audience, best first" in text(shown)
+    assert "events.jsonl" not in text(shown)
+
+
+def test_a_repeated_call_is_not_hidden(tmp_path: Path) -> None:
+    shown = console()
+    show(shown, outcome(once=False), tmp_path)
+    assert "NOT one for each command" in text(shown)
+
+
+def test_lines_where_there_is_no_terminal() -> None:
+    shown = console()
+    screen = Screen(shown)
+    stage, other = screen.add("CreateAudienceModel", "learn"), screen.add("Later", "")
+    with screen.shown():
+        screen.note("nothing is under way")
+        screen.move(stage, "sent")
+        screen.move(stage, "sent")
+        screen.note("fetching")
+        screen.end(stage, "succeeded")
+    words = [line.split(None, 3)[2:] for line in text(shown).splitlines()]
+    assert words == [["CreateAudienceModel", each] for each in ("sent", "fetching", "succeeded")]
+    assert other.seconds is None
+
+
+def test_a_table_on_a_terminal() -> None:
+    shown = console(100, terminal=True)
+    screen = Screen(shown)
+    first, second = screen.add("CreateTrainingDataset", "name the table"), screen.add("CreateAudienceModel", "learn")
+    screen.add("Later", "afterwards")
+    with screen.shown():
+        screen.end(first, "succeeded")
+        screen.move(second, "CREATE_PENDING")
+        screen.fail()
+    plain = console(100)
+    plain.print(screen.table())
+    rows = [line.split() for line in text(plain).splitlines()]
+    assert rows[0] == ["✓", "CreateTrainingDataset", "name", "the", "table", "succeeded", "0.0", "s"]
+    assert rows[1][:2] == ["✗", "CreateAudienceModel"]
+    assert rows[2] == ["Later", "afterwards"]
+
+
+def test_narrow_terminals_do_without_the_purpose() -> None:
+    screen = Screen(console(80))
+    screen.add("CreateAudienceModel", "learn everyone's taste")
+    narrow = console(80)
+    narrow.print(screen.table())
+    assert "learn" not in text(narrow)
+
+
+def test_the_service_sees_the_sandbox_and_nothing_of_the_person_s_own() -> None:
+    variables = environment({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "123456789012"}, 8081)
+    assert variables["CRML_TARGETS__DEFAULT__ENDPOINT_URL"] == "http://127.0.0.1:1"
+    assert variables["CRML_HTTP__PORT"] == "8081"
+    assert foreign({"AWS_PROFILE": "mine", "CRML_SETTINGS": "x", "HOME": "/"}) == ["AWS_PROFILE", "CRML_SETTINGS"]
+
+
+def test_log_lines_are_made_readable() -> None:
+    log = '{"event": "no such topic", "level": "error", "timestamp": "12:00", "topic": "x"}\nplain\n[1]\n' + "y" * 999
+    first, second, third, last = readable(log).splitlines()
+    assert first == "12:00 error no such topic topic=x"
+    assert (second, third) == ("plain", "[1]")
+    assert len(last) < 300
+
+
+@pytest.mark.parametrize(
+    ("film", "words"), [("Sharknado", "no film titled"), ("Golden Earrings", f"needs {FEWEST_LIKERS}")]
+)
+def test_a_film_that_will_not_do_is_refused_before_anything_starts(
+    film: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        demo_command(film=film, output=tmp_path / "out")
+    assert ended.value.code == 1
+    told = capsys.readouterr().out
+    assert "The demo did not succeed." in told
+    assert words in told
+    assert not (tmp_path / "out").exists()

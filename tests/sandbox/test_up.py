@@ -1,0 +1,169 @@
+"""`Sandbox`: everything starts, can be used as it says, and leaves nothing behind."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiokafka
+import boto3
+import pytest
+
+from sandbox import storage
+from sandbox.child import ROOT, Child
+from sandbox.up import Sandbox, StartError, instructions, until_interrupted
+
+
+def group_members(groups: set[int]) -> list[str]:
+    """Living processes of some process groups."""
+    listing = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], check=True, capture_output=True, text=True)
+    rows = [line.split(None, 2) for line in listing.stdout.splitlines()]
+    return [args for group, state, args in rows if int(group) in groups and not state.startswith("Z")]
+
+
+def wait_gone(groups: set[int]) -> None:
+    deadline = time.monotonic() + 10
+    while (left := group_members(groups)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def boto(service: str, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Any:
+    """A client that knows nothing but the environment."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return boto3.session.Session().client(service)  # type: ignore[call-overload]
+
+
+async def test_a_sandbox_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    async with Sandbox(progress=told.append, serve_options=["--time-scale", "0.1"]) as sandbox:
+        folder, groups = sandbox.data_dir, set(sandbox.processes)
+        assert len(group_members(groups)) >= 3
+        environment = sandbox.environment()
+
+        consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=environment["CRML_KAFKA__BOOTSTRAP_SERVERS"])
+        await consumer.start()
+        assert await consumer.topics() == set()
+        await consumer.stop()
+
+        ml = boto("cleanroomsml", monkeypatch, environment)
+        assert ml.list_training_datasets()["trainingDatasets"] == []
+        ml.close()
+        assert '"operation": "ListTrainingDatasets"' in sandbox.request_log.read_text()
+
+        glue = boto("glue", monkeypatch, environment)
+        table = glue.get_table(DatabaseName=sandbox.data.database, Name=sandbox.data.table)["Table"]
+        glue.close()
+        assert {column["Name"] for column in table["StorageDescriptor"]["Columns"]} >= {"user_id", "item_id"}
+        seed = await asyncio.to_thread(storage.read_seed, sandbox.storage, sandbox.data.seed_uri)
+        assert set(seed) == set(sandbox.taste.seed)
+
+        shown = instructions(sandbox, {"AWS_PROFILE": "mine"})
+        assert f"export AWS_ENDPOINT_URL={sandbox.endpoint_url}\n" in shown
+        assert "unset AWS_PROFILE" in shown
+        assert sandbox.data.seed_uri in shown
+
+        watching = asyncio.create_task(sandbox.wait_broken())
+        await asyncio.sleep(0.1)
+        assert not watching.done()
+        sandbox.kafka._running().send(signal.SIGKILL)
+        with pytest.raises(StartError, match="Kafka of the sandbox has ended"):
+            await asyncio.wait_for(watching, 10)
+    assert not folder.exists()
+    wait_gone(groups)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield int(other.getsockname()[1])
+
+
+async def test_a_taken_port_is_named_with_the_option_to_change_it(taken: int, tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=rf"port {taken} is taken; choose another one with --port"):
+        await Sandbox(port=taken, data_dir=tmp_path).__aenter__()
+    with pytest.raises(StartError, match="--kafka-port"):
+        await Sandbox(kafka_port=taken, data_dir=tmp_path).__aenter__()
+
+
+async def test_an_aws_side_that_does_not_start_is_told_and_kafka_stopped(tmp_path: Path) -> None:
+    sandbox = Sandbox(data_dir=tmp_path, serve_options=["--no-such-option"])
+    with pytest.raises(StartError, match=r"(?s)AWS side of the sandbox ended.*no-such-option"):
+        await sandbox.__aenter__()
+    with pytest.raises(RuntimeError, match="not started"):
+        _ = sandbox.kafka.pid
+
+
+def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", "up", "--port", "0", "--kafka-port", "0", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert any(line.startswith("Logs are in") for line in lines)
+        children = subprocess.run(["pgrep", "-P", str(process.pid)], check=True, capture_output=True, text=True)
+        groups = {int(pid) for pid in children.stdout.split()}
+        assert len(groups) == 2
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(15) == 0
+        assert list(lines) == ["stopping\n"]
+    wait_gone(groups)
+    assert (tmp_path / "kafka" / "kafka.log").exists()
+
+
+async def test_a_child_is_ended_by_force_when_it_will_not_stop(tmp_path: Path) -> None:
+    stubborn = "import signal, sys, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+    child = Child([sys.executable, "-c", stubborn], log=tmp_path / "log")
+    while child.last_log() != "ready":  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert child.poll() is None
+    await child.stop(0.1)
+    assert child.poll() == -signal.SIGKILL
+    await child.stop()
+    wait_gone({child.pid})
+
+
+async def test_a_child_s_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRML_FOREIGN", "x")
+    code = "import os; print(os.environ.get('CRML_FOREIGN'), os.environ['GIVEN'], os.getcwd())"
+    command, added = [sys.executable, "-c", code], {"GIVEN": "a b"}
+    child = Child(command, log=tmp_path / "log", environment=added, without=["CRML_FOREIGN"])
+    assert await child.wait_ended() == 0
+    await child.stop()
+    assert child.last_log() == f"None a b {ROOT}"
+
+
+async def test_work_goes_on_until_a_signal_comes() -> None:
+    cleaned = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(60)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # a second one does not disturb
+            await asyncio.sleep(0.05)
+            cleaned.set()
+
+    assert await until_interrupted(work())
+    assert cleaned.is_set()
+
+
+async def test_work_that_ends_or_fails_is_not_interrupted() -> None:
+    async def fail() -> None:
+        raise StartError("so it is")
+
+    assert not await until_interrupted(asyncio.sleep(0))
+    with pytest.raises(StartError, match=re.escape("so it is")):
+        await until_interrupted(fail())
