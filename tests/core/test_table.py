@@ -60,6 +60,8 @@ def test_the_samples_are_complete() -> None:
 @pytest.mark.parametrize(("phase", "kind"), CELLS, ids=lambda part: str(getattr(part, "__name__", part)))
 def test_cell(phase: Phase, kind: type) -> None:
     job = canonical(phase)
+    if phase is Phase.INTENDED and kind is seen.Due:
+        job = replace(job, due=NOW + 1)
     step = observe(job, by_type(kind), 1.0)
     assert step.job is not None
     assert (step.job.phase, given.told(step)) == CELLS[phase, kind]
