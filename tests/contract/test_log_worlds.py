@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -19,7 +19,7 @@ from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import open_producer
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import changelog, ensure, stream
-from service.runtime.ports import InRecord, Log, OutRecord, PartitionLog, TopicPartition
+from service.runtime.ports import InRecord, Log, LogError, OutRecord, PartitionLog, TopicPartition
 from tests.fakes.log import MemoryBroker
 
 PARTITIONS = 2
@@ -68,7 +68,7 @@ class MemoryWorld:
 
     def __init__(self) -> None:
         self.commands, self.jobs, self.replies = "cleanroomsml.commands", "cleanroomsml.jobs", "replies"
-        self.broker = MemoryBroker(PARTITIONS, deadline=1.0)
+        self.broker = MemoryBroker(PARTITIONS, deadline=1.0, record_bytes=RECORD_BYTES)
 
     def log(self) -> Log:
         return self.broker.log(f"member-{next(_members)}")
@@ -171,26 +171,33 @@ class Member:
         self.held: frozenset[TopicPartition] = frozenset()
         self.partitions: dict[TopicPartition, PartitionLog] = {}
         self.deliveries: list[InRecord] = []
+        self.committed: set[bytes | None] = set()
         self.assignments = 0
         self.lock = asyncio.Lock()
         self._world = world
         self._inbox: asyncio.Queue[tuple[TopicPartition, Sequence[InRecord]]] = asyncio.Queue()
-        self._closed: list[PartitionLog] = []
 
     async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         async with self.lock:
             self.held = frozenset()
             self._inbox = asyncio.Queue()
-            for log in self.partitions.values():
-                await log.close()
-            self.partitions.clear()
+            for partition in list(self.partitions):
+                await self.partitions.pop(partition).close()
 
     async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         self.held = partitions
         self.assignments += 1
         for partition in partitions:
-            log = self.partitions[partition] = await self.log.open(partition)
-            self.log.start(partition, await log.position())
+            with self._coming_back():
+                log = self.partitions[partition] = await self.log.open(partition)
+                self.log.start(partition, await log.position())
+
+    @contextlib.contextmanager
+    def _coming_back(self) -> Iterator[None]:
+        try:
+            yield
+        except LogError:
+            self.log.rejoin()
 
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         self.deliveries += records
@@ -206,21 +213,25 @@ class Member:
                 partition, records = self._inbox.get_nowait()
                 out = [OutRecord(self._world.jobs, each.key, each.value, (), partition.partition) for each in records]
                 replies = [OutRecord(self._world.replies, each.value, each.value) for each in records]
-                await self.partitions[partition].commit([*out, *replies], records[-1].offset + 1)
+                with self._coming_back():
+                    await self.partitions[partition].commit([*out, *replies], records[-1].offset + 1)
+                    self.committed |= {each.value for each in records}
 
 
 @contextlib.asynccontextmanager
 async def running(world: World, log: Log | None = None) -> AsyncIterator[Member]:
     """A member which consumes and commits, until the block ends."""
     member = Member(log or world.log(), world)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(member.log.consume(member)), group.create_task(member.work())]
-        try:
-            yield member
-        finally:
-            for task in tasks:
-                task.cancel()
-    await member.revoked(member.held)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(member.log.consume(member)), group.create_task(member.work())]
+            try:
+                yield member
+            finally:
+                for task in tasks:
+                    task.cancel()
+    finally:
+        await member.revoked(member.held)
 
 
 async def eventually(condition: Callable[[], object], within: float = 15.0) -> None:

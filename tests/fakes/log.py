@@ -44,7 +44,6 @@ class Transaction:
     parts: list[tuple["Partition", Entry]] = field(default_factory=list)
 
     def end(self, *, committed: bool) -> None:
-        """Decides about the entries and leaves a control record in every partition."""
         for _, entry in self.parts:
             entry.committed = committed
         for partition in {id(partition): partition for partition, _ in self.parts}.values():
@@ -62,7 +61,6 @@ class Partition:
 
     @property
     def end(self) -> int:
-        """The high watermark."""
         return len(self.entries)
 
     @property
@@ -71,7 +69,6 @@ class Partition:
         return next((n for n in range(self.start, self.end) if self.entries[n].committed is None), self.end)
 
     def append(self, record: OutRecord, timestamp: float, transaction: Transaction | None) -> int:
-        """Adds a record, hidden until its transaction ends; returns its offset."""
         offset = self.end
         stored = InRecord(self.topic, self.number, offset, timestamp, record.key, record.value, tuple(record.headers))
         entry = Entry(stored, True if transaction is None else None)
@@ -81,17 +78,8 @@ class Partition:
         return offset
 
     def committed(self, offset: int, limit: int | None = None) -> list[InRecord]:
-        """Committed records from an offset up to the last stable one."""
         stable = self.entries[max(offset, self.start) : self.stable_end]
         return [entry.record for entry in stable if entry.committed and entry.record][:limit]
-
-
-@dataclass
-class _Owner:
-    """Who may write to a partition: the newest epoch, and what it left open."""
-
-    epoch: int = 0
-    open: Transaction | None = None
 
 
 @dataclass
@@ -104,6 +92,7 @@ class MemoryBroker:
         wall: Gives records their timestamps, in epoch seconds.
         latency: Seconds that a commit takes.
         deadline: Seconds after which a call to a frozen broker fails.
+        record_bytes: A commit with a larger value fails.
     """
 
     partitions: int = 2
@@ -111,11 +100,13 @@ class MemoryBroker:
     wall: Callable[[], float] = time.time
     latency: float = 0.0
     deadline: float = 5.0
+    record_bytes: int = 1_000_000
 
     def __post_init__(self) -> None:
         self.group = Group(self)
         self._topics: dict[str, list[Partition]] = {}
-        self._owners: dict[TopicPartition, _Owner] = {}
+        self._epochs: dict[TopicPartition, int] = {}
+        self._open: dict[TopicPartition, Transaction] = {}
         self._offsets: dict[TopicPartition, int] = {}
         self._failures: list[bool] = []
         self._logs: dict[str, MemoryLog] = {}
@@ -148,16 +139,19 @@ class MemoryBroker:
         """The next commit raises CommitUnknown, after it was applied or with its transaction left open."""
         self._failures.append(applied)
 
-    def fence(self, partition: TopicPartition) -> None:
-        """Somebody else opens the partition."""
-        self.take_over(partition)
+    def fence(self, partition: TopicPartition) -> int:
+        """A new owner opens the partition: aborts what the last one left open and returns the new epoch."""
+        self._epochs[partition] = self._epochs.get(partition, 0) + 1
+        if partition in self._open:
+            self._open.pop(partition).end(committed=False)
+        self.touch()
+        return self._epochs[partition]
 
     def leave_open(self, partition: TopicPartition, records: Sequence[OutRecord]) -> None:
         """The partition's owner dies in a transaction; the next ``open`` aborts it."""
-        owner = self.owner(partition)
-        owner.open = owner.open or Transaction()
+        transaction = self._open.setdefault(partition, Transaction())
         for record in records:
-            self.append(record, owner.open)
+            self.append(record, transaction)
 
     def delete_records(self, topic: str, partition: int, before: int) -> None:
         """Moves the partition's beginning, as retention does."""
@@ -165,11 +159,13 @@ class MemoryBroker:
 
     def evict(self, member_id: str) -> None:
         """The member missed its session: its partitions go to others, and it does not know until :meth:`readmit`."""
-        self.group.evict(self._logs[member_id])
+        self.group.leave(self._logs[member_id])
+        self._logs[member_id].evicted = True
 
     def readmit(self, member_id: str) -> None:
         """The evicted member notices, and joins again."""
-        self.group.readmit(self._logs[member_id])
+        self._logs[member_id].evicted = False
+        self.group.join(self._logs[member_id])
 
     def freeze(self) -> None:
         """No call is answered until :meth:`thaw`: each fails after ``deadline``."""
@@ -181,40 +177,19 @@ class MemoryBroker:
         self.touch()
 
     def partition(self, topic: str, number: int) -> Partition:
-        """A topic's partition, created when first named."""
         if topic not in self._topics:
             self._topics[topic] = [Partition(topic, each) for each in range(self.partitions)]
         return self._topics[topic][number]
 
-    def owner(self, partition: TopicPartition) -> _Owner:
-        """Who may write to a partition."""
-        return self._owners.setdefault(partition, _Owner())
-
     def append(self, record: OutRecord, transaction: Transaction | None) -> tuple[int, int]:
-        """Adds a record, hidden until its transaction ends."""
-        number = record.partition
-        if number is None:
-            number = zlib.crc32(record.key or b"") % self.partitions
+        hashed = zlib.crc32(record.key or b"") % self.partitions
+        number = hashed if record.partition is None else record.partition
         offset = self.partition(record.topic, number).append(record, self.wall(), transaction)
         self.touch()
         return number, offset
 
-    def take_over(self, partition: TopicPartition) -> int:
-        """Fences the owner, aborts what it left open and returns the new epoch."""
-        owner = self.owner(partition)
-        owner.epoch += 1
-        if owner.open is not None:
-            owner.open.end(committed=False)
-            owner.open = None
-        self.touch()
-        return owner.epoch
-
     async def answer(self) -> None:
-        """Waits until the broker answers.
-
-        Raises:
-            LogError: It is frozen.
-        """
+        """Raises LogError, late, when the broker is frozen."""
         await asyncio.sleep(0)
         if self._frozen:
             await asyncio.sleep(self.deadline)
@@ -225,14 +200,15 @@ class MemoryBroker:
     ) -> None:
         """Commits in one step, unless a fault was asked for."""
         await asyncio.sleep(self.latency)
-        owner = self.owner(partition)
-        if owner.epoch != epoch:
+        if self._epochs[partition] != epoch:
             raise Fenced(f"another owner holds {partition}")
         failure = self._failures.pop(0) if self._failures else None
+        if any(len(each.value or b"") > self.record_bytes for each in records):
+            failure = False
         if self._frozen or failure is False:
             self.leave_open(partition, records)
             await asyncio.sleep(self.deadline if self._frozen else 0)
-            raise CommitUnknown("injected: the transaction was left open")
+            raise CommitUnknown("refused or injected: the transaction was left open")
         transaction = Transaction()
         for record in records:
             self.append(record, transaction)
@@ -244,9 +220,8 @@ class MemoryBroker:
             raise CommitUnknown("injected: the transaction was committed")
 
     def touch(self) -> None:
-        """Wakes every member."""
         for log in self._logs.values():
-            log.wake()
+            log.woken_by.set()
 
 
 class Group:
@@ -261,30 +236,17 @@ class Group:
         self._assignment: dict[str, frozenset[TopicPartition]] = {}
 
     def join(self, member: "MemoryLog") -> None:
-        """Adds a member; everybody rebalances."""
         self._members.append(member)
         self.rebalance()
 
     def leave(self, member: "MemoryLog") -> None:
-        """Removes a member, which gives up its partitions."""
         self._assignment.pop(member.member_id, None)
         member.evicted = False
         if member in self._members:
             self._members.remove(member)
             self.rebalance()
 
-    def evict(self, member: "MemoryLog") -> None:
-        """Removes a member behind its back."""
-        self.leave(member)
-        member.evicted = True
-
-    def readmit(self, member: "MemoryLog") -> None:
-        """Lets an evicted member notice."""
-        member.evicted = False
-        self.join(member)
-
     def rebalance(self) -> None:
-        """Begins a new generation."""
         self.generation += 1
         self._joined.clear()
         self._complete = False
@@ -305,9 +267,8 @@ class Group:
     def _assign(self) -> None:
         """Sticky: a member keeps what it had, as far as that is its fair share."""
         names = sorted(each.member_id for each in self._members)
-        everything = {
-            TopicPartition(topic, n) for topic in self._broker.commands for n in range(self._broker.partitions)
-        }
+        numbers = range(self._broker.partitions)
+        everything = {TopicPartition(topic, number) for topic in self._broker.commands for number in numbers}
         share, extra = divmod(len(everything), len(names))
         kept: dict[str, set[TopicPartition]] = {}
         for index, name in enumerate(sorted(names, key=lambda each: -len(self._assignment.get(each, ())))):
@@ -326,16 +287,15 @@ class MemoryLog:
     def __init__(self, broker: MemoryBroker, member_id: str) -> None:
         self.member_id = member_id
         self.evicted = False
-        self._broker = broker
-        self._generation = -1
+        self._broker, self._generation = broker, -1
         self._held: frozenset[TopicPartition] = frozenset()
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
-        self._woken = asyncio.Event()
+        self.woken_by = asyncio.Event()
 
     async def open(self, partition: TopicPartition) -> "MemoryPartitionLog":
         await self._broker.answer()
-        return MemoryPartitionLog(self._broker, partition, self._broker.take_over(partition))
+        return MemoryPartitionLog(self._broker, partition, self._broker.fence(partition))
 
     async def consume(self, assignee: Assignee) -> None:
         self._broker.group.join(self)
@@ -348,14 +308,13 @@ class MemoryLog:
                 await asyncio.sleep(0)
         finally:
             self._drop()
-            self._generation = -1
             self._broker.group.leave(self)
 
     def start(self, partition: TopicPartition, offset: int) -> None:
         if partition in self._held:
             self._positions[partition] = offset
             self._paused.discard(partition)
-            self.wake()
+            self.woken_by.set()
 
     def pause(self, partition: TopicPartition) -> None:
         if partition in self._held:
@@ -363,28 +322,22 @@ class MemoryLog:
 
     def resume(self, partition: TopicPartition) -> None:
         self._paused.discard(partition)
-        self.wake()
+        self.woken_by.set()
 
     def rejoin(self) -> None:
         self._broker.group.rebalance()
 
-    def wake(self) -> None:
-        """Something may have changed."""
-        self._woken.set()
-
     async def woken(self) -> None:
-        """Waits until something may have changed."""
-        await self._woken.wait()
-        self._woken.clear()
+        await self.woken_by.wait()
+        self.woken_by.clear()
 
     def _drop(self) -> None:
-        self._held = frozenset()
+        self._held, self._generation = frozenset(), -1
         self._positions.clear()
         self._paused.clear()
 
     async def _rebalance(self, assignee: Assignee) -> None:
-        if self._held:
-            held = self._held
+        if held := self._held:
             self._drop()
             await assignee.revoked(held)
         self._generation, self._held = await self._broker.group.sync(self)
@@ -408,10 +361,7 @@ class MemoryPartitionLog:
     """Exclusive access to a partition: twin of ``service.adapters.kafka.partition.KafkaPartitionLog``."""
 
     def __init__(self, broker: MemoryBroker, partition: TopicPartition, epoch: int) -> None:
-        self._broker = broker
-        self._tp = partition
-        self._epoch = epoch
-        self._spent = False
+        self._broker, self._tp, self._epoch, self._spent = broker, partition, epoch, False
 
     async def restore(self) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
         await self._broker.answer()
@@ -419,12 +369,12 @@ class MemoryPartitionLog:
         end = changelog.end
         if changelog.stable_end < end:
             await asyncio.sleep(self._broker.deadline)
-            if changelog.stable_end < end:
-                raise LogError("an open transaction hides the end of the changelog")
-        records = [each for each in changelog.committed(changelog.start) if each.offset < end]
+        if changelog.stable_end < end:
+            raise LogError("an open transaction hides the end of the changelog")
+        records = [(each.key or b"", each.value) for each in changelog.committed(changelog.start) if each.offset < end]
         for index in range(0, len(records), BATCH):
             await asyncio.sleep(0)
-            yield [(each.key or b"", each.value) for each in records[index : index + BATCH]]
+            yield records[index : index + BATCH]
 
     async def position(self) -> int:
         await self._broker.answer()

@@ -1,0 +1,299 @@
+"""What only the Kafka adapter promises: deadlines, survival, unreadable records, topics, aiokafka's private names."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import KafkaConnectionError, UnsupportedCodecError
+from aiokafka.producer import AIOKafkaProducer, sender
+from aiokafka.protocol.transaction import EndTxnRequest
+
+from sandbox.kafka import Broker
+from service.adapters.kafka.log import KafkaLog
+from service.adapters.kafka.settings import KafkaSettings, backoff
+from service.adapters.kafka.topics import TopicSpec, changelog, ensure, stream, verify
+from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition
+from tests.acceptance.kafka_fixture import kafka
+from tests.contract.test_log_worlds import RECORD_BYTES, KafkaWorld, eventually, running
+
+__all__ = ["kafka"]
+
+SHORT: dict[str, Any] = {
+    "request_timeout": 2.0,
+    "open_deadline": 2.0,
+    "read_deadline": 1.0,
+    "commit_deadline": 1.0,
+    "stop_deadline": 0.5,
+    "rebalance_timeout": 6.0,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_stray_loop() -> None:
+    """Keep looptime's pytest plugin from making, and leaking, an event loop: it asks the policy before every test."""
+    asyncio.set_event_loop(None)
+
+
+@pytest.fixture
+async def world(kafka: Broker) -> AsyncIterator[KafkaWorld]:
+    """Topics of its own on the session's Kafka."""
+    world = KafkaWorld(kafka)
+    await world.prepare()
+    yield world
+    await world.close()
+    await asyncio.sleep(0.05)
+    strays = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    assert [task for task in strays if "aiokafka" in repr(task.get_coro())] == []
+
+
+async def test_a_frozen_broker_costs_deadlines_and_loses_nothing(kafka: Broker) -> None:
+    world = KafkaWorld(kafka, **SHORT)
+    await world.prepare()
+    first = TopicPartition(world.commands, 0)
+    await world.produce(0, [b"a"])
+    log = world.log()
+    owner = await log.open(first)
+    assert await owner.position() == 0
+    kafka.freeze()
+    try:
+        begun = time.monotonic()
+        with pytest.raises(CommitUnknown):
+            await owner.commit([OutRecord(world.jobs, b"k", b"v", (), 0)], 1)
+        assert time.monotonic() - begun < 1.5
+        await owner.close()
+        with pytest.raises(LogError):
+            await log.open(first)
+        with pytest.raises(LogError):
+            await owner.position()
+        assert time.monotonic() - begun < 8
+    finally:
+        kafka.thaw()
+    assert log.statistics().unknown == 1
+    successor = await log.open(first)
+    committed = await successor.position()
+    jobs = [batch async for batch in successor.restore()]
+    assert (committed, jobs) in [(0, []), (1, [[(b"k", b"v")]])]
+    await successor.commit([], 1)
+    await successor.close()
+    await world.close()
+
+
+async def test_a_lost_end_of_a_transaction_is_never_sent_again(
+    world: KafkaWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, ends = AIOKafkaClient.send, []
+
+    async def lossy(self: Any, node_id: Any, request: Any, **options: Any) -> Any:
+        answer = await send(self, node_id, request, **options)
+        if isinstance(request, EndTxnRequest):
+            ends.append(request)
+            raise KafkaConnectionError("the answer was lost")
+        return answer
+
+    monkeypatch.setattr(AIOKafkaClient, "send", lossy)
+    await world.produce(0, [b"a"])
+    log = await world.log().open(TopicPartition(world.commands, 0))
+    with pytest.raises(CommitUnknown, match="batch delivery"):
+        await log.commit([OutRecord(world.jobs, b"k", b"v", (), 0)], 1)
+    await log.close()
+    assert len(ends) == 1
+    monkeypatch.undo()
+    successor = await world.log().open(TopicPartition(world.commands, 0))
+    assert await successor.position() == 1
+    assert [batch async for batch in successor.restore()] == [[(b"k", b"v")]]
+    await successor.close()
+
+
+async def test_the_group_survives_a_killed_broker(world: KafkaWorld, kafka: Broker) -> None:
+    async with running(world) as member:
+        await world.produce(0, [b"before"])
+        await eventually(lambda: b"before" in member.committed)
+        kafka.kill()
+        await asyncio.sleep(0.5)
+        await kafka.start()
+        await world.produce(0, [b"after"])
+        await eventually(lambda: b"after" in member.committed, within=30)
+    assert sorted(await world.read(world.replies)) == [(b"after", b"after"), (b"before", b"before")]
+
+
+async def test_leaving_hands_over_at_once(world: KafkaWorld) -> None:
+    async with running(world) as one:
+        await eventually(lambda: len(one.partitions) == 2)
+    begun = time.monotonic()
+    async with running(world) as two:
+        await eventually(lambda: len(two.partitions) == 2)
+    assert time.monotonic() - begun < world.settings.session_timeout / 2
+
+
+async def test_a_static_member_comes_back_without_a_rebalance(kafka: Broker) -> None:
+    world = KafkaWorld(kafka, group_instance_id="pod-0")
+    await world.prepare()
+    async with running(world) as one:
+        await eventually(lambda: len(one.partitions) == 2)
+    begun = time.monotonic()
+    async with running(world) as two:
+        await eventually(lambda: len(two.partitions) == 2)
+    assert time.monotonic() - begun < world.settings.session_timeout / 2
+    await world.close()
+
+
+async def test_an_unreadable_record_halts_its_partition_alone(
+    world: KafkaWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = PartitionRecords._consumer_record
+
+    def refuse(self: Any, partition: Any, record: Any) -> Any:
+        if record.value == b"poison":
+            raise UnsupportedCodecError("no such codec here")
+        return convert(self, partition, record)
+
+    monkeypatch.setattr(PartitionRecords, "_consumer_record", refuse)
+    await world.produce(0, [b"a", b"b", b"poison", b"c"])
+    await world.produce(1, [b"x", b"y"])
+    log = world.log()
+    async with running(world, log) as member:
+        await eventually(lambda: log.statistics().halted)
+        await world.produce(1, [b"z"])
+        await eventually(lambda: len(member.deliveries) >= 5)
+        assert list(log.statistics().halted) == [f"{world.commands}-0"]
+        assert "offset 2" in log.statistics().halted[f"{world.commands}-0"]
+        monkeypatch.undo()
+        log.start(TopicPartition(world.commands, 0), 2)
+        await eventually(lambda: len(member.deliveries) >= 7)
+    assert [each.value for each in member.deliveries if each.partition == 0] == [b"a", b"b", b"poison", b"c"]
+    assert [each.value for each in member.deliveries if each.partition == 1] == [b"x", b"y", b"z"]
+    assert log.statistics().halted == {}
+
+
+async def test_an_offset_that_retention_removed_halts_its_partition(world: KafkaWorld) -> None:
+    await world.produce(0, [b"a", b"b", b"c"])
+    await world.produce(1, [b"x"])
+    await world.delete_before(0, 2)
+    log = world.log()
+    async with running(world, log) as member:
+        await eventually(lambda: len(member.deliveries) == 2)
+        log.start(TopicPartition(world.commands, 0), 0)
+        await eventually(lambda: log.statistics().halted)
+        await world.produce(1, [b"y"])
+        await eventually(lambda: len(member.deliveries) == 3)
+    assert [each.value for each in member.deliveries if each.partition == 0] == [b"c"]
+
+
+async def test_statistics_count(world: KafkaWorld) -> None:
+    log = world.log()
+    assert log.statistics().last_commit_age is None
+    async with running(world, log) as member:
+        await world.produce(0, [b"a", b"b"])
+        await eventually(lambda: log.statistics().records_out >= 4)
+        statistics = log.statistics()
+        assert statistics.records_in == len(member.deliveries) == 2
+        assert statistics.assigned == 2
+        assert statistics.transactions >= 1
+        assert statistics.last_commit_age is not None
+        assert statistics.last_commit_age < 5
+        assert statistics.last_poll_age is not None
+        assert statistics.last_poll_age < 5
+
+
+async def test_topics_are_created_once_and_verified(kafka: Broker) -> None:
+    world = KafkaWorld(kafka)
+    settings = world.settings
+    commands = stream(world.commands, 3, retention=60, record_bytes=RECORD_BYTES)
+    specs = [commands, changelog(world.jobs, commands, record_bytes=RECORD_BYTES)]
+    findings = await verify(settings, specs)
+    assert [(each.topic, each.setting) for each in findings] == [(world.commands, "topic"), (world.jobs, "topic")]
+    assert await ensure(settings, specs[:1], replication=1) == [world.commands]
+    other = changelog(world.jobs, TopicSpec(world.commands, 8), record_bytes=RECORD_BYTES)
+    assert await ensure(settings, [commands, other], replication=1) == [world.jobs]
+    assert await ensure(settings, specs, replication=1) == []
+    assert await verify(settings, [*specs, other]) == []
+    wrong = [
+        TopicSpec(world.commands, 3, {"cleanup.policy": "compact", "max.message.bytes": str(RECORD_BYTES + 1)}),
+        TopicSpec(world.replies, 1),
+    ]
+    await ensure(settings, wrong[1:], replication=1)
+    found = [*await verify(settings, wrong), *await verify(settings, [TopicSpec(world.replies, 1, {}, world.jobs)])]
+    assert [(each.setting, each.is_, each.must_be) for each in found] == [
+        ("cleanup.policy", "delete", "compact"),
+        ("max.message.bytes", str(RECORD_BYTES), f"at least {RECORD_BYTES + 1}"),
+        ("partitions", "1", f"3, as many as {world.jobs} has"),
+    ]
+    assert "add-config cleanup.policy=compact" in str(found[0])
+    with pytest.raises(LogError, match="InvalidReplicationFactor"):
+        await ensure(settings, [TopicSpec(f"{world.commands}.x", 1)], replication=5)
+    await world.close()
+
+
+async def test_nothing_listens() -> None:
+    log = KafkaLog(KafkaSettings("127.0.0.1:1", "nobody", **SHORT), {"commands": "jobs"})
+    with pytest.raises(LogError):
+        await log.open(TopicPartition("commands", 0))
+    with pytest.raises(LogError):
+        await verify(KafkaSettings("127.0.0.1:1", "nobody"), [])
+    task = asyncio.create_task(log.consume(_Nobody()))
+    await eventually(lambda: log.statistics().sessions > 1)
+    task.cancel()
+    await asyncio.wait([task], timeout=2)
+    assert task.cancelled()
+    await log.close()
+
+
+class _Nobody:
+    async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        raise AssertionError("never had a partition")
+
+    async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        raise AssertionError("never came into the group")
+
+    def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
+        raise AssertionError("never had a partition")
+
+
+async def test_a_failing_assignee_ends_the_membership(world: KafkaWorld) -> None:
+    log = world.log()
+    async with asyncio.timeout(10):
+        with pytest.raises(AssertionError, match="never came"):
+            await log.consume(_Nobody())
+
+
+async def test_private_names_of_aiokafka_are_still_there(kafka: Broker) -> None:
+    """The adapter leans on these; a new aiokafka that lacks one must be met here, not in production."""
+    assert isinstance(sender.BACKOFF_OVERRIDE, float)
+    assert callable(GroupCoordinator.request_rejoin)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id="names")
+    await producer.start()
+    try:
+        assert producer._sender.client is producer.client
+        assert producer._sender.sender_task is producer._sender._sender_task
+        assert {"_conns", "send"} <= {*vars(producer.client), *dir(producer.client)}
+        assert {"_batches"} <= set(vars(producer._message_accumulator))
+        assert {"_transaction_waiter"} <= set(vars(producer._txn_manager))
+        assert all(connection._writer.transport for connection in producer.client._conns.values())
+    finally:
+        await producer.stop()
+
+
+def test_python_without_assertions_is_refused() -> None:
+    program = (
+        "from service.adapters.kafka.log import KafkaLog; from service.adapters.kafka.settings import KafkaSettings;"
+        "KafkaLog(KafkaSettings('127.0.0.1:1', 'g'), {})"
+    )
+    ended = subprocess.run([sys.executable, "-O", "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "assertions" in ended.stderr
+
+
+def test_settings_are_checked_and_backoff_is_capped() -> None:
+    with pytest.raises(ValueError, match="transaction_timeout"):
+        KafkaSettings("b", "g", commit_deadline=60, rebalance_timeout=90)
+    with pytest.raises(ValueError, match="rebalance_timeout"):
+        KafkaSettings("b", "g", commit_deadline=20, rebalance_timeout=20)
+    settings = KafkaSettings("b", "g", backoff_base=1, backoff_cap=5)
+    assert [backoff(settings, attempt) for attempt in (0, 1, 2, 3, 4, 99)] == [0, 1, 2, 4, 5, 5]
