@@ -61,7 +61,7 @@ class Rejected:
             parameters.
         code: What kind of fault, for machines.
         message: What to change.
-        violations: Everything that is wrong, at most ``MAX_VIOLATIONS``.
+        violations: Everything that is wrong; of the payload, the first ``MAX_VIOLATIONS``.
     """
 
     command: records.Command
@@ -128,11 +128,11 @@ def _command(envelope: Envelope, limits: Limits) -> records.Command | Rejected:
     except strictjson.JsonError as error:
         message = error.message if envelope.data else "is missing; send {} where nothing is to be said"
         found.append((error.code, Violation("data", "json", message)))
-        data, content = {}, envelope.data
-    else:
-        if operation:
-            found.extend(("ValidationFailed", violation) for violation in _payload_violations(operation, data))
+        data, content, operation = {}, envelope.data, ""
     found.extend(_extension_violations(envelope.extensions, limits))
+    if operation:
+        payload = islice(_payload_violations(operation, data), MAX_VIOLATIONS)  # no work for what will not be told
+        found.extend(("ValidationFailed", violation) for violation in payload)
     if found:
         return _rejected(envelope, content, limits, _code(found), tuple(violation for _, violation in found))
     return _known(envelope, content, limits, data)
@@ -179,13 +179,9 @@ def _rejected(
     code: str,
     violations: tuple[Violation, ...],
 ) -> Rejected:
-    told = violations[:MAX_VIOLATIONS]
-    if len(violations) > MAX_VIOLATIONS:
-        rest = len(violations) - MAX_VIOLATIONS
-        told = (*told, Violation("data", "more", f"{rest} further violations are not listed"))
     first = f"{violations[0].path}: {violations[0].message}"
     message = first if len(violations) == 1 else f"{len(violations)} violations; the first: {first}"
-    return Rejected(_known(envelope, content, limits, {}), code, message, told)
+    return Rejected(_known(envelope, content, limits, {}), code, message, violations)
 
 
 def _known(

@@ -124,7 +124,8 @@ def status_changed(
     # The extension wants strings that sort: zeros in front.
     sequence = {"sequence": f"{resource.sequence:0{_SEQUENCE_DIGITS}d}", "sequencetype": "Integer"}
     envelope = Envelope(
-        id=f"{resource.id}#{resource.sequence}",
+        # The kind is part of it: a policy and tags have the ARN of the model that they belong to.
+        id=f"{resource.kind}:{resource.id}#{resource.sequence}",
         source=source,
         type=f"{EVENT_PREFIX}{resource.kind}{EVENT_SUFFIX}",
         time=format_time(now),
