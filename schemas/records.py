@@ -6,7 +6,7 @@ than pydantic does, which is what a restore is made of.
 """
 
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -95,6 +95,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         command: The command.
         phase: Where it stands.
         accepted_at: Epoch seconds of its first commit.
+        tries_from: Epoch seconds since when its call is being tried; waiting for a slot or a start time is not trying.
         attempt: How many calls may have left for AWS so far, the intended one included.
         retries: Refusals in a row that asked for patience; sets the backoff.
         since: Epoch seconds, by the present owner's clock, of the last commit or take-over that changed its phase: no
@@ -114,6 +115,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     command: Command
     phase: Phase
     accepted_at: float
+    tries_from: float = 0.0
     attempt: int = 1
     retries: int = 0
     since: float = 0.0
@@ -151,6 +153,35 @@ class ResourceState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, t
     v: int = VERSION
 
 
+class ResourceChange(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A change of a resource on its way to be numbered: committed with its cause, published from its own partition.
+
+    Commands about one resource may lie in any partition, but its events are counted in one place: the partition of
+    the changes topic that its id hashes to.
+
+    Attributes:
+        kind: Resource kind.
+        resource_id: ARN, or the stable id of a resource without one.
+        status: The new status.
+        command: The command that caused or observed it, without its members.
+        observed_at: Epoch seconds.
+        name: The resource's name, as far as known.
+        details: AWS's ``statusDetails``.
+        description: The full description, on a terminal status.
+        v: Version of this record.
+    """
+
+    kind: str
+    resource_id: str
+    status: str
+    command: Command
+    observed_at: float
+    name: str = ""
+    details: dict[str, Any] | None = None
+    description: dict[str, Any] | None = None
+    v: int = VERSION
+
+
 Record = Job | ResourceState
 
 
@@ -175,12 +206,15 @@ def key_of(record: Record) -> bytes:
     return resource_key(record.kind, record.id)
 
 
+Versioned = TypeVar("Versioned", Job | ResourceState, ResourceChange)
+
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(Record)
+_CHANGES: Final = msgspec.json.Decoder(ResourceChange)
 
 
-def encode(record: Record) -> bytes:
-    """The changelog value of a record."""
+def encode(record: Record | ResourceChange) -> bytes:
+    """The bytes of a record."""
     return _ENCODER.encode(record)
 
 
@@ -190,9 +224,23 @@ def decode(value: bytes) -> Record:
     Raises:
         CorruptRecord: The value is not a record, or of a newer version than this program knows.
     """
+    record: Record = _decoded(_DECODER, value)
+    return record
+
+
+def decode_change(value: bytes) -> ResourceChange:
+    """Reads a value of the changes topic.
+
+    Raises:
+        CorruptRecord: The value is not a change, or of a newer version than this program knows.
+    """
+    return _decoded(_CHANGES, value)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Versioned], value: bytes) -> Versioned:
     try:
-        record: Record = _DECODER.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        record = decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptRecord(f"not a changelog record: {error}") from error
     if record.v > VERSION:
         raise CorruptRecord(

@@ -19,6 +19,7 @@ from service.adapters.kafka.topics import TopicSpec, changelog, stream
 from service.adapters.telemetry import Telemetry
 from service.core.pacing import Cadence
 from service.core.policy import Policy
+from service.runtime import intake, numbering
 from service.runtime.activities import Workshop
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
@@ -99,10 +100,17 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
             commands, topics.partitions, retention=_COMMANDS_KEPT, record_bytes=topics.max_message_bytes + _HEADROOM
         )
         specs += [source, changelog(jobs, source, record_bytes=largest)]
+    changes = stream(topics.changes, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest)
+    specs += [changes, changelog(topics.resources, changes, record_bytes=largest)]
     replies = {topics.replies, *settings.replies.allowed_topics}
     for name in (*sorted(replies), topics.events, topics.dead_letters):
         specs.append(stream(name, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest))
     return specs
+
+
+def consumed(settings: Settings) -> dict[str, str]:
+    """Topics that shards consume, each with its changelog: commands, and changes to be numbered."""
+    return {**dict(settings.topics.sources()), settings.topics.changes: settings.topics.resources}
 
 
 def policy(settings: Settings) -> Policy:
@@ -132,7 +140,8 @@ def _context(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> Co
             max_bytes=topics.max_message_bytes,
         ),
         names=Names(
-            changelogs=dict(topics.sources()),
+            changelogs=consumed(settings),
+            changes=topics.changes,
             replies=topics.replies,
             events=topics.events,
             dead_letters=topics.dead_letters,
@@ -180,7 +189,7 @@ def build(settings: Settings) -> Service:
     clock = SystemClock()
     telemetry = Telemetry(settings.targets)
     sessions = Sessions(settings.targets)
-    log = KafkaLog(kafka_settings(settings), dict(settings.topics.sources()))
+    log = KafkaLog(kafka_settings(settings), consumed(settings))
     limiters = {
         name: Limiter(
             clock,
@@ -223,12 +232,13 @@ def _app(
     workshop = Workshop(Dispatch(caller, clock), pollers, slots)
 
     def make_shard(partition: TopicPartition) -> Shard:
-        return Shard(partition, log, workshop, context)
+        receive = numbering.receive if partition.topic == settings.topics.changes else intake.receive
+        return Shard(partition, log, workshop, context, receive)
 
     def resized(held: int) -> None:
         """The budget of an account and region is split over the replicas by the partitions they hold."""
         telemetry.rebalance()
-        share = held / (settings.topics.partitions * len(settings.topics.sources()))
+        share = held / (settings.topics.partitions * len(consumed(settings)))
         for limiter in limiters.values():
             limiter.share(min(1.0, share) or 1.0)
 

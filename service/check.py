@@ -10,7 +10,7 @@ from service.adapters.aws.probe import probe
 from service.adapters.aws.sessions import Sessions
 from service.adapters.kafka.rights import probe_rights
 from service.adapters.kafka.topics import verify
-from service.bootstrap import kafka_settings, topic_specs
+from service.bootstrap import consumed, kafka_settings, topic_specs
 from service.runtime.ports import LogError
 from service.settings import Settings
 
@@ -39,7 +39,7 @@ async def check_kafka(settings: Settings) -> list[Line]:
         else:
             findings_lines = [Line(f"topic {finding.topic}", False, str(finding)) for finding in findings]
             return [Line("kafka", True, f"{servers} answers"), *findings_lines]
-        rights = await probe_rights(kafka_settings(settings), dict(settings.topics.sources()), _outputs(settings))
+        rights = await probe_rights(kafka_settings(settings), consumed(settings), _outputs(settings))
     except LogError as error:
         return [Line("kafka", False, f"{servers}: {error}; check bootstrap_servers, security_protocol and the network")]
     lines = [Line(right.subject, right.ok, right.message) for right in rights]

@@ -19,6 +19,7 @@ CONCURRENT_MODIFICATION: Final = Fault(
     "the call's outcome was lost and the resource is neither as it was nor as asked: someone else changed it; read it "
     "and send a new command",
 )
+NO_IDENTITY: Final = Fault("InvalidResponse", "AWS's answer does not name what it made", retryable=True)
 AMBIGUOUS: Final = Fault("AmbiguousOutcome", "the call's outcome was lost and the search cannot tell")
 NEVER_LISTED: Final = Fault("NeverListed", "AWS accepted the call but never listed what it made")
 
@@ -144,9 +145,11 @@ def arriving(job: Job, status: str, description: Mapping[str, Any], now: float) 
     return Step(replace(job, status=status), (change,))
 
 
-def departing(job: Job, status: str, description: Mapping[str, Any], now: float) -> Step:
-    """A resource being removed shows a new status."""
+def departing(job: Job, status: str, description: Mapping[str, Any], now: float, grace: float) -> Step:
+    """A resource being removed shows a new status; within the grace it may be one from before the delete."""
     resource = row(job.command).resource
+    if status in resource.undeleted and not job.status and now - job.since < grace:
+        return Step(job)
     if status in resource.undeleted:
         change = _change(job, status, description, full=True)
         return failed(job, _status_fault(status, description), now, change, status=status)

@@ -1,19 +1,30 @@
 """Numbers a resource's changes: each distinct change once, in order, counted from 1 without gaps."""
 
-from schemas.operations import Change
-from schemas.records import ResourceState
-from service.core.effects import Changed
+from schemas.operations import RESOURCES, Change
+from schemas.records import ResourceChange, ResourceState
 
 
-def publish(state: ResourceState | None, change: Changed, now: float) -> ResourceState | None:
-    """The resource's next state, whose sequence is the event's; None when the change has been told before.
+def publish(state: ResourceState | None, change: ResourceChange) -> ResourceState | None:
+    """The resource's next state, whose sequence is the event's; None when the change is no news.
 
-    An update without a lifecycle is a change each time; a status seen again is not.
+    An update without a lifecycle is a change each time. A status seen again, or one that the resource has left behind
+    (two commands may watch one resource, one of them late), is not.
     """
     if state is None:
-        return ResourceState(change.resource_id, change.kind, 1, change.status, change.name, now)
-    if change.status == state.status and change.status != Change.UPDATED:
+        return ResourceState(change.resource_id, change.kind, 1, change.status, change.name, change.observed_at)
+    if _told(state, change):
         return None
+    observed_at = max(change.observed_at, state.observed_at)
     return ResourceState(
-        state.id, state.kind, state.sequence + 1, change.status, change.name or state.name, max(now, state.observed_at)
+        state.id, state.kind, state.sequence + 1, change.status, change.name or state.name, observed_at
     )
+
+
+def _told(state: ResourceState, change: ResourceChange) -> bool:
+    if state.status == Change.DELETED:
+        return True
+    if change.status == state.status:
+        return change.status != Change.UPDATED
+    resource = RESOURCES.get(change.kind)
+    known, new = (resource.rank(state.status), resource.rank(change.status)) if resource else (None, None)
+    return known is not None and new is not None and new < known

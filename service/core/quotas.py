@@ -77,8 +77,7 @@ def release(slots: Slots[Key], key: Key) -> tuple[Slots[Key], tuple[Key, ...]]:
         The slots, and who may try now: as many as there are free slots.
     """
     left = Slots(slots.limit, slots.taken - {key}, _without(slots, key))
-    called = tuple(rank.key for rank in left.waiting[: left.free]) if key in slots.taken else ()
-    return left, called
+    return left, tuple(rank.key for rank in left.waiting[: left.free])
 
 
 def _without(slots: Slots[Key], key: Key) -> tuple[Rank[Key], ...]:

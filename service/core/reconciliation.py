@@ -136,5 +136,5 @@ def _same_document(one: Any, other: Any) -> bool:
     """JSON texts are equal when they say the same, whatever their spacing and order."""
     try:
         return bool(json.loads(one) == json.loads(other))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return bool(one == other)

@@ -29,13 +29,13 @@ Transition = Callable[[Job, Any, float, Policy], Step]
 
 def accept(command: Command, now: float, policy: Policy) -> Step:
     """A new command: its intent, to be made durable before anything is sent."""
-    job = Job(command, Phase.INTENDED, accepted_at=now, since=now)
+    job = Job(command, Phase.INTENDED, accepted_at=now, tries_from=max(now, command.not_before), since=now)
     accepted = Told("accepted")
     if _overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now, accepted)
     if command.not_before > now:
         waiting = Told("waiting", {"reason": "NotBefore", "position": 0})
-        return Step(replace(job, due=command.not_before, reason="NotBefore"), (accepted, waiting))
+        return Step(_rest(job, command.not_before, reason="NotBefore"), (accepted, waiting))
     return Step(job, (accepted,))
 
 
@@ -78,7 +78,8 @@ def _may_have_happened(job: Job) -> bool:
 def _rest(job: Job, until: float, **changes: Any) -> Job:
     """The job at rest; a deadline wakes it earlier."""
     deadline = job.command.deadline
-    return replace(job, due=min(until, deadline + 0.001) if deadline else until, **changes)
+    capped = min(until, deadline + 0.001) if deadline and not _may_have_happened(job) else until
+    return replace(job, due=capped, **changes)
 
 
 # INTENDED and QUEUED: nothing may have left, or this very process knows what became of it.
@@ -86,6 +87,8 @@ def _rest(job: Job, until: float, **changes: Any) -> Job:
 
 def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) -> Step:
     operation = row(job.command)
+    if operation.creates and operation.resource.identity and not observation.result.get(operation.resource.identity):
+        return _lost(job, seen.Lost(endings.NO_IDENTITY), now, policy)
     if operation.kind is Kind.READ:
         return endings.succeeded(job, reconciliation.strip(observation.result), now)
     if operation.kind is Kind.WRITE:
@@ -101,19 +104,29 @@ def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
     """AWS took it: from now on the resource is watched. Its status stays unknown until it is seen."""
     told = endings.started(job.command, resource_id, status)
     return Step(
-        replace(job, phase=Phase.RUNNING, since=now, due=0.0, resource_id=resource_id, reason="", fault=None), (told,)
+        replace(
+            job, phase=Phase.RUNNING, since=now, due=0.0, retries=0, resource_id=resource_id, reason="", fault=None
+        ),
+        (told,),
     )
 
 
 def _postponed(job: Job, observation: seen.Postponed, now: float, policy: Policy) -> Step:
-    if now - job.accepted_at > _patience(job.command, policy):
-        return _give_up(job, observation.fault, now)
+    if now - max(job.tries_from, job.accepted_at) > _patience(job.command, policy):
+        return _give_up(job, observation.fault, now, lost=_may_have_happened(job))
     return Step(_backed_off(job, now, policy))
 
 
-def _give_up(job: Job, fault: Fault, now: float) -> Step:
-    if _may_have_happened(job):
-        return endings.parked(job, fault, now, f"{job.attempt} calls, of which an earlier one's outcome was lost")
+def _give_up(job: Job, fault: Fault, now: float, *, lost: bool) -> Step:
+    if lost and row(job.command).kind is not Kind.READ:
+        return endings.parked(
+            job,
+            fault,
+            now,
+            f"{job.attempt} calls, of which an earlier one's outcome was lost"
+            if job.attempt > 1
+            else "its outcome was lost",
+        )
     return endings.failed(job, fault, now)
 
 
@@ -160,16 +173,16 @@ _EVIDENCE: Final = MappingProxyType(
 def _lost(job: Job, observation: seen.Lost, now: float, policy: Policy) -> Step:
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
-    if now - job.accepted_at <= _patience(job.command, policy):
-        return Step(replace(_backed_off(job, now, policy), attempt=job.attempt + 1))
-    return _give_up(replace(job, attempt=job.attempt + 1), observation.fault, now)
+    if now - max(job.tries_from, job.accepted_at) <= _patience(job.command, policy):
+        return Step(_backed_off(replace(job, attempt=job.attempt + 1), now, policy))
+    return _give_up(job, observation.fault, now, lost=True)
 
 
 _RECONCILED: Final = frozenset({Repeat.MARKED, Repeat.GUARDED})
 
 
 def _uncertain(job: Job, now: float, evidence: Fault | None) -> Job:
-    return replace(job, phase=Phase.UNCERTAIN, since=now, due=0.0, searches=0, fault=evidence, reason="")
+    return replace(job, phase=Phase.UNCERTAIN, since=now, due=0.0, retries=0, searches=0, fault=evidence, reason="")
 
 
 def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
@@ -185,7 +198,13 @@ def _held(job: Job, observation: seen.Held, now: float, policy: Policy) -> Step:
 
 
 def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
-    """Time to call: with a fresh intent, so that the call window opens with this commit."""
+    """Time to call: with a fresh intent, so that the call window opens with this commit.
+
+    Told to a job that does not rest, it must change nothing: its call may be under way, and a new intent would permit
+    a second one.
+    """
+    if not job.due:
+        return Step(job, ignored=True)
     if _overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
     if job.due > now:
@@ -197,7 +216,7 @@ def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> St
     """A slot may be free: told by another job's end, or tried after a while unasked."""
     if _overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
-    return Step(replace(job, phase=Phase.INTENDED, due=0.0, since=now))
+    return Step(replace(job, phase=Phase.INTENDED, due=0.0, retries=0, since=now, tries_from=now))
 
 
 def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
@@ -206,7 +225,8 @@ def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: P
         return Step(job)
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
-    return Step(replace(job, attempt=job.attempt + 1, since=now))
+    again = replace(job, attempt=job.attempt + 1, since=now)
+    return endings.failed(job, endings.DEADLINE_EXCEEDED, now) if _overdue(again, now) else Step(again)
 
 
 # UNCERTAIN and ACCEPTED: only a search leads out.
@@ -287,7 +307,7 @@ def _seen(job: Job, observation: seen.Seen, now: float, policy: Policy) -> Step:
     if known is not None and new is not None and new < known:
         return Step(job, ignored=True)  # a read that lags behind
     if operation.kind is Kind.REMOVAL:
-        return endings.departing(job, status, description, now)
+        return endings.departing(job, status, description, now, policy.vanish_grace)
     return endings.arriving(job, status, description, now)
 
 

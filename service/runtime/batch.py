@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from schemas import events, records
 from schemas.events import Message, ReplyKind
-from schemas.records import Command, Job, Record
+from schemas.operations import Change
+from schemas.records import Command, Job, Record, ResourceChange
 from service.core import publication
 from service.core.effects import Changed, Event, Step, Told
 from service.core.job import replace
@@ -23,6 +24,7 @@ class Batch:
     Attributes:
         next_offset: The offset after the last command consumed; None when none was.
         acting: Keys of the jobs whose activity is to be planned anew after the commit, in order.
+        departed: Keys of the resources that were deleted, with the time (epoch seconds).
     """
 
     def __init__(self, partition: TopicPartition, store: Store, context: Context) -> None:
@@ -35,6 +37,7 @@ class Batch:
         self._tellings: list[Callable[[], None]] = []
         self.next_offset: int | None = None
         self.acting: dict[bytes, None] = {}
+        self.departed: dict[bytes, float] = {}
 
     @property
     def now(self) -> float:
@@ -60,6 +63,29 @@ class Batch:
     def retell(self, job: Job, told: Told, number: int) -> None:
         """Publishes a reply once more, or one that leaves the job as it is."""
         self._reply(job.command, told, number)
+
+    def number(self, change: ResourceChange) -> None:
+        """Publishes a change under its resource's next number, unless it is no news."""
+        key = records.resource_key(change.kind, change.resource_id)
+        before = self._store.resource(key)
+        after = publication.publish(before, change)
+        if after is None:
+            return
+        self._put(key, after)
+        if after.status == Change.DELETED:
+            self.departed[key] = after.observed_at
+        message = events.status_changed(
+            resource=after,
+            previous_status=before.status if before else None,
+            command=change.command,
+            region=self._context.regions.get(change.command.target, ""),
+            status_details=change.details,
+            description=change.description,
+            now=self._now,
+            source=self._context.names.source,
+        )
+        self._send(self._context.names.events, message)
+        self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
 
     def dead_letter(self, record: InRecord, reason: str, message: str) -> None:
         """Publishes a record that could not be used, untouched, with the reason in headers."""
@@ -105,7 +131,7 @@ class Batch:
         if isinstance(event, Told):
             self._reply(job.command, event, job.told + 1)
             return replace(job, told=job.told + 1)
-        self._status_changed(event, job.command)
+        self._change(event, job.command)
         return job
 
     def _reply(self, command: Command, told: Told, number: int) -> None:
@@ -120,25 +146,20 @@ class Batch:
         self._send(command.reply_to or self._context.names.replies, message)
         self._tellings.append(lambda: self._context.telemetry.reply(told.kind))
 
-    def _status_changed(self, change: Changed, command: Command) -> None:
-        key = records.resource_key(change.kind, change.resource_id)
-        before = self._store.resource(key)
-        after = publication.publish(before, change, self._now)
-        if after is None:
-            return
-        self._put(key, after)
-        message = events.status_changed(
-            resource=after,
-            previous_status=before.status if before else None,
-            command=command,
-            region=self._context.regions.get(command.target, ""),
-            status_details=change.details,
-            description=change.description,
-            now=self._now,
-            source=self._context.names.source,
+    def _change(self, change: Changed, command: Command) -> None:
+        """Hands a change to the one place where the resource's events are counted, within this transaction."""
+        record = ResourceChange(
+            change.kind,
+            change.resource_id,
+            change.status,
+            replace(command, params={}),
+            self._now,
+            change.name,
+            dict(change.details) if change.details else None,
+            dict(change.description) if change.description else None,
         )
-        self._send(self._context.names.events, message)
-        self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
+        key = change.resource_id.encode()
+        self._messages.append(OutRecord(self._context.names.changes, key, records.encode(record)))
 
     def _send(self, topic: str, message: Message) -> None:
         self._messages.append(OutRecord(topic, message.key, message.value, message.headers))

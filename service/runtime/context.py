@@ -14,7 +14,8 @@ class Names:
     """Topics that a shard writes to, and our name as the source of events.
 
     Attributes:
-        changelogs: Changelog topic by commands topic.
+        changelogs: Changelog topic by the topic that a shard consumes.
+        changes: Topic of changes on their way to be numbered.
         replies: Topic of replies, unless a command names another.
         events: Topic of status changes.
         dead_letters: Topic of what can't be a command.
@@ -22,6 +23,7 @@ class Names:
     """
 
     changelogs: Mapping[str, str]
+    changes: str
     replies: str
     events: str
     dead_letters: str

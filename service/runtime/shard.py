@@ -5,10 +5,11 @@ that wants it. A commit that fails ends the shard; memory is dropped and the cha
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 
+from schemas.operations import Change
 from service.core import transitions
 from service.core.job import Job, ended
 from service.core.observations import Due, Observation, Restored
@@ -19,6 +20,8 @@ from service.runtime.context import Context
 from service.runtime.inbox import Arrived, Inbox, Item, Observed
 from service.runtime.ports import InRecord, Log, PartitionLog, TopicPartition
 from service.runtime.store import Store
+
+Receive = Callable[[InRecord, Store, Batch, Context], None]
 
 
 class State(StrEnum):
@@ -39,13 +42,22 @@ class Shard:
         log: Kafka.
         workshop: What activities need.
         context: Shared by all shards.
+        receive: What a record of this partition's topic means.
     """
 
-    def __init__(self, partition: TopicPartition, log: Log, workshop: Workshop, context: Context) -> None:
+    def __init__(
+        self,
+        partition: TopicPartition,
+        log: Log,
+        workshop: Workshop,
+        context: Context,
+        receive: Receive = intake.receive,
+    ) -> None:
         self.partition = partition
         self.name = f"{partition.topic}-{partition.partition}"
         self.position = 0
         self._log = log
+        self._receive_one = receive
         self._context = context
         self._store = Store()
         self._inbox = Inbox()
@@ -162,6 +174,9 @@ class Shard:
         self._context.telemetry.restored(self.name, self._restored, self._context.clock.monotonic() - began)
 
     def _observe_restored(self) -> None:
+        for key, state in self._store.resources():
+            if state.status == Change.DELETED:
+                self._activities.rest(key, state.observed_at + self._context.policy.retention)
         for key, job in self._store.jobs():
             if ended(job):
                 self._activities.rest(key, job.finished_at + self._context.policy.retention)
@@ -191,6 +206,8 @@ class Shard:
             await log.commit(records, batch.next_offset)
             self._context.telemetry.commit(self.name, len(records), self._context.clock.monotonic() - began)
             batch.committed()
+        for key, deleted_at in batch.departed.items():
+            self._activities.rest(key, deleted_at + self._context.policy.retention)
         for key in batch.acting:
             self._activities.plan(key, self._store.job(key), began)
 
@@ -201,6 +218,7 @@ class Shard:
             return
         job = self._store.job(item.key)
         if job is None:
+            self._forget_resource(item.key, batch)
             return
         try:
             step = transitions.step(job, item.observation, batch.now, self._context.policy)
@@ -210,12 +228,18 @@ class Shard:
         if step.ignored:
             self._context.telemetry.ignored(job.phase, type(item.observation).__name__)
         batch.apply(item.key, job, step)
-        if isinstance(item.observation, Restored | Due):
+        if isinstance(item.observation, Restored | Due) and not step.ignored:
             batch.acting[item.key] = None
+
+    def _forget_resource(self, key: bytes, batch: Batch) -> None:
+        """A deleted resource is remembered as long as a command is."""
+        state = self._store.resource(key)
+        if state and state.status == Change.DELETED and batch.now >= state.observed_at + self._context.policy.retention:
+            batch.forget(key)
 
     def _receive(self, record: InRecord, batch: Batch) -> None:
         try:
-            intake.receive(record, self._store, batch, self._context)
+            self._receive_one(record, self._store, batch, self._context)
         except Exception as error:
             # A record that breaks the service is set aside with the reason, so that its partition goes on.
             batch.dead_letter(

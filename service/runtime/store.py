@@ -51,6 +51,10 @@ class Store:
         """Every job with its key."""
         return iter(self._jobs.items())
 
+    def resources(self) -> Iterator[tuple[bytes, ResourceState]]:
+        """Every resource with its key."""
+        return iter(self._resources.items())
+
     def phases(self) -> dict[str, int]:
         """How many jobs stand in each phase."""
         counts: dict[str, int] = {}

@@ -2,10 +2,11 @@
 
 from service.settings.aws import Rate, Target
 from service.settings.kafka import Kafka, Replies, Topics
-from service.settings.loading import SettingsError, load
+from service.settings.loading import load
 from service.settings.model import Settings
 from service.settings.reference import reference
 from service.settings.running import Http, Log, Pace, Polling, Runtime, Timing
+from service.settings.sources import SettingsError
 
 __all__ = [
     "Http",

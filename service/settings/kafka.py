@@ -13,6 +13,8 @@ _SUFFIXES = {
     "events": "events",
     "dead_letters": "dead-letters",
     "jobs": "jobs",
+    "changes": "changes",
+    "resources": "resources",
 }
 
 TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
@@ -94,6 +96,10 @@ class Topics(Group):
     """Where records go that can't be a command; `<prefix>.dead-letters` if not set."""
     jobs: TopicName = ""
     """The service's own changelog; `<prefix>.jobs` if not set."""
+    changes: TopicName = ""
+    """The service's own: changes on their way to be numbered; `<prefix>.changes` if not set."""
+    resources: TopicName = ""
+    """The service's own changelog of resources; `<prefix>.resources` if not set."""
     tenants: Names = ()
     """Further command topics `<prefix>.<tenant>.commands`, each with its own changelog and its own write permission."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 8
@@ -114,7 +120,7 @@ class Topics(Group):
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         names = [topic for pair in self.sources() for topic in pair]
-        names += [self.replies, self.events, self.dead_letters]
+        names += [self.replies, self.events, self.dead_letters, self.changes, self.resources]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"each topic needs a name of its own; used twice: {', '.join(twice)}")

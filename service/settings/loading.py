@@ -2,26 +2,18 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from service.settings.model import Settings
+from service.settings.sources import DELIMITER, FILE_VARIABLE, PREFIX, Environment, File, SettingsError, StandardAws
 
-PREFIX: Final = "CRML_"
-FILE_VARIABLE: Final = "CRML_SETTINGS"
-_DELIMITER: Final = "__"
 _SECRET: Final = ("password", "secret", "token", "proxy")
-
-Tree = dict[str, Any]
-
-
-class SettingsError(ValueError):
-    """The settings are not usable; the message names every problem: what, found, expected."""
 
 
 def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -34,73 +26,46 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     Raises:
         SettingsError: Something is missing, unknown or wrong.
     """
-    environ = os.environ if environ is None else environ
-    if file is None and environ.get(FILE_VARIABLE):
-        file = Path(environ[FILE_VARIABLE])
-    from_file = _read(file) if file else {}
-    from_environment = _explode(environ)
-    tree = _merge(from_file, from_environment)
-    _complete(tree, environ)
+    variables = os.environ if environ is None else environ
+    path = file or (Path(variables[FILE_VARIABLE]) if variables.get(FILE_VARIABLE) else None)
+
+    class Loaded(Settings, BaseSettings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            of_file = [File(settings_cls, path)] if path else []
+            return (Environment(settings_cls, variables), *of_file, StandardAws(settings_cls, variables))
+
     try:
-        return Settings.model_validate(tree)
+        return Loaded()
     except ValidationError as error:
-        problems = [_explain(item, from_environment, file) for item in error.errors(include_url=False)]
+        origins = _Origins(variables, path)
+        problems = [_explain(item, origins) for item in error.errors(include_url=False)]
         raise SettingsError(_report(problems)) from None
 
 
-def _read(file: Path) -> Tree:
-    try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"settings file {file} can't be read: {error}") from error
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise SettingsError(f"settings file {file} must hold a mapping of groups, found {type(tree).__name__}")
-    return tree
+class _Origins:
+    """Tells where a setting was set."""
+
+    def __init__(self, environ: Mapping[str, str], file: Path | None) -> None:
+        self._names = {name.upper() for name in environ}
+        self._file = file
+
+    def of(self, path: Sequence[str]) -> str:
+        """In which variable, of the setting itself, of one below it or of the list that it is in; else in the file."""
+        whole = variable(path)
+        if any(name.startswith(whole + DELIMITER) for name in self._names):
+            return f" in {whole}{DELIMITER}..."
+        for length in range(len(path), 0, -1):
+            if (name := variable(path[:length])) in self._names:
+                return f" in {name}"
+        return f" in {self._file}" if self._file else ""
 
 
-def _explode(environ: Mapping[str, str]) -> Tree:
-    """``CRML_KAFKA__GROUP_ID=x`` becomes ``{"kafka": {"group_id": "x"}}``."""
-    tree: Tree = {}
-    for name in sorted(environ):
-        if not name.upper().startswith(PREFIX) or name.upper() == FILE_VARIABLE:
-            continue
-        *path, leaf = name[len(PREFIX) :].lower().split(_DELIMITER)
-        node = tree
-        for part in path:
-            below = node.setdefault(part, {})
-            if not isinstance(below, dict):
-                raise SettingsError(f"{name} is below a setting that has a value of its own")
-            node = below
-        node[leaf] = environ[name]
-    return tree
-
-
-def _merge(below: Tree, above: Tree) -> Tree:
-    """Both trees; where they disagree, the one above."""
-    merged = dict(below)
-    for name, value in above.items():
-        known = merged.get(name)
-        merged[name] = _merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _complete(tree: Tree, environ: Mapping[str, str]) -> None:
-    """Fills in what the standard AWS environment says, and the only target's name."""
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-    if not tree.get("targets"):
-        target: Tree = {"endpoint_url": environ.get("AWS_ENDPOINT_URL") or None}
-        tree["targets"] = {tree.get("default_target", "default"): target}
-    targets = tree["targets"]
-    if not isinstance(targets, dict):
-        return
-    for name, target in targets.items():
-        if region and isinstance(target, dict | None):
-            targets[name] = {"region": region} | (target or {})
-    if len(targets) == 1:
-        tree.setdefault("default_target", next(iter(targets)))
-    tree.setdefault("kafka", {})
+def variable(path: Sequence[str]) -> str:
+    """The name of a setting in the environment."""
+    return PREFIX + DELIMITER.join(path).upper().replace("-", "_")
 
 
 def _report(problems: list[str]) -> str:
@@ -108,29 +73,19 @@ def _report(problems: list[str]) -> str:
     return "\n".join([f"{len(problems)} {noun} in the settings:", *(f"  - {line}" for line in problems)])
 
 
-def _explain(item: ErrorDetails, from_environment: Tree, file: Path | None) -> str:
+def _explain(item: ErrorDetails, origins: _Origins) -> str:
     """One line: the name, where it was set, what was found, what is expected."""
-    path = [str(part) for part in item["loc"]]
+    path = [part for each in item["loc"] for part in str(each).split(DELIMITER)]
     name = ".".join(path) or "settings"
-    variable = PREFIX + _DELIMITER.join(path).upper()
     if item["type"] == "missing":
-        return f"{name}: not set; {_wanted(path)} Set it in the file or as {variable}."
-    origin = _origin(path, variable, from_environment, file)
+        return f"{name}: not set; {_wanted(path)} Set it in the file or as {variable(path)}."
+    origin = origins.of(path)
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown setting{origin}{_hint(path)}"
     expected = item["msg"].removeprefix("Value error, ")
     if item["type"] in {"value_error", "assertion_error"} and isinstance(item["input"], dict | BaseModel):
         return f"{name}: {expected}"
     return f"{name}: found {_shown(path, item['input'])}{origin}; expected: {expected}"
-
-
-def _origin(path: list[str], variable: str, from_environment: Tree, file: Path | None) -> str:
-    node: Any = from_environment
-    for part in path:
-        node = node.get(part) if isinstance(node, dict) else None
-    if node is not None:
-        return f" in {variable}"
-    return f" in {file}" if file else ""
 
 
 def _shown(path: list[str], value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from service.settings.loading import PREFIX
+from service.settings.loading import variable
 from service.settings.model import Settings
 
 _HEAD = """# Settings
@@ -40,8 +40,8 @@ def _sections(model: type[BaseModel], path: str, title: str) -> Iterator[str]:
 
 
 def _row(path: str, field: FieldInfo) -> str:
-    variable = PREFIX + "__".join(part if part == "<name>" else part.upper() for part in path.split("."))
-    return f"| `{variable}` | {_unit(field)} | {_default(field)} | {_text(field)} |"
+    name = variable(path.split(".")).replace("<NAME>", "<name>")
+    return f"| `{name}` | {_unit(field)} | {_default(field)} | {_text(field)} |"
 
 
 def _text(field: FieldInfo) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schemas.records import Command, Job, ResourceState, job_key
+from schemas.records import Command, Job, ResourceChange, ResourceState, job_key
 from service.core import faults, reconciliation, transitions
 from service.core.effects import Call, Changed, Rest, Search, Step, Watch
 from service.core.job import Phase, ended, marker, row
@@ -127,8 +127,6 @@ class Owner:
                     self._begin(key, transitions.accept(observed, self.world.now, self.policy), observed)
                 continue
             assert before is not None
-            if isinstance(observed, Due) and not before.due and not self.world.laws.stale_due:
-                continue  # woken twice, by a timer and by a free slot
             step = transitions.step(before, observed, self.world.now, self.policy)
             if step.ignored:
                 self.world.counters["ignored"] += 1
@@ -147,7 +145,7 @@ class Owner:
 
     def _commit(self, key: bytes, job: Job, step: Step, stepped: float) -> None:
         replies, changes = split(step.events)
-        states = self._numbered(changes)
+        states = self._numbered(changes, job.command)
         if not self.world.log.append(self.epoch, job, replies, states):
             self.world.note(f"owner {self.epoch} is fenced", "fenced")
             self.dead = True
@@ -155,10 +153,11 @@ class Owner:
         self.hazard("after its commit", 2.0)
         self.later(self.random.uniform(0.001, 0.02), lambda: self._committed(key, job, stepped))
 
-    def _numbered(self, changes: list[Changed]) -> list[ResourceState]:
+    def _numbered(self, changes: list[Changed], command: Command) -> list[ResourceState]:
         states = []
         for change in changes:
-            state = publish(self.resources.get(change.resource_id), change, self.world.now)
+            record = ResourceChange(change.kind, change.resource_id, change.status, command, self.world.now)
+            state = publish(self.resources.get(change.resource_id), record)
             if state is not None:
                 self.resources[state.id] = state
                 states.append(state)
@@ -207,7 +206,7 @@ class Owner:
             case Rest(until) if not ended(job):
                 due = unless_moved_on(lambda: self.receive(key, Due()))
                 self.later(max(0.0, until - now), due)
-                if self.world.laws.stale_due:
+                if self.world.chance(0.2):  # woken twice, by a timer and by a free slot
                     self.later(max(0.0, until - now) + 0.1, lambda: self.receive(key, Due()))
 
     def _hand_over(self, key: bytes) -> None:

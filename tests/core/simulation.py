@@ -54,12 +54,10 @@ class Laws:
         window_from: Since when an owner counts the call window: from the ``step`` that led to the intent (law 1), from
             the moment it ``learnt`` of the commit (too late by a pause), or ``never``.
         policy: Numbers of the core, ``settle`` among them (law 2).
-        stale_due: Whether the core is told ``Due`` also of a job that no longer rests.
     """
 
     window_from: str = "step"
     policy: Policy = POLICY
-    stale_due: bool = False
 
 
 class World:

@@ -56,6 +56,7 @@ jobs = st.builds(
     command=commands,
     phase=st.sampled_from(Phase),
     accepted_at=seconds,
+    tries_from=seconds,
     attempt=st.integers(0, 99),
     retries=st.integers(0, 99),
     since=seconds,
@@ -81,7 +82,18 @@ def test_what_is_written_is_read(record: Record) -> None:
 def test_the_samples_have_every_field() -> None:
     """A field that is added to a record is added to the property above as well."""
     assert set(Job.__struct_fields__) == {
-        *("command", "phase", "accepted_at", "attempt", "retries", "since", "searches", "due", "resource_id"),
+        *(
+            "command",
+            "phase",
+            "accepted_at",
+            "tries_from",
+            "attempt",
+            "retries",
+            "since",
+            "searches",
+            "due",
+            "resource_id",
+        ),
         *("status", "reason", "fault", "finished_at", "told", "reply", "v"),
     }
 

@@ -1,0 +1,83 @@
+"""Defects that tests and simulation have found; each stays found."""
+
+from schemas.operations import OPERATIONS
+from schemas.records import Phase
+from service.core import observations as seen
+from service.core import quotas, reconciliation
+from service.core.effects import Call
+from service.core.quotas import Rank, Slots
+from tests.core import given
+from tests.core.given import FULL, NOW, POLICY, THROTTLED, after, observe, told
+
+CREATE, TAG, READ = (OPERATIONS[name] for name in ("CreateAudienceModel", "TagResource", "GetAudienceModel"))
+REMOVE, PUT = OPERATIONS["DeleteAudienceModel"], OPERATIONS["PutConfiguredAudienceModelPolicy"]
+
+
+def test_due_told_to_a_job_whose_call_is_under_way_permits_no_second_call() -> None:
+    """A timer and a freed slot may both tell it; the second one renewed the intent of a call in flight."""
+    job = given.job(CREATE)
+    assert given.doing(job) == Call()
+    step = observe(job, seen.Due(), 1)
+    assert step.job is job
+    assert step.ignored
+
+
+def test_waiting_for_a_slot_does_not_use_up_the_patience() -> None:
+    queued = after(given.job(CREATE), seen.QuotaFull(FULL), 1)
+    called = after(queued, seen.Due(), POLICY.write_patience + 100)
+    throttled = after(called, seen.Postponed(THROTTLED), POLICY.write_patience + 101)
+    assert throttled.phase is Phase.INTENDED
+
+
+def test_waiting_for_a_start_time_does_not_use_up_the_patience() -> None:
+    command = given.command(READ, not_before=NOW + POLICY.read_patience + 100)
+    step = given.transitions.accept(command, NOW, POLICY)
+    assert step.job is not None
+    called = after(step.job, seen.Due(), POLICY.read_patience + 101)
+    assert after(called, seen.Postponed(THROTTLED), POLICY.read_patience + 102).phase is Phase.INTENDED
+
+
+def test_a_blind_repeat_backs_off_after_its_deadline_too() -> None:
+    """The deadline capped the wait, so that the repeat came at once, for ever."""
+    job = given.job(TAG, command=given.command(TAG, deadline=NOW + 1), attempt=2)
+    assert after(job, seen.Postponed(THROTTLED), 100).due > NOW + 100
+
+
+def test_who_leaves_the_queue_wakes_the_next() -> None:
+    """A woken one that ends by its deadline must pass the free slot on."""
+    slots: Slots[str] = Slots(1)
+    slots, _ = quotas.request(slots, Rank.of(0, 1.0, "x"))
+    for since, key in ((2.0, "a"), (3.0, "b")):
+        slots, granted = quotas.request(slots, Rank.of(0, since, key))
+        assert not granted
+    slots, called = quotas.release(slots, "x")
+    assert called == ("a",)
+    slots, called = quotas.release(slots, "a")
+    assert called == ("b",)
+
+
+def test_a_deeply_nested_policy_is_compared_without_a_crash() -> None:
+    deep = "[" * 20_000
+    command = given.command(PUT, params={**given.params(PUT), PUT.compare: deep, "previousPolicyHash": given.OLD_HASH})
+    shown = {PUT.compare: "{}", "policyHash": given.OLD_HASH}
+    assert reconciliation.judge(command, shown) is reconciliation.Verdict.NOT_DONE
+
+
+def test_a_read_is_not_called_after_its_deadline_by_a_new_owner() -> None:
+    job = given.job(READ, command=given.command(READ, deadline=NOW + 5))
+    step = observe(job, seen.Restored(), 10)
+    assert told(step) == ["failed"]
+
+
+def test_a_lagging_read_of_an_old_failure_does_not_end_a_new_removal() -> None:
+    """The resource was in DELETE_FAILED before this delete was asked for."""
+    job = given.job(REMOVE, phase=Phase.RUNNING, resource_id=given.arn(REMOVE))
+    failed = seen.Seen({"status": "DELETE_FAILED"})
+    assert observe(job, failed, 1).job is job
+    assert told(observe(job, failed, POLICY.vanish_grace + 1)) == ["failed"]
+
+
+def test_an_answer_without_an_identity_is_a_lost_one() -> None:
+    step = observe(given.job(CREATE), seen.Returned({}), 1)
+    assert step.job is not None
+    assert step.job.phase is Phase.UNCERTAIN
