@@ -6,6 +6,7 @@ from service.core import observations as seen
 from service.core import quotas, reconciliation
 from service.core.effects import Call
 from service.core.quotas import Rank, Slots
+from service.core.transitions import accept
 from tests.core import given
 from tests.core.given import FULL, NOW, POLICY, THROTTLED, after, observe, told
 
@@ -31,7 +32,7 @@ def test_waiting_for_a_slot_does_not_use_up_the_patience() -> None:
 
 def test_waiting_for_a_start_time_does_not_use_up_the_patience() -> None:
     command = given.command(READ, not_before=NOW + POLICY.read_patience + 100)
-    step = given.transitions.accept(command, NOW, POLICY)
+    step = accept(command, NOW, POLICY)
     assert step.job is not None
     called = after(step.job, seen.Due(), POLICY.read_patience + 101)
     assert after(called, seen.Postponed(THROTTLED), POLICY.read_patience + 102).phase is Phase.INTENDED
