@@ -1,0 +1,64 @@
+"""A Telemetry that remembers what it was told."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from service.core.job import Job
+
+
+@dataclass
+class Story:
+    """Everything that was told, by kind."""
+
+    commands: Counter[str] = field(default_factory=Counter)
+    replies: Counter[str] = field(default_factory=Counter)
+    events: list[tuple[str, str]] = field(default_factory=list)
+    dead_letters: list[str] = field(default_factory=list)
+    transitions: list[tuple[str, str]] = field(default_factory=list)
+    stale: Counter[tuple[str, str]] = field(default_factory=Counter)
+    calls: list[tuple[str, str, str]] = field(default_factory=list)
+    polls: list[tuple[str, int, int, int]] = field(default_factory=list)
+    commits: list[int] = field(default_factory=list)
+    shards: list[tuple[str, str]] = field(default_factory=list)
+    restores: list[tuple[str, int]] = field(default_factory=list)
+    problems: list[tuple[str, dict[str, str | int | float]]] = field(default_factory=list)
+
+    def command(self, operation: str, outcome: str) -> None:
+        self.commands[outcome] += 1
+
+    def reply(self, kind: str) -> None:
+        self.replies[kind] += 1
+
+    def event(self, resource_kind: str, status: str) -> None:
+        self.events.append((resource_kind, status))
+
+    def dead_letter(self, reason: str) -> None:
+        self.dead_letters.append(reason)
+
+    def transition(self, before: Job | None, after: Job) -> None:
+        self.transitions.append((before.phase.value if before else "", after.phase.value))
+
+    def ignored(self, phase: str, observation: str) -> None:
+        self.stale[phase, observation] += 1
+
+    def call(self, target: str, operation: str, outcome: str, seconds: float) -> None:
+        self.calls.append((target, operation, outcome))
+
+    def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
+        self.polls.append((target, lists, gets, watched))
+
+    def commit(self, partition: str, records: int, seconds: float) -> None:
+        self.commits.append(records)
+
+    def shard(self, partition: str, state: str) -> None:
+        self.shards.append((partition, state))
+
+    def restored(self, partition: str, records: int, seconds: float) -> None:
+        self.restores.append((partition, records))
+
+    def problem(self, what: str, **details: str | int | float) -> None:
+        self.problems.append((what, details))
+
+    def told(self, beginning: str) -> int:
+        """How many problems began with these words."""
+        return sum(1 for what, _ in self.problems if what.startswith(beginning))
