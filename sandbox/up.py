@@ -149,7 +149,7 @@ class Sandbox:
         assert self._aws is not None  # noqa: S101
         ends = {
             asyncio.create_task(self.kafka.wait_ended()): ("Kafka", self.kafka.last_log),
-            asyncio.create_task(self._aws.wait_ended()): ("the AWS side", self._aws.last_log),
+            asyncio.create_task(self._aws.wait_ended()): ("The AWS side", self._aws.last_log),
         }
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -207,9 +207,9 @@ async def _wait_healthy(child: Child, url: str) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session:
         while not await _healthy(session, f"{url}/_sandbox/health"):
             if child.poll() is not None:
-                raise StartError(f"the AWS side of the sandbox ended; its last words:\n{child.last_log()}")
+                raise StartError(f"The AWS side of the sandbox ended; its last words:\n{child.last_log()}")
             if time.monotonic() > deadline:
-                raise StartError(f"the AWS side did not answer in {_START_SECONDS:.0f} s:\n{child.last_log()}")
+                raise StartError(f"The AWS side did not answer in {_START_SECONDS:.0f} s:\n{child.last_log()}")
             await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -227,7 +227,7 @@ def _require_free(port: int, option: str) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            text = f"port {port} is taken; choose another one with {option}, or stop what listens there"
+            text = f"Port {port} is taken; choose another one with {option}, or stop what listens there"
             raise StartError(text) from error
 
 

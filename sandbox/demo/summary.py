@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,13 +122,15 @@ def audience_table(outcome: Outcome, people: Mapping[int, Person]) -> Renderable
 
 
 def comparison(console: Console, verdict: Verdict, taste: Taste) -> RenderableType:
-    """The audience against a random one of equal size."""
+    """The audience against two others of equal size: chosen at random, and simply those who rate most."""
     seed, hidden = len(taste.seed), len(taste.hidden)
     table = _plain((f"{verdict.size} people", "left"), ("hidden likers", "right"), ("", "left"))
     block = "#" if console.options.ascii_only else "█"
-    most = max(verdict.hits, verdict.by_chance, 1)
+    active = movielens.judge(most_active(taste, verdict.size), taste)
+    most = max(verdict.hits, active.hits, verdict.by_chance, 1)
     for name, number, value, style in (
         ("this audience", f"{verdict.hits}  ", float(verdict.hits), "green"),
+        ("those who rate most", f"{active.hits}  ", float(active.hits), "dim"),
         ("at random, on average", f"{verdict.by_chance:.1f}", verdict.by_chance, "dim"),
     ):
         table.add_row(name, number, Text(block * round(value / most * _BAR), style))
@@ -140,6 +143,15 @@ def comparison(console: Console, verdict: Verdict, taste: Taste) -> RenderableTy
         "Of the others MovieLens knows no liking;\nsome may not have seen the film."
     )
     return Group(Text(before), table, Text(after))
+
+
+def most_active(taste: Taste, size: int) -> list[str]:
+    """So many people, seed left out, who rated most; the taste's own film does not count."""
+    ratings = movielens.interactions().without([taste.item])
+    counted = Counter(str(user) for user in ratings.users.tolist())
+    seed = set(taste.seed)
+    ranked = sorted((user for user in counted if user not in seed), key=lambda user: (-counted[user], int(user)))
+    return ranked[:size]
 
 
 def asked(calls: Calls) -> str:

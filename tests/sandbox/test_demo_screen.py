@@ -15,9 +15,9 @@ from sandbox.demo.records import EVENTS, REPLIES, Command, Record
 from sandbox.demo.screen import Screen
 from sandbox.demo.service import environment, foreign, readable
 from sandbox.demo.story import STEPS
-from sandbox.demo.summary import FILES, Outcome, show
+from sandbox.demo.summary import FILES, Outcome, most_active, show
 from sandbox.demo.timeline import Timeline
-from sandbox.movielens import Taste
+from sandbox.movielens import Taste, seed_for
 
 TASTE = Taste(1, "Fargo", seed=("1", "2", "3"), hidden=("4", "5", "6"))
 METRICS = {
@@ -71,8 +71,16 @@ def test_the_last_screen_tells_everything_within_80_columns(tmp_path: Path) -> N
     assert "and 2 more rows in s3://b/audiences/x" in told
     assert re.search(r"7 people +hidden likers", told)
     assert re.search(r"this audience +2 +█", told)
+    assert re.search(r"those who rate most +\d", told)
     assert "exactly one for each command" in told
     assert "4 calls that only look: GetAudienceModel 4" in told
+
+
+def test_the_most_active_are_no_seeds() -> None:
+    taste = seed_for("Fargo")
+    active = most_active(taste, 50)
+    assert len(set(active)) == 50
+    assert not set(active) & set(taste.seed)
 
 
 def test_files_are_listed_when_they_are_there(tmp_path: Path) -> None:

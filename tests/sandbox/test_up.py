@@ -92,7 +92,7 @@ def taken() -> Iterator[int]:
 
 
 async def test_a_taken_port_is_named_with_the_option_to_change_it(taken: int, tmp_path: Path) -> None:
-    with pytest.raises(StartError, match=rf"port {taken} is taken; choose another one with --port"):
+    with pytest.raises(StartError, match=rf"Port {taken} is taken; choose another one with --port"):
         await Sandbox(port=taken, data_dir=tmp_path).__aenter__()
     with pytest.raises(StartError, match="--kafka-port"):
         await Sandbox(kafka_port=taken, data_dir=tmp_path).__aenter__()
