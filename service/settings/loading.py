@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.settings.model import Settings
 from service.settings.sources import DELIMITER, FILE_VARIABLE, PREFIX, Environment, File, SettingsError, StandardAws
@@ -30,6 +30,8 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     path = file or (Path(variables[FILE_VARIABLE]) if variables.get(FILE_VARIABLE) else None)
 
     class Loaded(Settings, BaseSettings):
+        model_config = SettingsConfigDict(env_prefix=PREFIX.lower(), env_nested_delimiter=DELIMITER, extra="forbid")
+
         @classmethod
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *_: Any, **__: Any

@@ -25,7 +25,7 @@ class Environment(EnvSettingsSource):
     """
 
     def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
-        super().__init__(settings_cls, env_prefix=PREFIX.lower(), env_nested_delimiter=DELIMITER)
+        super().__init__(settings_cls)
         self.env_vars = {
             name.lower(): value
             for name, value in environ.items()
@@ -102,6 +102,6 @@ class StandardAws(PydanticBaseSettingsSource):
         default = str(self.current_state.get("default_target", "default"))
         own = {"endpoint_url": self._endpoint_url} if self._endpoint_url and not given else {}
         region = {"region": self._region} if self._region else {}
-        targets = {name: region | own for name in given or [default]}
+        targets = dict.fromkeys(given or [default], region | own)
         only = {"default_target": next(iter(targets))} if len(targets) == 1 else {}
         return {"kafka": {}, "targets": targets, **only}
