@@ -21,10 +21,10 @@ def publish(state: ResourceState | None, change: ResourceChange) -> ResourceStat
 
 
 def _told(state: ResourceState, change: ResourceChange) -> bool:
-    if state.status == Change.DELETED:
-        return True
+    resource = RESOURCES.get(change.kind)
+    if state.status == Change.DELETED and (resource is None or resource.arn_type or change.status != Change.UPDATED):
+        return True  # an ARN never comes back; what is named after another resource, as a policy is, may
     if change.status == state.status:
         return change.status != Change.UPDATED
-    resource = RESOURCES.get(change.kind)
     known, new = (resource.rank(state.status), resource.rank(change.status)) if resource else (None, None)
     return known is not None and new is not None and new < known

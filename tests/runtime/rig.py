@@ -245,12 +245,14 @@ class Rig:
     def ending(self, command_id: str) -> Heard | None:
         return next((reply for reply in self._replies.of(command_id) if reply.kind in TERMINAL), None)
 
-    def events(self, resource_id: str = "") -> list[Heard]:
-        found = [event for event in self._events.messages() if resource_id in ("", event.subject)]
-        return sorted(found, key=lambda event: (event.subject, event.sequence)) if resource_id == "" else found
+    def events(self) -> list[Heard]:
+        """All events, in order of publication within each resource."""
+        return self._events.messages()
 
-    def statuses(self, resource_id: str) -> list[str]:
-        return [event.status for event in self.events(resource_id)]
+    def statuses(self, resource_id: str, kind: str = "") -> list[str]:
+        """What was told of a resource, in order; of the resource itself unless a kind is given."""
+        found = [event for event in self._events.of(resource_id) if kind in ("", event.resource_kind)]
+        return [event.status for event in found if kind or event.resource_kind != "tags"]
 
     def creates(self, command_id: str) -> list[Entry]:
         """Creating requests of this command that were carried out."""
@@ -272,6 +274,17 @@ class Rig:
             assert self.clock.monotonic() < deadline, f"not within {within} s: {self.situation()}"
             await asyncio.sleep(step)
             step = min(step * 1.1, 0.5)
+
+    async def numbered(self) -> None:
+        """Waits until every change has become an event, which takes a transaction more than its cause."""
+        consumed = [TopicPartition(CHANGES, number) for number in range(self.options.partitions)]
+        await self.until(
+            lambda: all(
+                (self.broker.committed(partition) or 0) > records[-1].offset
+                for partition in consumed
+                if (records := self.broker.partition(*partition).committed(0))
+            )
+        )
 
     async def end(self, command_id: str, within: float = 300.0) -> Heard:
         """Waits for the terminal reply."""
@@ -335,16 +348,16 @@ class Rig:
         assert (job.phase.value, job.told) == (told[-1].kind, len(told))
 
     def _audit_events(self) -> None:
-        last: dict[str, Heard] = {}
+        last: dict[tuple[str, str], Heard] = {}
         for event in self.events():
-            before = last.get(event.subject)
+            before = last.get((event.resource_kind, event.subject))
             assert event.sequence == (before.sequence + 1 if before else 1), event
             assert event.data["previousStatus"] == (before.status if before else None), event
-            last[event.subject] = event
+            last[event.resource_kind, event.subject] = event
         known = {
-            record.id: (record.sequence, record.status)
+            (record.kind, record.id): (record.sequence, record.status)
             for number in range(self.options.partitions)
             for record in self.folded(number, RESOURCES).values()
             if isinstance(record, ResourceState)
         }
-        assert known == {subject: (event.sequence, event.status) for subject, event in last.items()}
+        assert known == {resource: (event.sequence, event.status) for resource, event in last.items()}
