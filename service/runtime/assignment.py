@@ -77,6 +77,8 @@ class Assignment:
             return
         self._joined = True
         await self._close(self._shards.keys() - partitions, patience=0.0)
+        for elsewhere in self._halted.keys() - partitions:
+            del self._halted[elsewhere]
         for partition in partitions:
             if partition in self._shards:
                 self._shards[partition].resume()
