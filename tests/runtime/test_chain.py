@@ -55,7 +55,11 @@ async def test_every_operation_reaches_its_end() -> None:
         await do("PutConfiguredAudienceModelPolicy", **configured)
         await do("GetConfiguredAudienceModelPolicy", **configured)
         await do("DeleteConfiguredAudienceModelPolicy", **configured)
-        job = {"audienceGenerationJobArn": (await do("StartAudienceGenerationJob", **configured))["audienceGenerationJobArn"]}
+        job = {
+            "audienceGenerationJobArn": (await do("StartAudienceGenerationJob", **configured))[
+                "audienceGenerationJobArn"
+            ]
+        }
         await do("GetAudienceGenerationJob", **job)
         await do("StartAudienceExportJob", **job)
         tagged = {"resourceArn": model["audienceModelArn"]}

@@ -1,0 +1,215 @@
+"""Partitions come, stay and go: fencing, rebalances and zombies."""
+
+import asyncio
+
+import pytest
+
+from schemas.records import job_key
+from service.core.job import Phase
+from service.runtime.ports import TopicPartition
+from service.runtime.shard import State
+from tests.fakes import api as fake
+from tests.runtime.messages import CHANGELOG, COMMANDS, request
+from tests.runtime.rig import POLICY, Rig
+
+pytestmark = pytest.mark.looptime
+
+CREATE = "CreateTrainingDataset"
+
+
+async def test_a_fenced_shard_closes_dirty_and_comes_back_by_rejoining() -> None:
+    async with Rig() as rig:
+        node = await rig.start()
+        shard = node.shard(0)
+        rig.broker.fence(TopicPartition(COMMANDS, 0))
+        command_id = rig.send(CREATE, partition=0)
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert shard.state is State.CLOSED
+        assert node.shard(0) is not shard
+        assert node.story.told("shard closed dirty") == 1
+        rig.audit()
+
+
+async def test_an_unknown_commit_spends_the_shard_only() -> None:
+    async with Rig() as rig:
+        node = await rig.start()
+        other = node.shard(1)
+        rig.broker.fail_next_commit(applied=False)
+        command_id = rig.send(CREATE, partition=0)
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert node.shard(1) is other
+        assert other.state is State.RUNNING
+        rig.audit()
+
+
+async def test_what_is_kept_stays_warm() -> None:
+    """A rebalance gives everything up and most of it back: nothing is restored twice."""
+    async with Rig(partitions=4) as rig:
+        first = await rig.start()
+        ended = [(await rig.perform(CREATE, partition=number)).key for number in range(4)]
+        before = {number: first.shard(number) for number in range(4)}
+        second = await rig.start()
+        kept = [number for number in range(4) if TopicPartition(COMMANDS, number) in first.assignment.shards]
+        assert all(first.shard(number) is before[number] for number in kept)
+        assert 0 < len(kept) + len(second.assignment.shards) < 12
+        assert len(first.story.restores) == 8
+        assert len(first.assignment.shards) == len(second.assignment.shards) == 4
+        more = [(await rig.perform(CREATE, partition=number)).key for number in range(4)]
+        rig.audit(ended + more)
+
+
+async def test_a_lost_partition_is_handed_over_without_settling() -> None:
+    """What was permitted and not begun is committed as not sent, so that the successor may call at once."""
+    async with Rig(partitions=4, commit_latency=0.2) as rig:
+        first = await rig.start()
+        sent = [rig.send(CREATE, partition=number) for number in range(4)]
+        await rig.until(lambda: first.story.commands["accepted"] == 4, step=0.001)
+        began = rig.clock.monotonic()
+        second = await rig.start()  # revokes while the intents are being committed
+        for command_id in sent:
+            await rig.end(command_id)
+        assert rig.clock.monotonic() - began < POLICY.settle
+        assert rig.api.counts()[CREATE] == 4
+        assert rig.api.counts()["ListTrainingDatasets"] == 0
+        assert second.story.replies["succeeded"] > 0
+        rig.audit()
+
+
+async def test_calls_under_way_end_before_the_partition_goes() -> None:
+    async with Rig() as rig:
+        rig.api.latency = 2.0
+        await rig.start()
+        sent = [rig.send(CREATE, partition=number) for number in range(2)]
+        await rig.until(lambda: rig.api.counts()[CREATE] == 2)
+        began = rig.clock.monotonic()
+        await rig.start()
+        assert all(rig.ending(command_id) for command_id in sent)
+        assert rig.clock.monotonic() - began < 3.0
+        assert rig.api.counts()["ListTrainingDatasets"] == 0
+        rig.audit()
+
+
+async def test_a_call_that_hangs_does_not_hold_up_the_group() -> None:
+    """Patience ends; the successor finds out what became of the call."""
+    async with Rig() as rig:
+        rig.api.inject(CREATE, fake.HANG_AFTER, fake.HANG_AFTER)
+        await rig.start()
+        sent = [rig.send(CREATE, partition=number) for number in range(2)]
+        await rig.until(lambda: rig.api.counts()[CREATE] == 2)
+        began = rig.clock.monotonic()
+        second = await rig.start()
+        assert rig.clock.monotonic() - began < rig.options.stop_deadline
+        for command_id in sent:
+            assert (await rig.end(command_id)).kind == "succeeded"
+        assert second.assignment.shards
+        rig.audit()
+
+
+async def test_a_running_job_goes_with_its_partition() -> None:
+    async with Rig() as rig:
+        rig.api.working = 40.0
+        first = await rig.start()
+        dataset = await rig.made(CREATE)
+        data = request("CreateAudienceModel", trainingDatasetArn=dataset)
+        sent = [rig.send("CreateAudienceModel", data | {"name": f"m{n}"}, partition=n) for n in range(2)]
+        await rig.until(lambda: all(rig.phase(command_id) == Phase.RUNNING for command_id in sent))
+        second = await rig.start()
+        await rig.until(lambda: sum(len(node.pollers["default"]) for node in (first, second)) == 2)
+        await first.stop()
+        await rig.until(lambda: len(second.pollers["default"]) == 2)
+        for command_id in sent:
+            assert (await rig.end(command_id)).kind == "succeeded"
+        await rig.numbered()
+        rig.audit()
+
+
+async def test_a_zombie_that_comes_back_starts_over() -> None:
+    """It missed its session and believes to be an owner; what it remembers is old, and it must not commit it."""
+    async with Rig() as rig:
+        zombie = await rig.start()
+        before = [rig.send(CREATE, partition=number) for number in range(2)]
+        await rig.until(lambda: all(rig.ending(command_id) for command_id in before))
+        shards = [zombie.shard(number) for number in range(2)]
+        rig.broker.evict(zombie.name)
+        heir = await rig.start()
+        between = [(await rig.perform(CREATE, partition=number)).key for number in range(2)]
+        assert [shard.state for shard in shards] == [State.RUNNING, State.RUNNING]
+        rig.broker.readmit(zombie.name)
+        await heir.stop()
+        after = [(await rig.perform(CREATE, partition=number)).key for number in range(2)]
+        assert [shard.state for shard in shards] == [State.CLOSED, State.CLOSED]
+        await rig.numbered()
+        rig.audit(before + between + after)
+
+
+async def test_a_zombie_in_mid_call_does_not_make_a_second_resource() -> None:
+    """Its request is in the network when the successor searches: law 2 makes the successor wait for it."""
+    async with Rig() as rig:
+        rig.api.inject(CREATE, fake.late(20.0))
+        zombie = await rig.start()
+        command_id = rig.send(CREATE)
+        await rig.until(lambda: rig.api.counts()[CREATE])
+        rig.broker.evict(zombie.name)
+        await rig.start()
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert len(rig.creates(command_id)) == 1
+        rig.audit()
+
+
+async def test_a_corrupt_changelog_record_halts_its_shard_only() -> None:
+    async with Rig() as rig:
+        rig.broker.produce(CHANGELOG, job_key("/tests", "old"), b'{"record":"job","v":', partition=1)
+        node = await rig.start(ready=False)
+        good = rig.send(CREATE, partition=0)
+        bad = rig.send(CREATE, partition=1)
+        assert (await rig.end(good)).kind == "succeeded"
+        assert rig.kinds(bad) == []
+        assert list(node.assignment.halted) == [TopicPartition(COMMANDS, 1)]
+        assert not node.ready
+        assert "halted" in {state for partition, state in node.story.shards if partition.endswith("-1")}
+
+
+async def test_a_halted_partition_that_goes_elsewhere_no_longer_counts() -> None:
+    async with Rig() as rig:
+        rig.broker.produce(CHANGELOG, job_key("/tests", "old"), b"?", partition=1)
+        nodes = [await rig.start(ready=False)]
+        await rig.until(lambda: nodes[0].assignment.halted)
+        nodes.append(await rig.start(ready=False))
+        await rig.until(lambda: sorted(node.ready for node in nodes) == [False, True])
+        assert [bool(node.assignment.halted) for node in nodes] == [not node.ready for node in nodes]
+
+
+async def test_a_halted_partition_is_tried_again_with_the_next_assignment() -> None:
+    async with Rig() as rig:
+        rig.broker.produce(CHANGELOG, job_key("/tests", "old"), b"?", partition=1)
+        node = await rig.start(ready=False)
+        bad = rig.send(CREATE, partition=1)
+        await rig.until(lambda: node.assignment.halted)
+        rig.broker.delete_records(CHANGELOG, 1, 1)  # somebody has mended it
+        rig.broker.group.rebalance()
+        assert (await rig.end(bad)).kind == "succeeded"
+        assert node.ready
+
+
+async def test_a_kafka_that_is_away_for_a_while() -> None:
+    async with Rig() as rig:
+        node = await rig.start()
+        before = await rig.perform(CREATE)
+        rig.broker.freeze()
+        command_id = rig.send(CREATE)
+        await asyncio.sleep(30.0)
+        rig.broker.thaw()
+        assert (await rig.end(command_id)).kind == "succeeded"
+        await rig.until(lambda: node.ready)
+        rig.audit([before.key, command_id])
+
+
+async def test_a_kafka_that_is_away_at_the_start() -> None:
+    async with Rig() as rig:
+        rig.broker.freeze()
+        node = await rig.start(ready=False)
+        await asyncio.sleep(30.0)
+        assert not node.ready
+        rig.broker.thaw()
+        assert (await rig.perform(CREATE)).kind == "succeeded"
+        assert node.ready
