@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import cloudevents, records, rules, shapes, strictjson
+from schemas import cloudevents, records, rules, service_commands, shapes, strictjson
 from schemas.cloudevents import Envelope, Headers, timestamp
-from schemas.operations import COMMAND_PREFIX, OPERATIONS
+from schemas.operations import COMMAND_PREFIX, COMMANDS, SERVICE_COMMANDS
 from schemas.shapes import Violation
 
 __all__ = ["Limits", "Rejected", "Undecodable", "Violation", "read"]
@@ -138,7 +138,7 @@ def _command(envelope: Envelope, limits: Limits) -> records.Command | Rejected:
     return _known(envelope, content, limits, data)
 
 
-_UNKNOWN_OPERATION: Final = f"must be {COMMAND_PREFIX}<operation>, where <operation> is one of: {', '.join(OPERATIONS)}"
+_UNKNOWN_OPERATION: Final = f"must be {COMMAND_PREFIX}<operation>, where <operation> is one of: {', '.join(COMMANDS)}"
 
 
 def _code(found: list[tuple[str, Violation]]) -> str:
@@ -150,12 +150,15 @@ def _code(found: list[tuple[str, Violation]]) -> str:
 
 
 def _operation(command_type: str) -> str:
-    """The row's name, or nothing. Commands of the service itself, once there are any, are looked up here too."""
+    """The row's name, or nothing."""
     name = command_type.removeprefix(COMMAND_PREFIX)
-    return name if name in OPERATIONS and name != command_type else ""
+    return name if name in COMMANDS and name != command_type else ""
 
 
 def _payload_violations(operation: str, data: Any) -> Iterator[Violation]:
+    if operation in SERVICE_COMMANDS:
+        yield from service_commands.violations(operation, data)
+        return
     yield from shapes.violations(operation, data)
     yield from rules.violations(operation, data)
 

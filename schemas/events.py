@@ -185,7 +185,7 @@ def _identity(command: records.Command) -> dict[str, Any]:
     return {
         "commandId": command.id,
         "commandSource": command.source,
-        "operation": command.operation,
+        "operation": command.asked or command.operation,
         "target": command.target,
     }
 

@@ -28,6 +28,10 @@ class Kind(StrEnum):
     """Starts long-running, billed work; done when the resource reaches an end."""
     REMOVAL = "removal"
     """Starts an asynchronous delete; done when the resource is gone."""
+    TRACK = "track"
+    """Ours: watches a resource that something else made."""
+    CANCEL = "cancel"
+    """Ours: stops another command, or deletes what it made."""
 
 
 class Repeat(StrEnum):
@@ -276,5 +280,35 @@ _OPERATIONS: Final = (
 OPERATIONS: Final = MappingProxyType({row.name: row for row in _OPERATIONS})
 """Every operation by its API name, in the order of the API's resources."""
 
+_ANY: Final = Resource(kind="any", identity="resourceArn")
+
+SERVICE_COMMANDS: Final = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Operation("TrackResource", _ANY, Kind.TRACK),
+            Operation("CancelCommand", _ANY, Kind.CANCEL),
+        )
+    }
+)
+"""Commands of the service itself: no operation of the API, so none is ever sent to AWS under these names."""
+
+COMMANDS: Final = MappingProxyType({**OPERATIONS, **SERVICE_COMMANDS})
+"""Everything that a command can ask for."""
+
 RESOURCES: Final = MappingProxyType({row.kind: row for row in _RESOURCES})
 """Every resource kind by its name in event types."""
+
+
+_BY_ARN: Final = {row.arn_type: row for row in _RESOURCES if row.arn_type}
+
+
+def resource_of(arn: str) -> Resource | None:
+    """The resource kind that an ARN names; None for a kind that this table does not have."""
+    return _BY_ARN.get(arn.rsplit(":", 1)[-1].split("/", 1)[0])
+
+
+def removal_of(resource: Resource) -> Operation | None:
+    """The operation that deletes a resource of this kind; None when AWS has none."""
+    rows = (row for row in _OPERATIONS if row.resource is resource and row.repeat is Repeat.GONE_IS_DONE)
+    return next(rows, None)

@@ -71,6 +71,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         priority: 0 to 9, order within a target's waiting queue.
         traceparent: W3C trace context.
         tracestate: W3C trace state.
+        asked: The operation as the publisher asked for it, when the service performs another one in its place.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     priority: int = 0
     traceparent: str = ""
     tracestate: str = ""
+    asked: str = ""
 
 
 class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="record", tag="job"):
@@ -107,6 +109,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         reason: Why the command waits.
         fault: The error that ended it, or the evidence carried into a search.
         finished_at: Epoch seconds of its end.
+        awaits: Changelog key, as text, of the job whose end this one waits for.
         told: How many replies were published; numbers them.
         reply: Data of the terminal reply, to be told again to a duplicate.
         v: Version of this record.
@@ -126,6 +129,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     reason: str = ""
     fault: Fault | None = None
     finished_at: float = 0.0
+    awaits: str = ""
     told: int = 0
     reply: dict[str, Any] | None = None
     v: int = VERSION

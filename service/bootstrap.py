@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aiokafka.helpers import create_ssl_context
 
+from schemas import shapes
 from schemas.commands import Limits
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.sessions import Sessions
@@ -186,6 +187,7 @@ class Service:
 
 def build(settings: Settings) -> Service:
     """Puts the service together; connects to nothing yet."""
+    shapes.preload()  # or the first commands would pay for it
     clock = SystemClock()
     telemetry = Telemetry(settings.targets)
     sessions = Sessions(settings.targets)

@@ -1,0 +1,91 @@
+"""Payloads of the service's own commands, which have no counterpart in the API."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.operations import RESOURCES, SERVICE_COMMANDS, Kind, resource_of
+from schemas.shapes import Violation
+
+TRACKABLE: Final = tuple(row.arn_type for row in RESOURCES.values() if row.arn_type)
+"""Resource types that can be tracked: those with an ARN."""
+
+_ARN: Final = r"^arn:aws[-a-z]*:cleanrooms-ml:[-a-z0-9]+:[0-9]{12}:(" + "|".join(TRACKABLE) + r")/[-a-zA-Z0-9_/.]+$"
+_Id = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class TrackResource(_Payload):
+    """Watches a resource that something else made, until it has ended."""
+
+    resourceArn: Annotated[str, Field(min_length=20, max_length=2048, pattern=_ARN)]  # noqa: N815 - the contract's name
+    """The resource."""
+    untilStatus: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_]+$")] | None = None  # noqa: N815
+    """Status that ends the watch well, `deleted` for its disappearance; any terminal status if absent."""
+
+
+class CancelCommand(_Payload):
+    """Stops another command of the same key; what AWS has begun can't be stopped, but its resource can be deleted."""
+
+    commandId: _Id  # noqa: N815
+    """The other command's id."""
+    commandSource: _Id  # noqa: N815
+    """The other command's source."""
+    deleteResource: bool = False  # noqa: N815
+    """Whether a resource that the command has made, or is making, is deleted once it can be."""
+
+
+_MODEL_OF_KIND: Final[dict[Kind, type[BaseModel]]] = {Kind.TRACK: TrackResource, Kind.CANCEL: CancelCommand}
+
+MODELS: Final[dict[str, type[BaseModel]]] = {row.name: _MODEL_OF_KIND[row.kind] for row in SERVICE_COMMANDS.values()}
+"""Payload model by command."""
+
+
+def violations(command: str, data: Any) -> Iterator[Violation]:
+    """Everything that is wrong with the payload of one of the service's own commands."""
+    try:
+        MODELS[command].model_validate(data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False, include_input=False):
+            path = ".".join(["data", *(str(part) for part in detail["loc"])])
+            yield Violation(
+                path, detail["type"], _plain(detail["type"], str(detail["loc"][-1]) if detail["loc"] else "")
+            )
+        return
+    if "untilStatus" in data and not _reachable(data["resourceArn"], data["untilStatus"]):
+        resource = resource_of(data["resourceArn"])
+        allowed = ", ".join(_statuses(resource.kind)) if resource else ""
+        yield Violation("data.untilStatus", "enum", f"must be one of: {allowed}")
+
+
+def _statuses(kind: str) -> list[str]:
+    row = RESOURCES[kind]
+    return [*row.arriving, *sorted(row.done | row.failed), *row.leaving, *sorted(row.undeleted), "deleted"]
+
+
+def _reachable(arn: str, status: str) -> bool:
+    resource = resource_of(arn)
+    return resource is not None and status in _statuses(resource.kind)
+
+
+_MESSAGES: Final = {
+    "missing": "is required",
+    "extra_forbidden": "is not a member of this command",
+    "string_pattern_mismatch": "must be an ARN of one of: " + ", ".join(TRACKABLE),
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "string_too_short": "is too short",
+    "string_too_long": "is too long",
+    "model_type": "must be a JSON object",
+}
+
+
+def _plain(kind: str, member: str) -> str:
+    """The message in words, without the value that was sent."""
+    if member == "untilStatus" and kind == "string_pattern_mismatch":
+        return "must be a status, such as ACTIVE, or deleted"
+    return _MESSAGES.get(kind, f"is not valid ({kind})")
