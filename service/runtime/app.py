@@ -88,5 +88,6 @@ class App:
                     await self._assignment.close()
             except TimeoutError:
                 self._telemetry.problem("stop took too long; closing dirty, which is safe", seconds=self._stop_deadline)
+                self._assignment.abandon()
             for task in (membership, *helpers):
                 task.cancel()

@@ -101,6 +101,11 @@ class Assignment:
         self._closing = True
         await self._close(set(self._shards), patience=self._patience)
 
+    def abandon(self) -> None:
+        """Ends what is left of the shards, dirty."""
+        for task in self._tasks.values():
+            task.cancel()
+
     async def _close(self, partitions: set[TopicPartition], *, patience: float) -> None:
         tasks = [self._tasks[partition] for partition in partitions if partition in self._tasks]
         async with asyncio.TaskGroup() as closings:
