@@ -11,8 +11,8 @@ from typing import Any
 from schemas.operations import Kind
 from schemas.records import Fault
 from service.core import effects, transitions
-from service.core.job import Job, Phase, occupies_slot, row
-from service.core.observations import Due, Held, Late, Lost, Observation, QuotaFull, Unsearched
+from service.core.job import Job, Phase, occupies_slot, row, subject
+from service.core.observations import Due, Held, Late, Lost, QuotaFull, Unsearched
 from service.core.pacing import Cadence
 from service.runtime.context import Context
 from service.runtime.dispatch import Dispatch
@@ -36,20 +36,40 @@ class Workshop:
 
 
 class _Intent:
-    """The commit that permits a job's call, and the way to renew it."""
+    """The commit that permits a job's call, and the way to renew or revoke it.
+
+    It outlives the call until the outcome is stepped, so that a cancellation can tell whether the call has left.
+    """
 
     def __init__(self, key: bytes, committed_at: float, inbox: Inbox, context: Context) -> None:
+        self.over = False
         self._key = key
         self._committed_at = committed_at
         self._inbox = inbox
         self._context = context
         self._renewal: asyncio.Future[bool] | None = None
+        self._sent = False
+        self._revoked = False
 
     def open(self) -> bool:
         """Law 1: a call leaves only within the window of its intent's commit."""
-        return self._context.clock.monotonic() - self._committed_at <= self._context.policy.call_window
+        age = self._context.clock.monotonic() - self._committed_at
+        return not self._revoked and age <= self._context.policy.call_window
+
+    def permit(self) -> bool:
+        """The same, asked when the request is about to be written: from here on it may have left."""
+        self._sent = self._sent or self.open()
+        return self.open()
+
+    def revoke(self) -> bool:
+        """Stops the call for good; False when it may have left."""
+        self._revoked = not self._sent
+        return self._revoked
 
     async def renew(self) -> bool:
+        """Has the intent committed anew; False when there is nothing to call for any more."""
+        if self._revoked:
+            return False
         self._renewal = asyncio.get_running_loop().create_future()
         self._inbox.put(Observed(self._key, Late()))
         return await self._renewal
@@ -81,12 +101,12 @@ class Activities:
     @property
     def calling(self) -> int:
         """How many calls are under way."""
-        return len(self._intents)
+        return sum(not intent.over for intent in self._intents.values())
 
     def statistics(self) -> dict[str, object]:
         """What is going on, in numbers."""
         return {
-            "calls": len(self._intents),
+            "calls": self.calling,
             "searches": len(self._searching),
             "watches": len(self._watched),
             "timers": len(self._timers),
@@ -117,6 +137,10 @@ class Activities:
         for key, what in put_off:
             self._fire(key, what)
 
+    def revoke(self, key: bytes) -> bool:
+        """Stops a job's call before it leaves; False when it may have left. True where none was begun."""
+        return self._intents[key].revoke() if key in self._intents else True
+
     def rest(self, key: bytes, until: float) -> None:
         """Observes Due at the given time (epoch seconds)."""
         self._timers.set(key, until, effects.Rest(until))
@@ -143,7 +167,10 @@ class Activities:
                 self._occupy(key, job)
                 self._watch(key, job)
             case effects.Rest(until):
+                self._queue(key, job)
                 self._timers.set(key, until, activity)
+            case effects.Await():
+                pass  # the end of the other job is told by the shard
 
     def _fire(self, key: bytes, what: object) -> None:
         if self._holding:
@@ -157,36 +184,33 @@ class Activities:
     # Calls
 
     def _call(self, key: bytes, job: Job, committed_at: float) -> None:
-        if key in self._intents:
-            self._intents[key].committed(committed_at, permitted=True)
+        intent = self._intents.get(key)
+        if intent is not None and not intent.over:
+            intent.committed(committed_at, permitted=True)
         elif self._holding:
             self._inbox.put(Observed(key, Held()))
         elif (position := self._position(key, job)) > 0:
             fault = Fault(NO_SLOT, "all slots of this quota are used by our own jobs", retryable=True)
             self._inbox.put(Observed(key, QuotaFull(fault, position)))
         else:
-            self._intents[key] = _Intent(key, committed_at, self._inbox, self._context)
-            self._spawn(self._perform(key, job), f"call:{job.command.id}")
+            intent = self._intents[key] = _Intent(key, committed_at, self._inbox, self._context)
+            self._spawn(self._perform(key, job, intent), f"call:{job.command.id}")
 
-    async def _perform(self, key: bytes, job: Job) -> None:
+    async def _perform(self, key: bytes, job: Job, intent: _Intent) -> None:
         try:
-            observation = await self._workshop.dispatch.call(job, self._intents[key])
+            observation = await self._workshop.dispatch.call(job, intent)
         except Exception as error:
             observation = Lost(self._defect(job, error))
         finally:
-            del self._intents[key]
+            intent.over = True
         if observation is not None:
-            self._observe(key, job, observation)
-
-    def _observe(self, key: bytes, job: Job, observation: Observation) -> None:
-        if isinstance(observation, QuotaFull):
-            self._workshop.slots.full(self._claim(key), priority=job.command.priority, since=job.accepted_at)
-        self._inbox.put(Observed(key, observation))
+            self._inbox.put(Observed(key, observation))
 
     def _settle(self, key: bytes, committed_at: float) -> None:
         """A job that ended while its call waited for a new intent will not be called."""
-        if key in self._intents:
-            self._intents[key].committed(committed_at, permitted=False)
+        intent = self._intents.pop(key, None)
+        if intent is not None:
+            intent.committed(committed_at, permitted=False)
 
     def _defect(self, job: Job, error: Exception) -> Fault:
         """A defect of ours in mid-call: what AWS did is unknown, and one job's trouble stays its own."""
@@ -207,7 +231,7 @@ class Activities:
     def _watch(self, key: bytes, job: Job) -> None:
         if key in self._watched:
             return
-        resource, target = row(job.command).resource, job.command.target
+        resource, target = subject(job.command), job.command.target
         self._watched[key] = target
         self._workshop.pollers[target].watch(
             self._claim(key),
@@ -225,7 +249,7 @@ class Activities:
         operation = row(job.command)
         if operation.kind is Kind.REMOVAL:
             return self._context.removal_cadence
-        return self._context.cadences[operation.resource.kind]
+        return self._context.cadences.get(subject(job.command).kind, self._context.removal_cadence)
 
     def _unwatch(self, key: bytes) -> None:
         target = self._watched.pop(key, None)
@@ -245,6 +269,18 @@ class Activities:
     def _occupy(self, key: bytes, job: Job) -> None:
         if slot := occupies_slot(job):
             self._workshop.slots.occupy(job.command.target, slot, self._claim(key))
+
+    def _queue(self, key: bytes, job: Job) -> None:
+        """A new owner learns who waits from the jobs themselves."""
+        operation = row(job.command) if job.phase is Phase.QUEUED else None
+        if operation is not None and operation.kind is Kind.JOB and operation.resource.slot:
+            self._workshop.slots.queue(
+                job.command.target,
+                operation.resource.slot,
+                self._claim(key),
+                priority=job.command.priority,
+                since=job.accepted_at,
+            )
 
     def _leave_slot(self, key: bytes, job: Job | None) -> None:
         if job is None or job.phase is not Phase.QUEUED:

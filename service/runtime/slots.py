@@ -44,10 +44,10 @@ class SlotRegistry:
         place = self._place(target, slot, claim)
         self._slots[place] = quotas.occupy(self._slots[place], claim)
 
-    def full(self, claim: Claim, *, priority: int, since: float) -> None:
-        """AWS refused although we counted a free slot: back into the queue."""
-        if place := self._places.get(claim):
-            self._slots[place] = quotas.full(self._slots[place], Rank.of(priority, since, claim))
+    def queue(self, target: str, slot: str, claim: Claim, *, priority: int, since: float) -> None:
+        """Waits without asking: AWS refused although we counted a free slot, or a former owner knew that none is."""
+        place = self._place(target, slot, claim)
+        self._slots[place] = quotas.full(self._slots[place], Rank.of(priority, since, claim))
 
     def release(self, claim: Claim) -> None:
         """Gives back the claim's slot or place, if it has one, and wakes who may try now."""
