@@ -35,6 +35,10 @@ test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
 test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)
 	$(PY) -m pytest -m long
 
+.PHONY: render
+render: $(VENV)/.dev ## Write docs/settings.md anew
+	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"
+
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, mypy, import-linter
 	$(VENV)/bin/ruff check .

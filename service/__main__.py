@@ -1,9 +1,12 @@
 """The command line: ``python -m service run | topics | check``."""
 
 import asyncio
+import logging
 import signal
 import sys
-from collections.abc import Coroutine
+import tomllib
+from collections.abc import Callable, Coroutine
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,37 +15,60 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from service import bootstrap
+from service import check as checking
+from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import ensure, verify
 from service.adapters.telemetry import configure_logging
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError, load
 
-app = App(name="service", help="Kafka in front of AWS Clean Rooms ML.", version_flags=[])
-
-SettingsFile = Annotated[Path | None, Parameter(name="--settings", help="A YAML file; the environment wins over it.")]
-
 EXIT_SETTINGS = 2
 EXIT_UNFIT = 3
 
+_NAME = "cleanroomsml-service"
 
-@app.command
-def run(settings: SettingsFile = None) -> int:
-    """Serve: consume commands, call AWS, publish what becomes of them."""
+_HELP = """Kafka in front of AWS Clean Rooms ML: commands in, status changes out, never a second billed job.
+
+Settings come from CRML_... variables and from a YAML file; docs/settings.md lists them.
+The least that runs: CRML_KAFKA__BOOTSTRAP_SERVERS and AWS_REGION."""
+
+_CODES = f"Exit codes: 0 well, {EXIT_SETTINGS} settings or usage are wrong, {EXIT_UNFIT} Kafka or AWS are not fit."
+
+
+def _version() -> str:
+    """Of the package; of the source tree when it is not installed."""
+    try:
+        return metadata.version(_NAME)
+    except metadata.PackageNotFoundError:
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        return str(project["project"]["version"])
+
+
+app = App(name="python -m service", help=_HELP, help_epilogue=_CODES, version=_version)
+
+SettingsFile = Annotated[
+    Path | None, Parameter(name="--settings", help="YAML file; variables win over it. Default: $CRML_SETTINGS.")
+]
+
+
+@app.command(sort_key=1)
+def run(*, settings: SettingsFile = None) -> int:
+    """Serve: consume commands, call AWS, publish what becomes of them. SIGTERM stops in order."""
     loaded = load(settings)
     configure_logging(loaded.log.level, loaded.log.format)
     return _wait(_run(loaded))
 
 
-@app.command
-def topics(settings: SettingsFile = None) -> int:
-    """Create the topics that are missing, and verify those that exist."""
-    return _wait(_topics(load(settings)))
+@app.command(sort_key=2)
+def topics(*, settings: SettingsFile = None) -> int:
+    """Create the topics that are missing, verify those that exist. May be repeated."""
+    return _tell(_topics, settings)
 
 
-@app.command
-def check(settings: SettingsFile = None) -> int:
-    """Reach Kafka and AWS, verify topics, rights and settings, and say what to mend."""
-    return _wait(_check(load(settings)))
+@app.command(sort_key=3)
+def check(*, settings: SettingsFile = None) -> int:
+    """Look at Kafka, topics, rights and AWS targets, and say what to mend. Changes nothing."""
+    return _tell(_check, settings)
 
 
 def _wait(work: Coroutine[Any, Any, int]) -> int:
@@ -52,24 +78,57 @@ def _wait(work: Coroutine[Any, Any, int]) -> int:
         return 130
 
 
+def _tell(work: Callable[[Settings], Coroutine[Any, Any, int]], file: Path | None) -> int:
+    """Commands for people: what they print says it all, so the libraries' logs are silent."""
+    loaded = load(file)
+    configure_logging()
+    logging.disable(logging.CRITICAL)
+    try:
+        return _wait(work(loaded))
+    except LogError as error:
+        _print(f"Kafka: {checking.unusable(error, loaded)}", wrong=True)
+        return EXIT_UNFIT
+
+
 async def _run(settings: Settings) -> int:
     log = structlog.get_logger("service")
     stop = asyncio.Event()
     _stop_on_signals(stop)
     try:
-        findings = await verify(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings))
+        findings = await verify(_kafka_settings(settings), bootstrap.topic_specs(settings))
     except LogError as error:
-        log.error("kafka can't be reached", error=str(error), servers=settings.kafka.bootstrap_servers)
+        log.error("Kafka can't be used", reason=checking.unusable(error, settings))
         return EXIT_UNFIT
     for finding in findings:
-        log.error(str(finding))
+        log.error("a topic is not as it must be", topic=finding.topic, reason=checking.explained(finding))
     if findings:
         return EXIT_UNFIT
     service = bootstrap.build(settings)
-    log.info("serving", commands=settings.topics.commands, targets=sorted(settings.targets), port=settings.http.port)
+    log.info(
+        "serving",
+        version=_version(),
+        commands=[commands for commands, _ in settings.topics.sources()],
+        targets={name: target.region for name, target in settings.targets.items()},
+        group=settings.kafka.group_id,
+        http=f"{settings.http.host}:{settings.http.port}",
+    )
     await service.run(stop)
     log.info("stopped")
     return 0
+
+
+def _kafka_settings(settings: Settings) -> KafkaSettings:
+    """What the adapter needs; it reads the TLS files.
+
+    Raises:
+        SettingsError: They can't be used.
+    """
+    try:
+        return bootstrap.kafka_settings(settings)
+    except OSError as error:
+        names = ("ssl_ca_file", "ssl_cert_file", "ssl_key_file")
+        given = [f"{name} {file}" for name in names if (file := getattr(settings.kafka, name))]
+        raise SettingsError(f"kafka: TLS can't be set up from {', '.join(given)}: {error}") from error
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
@@ -88,22 +147,24 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 
 
 async def _topics(settings: Settings) -> int:
-    console = Console()
-    kafka, specs = bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings)
+    kafka, specs = _kafka_settings(settings), bootstrap.topic_specs(settings)
     created = await ensure(kafka, specs, replication=settings.kafka.replication_factor)
-    findings = await verify(kafka, specs)
+    wrong = {finding.topic: checking.explained(finding) for finding in await verify(kafka, specs)}
     for spec in specs:
-        console.print(f"{'created' if spec.name in created else 'exists '}  {spec.name}", highlight=False)
-    for finding in findings:
-        console.print(f"[red]wrong[/]    {finding}", highlight=False, soft_wrap=True)
-    return EXIT_UNFIT if findings else 0
+        verdict = "created" if spec.name in created else "exists "
+        _print(f"{verdict}  {spec.name}" if spec.name not in wrong else f"wrong    {spec.name}  {wrong[spec.name]}")
+    return EXIT_UNFIT if wrong else 0
 
 
 async def _check(settings: Settings) -> int:
-    from service.check import check as look
-    from service.check import show
+    _kafka_settings(settings)
+    return 0 if checking.show(await checking.check(settings), Console()) else EXIT_UNFIT
 
-    return 0 if show(await look(settings), Console()) else EXIT_UNFIT
+
+def _print(text: str, *, wrong: bool = False) -> None:
+    """Plainly: what comes from outside is no markup, and a line stays a line."""
+    console = Console(stderr=wrong)
+    console.print(text, style="red" if wrong else "", markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -111,11 +172,8 @@ def main() -> None:
     try:
         sys.exit(app())
     except SettingsError as error:
-        Console(stderr=True).print(str(error), style="red", highlight=False, soft_wrap=True)
+        _print(str(error), wrong=True)
         sys.exit(EXIT_SETTINGS)
-    except LogError as error:
-        Console(stderr=True).print(f"Kafka: {error}", style="red", highlight=False, soft_wrap=True)
-        sys.exit(EXIT_UNFIT)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
 """``python -m service check``: reaches Kafka and AWS, verifies topics, rights and settings, and says what to mend."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from aiokafka.errors import KafkaConnectionError
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.probe import probe
 from service.adapters.aws.sessions import Sessions
 from service.adapters.kafka.rights import probe_rights
-from service.adapters.kafka.topics import verify
+from service.adapters.kafka.topics import Finding, verify
 from service.bootstrap import consumed, kafka_settings, topic_specs
 from service.runtime.ports import LogError
 from service.settings import Settings
@@ -26,24 +28,51 @@ class Line:
 
 async def check(settings: Settings) -> list[Line]:
     """Looks at everything the service needs; nothing is changed, and nothing stays behind."""
-    return [*await check_kafka(settings), *await _check_targets(settings)]
+    return [
+        *await _told("kafka", check_kafka(settings)),
+        *await _told("targets", _check_targets(settings)),
+    ]
+
+
+async def _told(subject: str, looking: Awaitable[list[Line]]) -> list[Line]:
+    """What was found; a failure that nobody foresaw is a finding too."""
+    try:
+        return await looking
+    except Exception as error:
+        return [Line(subject, False, f"can't be checked: {type(error).__name__}: {error}")]
 
 
 async def check_kafka(settings: Settings) -> list[Line]:
     """Whether Kafka answers, the topics are as they must be, and we may use them."""
-    servers = ",".join(settings.kafka.bootstrap_servers)
+    kafka, specs = kafka_settings(settings), topic_specs(settings)
     try:
-        findings = await verify(kafka_settings(settings), topic_specs(settings))
-        if not findings:
-            findings_lines = [Line("topics", True, f"{len(topic_specs(settings))} topics are as they must be")]
-        else:
-            findings_lines = [Line(f"topic {finding.topic}", False, str(finding)) for finding in findings]
-            return [Line("kafka", True, f"{servers} answers"), *findings_lines]
-        rights = await probe_rights(kafka_settings(settings), consumed(settings), _outputs(settings))
+        findings = await verify(kafka, specs)
+        answers = Line("kafka", True, f"{kafka.bootstrap_servers} answers")
+        if findings:
+            return [answers, *(Line(f"topic {finding.topic}", False, explained(finding)) for finding in findings)]
+        rights = await probe_rights(kafka, consumed(settings), _outputs(settings))
     except LogError as error:
-        return [Line("kafka", False, f"{servers}: {error}; check bootstrap_servers, security_protocol and the network")]
+        return [Line("kafka", False, unusable(error, settings))]
     lines = [Line(right.subject, right.ok, right.message) for right in rights]
-    return [Line("kafka", True, f"{servers} answers"), *findings_lines, *lines]
+    return [answers, Line("topics", True, f"{len(specs)} topics are as they must be"), *lines]
+
+
+def explained(finding: Finding) -> str:
+    """What is wrong with a topic, and how to mend it."""
+    if finding.setting == "topic":
+        return f"is missing, or may not be described by us; {finding.remedy}"
+    return f"{finding.setting} is {finding.is_}, must be {finding.must_be}; {finding.remedy}"
+
+
+def unusable(error: LogError, settings: Settings) -> str:
+    """Why Kafka can't be used, in words for an operator."""
+    if not isinstance(error.__cause__, KafkaConnectionError):
+        return str(error)
+    servers = ", ".join(settings.kafka.bootstrap_servers)
+    suspects = ["bootstrap_servers", "security_protocol", "the network"]
+    if settings.kafka.security_protocol.startswith("SASL"):
+        suspects.insert(2, "user name and password")
+    return f"no broker at {servers} lets us in; check {', '.join(suspects[:-1])} and {suspects[-1]}"
 
 
 def _outputs(settings: Settings) -> list[str]:
@@ -62,12 +91,13 @@ async def _check_targets(settings: Settings) -> list[Line]:
 
 
 def show(lines: list[Line], console: Console) -> bool:
-    """Prints the result as a table; True when everything is right."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(width=5)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    """Prints a line for each finding, and a last one for all; True when everything is right."""
+    width = max(len(line.subject) for line in lines)
     for line in lines:
-        table.add_row("[green]ok[/]" if line.ok else "[red]wrong[/]", line.subject, line.message)
-    console.print(table)
-    return all(line.ok for line in lines)
+        verdict = Text("ok   ", "green") if line.ok else Text("wrong", "red")
+        message = " ".join(line.message.split())
+        console.print(Text.assemble(verdict, f"  {line.subject:{width}}  {message}"), soft_wrap=True, highlight=False)
+    wrong = sum(not line.ok for line in lines)
+    summary = f"{wrong} of {len(lines)} wrong" if wrong else f"all {len(lines)} ok: ready to run"
+    console.print(summary, soft_wrap=True, highlight=False)
+    return not wrong

@@ -17,6 +17,9 @@ _SUFFIXES = {
     "resources": "resources",
 }
 
+LongerThanCommit = Annotated[Seconds, Field(gt=15)]
+"""A time that a commit under way must not exceed."""
+
 TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 
 
@@ -53,10 +56,10 @@ class Kafka(Group):
     """A replica silent for so long loses its partitions."""
     heartbeat_interval: Seconds = 3.0
     """How often a replica shows that it lives; below a third of the session timeout."""
-    rebalance_timeout: Seconds = 60.0
-    """How long the group waits for a replica to hand its partitions over."""
-    transaction_timeout: Seconds = 60.0
-    """The broker aborts a transaction that is open for so long."""
+    rebalance_timeout: LongerThanCommit = 60.0
+    """How long the group waits for a replica to hand its partitions over; above the 15 s that a commit may take."""
+    transaction_timeout: LongerThanCommit = 60.0
+    """The broker aborts a transaction that is open for so long; above the 15 s that a commit may take."""
     request_timeout: Seconds = 20.0
     """Deadline of every request to a broker; once passed, the outcome counts as unknown."""
     replication_factor: Annotated[int, Field(ge=1, le=32)] = 3

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -11,7 +11,16 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.settings.model import Settings
-from service.settings.sources import DELIMITER, FILE_VARIABLE, PREFIX, Environment, File, SettingsError, StandardAws
+from service.settings.sources import (
+    AWS_VARIABLES,
+    DELIMITER,
+    FILE_VARIABLE,
+    PREFIX,
+    Environment,
+    File,
+    SettingsError,
+    StandardAws,
+)
 
 _SECRET: Final = ("password", "secret", "token", "proxy")
 
@@ -52,9 +61,10 @@ class _Origins:
 
     def __init__(self, environ: Mapping[str, str], file: Path | None) -> None:
         self._names = {name.upper() for name in environ}
+        self._aws = {environ[name]: name for name in AWS_VARIABLES if environ.get(name)}
         self._file = file
 
-    def of(self, path: Sequence[str]) -> str:
+    def of(self, path: list[str], value: Any) -> str:
         """In which variable, of the setting itself, of one below it or of the list that it is in; else in the file."""
         whole = variable(path)
         if any(name.startswith(whole + DELIMITER) for name in self._names):
@@ -62,10 +72,12 @@ class _Origins:
         for length in range(len(path), 0, -1):
             if (name := variable(path[:length])) in self._names:
                 return f" in {name}"
+        if path[:1] == ["targets"] and isinstance(value, str) and value in self._aws:
+            return f" in {self._aws[value]}"
         return f" in {self._file}" if self._file else ""
 
 
-def variable(path: Sequence[str]) -> str:
+def variable(path: list[str]) -> str:
     """The name of a setting in the environment."""
     return PREFIX + DELIMITER.join(path).upper().replace("-", "_")
 
@@ -81,7 +93,7 @@ def _explain(item: ErrorDetails, origins: _Origins) -> str:
     name = ".".join(path) or "settings"
     if item["type"] == "missing":
         return f"{name}: not set; {_wanted(path)} Set it in the file or as {variable(path)}."
-    origin = origins.of(path)
+    origin = origins.of(path, item["input"])
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown setting{origin}{_hint(path)}"
     expected = item["msg"].removeprefix("Value error, ")

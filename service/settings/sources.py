@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSourc
 PREFIX: Final = "CRML_"
 DELIMITER: Final = "__"
 FILE_VARIABLE: Final = "CRML_SETTINGS"
+AWS_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+"""Standard variables which complete the targets."""
 
 
 class SettingsError(ValueError):
