@@ -15,6 +15,7 @@ from service.core.job import Job, Phase, occupies_slot, row, subject
 from service.core.observations import Due, Held, Late, Lost, QuotaFull, Unsearched
 from service.core.pacing import Cadence
 from service.runtime.context import Context
+from service.runtime.defects import place
 from service.runtime.dispatch import Dispatch
 from service.runtime.inbox import Inbox, Observed
 from service.runtime.poller import Poller, Watch
@@ -214,7 +215,7 @@ class Activities:
 
     def _defect(self, job: Job, error: Exception) -> Fault:
         """A defect of ours in mid-call: what AWS did is unknown, and one job's trouble stays its own."""
-        self._context.telemetry.problem("a call broke the service", command_id=job.command.id, error=repr(error))
+        self._context.telemetry.problem("a call broke the service", command_id=job.command.id, error=place(error))
         return Fault("ServiceError", f"{type(error).__name__} in the service, please report it", retryable=True)
 
     # Searches and watches

@@ -71,7 +71,9 @@ class Caller:
 
     async def token(self, target: str, lane: Lane) -> None:
         """Waits for the right to one call."""
+        began = self._clock.monotonic()
         await self._limiters[target].take(lane)
+        self._telemetry.waited(target, lane.name.lower(), self._clock.monotonic() - began)
 
     async def send(
         self, target: str, operation: str, params: Mapping[str, Any], lane: Lane, intent: Intent | None

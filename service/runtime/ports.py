@@ -236,6 +236,10 @@ class Telemetry(Protocol):
         """A tick looked at what was due."""
         ...
 
+    def waited(self, target: str, lane: str, seconds: float) -> None:
+        """A call has waited for its token of the budget, maybe not at all."""
+        ...
+
     def commit(self, partition: str, records: int, seconds: float) -> None:
         """A transaction was committed."""
         ...

@@ -17,6 +17,7 @@ from service.runtime import intake
 from service.runtime.activities import Activities, Workshop
 from service.runtime.batch import Batch
 from service.runtime.context import Context
+from service.runtime.defects import place
 from service.runtime.inbox import Arrived, Inbox, Item, Observed
 from service.runtime.ports import InRecord, Log, PartitionLog, TopicPartition
 from service.runtime.store import Store
@@ -246,7 +247,7 @@ class Shard:
                 record, "ServiceError", f"{type(error).__name__}: a defect of the service, please report it"
             )
             self._context.telemetry.problem(
-                "a record broke the service", partition=self.name, offset=record.offset, error=repr(error)
+                "a record broke the service", partition=self.name, offset=record.offset, error=place(error)
             )
 
     def _broke(self, job: Job, observation: Observation, error: Exception) -> None:
@@ -256,7 +257,7 @@ class Shard:
             command_id=job.command.id,
             phase=job.phase.value,
             observation=type(observation).__name__,
-            error=repr(error),
+            error=place(error),
         )
 
     def _enter(self, state: State) -> None:

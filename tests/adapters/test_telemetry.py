@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from schemas.records import Command, Fault, Job, Phase
 from service.adapters.telemetry import Telemetry, configure_logging
 from service.adapters.telemetry.logs import REDACTED
 from service.runtime import ports
+from service.runtime.defects import place
+from service.settings.aws import is_loopback
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,6 +193,7 @@ def test_measures_of_others() -> None:
     telemetry.lag(0.3)
     text = telemetry.render().decode()
     assert "crml_rebalances_total 1.0" in text
+    assert 'crml_budget_wait_seconds_count{lane="read",target="default"} 1.0' in text
     assert "crml_event_loop_lag_seconds 0.3" in text
 
 
@@ -208,3 +212,12 @@ def test_a_job_is_logged_without_its_payload(capsys: pytest.CaptureFixture[str])
         2,
     )
     assert (line["command_id"], line["correlation_id"]) == ("c-1", "k-1")
+
+
+def test_a_defect_is_told_by_its_place_and_not_by_its_message() -> None:
+    try:
+        is_loopback(["canary"])  # type: ignore[arg-type]
+    except AttributeError as error:
+        told = place(error)
+    assert re.fullmatch(r"AttributeError at service\.settings\.aws:\d+", told)
+    assert place(ValueError("canary")) == "ValueError"

@@ -18,6 +18,7 @@ class Story:
     stale: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: list[tuple[str, str, str]] = field(default_factory=list)
     polls: list[tuple[str, int, int, int]] = field(default_factory=list)
+    waits: list[tuple[str, str, float]] = field(default_factory=list)
     commits: list[int] = field(default_factory=list)
     shards: list[tuple[str, str]] = field(default_factory=list)
     restores: list[tuple[str, int]] = field(default_factory=list)
@@ -46,6 +47,9 @@ class Story:
 
     def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
         self.polls.append((target, lists, gets, watched))
+
+    def waited(self, target: str, lane: str, seconds: float) -> None:
+        self.waits.append((target, lane, seconds))
 
     def commit(self, partition: str, records: int, seconds: float) -> None:
         self.commits.append(records)

@@ -157,7 +157,7 @@ class Telemetry:
         self._rebalances.inc()
 
     def waited(self, target: str, lane: str, seconds: float) -> None:
-        """A call waited for the budget."""
+        """A call has waited for its token of the budget, maybe not at all."""
         self._budget_wait.labels(closed(target, self._targets), lane).observe(seconds)
 
     def lag(self, seconds: float) -> None:
