@@ -25,7 +25,7 @@ from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
-from tests.fakes.api import Entry, FakeApi
+from tests.fakes.api import Entry
 from tests.fakes.clock import LoopClock
 from tests.fakes.log import MemoryBroker
 from tests.runtime import messages
@@ -42,6 +42,7 @@ from tests.runtime.messages import (
     Subscriber,
 )
 from tests.runtime.story import Story
+from tests.runtime.twin import TwinApi
 
 POLICY = Policy(
     call_window=2.0,
@@ -108,7 +109,7 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
 class Node:
     """One process, as the composition root would put it together."""
 
-    def __init__(self, name: str, broker: MemoryBroker, api: FakeApi, options: Options) -> None:
+    def __init__(self, name: str, broker: MemoryBroker, api: TwinApi, options: Options) -> None:
         self.name = name
         self.story = Story()
         self.clock = LoopClock()
@@ -186,7 +187,7 @@ class Rig:
         self.clock = LoopClock()
         self.broker = MemoryBroker(self.options.partitions, CONSUMED, self.clock.wall)
         self.broker.latency = self.options.commit_latency
-        self.api = FakeApi(self.clock, self.options.targets)
+        self.api = TwinApi(self.clock, self.options.targets)
         self.nodes: list[Node] = []
         self.sent: dict[str, str] = {}
         self._replies = Subscriber(self.broker, REPLIES)
@@ -244,6 +245,10 @@ class Rig:
 
     def ending(self, command_id: str) -> Heard | None:
         return next((reply for reply in self._replies.of(command_id) if reply.kind in TERMINAL), None)
+
+    def ended(self) -> set[str]:
+        """Commands that have ended."""
+        return {reply.key for reply in self._replies.messages() if reply.kind in TERMINAL}
 
     def events(self) -> list[Heard]:
         """All events, in order of publication within each resource."""

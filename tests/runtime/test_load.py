@@ -1,0 +1,174 @@
+"""More than AWS allows, or more than we can take: quotas, throttling, a hung target, a full inbox."""
+
+import asyncio
+
+import pytest
+
+from schemas.operations import AUDIENCE_MODEL
+from service.core.job import Phase
+from tests.fakes import api as fake
+from tests.runtime.messages import request
+from tests.runtime.rig import Rig
+
+pytestmark = pytest.mark.looptime
+
+CREATE = "CreateTrainingDataset"
+MODEL = "CreateAudienceModel"
+
+
+async def prepared(rig: Rig) -> dict[str, str]:
+    """A dataset to make models of; AWS allows two at a time."""
+    rig.api.quotas = {"audience-models": 2}
+    await rig.start()
+    return {"trainingDatasetArn": await rig.made(CREATE)}
+
+
+async def test_the_third_model_waits_for_the_first_to_end() -> None:
+    async with Rig() as rig:
+        dataset = await prepared(rig)
+        sent = [rig.send(MODEL, request(MODEL, **dataset)) for _ in range(2)]
+        await rig.until(lambda: rig.api.counts()[MODEL] == 2)
+        await asyncio.sleep(1.0)
+        sent.append(rig.send(MODEL, request(MODEL, **dataset)))
+        await rig.until(lambda: rig.kinds(sent[2]) == ["accepted", "waiting"])
+        waiting = rig.replies(sent[2])[1]
+        assert (waiting.data["reason"], waiting.data["position"]) == ("ConcurrencyLimit", 1)
+        await rig.until(lambda: any(rig.ending(command_id) for command_id in sent))
+        ended = rig.clock.monotonic()
+        await rig.until(lambda: rig.api.counts()[MODEL] == 3)
+        assert rig.clock.monotonic() - ended < 0.5
+        for command_id in sent:
+            assert (await rig.end(command_id)).kind == "succeeded"
+        assert [entry.outcome for entry in rig.api.log if entry.operation == MODEL] == ["ok"] * 3
+        rig.audit()
+
+
+async def test_slots_go_by_priority_and_then_by_arrival() -> None:
+    async with Rig() as rig:
+        dataset = await prepared(rig)
+        for _ in range(2):
+            rig.send(MODEL, request(MODEL, **dataset))
+        await rig.until(lambda: rig.api.counts()[MODEL] == 2)
+        late = []
+        for priority in "1539":
+            late.append(rig.send(MODEL, request(MODEL, **dataset), priority=priority))
+            await asyncio.sleep(0.1)
+        for command_id in rig.sent:
+            await rig.end(command_id)
+        order = [entry.params["name"] for entry in rig.api.log if entry.operation == MODEL][2:]
+        assert order == [late[3], late[1], late[2], late[0]]
+        rig.audit()
+
+
+@pytest.mark.parametrize("graceful", [True, False])
+async def test_who_waits_keeps_waiting_over_a_restart(graceful: bool) -> None:
+    """And is called the moment that a slot is free, by its place, although a new process counts the slots."""
+    async with Rig() as rig:
+        rig.api.working = 30.0
+        dataset = await prepared(rig)
+        for _ in range(2):
+            rig.send(MODEL, request(MODEL, **dataset))
+        await rig.until(lambda: rig.api.counts()[MODEL] == 2)
+        waiting = [rig.send(MODEL, request(MODEL, **dataset), priority=priority) for priority in "159"]
+        await rig.until(lambda: all(rig.phase(command_id) == Phase.QUEUED for command_id in waiting))
+        await (rig.nodes[0].stop() if graceful else rig.nodes[0].crash())
+        await rig.start()
+        await rig.until(lambda: rig.api.counts()[MODEL] > 2)
+        await asyncio.sleep(0.1)
+        began = [entry.time for entry in rig.api.log if entry.operation == MODEL]
+        ended = rig.api.items(AUDIENCE_MODEL)[0].schedule[-1][0]
+        assert began[2] - ended < 12.0  # the cadence of looks, not the quota's retry
+        for command_id in rig.sent:
+            await rig.end(command_id)
+        order = [entry.params["name"] for entry in rig.api.log if entry.operation == MODEL and entry.outcome == "ok"]
+        assert order[2:] == waiting[::-1]
+        rig.audit()
+
+
+async def test_others_use_the_account_too() -> None:
+    """AWS refuses although our count says free: the command waits and tries again."""
+    async with Rig() as rig:
+        dataset = await prepared(rig)
+        rig.api.inject(MODEL, fake.QUOTA, fake.QUOTA)
+        command_id = rig.send(MODEL, request(MODEL, **dataset))
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert rig.kinds(command_id) == ["accepted", "waiting", "started", "succeeded"]
+        assert rig.replies(command_id)[1].data["reason"] == "ServiceQuotaExceededException"
+        assert rig.api.counts()[MODEL] == 3
+        rig.audit()
+
+
+async def test_a_throttling_storm_stays_within_the_budget() -> None:
+    async with Rig(writes_per_second=10.0) as rig:
+        await rig.start()
+        rig.api.always(CREATE, fake.THROTTLED)
+        sent = [rig.send(CREATE) for _ in range(30)]
+        await asyncio.sleep(20.0)
+        during = rig.api.counts()[CREATE]
+        rig.api.always(CREATE, None)
+        for command_id in sent:
+            assert (await rig.end(command_id)).kind == "succeeded"
+        assert 10 < during < 60  # not ten a second: AWS has asked for patience
+        for second in range(int(rig.clock.monotonic())):
+            left = sum(second <= entry.time < second + 1 for entry in rig.api.log if entry.operation == CREATE)
+            assert left <= 20  # a second's savings and a second's rate
+        rig.audit()
+
+
+async def test_two_processes_share_the_budget() -> None:
+    async with Rig(writes_per_second=4.0) as rig:
+        for _ in range(2):
+            await rig.start()
+        await asyncio.sleep(5.0)
+        began = rig.clock.monotonic()
+        sent = [rig.send(CREATE) for _ in range(40)]
+        for command_id in sent:
+            await rig.end(command_id)
+        calls = [entry.time for entry in rig.api.log if entry.operation == CREATE]
+        assert len(calls) == 40
+        assert calls[-1] - began >= (40 - 4) / 4 - 0.1
+        rig.audit()
+
+
+async def test_a_hung_target_does_not_slow_another() -> None:
+    async with Rig(targets=("default", "other")) as rig:
+        rig.api.hung.add("other")
+        await rig.start()
+        stuck = [rig.send(CREATE, target="other") for _ in range(20)]
+        began = rig.clock.monotonic()
+        dataset = await rig.made(CREATE)
+        reply = await rig.perform(MODEL, request(MODEL, trainingDatasetArn=dataset))
+        assert reply.kind == "succeeded"
+        assert rig.clock.monotonic() - began < 12.0
+        assert all(rig.ending(command_id) is None for command_id in stuck)
+        rig.api.hung.clear()
+        for command_id in stuck:
+            assert (await rig.end(command_id)).kind == "succeeded"
+        rig.audit()
+
+
+async def test_a_full_inbox_pauses_delivery_and_goes_on() -> None:
+    async with Rig(partitions=1, inbox_limit=20, max_batch=5) as rig:
+        node = await rig.start()
+        for _ in range(600):  # more than one delivery brings
+            rig.send("ListTrainingDatasets")
+        most = 0
+
+        def all_ended() -> bool:
+            nonlocal most
+            most = max(most, node.shard(0).waiting)
+            return rig.ended() == set(rig.sent)
+
+        await rig.until(all_ended)
+        assert 20 <= most < 600
+        assert all(rig.kinds(command_id) == ["accepted", "succeeded"] for command_id in list(rig.sent)[::50])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_the_smallest_inboxes(limit: int) -> None:
+    async with Rig(partitions=1, inbox_limit=limit) as rig:
+        await rig.start()
+        for _ in range(3):
+            for _ in range(limit):
+                rig.send("ListTrainingDatasets")
+            await rig.until(lambda: rig.ended() == set(rig.sent))
