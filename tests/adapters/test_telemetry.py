@@ -1,5 +1,6 @@
 """Logs without secrets that never kill, metrics whose labels can't grow."""
 
+import asyncio
 import json
 import logging
 import os
@@ -212,6 +213,32 @@ def test_a_job_is_logged_without_its_payload(capsys: pytest.CaptureFixture[str])
         2,
     )
     assert (line["command_id"], line["correlation_id"]) == ("c-1", "k-1")
+    assert (line["event"], line["level"]) == ("job failed", "info")
+
+
+def test_a_job_that_a_person_must_look_at_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    telemetry = Telemetry(["default"])
+    telemetry.transition(job(Phase.UNCERTAIN), job(Phase.PARKED))
+    telemetry.transition(job(Phase.RUNNING), job(Phase.RUNNING, status="CREATE_IN_PROGRESS"))
+    parked, updated = logged(capsys)
+    assert (parked["event"], parked["level"], parked["before"]) == ("job parked", "warning", "uncertain")
+    assert (updated["event"], updated["phase"], updated["status"]) == ("job updated", "running", "CREATE_IN_PROGRESS")
+    assert "before" not in updated
+
+
+async def test_a_call_to_aws_names_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+
+    async def call() -> None:
+        structlog.stdlib.get_logger("service.aws").info("aws call")
+
+    await asyncio.create_task(call(), name="call:c:1")
+    await asyncio.create_task(call(), name="poller:default")
+    of_command, of_poller = logged(capsys)
+    assert of_command["task"] == "call:c:1"
+    assert "task" not in of_poller
+    assert list(of_command)[:3] == ["timestamp", "level", "event"]
 
 
 def test_a_defect_is_told_by_its_place_and_not_by_its_message() -> None:

@@ -1,5 +1,6 @@
 """Structured logs on stdout: ours and the libraries', without payloads and secrets, and never fatal."""
 
+import asyncio
 import logging
 import os
 import sys
@@ -42,6 +43,8 @@ SECRET_KEYS: Final = frozenset(
 _CHATTY: Final = ("aiobotocore", "aiohttp", "aiokafka", "asyncio", "botocore", "urllib3")
 """Libraries that log every step at INFO, and values or signatures at DEBUG."""
 
+_ACTIVITIES: Final = ("call:", "search:")
+_FIRST: Final = ("timestamp", "level", "event")
 _DEEPEST: Final = 6
 
 
@@ -55,6 +58,7 @@ def configure_logging(level: str = "info", output: Literal["json", "console"] = 
     ours = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_command,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -75,7 +79,7 @@ def configure_logging(level: str = "info", output: Literal["json", "console"] = 
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(output)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, readable, _renderer(output)],
         )
     )
     root = logging.getLogger()
@@ -91,6 +95,22 @@ def _renderer(output: str) -> structlog.typing.Processor:
     if output == "console":
         return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
     return structlog.processors.JSONRenderer(default=str)
+
+
+def name_command(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Says for which command a call to AWS is made: the runtime's tasks are named ``call:<command id>``."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # not in an event loop
+        return event
+    if task and task.get_name().startswith(_ACTIVITIES):
+        event.setdefault("task", task.get_name())
+    return event
+
+
+def readable(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Puts first what a person reads first."""
+    return {name: event[name] for name in _FIRST if name in event} | dict(event)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

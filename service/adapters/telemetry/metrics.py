@@ -4,6 +4,7 @@ Implements :class:`service.runtime.ports.Telemetry`, and a few measures that oth
 a partition disappear when its shard is closed.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from schemas.records import Job
+from schemas.records import Job, Phase
 from service.adapters.telemetry.labels import (
     OPERATION_NAMES,
     OUTCOMES,
@@ -93,9 +94,12 @@ class Telemetry:
 
     def transition(self, before: Job | None, after: Job) -> None:
         """A job's state was committed."""
-        if before is None or before.phase is not after.phase:
+        changed = before is None or before.phase is not after.phase
+        if changed:
             self._transitions.labels(after.phase.value).inc()
-        _log.info("job", **_described(before, after))
+        # Whoever reads of a parked job must do something about it.
+        level = logging.WARNING if after.phase is Phase.PARKED else logging.INFO
+        _log.log(level, f"job {after.phase.value}" if changed else "job updated", **_described(before, after))
 
     def pull(self, jobs: Callable[[], Mapping[str, int]], inboxes: Callable[[], Mapping[str, int]]) -> None:
         """Names who knows the number of jobs by phase and of inbox entries by partition, to be asked at each scrape."""
@@ -132,13 +136,13 @@ class Telemetry:
             self._forget(self._restored, partition)
         else:
             self._shards.labels(partition, state).set(1)
-        _log.info("shard", partition=partition, state=state)
+        _log.info(f"shard {state}", partition=partition)
 
     def restored(self, partition: str, records: int, seconds: float) -> None:
         """A shard has read its changelog."""
         self._restored.labels(partition).set(records)
         self._restore_time.observe(seconds)
-        _log.info("restored", partition=partition, records=records, seconds=round(seconds, 3))
+        _log.info("shard restored", partition=partition, records=records, seconds=round(seconds, 3))
 
     def problem(self, what: str, **details: str | int | float) -> None:
         """Something an operator may want to know."""
@@ -191,6 +195,7 @@ def _described(before: Job | None, after: Job) -> dict[str, Any]:
     """A job as it may be logged: names and codes, nothing of what the publisher wrote."""
     command = after.command
     optional = {
+        "before": before.phase.value if before and before.phase is not after.phase else "",
         "correlation_id": command.correlation_id,
         "resource": after.resource_id,
         "status": after.status,
@@ -201,7 +206,6 @@ def _described(before: Job | None, after: Job) -> dict[str, Any]:
     }
     return {
         "phase": after.phase.value,
-        "before": before.phase.value if before else "",
         "command_id": command.id,
         "command_source": command.source,
         "operation": command.operation,
