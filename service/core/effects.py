@@ -63,7 +63,12 @@ class Rest:
     until: float
 
 
-Activity = Call | Search | Watch | Rest
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Do nothing until another job has ended."""
+
+
+Activity = Call | Search | Watch | Rest | Await
 
 
 @dataclass(frozen=True, slots=True)

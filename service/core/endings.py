@@ -8,9 +8,11 @@ from msgspec import to_builtins
 from schemas.operations import Change, Kind
 from schemas.records import Fault
 from service.core.effects import Changed, Event, Step, Told
-from service.core.job import Command, Job, Phase, replace, row
+from service.core.faults import NOT_FOUND
+from service.core.job import Command, Job, Phase, replace, row, subject
 from service.core.reconciliation import strip
 
+CANCELLED: Final = Fault("Cancelled", "cancelled by its publisher before AWS was called")
 DEADLINE_EXCEEDED: Final = Fault(
     "DeadlineExceeded", "the command was not issued to AWS by its deadline and never will be; send a new one"
 )
@@ -47,6 +49,7 @@ def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: E
         due=0.0,
         reason="",
         finished_at=now,
+        awaits="",
         reply=told,
         **changes,
     )
@@ -124,8 +127,12 @@ def removed(job: Job, now: float) -> Step:
 
 
 def vanished(job: Job, now: float) -> Step:
-    """The resource is gone, and we did not ask for it."""
-    change = Changed(row(job.command).resource.kind, job.resource_id, Change.DELETED, name=_name(job, {}))
+    """The resource is gone, and this command did not ask for it."""
+    if not job.status and row(job.command).kind is Kind.TRACK:
+        return failed(job, Fault(NOT_FOUND, f"{job.resource_id} does not exist", http_status=404), now)
+    change = Changed(subject(job.command).kind, job.resource_id, Change.DELETED, name=_name(job, {}))
+    if _wanted(job) == Change.DELETED:
+        return succeeded(job, {}, now, change, status=Change.DELETED.value)
     fault = Fault(
         "ResourceVanished",
         f"{job.resource_id} is no longer there: someone else deleted it (last status {job.status or 'never seen'})",
@@ -133,14 +140,19 @@ def vanished(job: Job, now: float) -> Step:
     return failed(job, fault, now, change, status=Change.DELETED.value)
 
 
+def _wanted(job: Job) -> str:
+    """The status at which a watch is to end; empty for any terminal one."""
+    return str(job.command.params.get("untilStatus", "")) if row(job.command).kind is Kind.TRACK else ""
+
+
 def arriving(job: Job, status: str, description: Mapping[str, Any], now: float) -> Step:
     """A resource on its way shows a new status."""
-    resource = row(job.command).resource
+    resource, wanted = subject(job.command), _wanted(job)
     final = status in resource.done or status in resource.failed or status in resource.undeleted
     change = _change(job, status, description, full=final)
-    if status in resource.done:
+    if status == wanted or (status in resource.done and not wanted):
         return succeeded(job, strip(description), now, change, status=status)
-    if final:
+    if final and status not in resource.done:
         return failed(job, _status_fault(status, description), now, change, status=status)
     return Step(replace(job, status=status), (change,))
 
@@ -160,7 +172,7 @@ def departing(job: Job, status: str, description: Mapping[str, Any], now: float,
 
 def _change(job: Job, status: str, description: Mapping[str, Any], *, full: bool) -> Changed:
     return Changed(
-        row(job.command).resource.kind,
+        subject(job.command).kind,
         job.resource_id,
         status,
         name=_name(job, description),

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.operations import OPERATIONS, Kind, Operation, Repeat
+from schemas.operations import COMMANDS, Kind, Operation, Repeat, Resource, resource_of
 from schemas.records import TERMINAL, Command, Job, Phase
 
 __all__ = [
@@ -16,10 +16,12 @@ __all__ = [
     "ended",
     "jitter",
     "marker",
+    "may_have_happened",
     "occupies_slot",
     "repeat",
     "replace",
     "row",
+    "subject",
 ]
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -28,7 +30,21 @@ MARKER_LENGTH: Final = 26
 
 def row(command: Command) -> Operation:
     """The table's row of a command."""
-    return OPERATIONS[command.operation]
+    return COMMANDS[command.operation]
+
+
+def subject(command: Command) -> Resource:
+    """The resource kind that a command is about: its row's, or what the ARN names that it tracks."""
+    operation = row(command)
+    if operation.kind is Kind.TRACK:
+        return resource_of(command.params[operation.resource.identity]) or operation.resource
+    return operation.resource
+
+
+def may_have_happened(job: Job) -> bool:
+    """True for a blind repeat: an earlier call's outcome was lost, and no search has shown that it failed."""
+    reconciled = repeat(job.command) in (Repeat.MARKED, Repeat.GUARDED)
+    return job.attempt > 1 and not reconciled and row(job.command).kind is not Kind.READ
 
 
 def ended(job: Job) -> bool:
@@ -59,7 +75,7 @@ def jitter(command: Command, number: int) -> float:
 
 def occupies_slot(job: Job) -> str:
     """Name of the concurrency quota that the job may be using up at AWS; empty when it uses none."""
-    if ended(job) or job.phase is Phase.QUEUED or job.command.operation not in OPERATIONS:
+    if ended(job) or job.phase is Phase.QUEUED:
         return ""
     operation = row(job.command)
     if operation.kind is not Kind.JOB or (job.phase is Phase.INTENDED and job.due):

@@ -135,6 +135,24 @@ class Vanished:
     """The resource is not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The publisher wants it no more, and its call certainly has not left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The job that this one waits for has ended.
+
+    Attributes:
+        kind: Resource kind of what it has made; empty when it has made nothing.
+        resource_id: Its ARN.
+    """
+
+    kind: str = ""
+    resource_id: str = ""
+
+
 Observation = (
     Returned
     | Postponed
@@ -149,4 +167,6 @@ Observation = (
     | Unsearched
     | Seen
     | Vanished
+    | Cancelled
+    | Released
 )

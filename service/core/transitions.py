@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from schemas.operations import Kind, Repeat
 from schemas.records import Fault
-from service.core import effects, endings, reconciliation
+from service.core import cancellation, effects, endings, reconciliation
 from service.core import observations as seen
 from service.core.effects import Step, Told
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
-from service.core.job import TERMINAL, Command, Job, Phase, jitter, repeat, replace, row
+from service.core.job import TERMINAL, Command, Job, Phase, jitter, may_have_happened, repeat, replace, row, subject
 from service.core.pacing import backoff, search_delay
 from service.core.policy import Policy
 from service.core.reconciliation import Verdict
@@ -36,7 +36,15 @@ def accept(command: Command, now: float, policy: Policy) -> Step:
     if command.not_before > now:
         waiting = Told("waiting", {"reason": "NotBefore", "position": 0})
         return Step(_rest(job, command.not_before, reason="NotBefore"), (accepted, waiting))
-    return Step(job, (accepted,))
+    return Step(_permitted(job), (accepted,))
+
+
+def _permitted(job: Job) -> Job:
+    """What may begin: a call, or for a tracked resource the watch, since nothing is to be sent."""
+    operation = row(job.command)
+    if operation.kind is not Kind.TRACK:
+        return job
+    return replace(job, phase=Phase.RUNNING, resource_id=job.command.params[operation.resource.identity], reason="")
 
 
 def reject(command: Command, fault: Fault, violations: list[dict[str, str]], now: float) -> Step:
@@ -56,7 +64,7 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
         case Phase.INTENDED:
             return effects.Rest(job.due) if job.due else effects.Call()
         case Phase.QUEUED:
-            return effects.Rest(job.due)
+            return effects.Await() if job.awaits else effects.Rest(job.due)
         case Phase.UNCERTAIN | Phase.ACCEPTED:
             return effects.Search(job.due)
         case Phase.RUNNING:
@@ -67,18 +75,13 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
 
 def _overdue(job: Job, now: float) -> bool:
     """True when the deadline has passed and the call certainly has not been made."""
-    return 0 < job.command.deadline < now and not _may_have_happened(job)
-
-
-def _may_have_happened(job: Job) -> bool:
-    """True for a blind repeat: an earlier call's outcome was lost, and no search has shown that it failed."""
-    return job.attempt > 1 and repeat(job.command) not in _RECONCILED and row(job.command).kind is not Kind.READ
+    return 0 < job.command.deadline < now and not may_have_happened(job)
 
 
 def _rest(job: Job, until: float, **changes: Any) -> Job:
     """The job at rest; a deadline wakes it earlier."""
     deadline = job.command.deadline
-    capped = min(until, deadline + 0.001) if deadline and not _may_have_happened(job) else until
+    capped = min(until, deadline + 0.001) if deadline and not may_have_happened(job) else until
     return replace(job, due=capped, **changes)
 
 
@@ -113,7 +116,7 @@ def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
 
 def _postponed(job: Job, observation: seen.Postponed, now: float, policy: Policy) -> Step:
     if now - max(job.tries_from, job.accepted_at) > _patience(job.command, policy):
-        return _give_up(job, observation.fault, now, lost=_may_have_happened(job))
+        return _give_up(job, observation.fault, now, lost=may_have_happened(job))
     return Step(_backed_off(job, now, policy))
 
 
@@ -209,11 +212,13 @@ def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
     if job.due > now:
         return Step(job)
-    return Step(replace(job, due=0.0, since=now))
+    return Step(_permitted(replace(job, due=0.0, since=now)))
 
 
 def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
     """A slot may be free: told by another job's end, or tried after a while unasked."""
+    if job.awaits:
+        return Step(job, ignored=True)
     if _overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
     return Step(replace(job, phase=Phase.INTENDED, due=0.0, retries=0, since=now, tries_from=now))
@@ -300,13 +305,13 @@ def _still_accepted(job: Job, now: float, policy: Policy) -> Step:
 def _seen(job: Job, observation: seen.Seen, now: float, policy: Policy) -> Step:
     description = observation.description
     status = str(description.get("status", ""))
-    operation = row(job.command)
     if status == job.status or not status:
         return Step(job)
-    known, new = operation.resource.rank(job.status), operation.resource.rank(status)
+    resource = subject(job.command)
+    known, new = resource.rank(job.status), resource.rank(status)
     if known is not None and new is not None and new < known:
         return Step(job, ignored=True)  # a read that lags behind
-    if operation.kind is Kind.REMOVAL:
+    if row(job.command).kind is Kind.REMOVAL:
         return endings.departing(job, status, description, now, policy.vanish_grace)
     return endings.arriving(job, status, description, now)
 
@@ -317,6 +322,23 @@ def _vanished(job: Job, observation: seen.Vanished, now: float, policy: Policy) 
     if not job.status and now - job.since < policy.vanish_grace:
         return Step(job)  # reads may lag behind the creation
     return endings.vanished(job, now)
+
+
+def _cancelled(job: Job, observation: seen.Cancelled, now: float, policy: Policy) -> Step:
+    return endings.failed(job, endings.CANCELLED, now)
+
+
+def _released(job: Job, observation: seen.Released, now: float, policy: Policy) -> Step:
+    """The command to be cancelled has ended: what it has made is deleted."""
+    if not job.awaits:
+        return Step(job, ignored=True)
+    return cancellation.delete(job, observation.kind, observation.resource_id, now)
+
+
+def _watch_cancelled(job: Job, observation: seen.Cancelled, now: float, policy: Policy) -> Step:
+    if row(job.command).kind is not Kind.TRACK:
+        return Step(job, ignored=True)
+    return endings.failed(job, endings.CANCELLED, now)
 
 
 # The ended: remembered for the retention, then forgotten.
@@ -347,8 +369,11 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.INTENDED, seen.Held): _held,
         (Phase.INTENDED, seen.Due): _due,
         (Phase.INTENDED, seen.Restored): _restored_intent,
+        (Phase.INTENDED, seen.Cancelled): _cancelled,
         (Phase.QUEUED, seen.Due): _dequeued,
         (Phase.QUEUED, seen.Restored): _unchanged,
+        (Phase.QUEUED, seen.Cancelled): _cancelled,
+        (Phase.QUEUED, seen.Released): _released,
         (Phase.UNCERTAIN, seen.Found): _found,
         (Phase.UNCERTAIN, seen.Unsearched): _unsearched,
         (Phase.UNCERTAIN, seen.Restored): _restored_uncertain,
@@ -358,6 +383,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.RUNNING, seen.Seen): _seen,
         (Phase.RUNNING, seen.Vanished): _vanished,
         (Phase.RUNNING, seen.Restored): _unchanged,
+        (Phase.RUNNING, seen.Cancelled): _watch_cancelled,
         **_ENDED,
     }
 )

@@ -44,6 +44,7 @@ class _Intent:
 
     def __init__(self, key: bytes, committed_at: float, inbox: Inbox, context: Context) -> None:
         self.over = False
+        self.task: asyncio.Task[None] | None = None
         self._key = key
         self._committed_at = committed_at
         self._inbox = inbox
@@ -64,7 +65,10 @@ class _Intent:
 
     def revoke(self) -> bool:
         """Stops the call for good; False when it may have left."""
-        self._revoked = not self._sent
+        self._revoked = self._revoked or not self._sent
+        if self._revoked and self.task is not None:
+            self.task.cancel()
+            self.over = True
         return self._revoked
 
     async def renew(self) -> bool:
@@ -128,8 +132,14 @@ class Activities:
         self._workshop.slots.forget(self._partition)
 
     def hold(self) -> None:
-        """Begins nothing new until :meth:`proceed`; a permitted call is said, durably, not to have been sent."""
+        """Begins nothing new until :meth:`proceed`; a permitted call is said, durably, not to have been sent.
+
+        That holds for calls too which still wait for their turn: they are stopped before they leave.
+        """
         self._holding = True
+        for key, intent in self._intents.items():
+            if not intent.over and intent.revoke():
+                self._inbox.put(Observed(key, Held()))
 
     def proceed(self) -> None:
         """Begins what became due meanwhile."""
@@ -195,7 +205,7 @@ class Activities:
             self._inbox.put(Observed(key, QuotaFull(fault, position)))
         else:
             intent = self._intents[key] = _Intent(key, committed_at, self._inbox, self._context)
-            self._spawn(self._perform(key, job, intent), f"call:{job.command.id}")
+            intent.task = self._spawn(self._perform(key, job, intent), f"call:{job.command.id}")
 
     async def _perform(self, key: bytes, job: Job, intent: _Intent) -> None:
         try:
@@ -296,10 +306,11 @@ class Activities:
     def _label(self) -> str:
         return f"{self._partition.topic}-{self._partition.partition}"
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
         if self._group is None:
             work.close()
-            return
+            return None
         task = self._group.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

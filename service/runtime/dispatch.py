@@ -24,6 +24,10 @@ class Intent(Protocol):
         """True while the call window is open."""
         ...
 
+    def permit(self) -> bool:
+        """The same, asked right before the request is written: from here on it may have left."""
+        ...
+
     async def renew(self) -> bool:
         """Commits the intent anew; False when the job came to an end instead."""
         ...
@@ -81,7 +85,7 @@ class Caller:
         """Sends one request and lets the budget learn from its outcome."""
         began = self._clock.monotonic()
         deadline = self._deadlines.write if lane <= Lane.REMOVE else self._deadlines.read
-        may_send = intent.open if intent else None
+        may_send = intent.permit if intent else None
         outcome = await self._api.call(target, operation, params, timeout=deadline, may_send=may_send)
         limiter = self._limiters[target]
         if isinstance(outcome, Reply):

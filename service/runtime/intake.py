@@ -2,17 +2,19 @@
 
 from schemas import commands
 from schemas.commands import Rejected, Undecodable
+from schemas.operations import Kind
 from schemas.records import Command, Fault, Job, job_key
 from service.core import endings, transitions
 from service.core.effects import Told
-from service.core.job import ended
+from service.core.job import ended, row
 from service.runtime.batch import Batch
+from service.runtime.cancelling import Revoke, cancel
 from service.runtime.context import Context
 from service.runtime.ports import InRecord
 from service.runtime.store import Store
 
 
-def receive(record: InRecord, store: Store, batch: Batch, context: Context) -> None:
+def receive(record: InRecord, store: Store, batch: Batch, context: Context, revoke: Revoke = lambda _: False) -> None:
     """Reads one record into the batch. Bad input has an outcome as good input has; none raises."""
     outcome = commands.read(record.key, record.value, record.headers, context.limits)
     if isinstance(outcome, Undecodable):
@@ -29,7 +31,10 @@ def receive(record: InRecord, store: Store, batch: Batch, context: Context) -> N
     elif isinstance(outcome, Rejected):
         _reject(key, outcome, batch, context)
     else:
-        batch.apply(key, None, transitions.accept(command, batch.now, context.policy))
+        if row(command).kind is Kind.CANCEL:
+            cancel(command, store, batch, context, revoke)
+        else:
+            batch.apply(key, None, transitions.accept(command, batch.now, context.policy))
         context.telemetry.command(command.operation, "accepted")
 
 

@@ -6,12 +6,13 @@ it is numbered and published exactly once. So a resource's events are gap-free w
 
 from schemas import records
 from service.runtime.batch import Batch
+from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
 from service.runtime.ports import InRecord
 from service.runtime.store import Store
 
 
-def receive(record: InRecord, store: Store, batch: Batch, context: Context) -> None:
+def receive(record: InRecord, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
     """Reads one change into the batch.
 
     Raises:

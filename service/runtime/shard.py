@@ -11,18 +11,19 @@ from enum import StrEnum
 
 from schemas.operations import Change
 from service.core import transitions
-from service.core.job import Job, ended
-from service.core.observations import Due, Observation, Restored
+from service.core.job import Job, ended, row
+from service.core.observations import Due, Observation, Released, Restored
 from service.runtime import intake
 from service.runtime.activities import Activities, Workshop
 from service.runtime.batch import Batch
+from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
 from service.runtime.defects import place
 from service.runtime.inbox import Arrived, Inbox, Item, Observed
 from service.runtime.ports import InRecord, Log, PartitionLog, TopicPartition
 from service.runtime.store import Store
 
-Receive = Callable[[InRecord, Store, Batch, Context], None]
+Receive = Callable[[InRecord, Store, Batch, Context, Revoke], None]
 
 
 class State(StrEnum):
@@ -183,6 +184,8 @@ class Shard:
                 self._activities.rest(key, job.finished_at + self._context.policy.retention)
             else:
                 self.observe(key, Restored())
+            if job.awaits:
+                self._release_waiting(job.awaits.encode())
 
     async def _serve(self, log: PartitionLog) -> None:
         while items := await self._inbox.take(self._context.max_batch):
@@ -192,7 +195,7 @@ class Shard:
             self._resume_delivery()
 
     def _resume_delivery(self) -> None:
-        if self._delivery_paused and not self._paused and len(self._inbox) < self._context.inbox_limit // 2:
+        if self._delivery_paused and not self._paused and len(self._inbox) <= self._context.inbox_limit // 2:
             self._delivery_paused = False
             self._log.resume(self.partition)
 
@@ -211,6 +214,15 @@ class Shard:
             self._activities.rest(key, deleted_at + self._context.policy.retention)
         for key in batch.acting:
             self._activities.plan(key, self._store.job(key), began)
+            self._release_waiting(key)
+
+    def _release_waiting(self, key: bytes) -> None:
+        """Tells the cancellations that wait for a job that it has ended, or is not there."""
+        job = self._store.job(key)
+        if job is None or ended(job):
+            for waiting in self._store.awaiting(key):
+                kind = row(job.command).resource.kind if job and job.resource_id else ""
+                self.observe(waiting, Released(kind, job.resource_id if job else ""))
 
     def _step(self, item: Item, batch: Batch) -> None:
         if isinstance(item, Arrived):
@@ -240,7 +252,7 @@ class Shard:
 
     def _receive(self, record: InRecord, batch: Batch) -> None:
         try:
-            self._receive_one(record, self._store, batch, self._context)
+            self._receive_one(record, self._store, batch, self._context, self._activities.revoke)
         except Exception as error:
             # A record that breaks the service is set aside with the reason, so that its partition goes on.
             batch.dead_letter(

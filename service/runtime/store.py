@@ -16,6 +16,7 @@ class Store:
     def __init__(self) -> None:
         self._jobs: dict[bytes, Job] = {}
         self._resources: dict[bytes, ResourceState] = {}
+        self._awaiting: dict[bytes, set[bytes]] = {}
 
     def load(self, key: bytes, value: bytes | None) -> None:
         """Replays one changelog record; a tombstone forgets.
@@ -32,6 +33,7 @@ class Store:
     def put(self, key: bytes, record: Record | None) -> None:
         """Sets what a key means from now on."""
         if isinstance(record, Job):
+            self._note(key, self._jobs.get(key), record)
             self._jobs[key] = record
         elif isinstance(record, ResourceState):
             self._resources[key] = record
@@ -61,6 +63,16 @@ class Store:
         for job in self._jobs.values():
             counts[job.phase] = counts.get(job.phase, 0) + 1
         return counts
+
+    def awaiting(self, key: bytes) -> list[bytes]:
+        """Keys of the jobs that wait for the end of this one."""
+        return list(self._awaiting.get(key, ()))
+
+    def _note(self, key: bytes, before: Job | None, after: Job) -> None:
+        if before is not None and before.awaits and before.awaits != after.awaits:
+            self._awaiting.get(before.awaits.encode(), set()).discard(key)
+        if after.awaits:
+            self._awaiting.setdefault(after.awaits.encode(), set()).add(key)
 
     def open(self) -> list[bytes]:
         """Keys of the jobs that have not ended."""

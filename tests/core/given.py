@@ -49,6 +49,8 @@ OBSERVATIONS: Final[tuple[seen.Observation, ...]] = (
     seen.Unsearched(TIMEOUT),
     seen.Seen({"status": "ACTIVE"}),
     seen.Vanished(),
+    seen.Cancelled(),
+    seen.Released(),
 )
 """One observation of every type."""
 

@@ -67,6 +67,7 @@ jobs = st.builds(
     reason=texts,
     fault=st.none() | faults,
     finished_at=seconds,
+    awaits=texts,
     told=st.integers(0, 99),
     reply=st.none() | documents,
 )
@@ -94,7 +95,7 @@ def test_the_samples_have_every_field() -> None:
             "due",
             "resource_id",
         ),
-        *("status", "reason", "fault", "finished_at", "told", "reply", "v"),
+        *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "v"),
     }
 
 

@@ -26,6 +26,10 @@ CELLS: dict[tuple[Phase, type], tuple[Phase, list[str]]] = {
     (Phase.INTENDED, seen.Held): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.Due): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.Restored): (Phase.UNCERTAIN, []),
+    (Phase.INTENDED, seen.Cancelled): (Phase.FAILED, ["failed"]),
+    (Phase.QUEUED, seen.Cancelled): (Phase.FAILED, ["failed"]),
+    (Phase.QUEUED, seen.Released): (Phase.QUEUED, []),
+    (Phase.RUNNING, seen.Cancelled): (Phase.RUNNING, []),
     (Phase.QUEUED, seen.Due): (Phase.INTENDED, []),
     (Phase.QUEUED, seen.Restored): (Phase.QUEUED, []),
     (Phase.UNCERTAIN, seen.Found): (Phase.UNCERTAIN, []),
@@ -40,6 +44,10 @@ CELLS: dict[tuple[Phase, type], tuple[Phase, list[str]]] = {
     **{(phase, kind): (phase, []) for phase in TERMINAL for kind in (seen.Due, seen.Restored)},
 }
 """(phase, observation) -> (phase, replies), for a fresh job that creates an audience model."""
+
+
+OF_OTHER_COMMANDS = {(Phase.QUEUED, seen.Released), (Phase.RUNNING, seen.Cancelled)}
+"""Cells that concern a waiting cancellation and a tracked resource, and are ignored by a creation."""
 
 
 def by_type(kind: type) -> seen.Observation:
@@ -65,7 +73,7 @@ def test_cell(phase: Phase, kind: type) -> None:
     step = observe(job, by_type(kind), 1.0)
     assert step.job is not None
     assert (step.job.phase, given.told(step)) == CELLS[phase, kind]
-    assert not step.ignored
+    assert step.ignored == ((phase, kind) in OF_OTHER_COMMANDS)
 
 
 MISSING = [

@@ -1,0 +1,30 @@
+"""A CancelCommand meets the job that it is to stop, which must lie in the same partition."""
+
+from collections.abc import Callable
+
+from schemas.records import Command, job_key
+from service.core import cancellation, transitions
+from service.core.cancellation import Chance
+from service.core.observations import Cancelled
+from service.runtime.batch import Batch
+from service.runtime.context import Context
+from service.runtime.store import Store
+
+Revoke = Callable[[bytes], bool]
+"""Stops a job's call before it leaves; False when it may have left."""
+
+
+def cancel(command: Command, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
+    """Stops the other command if it can be stopped, and answers what was possible."""
+    key = job_key(command.source, command.id)
+    other_key = job_key(command.params["commandSource"], command.params["commandId"])
+    other = store.job(other_key)
+    if other is None:
+        batch.apply(key, None, cancellation.unknown(command, batch.now))
+        return
+    chance = cancellation.chance(other)
+    if chance is Chance.CERTAIN or (chance is Chance.IF_UNSENT and revoke(other_key)):
+        batch.apply(other_key, other, transitions.step(other, Cancelled(), batch.now, context.policy))
+        batch.apply(key, None, cancellation.done(command, batch.now))
+    else:
+        batch.apply(key, None, cancellation.too_late(command, other, other_key, batch.now))
