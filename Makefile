@@ -36,8 +36,9 @@ test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)
 	$(PY) -m pytest -m long
 
 .PHONY: render
-render: $(VENV)/.dev ## Write docs/settings.md anew
+render: $(VENV)/.dev ## Write docs/settings.md, docs/reference and schemas/generated anew
 	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"
+	$(PY) -m schemas.render
 
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, mypy, import-linter

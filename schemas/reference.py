@@ -1,0 +1,226 @@
+"""The reference pages: one for each command and an index, and the page of the table of operations."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from schemas import documents, examples, shapes, snippets
+from schemas.asyncapi import replies_of
+from schemas.documents import Schema
+from schemas.events import ReplyKind
+from schemas.facts import aws_errors, event_statuses, events_of, operations, purpose, recipe
+from schemas.iam import actions_of, passes_role
+from schemas.operations import COMMANDS, OPERATIONS, SERVICE_COMMANDS, Operation
+from schemas.rules import RULES
+
+_MADE: Final = "<!-- Written by `make render` from the code; changes here are lost. -->\n"
+
+# --- pages ---------------------------------------------------------------------------------------------------------
+
+
+def operations_page() -> str:
+    """The table of operations, for people."""
+    head = (
+        "# Operations\n\n| operation | kind | command type | events | when an answer is lost | IAM action | errors |\n"
+    )
+    rows = [
+        f"| {row['operation']} | {row['kind']} | `{row['commandType']}` | {_codes(row['events'])} | {row['reconcile']} "
+        f"| {_codes([row['iamAction']] if row['iamAction'] else [])} | {_codes(row['errors'])} |"
+        for row in operations()
+    ]
+    return _MADE + head + "|---|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _codes(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def index() -> str:
+    """The first page."""
+    lines = [
+        _MADE + "# Reference",
+        "",
+        "One page for each command, in an order in which they can be sent. What holds for all of them:",
+        "",
+        "- A command is a CloudEvent on `cleanroomsml.commands` (the prefix is a setting), binary or structured.",
+        "- Its `ce_id` and `ce_source` are the idempotency key. Sent again, it gets its terminal reply again.",
+        "- Replies come on `cleanroomsml.replies` with the command's id as key, events on `cleanroomsml.events`.",
+        "- Subscribers read with `isolation.level=read_committed`, and ignore members that they do not know.",
+        "- A command that can't be read or is not valid is also in `cleanroomsml.dead-letters`, with the reason.",
+        "",
+        "For programs: [AsyncAPI](../../schemas/generated/asyncapi.yaml), "
+        "[JSON Schemas](../../schemas/generated/jsonschema), [IAM policies](../../schemas/generated/iam), "
+        "[table of operations](../../schemas/generated/operations.md).",
+        "",
+        "| command | kind | purpose |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| [{name}]({name}.md) | {COMMANDS[name].kind.value} | {purpose(COMMANDS[name])} |"
+        for name in examples.COMMANDS
+    ]
+    return "\n".join([*lines, "", *_attributes()]) + "\n"
+
+
+def _attributes() -> Iterator[str]:
+    yield from ("## Attributes of a command", "", "| attribute | needed | meaning |", "|---|---|---|")
+    schema = documents.command_attributes(next(iter(OPERATIONS)))
+    for name, one in schema["properties"].items():
+        needed = "yes" if name in schema["required"] else ""
+        yield f"| `ce_{name}` | {needed} | {one.get('description', 'The kind of command.')} |"
+
+
+def page(name: str) -> str:
+    """The page of a command."""
+    row = COMMANDS[name]
+    parts = [
+        f"{_MADE}# {name}",
+        f"{purpose(row)} Type: `{row.command_type}`.",
+        "## Members of `data`",
+        *_members(row),
+        "## Replies",
+        _replies(row),
+        "## Events",
+        _events(row),
+        "## Errors",
+        *_errors(row),
+        "## When the answer of AWS is lost",
+        recipe(row),
+        "## Rights of the service",
+        _rights(row),
+        "## Examples",
+        "The world is that of `python -m sandbox up`; ids in ARNs are invented.",
+        *_programs(name),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _members(row: Operation) -> Iterator[str]:
+    lines = ["| member | needed | constraints |", "|---|---|---|"]
+    lines += [f"| `{path}` | {needed} | {text} |" for path, needed, text in _rows(documents.command_data(row.name))]
+    yield "\n".join(lines) if len(lines) > 2 else "None: send `{}`."
+    rules = list(dict.fromkeys(_rules(row)))
+    if rules:
+        yield "Beyond that:\n\n" + "\n".join(f"- {text}" for text in rules)
+
+
+def _rows(schema: Schema, above: str = "") -> Iterator[tuple[str, str, str]]:
+    for name, member in schema.get("properties", {}).items():
+        path = f"{above}{name}"
+        needed = "yes" if name in schema.get("required", ()) else ""
+        yield path, needed, constraints(member)
+        inner = member
+        while inner["type"] == "array":
+            inner, path = inner["items"], f"{path}[]"
+        yield from _rows(inner, f"{path}.")
+
+
+_UNITS: Final = {"Length": "characters", "Items": "items", "Properties": "members"}
+
+
+def constraints(schema: Schema) -> str:
+    """A schema's own constraints, in words."""
+    parts = [str(schema["type"])]
+    for noun, unit in _UNITS.items():
+        parts += _range(schema.get(f"min{noun}"), schema.get(f"max{noun}"), unit)
+    parts += _range(schema.get("minimum"), schema.get("maximum"), "")
+    if "enum" in schema:
+        parts.append("one of " + ", ".join(f"`{value}`" for value in schema["enum"]))
+    if "pattern" in schema:
+        escaped = str(schema["pattern"]).replace("|", "\\|")
+        parts.append(f"`{escaped}`")
+    if "format" in schema:
+        parts.append("RFC 3339")
+    return "; ".join(parts)
+
+
+def _range(least: int | None, most: int | None, unit: str) -> list[str]:
+    if least is None and most is None:
+        return []
+    if least == most:
+        return [f"exactly {least} {unit}".rstrip()]
+    bounds = f"at least {least}" if most is None else f"at most {most}" if least is None else f"{least} to {most}"
+    return [f"{bounds} {unit}".rstrip()]
+
+
+RULE_WORDS: Final[Mapping[str, str]] = {
+    "_name": "A name is not blank, and has no control, line or text direction characters.",
+    "_tags": "At most 50 tags; keys do not start with `aws:`; no control characters.",
+    "_tag_keys": "Keys do not start with `aws:`.",
+    "_arn": "An ARN has no `..`, `?`, `#`, `%`, backslash or white space.",
+    "_s3_uri": "An S3 address names a valid bucket and has no `..`.",
+    "_size_bins": "Sizes are unique.",
+    "_percentages": "Sizes are 1 to 100 when they are percentages.",
+    "_percentage": "The size is 1 to 100 when it is a percentage.",
+    "_columns": "The schema has exactly one column each of `USER_ID`, `ITEM_ID` and `TIMESTAMP`.",
+    "_seed": "The seed is either in S3 or the result of a query.",
+    "_sql_needs_collaboration": "A query as seed needs `collaborationId`.",
+    "_window": "The start is before the end.",
+    "_policy": "The policy is the text of a JSON object.",
+}
+"""The rules in words, by the name of their check."""
+
+
+def _rules(row: Operation) -> Iterator[str]:
+    if row.name in SERVICE_COMMANDS:
+        return
+    inside = list(_below(shapes.input_shape(row.name)))
+    for rule in RULES:
+        if any(shape.name in rule.shapes or _has(shape, rule.members) for shape in inside):
+            yield RULE_WORDS[rule.check.__name__]
+    if row.creates or row.restamps:
+        yield "The description has at most 221 characters: the service puts its mark behind it, and hides it from you."
+
+
+def _has(shape: Any, members: frozenset[str]) -> bool:
+    return bool(members) and members <= getattr(shape, "members", {}).keys()
+
+
+def _below(shape: Any) -> Iterator[Any]:
+    yield shape
+    inner = [*getattr(shape, "members", {}).values()]
+    inner += [getattr(shape, name) for name in ("member", "key", "value") if hasattr(shape, name)]
+    for one in inner:
+        yield from _below(one)
+
+
+_MEANINGS: Final = {
+    ReplyKind.ACCEPTED: "the intent is durable",
+    ReplyKind.WAITING: "it waits, for the reason that is told; not always",
+    ReplyKind.STARTED: "AWS took it",
+    ReplyKind.SUCCEEDED: "the end: done, with the result",
+    ReplyKind.FAILED: "the end: not done, with the reason",
+    ReplyKind.REJECTED: "the end: not valid or not allowed, with all violations; AWS was not called",
+    ReplyKind.PARKED: "the end for now: what happened can't be known safely, a person decides",
+}
+
+
+def _replies(row: Operation) -> str:
+    return "\n".join(f"- `{reply.value}`: {_MEANINGS[reply]}" for reply in replies_of(row.kind))
+
+
+def _events(row: Operation) -> str:
+    names = events_of(row)
+    return f"{_codes(names)}; statuses: {event_statuses(row)}." if names else "None."
+
+
+def _errors(row: Operation) -> Iterator[str]:
+    shown = aws_errors(row)
+    if shown:
+        yield "From AWS, in `failed` when they can't be waited for:\n\n" + "\n".join(
+            f"- `{name}` ({status})" for name, status in shown.items()
+        )
+    yield (
+        "From the service: `ValidationFailed` and its like in `rejected`; `IdMisuse` when the id was used with other "
+        "content; `DeadlineExceeded` when it could not be issued in time."
+    )
+
+
+def _rights(row: Operation) -> str:
+    text = ", ".join(f"`{action}`" for action in dict.fromkeys(actions_of(row)))
+    more = "; `iam:PassRole` for the roles that commands name" if passes_role(row) else ""
+    return f"{text}{more}."
+
+
+def _programs(name: str) -> Iterator[str]:
+    for client, title in snippets.TITLES.items():
+        yield f"### {title}\n\n```{snippets.LANGUAGES[client]}\n{snippets.snippet(client, name)}```"
