@@ -1,0 +1,137 @@
+"""A dead letter as it lies in its topic: whose record it was, why it was set aside, and what was sent originally."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+from schemas import cloudevents
+from schemas.cloudevents import Headers, timestamp
+
+PREFIX: Final = "dlq_"
+_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record of the dead-letters topic.
+
+    Attributes:
+        partition: Where the letter is.
+        offset: Where the letter is.
+        written: When, in epoch seconds, as Kafka has it.
+        key: The original's key.
+        value: The original's value.
+        headers: The original's headers, and behind them ours.
+    """
+
+    partition: int
+    offset: int
+    written: float
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @cached_property
+    def told(self) -> dict[str, str]:
+        """Our headers without their prefix; of a letter that was dead before the last ones count."""
+        ours = [(name, value) for name, value in self.headers if name.startswith(PREFIX)]
+        return {name.removeprefix(PREFIX): (value or b"").decode(errors="replace") for name, value in ours}
+
+    @property
+    def original_headers(self) -> Headers:
+        """What the publisher sent."""
+        return tuple((name, value) for name, value in self.headers if not name.startswith(PREFIX))
+
+    @property
+    def reason(self) -> str:
+        """Why it was set aside: a code."""
+        return self.told.get("reason", "")
+
+    @property
+    def topic(self) -> str:
+        """Where the original was."""
+        return self.told.get("topic", "")
+
+    @property
+    def source_partition(self) -> int | None:
+        """Where the original was; None when the header is absent or no number."""
+        told = self.told.get("partition", "")
+        return int(told) if told.isdecimal() and len(told) < 10 else None
+
+    @property
+    def time(self) -> float:
+        """When it was set aside, in epoch seconds."""
+        return timestamp(self.told.get("time", "")) or self.written
+
+    @cached_property
+    def command_id(self) -> str:
+        """The command that it names, or nothing."""
+        return cloudevents.decode(self.key, self.value, self.original_headers).id
+
+    @property
+    def size(self) -> int:
+        """Bytes of the original value."""
+        return len(self.value or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which letters are meant; what is empty or None selects all.
+
+    Attributes:
+        reasons: Codes, in any case.
+        since: Epoch seconds; set aside then or later.
+        until: Epoch seconds; set aside before.
+        key: The original's key.
+        topics: Where the original was.
+    """
+
+    reasons: frozenset[str] = field(default_factory=frozenset)
+    since: float | None = None
+    until: float | None = None
+    key: str | None = None
+    topics: frozenset[str] = field(default_factory=frozenset)
+
+    def has(self, letter: DeadLetter) -> bool:
+        """True when the letter is meant."""
+        return (
+            (not self.reasons or letter.reason.lower() in self.reasons)
+            and (self.since is None or letter.time >= self.since)
+            and (self.until is None or letter.time < self.until)
+            and (self.key is None or letter.key == self.key.encode("utf-8", "surrogateescape"))
+            and (not self.topics or letter.topic in self.topics)
+        )
+
+
+def selection(
+    *, reason: Sequence[str], since: str | None, until: str | None, key: str | None, topic: Sequence[str], now: float
+) -> Selection:
+    """The selection that an operator described.
+
+    Raises:
+        ValueError: A time is neither a timestamp nor a duration.
+    """
+    return Selection(
+        frozenset(each.lower() for each in reason),
+        None if since is None else moment(since, now),
+        None if until is None else moment(until, now),
+        key,
+        frozenset(topic),
+    )
+
+
+def moment(text: str, now: float) -> float:
+    """Epoch seconds of a timestamp, or of a duration before now such as ``90s``, ``30m``, ``2h`` or ``7d``.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if ago := _DURATION.fullmatch(text):
+        return now - int(ago[1]) * _SECONDS[ago[2]]
+    instant = timestamp(text)
+    if instant is None:
+        raise ValueError(f"{text!r} is no time; write 2025-01-31T12:00:00Z, or how long ago it was: 90s, 30m, 2h or 7d")
+    return instant
