@@ -209,6 +209,15 @@ class Client:
         )
         return next(one for one in self.replies(command_id) if one.kind == kind)
 
+    async def event(self, subject: str, status: str, seconds: float = 10.0) -> Heard:
+        """Wait for a status change; it may be read a moment later than the reply of its command."""
+
+        def told() -> list[Heard]:
+            return [event for event in self.events(subject) if event.data["status"] == status]
+
+        await until(told, seconds, lambda: f"{subject}: {[event.data['status'] for event in self.events(subject)]}")
+        return told()[-1]
+
     async def perform(self, operation: str, data: Any, *, command_id: str, seconds: float = 30.0, **more: str) -> Any:
         """Send a command and give the result of its success."""
         await self.send(operation, data, command_id=command_id, **more)
