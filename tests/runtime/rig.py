@@ -10,6 +10,7 @@ from typing import Any, Self
 from schemas import records
 from schemas.commands import Limits
 from schemas.operations import OPERATIONS, Kind
+from schemas.permissions import open_grant
 from schemas.records import Job, Record, ResourceState
 from service.core.job import marker
 from service.core.pacing import Cadence
@@ -69,6 +70,9 @@ class Options:
 
     partitions: int = 2
     targets: tuple[str, ...] = ("default",)
+    tenants: tuple[str, ...] = ()
+    """Tenants beside the default one."""
+    tenant_writes: Mapping[str, float] = field(default_factory=dict)
     policy: Policy = POLICY
     quotas: Mapping[str, int] = field(
         default_factory=lambda: {"audience-models": 2, "audience-generation-jobs": 10, "audience-export-jobs": 20}
@@ -83,15 +87,26 @@ class Options:
     inbox_limit: int = 2000
     commit_latency: float = 0.01
 
+    @property
+    def consumed(self) -> dict[str, str]:
+        """Every topic that shards consume, with its changelog."""
+        return {**CONSUMED, **{commands_of(name): f"cleanroomsml.{name}.jobs" for name in self.tenants}}
+
+
+def commands_of(tenant: str) -> str:
+    """A tenant's commands topic."""
+    return f"cleanroomsml.{tenant}.commands" if tenant else COMMANDS
+
 
 def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
+    grant = open_grant(options.targets, {REPLIES, "other.replies"})
     return Context(
         clock=clock,
         telemetry=story,
         policy=options.policy,
-        limits=Limits(frozenset(options.targets), options.targets[0], frozenset({REPLIES, "other.replies"})),
+        limits={commands_of(name): Limits(grant, options.targets[0], tenant=name) for name in ("", *options.tenants)},
         names=Names(
-            changelogs=CONSUMED,
+            changelogs=options.consumed,
             changes=CHANGES,
             replies=REPLIES,
             events=EVENTS,
@@ -121,7 +136,11 @@ class Node:
             for name in options.targets
         }
         deadlines = Deadlines(write=options.call_timeout, read=options.read_timeout)
-        caller = Caller(api, self.limiters, self.clock, self.story, deadlines)
+        tenants = {
+            name: Limiter(self.clock, reads_per_second=rate, writes_per_second=rate)
+            for name, rate in options.tenant_writes.items()
+        }
+        caller = Caller(api, self.limiters, self.clock, self.story, deadlines, tenants)
         self.pollers = {name: Poller(name, caller, options.tick, self.clock, self.story) for name in options.targets}
         self.slots = SlotRegistry(
             dict.fromkeys(options.targets, options.quotas),
@@ -134,7 +153,7 @@ class Node:
             self._make_shard,
             self.story,
             patience=options.stop_deadline / 2,
-            resized=lambda held: self._resized(held / (options.partitions * len(CONSUMED))),
+            resized=lambda held: self._resized(held / (options.partitions * len(options.consumed))),
         )
         self.app = App(
             log=log,
@@ -185,7 +204,7 @@ class Rig:
     def __init__(self, options: Options | None = None, **changes: Any) -> None:
         self.options = replace(options or Options(), **changes)
         self.clock = LoopClock()
-        self.broker = MemoryBroker(self.options.partitions, CONSUMED, self.clock.wall)
+        self.broker = MemoryBroker(self.options.partitions, self.options.consumed, self.clock.wall)
         self.broker.latency = self.options.commit_latency
         self.api = TwinApi(self.clock, self.options.targets)
         self.nodes: list[Node] = []
@@ -226,14 +245,14 @@ class Rig:
 
     def send(self, operation: str, data: Any = None, command_id: str = "", **attributes: Any) -> str:
         """Publishes a command: to a partition if ``partition`` is given, with members of its own to be recognised."""
-        partition = attributes.pop("partition", None)
+        partition, tenant = attributes.pop("partition", None), attributes.pop("tenant", "")
         command_id = command_id or f"c-{next(self._numbers)}"
         if data is None:
             data = messages.request(operation)
         if OPERATIONS[operation].creates and isinstance(data, dict):
             data = {**data, "name": data.get("name") if len(data.get("name", "n")) > 1 else command_id}
         key, value, headers = messages.command(operation, command_id, data, **attributes)
-        self.broker.produce(COMMANDS, key, value, headers, partition)
+        self.broker.produce(commands_of(tenant), key, value, headers, partition)
         self.sent[command_id] = operation
         return command_id
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.looptime
 
 
 async def survive(seed: int) -> Counter[str]:
-    async with Rig() as rig:
+    async with Rig(stop_deadline=2.0) as rig:
         rig.api.quotas = {"audience-models": 2}
         weather = Weather(rig, seed)
         await weather.pass_over()

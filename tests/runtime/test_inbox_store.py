@@ -1,0 +1,112 @@
+"""The queue through which a shard's state changes, and that state."""
+
+import asyncio
+
+import pytest
+
+from schemas import records
+from schemas.records import Command, CorruptRecord, Job, Phase, ResourceState
+from service.core.observations import Due
+from service.runtime.inbox import Inbox, Observed
+from service.runtime.store import Store
+
+pytestmark = pytest.mark.looptime
+
+
+def item(number: int) -> Observed:
+    return Observed(bytes([number]), Due())
+
+
+async def test_items_come_in_order_and_in_batches() -> None:
+    inbox = Inbox()
+    for number in range(5):
+        inbox.put(item(number))
+    assert await inbox.take(3) == [item(0), item(1), item(2)]
+    assert len(inbox) == 2
+    assert await inbox.take(3) == [item(3), item(4)]
+
+
+async def test_taking_waits() -> None:
+    inbox = Inbox()
+    taking = asyncio.create_task(inbox.take(10))
+    await asyncio.sleep(1.0)
+    assert not taking.done()
+    inbox.put(item(1))
+    inbox.put(item(2))
+    assert await taking == [item(1), item(2)]
+
+
+async def test_a_closed_inbox_gives_what_it_has_and_takes_no_more() -> None:
+    inbox = Inbox()
+    inbox.put(item(1))
+    inbox.close()
+    inbox.put(item(2))
+    assert await inbox.take(10) == [item(1)]
+    assert await inbox.take(10) == []
+
+
+async def test_closing_wakes_who_waits() -> None:
+    inbox = Inbox()
+    taking = asyncio.create_task(inbox.take(10))
+    await asyncio.sleep(1.0)
+    inbox.close()
+    assert await taking == []
+
+
+def job(command_id: str, phase: Phase = Phase.INTENDED) -> Job:
+    return Job(Command(command_id, "/tests", "CreateAudienceModel", "default", {}, ""), phase, accepted_at=1.0)
+
+
+def state(name: str) -> ResourceState:
+    return ResourceState(name, "audience-model", 3, "ACTIVE")
+
+
+def test_the_last_record_of_a_key_counts() -> None:
+    store = Store()
+    for record in (job("a"), job("b"), state("r"), job("a", Phase.SUCCEEDED)):
+        store.load(records.key_of(record), records.encode(record))
+    assert store.job(records.job_key("/tests", "a")) == job("a", Phase.SUCCEEDED)
+    assert store.resource(records.resource_key("audience-model", "r")) == state("r")
+    assert store.phases() == {"succeeded": 1, "intended": 1}
+    assert store.open() == [records.job_key("/tests", "b")]
+    assert len(store) == 3
+
+
+def test_a_tombstone_forgets_and_so_does_one_for_nothing() -> None:
+    store = Store()
+    for record in (job("a"), state("r")):
+        store.load(records.key_of(record), records.encode(record))
+        store.load(records.key_of(record), None)
+        store.load(b"never there", None)
+    assert len(store) == 0
+    assert list(store.jobs()) == []
+
+
+def test_what_is_forgotten_may_come_back() -> None:
+    store = Store()
+    key = records.job_key("/tests", "a")
+    for value in (records.encode(job("a")), None, records.encode(job("a", Phase.QUEUED))):
+        store.load(key, value)
+    assert store.job(key) == job("a", Phase.QUEUED)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\\xff",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"record":"job"}',
+        b'{"record":"other","v":1}',
+        records.encode(job("a"))[:-1],
+        records.encode(job("a")).replace(b"intended", b"unheard-of"),
+        records.encode(Job(job("a").command, Phase.INTENDED, 1.0, v=records.VERSION + 1)),
+    ],
+)
+def test_what_cannot_be_read_is_never_skipped(value: bytes) -> None:
+    store = Store()
+    with pytest.raises(CorruptRecord):
+        store.load(b"k", value)
+    assert len(store) == 0

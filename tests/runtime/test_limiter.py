@@ -1,0 +1,134 @@
+"""The budget's waiting: order, rate, patience after a throttle, share, and waiters that give up."""
+
+import asyncio
+
+import pytest
+
+from service.core.budget import Lane
+from service.runtime.limiter import Limiter
+from tests.fakes.clock import LoopClock
+
+pytestmark = pytest.mark.looptime
+
+
+def limiter(reads: float = 10.0, writes: float = 2.0) -> Limiter:
+    return Limiter(LoopClock(), reads_per_second=reads, writes_per_second=writes)
+
+
+async def grants(made: Limiter, *lanes: Lane) -> list[tuple[Lane, float]]:
+    """Who was let through, and when."""
+    order: list[tuple[Lane, float]] = []
+
+    async def wait(lane: Lane) -> None:
+        await made.take(lane)
+        order.append((lane, asyncio.get_running_loop().time()))
+
+    await asyncio.gather(*map(wait, lanes))
+    return order
+
+
+async def drained(made: Limiter, lane: Lane) -> None:
+    """Takes the savings of a limiter of at most one call a second."""
+    await made.take(lane)
+
+
+async def test_savings_go_at_once_and_then_at_the_rate() -> None:
+    times = [at for _, at in await grants(limiter(writes=2.0), *[Lane.CREATE] * 6)]
+    assert times == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.5, 2.0], abs=0.01)
+
+
+async def test_a_rate_below_one_a_second() -> None:
+    times = [at for _, at in await grants(limiter(writes=0.1), *[Lane.CREATE] * 3)]
+    assert times == pytest.approx([0.0, 10.0, 20.0], abs=0.1)
+
+
+async def test_lanes_come_first_by_urgency_and_then_by_arrival() -> None:
+    made = limiter(writes=1.0)
+    await drained(made, Lane.CREATE)
+    order = await grants(made, Lane.REMOVE, Lane.CREATE, Lane.REMOVE, Lane.CREATE)
+    assert [lane for lane, _ in order] == [Lane.CREATE, Lane.CREATE, Lane.REMOVE, Lane.REMOVE]
+
+
+async def test_polls_wait_behind_reads_and_neither_behind_writes() -> None:
+    made = limiter(reads=1.0, writes=1.0)
+    await drained(made, Lane.READ)
+    await drained(made, Lane.CREATE)
+    order = await grants(made, Lane.POLL, Lane.CREATE, Lane.READ, Lane.CREATE, Lane.CREATE)
+    assert [lane for lane, _ in order if lane >= Lane.READ] == [Lane.READ, Lane.POLL]
+    assert dict(order)[Lane.POLL] < dict(order)[Lane.CREATE]
+
+
+async def test_a_throttle_halves_and_successes_restore() -> None:
+    made = limiter(writes=8.0)
+    for expected in (4.0, 2.0, 1.0):
+        made.throttled(Lane.CREATE)
+        assert made.statistics()["writes_per_second"] == expected
+    assert made.statistics()["reads_per_second"] == 10.0
+    began = asyncio.get_running_loop().time()
+    times = [at - began for _, at in await grants(made, *[Lane.CREATE] * 3)]
+    assert times == pytest.approx([1.0, 2.0, 3.0], abs=0.01)  # the savings are gone too
+    for _ in range(30):
+        made.succeeded(Lane.CREATE)
+    assert made.statistics()["writes_per_second"] == 8.0
+
+
+async def test_a_storm_never_stops_the_calls_for_good() -> None:
+    made = limiter(writes=10.0)
+    for _ in range(100):
+        made.throttled(Lane.CREATE)
+    await asyncio.wait_for(made.take(Lane.CREATE), 5.0)
+
+
+async def test_a_throttle_while_waiting_makes_the_wait_longer() -> None:
+    made = limiter(writes=1.0)
+    await drained(made, Lane.CREATE)
+    began = asyncio.get_running_loop().time()
+    waiting = asyncio.create_task(made.take(Lane.CREATE))
+    await asyncio.sleep(0.9)
+    made.throttled(Lane.CREATE)
+    await waiting
+    assert asyncio.get_running_loop().time() - began == pytest.approx(2.9, abs=0.05)
+
+
+async def test_who_gives_up_costs_nothing() -> None:
+    made = limiter(writes=1.0)
+    await drained(made, Lane.CREATE)
+    began = asyncio.get_running_loop().time()
+    tasks = [asyncio.create_task(made.take(Lane.CREATE)) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    for task in tasks[:4]:
+        task.cancel()
+    await tasks[4]
+    assert asyncio.get_running_loop().time() - began == pytest.approx(1.0, abs=0.05)
+    assert all(task.cancelled() for task in tasks[:4])
+    assert made.statistics()["writes_waiting"] == 0.0
+
+
+async def test_the_share_sets_the_rate_and_keeps_the_throttling() -> None:
+    made = limiter(reads=10.0, writes=8.0)
+    made.throttled(Lane.CREATE)
+    made.share(0.5)
+    assert (made.statistics()["reads_per_second"], made.statistics()["writes_per_second"]) == (5.0, 2.0)
+    made.share(1.0)
+    assert (made.statistics()["reads_per_second"], made.statistics()["writes_per_second"]) == (10.0, 4.0)
+
+
+async def test_a_greater_share_wakes_who_waits() -> None:
+    made = limiter(writes=10.0)
+    made.share(0.01)
+    await drained(made, Lane.CREATE)
+    began = asyncio.get_running_loop().time()
+    waiting = asyncio.create_task(made.take(Lane.CREATE))
+    await asyncio.sleep(0.1)
+    made.share(1.0)
+    await waiting
+    assert asyncio.get_running_loop().time() - began < 0.3
+
+
+async def test_statistics_count_who_waits() -> None:
+    made = limiter(writes=1.0)
+    tasks = [asyncio.create_task(made.take(Lane.CREATE)) for _ in range(4)]
+    await asyncio.sleep(0.1)
+    assert made.statistics()["writes_waiting"] == 3.0
+    await asyncio.gather(*tasks)
+    assert made.statistics()["writes_waiting"] == 0.0
