@@ -12,15 +12,16 @@ is not changed by a new default target, by formatting or by the content mode.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 
-from schemas import cloudevents, records, rules, service_commands, shapes, strictjson
+from schemas import cloudevents, permissions, records, rules, service_commands, shapes, strictjson
 from schemas.cloudevents import Envelope, Headers, timestamp
 from schemas.operations import COMMAND_PREFIX, COMMANDS, SERVICE_COMMANDS
+from schemas.permissions import Grant, TargetFacts
 from schemas.shapes import Violation
 
 __all__ = ["Limits", "Rejected", "Undecodable", "Violation", "read"]
@@ -37,18 +38,21 @@ _TRACESTATE_MEMBER: Final = re.compile(r"[a-z0-9][-a-z0-9_*/@]{0,255}=[ -+\--<>-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a command may ask for here.
+    """What a command may ask for on one commands topic.
 
     Attributes:
-        targets: Names of the configured AWS targets.
-        default_target: The one for commands that name none.
-        reply_topics: Topics that a command may name for its replies.
+        grant: What the topic's tenant may use.
+        default_target: The target of commands that name none.
+        facts: What is known of the targets, by name.
+        tenant: Name by which the tenant's commands are told apart from others' with the same id and source; empty for
+            the default tenant.
         max_bytes: Longest value that is read.
     """
 
-    targets: frozenset[str]
+    grant: Grant
     default_target: str
-    reply_topics: frozenset[str]
+    facts: Mapping[str, TargetFacts] = field(default_factory=dict)
+    tenant: str = ""
     max_bytes: int = 1_048_576
 
 
@@ -133,6 +137,10 @@ def _command(envelope: Envelope, limits: Limits) -> records.Command | Rejected:
     if operation:
         payload = islice(_payload_violations(operation, data), MAX_VIOLATIONS)  # no work for what will not be told
         found.extend(("ValidationFailed", violation) for violation in payload)
+        target = envelope.extensions.get("target", limits.default_target)
+        facts = limits.facts.get(target, TargetFacts()) if target in limits.grant.targets else TargetFacts()
+        denied = islice(permissions.check(operation, data, facts, limits.grant), MAX_VIOLATIONS)
+        found.extend((permissions.NOT_ALLOWED, violation) for violation in denied)
     if found:
         return _rejected(envelope, content, limits, _code(found), tuple(violation for _, violation in found))
     return _known(envelope, content, limits, data)
@@ -208,6 +216,7 @@ def _known(
         priority=int(valid.get("priority", "0")),
         traceparent=valid.get("traceparent", ""),
         tracestate=valid.get("tracestate", ""),
+        tenant=limits.tenant,
     )
 
 
@@ -219,8 +228,9 @@ def _extension_violations(extensions: Mapping[str, str], limits: Limits) -> Iter
         if fault := _extension_fault(name, text, limits):
             code, rule, message = fault
             yield code, Violation(name, rule, message)
-    if "target" not in extensions and limits.default_target not in limits.targets:
-        yield "UnknownTarget", Violation("target", "required", f"is required; one of: {_listed(limits.targets)}")
+    if "target" not in extensions and limits.default_target not in limits.grant.targets:
+        names = permissions.listed(limits.grant.targets)
+        yield "UnknownTarget", Violation("target", "required", f"is required; one of: {names}")
     start, end = (timestamp(extensions.get(name, "")) for name in ("notbefore", "deadline"))
     if start is not None and end is not None and start >= end:
         yield "InvalidExtension", Violation("deadline", "window", "must be after notbefore")
@@ -228,21 +238,14 @@ def _extension_violations(extensions: Mapping[str, str], limits: Limits) -> Iter
 
 def _extension_fault(name: str, text: str, limits: Limits) -> tuple[str, str, str] | None:
     """Code, rule and message of what is wrong with an extension; unknown ones are let pass, as CloudEvents wants."""
-    if name == "target" and text not in limits.targets:
-        return "UnknownTarget", "enum", f"must be one of: {_listed(limits.targets)}"
-    if name == "replyto" and text not in limits.reply_topics:
-        allowed = _listed(limits.reply_topics)
-        return "ReplyTopicNotAllowed", "enum", f"must be one of: {allowed}; leave it out for the default topic"
+    if name == "target":
+        return permissions.target_fault(text, limits.grant)
+    if name == "replyto":
+        return permissions.reply_topic_fault(text, limits.grant)
     check = _SYNTAX.get(name)
     if check and not check[0](text):
         return "InvalidExtension", "syntax", check[1]
     return None
-
-
-def _listed(names: frozenset[str]) -> str:
-    shown = sorted(names)
-    more = f" and {len(shown) - 50} more" if len(shown) > 50 else ""
-    return (", ".join(islice(shown, 50)) + more) or "(none is configured)"
 
 
 def _is_time(text: str) -> bool:

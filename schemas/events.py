@@ -176,8 +176,9 @@ def dead_letter(
 
 
 def command_digest(command: records.Command) -> str:
-    """26 characters for a command's source and id, the same on every replica."""
-    hashed = hashlib.sha256(records.job_key(command.source, command.id)).digest()
+    """26 characters for a command's tenant, source and id, the same on every replica."""
+    whose = f"@{command.tenant}/".encode() if command.tenant else b""
+    hashed = hashlib.sha256(whose + records.job_key(command.source, command.id)).digest()
     return base64.b32encode(hashed).decode()[:26].lower()
 
 
@@ -195,6 +196,7 @@ def _carried(command: records.Command) -> dict[str, str]:
         "correlationid": command.correlation_id,
         "traceparent": command.traceparent,
         "tracestate": command.tracestate,
+        "tenant": command.tenant,
     }
     return {name: text for name, text in found.items() if text}
 

@@ -73,6 +73,7 @@ class Resource:
         leaving: Statuses of a removal under way, in order.
         undeleted: Statuses which end its removal badly.
         slot: Name of the concurrency quota that a job of this kind occupies; empty when none.
+        foreign: Members of its requests that may name a resource of another account: what a partner shares.
     """
 
     kind: str
@@ -88,6 +89,7 @@ class Resource:
     leaving: tuple[str, ...] = ()
     undeleted: frozenset[str] = frozenset()
     slot: str = ""
+    foreign: tuple[str, ...] = ()
 
     def rank(self, status: str) -> int | None:
         """How far along a life a status is; None for one that this table does not know."""
@@ -205,6 +207,7 @@ GENERATION_JOB: Final = Resource(
     leaving=_DELETING,
     undeleted=_DELETE_FAILED,
     slot="audience-generation-jobs",
+    foreign=("configuredAudienceModelArn", "analysisTemplateArn"),
 )
 EXPORT_JOB: Final = Resource(
     kind="audience-export-job",

@@ -72,6 +72,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         traceparent: W3C trace context.
         tracestate: W3C trace state.
         asked: The operation as the publisher asked for it, when the service performs another one in its place.
+        tenant: Whose it is; empty for the default tenant.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     traceparent: str = ""
     tracestate: str = ""
     asked: str = ""
+    tenant: str = ""
 
 
 class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="record", tag="job"):

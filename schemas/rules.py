@@ -183,7 +183,7 @@ def _policy(text: str) -> Iterator[str]:
         yield "must be a JSON object"
 
 
-_ARNS: Final = frozenset(
+ARNS: Final = frozenset(
     {
         "AnalysisTemplateArn",
         "AudienceGenerationJobArn",
@@ -195,12 +195,13 @@ _ARNS: Final = frozenset(
         "TrainingDatasetArn",
     }
 )
+"""Shapes whose values are ARNs."""
 
 RULES: Final = (
     Rule("name", str, _name, shapes=frozenset({"NameString"})),
     Rule("tags", dict, _tags, shapes=frozenset({"TagMap"})),
     Rule("tags", list, _tag_keys, shapes=frozenset({"TagKeys"})),
-    Rule("arn", str, _arn, shapes=_ARNS),
+    Rule("arn", str, _arn, shapes=ARNS),
     Rule("s3-uri", str, _s3_uri, shapes=frozenset({"S3Path"})),
     Rule("unique", list, _size_bins, shapes=frozenset({"AudienceSizeBins"})),
     Rule("percentage", dict, _percentages, shapes=frozenset({"AudienceSizeConfig"})),

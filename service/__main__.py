@@ -107,7 +107,7 @@ async def _run(settings: Settings) -> int:
     log.info(
         "serving",
         version=_version(),
-        commands=[commands for commands, _ in settings.topics.sources()],
+        commands=[commands for commands, _ in settings.sources()],
         targets={name: target.region for name, target in settings.targets.items()},
         group=settings.kafka.group_id,
         http=f"{settings.http.host}:{settings.http.port}",

@@ -9,14 +9,14 @@ from typing import Any, Final
 from aiokafka.helpers import create_ssl_context
 
 from schemas import shapes
-from schemas.commands import Limits
+from service import tenancy
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.sessions import Sessions
 from service.adapters.clock import SystemClock
 from service.adapters.http import Liveness, StatusServer
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.settings import KafkaSettings
-from service.adapters.kafka.topics import TopicSpec, changelog, stream
+from service.adapters.kafka.topics import TopicSpec, changelog, inlet, stream
 from service.adapters.telemetry import Telemetry
 from service.core.pacing import Cadence
 from service.core.policy import Policy
@@ -95,23 +95,22 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic that the service needs, as it must be."""
     topics, largest = settings.topics, record_bytes(settings)
     specs: list[TopicSpec] = []
-    for commands, jobs in topics.sources():
+    for commands, jobs in settings.sources():
         # What a tenant sends is bounded as sent; compression is the broker's affair, or a small batch could be a bomb.
-        source = stream(
+        source = inlet(
             commands, topics.partitions, retention=_COMMANDS_KEPT, record_bytes=topics.max_message_bytes + _HEADROOM
         )
         specs += [source, changelog(jobs, source, record_bytes=largest)]
     changes = stream(topics.changes, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest)
     specs += [changes, changelog(topics.resources, changes, record_bytes=largest)]
-    replies = {topics.replies, *settings.replies.allowed_topics}
-    for name in (*sorted(replies), topics.events, topics.dead_letters):
+    for name in settings.outputs():
         specs.append(stream(name, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest))
     return specs
 
 
 def consumed(settings: Settings) -> dict[str, str]:
     """Topics that shards consume, each with its changelog: commands, and changes to be numbered."""
-    return {**dict(settings.topics.sources()), settings.topics.changes: settings.topics.resources}
+    return {**dict(settings.sources()), settings.topics.changes: settings.topics.resources}
 
 
 def policy(settings: Settings) -> Policy:
@@ -134,12 +133,7 @@ def _context(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> Co
         clock=clock,
         telemetry=telemetry,
         policy=policy(settings),
-        limits=Limits(
-            targets=frozenset(settings.targets),
-            default_target=settings.default_target,
-            reply_topics=frozenset({topics.replies, *settings.replies.allowed_topics}),
-            max_bytes=topics.max_message_bytes,
-        ),
+        limits=tenancy.limits(settings),
         names=Names(
             changelogs=consumed(settings),
             changes=topics.changes,
@@ -147,6 +141,7 @@ def _context(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> Co
             events=topics.events,
             dead_letters=topics.dead_letters,
             source=SOURCE,
+            own=tenancy.outlets(settings),
         ),
         regions={name: target.region for name, target in settings.targets.items()},
         cadences={kind: _cadence(pace) for kind, pace in settings.polling.kinds.items()},
@@ -201,11 +196,13 @@ def build(settings: Settings) -> Service:
         for name, target in settings.targets.items()
     }
     deadlines = Deadlines(write=settings.timing.call_timeout, read=settings.timing.read_timeout)
-    caller = Caller(AwsApi(sessions), limiters, clock, telemetry, deadlines)
+    tenants = tenancy.limiters(settings, clock)
+    caller = Caller(AwsApi(sessions), limiters, clock, telemetry, deadlines, tenants)
     pollers = {name: Poller(name, caller, settings.polling.tick, clock, telemetry) for name in settings.targets}
-    app = _app(settings, clock, telemetry, log, caller, pollers, limiters)
+    app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants)
     liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
     telemetry.pull(app.jobs, app.inboxes)
+    telemetry.pull_slots(app.slots)
     server = StatusServer(
         settings.http.host,
         settings.http.port,
@@ -224,6 +221,7 @@ def _app(
     caller: Caller,
     pollers: Mapping[str, Poller],
     limiters: Mapping[str, Limiter],
+    tenants: Mapping[str, Limiter],
 ) -> App:
     context = _context(settings, clock, telemetry)
 
@@ -243,6 +241,7 @@ def _app(
         share = held / (settings.topics.partitions * len(consumed(settings)))
         for limiter in limiters.values():
             limiter.share(min(1.0, share) or 1.0)
+        tenancy.share(settings, tenants, assignment.shards)
 
     patience = settings.runtime.stop_deadline / 2
     assignment = Assignment(log, make_shard, telemetry, patience=patience, resized=resized)

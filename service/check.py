@@ -50,7 +50,7 @@ async def check_kafka(settings: Settings) -> list[Line]:
         answers = Line("kafka", True, f"{kafka.bootstrap_servers} answers")
         if findings:
             return [answers, *(Line(f"topic {finding.topic}", False, explained(finding)) for finding in findings)]
-        rights = await probe_rights(kafka, consumed(settings), _outputs(settings))
+        rights = await probe_rights(kafka, consumed(settings), settings.outputs())
     except LogError as error:
         return [Line("kafka", False, unusable(error, settings))]
     lines = [Line(right.subject, right.ok, right.message) for right in rights]
@@ -73,11 +73,6 @@ def unusable(error: LogError, settings: Settings) -> str:
     if settings.kafka.security_protocol.startswith("SASL"):
         suspects.insert(2, "user name and password")
     return f"no broker at {servers} lets us in; check {', '.join(suspects[:-1])} and {suspects[-1]}"
-
-
-def _outputs(settings: Settings) -> list[str]:
-    topics = settings.topics
-    return sorted({topics.replies, topics.events, topics.dead_letters, *settings.replies.allowed_topics})
 
 
 async def _check_targets(settings: Settings) -> list[Line]:

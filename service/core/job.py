@@ -62,7 +62,8 @@ def repeat(command: Command) -> Repeat:
 
 def marker(command: Command) -> str:
     """26 characters of Crockford base 32 (130 bits) derived from the command's source and id: its client token."""
-    digest = hashlib.sha256(f"{len(command.source)}:{command.source}{command.id}".encode()).digest()
+    whose = f"@{command.tenant}/" if command.tenant else ""  # what a tenant can't spell starts no other's
+    digest = hashlib.sha256(f"{whose}{len(command.source)}:{command.source}{command.id}".encode()).digest()
     number = int.from_bytes(digest[:17], "big") >> 6
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(5 * (MARKER_LENGTH - 1), -1, -5))
 

@@ -62,7 +62,7 @@ class App:
                 target: {**limiter.statistics(), "watches": len(self._pollers[target])}
                 for target, limiter in self._limiters.items()
             },
-            "slots": self._slots.statistics(),
+            "slots": self.slots(),
         }
 
     def jobs(self) -> dict[str, int]:
@@ -75,6 +75,10 @@ class App:
     def inboxes(self) -> dict[str, int]:
         """How much waits in each shard's inbox."""
         return {shard.name: shard.waiting for shard in self._assignment.shards.values()}
+
+    def slots(self) -> dict[str, dict[str, int]]:
+        """Taken, waiting and limit by ``target/quota``."""
+        return self._slots.statistics()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set, then stops cleanly within the deadline."""

@@ -84,7 +84,7 @@ class Batch:
             now=self._now,
             source=self._context.names.source,
         )
-        self._send(self._context.names.events, message)
+        self._send(self._context.names.of(change.command.tenant).events, message)
         self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
 
     def dead_letter(self, record: InRecord, reason: str, message: str) -> None:
@@ -100,7 +100,7 @@ class Batch:
             offset=record.offset,
             now=self._now,
         )
-        self._send(self._context.names.dead_letters, letter)
+        self._send(self._context.names.of(self._context.tenant(record.topic)).dead_letters, letter)
         self._tellings.append(lambda: self._context.telemetry.dead_letter(reason))
 
     def forget(self, key: bytes) -> None:
@@ -143,7 +143,7 @@ class Batch:
             now=self._now,
             source=self._context.names.source,
         )
-        self._send(command.reply_to or self._context.names.replies, message)
+        self._send(command.reply_to or self._context.names.of(command.tenant).replies, message)
         self._tellings.append(lambda: self._context.telemetry.reply(told.kind))
 
     def _change(self, change: Changed, command: Command) -> None:

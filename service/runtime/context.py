@@ -1,12 +1,27 @@
 """What every shard is given: the world, the numbers and the names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.commands import Limits
 from service.core.pacing import Cadence
 from service.core.policy import Policy
 from service.runtime.ports import Clock, Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where one tenant hears from us.
+
+    Attributes:
+        replies: Topic of replies, unless a command names another.
+        events: Topic of status changes.
+        dead_letters: Topic of what can't be a command.
+    """
+
+    replies: str
+    events: str
+    dead_letters: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +35,7 @@ class Names:
         events: Topic of status changes.
         dead_letters: Topic of what can't be a command.
         source: CloudEvents ``source`` of what we publish.
+        own: The topics of tenants that have some of their own, by :attr:`schemas.records.Command.tenant`.
     """
 
     changelogs: Mapping[str, str]
@@ -28,6 +44,11 @@ class Names:
     events: str
     dead_letters: str
     source: str
+    own: Mapping[str, Outlets] = field(default_factory=dict)
+
+    def of(self, tenant: str) -> Outlets:
+        """Where a tenant hears from us; one that is no longer configured is heard by all."""
+        return self.own.get(tenant) or Outlets(self.replies, self.events, self.dead_letters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +59,7 @@ class Context:
         clock: Time.
         telemetry: Where to tell.
         policy: Numbers for the core.
-        limits: What a command may name and how large it may be.
+        limits: What a command may ask for and how large it may be, by commands topic.
         names: Topics.
         regions: Region by target.
         cadences: How often to look at a new resource, by its kind.
@@ -50,10 +71,14 @@ class Context:
     clock: Clock
     telemetry: Telemetry
     policy: Policy
-    limits: Limits
+    limits: Mapping[str, Limits]
     names: Names
     regions: Mapping[str, str]
     cadences: Mapping[str, Cadence]
     removal_cadence: Cadence
     max_batch: int = 500
     inbox_limit: int = 2000
+
+    def tenant(self, topic: str) -> str:
+        """Whose topic it is; the default tenant's, as far as nobody else's."""
+        return self.limits[topic].tenant if topic in self.limits else ""

@@ -45,10 +45,17 @@ class Caller:
     """Every request to AWS goes through here: budget, deadline, telemetry."""
 
     def __init__(
-        self, api: Api, limiters: Mapping[str, Limiter], clock: Clock, telemetry: Telemetry, deadlines: Deadlines
+        self,
+        api: Api,
+        limiters: Mapping[str, Limiter],
+        clock: Clock,
+        telemetry: Telemetry,
+        deadlines: Deadlines,
+        tenants: Mapping[str, Limiter] | None = None,
     ) -> None:
         self._api = api
         self._limiters = limiters
+        self._tenants = tenants or {}
         self._clock = clock
         self._telemetry = telemetry
         self._deadlines = deadlines
@@ -73,8 +80,10 @@ class Caller:
         await self.token(target, lane)
         return await self.send(target, operation, params, lane, None)
 
-    async def token(self, target: str, lane: Lane) -> None:
-        """Waits for the right to one call."""
+    async def token(self, target: str, lane: Lane, tenant: str = "") -> None:
+        """Waits for the right to one call: first the tenant's, so that only who may call queues for the target's."""
+        if own := self._tenants.get(tenant):
+            await own.take(lane)
         began = self._clock.monotonic()
         await self._limiters[target].take(lane)
         self._telemetry.waited(target, lane.name.lower(), self._clock.monotonic() - began)
@@ -130,7 +139,7 @@ class Dispatch:
         params = await self._prepared(job)
         if not isinstance(params, dict):
             return params
-        await self._caller.token(target, lane(operation))
+        await self._caller.token(target, lane(operation), job.command.tenant)
         while True:
             if operation.kind is not Kind.READ and not intent.open() and not await intent.renew():
                 return None

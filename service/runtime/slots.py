@@ -14,6 +14,11 @@ class Claim(NamedTuple):
     partition: TopicPartition
     key: bytes
 
+    @property
+    def tenant(self) -> str:
+        """Whose it is: a tenant is a commands topic."""
+        return self.partition.topic
+
 
 class SlotRegistry:
     """Who has a slot and who waits, by target and quota name.
@@ -36,18 +41,18 @@ class SlotRegistry:
             0 when the claim has one now, else its place in the queue, from 1.
         """
         place = self._place(target, slot, claim)
-        self._slots[place], granted = quotas.request(self._slots[place], Rank.of(priority, since, claim))
+        self._slots[place], granted = quotas.request(self._slots[place], Rank.of(priority, since, claim, claim.tenant))
         return 0 if granted else self._slots[place].position(claim)
 
     def occupy(self, target: str, slot: str, claim: Claim) -> None:
         """Counts what runs already."""
         place = self._place(target, slot, claim)
-        self._slots[place] = quotas.occupy(self._slots[place], claim)
+        self._slots[place] = quotas.occupy(self._slots[place], claim, claim.tenant)
 
     def queue(self, target: str, slot: str, claim: Claim, *, priority: int, since: float) -> None:
         """Waits without asking: AWS refused although we counted a free slot, or a former owner knew that none is."""
         place = self._place(target, slot, claim)
-        self._slots[place] = quotas.full(self._slots[place], Rank.of(priority, since, claim))
+        self._slots[place] = quotas.full(self._slots[place], Rank.of(priority, since, claim, claim.tenant))
 
     def release(self, claim: Claim) -> None:
         """Gives back the claim's slot or place, if it has one, and wakes who may try now."""
@@ -66,7 +71,7 @@ class SlotRegistry:
     def statistics(self) -> dict[str, dict[str, int]]:
         """Taken, waiting and limit by ``target/quota``."""
         return {
-            f"{target}/{slot}": {"taken": len(state.taken), "waiting": len(state.waiting), "limit": state.limit}
+            f"{target}/{slot}": {"taken": len(state.taken), "waiting": len(state.places), "limit": state.limit}
             for (target, slot), state in self._slots.items()
         }
 

@@ -7,6 +7,7 @@ from service.settings.model import Settings
 from service.settings.reference import reference
 from service.settings.running import Http, Log, Pace, Polling, Runtime, Timing
 from service.settings.sources import SettingsError
+from service.settings.tenants import Tenant, TenantRate
 
 __all__ = [
     "Http",
@@ -20,6 +21,8 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Target",
+    "Tenant",
+    "TenantRate",
     "Timing",
     "Topics",
     "load",

@@ -13,7 +13,7 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """Lists may be given in the environment as JSON or separated by commas."""
     if not isinstance(value, str):
         return value
@@ -52,8 +52,8 @@ Count = Annotated[int, Field(ge=1), _unit("count")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port; 0 lets the system choose."""
 
-Delays = Annotated[tuple[OptionalSeconds, ...], BeforeValidator(_listed), Field(min_length=1), _unit("seconds")]
+Delays = Annotated[tuple[OptionalSeconds, ...], BeforeValidator(listed), Field(min_length=1), _unit("seconds")]
 """A series of waits, one or more."""
 
-Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)]
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(listed)]
 """A list of names."""

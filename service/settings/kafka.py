@@ -103,8 +103,6 @@ class Topics(Group):
     """The service's own: changes on their way to be numbered; `<prefix>.changes` if not set."""
     resources: TopicName = ""
     """The service's own changelog of resources; `<prefix>.resources` if not set."""
-    tenants: Names = ()
-    """Further command topics `<prefix>.<tenant>.commands`, each with its own changelog and its own write permission."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Partitions of the topics that we create; commands and changelog must agree."""
     max_message_bytes: Bytes = 1024 * 1024
@@ -120,23 +118,9 @@ class Topics(Group):
             name: value for name, value in data.items() if value != "" or name not in _SUFFIXES
         }
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        names = [topic for pair in self.sources() for topic in pair]
-        names += [self.replies, self.events, self.dead_letters, self.changes, self.resources]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"each topic needs a name of its own; used twice: {', '.join(twice)}")
-        return self
-
-    def sources(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of a commands topic and its changelog: the default tenant's first."""
-        own = tuple((f"{self.prefix}.{name}.commands", f"{self.prefix}.{name}.jobs") for name in self.tenants)
-        return ((self.commands, self.jobs), *own)
-
 
 class Replies(Group):
     """Where replies may go."""
 
     allowed_topics: Names = ()
-    """Topics that a command may name in `replyto`, beside the default one."""
+    """Topics that a command may name in `replyto`, beside the default one; with tenants, each has a list of its own."""

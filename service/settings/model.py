@@ -1,5 +1,6 @@
 """The root of the settings: all groups, and what must hold between them."""
 
+from collections.abc import Iterator
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -8,8 +9,10 @@ from service.settings.aws import Target
 from service.settings.base import Group
 from service.settings.kafka import Kafka, Replies, Topics
 from service.settings.running import Http, Log, Polling, Runtime, Timing
+from service.settings.tenants import DEFAULT_TENANT, Places, Tenant
 
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+TenantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class Settings(Group):
@@ -23,6 +26,8 @@ class Settings(Group):
     """Accounts and Regions that commands may name, by name."""
     default_target: str = "default"
     """Target of commands that name none; not needed when there is only one."""
+    tenants: dict[TenantName, Tenant] = Field(default_factory=dict)
+    """Who may ask for what: a commands topic each. None: `<prefix>.commands` may use everything that is configured."""
     timing: Timing = Timing()
     """The durations on which correctness rests, and a few others."""
     polling: Polling = Polling()
@@ -37,9 +42,60 @@ class Settings(Group):
     """What is logged, and how."""
 
     @model_validator(mode="after")
-    def _default_exists(self) -> Self:
-        if self.default_target not in self.targets:
-            raise ValueError(
-                f"default_target is {self.default_target!r}, which is not among the targets: {', '.join(self.targets)}"
-            )
+    def _consistent(self) -> Self:
+        problems = [*self._target_problems(), *self._tenant_problems(), *self._topic_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
+
+    def _target_problems(self) -> Iterator[str]:
+        known = ", ".join(self.targets)
+        if self.default_target not in self.targets:
+            yield f"default_target is {self.default_target!r}, which is not among the targets: {known}"
+        for name, tenant in self.tenants.items():
+            if unknown := sorted(set(tenant.targets) - self.targets.keys()):
+                yield f"tenants.{name}.targets has {', '.join(unknown)}, not among the targets: {known}"
+
+    def _tenant_problems(self) -> Iterator[str]:
+        if self.tenants and self.replies.allowed_topics:
+            yield "replies.allowed_topics is for a service without tenants: set reply_topics of each tenant instead"
+        inner = {topic for pair in self.sources() for topic in pair} | {self.topics.changes, self.topics.resources}
+        given = {f"tenants.{name}.reply_topics": tenant.reply_topics for name, tenant in self.tenants.items()}
+        for name, topics in {**given, "replies.allowed_topics": self.replies.allowed_topics}.items():
+            if wrong := sorted(inner & set(topics)):
+                yield f"{name} has {', '.join(wrong)}: no place for replies, commands come from there or state is kept"
+
+    def _topic_problems(self) -> Iterator[str]:
+        topics = self.topics
+        names = [topic for pair in self.sources() for topic in pair]
+        names += [topics.replies, topics.events, topics.dead_letters, topics.changes, topics.resources]
+        names += [topic for one in self.tenants.values() for topic in (one.replies, one.events, one.dead_letters)]
+        if twice := sorted({name for name in names if name and names.count(name) > 1}):
+            yield f"each topic needs a name of its own; used twice: {', '.join(twice)}"
+
+    def places(self) -> dict[str, Places]:
+        """The topics of each tenant, as set or derived; of the default one alone when no tenants are configured."""
+        return {
+            name: self._places(name, tenant) for name, tenant in (self.tenants or {DEFAULT_TENANT: Tenant()}).items()
+        }
+
+    def _places(self, name: str, tenant: Tenant) -> Places:
+        topics, plain = self.topics, name == DEFAULT_TENANT
+        return Places(
+            tenant.commands or (topics.commands if plain else f"{topics.prefix}.{name}.commands"),
+            tenant.jobs or (topics.jobs if plain else f"{topics.prefix}.{name}.jobs"),
+            tenant.replies or topics.replies,
+            tenant.events or topics.events,
+            tenant.dead_letters or topics.dead_letters,
+        )
+
+    def sources(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a commands topic and its changelog, one per tenant."""
+        return tuple((places.commands, places.jobs) for places in self.places().values())
+
+    def outputs(self) -> tuple[str, ...]:
+        """Every topic that is written for others to read."""
+        own = {topic for places in self.places().values() for topic in places[2:]}
+        named = {topic for tenant in self.tenants.values() for topic in tenant.reply_topics}
+        shared = {self.topics.replies, self.topics.events, self.topics.dead_letters}
+        return tuple(sorted(own | named | shared | set(self.replies.allowed_topics)))

@@ -74,8 +74,9 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise SettingsError(f"settings file {file} must hold a mapping of groups, found {type(tree).__name__}")
     groups = _without_gaps(tree)
-    if isinstance(groups.get("targets"), dict):
-        groups["targets"] = _without_gaps(groups["targets"])
+    for keyed in ("targets", "tenants"):
+        if isinstance(groups.get(keyed), dict):
+            groups[keyed] = _without_gaps(groups[keyed])
     return groups
 
 

@@ -1,15 +1,30 @@
-"""Concurrency slots: never more grants than there are, by priority then arrival, and no one is lost."""
+"""Concurrency slots: no more grants than there are, fair to tenants, by priority then arrival, and no one is lost."""
+
+from collections import Counter
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from service.core import quotas
 from service.core.quotas import Rank, Slots
 
-KEYS = st.integers(0, 7)
-PLACES = {key: Rank.of(key % 3, float(key // 2), key) for key in range(8)}
+KEYS = st.integers(0, 11)
+TENANTS = ("films", "music", "")
+PLACES = {key: Rank.of(key % 2, float(key // 4), key, TENANTS[key % 3]) for key in range(12)}
+
+
+def queue(wanting: set[int], having: set[int]) -> list[int]:
+    """The law, one step at a time: the tenant with the fewest slots, its own first; ties go to the better rank."""
+    used = Counter(PLACES[key].tenant for key in having)
+    left = {tenant: sorted(PLACES[key] for key in wanting if PLACES[key].tenant == tenant) for tenant in TENANTS}
+    order = []
+    while any(left.values()):
+        tenant = min((one for one in TENANTS if left[one]), key=lambda one: (used[one], left[one][0]))
+        order.append(left[tenant].pop(0).key)
+        used[tenant] += 1
+    return order
 
 
 class Quotas(RuleBasedStateMachine):
@@ -17,24 +32,27 @@ class Quotas(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slots: Slots[int] = Slots(2)
+        self.slots: Slots[int] = Slots(3)
         self.having: set[int] = set()
         self.wanting: set[int] = set()
+
+    @property
+    def free(self) -> int:
+        return max(0, 3 - len(self.having))
 
     @rule(key=KEYS)
     def request(self, key: int) -> None:
         had = key in self.having
-        ahead = {other for other in self.wanting - {key} if PLACES[other] < PLACES[key]}
-        free = max(0, 2 - len(self.having))
+        expected = had or key in queue(self.wanting | {key}, self.having)[: self.free]
         self.slots, granted = quotas.request(self.slots, PLACES[key])
-        assert granted == (had or free > len(ahead))
+        assert granted == expected
         (self.having if granted else self.wanting).add(key)
         self.wanting -= self.having
-        assert had or not granted or len(self.having) <= 2
+        assert had or not granted or len(self.having) <= 3
 
     @rule(key=KEYS)
     def occupy(self, key: int) -> None:
-        self.slots = quotas.occupy(self.slots, key)
+        self.slots = quotas.occupy(self.slots, key, PLACES[key].tenant)
         self.having.add(key)
         self.wanting.discard(key)
 
@@ -46,28 +64,22 @@ class Quotas(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def release(self, key: int) -> None:
-        had = key in self.having
         self.slots, called = quotas.release(self.slots, key)
         self.having.discard(key)
         self.wanting.discard(key)
-        if had:
-            assert list(called) == self.queue()[: max(0, 2 - len(self.having))]
-        else:
-            assert set(called) <= self.wanting
+        assert list(called) == queue(self.wanting, self.having)[: self.free]
 
     @invariant()
     def no_one_is_lost(self) -> None:
-        assert set(self.slots.taken) == self.having
-        assert [rank.key for rank in self.slots.waiting] == self.queue()
-        assert self.slots.free == max(0, 2 - len(self.having))
+        assert dict(self.slots.taken) == {key: PLACES[key].tenant for key in self.having}
+        assert list(self.slots.waiting) == queue(self.wanting, self.having)
+        assert self.slots.free == self.free
 
     @invariant()
     def positions_count_from_one(self) -> None:
-        assert [self.slots.position(key) for key in self.queue()] == list(range(1, len(self.wanting) + 1))
+        order = queue(self.wanting, self.having)
+        assert [self.slots.position(key) for key in order] == list(range(1, len(order) + 1))
         assert {self.slots.position(key) for key in self.having} <= {0}
-
-    def queue(self) -> list[int]:
-        return sorted(self.wanting, key=PLACES.__getitem__)
 
 
 TestQuotas = Quotas.TestCase
@@ -99,3 +111,28 @@ def test_what_runs_runs_even_beyond_the_limit(limit: int) -> None:
     assert (len(slots.taken), slots.free) == (5, 0)
     slots, called = quotas.release(slots, 0)
     assert called == ()
+
+
+def test_a_crowd_of_one_tenant_does_not_keep_another_out() -> None:
+    slots: Slots[str] = Slots(2)
+    for number in range(50):
+        slots, _ = quotas.request(slots, Rank.of(9, float(number), f"crowd-{number}", "crowd"))
+    slots, granted = quotas.request(slots, Rank.of(0, 99.0, "lone", "lone"))
+    assert (granted, slots.position("lone")) == (False, 1)
+    slots, called = quotas.release(slots, "crowd-0")
+    assert called == ("lone",)
+
+
+@given(st.integers(1, 5), st.lists(st.tuples(st.sampled_from(TENANTS), st.integers(0, 9)), max_size=40))
+def test_with_all_waiting_no_tenant_is_more_than_one_slot_behind(limit: int, wanted: list[tuple[str, int]]) -> None:
+    slots: Slots[int] = quotas.occupy(Slots(1), -1)
+    for key, (tenant, priority) in enumerate(wanted):
+        slots, _ = quotas.request(slots, Rank.of(priority, float(key), key, tenant))
+    slots, _ = quotas.release(Slots(limit, slots.taken, slots.queues, slots.places), -1)
+    for key in slots.first(limit):
+        slots, granted = quotas.request(slots, slots.places[key])
+        assert granted
+    assert len(slots.taken) == min(limit, len(wanted))
+    used = Counter(slots.taken.values())
+    for tenant in slots.queues:  # who still waits has no fewer than the others, but for one
+        assert used[tenant] >= max(used.values(), default=0) - 1

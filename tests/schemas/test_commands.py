@@ -13,10 +13,11 @@ from schemas import commands, shapes
 from schemas.cloudevents import Headers
 from schemas.commands import Limits, Rejected, Undecodable
 from schemas.operations import OPERATIONS
+from schemas.permissions import open_grant
 from schemas.records import Command
 from tests.schemas import samples
 
-LIMITS = Limits(frozenset({"prod", "dev"}), "prod", frozenset({"replies.a", "replies.b"}))
+LIMITS = Limits(open_grant({"prod", "dev"}, {"replies.a", "replies.b"}), "prod")
 MODEL = {"audienceModelArn": samples.arn("audience-model")}
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
@@ -114,7 +115,7 @@ def test_the_digest_is_of_the_content_alone() -> None:
 
 
 def test_the_digest_outlives_a_new_default_target() -> None:
-    moved = Limits(LIMITS.targets, "dev", LIMITS.reply_topics)
+    moved = Limits(LIMITS.grant, "dev")
     assert _command(_read(limits=moved)).digest == _command(_read()).digest
     assert _command(_read(limits=moved)).target == "dev"
 
@@ -174,7 +175,7 @@ def test_deep_data() -> None:
 
 
 def test_size_is_refused_before_anything_is_parsed() -> None:
-    limits = Limits(LIMITS.targets, "prod", LIMITS.reply_topics, max_bytes=10)
+    limits = Limits(LIMITS.grant, "prod", max_bytes=10)
     _rejected(_read(b'{"a":12345}', limits=limits), "TooLarge", "data")
     assert isinstance(_read(b'{"a":1234}', limits=limits), Rejected)
     found = _read(b'{"a":12345}', (("content-type", b"application/cloudevents+json"),), limits)
@@ -226,11 +227,11 @@ def test_a_deadline_before_the_start_can_never_be_met() -> None:
 
 
 def test_without_a_default_a_target_is_required() -> None:
-    limits = Limits(frozenset({"dev"}), "", frozenset())
+    limits = Limits(open_grant({"dev"}, ()), "")
     found = _rejected(_read(limits=limits), "UnknownTarget", "target")
     assert "dev" in found.violations[0].message
     assert _command(_read(headers=_headers(target="dev"), limits=limits)).target == "dev"
-    nothing = Limits(frozenset(), "", frozenset())
+    nothing = Limits(open_grant((), ()), "")
     assert "none is configured" in _rejected(_read(limits=nothing), "UnknownTarget", "target").message
 
 

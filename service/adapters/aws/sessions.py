@@ -1,6 +1,7 @@
 """One session and one client per target: made when first needed, kept, closed at the end."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import cache
@@ -154,6 +155,13 @@ class _Provided:
 def _loader() -> Loader:
     """Parses each service model once per process: 200 ms and 1 MiB for each further session otherwise."""
     return create_loader()
+
+
+@cache
+def partition_of(region: str) -> str:
+    """The part of AWS that a region belongs to, as ARNs call it; empty for a region that botocore doesn't know."""
+    partitions = _loader().load_data("partitions")["partitions"]
+    return next((str(one["id"]) for one in partitions if re.match(one["regionRegex"], region)), "")
 
 
 def _session() -> AioSession:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -15,7 +15,7 @@ from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.settings import KafkaSettings, client_options
 from service.runtime.ports import LogError
 
-EXACT = ("cleanup.policy", "unclean.leader.election.enable")
+EXACT = ("cleanup.policy", "compression.type", "message.timestamp.type", "unclean.leader.election.enable")
 AT_LEAST = ("max.message.bytes", "min.insync.replicas")
 """Verified settings; any other is only given to topics that are created, and may be tuned afterwards."""
 
@@ -65,6 +65,17 @@ def stream(name: str, partitions: int, *, retention: float, record_bytes: int) -
     """A topic of records that are deleted after ``retention`` seconds."""
     config = {"cleanup.policy": "delete", "retention.ms": str(round(retention * 1000))}
     return TopicSpec(name, partitions, config | _limits(record_bytes))
+
+
+def inlet(name: str, partitions: int, *, retention: float, record_bytes: int) -> TopicSpec:
+    """A stream that others write to, who may mean harm or have a wrong clock.
+
+    The broker unpacks what it stores, so that it measures a batch as every reader will have it: a compressed bomb is
+    refused to its sender. And it stamps the time itself: a record from 1970 would be deleted before it is read.
+    """
+    plain = stream(name, partitions, retention=retention, record_bytes=record_bytes)
+    own = {"compression.type": "uncompressed", "message.timestamp.type": "LogAppendTime"}
+    return replace(plain, config={**plain.config, **own})
 
 
 def changelog(name: str, commands: TopicSpec, *, record_bytes: int) -> TopicSpec:

@@ -6,6 +6,7 @@ a partition disappear when its shard is closed.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -106,6 +107,16 @@ class Telemetry:
         self.registry.register(_Pulled("crml_jobs", "Jobs held by this replica", "phase", jobs))
         self.registry.register(_Pulled("crml_inbox_length", "Entries waiting in an inbox", "partition", inboxes))
 
+    def pull_slots(self, statistics: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
+        """Names who knows the concurrency slots by ``target/quota``, to be asked at each scrape."""
+        texts = {
+            "taken": "Concurrency slots that jobs of this replica have",
+            "waiting": "Commands that wait for a concurrency slot",
+            "limit": "Concurrency slots that AWS grants",
+        }
+        for name, text in texts.items():
+            self.registry.register(_Pulled(f"crml_slots_{name}", text, "quota", partial(_one, statistics, name)))
+
     def commit(self, partition: str, records: int, seconds: float) -> None:
         """A transaction was committed."""
         self._commits.labels(partition).inc()
@@ -171,6 +182,10 @@ class Telemetry:
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _one(statistics: Callable[[], Mapping[str, Mapping[str, int]]], name: str) -> dict[str, int]:
+    return {quota: numbers[name] for quota, numbers in statistics().items()}
 
 
 class _Pulled(Collector):

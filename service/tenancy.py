@@ -1,0 +1,92 @@
+"""What the settings say of tenants, as the rest of the service needs it."""
+
+from collections.abc import Mapping
+
+from schemas.commands import Limits
+from schemas.permissions import Grant, TargetFacts, open_grant
+from service.adapters.aws.sessions import partition_of
+from service.runtime.context import Outlets
+from service.runtime.limiter import Limiter
+from service.runtime.ports import Clock, TopicPartition
+from service.settings import Settings, Target, Tenant
+from service.settings.tenants import DEFAULT_TENANT
+
+
+def limits(settings: Settings) -> dict[str, Limits]:
+    """What may be asked for, by commands topic."""
+    facts = {name: _facts(target) for name, target in settings.targets.items()}
+    return {
+        places.commands: Limits(
+            grant=_grant(name, settings),
+            default_target=_default_target(settings.tenants.get(name), settings),
+            facts=facts,
+            tenant=_known_as(name),
+            max_bytes=settings.topics.max_message_bytes,
+        )
+        for name, places in settings.places().items()
+    }
+
+
+def outlets(settings: Settings) -> dict[str, Outlets]:
+    """Where each tenant hears from us."""
+    return {
+        _known_as(name): Outlets(places.replies, places.events, places.dead_letters)
+        for name, places in settings.places().items()
+    }
+
+
+def limiters(settings: Settings, clock: Clock) -> dict[str, Limiter]:
+    """The call rates of the tenants that have one."""
+    return {
+        _known_as(name): Limiter(
+            clock,
+            reads_per_second=tenant.rate.reads_per_second,
+            writes_per_second=tenant.rate.writes_per_second,
+        )
+        for name, tenant in settings.tenants.items()
+        if tenant.rate
+    }
+
+
+def share(settings: Settings, limiters: Mapping[str, Limiter], held: Mapping[TopicPartition, object]) -> None:
+    """A tenant's rate is split over the replicas by the partitions of its topic that they hold."""
+    for name, places in settings.places().items():
+        if limiter := limiters.get(_known_as(name)):
+            own = sum(1 for partition in held if partition.topic == places.commands)
+            limiter.share(min(1.0, own / settings.topics.partitions) or 1.0)
+
+
+def _known_as(name: str) -> str:
+    """As in records, where the default tenant needs no name."""
+    return "" if name == DEFAULT_TENANT else name
+
+
+def _grant(name: str, settings: Settings) -> Grant:
+    places, tenant = settings.places()[name], settings.tenants.get(name)
+    if tenant is None:
+        return open_grant(settings.targets, {places.replies, *settings.replies.allowed_topics})
+    return Grant(
+        tenant=name,
+        targets=frozenset(tenant.targets),
+        operations=tenant.operations,
+        role_arns=tenant.role_arns,
+        s3_prefixes=tenant.s3_prefixes,
+        kms_keys=tenant.kms_keys,
+        reply_topics=frozenset({places.replies, *tenant.reply_topics}),
+        wildcard_principals=tenant.wildcard_principals,
+    )
+
+
+def _default_target(tenant: Tenant | None, settings: Settings) -> str:
+    """Of commands that name none; empty when they have to."""
+    if tenant is None:
+        return settings.default_target
+    if tenant.default_target or len(tenant.targets) == 1:
+        return tenant.default_target or tenant.targets[0]
+    return settings.default_target if settings.default_target in tenant.targets else ""
+
+
+def _facts(target: Target) -> TargetFacts:
+    """The account is known if it is set, or else from the role."""
+    account = target.account or (target.role_arn.split(":")[4] if target.role_arn else "")
+    return TargetFacts(account, target.region, partition_of(target.region))
