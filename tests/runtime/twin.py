@@ -29,6 +29,7 @@ class TwinApi(FakeApi):
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
+        trace: str = "",
     ) -> Reply | Failure:
         if target in self.hung:
             await asyncio.sleep(timeout)

@@ -1,0 +1,294 @@
+"""The poller: every watched resource is looked at, with as few calls as possible."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from schemas.operations import OPERATIONS
+from service.core.job import marker
+from service.core.observations import Observation, Seen, Vanished
+from service.core.pacing import Cadence
+from service.core.reconciliation import stamp
+from service.runtime.dispatch import Caller, Deadlines
+from service.runtime.limiter import Limiter
+from service.runtime.poller import Poller, Watch
+from service.runtime.ports import Reply
+from tests.fakes import api as fake
+from tests.fakes.clock import LoopClock
+from tests.runtime.messages import request
+from tests.runtime.rig import Rig
+from tests.runtime.story import Story
+from tests.runtime.twin import TwinApi
+
+pytestmark = pytest.mark.looptime
+
+MODEL, GET, LIST = "CreateAudienceModel", "GetAudienceModel", "ListAudienceModels"
+PACE = Cadence(first=10.0, later=50.0, young_for=100.0)
+
+
+class Bench:
+    def __init__(self, tick: float = 1.0) -> None:
+        self.clock = LoopClock()
+        self.api = TwinApi(self.clock)
+        self.api.pending, self.api.working = 15.0, 1000.0
+        self.story = Story()
+        limiters = {"default": Limiter(self.clock, reads_per_second=1000.0, writes_per_second=1000.0)}
+        caller = Caller(self.api, limiters, self.clock, self.story, Deadlines(write=10.0, read=5.0))
+        self.poller = Poller("default", caller, tick, self.clock, self.story)
+        self.seen: list[tuple[str, Observation]] = []
+        self.told: list[tuple[int, Observation]] = []
+
+    async def made(self, operation: str, **members: Any) -> str:
+        outcome = await self.api.call("default", operation, request(operation, **members), timeout=5.0)
+        assert isinstance(outcome, Reply)
+        return str(outcome.result.get(OPERATIONS[operation].resource.identity, ""))
+
+    async def models(self, number: int) -> list[str]:
+        dataset = await self.made("CreateTrainingDataset")
+        return [await self.made(MODEL, name=f"m{n}", trainingDatasetArn=dataset) for n in range(number)]
+
+    def watch(self, arn: str, operation: str = MODEL, pace: Cadence = PACE, key: object = None) -> None:
+        kind = OPERATIONS[operation].resource.kind
+
+        def sink(observation: Observation) -> None:
+            self.seen.append((arn, observation))
+            self.told.append((self.looks(), observation))
+
+        self.poller.watch(key or arn, Watch(kind, arn, "", self.clock.wall(), pace, sink))
+
+    def statuses(self, arn: str) -> list[str]:
+        return [str(seen.description["status"]) for key, seen in self.seen if key == arn and isinstance(seen, Seen)]
+
+    def looks(self) -> int:
+        """How many requests have looked at models or exports."""
+        counts = self.api.counts()
+        return counts[GET] + counts[LIST] + counts["ListAudienceExportJobs"]
+
+
+@asynccontextmanager
+async def bench(tick: float = 1.0) -> AsyncIterator[Bench]:
+    made = Bench(tick)
+    task = asyncio.create_task(made.poller.run())
+    yield made
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_nothing_watched_no_calls() -> None:
+    async with bench() as b:
+        await asyncio.sleep(10_000.0)
+        assert b.api.log == []
+        assert b.story.polls == []
+
+
+async def test_one_watch_is_got_and_each_status_told_once() -> None:
+    async with bench() as b:
+        (arn,) = await b.models(1)
+        b.watch(arn)
+        await asyncio.sleep(100.0)
+        assert b.statuses(arn) == ["CREATE_PENDING", "CREATE_IN_PROGRESS"]
+        assert b.api.counts()[LIST] == 0
+        assert 10 <= b.api.counts()[GET] <= 11
+
+
+async def test_the_first_look_is_at_once() -> None:
+    async with bench() as b:
+        (arn,) = await b.models(1)
+        b.watch(arn)
+        await asyncio.sleep(0.2)
+        assert b.statuses(arn) == ["CREATE_PENDING"]
+
+
+async def test_many_watches_share_a_list() -> None:
+    async with bench() as b:
+        arns = await b.models(20)
+        for arn in arns:
+            b.watch(arn)
+        await asyncio.sleep(40.0)
+        assert all(b.statuses(arn) == ["CREATE_PENDING", "CREATE_IN_PROGRESS"] for arn in arns)
+        assert b.api.counts()[GET] == 0
+        assert b.api.counts()[LIST] <= 5
+
+
+async def test_pages_cost_and_a_few_gets_are_cheaper() -> None:
+    """250 resources are three pages, so two watches are got, once that is known."""
+    async with bench() as b:
+        b.api.pending = 10_000.0
+        arns = await b.models(250)
+        for arn in arns[:2]:
+            b.watch(arn)
+        await asyncio.sleep(0.5)
+        assert b.api.counts()[LIST] == 3
+        await asyncio.sleep(30.0)
+        assert b.api.counts()[LIST] == 3
+        assert b.api.counts()[GET] in (4, 6)
+
+
+async def test_two_who_watch_the_same_share_the_call() -> None:
+    async with bench() as b:
+        (arn,) = await b.models(1)
+        for key in ("one", "two"):
+            b.watch(arn, key=key)
+        await asyncio.sleep(25.0)
+        assert b.api.counts()[GET] == 3
+        assert b.statuses(arn) == ["CREATE_PENDING"] * 2 + ["CREATE_IN_PROGRESS"] * 2
+
+
+async def test_an_end_seen_in_a_list_deserves_a_get() -> None:
+    """Lists omit the details."""
+    async with bench() as b:
+        arns = await b.models(3)
+        for arn in arns:
+            b.watch(arn)
+        await asyncio.sleep(25.0)
+        b.api.set_status(arns[0], "CREATE_FAILED", {"statusCode": "400", "message": "no data"})
+        await asyncio.sleep(11.0)
+        assert b.api.counts()[GET] == 1
+        told = [seen for key, seen in b.seen if key == arns[0]][-1]
+        assert isinstance(told, Seen)
+        assert told.description["statusDetails"]["message"] == "no data"
+        await asyncio.sleep(100.0)
+        assert b.api.counts()[GET] == 1
+
+
+async def test_absent_from_a_list_is_asked_for_by_a_get() -> None:
+    async with bench() as b:
+        b.api.list_lag = 1000.0
+        arns = await b.models(3)
+        for arn in arns:
+            b.watch(arn)
+        await asyncio.sleep(1.0)
+        assert b.api.counts()[LIST] == 1
+        assert b.api.counts()[GET] == 3
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+async def test_gone_is_told(number: int) -> None:
+    async with bench() as b:
+        arns = await b.models(number)
+        for arn in arns:
+            b.watch(arn)
+        await asyncio.sleep(5.0)
+        b.api.remove(arns[0])
+        await asyncio.sleep(10.0)
+        assert [key for key, seen in b.seen if isinstance(seen, Vanished)] == [arns[0]]
+
+
+async def export(b: Bench) -> tuple[str, str]:
+    """An export and its stable id; only a List shows exports."""
+    b.api.pending = b.api.working = 1.0
+    (model,) = await b.models(1)
+    await asyncio.sleep(3.0)
+    configured = await b.made("CreateConfiguredAudienceModel", audienceModelArn=model)
+    job = await b.made("StartAudienceGenerationJob", configuredAudienceModelArn=configured)
+    await asyncio.sleep(3.0)
+    b.api.working = 1000.0
+    token = marker(Rig._command("c"))
+    await b.made("StartAudienceExportJob", **stamp({"audienceGenerationJobArn": job, "name": "export"}, token))
+    return f"audience-export-job/{token}", "export"
+
+
+async def test_what_only_a_list_shows_is_gone_after_three_absences() -> None:
+    async with bench() as b:
+        export_id, name = await export(b)
+        b.watch(export_id, "StartAudienceExportJob")
+        await asyncio.sleep(15.0)
+        assert b.statuses(export_id)[-1] == "CREATE_IN_PROGRESS"
+        b.api.remove(name)
+        before = b.looks()
+        await asyncio.sleep(45.0)
+        gone = [looks for looks, seen in b.told if isinstance(seen, Vanished)]
+        assert gone[0] == before + 3
+
+
+async def test_a_list_that_lags_now_and_then_is_no_absence() -> None:
+    async with bench() as b:
+        export_id, name = await export(b)
+        b.watch(export_id, "StartAudienceExportJob", Cadence(first=10.0, later=10.0, young_for=0.0))
+        await asyncio.sleep(5.0)
+        for _ in range(10):
+            b.api.list_lag = 10_000.0
+            await asyncio.sleep(15.0)
+            b.api.list_lag = 0.0
+            await asyncio.sleep(15.0)
+        assert b.looks() > 20
+        assert b.api.item(name).exists(b.clock.monotonic())
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("fault", [fake.THROTTLED, fake.UNAVAILABLE, fake.HANG_BEFORE, fake.NOT_SENT, fake.INVALID])
+async def test_a_failure_loses_nothing(number: int, fault: fake.Fault) -> None:
+    async with bench() as b:
+        arns = await b.models(number)
+        for operation in (GET, LIST):
+            b.api.inject(operation, fault)
+        for arn in arns:
+            b.watch(arn)
+        await asyncio.sleep(25.0)
+        assert all(b.statuses(arn)[-1] == "CREATE_IN_PROGRESS" for arn in arns)
+        assert b.story.told("poll failed") == 1
+        assert len(b.poller) == number
+
+
+async def test_older_is_looked_at_less_often() -> None:
+    async with bench() as b:
+        (arn,) = await b.models(1)
+        b.watch(arn)
+        await asyncio.sleep(100.0)
+        young = b.looks()
+        await asyncio.sleep(1000.0)
+        assert 9 <= young <= 11
+        assert 19 <= b.looks() - young <= 21
+
+
+async def test_looks_fall_together() -> None:
+    """Watches begun at any time are due at the same ticks, so that one List serves them."""
+    async with bench(tick=5.0) as b:
+        for arn in await b.models(10):
+            b.watch(arn)
+            await asyncio.sleep(0.35)
+        before = b.looks()
+        await asyncio.sleep(60.0)
+        assert b.looks() - before <= 8
+
+
+async def test_unwatched_is_not_looked_at() -> None:
+    async with bench() as b:
+        arns = await b.models(2)
+        for arn in arns:
+            b.watch(arn)
+        await asyncio.sleep(1.0)
+        for arn in arns:
+            b.poller.unwatch(arn)
+        b.poller.unwatch("unknown")
+        before = b.looks()
+        await asyncio.sleep(1000.0)
+        assert b.looks() == before
+        assert len(b.poller) == 0
+
+
+async def test_watched_again_under_the_same_key_goes_on_as_it_is() -> None:
+    async with bench() as b:
+        (arn,) = await b.models(1)
+        b.watch(arn)
+        await asyncio.sleep(1.0)
+        b.watch(arn)
+        await asyncio.sleep(1.0)
+        assert b.statuses(arn) == ["CREATE_PENDING"]
+        assert b.looks() == 1
+
+
+async def test_a_status_that_nobody_knows_is_passed_on() -> None:
+    async with bench() as b:
+        (arn,) = await b.models(1)
+        b.watch(arn)
+        await asyncio.sleep(1.0)
+        b.api.set_status(arn, "CREATE_ON_HOLD")
+        await asyncio.sleep(10.0)
+        assert b.statuses(arn) == ["CREATE_PENDING", "CREATE_ON_HOLD"]
