@@ -167,7 +167,7 @@ def _receive(channel: str, name: str, kind: Kind) -> dict[str, Any]:
 
 def replies_of(kind: Kind) -> tuple[ReplyKind, ...]:
     """The replies that a command of a kind may get, in the order in which they come."""
-    long = kind in {Kind.JOB, Kind.REMOVAL, Kind.TRACK}
+    long = kind in {Kind.JOB, Kind.REMOVAL, Kind.CANCEL}  # a cancellation may become a removal
     return tuple(reply for reply in ReplyKind if reply is not ReplyKind.STARTED or long)
 
 

@@ -1,0 +1,69 @@
+"""What the twin remembers of a command."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas import records
+from schemas.events import ReplyKind
+from schemas.operations import COMMANDS, Kind, Operation
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A command under way, or its end.
+
+    Attributes:
+        command: The command.
+        accepted_at: When it came.
+        told: Number of replies so far.
+        last: What a duplicate is told: kind, data and number.
+        waiting: Why it waits, if it does.
+        awaits: The job whose end it waits for.
+        resource_id: What it watches.
+        ended: Whether it has had its terminal reply.
+    """
+
+    command: records.Command
+    accepted_at: float
+    told: int = 0
+    last: tuple[ReplyKind, Mapping[str, Any], int] = (ReplyKind.ACCEPTED, {}, 1)
+    waiting: str = ""
+    awaits: "Job | None" = None
+    resource_id: str = ""
+    ended: bool = False
+
+    @property
+    def row(self) -> Operation:
+        """The table's row."""
+        return COMMANDS[self.command.operation]
+
+
+def wanted(job: Job) -> str:
+    """The status at which a tracking command ends; empty for any good one."""
+    return str(job.command.params.get("untilStatus", "")) if job.row.kind is Kind.TRACK else ""
+
+
+def error(
+    code: str,
+    message: str,
+    *,
+    http_status: int | None = None,
+    details: Mapping[str, str] | None = None,
+    violations: list[dict[str, str]] | None = None,
+) -> dict[str, Any]:
+    """The data of a reply that tells a failure."""
+    told: dict[str, Any] = {
+        "code": code,
+        "message": message,
+        "statusDetails": dict(details) if details else None,
+        "retryable": False,
+        "httpStatus": http_status,
+    }
+    return {"error": told if violations is None else told | {"violations": violations}}
+
+
+def fault_of(status: str, details: Mapping[str, str]) -> dict[str, Any]:
+    """The failure that a status tells."""
+    text = f"{details['statusCode']}: {details['message']}" if details else "AWS gives no reason"
+    return error(status, text, details=details)

@@ -1,0 +1,361 @@
+"""The service's contract in memory, for unit tests of publishers and subscribers.
+
+Fed a command, the twin answers with the replies and events that the service would publish; jobs stand still until they
+are moved on by hand. It keeps the contract (validation, duplicates, misuse, numbering, waiting, tracking, cancelling),
+and no more: there is no Kafka, no AWS and no crash. A test feeds it and the real service the same commands.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from schemas import commands, events, records
+from schemas.commands import Limits, Rejected, Undecodable
+from schemas.events import Message, ReplyKind
+from schemas.operations import COMMANDS, Change, Kind, Operation, removal_of
+from schemas.records import ResourceState
+from schemas.testing.account import Account, Refused, Thing, kind_of
+from schemas.testing.building import open_limits
+from schemas.testing.jobs import Job, error, fault_of, wanted
+from schemas.testing.reading import Published, read
+
+SERVICE_SOURCE: Final = "cleanroomsml-service"
+QUOTA: Final = "ServiceQuotaExceededException"
+_NOT_BEFORE: Final = "NotBefore"
+_UNDER_WAY: Final = "CommandUnderWay"
+_MISUSE: Final = "this id and source belong to an earlier command with other content"
+
+
+class Twin:
+    """The service, in memory.
+
+    Attributes:
+        published: All replies and events, in order.
+        dead_letters: All dead letters, in order.
+        account: The AWS account behind it.
+        now: Its clock, epoch seconds.
+    """
+
+    def __init__(
+        self, *, prefix: str = "cleanroomsml", limits: Limits | None = None, automatic: bool = False, now: float = 0.0
+    ) -> None:
+        """A twin that has heard nothing.
+
+        Args:
+            prefix: First part of the topics' names.
+            limits: What its one tenant may ask for; by default anything, with the one target ``default``.
+            automatic: Whether jobs and removals run to a good end by themselves.
+            now: What its clock shows; the time of day if 0.
+        """
+        self._prefix, self._automatic = prefix, automatic
+        self._limits = limits or open_limits(reply_topics=[f"{prefix}.replies"])
+        self.now = now or time.time()
+        self.published: list[Published] = []
+        self.dead_letters: list[Message] = []
+        self.account = Account()
+        self._jobs: dict[bytes, Job] = {}
+        self._states: dict[tuple[str, str], ResourceState] = {}
+        self._held: dict[str, str] = {}
+        self._refusals: dict[str, Refused] = {}
+
+    # --- what a test does ------------------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> list[Published]:
+        """Takes a record from the commands topic; gives what is published because of it."""
+        before = len(self.published)
+        outcome = commands.read(message.key, message.value, message.headers, self._limits)
+        if isinstance(outcome, Undecodable | Rejected):
+            self._bury(message, outcome.code, outcome.message)
+        if not isinstance(outcome, Undecodable):
+            self._receive(outcome)
+        return self.published[before:]
+
+    def advance(self, resource_id: str, status: str = "") -> list[Published]:
+        """Moves a resource to a status, by default the next one of a good life; gives what is published.
+
+        Raises:
+            Refused: There is no such resource.
+            ValueError: Its life is at an end, and no status was given.
+        """
+        before = len(self.published)
+        thing = self.account.find(resource_id)
+        self._move(thing, status or _next(thing), {})
+        return self.published[before:]
+
+    def finish(self, resource_id: str) -> list[Published]:
+        """Moves a resource to the good end of what is under way; gives what is published."""
+        before = len(self.published)
+        while (thing := self.account.things.get(resource_id)) and thing.status not in thing.resource.done:
+            self.advance(resource_id)
+        return self.published[before:]
+
+    def fail(self, resource_id: str, code: str = "INTERNAL_ERROR", message: str = "failed") -> list[Published]:
+        """Moves a resource to the bad end of what is under way; gives what is published."""
+        before = len(self.published)
+        thing = self.account.find(resource_id)
+        ends = thing.resource.undeleted if thing.status in thing.resource.leaving else thing.resource.failed
+        self._move(thing, min(ends), {"statusCode": code, "message": message})
+        return self.published[before:]
+
+    def refuse(self, operation: str, code: str, message: str = "refused", http_status: int = 400) -> None:
+        """Makes AWS refuse the next call of an operation."""
+        self._refusals[COMMANDS[operation].name] = Refused(code, message, http_status)
+
+    def hold(self, operation: str, reason: str = QUOTA) -> None:
+        """Makes commands of an operation wait until :meth:`release`, as for a quota slot."""
+        self._held[COMMANDS[operation].name] = reason
+
+    def release(self, operation: str) -> list[Published]:
+        """Lets the waiting commands of an operation go on; gives what is published."""
+        before = len(self.published)
+        self._held.pop(operation, None)
+        self._resume(lambda job: job.command.operation == operation and job.waiting not in {_NOT_BEFORE, _UNDER_WAY})
+        return self.published[before:]
+
+    def pass_time(self, seconds: float) -> list[Published]:
+        """Moves the clock on; gives what is published because a ``notbefore`` or a ``deadline`` has come."""
+        before = len(self.published)
+        self.now += seconds
+        for job in [one for one in self._jobs.values() if one.waiting and 0 < one.command.deadline < self.now]:
+            self._end(job, ReplyKind.FAILED, error("DeadlineExceeded", "the command was not issued by its deadline"))
+        self._resume(lambda job: job.waiting == _NOT_BEFORE and job.command.not_before <= self.now)
+        return self.published[before:]
+
+    def provide(self, resource_arn: str, status: str = "ACTIVE", **members: Any) -> None:
+        """Puts a resource into the account that no command has made.
+
+        Raises:
+            ValueError: The ARN names no kind of resource.
+        """
+        self.account.provide(kind_of(resource_arn), resource_arn, members, status, self.now)
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def _receive(self, outcome: records.Command | Rejected) -> None:
+        command = outcome.command if isinstance(outcome, Rejected) else outcome
+        key = records.job_key(command.source, command.id)
+        known = self._jobs.get(key)
+        if known is not None:
+            self._again(known, command)
+            return
+        job = self._jobs[key] = Job(command, self.now)
+        if isinstance(outcome, Rejected):
+            told = [{"path": one.path, "rule": one.rule, "message": one.message} for one in outcome.violations]
+            self._end(job, ReplyKind.REJECTED, error(outcome.code, outcome.message, violations=told))
+            return
+        self._reply(job, ReplyKind.ACCEPTED, {})
+        self._begin(job)
+
+    def _again(self, known: Job, command: records.Command) -> None:
+        if command.digest == known.command.digest:
+            self._publish_reply(command, *known.last)
+            return
+        violation = {"path": "id", "rule": "unique", "message": "already used with other content"}
+        told = {"error": {"code": "IdMisuse", "message": _MISUSE, "violations": [violation]}}
+        self._publish_reply(command, ReplyKind.REJECTED, told, int(command.digest[:12], 16))
+
+    def _begin(self, job: Job) -> None:
+        command = job.command
+        if 0 < command.deadline < self.now:
+            self._end(job, ReplyKind.FAILED, error("DeadlineExceeded", "the command was not issued by its deadline"))
+        elif command.not_before > self.now:
+            self._wait(job, _NOT_BEFORE, 0)
+        elif command.operation in self._held:
+            ahead = sum(one.command.operation == command.operation and bool(one.waiting) for one in self._jobs.values())
+            self._wait(job, self._held[command.operation], ahead + 1)
+        else:
+            self._perform(job)
+
+    def _wait(self, job: Job, reason: str, position: int) -> None:
+        job.waiting = reason
+        self._reply(job, ReplyKind.WAITING, {"reason": reason, "position": position})
+
+    def _resume(self, due: Callable[[Job], bool]) -> None:
+        for job in [one for one in self._jobs.values() if one.waiting and due(one)]:
+            job.waiting = ""
+            self._begin(job)
+
+    def _perform(self, job: Job) -> None:
+        row = job.row
+        refusal = self._refusals.pop(row.name, None)
+        try:
+            if refusal is not None:
+                raise refusal
+            self._call(job, row)
+        except Refused as no:
+            self._end(job, ReplyKind.FAILED, error(no.code, no.message, http_status=no.http_status))
+
+    def _call(self, job: Job, row: Operation) -> None:
+        params = job.command.params
+        match row.kind:
+            case Kind.READ:
+                self._end(job, ReplyKind.SUCCEEDED, {"result": self.account.answer(row, params, self.now)})
+            case Kind.WRITE:
+                result = self.account.answer(row, params, self.now)
+                subject = str(result.get(row.resource.identity) or params.get(row.resource.identity))
+                self._change(job, row.resource.kind, subject, str(row.change), name=str(params.get("name", "")))
+                self._end(job, ReplyKind.SUCCEEDED, {"result": result})
+            case Kind.JOB:
+                self._start(job, self.account.create(row, params, self.now))
+            case Kind.REMOVAL:
+                thing = self.account.find(params[row.resource.identity])
+                thing.status = row.resource.leaving[0]
+                self._start(job, thing)
+            case Kind.TRACK:
+                self._track(job, str(params[row.resource.identity]))
+            case Kind.CANCEL:
+                self._cancel(job)
+
+    def _start(self, job: Job, thing: Thing) -> None:
+        member = "resourceArn" if thing.resource.identity else "resourceId"
+        job.resource_id = thing.id
+        self._reply(job, ReplyKind.STARTED, {member: thing.id, "status": thing.status})
+        self._show(thing, {})
+        if self._automatic:
+            self.finish(thing.id)
+
+    def _track(self, job: Job, arn: str) -> None:
+        thing = self.account.find(arn)
+        job.resource_id = thing.id
+        self._show(thing, {})
+
+    # --- cancelling ------------------------------------------------------------------------------------------------
+
+    def _cancel(self, job: Job) -> None:
+        params = job.command.params
+        other = self._jobs.get(records.job_key(params["commandSource"], params["commandId"]))
+        if other is None:
+            self._end(job, ReplyKind.FAILED, error("UnknownCommand", "no command with this id and source is known"))
+        elif other.waiting not in {"", _UNDER_WAY} or (other.row.kind is Kind.TRACK and not other.ended):
+            self._end(other, ReplyKind.FAILED, error("Cancelled", "cancelled by its publisher before AWS was called"))
+            self._end(job, ReplyKind.SUCCEEDED, {"result": {"cancelled": True}})
+        elif not params.get("deleteResource") or not (other.row.creates and removal_of(other.row.resource)):
+            self._end(job, ReplyKind.FAILED, error("TooLate", "the command can't be cancelled any more"))
+        elif other.ended:
+            self._delete(job, other)
+        else:
+            job.awaits = other
+            self._wait(job, _UNDER_WAY, 0)
+
+    def _delete(self, job: Job, other: Job) -> None:
+        removal = removal_of(other.row.resource)
+        if removal is None or other.resource_id not in self.account.things:
+            self._end(job, ReplyKind.SUCCEEDED, {"result": {"cancelled": False, "deleted": False}})
+            return
+        params = {removal.resource.identity: other.resource_id}
+        job.waiting, job.awaits = "", None
+        job.command = replace(job.command, operation=removal.name, asked=job.command.operation, params=params)
+        self._perform(job)
+
+    # --- resources -------------------------------------------------------------------------------------------------
+
+    def _move(self, thing: Thing, status: str, details: dict[str, str]) -> None:
+        thing.status = status
+        if details:
+            thing.members["statusDetails"] = details
+        self._show(thing, details)
+        if status == Change.DELETED:
+            self.account.things.pop(thing.id, None)
+
+    def _show(self, thing: Thing, details: dict[str, str]) -> None:
+        """All who watch a resource see its status; the first one's sight is what is published."""
+        resource, status = thing.resource, thing.status
+        final = status in resource.done | resource.failed | resource.undeleted
+        description = self.account.description(thing)
+        for job in [one for one in self._jobs.values() if one.resource_id == thing.id and not one.ended]:
+            name = str(thing.members.get("name", "")) if status != Change.DELETED else ""
+            full = description if final else None
+            self._change(job, resource.kind, thing.id, status, name=name, full=full, details=details)
+            self._judge(job, thing, description, details)
+
+    def _judge(self, job: Job, thing: Thing, description: dict[str, Any], details: dict[str, str]) -> None:
+        """Ends a job whose resource has come to where it was to come, or where it must not."""
+        resource, status, until = thing.resource, thing.status, wanted(job)
+        gone = status == Change.DELETED
+        if gone and (job.row.kind is Kind.REMOVAL or until == status):
+            self._end(job, ReplyKind.SUCCEEDED, {"result": {}})
+        elif gone:
+            self._end(job, ReplyKind.FAILED, error("ResourceVanished", f"{thing.id} is no longer there"))
+        elif job.row.kind is Kind.REMOVAL:
+            if status in resource.undeleted:
+                self._end(job, ReplyKind.FAILED, fault_of(status, details))
+        elif status == until or (status in resource.done and not until):
+            self._end(job, ReplyKind.SUCCEEDED, {"result": description})
+        elif status in resource.failed | resource.undeleted:
+            self._end(job, ReplyKind.FAILED, fault_of(status, details))
+
+    def _change(
+        self,
+        job: Job,
+        kind: str,
+        subject: str,
+        status: str,
+        *,
+        name: str = "",
+        full: dict[str, Any] | None = None,
+        details: dict[str, str] | None = None,
+    ) -> None:
+        """Publishes a change under its resource's next number, unless it is no news."""
+        before = self._states.get((kind, subject))
+        if before is not None and before.status == status != Change.UPDATED:
+            return
+        number = before.sequence + 1 if before else 1
+        known = name or (before.name if before else "")
+        state = self._states[kind, subject] = ResourceState(subject, kind, number, status, known, self.now)
+        message = events.status_changed(
+            resource=state,
+            previous_status=before.status if before else None,
+            command=job.command,
+            region=self.account.region,
+            status_details=details or None,
+            description=full,
+            now=self.now,
+            source=SERVICE_SOURCE,
+        )
+        self.published.append(read(message, f"{self._prefix}.events"))
+
+    # --- replies ---------------------------------------------------------------------------------------------------
+
+    def _reply(self, job: Job, kind: ReplyKind, data: dict[str, Any]) -> None:
+        job.told += 1
+        if kind is ReplyKind.ACCEPTED or job.ended:
+            job.last = (kind, data, job.told)
+        self._publish_reply(job.command, kind, data, job.told)
+
+    def _end(self, job: Job, kind: ReplyKind, data: dict[str, Any]) -> None:
+        job.ended, job.waiting = True, ""
+        attempts = 0 if kind is ReplyKind.REJECTED else 1
+        self._reply(job, kind, {**data, "attempts": attempts, "durationSeconds": round(self.now - job.accepted_at, 3)})
+        for one in [other for other in self._jobs.values() if other.awaits is job]:
+            self._delete(one, job)
+
+    def _publish_reply(self, command: records.Command, kind: ReplyKind, data: Mapping[str, Any], number: int) -> None:
+        message = events.reply(command, kind, data, number=number, now=self.now, source=SERVICE_SOURCE)
+        self.published.append(read(message, command.reply_to or f"{self._prefix}.replies"))
+
+    def _bury(self, message: Message, reason: str, text: str) -> None:
+        letter = events.dead_letter(
+            message.key,
+            message.value,
+            message.headers,
+            reason=reason,
+            message=text,
+            topic=f"{self._prefix}.commands",
+            partition=0,
+            offset=len(self.dead_letters),
+            now=self.now,
+        )
+        self.dead_letters.append(letter)
+
+
+def _next(thing: Thing) -> str:
+    """The next status of a good life."""
+    resource = thing.resource
+    path = [*resource.arriving, *sorted(resource.done)]
+    if thing.status in resource.leaving:
+        path = [*resource.leaving, Change.DELETED.value]
+    if thing.status not in path[:-1]:
+        raise ValueError(f"{thing.id} is {thing.status}, an end; name the status to move it to")
+    return path[path.index(thing.status) + 1]
