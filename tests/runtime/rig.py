@@ -2,30 +2,16 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from schemas import records
-from schemas.commands import Limits
-from schemas.operations import OPERATIONS, Kind
-from schemas.permissions import open_grant
+from schemas.operations import OPERATIONS
 from schemas.records import Job, Record, ResourceState
 from service.core.job import marker
-from service.core.pacing import Cadence
-from service.core.policy import Policy
-from service.runtime import intake, numbering
-from service.runtime.activities import Workshop
-from service.runtime.app import App
-from service.runtime.assignment import Assignment
-from service.runtime.context import Context, Names
-from service.runtime.dispatch import Caller, Deadlines, Dispatch
-from service.runtime.limiter import Limiter
-from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
-from service.runtime.shard import Shard
-from service.runtime.slots import Claim, SlotRegistry
 from tests.fakes.api import Entry
 from tests.fakes.clock import LoopClock
 from tests.fakes.log import MemoryBroker
@@ -33,8 +19,6 @@ from tests.runtime import messages
 from tests.runtime.messages import (
     CHANGELOG,
     CHANGES,
-    COMMANDS,
-    DEAD_LETTERS,
     EVENTS,
     REPLIES,
     RESOURCES,
@@ -42,160 +26,8 @@ from tests.runtime.messages import (
     Heard,
     Subscriber,
 )
-from tests.runtime.story import Story
+from tests.runtime.node import Node, Options, commands_of
 from tests.runtime.twin import TwinApi
-
-POLICY = Policy(
-    call_window=2.0,
-    settle=30.0,
-    search_delays=(0.0, 5.0, 10.0),
-    accepted_limit=600.0,
-    backoff_base=0.5,
-    backoff_cap=10.0,
-    quota_retry=60.0,
-    read_patience=120.0,
-    write_patience=600.0,
-    vanish_grace=10.0,
-    retention=3600.0,
-)
-CONSUMED = {COMMANDS: CHANGELOG, CHANGES: RESOURCES}
-CADENCE = Cadence(first=2.0, later=10.0, young_for=60.0)
-JOB_KINDS = tuple(row.resource.kind for row in OPERATIONS.values() if row.kind is Kind.JOB)
-CREATES = tuple(row.name for row in OPERATIONS.values() if row.creates)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What a test may want otherwise."""
-
-    partitions: int = 2
-    targets: tuple[str, ...] = ("default",)
-    tenants: tuple[str, ...] = ()
-    """Tenants beside the default one."""
-    tenant_writes: Mapping[str, float] = field(default_factory=dict)
-    policy: Policy = POLICY
-    quotas: Mapping[str, int] = field(
-        default_factory=lambda: {"audience-models": 2, "audience-generation-jobs": 10, "audience-export-jobs": 20}
-    )
-    reads_per_second: float = 50.0
-    writes_per_second: float = 20.0
-    call_timeout: float = 10.0
-    read_timeout: float = 5.0
-    stop_deadline: float = 8.0
-    tick: float = 1.0
-    max_batch: int = 500
-    inbox_limit: int = 2000
-    commit_latency: float = 0.01
-
-    @property
-    def consumed(self) -> dict[str, str]:
-        """Every topic that shards consume, with its changelog."""
-        return {**CONSUMED, **{commands_of(name): f"cleanroomsml.{name}.jobs" for name in self.tenants}}
-
-
-def commands_of(tenant: str) -> str:
-    """A tenant's commands topic."""
-    return f"cleanroomsml.{tenant}.commands" if tenant else COMMANDS
-
-
-def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
-    grant = open_grant(options.targets, {REPLIES, "other.replies"})
-    return Context(
-        clock=clock,
-        telemetry=story,
-        policy=options.policy,
-        limits={commands_of(name): Limits(grant, options.targets[0], tenant=name) for name in ("", *options.tenants)},
-        names=Names(
-            changelogs=options.consumed,
-            changes=CHANGES,
-            replies=REPLIES,
-            events=EVENTS,
-            dead_letters=DEAD_LETTERS,
-            source="svc",
-        ),
-        regions=dict.fromkeys(options.targets, "eu-west-1"),
-        cadences=dict.fromkeys(JOB_KINDS, CADENCE),
-        removal_cadence=CADENCE,
-        max_batch=options.max_batch,
-        inbox_limit=options.inbox_limit,
-    )
-
-
-class Node:
-    """One process, as the composition root would put it together."""
-
-    def __init__(self, name: str, broker: MemoryBroker, api: TwinApi, options: Options) -> None:
-        self.name = name
-        self.story = Story()
-        self.clock = LoopClock()
-        self.context = make_context(self.story, self.clock, options)
-        self.limiters = {
-            name: Limiter(
-                self.clock, reads_per_second=options.reads_per_second, writes_per_second=options.writes_per_second
-            )
-            for name in options.targets
-        }
-        deadlines = Deadlines(write=options.call_timeout, read=options.read_timeout)
-        tenants = {
-            name: Limiter(self.clock, reads_per_second=rate, writes_per_second=rate)
-            for name, rate in options.tenant_writes.items()
-        }
-        caller = Caller(api, self.limiters, self.clock, self.story, deadlines, tenants)
-        self.pollers = {name: Poller(name, caller, options.tick, self.clock, self.story) for name in options.targets}
-        self.slots = SlotRegistry(
-            dict.fromkeys(options.targets, options.quotas),
-            lambda claim: self.assignment.wake(claim.partition, claim.key),
-        )
-        self._workshop = Workshop(Dispatch(caller, self.clock), self.pollers, self.slots)
-        self._log = log = broker.log(name)
-        self.assignment = Assignment(
-            log,
-            self._make_shard,
-            self.story,
-            patience=options.stop_deadline / 2,
-            resized=lambda held: self._resized(held / (options.partitions * len(options.consumed))),
-        )
-        self.app = App(
-            log=log,
-            assignment=self.assignment,
-            pollers=self.pollers,
-            limiters=self.limiters,
-            slots=self.slots,
-            telemetry=self.story,
-            stop_deadline=options.stop_deadline,
-        )
-        self.stopping = asyncio.Event()
-        self.task = asyncio.create_task(self.app.run(self.stopping), name=f"app:{name}")
-
-    def _make_shard(self, partition: TopicPartition) -> Shard:
-        receive = numbering.receive if partition.topic == CHANGES else intake.receive
-        return Shard(partition, self._log, self._workshop, self.context, receive)
-
-    def _resized(self, share: float) -> None:
-        for limiter in self.limiters.values():
-            limiter.share(min(1.0, share) or 1.0)
-
-    @property
-    def ready(self) -> bool:
-        return self.app.ready
-
-    def shard(self, number: int) -> Shard:
-        return self.assignment.shards[TopicPartition(COMMANDS, number)]
-
-    def claim(self, number: int, key: bytes) -> Claim:
-        return Claim(TopicPartition(COMMANDS, number), key)
-
-    async def stop(self) -> None:
-        """As on SIGTERM."""
-        self.stopping.set()
-        await self.task
-
-    async def crash(self) -> None:
-        """Ends without committing anything more."""
-        self.task.cancel()
-        await asyncio.wait([self.task])
-        if not self.task.cancelled():
-            self.task.result()
 
 
 class Rig:

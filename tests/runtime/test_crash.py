@@ -5,7 +5,8 @@ import pytest
 from service.core.job import Phase
 from tests.fakes import api as fake
 from tests.runtime.messages import request
-from tests.runtime.rig import CADENCE, POLICY, Node, Rig
+from tests.runtime.node import CADENCE, POLICY, Node
+from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
 

@@ -17,7 +17,8 @@ from service.runtime.ports import Failure, Reply
 from tests.fakes import api as fake
 from tests.fakes.clock import LoopClock
 from tests.runtime.messages import request
-from tests.runtime.rig import POLICY, Rig
+from tests.runtime.node import POLICY
+from tests.runtime.rig import Rig
 from tests.runtime.story import Story
 from tests.runtime.twin import TwinApi
 

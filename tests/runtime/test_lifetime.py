@@ -9,7 +9,8 @@ from schemas.cloudevents import format_time
 from schemas.records import job_key
 from tests.fakes import api as fake
 from tests.runtime.messages import CHANGELOG, DEAD_LETTERS, RESOURCES, request
-from tests.runtime.rig import POLICY, Rig
+from tests.runtime.node import POLICY
+from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
 

@@ -10,7 +10,8 @@ from service.runtime.ports import TopicPartition
 from service.runtime.shard import State
 from tests.fakes import api as fake
 from tests.runtime.messages import CHANGELOG, COMMANDS, request
-from tests.runtime.rig import POLICY, Rig
+from tests.runtime.node import POLICY
+from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
 

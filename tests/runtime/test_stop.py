@@ -7,7 +7,8 @@ import pytest
 from service.core.job import Phase
 from tests.fakes import api as fake
 from tests.runtime.messages import request
-from tests.runtime.rig import POLICY, Rig
+from tests.runtime.node import POLICY
+from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
 

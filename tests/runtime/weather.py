@@ -9,9 +9,10 @@ from service.runtime.ports import TopicPartition
 from tests.fakes import api as fake
 from tests.fakes.api import Fault
 from tests.runtime.messages import CHANGES, COMMANDS, request
-from tests.runtime.rig import Node, Rig
+from tests.runtime.node import Node
+from tests.runtime.rig import Rig
 
-STEPS = 40
+STEPS = 30
 HEALING = 3000.0
 FLIGHT = 12.0
 """Longest time for which a request is in the network; with the lag of lists less than what settles."""
