@@ -43,13 +43,12 @@ def world(sandbox_url: str, number: int) -> Iterator[World]:
     world.close()
 
 
-@pytest.fixture
-async def service(kafka: Broker, world: World, number: int, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
-    """A service that is not started yet; its topics exist."""
+async def prepared(kafka: Broker, world: World, prefix: str, log: Path) -> ServiceProcess:
+    """A service that is not started yet, with a group of its own; its topics exist."""
     environment = {
         "CRML_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
-        "CRML_KAFKA__GROUP_ID": f"service-{number}",
-        "CRML_TOPICS__PREFIX": f"t{number}",
+        "CRML_KAFKA__GROUP_ID": f"service-{prefix}",
+        "CRML_TOPICS__PREFIX": prefix,
         "AWS_ENDPOINT_URL": world.url,
         "AWS_REGION": world.region,
         "AWS_ACCESS_KEY_ID": world.account,
@@ -58,7 +57,13 @@ async def service(kafka: Broker, world: World, number: int, tmp_path: Path) -> A
     }
     settings = load(environ=environment)
     await ensure(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings), replication=1)
-    process = ServiceProcess(environment, tmp_path / "service.log")
+    return ServiceProcess(environment, log)
+
+
+@pytest.fixture
+async def service(kafka: Broker, world: World, number: int, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
+    """A service that is not started yet; its topics exist."""
+    process = await prepared(kafka, world, f"t{number}", tmp_path / "service.log")
     yield process
     if process.process is not None and process.process.poll() is None:
         process.kill()
