@@ -1,0 +1,252 @@
+"""The examples meet the real service: it rejects none, the twin agrees with it, the pages' programs run as they are."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import movielens
+from sandbox.jobs import Storage
+from sandbox.kafka import Broker
+from schemas import examples, snippets
+from schemas.operations import COMMANDS, RESOURCES, Kind
+from schemas.testing import Twin, assert_numbered, command, parse
+from schemas.testing.reading import Published
+from service import bootstrap
+from service.adapters.kafka.topics import ensure
+from service.settings import load
+from tests.acceptance.harness import QUICK, TERMINAL, Client, Heard, ServiceProcess, until
+from tests.sandbox.world import World
+from tests.schemas.render_node import kafkajs
+
+PAGES = Path(__file__).parents[2] / "docs" / "reference"
+PREFIX = "cleanroomsml"
+FENCE = re.compile(r"### (?P<title>[^\n]+)\n\n```[a-z]+\n(?P<text>.*?)```", re.DOTALL)
+
+
+@pytest.fixture
+def world(sandbox_url: str) -> World:
+    """The account that the examples name, with the data that they name."""
+    world = World(sandbox_url, examples.ACCOUNT, examples.REGION)
+    movielens.catalogue(Storage(world.url, world.region, world.account), movielens.seed_for())
+    return world
+
+
+@pytest.fixture
+async def service(kafka: Broker, world: World, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
+    """The service under the names that the pages use."""
+    environment = {
+        "CRML_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "CRML_KAFKA__GROUP_ID": "examples",
+        "CRML_TOPICS__PREFIX": PREFIX,
+        "AWS_ENDPOINT_URL": world.url,
+        "AWS_REGION": world.region,
+        "AWS_ACCESS_KEY_ID": world.account,
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+        **{f"CRML_{name}": value for name, value in QUICK.items()},
+    }
+    settings = load(environ=environment)
+    await ensure(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings), replication=1)
+    process = ServiceProcess(environment, tmp_path / "service.log")
+    yield process
+    if process.process is not None and process.process.poll() is None:
+        await process.terminate()
+    world.close()
+
+
+@pytest.fixture
+async def client(kafka: Broker, service: ServiceProcess) -> AsyncIterator[Client]:
+    async with Client(kafka.bootstrap, PREFIX) as client:
+        yield client
+
+
+@dataclass
+class Story:
+    """The examples, told in their order; ids that are invented give way to those that were made."""
+
+    made: dict[str, str] = field(default_factory=dict)
+
+    def data(self, name: str) -> dict[str, Any]:
+        text = json.dumps(examples.COMMANDS[name].data)
+        for invented, real in self.made.items():
+            text = text.replace(invented, real)
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def learn(self, name: str, result: dict[str, Any]) -> None:
+        if name in examples.MAKES:
+            self.made[examples.MAKES[name]] = str(result[COMMANDS[name].resource.identity])
+
+
+def _read(heard: Sequence[Heard]) -> list[Published]:
+    """What was heard, read by the test kit."""
+    return [
+        parse(
+            json.dumps(one.data).encode(),
+            tuple((name, text.encode()) for name, text in one.headers.items()),
+            one.key.encode(),
+            one.topic,
+        )
+        for one in heard
+    ]
+
+
+def _kinds_and_keys(published: Sequence[Published]) -> list[tuple[str, list[str]]]:
+    return [(one.kind, sorted(one.data)) for one in published]
+
+
+def _errors(published: Sequence[Published]) -> list[tuple[str, list[str]]]:
+    return [(one.data["error"]["code"], sorted(one.data["error"])) for one in published if "error" in one.data]
+
+
+async def test_every_example_is_performed_and_the_twin_agrees(
+    running: ServiceProcess, client: Client, world: World
+) -> None:
+    real, invented, twin = Story(), Story(), Twin(automatic=True)
+    for name in examples.COMMANDS:
+        identity, extensions = examples.command_id(name), dict(examples.COMMANDS[name].extensions)
+        await client.send(
+            name, real.data(name), command_id=identity, source=examples.SOURCE, key="campaign-7", **extensions
+        )
+        end = await client.terminal(identity, 60)
+        assert end.kind != "rejected", end.data
+        said = twin.send(
+            command(
+                name,
+                invented.data(name),
+                command_id=identity,
+                source=examples.SOURCE,
+                extensions=extensions,
+                check=True,
+            )
+        )
+        heard = _read(client.replies(identity))
+        replies = [one for one in said if one.is_reply]
+        assert _kinds_and_keys(heard) == _kinds_and_keys(replies), name
+        assert _errors(heard) == _errors(replies), name
+        assert heard[-1].data["operation"] == replies[-1].data["operation"] == name
+        if end.kind == "succeeded":
+            real.learn(name, end.data["result"])
+            invented.learn(name, dict(replies[-1].data["result"]))
+            assert set(replies[-1].data["result"]) <= set(end.data["result"]), name
+    failed = [name for name in examples.COMMANDS if client.replies(examples.command_id(name))[-1].kind == "failed"]
+    assert [COMMANDS[name].kind for name in failed] == [Kind.CANCEL], "only what comes too late by design"
+    _assert_events_agree(_read(client.events()), [one for one in twin.published if not one.is_reply])
+
+
+def _assert_events_agree(real: list[Published], twin: list[Published]) -> None:
+    """A poll may miss a status, and never invents one; the last one and the members are the same."""
+    assert_numbered(real)
+    assert_numbered(twin)
+    for kind in RESOURCES:
+        seen = [(str(one.data["status"]), sorted(one.data)) for one in real if one.kind == kind]
+        complete = [(str(one.data["status"]), sorted(one.data)) for one in twin if one.kind == kind]
+        assert seen, kind
+        assert seen[-1] == complete[-1]
+        rest = iter(complete)
+        assert all(one in rest for one in seen), (kind, seen, complete)
+
+
+async def test_the_twin_agrees_on_bad_and_repeated_commands(
+    running: ServiceProcess, client: Client, world: World
+) -> None:
+    twin = Twin()
+    arn = examples.MODEL
+    cases: list[tuple[str, dict[str, Any], str]] = [
+        ("ListAudienceModels", {}, "twice"),
+        ("ListAudienceModels", {}, "twice"),
+        ("ListAudienceModels", {"maxResults": 1}, "twice"),
+        ("CreateAudienceModel", {"name": "", "trainingDatasetArn": "x", "more": 1}, "invalid"),
+        ("CreateAudienceModel", {"name": "", "trainingDatasetArn": "x", "more": 1}, "invalid"),
+        ("NoSuchOperation", {}, "unknown"),
+        ("GetAudienceModel", {"audienceModelArn": arn}, "absent"),
+        ("DeleteTrainingDataset", {"trainingDatasetArn": examples.DATASET}, "absent-too"),
+        ("CancelCommand", {"commandId": "nobody", "commandSource": "nowhere"}, "cancel"),
+    ]
+    said: list[Published] = []
+    for name, data, suffix in cases:
+        identity = f"bad-{suffix}"
+        before = len(client.replies(identity))
+        said = twin.send(command(name, data, command_id=identity, source=examples.SOURCE, check=False))
+        await client.send(name, data, command_id=identity, source=examples.SOURCE)
+        await until(lambda: len(client.replies(identity)) >= before + len(said), 20, lambda: f"{name} {data}")  # noqa: B023
+        heard = _read(client.replies(identity))[before:]
+        assert _kinds_and_keys(heard) == _kinds_and_keys(said), (name, data)
+        assert _errors(heard) == _errors(said), (name, data)
+        assert [one.attributes["id"].split("/")[0] for one in heard] == [
+            one.attributes["id"].split("/")[0] for one in said
+        ]
+    mine = [letter for letter in client.dead_letters() if letter.headers.get("ce_id", "").startswith("bad-")]
+    assert len(mine) == len(twin.dead_letters) == 3
+
+
+# --- programs --------------------------------------------------------------------------------------------------------
+
+NEEDS_NO_ID = "ListTrainingDatasets"
+
+
+def _program(title: str) -> str:
+    """A program as the page shows it."""
+    page = (PAGES / f"{NEEDS_NO_ID}.md").read_text("utf-8")
+    return next(found["text"] for found in FENCE.finditer(page) if found["title"] == snippets.TITLES[title])
+
+
+async def _run(words: Sequence[str], kafka: Broker, **more: str) -> str:
+    """Runs a program to its end, and gives what it wrote."""
+    result = await asyncio.to_thread(
+        subprocess.run,
+        words,
+        env={**os.environ, "KAFKA": kafka.bootstrap, **more},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def _ends(output: str) -> list[str]:
+    return [line.split(" ", 1)[0] for line in output.splitlines() if line.split(" ", 1)[0] in TERMINAL]
+
+
+async def test_the_programs_of_a_page_run_as_they_are(
+    running: ServiceProcess, kafka: Broker, client: Client, tmp_path: Path
+) -> None:
+    for title in ("aiokafka", "confluent-kafka"):
+        program = tmp_path / f"example_{title}.py"
+        program.write_text(_program(title), "utf-8")
+        output = await _run([sys.executable, "-W", "error", str(program)], kafka)
+        assert _ends(output) == ["succeeded"], output
+        assert '"trainingDatasets":' in output
+
+
+@pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed")
+async def test_the_kcat_program_runs_as_it_is(running: ServiceProcess, kafka: Broker, client: Client) -> None:
+    output = await _run(["sh", "-c", _program("kcat")], kafka)
+    assert "ce_type=cleanroomsml.reply.succeeded" in output
+
+
+async def test_the_node_program_runs_as_it_is(
+    running: ServiceProcess, kafka: Broker, client: Client, tmp_path: Path
+) -> None:
+    modules = kafkajs()
+    program = tmp_path / "example.js"
+    program.write_text(_program("kafkajs"), "utf-8")
+    output = await _run(["node", str(program)], kafka, NODE_PATH=str(modules), KAFKAJS_NO_PARTITIONER_WARNING="1")
+    assert _ends(output) == ["succeeded"], output
+
+
+def test_every_page_has_every_program() -> None:
+    for name in examples.COMMANDS:
+        titles = [found["title"] for found in FENCE.finditer((PAGES / f"{name}.md").read_text("utf-8"))]
+        assert titles == list(snippets.TITLES.values())
