@@ -1,0 +1,126 @@
+"""The 58 classes of bad input, by number, with what becomes of every record.
+
+An outcome is one of: a dead letter and nothing else (``letter``), a dead letter and ``rejected`` with all violations
+(``rejected``), or carried out all the same since it does no harm (``works``). What the broker refuses, what AWS refuses
+and what nobody sees has tests of its own, by its class's number.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tests.badinput.records import Record, Said
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What becomes of a record.
+
+    Attributes:
+        outcome: See the module.
+        code: Reason of the letter, code of the error.
+        said: Path and rule of every violation, no more and no less.
+        tells: Words of which each is in some message: what is allowed.
+    """
+
+    outcome: str
+    code: str = ""
+    said: frozenset[Said] = frozenset()
+    tells: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One bad record.
+
+    Attributes:
+        number: Of the class.
+        what: What is bad about it.
+        record: The record.
+        expected: What becomes of it.
+    """
+
+    number: int
+    what: str
+    record: Record
+    expected: Expected
+
+    def __str__(self) -> str:
+        return f"{self.number:02}-{self.what.replace(' ', '-')}"
+
+
+def letter(code: str) -> Expected:
+    return Expected("letter", code)
+
+
+def rejected(code: str, *said: Said, tells: tuple[str, ...] = ()) -> Expected:
+    return Expected("rejected", code, frozenset(said), tells)
+
+
+def invalid(*said: Said, tells: tuple[str, ...] = ()) -> Expected:
+    return rejected("ValidationFailed", *said, tells=tells)
+
+
+def works() -> Expected:
+    return Expected("works")
+
+
+NAMES: Final = {
+    1: "null value",
+    2: "empty value",
+    3: "too large",
+    4: "compressed bomb",
+    5: "batch in every codec",
+    6: "20,000 headers",
+    7: "duplicate, null and non-UTF-8 headers",
+    8: "key of 500 kB",
+    9: "key that is not the routing key",
+    10: "wrong partition",
+    11: "timestamp far off",
+    12: "record of an aborted transaction",
+    13: "invalid UTF-8",
+    14: "byte order mark",
+    15: "UTF-16",
+    16: "truncated",
+    17: "trailing bytes",
+    18: "not an object",
+    19: "depth 100,000",
+    20: "integer of 5,000 digits",
+    21: "NaN and Infinity",
+    22: "number beyond a double",
+    23: "duplicate members",
+    24: "lone surrogate",
+    25: "very many members",
+    26: "very long array",
+    27: "unknown member",
+    28: "string for a number",
+    29: "boolean for an integer",
+    30: "id, source or type missing",
+    31: "unsupported specversion",
+    32: "unknown type or version",
+    33: "batched mode",
+    34: "id again, same content",
+    35: "id again, other content",
+    36: "deadline passed",
+    37: "reply topic not allowed",
+    38: "malformed trace context",
+    39: "blank name",
+    40: "name of 64 characters",
+    41: "control and direction characters in a name",
+    42: "aws: tag",
+    43: "more than 50 tags",
+    44: "ARN of a wrong kind",
+    45: "ARN that would be a path",
+    46: "S3 location",
+    47: "role not allowed",
+    48: "foreign KMS key",
+    49: "training window",
+    50: "audience size",
+    51: "seed twice or not at all",
+    52: "policy too large or open to all",
+    53: "delete of something not ours",
+    54: "update of something deleted",
+    55: "export of an unfinished job",
+    56: "tenant without a right",
+    57: "tenant over its quota",
+    58: "unknown target",
+}

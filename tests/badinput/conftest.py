@@ -1,0 +1,32 @@
+"""A Kafka, a sandbox with quick jobs and one service for the whole room."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from sandbox.embedded import running_sandbox
+from sandbox.kafka import Broker
+from sandbox.options import Options, Timing
+from tests.acceptance.kafka_fixture import kafka
+from tests.badinput.stage import Stage, opened
+from tests.sandbox.world import World
+
+__all__ = ["kafka"]
+
+SLOW_START = Options(port=0, timing=Timing(pending=2.0, floor=0.05), jobs_module="tests.sandbox.quick_jobs")
+"""Jobs wait for two seconds, in which they are unfinished."""
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    with running_sandbox(SLOW_START) as url:
+        world = World(url, "123456789012")
+        yield world
+        world.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stage(kafka: Broker, world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with opened(kafka, world, tmp_path_factory.mktemp("service")) as stage:
+        yield stage
