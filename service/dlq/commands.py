@@ -20,7 +20,7 @@ from service.dlq import screen
 from service.dlq.letters import DeadLetter, Selection, selection
 from service.dlq.reading import read, read_one
 from service.dlq.replaying import Outcome, Sender, obstacle, sender
-from service.settings import Settings, load
+from service.settings import SettingsError, load
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ app = App(
     default_parameter=Parameter(negative="", show_default=False),
 )
 
+Tenant = Annotated[str | None, Parameter(help="Whose letters, where a tenant has a topic of its own for them.")]
 SettingsFile = Annotated[Path | None, Parameter(name="--settings", help="A YAML file; the environment wins over it.")]
 
 EXIT_MISSING = 1
@@ -72,35 +73,41 @@ _ALL: Final = Filters()
 
 
 @app.command(name="list", sort_key=1)
-def list_(filters: Filters = _ALL, *, json: bool = False, settings: SettingsFile = None) -> int:
+def list_(filters: Filters = _ALL, *, json: bool = False, tenant: Tenant = None, settings: SettingsFile = None) -> int:
     """List dead letters, the latest last; at most 50 unless --limit says otherwise.
 
     Args:
         filters: Which letters.
         json: One JSON object per line, for other programs.
+        tenant: Whose letters.
         settings: Where settings are.
     """
     selected = filters.selection()
     if selected is None:
         return EXIT_USAGE
-    return _run(_list(load(settings), selected, filters.limit or LISTED, as_json=json))
+    return _run(_list(_Desk.of(settings, tenant), selected, filters.limit or LISTED, as_json=json))
 
 
 @app.command(sort_key=2)
-def show(partition: int, offset: int, *, value: bool = False, settings: SettingsFile = None) -> int:
+def show(
+    partition: int, offset: int, *, value: bool = False, tenant: Tenant = None, settings: SettingsFile = None
+) -> int:
     """Show one dead letter: the reason, its headers, and its value if you ask for it.
 
     Args:
         partition: Of the dead-letters topic: the first number in the list.
         offset: The second number in the list.
         value: Print the value too, which may hold secrets.
+        tenant: Whose letters.
         settings: Where settings are.
     """
-    return _run(_show(load(settings), partition, offset, value=value))
+    return _run(_show(_Desk.of(settings, tenant), partition, offset, value=value))
 
 
 @app.command(sort_key=3)
-def replay(filters: Filters = _ALL, *, apply: bool = False, settings: SettingsFile = None) -> int:
+def replay(
+    filters: Filters = _ALL, *, apply: bool = False, tenant: Tenant = None, settings: SettingsFile = None
+) -> int:
     """Send the originals back to the command topics they came from; only says what it would do without --apply.
 
     An original goes back as it was, with its own key, headers and value, to its own partition. It keeps its id, so
@@ -111,12 +118,31 @@ def replay(filters: Filters = _ALL, *, apply: bool = False, settings: SettingsFi
     Args:
         filters: Which letters.
         apply: Send them.
+        tenant: Whose letters.
         settings: Where settings are.
     """
     selected = filters.selection()
     if selected is None:
         return EXIT_USAGE
-    return _run(_replay(load(settings), selected, filters.limit, apply=apply))
+    return _run(_replay(_Desk.of(settings, tenant), selected, filters.limit, apply=apply))
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """How to reach Kafka, where the letters are, and where they may go back to."""
+
+    kafka: KafkaSettings
+    topic: str
+    commands: tuple[str, ...]
+
+    @classmethod
+    def of(cls, file: Path | None, tenant: str | None) -> "_Desk":
+        settings = load(file)
+        places = settings.places()
+        if tenant is not None and tenant not in places:
+            raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(places)}")
+        topic = places[tenant].dead_letters if tenant is not None else settings.topics.dead_letters
+        return cls(bootstrap.kafka_settings(settings), topic, tuple(commands for commands, _ in settings.sources()))
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
@@ -156,10 +182,9 @@ class _Latest(Generic[T]):
         return sorted(self._kept, key=lambda item: item[0])
 
 
-async def _list(settings: Settings, selected: Selection, limit: int, *, as_json: bool) -> int:
-    topic = settings.topics.dead_letters
+async def _list(desk: _Desk, selected: Selection, limit: int, *, as_json: bool) -> int:
     rows, lines = _Latest[screen.Row](limit), _Latest[str](limit)
-    async with aclosing(read(bootstrap.kafka_settings(settings), topic, selected)) as letters:
+    async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
         async for letter in letters:
             if as_json:
                 lines.add(letter, screen.as_json(letter))
@@ -168,25 +193,23 @@ async def _list(settings: Settings, selected: Selection, limit: int, *, as_json:
     if as_json:
         sys.stdout.writelines(f"{line}\n" for _, line in lines.sorted())
     else:
-        screen.show_list(Console(), [row for _, row in rows.sorted()], rows.found, topic)
+        screen.show_list(Console(), [row for _, row in rows.sorted()], rows.found, desk.topic)
     return 0
 
 
-async def _show(settings: Settings, partition: int, offset: int, *, value: bool) -> int:
-    topic = settings.topics.dead_letters
-    letter = await read_one(bootstrap.kafka_settings(settings), topic, partition, offset)
+async def _show(desk: _Desk, partition: int, offset: int, *, value: bool) -> int:
+    letter = await read_one(desk.kafka, desk.topic, partition, offset)
     if letter is None:
-        _complain(f"{topic} has no letter at partition {partition}, offset {offset}: it has expired, or never was")
+        _complain(f"{desk.topic} has no letter at partition {partition}, offset {offset}: it has expired, or never was")
         return EXIT_MISSING
     screen.show_letter(Console(), letter, value=value)
     return 0
 
 
-async def _replay(settings: Settings, selected: Selection, limit: int | None, *, apply: bool) -> int:
-    kafka, topic = bootstrap.kafka_settings(settings), settings.topics.dead_letters
+async def _replay(desk: _Desk, selected: Selection, limit: int | None, *, apply: bool) -> int:
     outcome, wanted = Outcome(), _Latest[tuple[str, str]](limit)
-    async with sender(kafka, [commands for commands, _ in settings.sources()]) as sending:
-        async with aclosing(read(kafka, topic, selected)) as letters:
+    async with sender(desk.kafka, desk.commands) as sending:
+        async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
             async for letter in letters:
                 wanted.add(letter, (letter.topic, obstacle(letter, sending.existing)))
         places = wanted.sorted()
@@ -195,17 +218,15 @@ async def _replay(settings: Settings, selected: Selection, limit: int | None, *,
             outcome.sent.update(source for _, (source, why) in places if not why)
         else:
             chosen = {place for place, (_, why) in places if not why}
-            await _send_chosen(kafka, topic, selected, chosen, sending, outcome)
+            await _send_chosen(desk, selected, chosen, sending, outcome)
     screen.show_replay(Console(), outcome, applied=apply)
     return EXIT_REFUSED if outcome.refused else 0
 
 
-async def _send_chosen(
-    kafka: KafkaSettings, topic: str, selected: Selection, chosen: set[Place], sending: Sender, outcome: Outcome
-) -> None:
+async def _send_chosen(desk: _Desk, selected: Selection, chosen: set[Place], sending: Sender, outcome: Outcome) -> None:
     """Reads the letters again, so that not all of them need be kept in memory at once."""
     chunk: list[DeadLetter] = []
-    async with aclosing(read(kafka, topic, selected)) as letters:
+    async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
         async for letter in letters:
             if (letter.time, letter.partition, letter.offset) in chosen:
                 chunk.append(letter)

@@ -237,7 +237,7 @@ def _open(**more: Any) -> dict[str, Any]:
 
 _POLICY = "data.configuredAudienceModelPolicy"
 _OPEN = rejected("NotAllowed", (_POLICY, "tenant.wildcard_principals"), tells=("wildcard_principals",))
-_START, _END = "trainingDataStartTime", "trainingDataEndTime"
+_START = "data.trainingDataStartTime"
 _SQL = {"queryString": "SELECT 1"}
 _SEED = {"roleArn": f"arn:aws:iam::{samples.ACCOUNT}:role/r"}
 _S3 = {"s3Uri": "s3://bucket/seed.jsonl"}
@@ -303,16 +303,16 @@ _DOMAIN: Final = [
     (
         49,
         "window inverted",
-        changed(MODEL, **{_START: "2025-02-01T00:00:00Z", _END: "2025-01-01T00:00:00Z"}),
+        changed(MODEL, trainingDataStartTime="2025-02-01T00:00:00Z", trainingDataEndTime="2025-01-01T00:00:00Z"),
         invalid(("data", "window")),
     ),
     (
         49,
         "window of nothing",
-        changed(MODEL, **{_START: "2025-02-01T00:00:00Z", _END: "2025-02-01T01:00:00+01:00"}),
+        changed(MODEL, trainingDataStartTime="2025-02-01T00:00:00Z", trainingDataEndTime="2025-02-01T01:00:00+01:00"),
         invalid(("data", "window")),
     ),
-    (49, "day for a time", changed(MODEL, **{_START: "2025-02-01"}), invalid((f"data.{_START}", "timestamp"))),
+    (49, "day for a time", changed(MODEL, trainingDataStartTime="2025-02-01"), invalid((_START, "timestamp"))),
     (
         50,
         "size 0",

@@ -28,10 +28,15 @@ LARGEST = 4 * 1024 * 1024
 class Ears(Client):
     """A subscriber that takes dead letters as they are: what is in them may be more than a JSON parser can bear."""
 
-    letters: dict[tuple[int, int], Any]
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        super().__init__(bootstrap, prefix)
+        self.letters: dict[tuple[int, int], Any] = {}
+
+    async def __aenter__(self) -> "Ears":
+        await super().__aenter__()
+        return self
 
     async def _read(self) -> None:
-        self.letters = {}
         async for record in self._consumer:
             if record.topic.endswith(".dead-letters"):
                 told = told_of(record)

@@ -7,7 +7,7 @@ repeat it with.
 
 import sys
 
-import atheris
+import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 with atheris.instrument_imports(include=["schemas"]):
     from schemas import cloudevents, commands, strictjson
