@@ -71,6 +71,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         priority: 0 to 9, order within a target's waiting queue.
         traceparent: W3C trace context.
         tracestate: W3C trace state.
+        order: Digest of the record's key; commands with equal ones reach the API in order. Empty without a key.
         asked: The operation as the publisher asked for it, when the service performs another one in its place.
         tenant: Whose it is; empty for the default tenant.
     """
@@ -88,6 +89,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     priority: int = 0
     traceparent: str = ""
     tracestate: str = ""
+    order: str = ""
     asked: str = ""
     tenant: str = ""
 

@@ -50,7 +50,7 @@ async def check_kafka(settings: Settings) -> list[Line]:
         answers = Line("kafka", True, f"{kafka.bootstrap_servers} answers")
         if findings:
             return [answers, *(Line(f"topic {finding.topic}", False, explained(finding)) for finding in findings)]
-        rights = await probe_rights(kafka, consumed(settings), settings.outputs())
+        rights = await probe_rights(kafka, consumed(settings), [*settings.outputs(), settings.topics.changes])
     except LogError as error:
         return [Line("kafka", False, unusable(error, settings))]
     lines = [Line(right.subject, right.ok, right.message) for right in rights]

@@ -15,9 +15,11 @@ __all__ = [
     "Phase",
     "ended",
     "jitter",
+    "keeps_line",
     "marker",
     "may_have_happened",
     "occupies_slot",
+    "order_of",
     "repeat",
     "replace",
     "row",
@@ -72,6 +74,16 @@ def jitter(command: Command, number: int) -> float:
     """A fraction in [0, 1), spread over commands and retries yet the same at every replay."""
     digest = hashlib.blake2b(f"{command.source}\n{command.id}\n{number}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") / 2**32
+
+
+def order_of(key: bytes | None) -> str:
+    """What commands with equal Kafka keys have in common; empty without a key."""
+    return hashlib.blake2b(key, digest_size=8).hexdigest() if key else ""
+
+
+def keeps_line(job: Job) -> bool:
+    """True while the fate of its call is open, so that the next command with the same key must wait."""
+    return job.phase in (Phase.INTENDED, Phase.UNCERTAIN)
 
 
 def occupies_slot(job: Job) -> str:

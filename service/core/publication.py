@@ -28,3 +28,11 @@ def _told(state: ResourceState, change: ResourceChange) -> bool:
         return change.status != Change.UPDATED
     known, new = (resource.rank(state.status), resource.rank(change.status)) if resource else (None, None)
     return known is not None and new is not None and new < known
+
+
+def over(state: ResourceState) -> bool:
+    """True when nothing more will be told of a resource: it is deleted, or it can only end and has."""
+    resource = RESOURCES.get(state.kind)
+    if state.status == Change.DELETED or resource is None:
+        return state.status == Change.DELETED
+    return not resource.get_operation and state.status in resource.done | resource.failed

@@ -11,13 +11,14 @@ from typing import Any
 from schemas.operations import Kind
 from schemas.records import Fault
 from service.core import effects, transitions
-from service.core.job import Job, Phase, occupies_slot, row, subject
-from service.core.observations import Due, Held, Late, Lost, QuotaFull, Unsearched
+from service.core.job import Job, Phase, keeps_line, occupies_slot, row, subject
+from service.core.observations import Due, Held, Late, Lost, Observation, QuotaFull, Unsearched
 from service.core.pacing import Cadence
 from service.runtime.context import Context
 from service.runtime.defects import place
 from service.runtime.dispatch import Dispatch
 from service.runtime.inbox import Inbox, Observed
+from service.runtime.lines import Lines
 from service.runtime.poller import Poller, Watch
 from service.runtime.ports import TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
@@ -44,6 +45,7 @@ class _Intent:
 
     def __init__(self, key: bytes, committed_at: float, inbox: Inbox, context: Context) -> None:
         self.over = False
+        self.answer: Observation | None = None
         self.task: asyncio.Task[None] | None = None
         self._key = key
         self._committed_at = committed_at
@@ -80,7 +82,7 @@ class _Intent:
         return await self._renewal
 
     def committed(self, at: float, *, permitted: bool) -> None:
-        """A commit has renewed the intent, or ended the job."""
+        """A commit has renewed the intent, or the job wants no call any more."""
         self._committed_at = at
         if self._renewal is not None and not self._renewal.done():
             self._renewal.set_result(permitted)
@@ -96,6 +98,8 @@ class Activities:
         self._context = context
         self._timers = Timers(context.clock, self._fire)
         self._intents: dict[bytes, _Intent] = {}
+        self._lines = Lines()
+        self._standing: dict[bytes, tuple[Job, float]] = {}
         self._searching: set[bytes] = set()
         self._watched: dict[bytes, str] = {}
         self._put_off: list[tuple[bytes, object]] = []
@@ -112,6 +116,7 @@ class Activities:
         """What is going on, in numbers."""
         return {
             "calls": self.calling,
+            "in_line": len(self._standing),
             "searches": len(self._searching),
             "watches": len(self._watched),
             "timers": len(self._timers),
@@ -140,6 +145,9 @@ class Activities:
         for key, intent in self._intents.items():
             if not intent.over and intent.revoke():
                 self._inbox.put(Observed(key, Held()))
+        for key in self._standing:
+            self._inbox.put(Observed(key, Held()))
+        self._standing.clear()
 
     def proceed(self) -> None:
         """Begins what became due meanwhile."""
@@ -158,14 +166,8 @@ class Activities:
 
     def plan(self, key: bytes, job: Job | None, committed_at: float) -> None:
         """Begins the activity of a job as it was just committed (``committed_at`` in monotonic seconds)."""
-        self._timers.cancel(key)
         activity = transitions.activity(job, self._context.policy) if job else None
-        if not isinstance(activity, effects.Watch):
-            self._unwatch(key)
-        if not isinstance(activity, effects.Call):
-            self._settle(key, committed_at)
-        if job is None or not occupies_slot(job):
-            self._leave_slot(key, job)
+        self._put_away(key, job, activity, committed_at)
         if job is None or activity is None:
             return
         match activity:
@@ -183,6 +185,18 @@ class Activities:
             case effects.Await():
                 pass  # the end of the other job is told by the shard
 
+    def _put_away(self, key: bytes, job: Job | None, activity: effects.Activity | None, committed_at: float) -> None:
+        """Ends what the job no longer wants: timers, watches, calls, its slot and its place in line."""
+        self._timers.cancel(key)
+        if not isinstance(activity, effects.Watch):
+            self._unwatch(key)
+        if not isinstance(activity, effects.Call):
+            self._settle(key, committed_at)
+        if job is None or not occupies_slot(job):
+            self._leave_slot(key, job)
+        if job is None or not keeps_line(job):
+            self._leave_line(key)
+
     def _fire(self, key: bytes, what: object) -> None:
         if self._holding:
             self._put_off.append((key, what))
@@ -196,10 +210,12 @@ class Activities:
 
     def _call(self, key: bytes, job: Job, committed_at: float) -> None:
         intent = self._intents.get(key)
-        if intent is not None and not intent.over:
-            intent.committed(committed_at, permitted=True)
+        if intent is not None and (intent.answer is not None or not intent.over):
+            intent.committed(committed_at, permitted=True)  # one call at a time, until its outcome is stepped
         elif self._holding:
             self._inbox.put(Observed(key, Held()))
+        elif not self._lines.join(job.command.order, key):
+            self._standing[key] = (job, committed_at)
         elif (position := self._position(key, job)) > 0:
             fault = Fault(NO_SLOT, "all slots of this quota are used by our own jobs", retryable=True)
             self._inbox.put(Observed(key, QuotaFull(fault, position)))
@@ -215,13 +231,30 @@ class Activities:
         finally:
             intent.over = True
         if observation is not None:
+            intent.answer = observation
             self._inbox.put(Observed(key, observation))
+        elif self._intents.get(key) is intent:
+            del self._intents[key]
+
+    def stepped(self, key: bytes, observation: Observation) -> None:
+        """An observation was taken from the inbox; a call whose outcome it is may be followed by another."""
+        intent = self._intents.get(key)
+        if intent is not None and intent.answer is observation:
+            del self._intents[key]
+
+    def _leave_line(self, key: bytes) -> None:
+        self._standing.pop(key, None)
+        following = self._lines.leave(key)
+        if following is not None and following in self._standing:
+            self._call(following, *self._standing.pop(following))
 
     def _settle(self, key: bytes, committed_at: float) -> None:
-        """A job that ended while its call waited for a new intent will not be called."""
-        intent = self._intents.pop(key, None)
+        """A job that ended while its call waited for a new intent will not be called; one that has left goes on."""
+        intent = self._intents.get(key)
         if intent is not None:
             intent.committed(committed_at, permitted=False)
+            if intent.over and intent.answer is None:
+                del self._intents[key]
 
     def _defect(self, job: Job, error: Exception) -> Fault:
         """A defect of ours in mid-call: what AWS did is unknown, and one job's trouble stays its own."""

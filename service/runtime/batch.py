@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from schemas import events, records
 from schemas.events import Message, ReplyKind
-from schemas.operations import Change
 from schemas.records import Command, Job, Record, ResourceChange
 from service.core import publication
 from service.core.effects import Changed, Event, Step, Told
 from service.core.job import replace
+from service.core.publication import over
 from service.runtime.context import Context
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
 from service.runtime.store import Store
@@ -24,7 +24,7 @@ class Batch:
     Attributes:
         next_offset: The offset after the last command consumed; None when none was.
         acting: Keys of the jobs whose activity is to be planned anew after the commit, in order.
-        departed: Keys of the resources that were deleted, with the time (epoch seconds).
+        departed: Keys of the resources of which nothing more will be told, with the time (epoch seconds).
     """
 
     def __init__(self, partition: TopicPartition, store: Store, context: Context) -> None:
@@ -72,7 +72,7 @@ class Batch:
         if after is None:
             return
         self._put(key, after)
-        if after.status == Change.DELETED:
+        if over(after):
             self.departed[key] = after.observed_at
         message = events.status_changed(
             resource=after,

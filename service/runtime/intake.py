@@ -6,11 +6,12 @@ from schemas.operations import Kind
 from schemas.records import Command, Fault, Job, job_key
 from service.core import endings, transitions
 from service.core.effects import Told
-from service.core.job import ended, row
+from service.core.job import ended, order_of, replace, row
 from service.runtime.batch import Batch
 from service.runtime.cancelling import Revoke, cancel
 from service.runtime.context import Context
 from service.runtime.ports import InRecord
+from service.runtime.resolving import resolve
 from service.runtime.store import Store
 
 
@@ -21,7 +22,7 @@ def receive(record: InRecord, store: Store, batch: Batch, context: Context, revo
         batch.dead_letter(record, outcome.code, outcome.message)
         context.telemetry.command("", "undecodable")
         return
-    command = outcome.command if isinstance(outcome, Rejected) else outcome
+    command = outcome.command if isinstance(outcome, Rejected) else replace(outcome, order=order_of(record.key))
     if isinstance(outcome, Rejected):
         batch.dead_letter(record, outcome.code, outcome.message)
     key = job_key(command.source, command.id)
@@ -33,6 +34,8 @@ def receive(record: InRecord, store: Store, batch: Batch, context: Context, revo
     else:
         if row(command).kind is Kind.CANCEL:
             cancel(command, store, batch, context, revoke)
+        elif row(command).kind is Kind.RESOLVE:
+            resolve(command, store, batch, context)
         else:
             batch.apply(key, None, transitions.accept(command, batch.now, context.policy))
         context.telemetry.command(command.operation, "accepted")

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 
-from schemas.operations import Change
 from service.core import transitions
 from service.core.job import Job, ended, row
 from service.core.observations import Due, Observation, Released, Restored
+from service.core.publication import over
 from service.runtime import intake
 from service.runtime.activities import Activities, Workshop
 from service.runtime.batch import Batch
@@ -177,9 +177,9 @@ class Shard:
 
     def _observe_restored(self) -> None:
         for key, state in self._store.resources():
-            if state.status == Change.DELETED:
+            if over(state):
                 self._activities.rest(key, state.observed_at + self._context.policy.retention)
-        for key, job in self._store.jobs():
+        for key, job in sorted(self._store.jobs(), key=lambda item: item[1].accepted_at):
             if ended(job):
                 self._activities.rest(key, job.finished_at + self._context.policy.retention)
             else:
@@ -229,6 +229,7 @@ class Shard:
             batch.next_offset = item.record.offset + 1
             self._receive(item.record, batch)
             return
+        self._activities.stepped(item.key, item.observation)
         job = self._store.job(item.key)
         if job is None:
             self._forget_resource(item.key, batch)
@@ -245,9 +246,9 @@ class Shard:
             batch.acting[item.key] = None
 
     def _forget_resource(self, key: bytes, batch: Batch) -> None:
-        """A deleted resource is remembered as long as a command is."""
+        """A resource of which nothing more is told is remembered as long as a command is."""
         state = self._store.resource(key)
-        if state and state.status == Change.DELETED and batch.now >= state.observed_at + self._context.policy.retention:
+        if state and over(state) and batch.now >= state.observed_at + self._context.policy.retention:
             batch.forget(key)
 
     def _receive(self, record: InRecord, batch: Batch) -> None:

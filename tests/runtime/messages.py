@@ -37,7 +37,7 @@ def request(operation: str, **members: Any) -> dict[str, Any]:
 
 
 def command(
-    operation: str, command_id: str, data: Any, *, source: str = "/tests", **extensions: str
+    operation: str, command_id: str, data: Any, *, source: str = "/tests", key: str = "", **extensions: str
 ) -> tuple[bytes, bytes, cloudevents.Headers]:
     """Key, value and headers of a command."""
     envelope = Envelope(
@@ -49,7 +49,7 @@ def command(
         data=json.dumps(data).encode(),
     )
     value, headers = cloudevents.encode(envelope)
-    return command_id.encode(), value, headers
+    return (key or command_id).encode(), value, headers
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class Group:
             group_instance_id=settings.group_instance_id,
             partition_assignment_strategy=(self._assignor,),
             session_timeout_ms=milliseconds(settings.session_timeout),
-            heartbeat_interval_ms=milliseconds(min(3.0, settings.session_timeout / 4)),
+            heartbeat_interval_ms=milliseconds(settings.heartbeat_interval),
             rebalance_timeout_ms=milliseconds(settings.rebalance_timeout),
             isolation_level="read_committed",
             auto_offset_reset="none",

@@ -16,6 +16,7 @@ class KafkaSettings:
         client_id: Shown in the broker's logs and quotas.
         group_instance_id: Makes the membership static; unique in the group, such as a StatefulSet's pod name.
         security: Passed on to every client: ``security_protocol``, ``ssl_context``, ``sasl_mechanism``, ...
+        heartbeat_interval: How often a member shows that it lives; a third of the session timeout at most.
         session_timeout: Without a heartbeat for so long a member is dead.
         rebalance_timeout: How long others wait for a member to drain and join; above ``commit_deadline``.
         transaction_timeout: The broker aborts a transaction that is open for so long.
@@ -45,6 +46,7 @@ class KafkaSettings:
     client_id: str = "cleanroomsml-service"
     group_instance_id: str | None = None
     security: Mapping[str, Any] = field(default_factory=dict)
+    heartbeat_interval: float = 2.0
     session_timeout: float = 10.0
     rebalance_timeout: float = 20.0
     transaction_timeout: float = 60.0

@@ -1,0 +1,41 @@
+"""Commands with equal Kafka keys reach the API in the order of their arrival: one call at a time for each key."""
+
+from collections import deque
+
+
+class Lines:
+    """Jobs that stand in line, by the digest of their command's Kafka key."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, deque[bytes]] = {}
+        self._orders: dict[bytes, str] = {}
+
+    def join(self, order: str, key: bytes) -> bool:
+        """Stands in line, once; True when it is the job's turn. Without an order it always is."""
+        if not order:
+            return True
+        line = self._lines.setdefault(order, deque())
+        if key not in self._orders:
+            self._orders[key] = order
+            line.append(key)
+        return line[0] == key
+
+    def leave(self, key: bytes) -> bytes | None:
+        """Leaves the line.
+
+        Returns:
+            Whose turn it is now, if that has changed.
+        """
+        order = self._orders.pop(key, None)
+        if order is None:
+            return None
+        line = self._lines[order]
+        first = line[0] == key
+        line.remove(key)
+        if not line:
+            del self._lines[order]
+            return None
+        return line[0] if first else None
+
+    def __len__(self) -> int:
+        return len(self._orders)
