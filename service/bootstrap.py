@@ -57,6 +57,7 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         application=kafka.group_id,
         group_instance_id=kafka.instance_id,
         security=_security(settings),
+        heartbeat_interval=kafka.heartbeat_interval,
         session_timeout=kafka.session_timeout,
         rebalance_timeout=kafka.rebalance_timeout,
         transaction_timeout=kafka.transaction_timeout,
@@ -123,6 +124,10 @@ def policy(settings: Settings) -> Policy:
         accepted_limit=timing.accepted_search_limit,
         backoff_base=timing.retry_base,
         backoff_cap=timing.retry_cap,
+        backoffs={
+            name: (target.retry_base or timing.retry_base, target.retry_cap or timing.retry_cap)
+            for name, target in settings.targets.items()
+        },
         retention=timing.retention,
     )
 

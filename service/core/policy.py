@@ -1,6 +1,7 @@
 """The numbers that decisions depend on, in seconds."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,7 @@ class Policy:
         accepted_limit: How long a resource that AWS accepted is searched for before a person is asked.
         backoff_base: First wait after a refusal that asks for patience.
         backoff_cap: Longest such wait.
+        backoffs: Both, for targets that have their own.
         quota_retry: Wait before a full quota is tried again unasked.
         read_patience: How long a read is retried before it fails.
         write_patience: How long a repeatable write is retried before it fails or is parked.
@@ -27,6 +29,7 @@ class Policy:
     accepted_limit: float = 3600.0
     backoff_base: float = 0.5
     backoff_cap: float = 60.0
+    backoffs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     quota_retry: float = 60.0
     read_patience: float = 900.0
     write_patience: float = 86_400.0
@@ -40,3 +43,7 @@ class Policy:
                 f"settle ({self.settle} s) must be longer than call_window ({self.call_window} s) plus the List lag"
             )
             raise ValueError(message)
+
+    def patience(self, target: str) -> tuple[float, float]:
+        """First and longest wait after a target's refusal that asks for patience."""
+        return self.backoffs.get(target, (self.backoff_base, self.backoff_cap))

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from schemas.operations import Kind, Repeat
 from schemas.records import Fault
-from service.core import cancellation, effects, endings, reconciliation
+from service.core import cancellation, effects, endings, reconciliation, resolution
 from service.core import observations as seen
 from service.core.effects import Step, Told
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
@@ -143,7 +143,7 @@ def _backed_off(job: Job, now: float, policy: Policy) -> Job:
 
 def _wait(job: Job, policy: Policy) -> float:
     retries = job.retries + 1
-    return backoff(retries, policy.backoff_base, policy.backoff_cap, jitter(job.command, retries))
+    return backoff(retries, *policy.patience(job.command.target), jitter(job.command, retries))
 
 
 def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Policy) -> Step:
@@ -348,6 +348,10 @@ def _forget(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step
     return Step(None) if now >= job.finished_at + policy.retention else Step(job)
 
 
+def _resolved(job: Job, observation: seen.Resolved, now: float, policy: Policy) -> Step:
+    return resolution.resolve(job, observation, now)
+
+
 def _unchanged(job: Job, observation: seen.Observation, now: float, policy: Policy) -> Step:
     return Step(job)
 
@@ -384,6 +388,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.RUNNING, seen.Vanished): _vanished,
         (Phase.RUNNING, seen.Restored): _unchanged,
         (Phase.RUNNING, seen.Cancelled): _watch_cancelled,
+        (Phase.PARKED, seen.Resolved): _resolved,
         **_ENDED,
     }
 )

@@ -89,13 +89,13 @@ class Caller:
         self._telemetry.waited(target, lane.name.lower(), self._clock.monotonic() - began)
 
     async def send(
-        self, target: str, operation: str, params: Mapping[str, Any], lane: Lane, intent: Intent | None
+        self, target: str, operation: str, params: Mapping[str, Any], lane: Lane, intent: Intent | None, trace: str = ""
     ) -> Reply | Failure:
         """Sends one request and lets the budget learn from its outcome."""
         began = self._clock.monotonic()
         deadline = self._deadlines.write if lane <= Lane.REMOVE else self._deadlines.read
         may_send = intent.permit if intent else None
-        outcome = await self._api.call(target, operation, params, timeout=deadline, may_send=may_send)
+        outcome = await self._api.call(target, operation, params, timeout=deadline, may_send=may_send, trace=trace)
         limiter = self._limiters[target]
         if isinstance(outcome, Reply):
             limiter.succeeded(lane)
@@ -144,7 +144,8 @@ class Dispatch:
             if operation.kind is not Kind.READ and not intent.open() and not await intent.renew():
                 return None
             guard = None if operation.kind is Kind.READ else intent
-            outcome = await self._caller.send(target, operation.name, params, lane(operation), guard)
+            trace = marker(job.command)
+            outcome = await self._caller.send(target, operation.name, params, lane(operation), guard, trace)
             if isinstance(outcome, Reply):
                 return Returned(outcome.result)
             if faults.fault_class(outcome) is not faults.FaultClass.LATE:

@@ -175,6 +175,7 @@ class Api(Protocol):
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
+        trace: str = "",
     ) -> Reply | Failure:
         """Sends a request once.
 
@@ -185,6 +186,7 @@ class Api(Protocol):
             timeout: Seconds after which the outcome counts as unknown.
             may_send: Asked right before the request is written, after every wait for a connection or for credentials;
                 False gives ``Failure("CallWindowClosed", sent=False)``.
+            trace: A token that finds the call again in AWS's own records: its command's marker.
         """
         ...
 

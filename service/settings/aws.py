@@ -42,7 +42,9 @@ class Target(Group):
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
     """External id which the role's trust policy demands."""
     session_name: Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")] = "cleanroomsml-service"
-    """Name of the assumed session, as CloudTrail shows it."""
+    """Name of the assumed session, as CloudTrail shows it; the user agent names each command's marker besides."""
+    source_identity: Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")] | None = None
+    """Who stands behind the session, for CloudTrail and policies; trust policies must allow `sts:SetSourceIdentity`."""
     session_duration: Annotated[int, Field(ge=1800, le=43200, json_schema_extra={"unit": "seconds"})] = 3600
     """How long assumed credentials are valid; they are renewed in time."""
     endpoint_url: str | None = None
@@ -55,6 +57,10 @@ class Target(Group):
     """Time to open a connection."""
     read_timeout: Seconds = 50.0
     """Time to wait for bytes of an answer."""
+    retry_base: Seconds | None = None
+    """Wait before the first retry, doubled each time with jitter; `timing.retry_base` if not set."""
+    retry_cap: Seconds | None = None
+    """Longest wait between retries; `timing.retry_cap` if not set."""
     keepalive: Seconds = 12.0
     """How long an idle connection is kept."""
     pool: Count = 50
@@ -97,8 +103,11 @@ class Target(Group):
             for name in ("endpoint_url", "sts_endpoint_url")
             if not self.allow_plain_http and _exposed(getattr(self, name))
         ]
-        if self.external_id and not self.role_arn:
-            problems.append("external_id is of no use without role_arn")
+        problems += [
+            f"{name} is of no use without role_arn"
+            for name in ("external_id", "source_identity")
+            if getattr(self, name) and not self.role_arn
+        ]
         if self.endpoint_url and (self.fips or self.dualstack):
             problems.append("endpoint_url excludes fips and dualstack")
         if problems:

@@ -52,6 +52,10 @@ class Settings(Group):
         known = ", ".join(self.targets)
         if self.default_target not in self.targets:
             yield f"default_target is {self.default_target!r}, which is not among the targets: {known}"
+        for name, target in self.targets.items():
+            base, cap = target.retry_base or self.timing.retry_base, target.retry_cap or self.timing.retry_cap
+            if cap < base:
+                yield f"targets.{name}: retry_cap ({cap:g} s) must not be below retry_base ({base:g} s)"
         for name, tenant in self.tenants.items():
             if unknown := sorted(set(tenant.targets) - self.targets.keys()):
                 yield f"tenants.{name}.targets has {', '.join(unknown)}, not among the targets: {known}"

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from service.adapters.aws import AwsApi, Sessions, probe
+from service.adapters.aws.sessions import partition_of
 from service.runtime.ports import Failure, Reply
 from service.settings import Target
 from tests.adapters import wire
@@ -94,6 +95,32 @@ async def test_the_role_is_assumed_once_for_many_calls(made: list[Sessions], ser
     calls = [request for request in server.requests if request.method == "GET"]
     assert {"Credential=ASIAROLE" in request.headers["authorization"] for request in calls} == {True}
     assert {request.headers["x-amz-security-token"] for request in calls} == {"t"}
+
+
+async def test_the_source_identity_is_told_once_and_each_command_in_the_user_agent(
+    made: list[Sessions], server: Server, aws: Aws
+) -> None:
+    """CloudTrail keeps both; a session per command would cost an STS call each."""
+    _, api = joined(made, server, role_arn=ROLE, source_identity="crml")
+    for trace in ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "01BX5ZZKBKACTAV9WEVGEMMVRZ", ""):
+        assert isinstance(await api.call("default", *LIST, timeout=5, trace=trace), Reply)
+    [assumption] = aws.assumptions
+    assert assumption["SourceIdentity"] == ["crml"]
+    assert "ExternalId" not in assumption
+    calls = [request.headers for request in server.requests if request.method == "GET"]
+    agents = [headers["user-agent"] for headers in calls]
+    assert agents[0].endswith(" crml/01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    assert agents[1].endswith(" crml/01BX5ZZKBKACTAV9WEVGEMMVRZ")
+    assert "crml/" not in agents[2]
+    assert not any("user-agent" in headers["authorization"] for headers in calls), "or the signature would be wrong"
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("zz-moon-1", "")],
+)
+def test_partitions(region: str, partition: str) -> None:
+    assert partition_of(region) == partition
 
 
 async def test_an_expired_role_is_assumed_again(made: list[Sessions], server: Server, aws: Aws) -> None:

@@ -220,6 +220,7 @@ class FakeApi:
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
+        trace: str = "",
     ) -> Reply | Failure:
         if target not in self.worlds:
             return Failure("InvalidRequest", f"no target {target}", sent=False)

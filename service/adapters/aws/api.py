@@ -33,9 +33,10 @@ class AwsApi:
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
+        trace: str = "",
     ) -> Reply | Failure:
         """Sends a request once; see :meth:`service.runtime.ports.Api.call`."""
-        attempt = Attempt(may_send)
+        attempt = Attempt(may_send, trace)
         started = time.perf_counter()
         try:
             with attempting(attempt):
@@ -47,7 +48,7 @@ class AwsApi:
             outcome = failure_of(error, attempt)
             if outcome.code in {"InvalidRequest", "InvalidResponse"}:
                 _log.warning("aws call broke", target=target, operation=operation, exception=type(error).__name__)
-        _log_call(target, operation, outcome, attempt.request_id, time.perf_counter() - started)
+        _log_call(target, operation, outcome, attempt, time.perf_counter() - started)
         return outcome
 
     async def close(self) -> None:
@@ -74,7 +75,7 @@ class AwsApi:
         return self._methods[operation]
 
 
-def _log_call(target: str, operation: str, outcome: Reply | Failure, request_id: str, seconds: float) -> None:
+def _log_call(target: str, operation: str, outcome: Reply | Failure, attempt: Attempt, seconds: float) -> None:
     """Successful reads are many and go to debug."""
     failure = outcome if isinstance(outcome, Failure) else None
     row = OPERATIONS.get(operation)
@@ -87,6 +88,7 @@ def _log_call(target: str, operation: str, outcome: Reply | Failure, request_id:
         outcome=failure.code if failure else "ok",
         status=failure.http_status if failure else 200,
         sent=failure.sent if failure else True,
-        request_id=request_id,
+        request_id=attempt.request_id,
+        marker=attempt.trace,
         seconds=round(seconds, 4),
     )

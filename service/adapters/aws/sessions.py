@@ -119,6 +119,8 @@ class Sessions:
         }
         if target.external_id:
             request["ExternalId"] = target.external_id
+        if target.source_identity:
+            request["SourceIdentity"] = target.source_identity
         async with self._sts(target, credentials) as sts:
             given = (await sts.assume_role(**request))["Credentials"]
         return {

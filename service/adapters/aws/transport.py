@@ -53,6 +53,7 @@ class Attempt:
     """One call's leave to write one request."""
 
     may_send: Callable[[], bool] | None = None
+    trace: str = ""
     stage: Stage = Stage.PREPARING
     request_id: str = ""
 
@@ -152,7 +153,7 @@ class OnceSession:
             request.method,
             url,
             data=request.body,
-            headers=_headers(request.headers),
+            headers=_headers(request.headers, ATTEMPT.get().trace),
             proxy=self._proxies.get(url.scheme),
             allow_redirects=False,
         ) as response:
@@ -192,11 +193,14 @@ class OnceSession:
         return context
 
 
-def _headers(given: Mapping[str, str | bytes]) -> CIMultiDict[str]:
+def _headers(given: Mapping[str, str | bytes], trace: str) -> CIMultiDict[str]:
+    """The prepared headers; CloudTrail keeps the user agent, which no signature covers, so it may name the command."""
     headers = CIMultiDict(
         (name, value.decode("utf-8") if isinstance(value, bytes) else str(value)) for name, value in given.items()
     )
     headers["Accept-Encoding"] = "identity"
+    if trace:
+        headers["User-Agent"] = f"{headers.get('User-Agent', '')} crml/{trace}".strip()
     return headers
 
 
