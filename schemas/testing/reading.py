@@ -1,13 +1,12 @@
 """Reads what the service publishes, strictly: whatever is not in the contract is an error."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from schemas import cloudevents, events
+from schemas import cloudevents, events, strictjson
 from schemas.cloudevents import CONTENT_TYPE, PREFIX, Headers
 from schemas.events import AttributesData, Message, ReplyKind, StatusChangedData
 from schemas.operations import RESOURCES
@@ -76,7 +75,10 @@ def parse(value: bytes | None, headers: Headers, key: bytes | None = None, topic
     media = [text for name, text in headers if name == CONTENT_TYPE]
     if media != [cloudevents.JSON_TYPE.encode()]:
         raise ContractError(f"content type is {media}")
-    data = json.loads(envelope.data)
+    try:
+        data = strictjson.loads(envelope.data)
+    except strictjson.JsonError as error:
+        raise ContractError(f"{envelope.type}: {error}") from None
     found = Published(topic, (key or b"").decode(), envelope.type, attributes, data)
     model = _model(found)
     try:

@@ -85,10 +85,15 @@ class Twin:
         return self.published[before:]
 
     def finish(self, resource_id: str) -> list[Published]:
-        """Moves a resource to the good end of what is under way; gives what is published."""
+        """Moves a resource to the good end of what is under way, if anything is; gives what is published.
+
+        Raises:
+            Refused: There is no such resource.
+        """
         before = len(self.published)
-        while (thing := self.account.things.get(resource_id)) and thing.status not in thing.resource.done:
-            self.advance(resource_id)
+        thing = self.account.find(resource_id)
+        for status in _path(thing):
+            self._move(thing, status, {})
         return self.published[before:]
 
     def fail(self, resource_id: str, code: str = "INTERNAL_ERROR", message: str = "failed") -> list[Published]:
@@ -350,12 +355,17 @@ class Twin:
         self.dead_letters.append(letter)
 
 
-def _next(thing: Thing) -> str:
-    """The next status of a good life."""
+def _path(thing: Thing) -> list[str]:
+    """The statuses between a resource and the good end of what is under way."""
     resource = thing.resource
-    path = [*resource.arriving, *sorted(resource.done)]
-    if thing.status in resource.leaving:
-        path = [*resource.leaving, Change.DELETED.value]
-    if thing.status not in path[:-1]:
+    for path in ([*resource.arriving, *sorted(resource.done)], [*resource.leaving, Change.DELETED.value]):
+        if thing.status in path:
+            return path[path.index(thing.status) + 1 :]
+    return []
+
+
+def _next(thing: Thing) -> str:
+    path = _path(thing)
+    if not path:
         raise ValueError(f"{thing.id} is {thing.status}, an end; name the status to move it to")
-    return path[path.index(thing.status) + 1]
+    return path[0]
