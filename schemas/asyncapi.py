@@ -186,6 +186,7 @@ _SUMMARIES: Final = {
     Kind.REMOVAL: "starts a removal, and follows it until the resource is gone.",
     Kind.TRACK: "watches a resource that something else made.",
     Kind.CANCEL: "stops another command.",
+    Kind.RESOLVE: "decides about a parked command.",
 }
 
 

@@ -281,7 +281,7 @@ class RejectedData(ReplyData):
 
 
 class ParkedData(ReplyData):
-    """The outcome can't be known safely; a person decides."""
+    """The outcome can't be known safely: the end, until a person resolves it and the real end follows."""
 
     error: ErrorData
 

@@ -127,6 +127,9 @@ COMMANDS: Final[Mapping[str, Example]] = MappingProxyType(
             _CORRELATED,
         ),
         "CancelCommand": Example({"commandId": "StartAudienceGenerationJob-1", "commandSource": SOURCE}),
+        "ResolveCommand": Example(
+            {"commandId": "CreateAudienceModel-1", "commandSource": SOURCE, "resolution": "retry"},
+        ),
         "GetAudienceGenerationJob": Example({"audienceGenerationJobArn": GENERATION}),
         "ListAudienceGenerationJobs": Example({"configuredAudienceModelArn": CONFIGURED}),
         "StartAudienceExportJob": Example(

@@ -20,6 +20,8 @@ def purpose(row: Operation) -> str:
             return "Watches a resource that something else made until it has ended, and publishes its events."
         case Kind.CANCEL:
             return "Stops another command; what AWS has begun can't be stopped, but its resource can be deleted."
+        case Kind.RESOLVE:
+            return "Says what becomes of a parked command: it was done, it is called once more, or it is given up."
         case Kind.READ if row.name == row.resource.list_operation:
             return f"Lists {resource}s; one page for each command."
         case Kind.READ:
@@ -71,7 +73,7 @@ def events_of(row: Operation) -> tuple[str, ...]:
         return tuple(documents.event_type(one) for one in RESOURCES.values() if one.arn_type)
     if row.kind is Kind.CANCEL:
         return tuple(documents.event_type(one) for one in RESOURCES.values() if one.arriving)
-    return () if row.kind is Kind.READ else (documents.event_type(row.resource),)
+    return () if row.kind in {Kind.READ, Kind.RESOLVE} else (documents.event_type(row.resource),)
 
 
 def event_statuses(row: Operation) -> str:

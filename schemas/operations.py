@@ -32,6 +32,8 @@ class Kind(StrEnum):
     """Ours: watches a resource that something else made."""
     CANCEL = "cancel"
     """Ours: stops another command, or deletes what it made."""
+    RESOLVE = "resolve"
+    """Ours: a person's decision about a command that is parked."""
 
 
 class Repeat(StrEnum):
@@ -53,6 +55,17 @@ class Change(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     DELETED = "deleted"
+
+
+class Resolution(StrEnum):
+    """What a person can decide about a parked command."""
+
+    ADOPT = "adopt"
+    """It was done; the given resource, if it makes one, is what it has made."""
+    RETRY = "retry"
+    """It was not done: it is called once more."""
+    FAIL = "fail"
+    """It is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +304,7 @@ SERVICE_COMMANDS: Final = MappingProxyType(
         for row in (
             Operation("TrackResource", _ANY, Kind.TRACK),
             Operation("CancelCommand", _ANY, Kind.CANCEL),
+            Operation("ResolveCommand", _ANY, Kind.RESOLVE),
         )
     }
 )

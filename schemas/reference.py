@@ -216,7 +216,7 @@ def _errors(row: Operation) -> Iterator[str]:
 
 
 def _rights(row: Operation) -> str:
-    text = ", ".join(f"`{action}`" for action in dict.fromkeys(actions_of(row)))
+    text = ", ".join(f"`{action}`" for action in dict.fromkeys(actions_of(row))) or "None of its own"
     more = "; `iam:PassRole` for the roles that commands name" if passes_role(row) else ""
     return f"{text}{more}."
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.operations import RESOURCES, SERVICE_COMMANDS, Kind, resource_of
+from schemas.operations import RESOURCES, SERVICE_COMMANDS, Kind, Resolution, resource_of
 from schemas.shapes import Violation
 
 TRACKABLE: Final = tuple(row.arn_type for row in RESOURCES.values() if row.arn_type)
@@ -39,7 +39,24 @@ class CancelCommand(_Payload):
     """Whether a resource that the command has made, or is making, is deleted once it can be."""
 
 
-_MODEL_OF_KIND: Final[dict[Kind, type[BaseModel]]] = {Kind.TRACK: TrackResource, Kind.CANCEL: CancelCommand}
+class ResolveCommand(_Payload):
+    """A person's decision about a parked command; sent to the partition of the command that it resolves."""
+
+    commandId: _Id  # noqa: N815
+    """The parked command's id."""
+    commandSource: _Id  # noqa: N815
+    """The parked command's source."""
+    resolution: Annotated[Resolution, Field(strict=False)]
+    """`adopt`: it was done; `retry`: it was not, call once more; `fail`: give it up."""
+    resourceArn: Annotated[str, Field(min_length=20, max_length=2048, pattern=_ARN)] | None = None  # noqa: N815
+    """To adopt: what the command has made; absent if it makes nothing, or nothing with an ARN."""
+
+
+_MODEL_OF_KIND: Final[dict[Kind, type[BaseModel]]] = {
+    Kind.TRACK: TrackResource,
+    Kind.CANCEL: CancelCommand,
+    Kind.RESOLVE: ResolveCommand,
+}
 
 MODELS: Final[dict[str, type[BaseModel]]] = {row.name: _MODEL_OF_KIND[row.kind] for row in SERVICE_COMMANDS.values()}
 """Payload model by command."""
@@ -56,6 +73,8 @@ def violations(command: str, data: Any) -> Iterator[Violation]:
                 path, detail["type"], _plain(detail["type"], str(detail["loc"][-1]) if detail["loc"] else "")
             )
         return
+    if "resolution" in data and "resourceArn" in data and data["resolution"] != Resolution.ADOPT:
+        yield Violation("data.resourceArn", "excluded", "is for the resolution adopt only")
     if "untilStatus" in data and not _reachable(data["resourceArn"], data["untilStatus"]):
         resource = resource_of(data["resourceArn"])
         allowed = ", ".join(_statuses(resource.kind)) if resource else ""
@@ -81,6 +100,7 @@ _MESSAGES: Final = {
     "string_too_short": "is too short",
     "string_too_long": "is too long",
     "model_type": "must be a JSON object",
+    "enum": "must be one of: " + ", ".join(Resolution),
 }
 
 

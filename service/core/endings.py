@@ -39,11 +39,11 @@ def terminal_reply(job: Job) -> Told:
 
 
 def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: Event, **changes: Any) -> Step:
-    """Ends a job: the request's members are dropped, the reply is kept for duplicates."""
+    """Ends a job: the reply is kept for duplicates, the request's members only as long as a person may want a retry."""
     told = {**data, "attempts": job.attempt, "durationSeconds": round(max(now - job.accepted_at, 0.0), 3)}
     finished = replace(
         job,
-        command=replace(job.command, params={}),
+        command=job.command if phase is Phase.PARKED else replace(job.command, params={}),
         phase=phase,
         since=now,
         due=0.0,

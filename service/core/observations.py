@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.operations import Resolution
 from schemas.records import Fault
 
 
@@ -153,6 +154,19 @@ class Released:
     resource_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A person has decided about a parked command.
+
+    Attributes:
+        resolution: The decision.
+        resource_id: What was made, for a creating command that is adopted and whose resource has an ARN.
+    """
+
+    resolution: Resolution
+    resource_id: str = ""
+
+
 Observation = (
     Returned
     | Postponed
@@ -169,4 +183,5 @@ Observation = (
     | Vanished
     | Cancelled
     | Released
+    | Resolved
 )

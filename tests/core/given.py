@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from schemas.operations import OPERATIONS, Kind, Operation, Repeat
+from schemas.operations import OPERATIONS, Kind, Operation, Repeat, Resolution
 from schemas.records import TERMINAL, Command, Fault, Job, Phase
 from service.core import effects, transitions
 from service.core import observations as seen
@@ -51,6 +51,7 @@ OBSERVATIONS: Final[tuple[seen.Observation, ...]] = (
     seen.Vanished(),
     seen.Cancelled(),
     seen.Released(),
+    seen.Resolved(Resolution.FAIL),
 )
 """One observation of every type."""
 

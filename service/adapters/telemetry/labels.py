@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from schemas.operations import OPERATIONS, RESOURCES, Change
+from schemas.operations import OPERATIONS, RESOURCES, SERVICE_COMMANDS, Change
 from schemas.records import Phase
 
 OTHER: Final = "other"
 
-OPERATION_NAMES: Final = frozenset(OPERATIONS) | {"TrackResource", "CancelCommand"}
+OPERATION_NAMES: Final = frozenset(OPERATIONS) | frozenset(SERVICE_COMMANDS)
 
 RESOURCE_KINDS: Final = frozenset(RESOURCES)
 

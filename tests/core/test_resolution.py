@@ -1,0 +1,185 @@
+"""A person's decision about a parked command."""
+
+from typing import Any
+
+import pytest
+
+from schemas.operations import COMMANDS, OPERATIONS, Operation, Resolution
+from schemas.records import Command, Job, Phase
+from schemas.service_commands import violations
+from service.core import endings, resolution
+from service.core import observations as seen
+from service.core.effects import Call, Told, Watch
+from service.core.job import marker, replace
+from service.core.observations import Resolved
+from tests.core import given
+from tests.core.given import NOW, after, changed, named, observe, told
+
+CREATE, EXPORT = OPERATIONS["CreateAudienceModel"], OPERATIONS["StartAudienceExportJob"]
+DELETE = OPERATIONS["DeleteAudienceModel"]
+CALLING = tuple(operation for operation in given.ROWS if operation not in given.READS)
+LATER = 500.0
+
+
+def parked(operation: Operation, **changes: Any) -> Job:
+    step = endings.parked(given.job(operation, told=2, **changes), endings.AMBIGUOUS, NOW + 9, "2 carry the marker")
+    assert step.job is not None
+    assert told(step) == ["parked"]
+    return replace(step.job, told=3)
+
+
+def adopting(operation: Operation) -> Resolved:
+    return Resolved(Resolution.ADOPT, given.arn(operation) if operation.creates and operation.resource.identity else "")
+
+
+def resolving(**params: str) -> Command:
+    return Command("r-1", "/ops", COMMANDS["ResolveCommand"].name, "default", params, "digest")
+
+
+@pytest.mark.parametrize("operation", CALLING, ids=named)
+def test_a_parked_command_keeps_its_members_and_others_lose_them(operation: Operation) -> None:
+    assert parked(operation).command.params == given.params(operation)
+    failed = observe(parked(operation), Resolved(Resolution.FAIL), LATER)
+    assert failed.job is not None
+    assert failed.job.command.params == {}
+
+
+@pytest.mark.parametrize("operation", given.JOBS, ids=named)
+def test_an_adopted_job_is_watched(operation: Operation) -> None:
+    job = parked(operation)
+    step = observe(job, adopting(operation), LATER)
+    assert step.job is not None
+    assert told(step) == ["started"]
+    assert given.doing(step.job) == Watch()
+    expected = (
+        given.arn(operation) if operation.resource.identity else f"{operation.resource.kind}/{marker(job.command)}"
+    )
+    assert (step.job.phase, step.job.resource_id, step.job.since) == (Phase.RUNNING, expected, NOW + LATER)
+    assert (step.job.reply, step.job.finished_at, step.job.fault) == (None, 0.0, None)
+    end = observe(step.job, seen.Seen({"status": "ACTIVE", "name": "spring"}), LATER + 1)
+    assert told(end) == ["succeeded"]
+    assert changed(end) == ["ACTIVE"]
+
+
+@pytest.mark.parametrize("operation", given.REMOVALS, ids=named)
+def test_an_adopted_removal_is_watched(operation: Operation) -> None:
+    job = after(parked(operation), Resolved(Resolution.ADOPT), LATER)
+    assert (job.phase, job.resource_id) == (Phase.RUNNING, given.arn(operation))
+    assert told(observe(job, seen.Vanished(), LATER + 1)) == ["succeeded"]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [operation for operation in CALLING if operation not in given.JOBS + given.REMOVALS],
+    ids=named,
+)
+def test_an_adopted_write_has_succeeded(operation: Operation) -> None:
+    step = observe(parked(operation), adopting(operation), LATER)
+    assert step.job is not None
+    assert (step.job.phase, told(step)) == (Phase.SUCCEEDED, ["succeeded"])
+    assert step.job.resource_id == given.arn(operation)
+    assert changed(step) == [str(operation.change)]
+
+
+@pytest.mark.parametrize("operation", CALLING, ids=named)
+def test_a_retry_is_an_intent_with_one_attempt_more(operation: Operation) -> None:
+    job = parked(operation, attempt=2, searches=4, retries=3)
+    again = after(job, Resolved(Resolution.RETRY), LATER)
+    assert (again.phase, again.attempt, again.since, again.told) == (Phase.INTENDED, 3, NOW + LATER, 3)
+    assert (again.searches, again.retries, again.reply, again.finished_at) == (0, 0, None, 0.0)
+    assert given.doing(again) == Call()
+
+
+def test_a_retry_is_called_although_the_deadline_has_passed_meanwhile() -> None:
+    late = replace(parked(CREATE), command=given.command(CREATE, deadline=NOW + 20))
+    again = after(late, Resolved(Resolution.RETRY), LATER)
+    assert observe(again, seen.Late(), LATER + 3).job == replace(again, since=NOW + LATER + 3)
+
+
+def test_giving_up_names_why_it_was_parked() -> None:
+    step = observe(parked(CREATE), Resolved(Resolution.FAIL), LATER)
+    error = given.reply(step).data["error"]
+    assert error["code"] == "GivenUp"
+    assert "AmbiguousOutcome" in error["message"]
+
+
+REFUSED = [
+    (None, Resolved(Resolution.RETRY), "UnknownCommand"),
+    *(
+        (given.job(CREATE, phase), Resolved(Resolution.FAIL), "NotParked")
+        for phase in Phase
+        if phase is not Phase.PARKED
+    ),
+    (parked(CREATE), Resolved(Resolution.ADOPT), "InvalidResolution"),
+    (parked(CREATE), Resolved(Resolution.ADOPT, given.arn(EXPORT)), "InvalidResolution"),
+    (
+        parked(CREATE),
+        Resolved(Resolution.ADOPT, given.ARN.format(kind="training-dataset")),
+        "InvalidResolution",
+    ),
+    (parked(EXPORT), Resolved(Resolution.ADOPT, given.arn(CREATE)), "InvalidResolution"),
+    (
+        parked(DELETE),
+        Resolved(Resolution.ADOPT, given.ARN.format(kind="audience-model") + "-other"),
+        "InvalidResolution",
+    ),
+    (
+        replace(parked(CREATE), command=given.command(CREATE, params={})),
+        Resolved(Resolution.RETRY),
+        "InvalidResolution",
+    ),
+    (
+        replace(
+            parked(DELETE),
+            command=given.command(DELETE, params={}),
+        ),
+        Resolved(Resolution.ADOPT),
+        "InvalidResolution",
+    ),
+    (
+        replace(parked(CREATE), command=replace(given.command(CREATE), operation="CreateTime")),
+        Resolved(Resolution.RETRY),
+        "InvalidResolution",
+    ),
+]
+
+
+@pytest.mark.parametrize(("job", "decision", "code"), REFUSED)
+def test_what_does_not_fit_changes_nothing_and_says_why(job: Job | None, decision: Resolved, code: str) -> None:
+    fault = resolution.obstacle(job, decision)
+    assert fault is not None
+    assert fault.code == code
+    if job is not None:
+        step = observe(job, decision, LATER)
+        assert step.job is job
+        assert step.ignored
+    answer = resolution.refused(resolving(), fault, NOW)
+    assert told(answer) == ["accepted", "failed"]
+
+
+def test_the_answer_to_a_decision_says_what_became_of_the_command() -> None:
+    again = after(parked(CREATE), Resolved(Resolution.RETRY), LATER)
+    step = resolution.done(resolving(resolution="retry"), again, NOW)
+    (accepted, last) = step.events
+    assert isinstance(accepted, Told)
+    assert isinstance(last, Told)
+    assert (accepted.kind, last.kind) == ("accepted", "succeeded")
+    assert last.data["result"] == {"resolution": "retry", "phase": "intended"}
+
+
+ARN = given.arn(CREATE)
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        ({"commandId": "a", "commandSource": "b", "resolution": "retry"}, []),
+        ({"commandId": "a", "commandSource": "b", "resolution": "adopt"}, []),
+        ({"commandId": "a", "commandSource": "b", "resolution": "adopt", "resourceArn": ARN}, []),
+        ({"commandId": "a", "commandSource": "b", "resolution": "fail", "resourceArn": ARN}, ["data.resourceArn"]),
+        ({"commandId": "a", "commandSource": "b", "resolution": "shrug"}, ["data.resolution"]),
+        ({"commandId": "a", "resolution": "adopt", "resourceArn": "x"}, ["data.commandSource", "data.resourceArn"]),
+    ],
+)
+def test_the_payload_is_checked(data: dict[str, str], wrong: list[str]) -> None:
+    assert [violation.path for violation in violations("ResolveCommand", data)] == wrong
