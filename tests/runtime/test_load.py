@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from schemas.operations import AUDIENCE_MODEL
+from schemas.records import job_key
 from service.core.job import Phase
+from service.runtime.ports import TopicPartition
 from tests.fakes import api as fake
-from tests.runtime.messages import request
+from tests.runtime.messages import COMMANDS, request
 from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
@@ -95,6 +97,23 @@ async def test_others_use_the_account_too() -> None:
         assert rig.kinds(command_id) == ["accepted", "waiting", "started", "succeeded"]
         assert rig.replies(command_id)[1].data["reason"] == "ServiceQuotaExceededException"
         assert rig.api.counts()[MODEL] == 3
+        rig.audit()
+
+
+async def test_woken_twice_called_once() -> None:
+    """The second waking comes while the first is being committed, and the call is over before the next commit."""
+    async with Rig(partitions=1, commit_latency=0.5) as rig:
+        dataset = await prepared(rig)
+        rig.api.latency = 0.01
+        rig.api.inject(MODEL, fake.QUOTA)
+        command_id = rig.send(MODEL, request(MODEL, **dataset))
+        await rig.until(lambda: rig.phase(command_id) == Phase.QUEUED)
+        for _ in range(3):
+            rig.nodes[0].assignment.wake(TopicPartition(COMMANDS, 0), job_key("/tests", command_id))
+            await asyncio.sleep(0.3)
+        await rig.end(command_id)
+        assert rig.api.counts()[MODEL] == 2
+        assert len(rig.creates(command_id)) == 1
         rig.audit()
 
 

@@ -1,10 +1,13 @@
 """Partitions come, stay and go: fencing, rebalances and zombies."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from schemas.records import job_key
+from service.core.budget import Lane
 from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import State
@@ -16,6 +19,7 @@ from tests.runtime.rig import Rig
 pytestmark = pytest.mark.looptime
 
 CREATE = "CreateTrainingDataset"
+CONFIGURE = "CreateConfiguredAudienceModel"
 
 
 async def test_a_fenced_shard_closes_dirty_and_comes_back_by_rejoining() -> None:
@@ -153,6 +157,53 @@ async def test_a_zombie_in_mid_call_does_not_make_a_second_resource() -> None:
         rig.broker.evict(zombie.name)
         await rig.start()
         assert (await rig.end(command_id)).kind == "succeeded"
+        assert len(rig.creates(command_id)) == 1
+        rig.audit()
+
+
+async def test_a_zombie_whose_turn_comes_late_does_not_call() -> None:
+    """Law 1: the permission has grown old, and a new one can't be committed any more."""
+    async with Rig(writes_per_second=0.02) as rig:
+        rig.options = replace(rig.options, writes_per_second=20.0)
+        data = await configured(rig)
+        rig.options = replace(rig.options, writes_per_second=0.02)
+        zombie = await rig.start()
+        await zombie.limiters["default"].take(Lane.CREATE)
+        command_id = rig.send(CONFIGURE, data)
+        await rig.until(lambda: rig.phase(command_id) == Phase.INTENDED)
+        rig.broker.evict(zombie.name)
+        await rig.start()
+        assert (await rig.end(command_id)).kind == "succeeded"
+        await asyncio.sleep(100.0)
+        assert zombie.story.told("shard closed dirty") == 1
+        assert len(rig.creates(command_id)) == 1
+
+
+async def configured(rig: Rig) -> dict[str, Any]:
+    """What it takes to make one of those whose names AWS lets two of them have."""
+    maker = await rig.start()
+    model = await rig.made("CreateAudienceModel", trainingDatasetArn=await rig.made(CREATE))
+    await maker.stop()
+    return request(CONFIGURE, audienceModelArn=model)
+
+
+async def test_a_rebalance_while_an_intent_is_being_renewed() -> None:
+    """It is withdrawn, renewed all the same, and given back: still one call at a time."""
+    async with Rig(partitions=1, stop_deadline=2.0) as rig:
+        data = await configured(rig)
+        node = await rig.start()
+        node.limiters["default"].share(0.01)
+        await node.limiters["default"].take(Lane.CREATE)
+        rig.api.latency = 6.0
+        command_id = rig.send(CONFIGURE, data)
+        await rig.until(lambda: rig.phase(command_id) == Phase.INTENDED)
+        rig.broker.latency = 1.5
+        await asyncio.sleep(4.0)
+        node.limiters["default"].share(1.0)  # its turn, after the window
+        await asyncio.sleep(0.2)
+        rig.broker.group.rebalance()
+        await rig.end(command_id)
+        await asyncio.sleep(60.0)
         assert len(rig.creates(command_id)) == 1
         rig.audit()
 
