@@ -78,10 +78,10 @@ class Stage:
         )
         return Sent(command_id, record, taken.partition, taken.offset)
 
-    async def sentinel(self, partition: int = PARTITION) -> None:
+    async def sentinel(self, partition: int = PARTITION, seconds: float = 40.0) -> None:
         """A good command behind the bad ones, on their partition: it succeeds, so the partition goes on."""
         sent = await self.send(command(LIST, {}), f"good-{next(self.numbers)}", partition=partition)
-        assert (await self.terminal(sent)).kind == "succeeded"
+        assert (await self.terminal(sent, seconds)).kind == "succeeded"
 
     async def terminal(self, sent: Sent, seconds: float = 40.0) -> Heard:
         return await self.client.terminal(sent.command_id, seconds)
@@ -135,6 +135,7 @@ def environment(kafka: Broker, world: World) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": world.account,
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         **{f"CRML_{name}": value for name, value in QUICK.items()},
+        "CRML_TOPICS__PARTITIONS": "4",
     }
 
 

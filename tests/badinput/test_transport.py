@@ -2,16 +2,13 @@
 
 import asyncio
 import json
-import struct
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
-from confluent_kafka import Producer
 
-from tests.badinput.records import CANARY, LIST, Record, command, headers, identified
-from tests.badinput.stage import COMMANDS, PARTITION, Stage, told_of
+from tests.badinput.records import LIST, Record, command, headers, identified
+from tests.badinput.stage import COMMANDS, PARTITION, Stage
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="session")]
 
@@ -135,49 +132,6 @@ async def test_36_a_command_past_its_deadline_never_leaves(stage: Stage) -> None
 
 
 _NO_MODEL = {"audienceModelArn": "arn:aws:cleanrooms-ml:eu-west-1:123456789012:audience-model/none"}
-
-
-async def test_01_a_record_of_nothing_at_all(stage: Stage) -> None:
-    """Neither key nor value nor headers: aiokafka refuses to produce such a record, librdkafka does not."""
-    offset = _produce_nothing(stage.kafka.bootstrap)
-    await stage.sentinel(1)
-    letter = stage.client.letters[1, offset]
-    assert told_of(letter)["dlq_reason"] == "NotCloudEvent"
-    assert not letter.value
-    assert not letter.key
-
-
-def _produce_nothing(servers: str) -> int:
-    taken: list[int | None] = []
-    producer = Producer({"bootstrap.servers": servers})
-    producer.produce(
-        COMMANDS, value=None, key=None, partition=1, on_delivery=lambda _, message: taken.append(message.offset())
-    )
-    assert producer.flush(10) == 0
-    assert taken[0] is not None
-    return taken[0]
-
-
-async def test_07_a_header_s_name_that_is_not_utf_8(stage: Stage) -> None:
-    """No client library writes one, but a hostile one may: Kafka itself does not look."""
-    offset = await _produce_bad_name(stage.producer)
-    await stage.sentinel(1)
-    assert (1, offset) in stage.client.letters
-
-
-async def _produce_bad_name(producer: AIOKafkaProducer) -> int:
-    from aiokafka.record.util import calc_crc32c
-
-    batch = producer.create_batch()
-    batch.append(key=b"k", value=CANARY.encode(), timestamp=None, headers=[("name", b"v")])
-    batch.close()
-    built = bytearray(batch._build())
-    place = built.index(b"name")
-    built[place : place + 4] = b"\xff\xfe\xfd\xfc"
-    built[17:21] = struct.pack(">I", calc_crc32c(bytes(built[21:])))
-    batch._buffer = built
-    taken: Any = await (await producer.send_batch(batch, COMMANDS, partition=1))
-    return int(taken.offset)
 
 
 async def test_the_service_is_well_and_has_kept_every_secret(stage: Stage) -> None:
