@@ -4,7 +4,7 @@ Nothing here knows a phase: the core has decided, the budget is asked for a toke
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from schemas.operations import MARKER_MEMBER, Kind, Operation
@@ -103,7 +103,18 @@ class Caller:
             limiter.throttled(lane)
         code = "ok" if isinstance(outcome, Reply) else outcome.code
         self._telemetry.call(target, operation, code, self._clock.monotonic() - began)
-        return outcome
+        if isinstance(outcome, Reply):
+            return Reply(_legible(outcome.result))
+        return replace(outcome, message=_legible(outcome.message), extra=_legible(outcome.extra))
+
+
+def _legible(value: Any) -> Any:
+    """JSON from outside may carry lone surrogates, which nothing can encode: they become question marks."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {name: _legible(member) for name, member in value.items()}
+    return [_legible(item) for item in value] if isinstance(value, list) else value
 
 
 def _joined(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
