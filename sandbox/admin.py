@@ -62,8 +62,9 @@ class Admin:
             return web.json_response({"message": str(error)}, status=400)
         return web.json_response({"id": fault.id}, status=201)
 
-    async def _clear(self, _request: web.Request) -> web.Response:
-        self._faults.clear()
+    async def _clear(self, request: web.Request) -> web.Response:
+        """`?account=N` disarms only that account's."""
+        self._faults.clear(request.query.get("account"))
         return web.json_response({})
 
 

@@ -105,9 +105,9 @@ class Faults:
         self._armed.append(fault)
         return fault
 
-    def clear(self) -> None:
-        """Disarm all; requests that hang go on hanging."""
-        self._armed.clear()
+    def clear(self, account: str | None = None) -> None:
+        """Disarm all, or one account's; requests that hang go on hanging."""
+        self._armed = [each for each in self._armed if account is not None and each.account != account]
 
     def listing(self) -> list[dict[str, Any]]:
         """Describe the armed switches and how often each fired."""

@@ -1,0 +1,206 @@
+"""The load: commands of all kinds at a steady rate, by seed, to every partition; and a ledger of what was sent."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from tests.faults.ground import Ground
+from tests.faults.history import TERMINAL, Identity, Sent
+from tests.faults.subscriber import Subscriber
+from tests.faults.workers import until
+
+_DELETABLE = {"CreateTrainingDataset": "trainingDatasetArn", "CreateAudienceModel": "audienceModelArn"}
+
+
+class Load:
+    """Publishes to the commands topics of some tenants; ``async with``."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topics: Mapping[str, str],
+        grounds: Sequence[Ground],
+        partitions: int,
+        replies: Subscriber,
+        reply_topic: str,
+    ) -> None:
+        self.sent: list[Sent] = []
+        self.offsets: list[Any] = []
+        """Where the acknowledged ones lie."""
+        self.grounds = list(grounds)
+        self._topics, self._partitions = topics, partitions
+        self._subscriber, self._reply_topic = replies, reply_topic
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap, enable_idempotence=True, acks="all", request_timeout_ms=5000, linger_ms=0
+        )
+        self._pending: set[asyncio.Task[None]] = set()
+        self._deleted: set[str] = set()
+        self._numbers = 0
+
+    async def __aenter__(self) -> "Load":
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._pending:
+            task.cancel()
+        await self._producer.stop()
+
+    # One command
+
+    def publish(
+        self,
+        ground: Ground,
+        operation: str,
+        data: Mapping[str, Any],
+        *,
+        source: str,
+        name: str,
+        partition: int,
+        misuse: bool = False,
+    ) -> Sent:
+        """Sends a command in the background; the ledger has it at once."""
+        sent = Sent(
+            ground.tenant, source, name, operation, data, partition, time.monotonic(), acknowledged=False, misuse=misuse
+        )
+        self.sent.append(sent)
+        task = asyncio.create_task(self._send(ground.target, sent, len(self.sent) - 1), name=f"send {name}")
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+        return sent
+
+    async def _send(self, target: str, sent: Sent, place: int) -> None:
+        headers = {
+            "ce_specversion": "1.0",
+            "ce_id": sent.id,
+            "ce_source": sent.source,
+            "ce_type": f"cleanroomsml.command.{sent.operation}",
+            "ce_target": target,
+            "content-type": "application/json",
+        }
+        encoded = [(name, text.encode()) for name, text in headers.items()]
+        topic, value = self._topics[sent.tenant], json.dumps(sent.data).encode()
+        while True:
+            try:
+                place_in_log = await self._producer.send_and_wait(
+                    topic, value, key=sent.id.encode(), partition=sent.partition, headers=encoded
+                )
+            except KafkaError:  # doubtful: the same command again is a copy, for which the ledger has an entry too
+                self.sent.append(sent)
+                await asyncio.sleep(0.5)
+            else:
+                self.sent[place] = replace(sent, acknowledged=True)
+                self.offsets.append(place_in_log)
+                return
+
+    # The load
+
+    @asynccontextmanager
+    async def running(self, source: str, chance: random.Random, *, pulse: float, work: float) -> AsyncIterator[None]:
+        """Within the block: a cheap read every ``pulse`` seconds per partition, and ``work`` commands a second."""
+        tasks = [asyncio.create_task(self._pulse(source, pulse)), asyncio.create_task(self._work(source, chance, work))]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            for task in tasks:
+                if not task.cancelled() and (error := task.exception()):
+                    raise error
+
+    async def _pulse(self, source: str, interval: float) -> None:
+        while True:
+            for ground in self.grounds:
+                for partition in range(self._partitions):
+                    self._numbers += 1
+                    data = ground.get_dataset("")
+                    name = f"pulse-{self._numbers}"
+                    self.publish(ground, "GetTrainingDataset", data, source=source, name=name, partition=partition)
+            await asyncio.sleep(interval)
+
+    async def _work(self, source: str, chance: random.Random, rate: float) -> None:
+        while True:
+            self.one(source, chance)
+            await asyncio.sleep(chance.expovariate(1) * 0.2 / rate + 0.8 / rate)
+
+    def one(self, source: str, chance: random.Random) -> None:
+        """One command, copy, misuse, deletion or cancellation, by lot."""
+        ground, partition = chance.choice(self.grounds), chance.randrange(self._partitions)
+        self._numbers += 1
+        name = f"{source}-{self._numbers}"
+        former = [
+            sent
+            for sent in self.sent[-60:]
+            if sent.source == source and sent.tenant == ground.tenant and not sent.misuse
+        ]
+        lot = chance.random()
+        if former and lot < 0.08:
+            old = chance.choice(former)
+            self.publish(ground, old.operation, old.data, source=source, name=old.id, partition=old.partition)
+        elif former and lot < 0.11:
+            old, other = chance.choice(former), {"audienceModelArn": ground.model}
+            self.publish(
+                ground, "GetAudienceModel", other, source=source, name=old.id, partition=old.partition, misuse=True
+            )
+        elif former and lot < 0.14:
+            old = chance.choice(former)
+            cancel = {"commandId": old.id, "commandSource": source}
+            self.publish(ground, "CancelCommand", cancel, source=source, name=name, partition=old.partition)
+        elif lot < 0.22 and (doomed := self._doomed(ground, source)):
+            self.publish(ground, *doomed, source=source, name=name, partition=partition)
+        else:
+            operation, data = ground.command(chance, name)
+            self.publish(ground, operation, data, source=source, name=name, partition=partition)
+
+    def _doomed(self, ground: Ground, source: str) -> tuple[str, dict[str, str]] | None:
+        """The deletion of something that this load has made."""
+        operations = {sent.identity: sent.operation for sent in self.sent[-200:] if sent.source == source}
+        for reply in self._subscriber.told[self._reply_topic][-200:]:
+            member = _DELETABLE.get(operations.get(reply.command, ""), "")
+            if reply.kind != "succeeded" or not member or reply.command[0] != ground.tenant:
+                continue
+            arn = reply.data["result"].get(member)
+            if arn and arn not in self._deleted:
+                self._deleted.add(arn)
+                return operations[reply.command].replace("Create", "Delete"), {member: arn}
+        return None
+
+    # The end
+
+    def ended(self) -> set[Identity]:
+        """Commands that have a terminal reply."""
+        return {reply.command for reply in self._subscriber.told[self._reply_topic] if reply.kind in TERMINAL}
+
+    def open(self) -> set[Identity]:
+        """Commands whose end is still to come."""
+        return {sent.identity for sent in self.sent} - self.ended()
+
+    async def settled(self, seconds: float) -> float:
+        """Waits until everything is published and every command has ended; how long that took."""
+        began = time.monotonic()
+        await until(lambda: not self._pending, seconds, "commands can't be published")
+        await until(
+            lambda: not self.open(), seconds, f"{len(self.open())} commands have no end: {sorted(self.open())[:5]}"
+        )
+        return time.monotonic() - began
+
+    def resumption(self, since: float) -> dict[tuple[str, int], float]:
+        """By tenant and partition: when the first command sent after a moment was answered, in seconds after it."""
+        first: dict[tuple[str, int], float] = {}
+        answered: dict[Identity, float] = {}
+        for reply in self._subscriber.told[self._reply_topic]:
+            answered.setdefault(reply.command, reply.at)
+        for sent in self.sent:
+            if sent.at >= since and (at := answered.get(sent.identity)):
+                place = (sent.tenant, sent.partition)
+                first[place] = min(first.get(place, float("inf")), at - since)
+        return first

@@ -1,0 +1,122 @@
+"""One run: load, a fault, its end, rest, and the auditor's judgement."""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tests.faults.auditor import audit
+from tests.faults.history import Violation
+from tests.faults.lab import PARTITIONS, TENANTS, Lab
+
+SETTLED = 60.0
+"""Seconds within which every command has ended after the fault is over."""
+
+
+@dataclass(slots=True)
+class Mark:
+    """When things happened in a run, and what was measured."""
+
+    since: float = 0.0
+    figures: dict[str, float] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+
+    def now(self) -> None:
+        """Progress has to resume within the bound from here on."""
+        self.since = time.monotonic()
+
+    def broken(self, invariant: str, subject: str, message: str) -> None:
+        """What only the injection itself could see."""
+        self.violations.append(Violation(invariant, subject, message))
+
+
+Inject = Callable[[Lab, Mark], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A fault of the matrix."""
+
+    number: int
+    name: str
+    inject: Inject
+    how: str
+    bound: float
+    """Seconds until every partition has answered a command that was sent after the fault, or after its end."""
+    invariants: str = "I1-I6"
+    quick: bool = False
+    spoils: bool = False
+    """The laboratory can't be used afterwards."""
+    pulse: float = 0.5
+    work: float = 2.0
+    settings: tuple[tuple[str, str], ...] = ()
+    """A laboratory of its own, with these settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one run."""
+
+    number: int
+    seed: int
+    violations: tuple[Violation, ...]
+    resumed: float
+    figures: dict[str, float]
+    commands: int
+    seconds: float
+    load: float
+    """The machine's load average."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.violations)) or "well"
+
+
+async def run(lab: Lab, row: Row, seed: int) -> Outcome:
+    """Runs a row once."""
+    began, mark = time.monotonic(), Mark()
+    lab.chance = random.Random(f"{row.number}-{seed}")
+    before = len(lab.load.sent)
+    source = f"f{row.number}s{seed}"
+    resumed = float("nan")
+    try:
+        await lab.start()
+        async with lab.load.running(source, lab.chance, pulse=row.pulse, work=row.work):
+            await asyncio.sleep(1 + lab.chance.random())
+            mark.now()
+            await row.inject(lab, mark)
+            resumed = await _resumed(lab, mark, row)
+        lab.clear_faults()
+        await lab.load.settled(SETTLED)
+        await asyncio.sleep(0.7)  # a change of a resource is told after the end of its command
+        mark.violations += audit(await lab.history())
+    except (AssertionError, TimeoutError) as error:
+        mark.broken("I6", source, str(error) or repr(error))
+    finally:
+        lab.clear_faults()
+        lab.proxy.clear()
+    return Outcome(
+        row.number,
+        seed,
+        tuple(mark.violations),
+        resumed,
+        mark.figures,
+        len(lab.load.sent) - before,
+        time.monotonic() - began,
+        os.getloadavg()[0],
+    )
+
+
+async def _resumed(lab: Lab, mark: Mark, row: Row) -> float:
+    """How long the last partition took to answer; waits for it as long as it takes, within reason."""
+    deadline = mark.since + row.bound + 20
+    while len(found := lab.load.resumption(mark.since)) < PARTITIONS * len(TENANTS):
+        if time.monotonic() > deadline:
+            missing = PARTITIONS * len(TENANTS) - len(found)
+            raise AssertionError(f"{missing} partitions have not answered {row.bound + 20:g} s after the fault")
+        await asyncio.sleep(0.05)
+    slowest = max(found.values())
+    if slowest > row.bound:
+        mark.broken("I6", f"seed of {lab.name}", f"resumed after {slowest:.2f} s, the bound is {row.bound:g} s")
+    return slowest

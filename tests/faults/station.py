@@ -1,0 +1,86 @@
+"""The ground under the laboratories: one Kafka with a listener for each, one sandbox, and what strikes them all."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.embedded import running_sandbox
+from sandbox.kafka import Broker, free_port
+from sandbox.options import Options, Quotas, Timing
+
+QUOTA = 4
+"""Audience models at once: few, so that commands wait for a slot."""
+_OPTIONS = Options(
+    timing=Timing(pending=0.15, floor=0.3),
+    quotas=Quotas(audience_models=QUOTA, exports_per_generation_job=1_000_000),
+    jobs_module="tests.sandbox.quick_jobs",
+)
+
+
+@dataclass
+class Station:
+    """What laboratories share.
+
+    Attributes:
+        broker: It has a listener of its own for each laboratory, which advertises that laboratory's proxy.
+        lines: (port of the proxy, port of the listener) by laboratory.
+        url: The sandbox.
+    """
+
+    broker: Broker
+    lines: list[tuple[int, int]]
+    url: str
+    directory: Path
+    accounts: "itertools.count[int]" = field(default_factory=lambda: itertools.count(300_000_000_001))
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    _waiting: int = 0
+    _together: asyncio.Barrier | None = None
+
+    def expect(self, parties: int) -> None:
+        """How many laboratories will take part in what strikes them all."""
+        self._together = asyncio.Barrier(parties)
+
+    async def together(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Does something once for all laboratories; returns when it is done."""
+        assert self._together is not None
+        barrier = self._together
+        if await barrier.wait() == 0:
+            await act()
+        await barrier.wait()
+
+    def leave(self) -> None:
+        """A laboratory takes no part any more: the others need not wait for it."""
+        if self._together is not None and self._together.parties > 1:
+            self.expect(self._together.parties - 1)
+
+
+@asynccontextmanager
+async def station(
+    directory: Path, laboratories: int, config: Mapping[str, str] | None = None
+) -> AsyncIterator[Station]:
+    """A running station; all of it ends with the block."""
+    port, controller = free_port(), free_port()
+    lines = [(free_port(), free_port()) for _ in range(laboratories)]
+    names = [f"LAB{number}" for number in range(laboratories)]
+    listeners = [f"{name}://127.0.0.1:{listener}" for name, (_, listener) in zip(names, lines, strict=True)]
+    advertised = [f"{name}://127.0.0.1:{proxy}" for name, (proxy, _) in zip(names, lines, strict=True)]
+    plain = f"PLAINTEXT://127.0.0.1:{port}"
+    settings = {
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "listeners": ",".join([plain, *listeners, f"CONTROLLER://127.0.0.1:{controller}"]),
+        "advertised.listeners": ",".join([plain, *advertised]),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ["PLAINTEXT", "CONTROLLER", *names]),
+        "inter.broker.listener.name": "PLAINTEXT",
+        "group.min.session.timeout.ms": "1000",
+        **(config or {}),
+    }
+    broker = Broker(port, directory / "kafka", config=settings)
+    with running_sandbox(_OPTIONS) as url:
+        try:
+            await broker.start()
+            yield Station(broker, lines, url, directory)
+        finally:
+            await broker.stop()

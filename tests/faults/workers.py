@@ -1,0 +1,122 @@
+"""Replicas of the service as processes of our own, started, signalled and looked at from outside."""
+
+import asyncio
+import itertools
+import json
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from sandbox.child import ROOT
+from sandbox.kafka import free_port
+from sandbox.kafka_java import Tied
+
+SERVICE = (sys.executable, "-m", "service")
+TEST_ENTRY = (sys.executable, "-m", "tests.faults.worker")
+"""The same service, with crash points and skews at its ports."""
+
+
+class Worker:
+    """One replica, which may live several times."""
+
+    def __init__(self, name: str, environment: Mapping[str, str], directory: Path) -> None:
+        self.name = name
+        self.environment = dict(environment)
+        self.started = 0.0
+        self.port = 0
+        self._directory = directory
+        self._lives = itertools.count(1)
+        self._process: Tied | None = None
+        self._log: Path | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs, or is frozen."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, *, entry: tuple[str, ...] = SERVICE, output: Path | None = None, **more: str) -> None:
+        """Begins a life; ``more`` are variables of this life only."""
+        assert not self.alive, f"{self.name} lives"
+        self.close()
+        self.port = free_port()
+        self._log = output or self._directory / f"{self.name}.{next(self._lives)}.log"
+        variables = {**self.environment, **more, "CRML_HTTP__PORT": str(self.port)}
+        prefix = ["/usr/bin/env", *(f"{name}={value}" for name, value in variables.items())]
+        self._process = Tied([*prefix, *entry, "run"], directory=ROOT, output=self._log)
+        self.started = time.monotonic()
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the process, not to its watcher."""
+        assert self._process is not None
+        self._process.send(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and reaped."""
+        self.send(signal.SIGKILL)
+        self.close()
+
+    def close(self) -> None:
+        """Ends whatever is left of it."""
+        if self._process is not None:
+            self._process.close()
+
+    async def ended(self, seconds: float = 30.0) -> int:
+        """Waits for its end; the exit code."""
+        assert self._process is not None
+        await until(lambda: not self.alive, seconds, f"{self.name} does not end")
+        return int(self._process.poll() or 0)
+
+    async def ready(self, seconds: float = 60.0) -> None:
+        """Waits until every partition that it holds is served."""
+        deadline = time.monotonic() + seconds
+        while (status := await self.status()) is None or not status["ready"] or not status["shards"]:
+            assert self.alive, f"{self.name} ended: {self.tail()}"
+            assert time.monotonic() < deadline, f"{self.name} is not ready: {status}\n{self.tail()}"
+            await asyncio.sleep(0.05)
+
+    async def status(self) -> dict[str, Any] | None:
+        """What its readiness probe says, whether good or bad; None without an answer."""
+        try:
+            timeout = aiohttp.ClientTimeout(total=2)
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(f"http://127.0.0.1:{self.port}/readyz") as answer,
+            ):
+                found: dict[str, Any] = await answer.json()
+                return found
+        except (OSError, aiohttp.ClientError):  # TimeoutError is an OSError
+            return None
+
+    async def shards(self) -> set[str]:
+        """Names of the partitions that it holds, as ``topic-partition``."""
+        return set((await self.status() or {}).get("shards", ()))
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log of this life."""
+        if self._log is None or not self._log.is_file():
+            return []
+        return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+
+    def tail(self, lines: int = 12) -> str:
+        """The end of the log."""
+        if self._log is None or not self._log.is_file():
+            return "(no log)"
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+
+async def until(true: Any, seconds: float, why: str) -> float:
+    """Waits until something holds; how long that took."""
+    began = time.monotonic()
+    while True:
+        found = true()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return time.monotonic() - began
+        assert time.monotonic() < began + seconds, f"{why}, for {seconds:g} s"
+        await asyncio.sleep(0.03)
