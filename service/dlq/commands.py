@@ -193,7 +193,7 @@ async def _list(desk: _Desk, selected: Selection, limit: int, *, as_json: bool) 
     if as_json:
         sys.stdout.writelines(f"{line}\n" for _, line in lines.sorted())
     else:
-        screen.show_list(Console(), [row for _, row in rows.sorted()], rows.found, desk.topic)
+        screen.show_list(screen.console(), [row for _, row in rows.sorted()], rows.found, desk.topic)
     return 0
 
 
@@ -202,7 +202,7 @@ async def _show(desk: _Desk, partition: int, offset: int, *, value: bool) -> int
     if letter is None:
         _complain(f"{desk.topic} has no letter at partition {partition}, offset {offset}: it has expired, or never was")
         return EXIT_MISSING
-    screen.show_letter(Console(), letter, value=value)
+    screen.show_letter(screen.console(), letter, value=value)
     return 0
 
 
@@ -219,7 +219,7 @@ async def _replay(desk: _Desk, selected: Selection, limit: int | None, *, apply:
         else:
             chosen = {place for place, (_, why) in places if not why}
             await _send_chosen(desk, selected, chosen, sending, outcome)
-    screen.show_replay(Console(), outcome, applied=apply)
+    screen.show_replay(screen.console(), outcome, applied=apply)
     return EXIT_REFUSED if outcome.refused else 0
 
 

@@ -13,6 +13,7 @@ from schemas.cloudevents import format_time
 from service.dlq.letters import DeadLetter
 from service.dlq.replaying import Outcome
 
+WIDE: Final = 200
 _LONGEST: Final = 60
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories of what is not seen, or changes how the rest is seen."""
@@ -88,6 +89,12 @@ def row(letter: DeadLetter) -> Row:
     )
 
 
+def console() -> Console:
+    """The screen; a pipe or a file is as wide as a table needs it, or it would be folded for nobody."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=WIDE)
+
+
 def show_list(console: Console, rows: Sequence[Row], found: int, topic: str) -> None:
     """Prints a table, the latest letter last, where the cursor is."""
     if not found:
@@ -95,7 +102,7 @@ def show_list(console: Console, rows: Sequence[Row], found: int, topic: str) -> 
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("letter", "time", "reason", "from", "key", "command id"):
-        table.add_column(name, overflow="fold", no_wrap=name in {"letter", "time", "reason"})
+        table.add_column(name, overflow="fold", no_wrap=name in {"letter", "time"})
     table.add_column("size", justify="right", no_wrap=True)
     for cells in rows:
         table.add_row(*cells)
