@@ -7,7 +7,8 @@ from typing import Any, Final
 from schemas import documents, examples
 from schemas.documents import CONTRACT_VERSION, Schema
 from schemas.events import Message, ReplyKind
-from schemas.operations import COMMANDS, RESOURCES, Kind
+from schemas.operations import COMMANDS, RESOURCES, SERVICE_COMMANDS, Kind
+from schemas.service_commands import MODELS
 
 _DEFAULT_PREFIX: Final = "cleanroomsml"
 _BINDING: Final = "0.5.0"
@@ -154,7 +155,7 @@ def _operations() -> dict[str, Any]:
 def _receive(channel: str, name: str, kind: Kind) -> dict[str, Any]:
     return {
         "action": "receive",
-        "summary": f"{name}: {_summary(kind)}",
+        "summary": f"{name}: {_summary(name)}",
         "channel": {"$ref": f"#/channels/{channel}"},
         "messages": [{"$ref": f"#/channels/{channel}/messages/{_command_id(name)}"}],
         "bindings": _consumer(),
@@ -180,18 +181,17 @@ def _send(channel: str, summary: str) -> dict[str, Any]:
 
 
 _SUMMARIES: Final = {
-    Kind.READ: "asks AWS and gives the answer as the result.",
-    Kind.WRITE: "changes something at once.",
-    Kind.JOB: "starts a long, billed job, and follows it to its end.",
-    Kind.REMOVAL: "starts a removal, and follows it until the resource is gone.",
-    Kind.TRACK: "watches a resource that something else made.",
-    Kind.CANCEL: "stops another command.",
-    Kind.RESOLVE: "decides about a parked command.",
+    Kind.READ: "Asks AWS, and gives the answer as the result.",
+    Kind.WRITE: "Changes something at once.",
+    Kind.JOB: "Starts a long, billed job, and follows it to its end.",
+    Kind.REMOVAL: "Starts a removal, and follows it until the resource is gone.",
 }
 
 
-def _summary(kind: Kind) -> str:
-    return _SUMMARIES[kind]
+def _summary(name: str) -> str:
+    if name in SERVICE_COMMANDS:
+        return str(MODELS[name].__doc__).splitlines()[0]
+    return _SUMMARIES[COMMANDS[name].kind]
 
 
 # --- messages ------------------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def _commands(contract: Mapping[str, Any]) -> dict[str, Any]:
     return {
         _command_id(name): _message(
             section,
-            f"{name}: {_summary(COMMANDS[name].kind)}",
+            f"{name}: {_summary(name)}",
             "The publisher's choice.",
             examples.command_message(name),
         )

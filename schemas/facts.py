@@ -10,18 +10,15 @@ from schemas import documents, shapes
 from schemas.asyncapi import replies_of
 from schemas.iam import actions_of, passes_role
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind, Operation, Repeat, Resource
+from schemas.service_commands import MODELS
 
 
 def purpose(row: Operation) -> str:
     """What a command does, in one sentence."""
+    if row.name in SERVICE_COMMANDS:
+        return str(MODELS[row.name].__doc__).splitlines()[0]
     resource = _noun(row.resource)
     match row.kind:
-        case Kind.TRACK:
-            return "Watches a resource that something else made until it has ended, and publishes its events."
-        case Kind.CANCEL:
-            return "Stops another command; what AWS has begun can't be stopped, but its resource can be deleted."
-        case Kind.RESOLVE:
-            return "Says what becomes of a parked command: it was done, it is called once more, or it is given up."
         case Kind.READ if row.name == row.resource.list_operation:
             return f"Lists {resource}s; one page for each command."
         case Kind.READ:
@@ -30,7 +27,7 @@ def purpose(row: Operation) -> str:
             return f"Starts {_one(resource)}, a long and billed job, and follows it to its end."
         case Kind.REMOVAL:
             return f"Removes {_one(resource)}, and follows it until it is gone."
-        case Kind.WRITE:
+        case _:
             return f"Changes {_one(resource)} at once: it is {row.change}."
 
 
@@ -71,7 +68,7 @@ def events_of(row: Operation) -> tuple[str, ...]:
     """Types of the events that a command may lead to."""
     if row.kind is Kind.TRACK:
         return tuple(documents.event_type(one) for one in RESOURCES.values() if one.arn_type)
-    if row.kind is Kind.CANCEL:
+    if row.name in SERVICE_COMMANDS:
         return tuple(documents.event_type(one) for one in RESOURCES.values() if one.arriving)
     return () if row.kind in {Kind.READ, Kind.RESOLVE} else (documents.event_type(row.resource),)
 

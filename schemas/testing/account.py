@@ -67,10 +67,10 @@ class Account:
     things: dict[str, Thing] = field(default_factory=dict)
     policies: dict[str, str] = field(default_factory=dict)
 
-    def create(self, row: Operation, params: Mapping[str, Any], now: float) -> Thing:
-        """Makes a resource; one with a lifecycle is on its way, another one is there at once."""
+    def create(self, row: Operation, params: Mapping[str, Any], now: float, known: str = "") -> Thing:
+        """Makes a resource, of a new id or a known one; with a lifecycle it is on its way, else there at once."""
         resource, unique = row.resource, uuid.uuid4()
-        thing_id = (
+        thing_id = known or (
             f"arn:aws:cleanrooms-ml:{self.region}:{self.number}:{resource.arn_type}/{unique}"
             if resource.identity
             else f"{resource.kind}/{unique.hex[:26].upper()}"

@@ -113,9 +113,11 @@ def terminal(published: Iterable[Published], command_id: str) -> Published | Non
     """The terminal reply to a command; None while there is none.
 
     Raises:
-        ContractError: There are two different ones. (The same one again is the answer to a duplicate.)
+        ContractError: There are two different ones. (The same one again is the answer to a duplicate; one that was
+            ``parked`` gets another end when a person has decided.)
     """
     ends = [one for one in published if one.is_terminal and one.data["commandId"] == command_id]
+    ends = [one for one in ends if one.kind != "parked"] or ends
     if len({one.attributes["id"] for one in ends}) > 1:
         raise ContractError(f"{command_id} has {len(ends)} ends: {', '.join(one.kind for one in ends)}")
     return ends[0] if ends else None

@@ -6,22 +6,21 @@ and no more: there is no Kafka, no AWS and no crash. A test feeds it and the rea
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec.structs import replace
 
-from schemas import commands, events, records
+from schemas import commands, records
 from schemas.commands import Limits, Rejected, Undecodable
 from schemas.events import Message, ReplyKind
-from schemas.operations import COMMANDS, Change, Kind, Operation, removal_of
-from schemas.records import ResourceState
+from schemas.operations import COMMANDS, Change, Kind, Operation, Resolution, removal_of, resource_of
 from schemas.testing.account import Account, Refused, Thing, kind_of
 from schemas.testing.building import open_limits
 from schemas.testing.jobs import Job, error, fault_of, wanted
-from schemas.testing.reading import Published, read
+from schemas.testing.outbox import Outbox
+from schemas.testing.reading import Published
 
-SERVICE_SOURCE: Final = "cleanroomsml-service"
 QUOTA: Final = "ServiceQuotaExceededException"
 _NOT_BEFORE: Final = "NotBefore"
 _UNDER_WAY: Final = "CommandUnderWay"
@@ -49,16 +48,16 @@ class Twin:
             automatic: Whether jobs and removals run to a good end by themselves.
             now: What its clock shows; the time of day if 0.
         """
-        self._prefix, self._automatic = prefix, automatic
+        self._automatic = automatic
         self._limits = limits or open_limits(reply_topics=[f"{prefix}.replies"])
         self.now = now or time.time()
-        self.published: list[Published] = []
-        self.dead_letters: list[Message] = []
         self.account = Account()
+        self._out = Outbox(prefix, self.account.region)
+        self.published, self.dead_letters = self._out.published, self._out.dead_letters
         self._jobs: dict[bytes, Job] = {}
-        self._states: dict[tuple[str, str], ResourceState] = {}
         self._held: dict[str, str] = {}
         self._refusals: dict[str, Refused] = {}
+        self._parking: set[str] = set()
 
     # --- what a test does ------------------------------------------------------------------------------------------
 
@@ -67,7 +66,7 @@ class Twin:
         before = len(self.published)
         outcome = commands.read(message.key, message.value, message.headers, self._limits)
         if isinstance(outcome, Undecodable | Rejected):
-            self._bury(message, outcome.code, outcome.message)
+            self._out.bury(message, outcome.code, outcome.message, self.now)
         if not isinstance(outcome, Undecodable):
             self._receive(outcome)
         return self.published[before:]
@@ -107,6 +106,10 @@ class Twin:
     def refuse(self, operation: str, code: str, message: str = "refused", http_status: int = 400) -> None:
         """Makes AWS refuse the next call of an operation."""
         self._refusals[COMMANDS[operation].name] = Refused(code, message, http_status)
+
+    def park(self, operation: str) -> None:
+        """Makes the outcome of the next call of an operation unknown, for good: its command is parked."""
+        self._parking.add(COMMANDS[operation].name)
 
     def hold(self, operation: str, reason: str = QUOTA) -> None:
         """Makes commands of an operation wait until :meth:`release`, as for a quota slot."""
@@ -155,11 +158,11 @@ class Twin:
 
     def _again(self, known: Job, command: records.Command) -> None:
         if command.digest == known.command.digest:
-            self._publish_reply(command, *known.last)
+            self._out.reply(command, *known.last, self.now)
             return
         violation = {"path": "id", "rule": "unique", "message": "already used with other content"}
         told = {"error": {"code": "IdMisuse", "message": _MISUSE, "violations": [violation]}}
-        self._publish_reply(command, ReplyKind.REJECTED, told, int(command.digest[:12], 16))
+        self._out.reply(command, ReplyKind.REJECTED, told, int(command.digest[:12], 16), self.now)
 
     def _begin(self, job: Job) -> None:
         command = job.command
@@ -184,6 +187,11 @@ class Twin:
 
     def _perform(self, job: Job) -> None:
         row = job.row
+        if row.name in self._parking:
+            self._parking.remove(row.name)
+            lost = error("AmbiguousOutcome", "the call's outcome was lost and the search cannot tell")
+            self._end(job, ReplyKind.PARKED, {**lost, "searched": "2 resources carry the marker"})
+            return
         refusal = self._refusals.pop(row.name, None)
         try:
             if refusal is not None:
@@ -200,7 +208,9 @@ class Twin:
             case Kind.WRITE:
                 result = self.account.answer(row, params, self.now)
                 subject = str(result.get(row.resource.identity) or params.get(row.resource.identity))
-                self._change(job, row.resource.kind, subject, str(row.change), name=str(params.get("name", "")))
+                self._out.change(
+                    job.command, row.resource.kind, subject, str(row.change), self.now, name=str(params.get("name", ""))
+                )
                 self._end(job, ReplyKind.SUCCEEDED, {"result": result})
             case Kind.JOB:
                 self._start(job, self.account.create(row, params, self.now))
@@ -212,6 +222,8 @@ class Twin:
                 self._track(job, str(params[row.resource.identity]))
             case Kind.CANCEL:
                 self._cancel(job)
+            case Kind.RESOLVE:
+                self._resolve(job)
 
     def _start(self, job: Job, thing: Thing) -> None:
         member = "resourceArn" if thing.resource.identity else "resourceId"
@@ -228,9 +240,12 @@ class Twin:
 
     # --- cancelling ------------------------------------------------------------------------------------------------
 
-    def _cancel(self, job: Job) -> None:
+    def _other(self, job: Job) -> Job | None:
         params = job.command.params
-        other = self._jobs.get(records.job_key(params["commandSource"], params["commandId"]))
+        return self._jobs.get(records.job_key(params["commandSource"], params["commandId"]))
+
+    def _cancel(self, job: Job) -> None:
+        params, other = job.command.params, self._other(job)
         if other is None:
             self._end(job, ReplyKind.FAILED, error("UnknownCommand", "no command with this id and source is known"))
         elif other.waiting not in {"", _UNDER_WAY} or (other.row.kind is Kind.TRACK and not other.ended):
@@ -254,6 +269,40 @@ class Twin:
         job.command = replace(job.command, operation=removal.name, asked=job.command.operation, params=params)
         self._perform(job)
 
+    def _resolve(self, job: Job) -> None:
+        decision, other = job.command.params["resolution"], self._other(job)
+        if other is None:
+            self._end(job, ReplyKind.FAILED, error("UnknownCommand", "no command with this id and source is known"))
+            return
+        if other.last[0] is not ReplyKind.PARKED:
+            self._end(job, ReplyKind.FAILED, error("NotParked", "the command is not parked"))
+            return
+        adopting = decision == Resolution.ADOPT and other.row.creates
+        if adopting and not _fits(other, str(job.command.params.get("resourceArn", ""))):
+            self._end(job, ReplyKind.FAILED, error("InvalidResolution", "resourceArn must be what was made"))
+            return
+        other.ended, other.last = False, (ReplyKind.ACCEPTED, {}, 1)
+        if decision == Resolution.FAIL:
+            self._end(other, ReplyKind.FAILED, error("GivenUp", "it was parked, and a person has given it up"))
+        elif adopting:
+            self._adopt(other, str(job.command.params.get("resourceArn", "")))
+        else:
+            self._perform(other)
+        phase = other.last[0].value if other.ended else "running"
+        self._end(job, ReplyKind.SUCCEEDED, {"result": {"resolution": str(decision), "phase": phase}})
+
+    def _adopt(self, job: Job, arn: str) -> None:
+        """What a parked command has made, as somebody says, is there."""
+        row, params = job.row, job.command.params
+        thing = self.account.create(row, params, self.now, arn)
+        if row.kind is Kind.JOB:
+            self._start(job, thing)
+            return
+        self._out.change(
+            job.command, row.resource.kind, thing.id, str(row.change), self.now, name=str(params.get("name", ""))
+        )
+        self._end(job, ReplyKind.SUCCEEDED, {"result": {row.resource.identity: thing.id}})
+
     # --- resources -------------------------------------------------------------------------------------------------
 
     def _move(self, thing: Thing, status: str, details: dict[str, str]) -> None:
@@ -272,7 +321,9 @@ class Twin:
         for job in [one for one in self._jobs.values() if one.resource_id == thing.id and not one.ended]:
             name = str(thing.members.get("name", "")) if status != Change.DELETED else ""
             full = description if final else None
-            self._change(job, resource.kind, thing.id, status, name=name, full=full, details=details)
+            self._out.change(
+                job.command, resource.kind, thing.id, status, self.now, name=name, full=full, details=details
+            )
             self._judge(job, thing, description, details)
 
     def _judge(self, job: Job, thing: Thing, description: dict[str, Any], details: dict[str, str]) -> None:
@@ -291,43 +342,13 @@ class Twin:
         elif status in resource.failed | resource.undeleted:
             self._end(job, ReplyKind.FAILED, fault_of(status, details))
 
-    def _change(
-        self,
-        job: Job,
-        kind: str,
-        subject: str,
-        status: str,
-        *,
-        name: str = "",
-        full: dict[str, Any] | None = None,
-        details: dict[str, str] | None = None,
-    ) -> None:
-        """Publishes a change under its resource's next number, unless it is no news."""
-        before = self._states.get((kind, subject))
-        if before is not None and before.status == status != Change.UPDATED:
-            return
-        number = before.sequence + 1 if before else 1
-        known = name or (before.name if before else "")
-        state = self._states[kind, subject] = ResourceState(subject, kind, number, status, known, self.now)
-        message = events.status_changed(
-            resource=state,
-            previous_status=before.status if before else None,
-            command=job.command,
-            region=self.account.region,
-            status_details=details or None,
-            description=full,
-            now=self.now,
-            source=SERVICE_SOURCE,
-        )
-        self.published.append(read(message, f"{self._prefix}.events"))
-
     # --- replies ---------------------------------------------------------------------------------------------------
 
     def _reply(self, job: Job, kind: ReplyKind, data: dict[str, Any]) -> None:
         job.told += 1
         if kind is ReplyKind.ACCEPTED or job.ended:
             job.last = (kind, data, job.told)
-        self._publish_reply(job.command, kind, data, job.told)
+        self._out.reply(job.command, kind, data, job.told, self.now)
 
     def _end(self, job: Job, kind: ReplyKind, data: dict[str, Any]) -> None:
         job.ended, job.waiting = True, ""
@@ -336,23 +357,11 @@ class Twin:
         for one in [other for other in self._jobs.values() if other.awaits is job]:
             self._delete(one, job)
 
-    def _publish_reply(self, command: records.Command, kind: ReplyKind, data: Mapping[str, Any], number: int) -> None:
-        message = events.reply(command, kind, data, number=number, now=self.now, source=SERVICE_SOURCE)
-        self.published.append(read(message, command.reply_to or f"{self._prefix}.replies"))
 
-    def _bury(self, message: Message, reason: str, text: str) -> None:
-        letter = events.dead_letter(
-            message.key,
-            message.value,
-            message.headers,
-            reason=reason,
-            message=text,
-            topic=f"{self._prefix}.commands",
-            partition=0,
-            offset=len(self.dead_letters),
-            now=self.now,
-        )
-        self.dead_letters.append(letter)
+def _fits(job: Job, arn: str) -> bool:
+    """True when a resource can be what a creating command has made."""
+    resource = job.row.resource
+    return resource_of(arn) is resource if resource.identity else not arn
 
 
 def _path(thing: Thing) -> list[str]:

@@ -312,6 +312,45 @@ def test_what_runs_can_only_be_deleted() -> None:
     assert all(one.data["operation"] == "CancelCommand" for one in ended if one.is_reply)
 
 
+def _decide(twin: Twin, resolution: str, **more: Any) -> list[Published]:
+    return twin.send(
+        command("ResolveCommand", commandId="start", commandSource="/tests", resolution=resolution, **more)
+    )
+
+
+def _parked() -> Twin:
+    twin = Twin()
+    twin.park("CreateAudienceModel")
+    said = twin.send(command("CreateAudienceModel", MODEL, command_id="start"))
+    assert _kinds(said) == ["accepted", "parked"]
+    assert_ended(twin.published, "start", "parked")
+    return twin
+
+
+def test_a_person_gives_a_parked_command_up() -> None:
+    twin = _parked()
+    assert _kinds(_decide(twin, "fail")) == ["accepted", "failed", "succeeded"]
+    assert assert_ended(twin.published, "start", "failed").data["error"]["code"] == "GivenUp"
+    assert _decide(twin, "fail")[-1].data["error"]["code"] == "NotParked"
+
+
+def test_a_person_has_a_parked_command_called_again() -> None:
+    twin = _parked()
+    assert _kinds(_decide(twin, "retry")) == ["accepted", "started", "audience-model", "succeeded"]
+    (arn,) = twin.account.things
+    twin.finish(arn)
+    assert_ended(twin.published, "start")
+
+
+def test_a_person_adopts_what_a_parked_command_has_made() -> None:
+    twin = _parked()
+    assert _decide(twin, "adopt", resourceArn=examples.DATASET)[-1].data["error"]["code"] == "InvalidResolution"
+    started = _decide(twin, "adopt", resourceArn=examples.MODEL)
+    assert started[1].data["resourceArn"] == examples.MODEL
+    twin.finish(examples.MODEL)
+    assert_ended(twin.published, "start")
+
+
 def test_answers_have_the_members_that_awss_must_have() -> None:
     account = Account()
     for name, example in examples.COMMANDS.items():

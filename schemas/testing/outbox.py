@@ -1,0 +1,84 @@
+"""What the twin publishes: numbered, encoded as the service does it, and read back strictly."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from schemas import events, records
+from schemas.events import Message, ReplyKind
+from schemas.operations import Change
+from schemas.records import ResourceState
+from schemas.testing.reading import Published, read
+
+SERVICE_SOURCE: Final = "cleanroomsml-service"
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Replies, events and dead letters.
+
+    Attributes:
+        prefix: First part of the topics' names.
+        region: AWS region, as events tell it.
+        published: All replies and events, in order.
+        dead_letters: All dead letters, in order.
+    """
+
+    prefix: str
+    region: str
+    published: list[Published] = field(default_factory=list)
+    dead_letters: list[Message] = field(default_factory=list)
+    _states: dict[tuple[str, str], ResourceState] = field(default_factory=dict)
+
+    def reply(
+        self, command: records.Command, kind: ReplyKind, data: Mapping[str, Any], number: int, now: float
+    ) -> None:
+        """Publishes a reply."""
+        message = events.reply(command, kind, data, number=number, now=now, source=SERVICE_SOURCE)
+        self.published.append(read(message, command.reply_to or f"{self.prefix}.replies"))
+
+    def change(
+        self,
+        command: records.Command,
+        kind: str,
+        subject: str,
+        status: str,
+        now: float,
+        *,
+        name: str = "",
+        full: Mapping[str, Any] | None = None,
+        details: Mapping[str, str] | None = None,
+    ) -> None:
+        """Publishes a change under its resource's next number, unless it is no news."""
+        before = self._states.get((kind, subject))
+        if before is not None and before.status == status != Change.UPDATED:
+            return
+        number = before.sequence + 1 if before else 1
+        known = name or (before.name if before else "")
+        state = self._states[kind, subject] = ResourceState(subject, kind, number, status, known, now)
+        message = events.status_changed(
+            resource=state,
+            previous_status=before.status if before else None,
+            command=command,
+            region=self.region,
+            status_details=details or None,
+            description=full,
+            now=now,
+            source=SERVICE_SOURCE,
+        )
+        self.published.append(read(message, f"{self.prefix}.events"))
+
+    def bury(self, message: Message, reason: str, text: str, now: float) -> None:
+        """Publishes a dead letter."""
+        letter = events.dead_letter(
+            message.key,
+            message.value,
+            message.headers,
+            reason=reason,
+            message=text,
+            topic=f"{self.prefix}.commands",
+            partition=0,
+            offset=len(self.dead_letters),
+            now=now,
+        )
+        self.dead_letters.append(letter)
