@@ -135,9 +135,10 @@ class Batch:
         return job
 
     def _reply(self, command: Command, told: Told, number: int) -> None:
+        kind = ReplyKind(told.kind)
         message = events.reply(
             command,
-            ReplyKind(told.kind),
+            kind,
             told.data,
             number=number,
             now=self._now,
@@ -145,6 +146,9 @@ class Batch:
         )
         self._send(command.reply_to or self._context.names.of(command.tenant).replies, message)
         self._tellings.append(lambda: self._context.telemetry.reply(told.kind))
+        if kind is ReplyKind.WAITING:
+            reason, position = told.data["reason"], told.data["position"]
+            self._tellings.append(lambda: self._context.telemetry.waiting(command.id, command.target, reason, position))
 
     def _change(self, change: Changed, command: Command) -> None:
         """Hands a change to the one place where the resource's events are counted, within this transaction."""

@@ -214,6 +214,10 @@ class Telemetry(Protocol):
         """A reply was committed."""
         ...
 
+    def waiting(self, command_id: str, target: str, reason: str, position: int) -> None:
+        """A command waits, for a new reason; ``position`` from 1 in a target's queue, 0 when there is none."""
+        ...
+
     def event(self, resource_kind: str, status: str) -> None:
         """A status change was committed."""
         ...

@@ -187,6 +187,20 @@ def test_pulled_gauges() -> None:
     assert 'crml_inbox_length{partition="commands-0"} 7.0' in text
 
 
+def test_who_waits_for_a_slot_is_measured_by_quota() -> None:
+    telemetry = Telemetry(["eu"])
+    telemetry.pull_slots(lambda: {"eu/audience-models": {"taken": 2, "waiting": 7, "limit": 2}})
+    for name, value in {"taken": 2.0, "waiting": 7.0, "limit": 2.0}.items():
+        assert telemetry.registry.get_sample_value(f"crml_slots_{name}", {"quota": "eu/audience-models"}) == value
+
+
+def test_a_waiting_command_is_logged_with_reason_and_position(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    Telemetry(["eu"]).waiting("c-1", "eu", "ConcurrencyLimit", 3)
+    [line] = logged(capsys)
+    assert (line["event"], line["reason"], line["position"]) == ("waiting", "ConcurrencyLimit", 3)
+
+
 def test_measures_of_others() -> None:
     telemetry = Telemetry(["default"])
     telemetry.rebalance()

@@ -12,6 +12,7 @@ class Story:
 
     commands: Counter[str] = field(default_factory=Counter)
     replies: Counter[str] = field(default_factory=Counter)
+    queued: list[tuple[str, str, str, int]] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
     dead_letters: list[str] = field(default_factory=list)
     transitions: list[tuple[str, str]] = field(default_factory=list)
@@ -29,6 +30,9 @@ class Story:
 
     def reply(self, kind: str) -> None:
         self.replies[kind] += 1
+
+    def waiting(self, command_id: str, target: str, reason: str, position: int) -> None:
+        self.queued.append((command_id, target, reason, position))
 
     def event(self, resource_kind: str, status: str) -> None:
         self.events.append((resource_kind, status))

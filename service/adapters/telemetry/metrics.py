@@ -85,6 +85,10 @@ class Telemetry:
         """A reply was committed."""
         self._replies.labels(kind).inc()
 
+    def waiting(self, command_id: str, target: str, reason: str, position: int) -> None:
+        """A command waits, for a new reason."""
+        _log.info("waiting", command_id=command_id, target=target, reason=reason, position=position)
+
     def event(self, resource_kind: str, status: str) -> None:
         """A status change was committed."""
         self._events.labels(closed(resource_kind, RESOURCE_KINDS), closed(status, STATUSES)).inc()
