@@ -257,7 +257,7 @@ class Group:
         while True:
             generation = self.generation
             self._joined.add(member.member_id)
-            if self._joined >= {each.member_id for each in self._members}:
+            if self._members and self._joined >= {each.member_id for each in self._members}:
                 self._assign()
             while member.evicted or (generation == self.generation and not self._complete):
                 await member.woken()

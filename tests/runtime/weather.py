@@ -125,7 +125,7 @@ class Weather:
         self.rig.broker.group.rebalance()
 
     async def _evict(self) -> None:
-        fit = [node for node in self._alive() if node.name not in self._zombies]
+        fit = [node for node in self._alive() if node.ready and node.name not in self._zombies]
         if len(fit) > 1:
             zombie = self._random.choice(fit)
             self._zombies.add(zombie.name)
