@@ -4,12 +4,22 @@ Our own words, derived from the table; AWS's texts are AWS's.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from schemas import documents, shapes
 from schemas.asyncapi import replies_of
 from schemas.iam import actions_of, passes_role
-from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind, Operation, Repeat, Resource
+from schemas.operations import (
+    COMMANDS,
+    OPERATIONS,
+    RESOURCES,
+    SERVICE_COMMANDS,
+    Change,
+    Kind,
+    Operation,
+    Repeat,
+    Resource,
+)
 from schemas.service_commands import MODELS
 
 
@@ -28,7 +38,10 @@ def purpose(row: Operation) -> str:
         case Kind.REMOVAL:
             return f"Removes {_one(resource)}, and follows it until it is gone."
         case _:
-            return f"Changes {_one(resource)} at once: it is {row.change}."
+            return f"{_VERBS[row.change]} {_one(resource)} at once."
+
+
+_VERBS: Final = {Change.CREATED: "Makes", Change.UPDATED: "Changes", Change.DELETED: "Deletes", None: "Changes"}
 
 
 def _noun(resource: Resource) -> str:
@@ -66,10 +79,8 @@ def recipe(row: Operation) -> str:
 
 def events_of(row: Operation) -> tuple[str, ...]:
     """Types of the events that a command may lead to."""
-    if row.kind is Kind.TRACK:
+    if row.kind in {Kind.TRACK, Kind.CANCEL}:
         return tuple(documents.event_type(one) for one in RESOURCES.values() if one.arn_type)
-    if row.name in SERVICE_COMMANDS:
-        return tuple(documents.event_type(one) for one in RESOURCES.values() if one.arriving)
     return () if row.kind in {Kind.READ, Kind.RESOLVE} else (documents.event_type(row.resource),)
 
 

@@ -84,7 +84,7 @@ def _witnesses(row: Operation) -> Iterator[str]:
         case Kind.CANCEL:
             for resource in RESOURCES.values():
                 removal = removal_of(resource)
-                if removal is not None and resource.arriving:
+                if removal is not None and resource.arn_type:
                     yield removal.name
                     yield from _windows(resource)
         case Kind.READ:

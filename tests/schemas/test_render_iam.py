@@ -52,7 +52,9 @@ def test_a_read_brings_nothing_else() -> None:
 def test_the_services_own_commands_bring_what_they_look_at_and_delete() -> None:
     assert "GetAudienceGenerationJob" in _actions("TrackResource")
     assert not any(name.startswith("Delete") for name in _actions("TrackResource"))
-    assert {"DeleteAudienceModel", "DeleteAudienceGenerationJob"} <= set(_actions("CancelCommand"))
+    assert {"DeleteAudienceModel", "DeleteAudienceGenerationJob", "DeleteTrainingDataset"} <= set(
+        _actions("CancelCommand")
+    )
 
 
 @pytest.mark.parametrize(
