@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="session")]
 NOTHING, BAD_NAME = 2, 3
 
 
-@pytest.mark.xfail(strict=True, reason="adapters/kafka/producer.py: aiokafka asserts a key or a value")
 async def test_01_a_record_of_nothing_at_all(stage: Stage) -> None:
     """Neither key nor value nor headers: aiokafka refuses to produce such a record, librdkafka does not."""
     offset = _produce_nothing(stage.kafka.bootstrap)
@@ -38,9 +37,6 @@ def _produce_nothing(servers: str) -> int:
     return taken[0]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="adapters/kafka/delivery.py: aiokafka can't decode the name, the partition halts"
-)
 async def test_07_a_header_s_name_that_is_not_utf_8(stage: Stage) -> None:
     """No client library writes one, but a hostile one may: Kafka itself does not look."""
     offset = await _produce_bad_name(stage.producer)

@@ -19,6 +19,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
+from service.adapters.kafka import tolerant
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.delivery import Delivery
@@ -128,6 +129,7 @@ class Group:
 
     def _make_consumer(self) -> Any:
         settings = self._settings
+        tolerant.install()
         # A JoinGroup is answered only when every member has joined, and aiokafka gives it no more time than any other
         # request.
         patience = max(settings.request_timeout, settings.rebalance_timeout + 5)

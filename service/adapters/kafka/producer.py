@@ -94,8 +94,10 @@ def as_log_error(error: BaseException) -> LogError:
 
 
 async def _send(producer: Any, record: OutRecord) -> asyncio.Future[Any]:
+    # aiokafka insists on a key or a value; a dead letter of a record of nothing at all has neither.
+    key = b"" if record.key is None and record.value is None else record.key
     future: asyncio.Future[Any] = await producer.send(
-        record.topic, record.value, record.key, record.partition, headers=list(record.headers)
+        record.topic, record.value, key, record.partition, headers=list(record.headers)
     )
     future.add_done_callback(_retrieve)
     return future
