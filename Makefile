@@ -35,6 +35,14 @@ test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
 test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)
 	$(PY) -m pytest -m long
 
+$(VENV)/.fuzz: requirements/fuzz.lock $(VENV)/.dev
+	$(PIP) -r requirements/fuzz.lock
+	@touch $@
+
+.PHONY: fuzz
+fuzz: $(VENV)/.fuzz ## Coverage-guided fuzzing of the decoder (FUZZ_SECONDS=60)
+	$(PY) -m pytest -m long tests/fuzz
+
 .PHONY: render
 render: $(VENV)/.dev ## Write docs/settings.md, docs/reference and schemas/generated anew
 	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"
@@ -59,6 +67,7 @@ lock: ## Resolve the three lock files anew (needs uv)
 	$(COMPILE) pyproject.toml -o requirements/service.lock
 	$(COMPILE) --extra sandbox -c requirements/service.lock pyproject.toml -o requirements/sandbox.lock
 	$(COMPILE) --extra dev -c requirements/sandbox.lock pyproject.toml -o requirements/dev.lock
+	echo atheris | $(COMPILE) - -o requirements/fuzz.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches
