@@ -23,7 +23,8 @@ def cancel(command: Command, store: Store, batch: Batch, context: Context, revok
         batch.apply(key, None, cancellation.unknown(command, batch.now))
         return
     chance = cancellation.chance(other)
-    if chance is Chance.CERTAIN or (chance is Chance.IF_UNSENT and revoke(other_key)):
+    # Even a job at rest may have a call under way, when it was given back amid a hand-over.
+    if chance is not Chance.TOO_LATE and revoke(other_key):
         batch.apply(other_key, other, transitions.step(other, Cancelled(), batch.now, context.policy))
         batch.apply(key, None, cancellation.done(command, batch.now))
     else:
