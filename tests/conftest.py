@@ -4,6 +4,10 @@ import asyncio
 
 import pytest
 
+from tests.acceptance.kafka_fixture import kafka
+
+__all__ = ["kafka"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_stray_loop() -> None:

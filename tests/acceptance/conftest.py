@@ -13,10 +13,7 @@ from service import bootstrap
 from service.adapters.kafka.topics import ensure
 from service.settings import load
 from tests.acceptance.harness import QUICK, Client, ServiceProcess
-from tests.acceptance.kafka_fixture import kafka
 from tests.sandbox.world import World
-
-__all__ = ["kafka"]
 
 _numbers = itertools.count(1)
 

@@ -1,14 +1,6 @@
 """The adapter room: real sockets on loopback, no AWS, no Kafka."""
 
-import asyncio
-
 import pytest
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_stray_loop() -> None:
-    """Keep looptime's pytest plugin from making, and leaking, an event loop."""
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,7 @@ from service.adapters.kafka.rights import Right, probe_rights
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import TopicSpec, ensure
 from service.runtime.ports import LogError
-from tests.acceptance.kafka_fixture import kafka, outside
-
-__all__ = ["kafka"]
+from tests.acceptance.kafka_fixture import outside
 
 pytestmark = pytest.mark.acceptance
 

@@ -8,11 +8,8 @@ import pytest_asyncio
 from sandbox.embedded import running_sandbox
 from sandbox.kafka import Broker
 from sandbox.options import Options, Timing
-from tests.acceptance.kafka_fixture import kafka
 from tests.badinput.stage import Stage, opened
 from tests.sandbox.world import World
-
-__all__ = ["kafka"]
 
 SLOW_START = Options(port=0, timing=Timing(pending=2.0, floor=0.05), jobs_module="tests.sandbox.quick_jobs")
 """Jobs wait for two seconds, in which they are unfinished."""

@@ -7,16 +7,7 @@ import pytest
 
 from service.adapters.kafka.offsets import OffsetOutOfRange
 from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, PartitionLog, TopicPartition
-from tests.acceptance.kafka_fixture import kafka
 from tests.contract.test_log_worlds import RECORD_BYTES, KafkaWorld, MemoryWorld, World, eventually, running
-
-__all__ = ["kafka"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_stray_loop() -> None:
-    """Keep looptime's pytest plugin from making, and leaking, an event loop: it asks the policy before every test."""
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(params=["memory", "kafka"])

@@ -20,10 +20,7 @@ from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.settings import KafkaSettings, backoff
 from service.adapters.kafka.topics import TopicSpec, changelog, ensure, stream, verify
 from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition
-from tests.acceptance.kafka_fixture import kafka
 from tests.contract.test_log_worlds import RECORD_BYTES, KafkaWorld, eventually, running
-
-__all__ = ["kafka"]
 
 SHORT: dict[str, Any] = {
     "request_timeout": 2.0,
@@ -33,12 +30,6 @@ SHORT: dict[str, Any] = {
     "stop_deadline": 0.5,
     "rebalance_timeout": 6.0,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_stray_loop() -> None:
-    """Keep looptime's pytest plugin from making, and leaking, an event loop: it asks the policy before every test."""
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture

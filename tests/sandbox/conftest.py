@@ -1,6 +1,5 @@
 """One sandbox for the whole room; tests are told apart by account, so each begins with an empty one."""
 
-import asyncio
 import itertools
 from collections.abc import Iterator
 
@@ -12,12 +11,6 @@ from tests.sandbox.world import World
 
 FAST = Options(port=0, timing=Timing(pending=0.02, floor=0.02), jobs_module="tests.sandbox.quick_jobs")
 _accounts = itertools.count(100_000_000_001)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_stray_loop() -> None:
-    """Keep looptime's pytest plugin from making, and leaking, an event loop: it asks the policy before every test."""
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import http.client
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import aiobotocore.session  # type: ignore[import-untyped]
+import aiobotocore.session
 import boto3
 import pytest
 from botocore.config import Config

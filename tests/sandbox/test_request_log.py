@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-import aiobotocore.session  # type: ignore[import-untyped]
+import aiobotocore.session
 import pytest
-from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
+from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sandbox.journal import Journal
