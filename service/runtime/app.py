@@ -49,7 +49,7 @@ class App:
     @property
     def ready(self) -> bool:
         """True when every partition held is being served."""
-        return self._assignment.ready and not self._assignment.halted
+        return self._assignment.ready and not self._assignment.standing
 
     def status(self) -> dict[str, object]:
         """One glance to see what is going on."""
@@ -57,7 +57,7 @@ class App:
             "ready": self.ready,
             "jobs": self.jobs(),
             "shards": {shard.name: shard.statistics() for shard in self._assignment.shards.values()},
-            "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.halted.items()},
+            "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.standing.items()},
             "targets": {
                 target: {**limiter.statistics(), "watches": len(self._pollers[target])}
                 for target, limiter in self._limiters.items()

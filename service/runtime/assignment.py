@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from schemas.records import CorruptRecord
 from service.core.observations import Due
-from service.runtime.ports import InRecord, Log, LogError, Telemetry, TopicPartition
+from service.runtime.ports import InRecord, Log, LogError, Telemetry, TopicPartition, Unfit
 from service.runtime.shard import Shard, State
 
 
@@ -22,6 +22,7 @@ class Assignment:
         telemetry: Where to tell.
         patience: Seconds that calls under way get to end when partitions are revoked.
         resized: Called with the number of partitions held after every assignment.
+        halted_retry: Seconds after which a halted partition is tried again.
     """
 
     def __init__(
@@ -32,15 +33,19 @@ class Assignment:
         *,
         patience: float,
         resized: Callable[[int], None],
+        halted_retry: float = 30.0,
     ) -> None:
         self._log = log
         self._make_shard = make_shard
         self._telemetry = telemetry
         self._patience = patience
         self._resized = resized
+        self._halted_retry = halted_retry
         self._shards: dict[TopicPartition, Shard] = {}
         self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
         self._halted: dict[TopicPartition, str] = {}
+        self._unread: dict[TopicPartition, str] = {}
+        self._retries: dict[TopicPartition, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._joined = False
         self._closing = False
@@ -51,9 +56,9 @@ class Assignment:
         return self._shards
 
     @property
-    def halted(self) -> Mapping[TopicPartition, str]:
+    def standing(self) -> Mapping[TopicPartition, str]:
         """Partitions that can't be served until somebody mends them, and why."""
-        return self._halted
+        return {**self._unread, **self._halted}
 
     @property
     def ready(self) -> bool:
@@ -67,6 +72,8 @@ class Assignment:
 
     async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Drains the shards and keeps them: most come back."""
+        for partition in list(self._unread):
+            self.halted(partition, "")
         async with asyncio.TaskGroup() as pauses:
             for partition in partitions & self._shards.keys():
                 pauses.create_task(self._shards[partition].pause(self._patience))
@@ -78,7 +85,7 @@ class Assignment:
         self._joined = True
         await self._close(self._shards.keys() - partitions, patience=0.0)
         for elsewhere in self._halted.keys() - partitions:
-            del self._halted[elsewhere]
+            self._let_go(elsewhere)
         for partition in partitions:
             if partition in self._shards:
                 self._shards[partition].resume()
@@ -91,6 +98,15 @@ class Assignment:
         if shard := self._shards.get(partition):
             shard.receive(records)
 
+    def halted(self, partition: TopicPartition, reason: str) -> None:
+        """Shows that a partition's records can't be read, or can again; its shard goes on with what it has."""
+        shard = self._shards.get(partition)
+        if reason:
+            self._unread[partition] = reason
+            self._tell_halted(partition, reason)
+        elif self._unread.pop(partition, None) and shard is not None:
+            self._telemetry.shard(shard.name, shard.state.value)
+
     def wake(self, partition: TopicPartition, key: bytes) -> None:
         """A slot may be free for a waiting job."""
         if shard := self._shards.get(partition):
@@ -99,6 +115,8 @@ class Assignment:
     async def close(self) -> None:
         """Ends all shards cleanly, side by side."""
         self._closing = True
+        for retry in self._retries.values():
+            retry.cancel()
         await self._close(set(self._shards), patience=self._patience)
 
     def abandon(self) -> None:
@@ -123,7 +141,7 @@ class Assignment:
     def _open(self, partition: TopicPartition) -> None:
         if self._group is None:
             raise RuntimeError("begin() comes before assigned()")
-        self._halted.pop(partition, None)
+        self._stop_retrying(partition)
         shard = self._shards[partition] = self._make_shard(partition)
         task = self._group.create_task(self._serve(partition, shard), name=f"shard:{shard.name}")
         self._tasks[partition] = task
@@ -137,13 +155,40 @@ class Assignment:
     async def _serve(self, partition: TopicPartition, shard: Shard) -> None:
         try:
             await shard.run()
+        except* Unfit as errors:
+            self._halt(partition, "; ".join(str(error) for error in _leaves(errors)))
         except* LogError as errors:
             self._lost(shard, "; ".join(repr(error) for error in _leaves(errors)))
         except* CorruptRecord as errors:
-            why = "; ".join(str(error) for error in _leaves(errors))
-            self._halted[partition] = why
-            self._telemetry.shard(shard.name, "halted")
-            self._telemetry.problem("shard halted: its changelog can't be read", partition=shard.name, error=why)
+            self._halt(partition, "; ".join(str(error) for error in _leaves(errors)))
+
+    def _halt(self, partition: TopicPartition, why: str) -> None:
+        """Stands still and says so; tried again now and then, since nothing tells when somebody has mended it."""
+        self._halted[partition] = why
+        self._tell_halted(partition, why)
+        if self._group is not None and not self._closing:
+            name = f"retry:{partition.topic}-{partition.partition}"
+            self._retries[partition] = self._group.create_task(self._retry(partition), name=name)
+
+    async def _retry(self, partition: TopicPartition) -> None:
+        await asyncio.sleep(self._halted_retry)
+        del self._retries[partition]
+        self._open(partition)
+
+    def _stop_retrying(self, partition: TopicPartition) -> None:
+        self._halted.pop(partition, None)
+        if retry := self._retries.pop(partition, None):
+            retry.cancel()
+
+    def _let_go(self, partition: TopicPartition) -> None:
+        """Somebody else has it now."""
+        self._stop_retrying(partition)
+        self._telemetry.shard(f"{partition.topic}-{partition.partition}", State.CLOSED.value)
+
+    def _tell_halted(self, partition: TopicPartition, why: str) -> None:
+        name = f"{partition.topic}-{partition.partition}"
+        self._telemetry.shard(name, "halted")
+        self._telemetry.problem("shard halted: somebody must mend it; nothing is skipped", partition=name, error=why)
 
     def _lost(self, shard: Shard, why: str) -> None:
         self._telemetry.problem("shard closed dirty; its state is read again", partition=shard.name, error=why)

@@ -4,6 +4,7 @@ Adapters implement them on sockets, fakes in memory; one contract suite runs aga
 values; exceptions are::
 
     LogError                 something is wrong between us and Kafka
+    ├── Unfit                only a person can mend it: halt, skip nothing
     ├── Fenced               another owner holds the partition: close dirty
     └── CommitUnknown        a transactional request was lost: the outcome is unknown, close dirty
 """
@@ -31,6 +32,7 @@ __all__ = [
     "Reply",
     "Telemetry",
     "TopicPartition",
+    "Unfit",
 ]
 
 
@@ -70,6 +72,10 @@ class OutRecord:
 
 class LogError(Exception):
     """Something is wrong between us and Kafka."""
+
+
+class Unfit(LogError):
+    """Only a person can mend it: records are lost, a right is missing, a topic is not as it must be."""
 
 
 class Fenced(LogError):
@@ -126,6 +132,10 @@ class Assignee(Protocol):
 
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         """Records of a started partition, in order, without gaps (but for aborted ones)."""
+        ...
+
+    def halted(self, partition: TopicPartition, reason: str) -> None:
+        """A started partition can't be read, and is tried again now and then; no reason: it is being read again."""
         ...
 
 

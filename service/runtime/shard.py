@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 
+from schemas.records import CorruptRecord
 from service.core import transitions
 from service.core.job import Job, ended, row
 from service.core.observations import Due, Observation, Released, Restored
@@ -172,8 +173,18 @@ class Shard:
                 self._store.load(key, value)
             self._restored += len(batch)
             await asyncio.sleep(0)
+        self._require_sound()
         self.position = await log.position()
         self._context.telemetry.restored(self.name, self._restored, self._context.clock.monotonic() - began)
+
+    def _require_sound(self) -> None:
+        changelog = self._context.names.changelogs[self.partition.topic]
+        try:
+            self._store.require_sound()
+        except CorruptRecord as error:
+            where = f"--topic {changelog} --partition {self.partition.partition}"
+            remedy = f"python -m service skip-corrupt {where} shows what can't be read, and how to go on without it"
+            raise CorruptRecord(f"{changelog}-{self.partition.partition}: {error}; {remedy}") from error
 
     def _observe_restored(self) -> None:
         for key, state in self._store.resources():

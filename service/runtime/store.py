@@ -6,7 +6,7 @@ Memory only: a shard that closes dirty drops its store, because the changelog is
 from collections.abc import Iterator
 
 from schemas import records
-from schemas.records import Job, Record, ResourceState
+from schemas.records import CorruptRecord, Job, Record, ResourceState
 from service.core.job import ended
 
 
@@ -17,18 +17,29 @@ class Store:
         self._jobs: dict[bytes, Job] = {}
         self._resources: dict[bytes, ResourceState] = {}
         self._awaiting: dict[bytes, set[bytes]] = {}
+        self._corrupt: dict[bytes, str] = {}
 
     def load(self, key: bytes, value: bytes | None) -> None:
         """Replays one changelog record; a tombstone forgets.
 
-        Raises:
-            CorruptRecord: The value can't be read.
+        What can't be read counts only if nothing follows under its key: compaction would have removed it else.
         """
-        if value is None:
-            self._jobs.pop(key, None)
-            self._resources.pop(key, None)
-            return
-        self.put(key, records.decode(value))
+        self._corrupt.pop(key, None)
+        try:
+            self.put(key, records.decode(value) if value is not None else None)
+        except CorruptRecord as error:
+            self.put(key, None)
+            self._corrupt[key] = str(error)
+
+    def require_sound(self) -> None:
+        """Ends a replay.
+
+        Raises:
+            CorruptRecord: The last value of some key can't be read.
+        """
+        for key, why in self._corrupt.items():
+            others = f" (and {len(self._corrupt) - 1} more)" if len(self._corrupt) > 1 else ""
+            raise CorruptRecord(f"key {key.decode(errors='backslashreplace')!a}: {why}{others}")
 
     def put(self, key: bytes, record: Record | None) -> None:
         """Sets what a key means from now on."""

@@ -213,6 +213,9 @@ class _Silent:
         assert isinstance(records, list)
         self.values += [record.value for record in records]
 
+    def halted(self, partition: TopicPartition, reason: str) -> None:
+        raise AssertionError(reason)
+
 
 async def test_rejoin_brings_a_fresh_assignment(world: World) -> None:
     async with running(world) as member:

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import KafkaConnectionError, UnsupportedCodecError
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError, UnsupportedCodecError
 from aiokafka.producer import AIOKafkaProducer, sender
 from aiokafka.protocol.transaction import EndTxnRequest
 
@@ -19,7 +21,7 @@ from sandbox.kafka import Broker
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.settings import KafkaSettings, backoff
 from service.adapters.kafka.topics import TopicSpec, changelog, ensure, stream, verify
-from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition
+from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition, Unfit
 from tests.contract.test_log_worlds import RECORD_BYTES, KafkaWorld, eventually, running
 
 SHORT: dict[str, Any] = {
@@ -174,7 +176,76 @@ async def test_an_offset_that_retention_removed_halts_its_partition(world: Kafka
         await eventually(lambda: log.statistics().halted)
         await world.produce(1, [b"y"])
         await eventually(lambda: len(member.deliveries) == 3)
+        ((halted, why),) = member.halts
+        assert halted == TopicPartition(world.commands, 0)
+        assert "offset 0" in why
+        assert "nothing is skipped" in why
+        log.start(halted, 3)
+        assert member.halts[1:] == [(halted, "")]
     assert [each.value for each in member.deliveries if each.partition == 0] == [b"c"]
+
+
+async def test_a_committed_offset_that_retention_removed_is_for_a_person(world: KafkaWorld) -> None:
+    first = TopicPartition(world.commands, 0)
+    await world.produce(0, [b"a", b"b", b"c"])
+    owner = await world.log().open(first)
+    await owner.commit([], 1)
+    await owner.close()
+    await world.delete_before(0, 3)
+    successor = await world.log().open(first)
+    with pytest.raises(Unfit, match=r"committed offset 1 is out of the partition's range \[3, 3\].*nothing is skipped"):
+        await successor.position()
+    await successor.close()
+
+
+async def test_a_partition_without_its_changelog_is_for_a_person(world: KafkaWorld) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.settings.bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.create_partitions({world.commands: NewPartitions(3)})
+    finally:
+        await admin.close()
+    log = world.log()
+    with pytest.raises(Unfit, match=f"{world.jobs} has 2 partitions, but {world.commands} has a partition 2"):
+        await log.open(TopicPartition(world.commands, 2))
+    owner = await log.open(TopicPartition(world.commands, 1))
+    await owner.close()
+    gone = KafkaLog(world.settings, {world.commands: f"{world.jobs}-none"})
+    with pytest.raises(Unfit, match="is missing"):
+        await gone.open(TopicPartition(world.commands, 0))
+    await gone.close()
+
+
+async def test_a_right_that_is_missing_is_for_a_person(world: KafkaWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(self: Any, *_: Any, **__: Any) -> Any:
+        raise TopicAuthorizationFailedError(world.jobs)
+
+    owner = await world.log().open(TopicPartition(world.commands, 0))
+    monkeypatch.setattr(AIOKafkaProducer, "commit_transaction", refused)
+    with pytest.raises(Unfit, match=r"nothing was committed.*service check"):
+        await owner.commit([OutRecord(world.jobs, b"k", b"v", (), 0)], None)
+    await owner.close()
+
+
+async def test_a_topic_that_may_not_be_read_any_more_halts_alone(
+    world: KafkaWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    getmany, refusals = AIOKafkaConsumer.getmany, [False]
+
+    async def guarded(self: Any, *partitions: Any, **options: Any) -> Any:
+        if refusals.pop() if refusals else False:
+            raise TopicAuthorizationFailedError(world.commands)
+        return await getmany(self, *partitions, **options)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", guarded)
+    log = world.log()
+    async with running(world, log) as member:
+        await world.produce(0, [b"a"])
+        await eventually(lambda: member.deliveries)
+        refusals.append(True)
+        await eventually(lambda: len(member.halts) == 2)
+        assert all("grant the right" in why for _, why in member.halts)
+        assert log.statistics().sessions == 1, "the membership is not given up for it"
 
 
 async def test_statistics_count(world: KafkaWorld) -> None:
@@ -244,6 +315,9 @@ class _Nobody:
         raise AssertionError("never came into the group")
 
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
+        raise AssertionError("never had a partition")
+
+    def halted(self, partition: TopicPartition, reason: str) -> None:
         raise AssertionError("never had a partition")
 
 

@@ -171,6 +171,7 @@ class Member:
         self.held: frozenset[TopicPartition] = frozenset()
         self.partitions: dict[TopicPartition, PartitionLog] = {}
         self.deliveries: list[InRecord] = []
+        self.halts: list[tuple[TopicPartition, str]] = []
         self.committed: set[bytes | None] = set()
         self.assignments = 0
         self.lock = asyncio.Lock()
@@ -202,6 +203,9 @@ class Member:
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         self.deliveries += records
         self._inbox.put_nowait((partition, records))
+
+    def halted(self, partition: TopicPartition, reason: str) -> None:
+        self.halts.append((partition, reason))
 
     async def work(self) -> None:
         """Commits what comes in."""

@@ -24,6 +24,7 @@ from service.runtime.ports import (
     LogError,
     OutRecord,
     TopicPartition,
+    Unfit,
 )
 
 BATCH = 500
@@ -378,12 +379,11 @@ class MemoryPartitionLog:
 
     async def position(self) -> int:
         await self._broker.answer()
-        commands = self._broker.partition(*self._tp)
-        offset = self._broker.committed(self._tp)
+        commands, offset = self._broker.partition(*self._tp), self._broker.committed(self._tp)
         if offset is None:
             return commands.start
         if not commands.start <= offset <= commands.end:
-            raise LogError(f"offset {offset} is out of range [{commands.start}, {commands.end}]")
+            raise Unfit(f"offset {offset} is out of range [{commands.start}, {commands.end}]")
         return offset
 
     async def commit(self, records: Sequence[OutRecord], next_offset: int | None) -> None:

@@ -77,7 +77,7 @@ class StatusServer:
     async def _readyz(self, _request: web.Request) -> web.Response:
         status = self._status()
         ready = bool(status.get("ready"))
-        shown = {"ready": ready, "shards": status.get("shards", {})}
+        shown = {"ready": ready, "shards": status.get("shards", {}), "halted": status.get("halted", {})}
         return web.json_response(shown, status=200 if ready else 503)
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:

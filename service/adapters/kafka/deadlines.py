@@ -4,9 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
-from service.runtime.ports import LogError
+from service.runtime.ports import LogError, Unfit
+
+REFUSALS = (
+    TopicAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    ClusterAuthorizationFailedError,
+)
+"""A right is missing: trying again at once is of no use."""
 
 
 @asynccontextmanager
@@ -14,6 +28,7 @@ async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
     """Bounds the block in time and speaks of Kafka's failures as the port does.
 
     Raises:
+        Unfit: Kafka does not let us: a right is missing.
         LogError: The time is over, or Kafka could not be reached or refused.
     """
     try:
@@ -21,5 +36,12 @@ async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise LogError(f"{what}: no answer from Kafka within {seconds:g} s") from error
+    except REFUSALS as error:
+        raise Unfit(f"{what}: {refusal(error)}") from error
     except (KafkaError, OSError) as error:
         raise LogError(f"{what}: {error!r}") from error
+
+
+def refusal(error: KafkaError) -> str:
+    """What an operator is told of a missing right."""
+    return f"Kafka refuses us: {error!r}; grant the right, `python -m service check` says which one is missing"

@@ -11,8 +11,15 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError, UnsupportedCodecError
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+    UnsupportedCodecError,
+)
 
+from service.adapters.kafka.deadlines import refusal
 from service.adapters.kafka.settings import KafkaSettings, milliseconds
 from service.adapters.kafka.statistics import Counters
 from service.runtime.ports import Assignee, InRecord, TopicPartition
@@ -83,7 +90,14 @@ class Delivery:
         except OffsetOutOfRangeError as error:
             self._rewind()
             for partition in error.args[0]:
-                self._halt(TopicPartition(*partition), error)
+                self._halt(TopicPartition(*partition), _out_of_range(error))
+        except TopicAuthorizationFailedError as error:
+            refused = [partition for partition in self._positions if partition.topic in _topics(error)]
+            if not refused:
+                raise
+            self._rewind()
+            for partition in refused:
+                self._halt(partition, refusal(error))
         except Exception as error:
             if not _concerns_records(error):
                 raise
@@ -104,18 +118,18 @@ class Delivery:
             except Exception as error:
                 if not _concerns_records(error):
                     raise
-                self._halt_at_front(partition, error)
+                self._halt_at_front(partition, repr(error))
             else:
                 await self._deliver_all(batches)
         now = time.monotonic()
         self._suspects = {each: until for each, until in self._suspects.items() if until > now}
 
-    def _halt_at_front(self, partition: TopicPartition, error: Exception) -> None:
+    def _halt_at_front(self, partition: TopicPartition, why: str) -> None:
         if partition not in self._positions:  # a rebalance came between
             return
         self._seek(partition)
         if partition in self._suspects:
-            self._halt(partition, error)
+            self._halt(partition, why)
         else:
             self._suspects[partition] = time.monotonic() + SUSPICION
 
@@ -159,21 +173,22 @@ class Delivery:
         if partition in self._positions and partition not in self._paused and partition not in self._halted:
             self._consumer.resume(KafkaPartition(*partition))
 
-    def _halt(self, partition: TopicPartition, error: Exception) -> None:
+    def _halt(self, partition: TopicPartition, why: str) -> None:
         """Stops a partition that cannot be read; skipping is not ours to decide."""
-        if partition not in self._positions:
+        if partition not in self._positions or partition in self._halted:
             return
         offset = self._positions[partition]
         self._suspects.pop(partition, None)
         self._halted[partition] = time.monotonic() + self._settings.halted_retry
-        self._counters.halted[f"{partition.topic}-{partition.partition}"] = f"offset {offset}: {error!r}"
+        self._counters.halted[f"{partition.topic}-{partition.partition}"] = f"offset {offset}: {why}"
+        self._assignee.halted(partition, f"can't be read at offset {offset}: {why}")
         self._consumer.pause(KafkaPartition(*partition))
         _log.error(
             "Kafka partition cannot be read, it stands still",
             topic=partition.topic,
             partition=partition.partition,
             offset=offset,
-            error=repr(error),
+            error=why,
         )
 
     def _retry_halted(self) -> None:
@@ -185,8 +200,9 @@ class Delivery:
 
     def _forget(self, partition: TopicPartition) -> None:
         """Gives a partition a new chance."""
-        self._halted.pop(partition, None)
         self._suspects.pop(partition, None)
+        if self._halted.pop(partition, None) is not None:
+            self._assignee.halted(partition, "")
         self._counters.halted.pop(f"{partition.topic}-{partition.partition}", None)
 
 
@@ -195,6 +211,16 @@ def _concerns_records(error: Exception) -> bool:
     if isinstance(error, KafkaError):
         return isinstance(error, UnsupportedCodecError | CorruptRecordException)
     return not isinstance(error, OSError | TimeoutError)
+
+
+def _out_of_range(error: OffsetOutOfRangeError) -> str:
+    return f"{error!r}: records were deleted before they were read; nothing is skipped: set the group's offset by hand"
+
+
+def _topics(error: TopicAuthorizationFailedError) -> frozenset[str]:
+    """The topics that an error of aiokafka names: one, or a set of them."""
+    named = error.args[0] if error.args else ()
+    return frozenset({named} if isinstance(named, str) else named)
 
 
 def _convert(record: Any) -> InRecord:

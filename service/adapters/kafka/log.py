@@ -39,6 +39,7 @@ class KafkaLog:
     async def open(self, partition: TopicPartition) -> KafkaPartitionLog:
         """See :class:`service.runtime.ports.Log`."""
         changelog = TopicPartition(self._topics[partition.topic], partition.partition)
+        await self._offsets.require(changelog, partition)
         producer = await open_producer(self._settings, partition)
         return KafkaPartitionLog(
             self._settings, partition, changelog, producer, self._offsets, self._restores, self._counters

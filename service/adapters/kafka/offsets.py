@@ -9,10 +9,10 @@ from aiokafka import TopicPartition as KafkaPartition
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.settings import KafkaSettings, client_options
-from service.runtime.ports import LogError, TopicPartition
+from service.runtime.ports import LogError, TopicPartition, Unfit
 
 
-class OffsetOutOfRange(LogError):
+class OffsetOutOfRange(Unfit):
     """The committed offset lies outside of the partition: records are lost, or the topic was made anew."""
 
 
@@ -42,7 +42,8 @@ class Offsets:
         if not start <= committed <= end:
             raise OffsetOutOfRange(
                 f"{partition.topic}-{partition.partition}: the group's committed offset {committed} is out of the"
-                f" partition's range [{start}, {end}]; nothing is skipped: set the offset by hand"
+                f" partition's range [{start}, {end}]: records were deleted before they were read, or the topic was"
+                " made anew; nothing is skipped: stop the service and set the group's offset by hand"
             )
         return int(committed)
 
@@ -56,6 +57,31 @@ class Offsets:
         start = await self._ask("beginning_offsets", [wanted])
         end = await self._ask("end_offsets", [wanted])
         return int(start[wanted]), int(end[wanted])
+
+    async def require(self, partition: TopicPartition, counterpart: TopicPartition) -> None:
+        """Asks for a partition's existence; its counterpart exists.
+
+        Raises:
+            Unfit: There is no such topic, or it has too few partitions.
+            LogError: Kafka did not answer in time.
+        """
+        numbers = await self._numbers(partition.topic)
+        if partition.partition not in numbers:
+            there = f"has {len(numbers)} partitions" if numbers else "is missing"
+            raise Unfit(
+                f"{partition.topic} {there}, but {counterpart.topic} has a partition {counterpart.partition}: without"
+                " its changelog it is not served; stop the service and run: python -m service topics"
+            )
+
+    async def _numbers(self, topic: str) -> frozenset[int]:
+        try:
+            async with deadline(self._settings.read_deadline, f"looking for {topic}"):
+                # All topics: asking for one by its name would create it, where the broker creates topics by itself.
+                cluster = await (await self._connected())._client.fetch_all_metadata()
+        except LogError:
+            await self.close()
+            raise
+        return frozenset(cluster.partitions_for_topic(topic) or ())
 
     async def close(self) -> None:
         """Disconnects; a later call connects again."""

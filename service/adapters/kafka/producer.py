@@ -28,9 +28,9 @@ from aiokafka.protocol.transaction import (
 )
 
 from service.adapters.kafka.closing import dispose
-from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.deadlines import REFUSALS, deadline, refusal
 from service.adapters.kafka.settings import KafkaSettings, client_options, milliseconds
-from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, TopicPartition
+from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, TopicPartition, Unfit
 
 TRANSACTIONAL = (AddPartitionsToTxnRequest, AddOffsetsToTxnRequest, TxnOffsetCommitRequest, EndTxnRequest)
 FENCING = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
@@ -87,7 +87,10 @@ async def transact(
 
 
 def as_log_error(error: BaseException) -> LogError:
-    """Whether another owner was the reason, or nobody knows."""
+    """Whether another owner or a missing right was the reason, or nobody knows."""
+    refused = next((each for each in _chain(error) if isinstance(each, REFUSALS)), None)
+    if refused is not None:
+        return Unfit(f"nothing was committed: {refusal(refused)}")
     if any(isinstance(each, FENCING) for each in _chain(error)):
         return Fenced("another producer holds the partition, or the transaction took too long")
     return CommitUnknown(f"the transaction's outcome is unknown: {error!r}")
