@@ -26,6 +26,7 @@ class Admin:
             ("GET", "faults"): self._get_faults,
             ("POST", "faults"): self._arm,
             ("DELETE", "faults"): self._clear,
+            ("POST", "remove"): self._remove,
         }
 
     async def serve(self, request: web.Request) -> web.Response:
@@ -65,6 +66,17 @@ class Admin:
     async def _clear(self, request: web.Request) -> web.Response:
         """`?account=N` disarms only that account's."""
         self._faults.clear(request.query.get("account"))
+        return web.json_response({})
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        """`{"arn": ...}` is gone at once, in whatever state: somebody else has deleted it."""
+        try:
+            found = self._store.find(str(json.loads(await request.read())["arn"]))
+        except (ValueError, KeyError, TypeError):
+            found = None
+        if found is None:
+            return web.json_response({"message": "arn must name a resource"}, status=404)
+        self._store.remove(found)
         return web.json_response({})
 
 

@@ -8,6 +8,7 @@ ApiError
 ├── Throttled            429
 ├── QuotaExceeded        402  carries quotaName and quotaValue
 ├── InternalError        500  only by a fault switch
+├── SignatureExpired     403  only by a fault switch: the clocks differ
 ├── NotBuilt             501  an operation of custom models, outside the sandbox
 └── UnknownOperation     404  no such route
 """
@@ -97,6 +98,17 @@ class InternalError(ApiError):
     def status(self) -> int:
         """Always 500."""
         return 500
+
+
+class SignatureExpired(ApiError):
+    """Refused at the door, as a request whose time differs from the server's by more than five minutes."""
+
+    code = "InvalidSignatureException"
+
+    @property
+    def status(self) -> int:
+        """Always 403."""
+        return 403
 
 
 class NotBuilt(ApiError):

@@ -16,7 +16,15 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from sandbox.errors import AccessDenied, ApiError, InternalError, QuotaExceeded, Throttled, ValidationError
+from sandbox.errors import (
+    AccessDenied,
+    ApiError,
+    InternalError,
+    QuotaExceeded,
+    SignatureExpired,
+    Throttled,
+    ValidationError,
+)
 
 
 class Stage(StrEnum):
@@ -33,12 +41,14 @@ FAULTS: Final[dict[str, Stage]] = {
     "quota": Stage.BEFORE,  # 402
     "error": Stage.BEFORE,  # 500
     "deny": Stage.BEFORE,  # 403
+    "clock_skew": Stage.BEFORE,  # 403, the signature's time is too far from the server's
     "expired_token": Stage.BEFORE,  # 400 about nextToken; `skip` the first page
     "close": Stage.BEFORE,  # connection closed without an answer
     "stuck": Stage.LIFE,  # stays in CREATE_IN_PROGRESS or DELETE_IN_PROGRESS
     "create_failed": Stage.LIFE,
     "delete_failed": Stage.LIFE,
     "list_lag": Stage.LIST,  # hides resources younger than `seconds`
+    "overlap": Stage.LIST,  # pages of three, each begins with the last resource of the page before
     "delay": Stage.AFTER,  # the true answer, `seconds` late
     "close_after_effect": Stage.AFTER,
     "error_after_effect": Stage.AFTER,  # 500
@@ -131,6 +141,7 @@ REFUSALS: Final[dict[str, Callable[[], ApiError]]] = {
     "error": lambda: InternalError("Internal error by a fault switch, before any effect"),
     "error_after_effect": lambda: InternalError("Internal error by a fault switch, after the effect"),
     "deny": lambda: AccessDenied("Denied by a fault switch"),
+    "clock_skew": lambda: SignatureExpired("Signature expired: a fault switch says that the clocks differ"),
     "expired_token": lambda: ValidationError.of([("nextToken", "Token has expired")]),
 }
 """Faults that are an ordinary error answer."""

@@ -15,6 +15,8 @@ from sandbox.resources import DELETABLE, GENERATION, Resource
 
 _PAGING: Final = frozenset({"nextToken", "maxResults"})
 _DEFAULT_PAGE: Final = 100
+OVERLAPPING: Final = 3
+"""Most resources on a page that repeats the last one of the page before."""
 
 
 def get(desk: Desk, call: Call) -> Outcome:
@@ -34,9 +36,12 @@ def list_all(desk: Desk, call: Call) -> Outcome:
     operation, shape = call.operation.name, call.operation.output_shape
     filters = {member: value for member, value in call.params.items() if member not in _PAGING}
     after = _position(call.params.get("nextToken"), operation, filters)
-    newest = _newest(desk, call)
+    fault = desk.faults.take(Stage.LIST, operation, call.account)
+    newest = datetime.now(UTC) - timedelta(seconds=fault.seconds if fault and fault.fault == "list_lag" else 0)
     page: list[Resource] = []
     limit = call.params.get("maxResults", _DEFAULT_PAGE)
+    if fault and fault.fault == "overlap":
+        after, limit = after - 1, min(limit, OVERLAPPING)
     for each in desk.store.of(call.subject, call.account, call.region):
         if each.sequence <= after or each.created > newest or not _selected(each, filters):
             continue
@@ -55,11 +60,6 @@ def _list_member(shape: Any) -> str:
 
 def _selected(resource: Resource, filters: dict[str, Any]) -> bool:
     return all(resource.attributes.get(member) == value for member, value in filters.items())
-
-
-def _newest(desk: Desk, call: Call) -> datetime:
-    lag = desk.faults.take(Stage.LIST, call.operation.name, call.account)
-    return datetime.now(UTC) - timedelta(seconds=lag.seconds if lag else 0)
 
 
 def _token(position: int, operation: str, filters: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from tests.faults.load import Load
 from tests.faults.proxy import Proxy
 from tests.faults.station import QUOTA, Station
 from tests.faults.subscriber import Subscriber
-from tests.faults.workers import Worker, until
+from tests.faults.workers import SERVICE, TEST_ENTRY, Worker, until
 from tests.sandbox.world import World
 
 PARTITIONS = 2
@@ -56,7 +56,8 @@ class Lab:
     """One laboratory.
 
     Attributes:
-        workers: Two replicas, not started; a run may add a third.
+        workers: Two replicas, not started; the second one has points. A run may add a third.
+        point: Where a run says at which point.
         proxy: Between them and Kafka.
         load: Publishes; goes to Kafka directly, as the subscriber does.
         chance: Every choice of a run.
@@ -71,15 +72,18 @@ class Lab:
         self.proxy = Proxy(proxy_port, listener, seed=number)
         self.directory = station.directory / self.name
         self.environment = self._environment(proxy_port, settings or {})
-        self.workers = [self.worker(f"w{index}") for index in (1, 2)]
+        self.point = self.directory / "point"
+        self.workers = [self.worker("w1"), self.worker("w2", entry=TEST_ENTRY)]
+        self._usual = tuple(self.workers)
         self.worlds: list[World] = []
         self.subscriber: Subscriber
         self.load: Load
 
-    def worker(self, name: str, **more: str) -> Worker:
+    def worker(self, name: str, entry: tuple[str, ...] = SERVICE, **more: str) -> Worker:
         """Another replica, not started."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        return Worker(name, {**self.environment, "CRML_KAFKA__CLIENT_ID": name, **more}, self.directory)
+        own = {"CRML_KAFKA__CLIENT_ID": name, "FAULTS_POINT": str(self.point), **more}
+        return Worker(name, {**self.environment, **own}, self.directory, entry)
 
     def _environment(self, port: int, settings: Mapping[str, str]) -> dict[str, str]:
         variables = dict(_QUICK)
@@ -160,9 +164,16 @@ class Lab:
         """A replica, by lot."""
         return self.chance.choice([worker for worker in self.workers if worker.alive])
 
+    def usual(self) -> None:
+        """Ends replicas that a run has put in the place of the usual ones."""
+        for worker in self.workers:
+            if worker not in self._usual:
+                worker.close()
+        self.workers = list(self._usual)
+
     def stop(self) -> None:
         """Ends all replicas at once."""
-        for worker in self.workers:
+        for worker in {*self.workers, *self._usual}:
             if worker.alive:
                 worker.send(signal.SIGCONT)
             worker.close()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -193,14 +193,33 @@ class Load:
         )
         return time.monotonic() - began
 
+    def first_replies(self, *, ended: bool = False) -> dict[Identity, float]:
+        """When each command was answered for the first time, or was told its end."""
+        answered: dict[Identity, float] = {}
+        for reply in self._subscriber.told[self._reply_topic]:
+            if not ended or reply.kind in TERMINAL:
+                answered.setdefault(reply.command, reply.at)
+        return answered
+
     def resumption(self, since: float) -> dict[tuple[str, int], float]:
         """By tenant and partition: when the first command sent after a moment was answered, in seconds after it."""
         first: dict[tuple[str, int], float] = {}
-        answered: dict[Identity, float] = {}
-        for reply in self._subscriber.told[self._reply_topic]:
-            answered.setdefault(reply.command, reply.at)
-        for sent in self.sent:
+        answered = self.first_replies()
+        for sent in self._originals():
             if sent.at >= since and (at := answered.get(sent.identity)):
                 place = (sent.tenant, sent.partition)
                 first[place] = min(first.get(place, float("inf")), at - since)
         return first
+
+    def _originals(self) -> Iterable[Sent]:
+        """What was sent for the first time: a copy may have been answered before it was sent."""
+        return {sent.identity: sent for sent in reversed(self.sent)}.values()
+
+    def waits(self, since: float, tenant: str | None = None, *, ended: bool = False) -> list[float]:
+        """How long each cheap command that was sent after a moment waited for its first reply, the longest last."""
+        answered, now = self.first_replies(ended=ended), time.monotonic()
+        return sorted(
+            max(0.0, answered.get(sent.identity, now) - sent.at)
+            for sent in self._originals()
+            if sent.at >= since and tenant in {None, sent.tenant} and sent.operation == "GetTrainingDataset"
+        )

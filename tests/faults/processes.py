@@ -1,7 +1,18 @@
-"""Faults of replicas: killed, frozen, stopped, joined."""
+"""Faults of replicas: killed, frozen, stopped, joined, doubled; and what happens at the worst moment of a call."""
 
-from tests.faults.lab import Lab
-from tests.faults.runner import Mark
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.faults.lab import PARTITIONS, SESSION, TENANTS, Lab
+from tests.faults.proxy import Action, Api
+from tests.faults.runner import Inject, Mark
+from tests.faults.workers import Worker, until
+
+_CALLS = 20.0
+"""Seconds within which the load passes any point."""
 
 
 async def sigkill(lab: Lab, mark: Mark) -> None:
@@ -9,3 +20,187 @@ async def sigkill(lab: Lab, mark: Mark) -> None:
     victim = lab.victim()
     mark.now()
     victim.kill()
+
+
+async def sigkill_in_transaction(lab: Lab, mark: Mark) -> None:
+    """Killed when its offsets are in the transaction and the commit is on its way, where it is lost."""
+    victim = lab.victim()
+    rule = lab.proxy.arm(Action.DROP_REQUEST, Api.END_TXN, client=f"{victim.name}-", skip=lab.chance.randrange(6))
+    await asyncio.wait_for(rule.struck.wait(), _CALLS)
+    mark.now()
+    victim.kill()
+
+
+async def sigstop_in_transaction(lab: Lab, mark: Mark) -> None:
+    """Frozen with a commit on its way, for longer than the session; the late commit arrives when another has it."""
+    victim = lab.victim()
+    rule = lab.proxy.arm(Action.HOLD, Api.END_TXN, client=f"{victim.name}-")
+    await asyncio.wait_for(rule.struck.wait(), _CALLS)
+    mark.now()
+    victim.send(signal.SIGSTOP)
+    await resumed(lab, mark.since, SESSION + 6)
+    rule.released.set()
+    await asyncio.wait_for(rule.passed.wait(), 5)
+    victim.send(signal.SIGCONT)
+    await lab.balanced()
+
+
+def at_point(point: str, pattern: str, number: signal.Signals) -> Inject:
+    """A replica is stricken where its request, or the answer, is only in its memory."""
+
+    async def inject(lab: Lab, mark: Mark) -> None:
+        victim = lab.workers[1]  # the one with points
+        lab.point.write_text(f"{point} {pattern} {number.name}")
+        looks = 0
+
+        async def stricken() -> bool:
+            nonlocal looks
+            looks += 1
+            if looks % 20 == 1:  # so that it passes, wherever its partitions are
+                for ground in lab.load.grounds:
+                    for partition in range(PARTITIONS):
+                        name = f"point-{lab.chance.randrange(10**9)}"
+                        data = ground.create_model(name)
+                        lab.load.publish(
+                            ground, "CreateAudienceModel", data, source=f"{lab.name}-p", name=name, partition=partition
+                        )
+            return not victim.alive or _is_stopped(victim)
+
+        await until(stricken, _CALLS, f"nobody passes {point}")
+        mark.now()
+        if number is signal.SIGSTOP:
+            await resumed(lab, mark.since, SESSION + 6)
+            victim.send(signal.SIGCONT)
+            await lab.balanced()
+
+    return inject
+
+
+def _is_stopped(worker: Worker) -> bool:
+    return Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
+async def loop_stall(lab: Lab, mark: Mark) -> None:
+    """The event loop stands still for longer than the session; the replica is a zombie without knowing it."""
+    mark.now()
+    lab.workers[1].send(signal.SIGUSR1)
+    await resumed(lab, mark.since, SESSION + 6)
+    await asyncio.sleep(max(0.0, mark.since + 9 - time.monotonic()))
+    await lab.balanced()
+
+
+async def rolling(lab: Lab, mark: Mark) -> None:
+    """Each replica is stopped in order and started again."""
+    exits, takeovers = [], []
+    for worker in list(lab.workers):
+        began = time.monotonic()
+        worker.send(signal.SIGTERM)
+        if code := await worker.ended(15):
+            mark.broken("I6", worker.name, f"exit code {code} after SIGTERM")
+        exits.append(time.monotonic() - began)
+        takeovers.append(await resumed(lab, began, 10))
+        worker.start()
+        await lab.balanced()
+    mark.figures |= {"exit": max(exits), "takeover": max(takeovers)}
+    mark.now()
+
+
+async def join(lab: Lab, mark: Mark) -> None:
+    """A third replica joins; all partitions stop for a moment."""
+    third = lab.worker("w3")
+    lab.workers.append(third)
+    began = time.monotonic()
+    third.start()
+    await third.ready()
+    await lab.balanced()
+    await asyncio.sleep(0.7)
+    mark.figures["gap"] = lab.load.waits(began)[-1]
+    mark.now()
+    third.send(signal.SIGTERM)
+    await third.ended(15)
+    lab.workers.remove(third)
+
+
+def flapping(times: int) -> Inject:
+    """A replica dies and comes back again and again, at any moment of its start and its life."""
+
+    async def inject(lab: Lab, mark: Mark) -> None:
+        victim = lab.workers[0]
+        for _ in range(times):
+            victim.kill()
+            victim.start()
+            await asyncio.sleep(0.5 + 3 * lab.chance.random())
+        mark.now()
+
+    return inject
+
+
+async def static_restart(lab: Lab, mark: Mark) -> None:
+    """Static members: a replica that is killed and comes back within its session keeps its partitions."""
+    static = [lab.worker(f"s{n}", CRML_KAFKA__INSTANCE_ID=f"pod-{n}") for n in (1, 2)]
+    await _replaced(lab, static)
+    before = [await worker.shards() for worker in static]
+    victim = static[0]
+    began = time.monotonic()
+    victim.kill()
+    victim.start()
+    await until(lambda: any(line["event"] == "serving" for line in victim.lines()), 20, "not serving")
+    serving = time.monotonic()
+    mark.now()
+    mark.figures["start to serving"] = serving - began
+    mark.figures["start to work"] = await resumed(lab, began, 15)
+    mark.figures["serving to work"] = mark.figures["start to work"] - (serving - began)
+    await lab.balanced()
+    if [await worker.shards() for worker in static] != before:
+        mark.broken("I6", victim.name, "partitions moved although the member is static")
+
+
+async def same_instance_twice(lab: Lab, mark: Mark) -> None:
+    """Two replicas claim one static identity: one of them serves, the other one says that it does not."""
+    first, second = (lab.worker(name, CRML_KAFKA__INSTANCE_ID="pod-1") for name in ("t1", "t2"))
+    await _replaced(lab, [first])
+    mark.now()
+    second.start()
+    await asyncio.sleep(10)
+    states = [await worker.status() for worker in (first, second)]
+    ready = [bool(state and state["ready"] and state["shards"]) for state in states]
+    if ready.count(True) > 1:
+        mark.broken("I5", "pod-1", f"both replicas are ready: {states}")
+    mark.figures["ready"] = ready.count(True)
+    (second if ready[0] else first).kill()
+    lab.workers[:] = [first if ready[0] else second]
+    mark.now()
+
+
+async def _replaced(lab: Lab, workers: list[Worker]) -> None:
+    """Other replicas take the place of those that run; they may not share the group with dynamic members' ghosts."""
+    for worker in lab.workers:
+        worker.send(signal.SIGTERM)
+    for worker in lab.workers:
+        await worker.ended(20)
+    lab.workers[:] = workers
+    await lab.start()
+
+
+async def log_unwritable(lab: Lab, mark: Mark) -> None:
+    """A replica's log goes to a full disk, another's to a pipe that nobody reads: neither stops the work."""
+    full, deaf = lab.workers
+    pipe = lab.directory / f"pipe{lab.chance.randrange(10**9)}"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for worker, output in ((full, Path("/dev/full")), (deaf, pipe)):
+        worker.send(signal.SIGTERM)
+        await worker.ended(15)
+        worker.start(output=output)
+    os.close(reader)
+    mark.now()
+    await lab.balanced()
+    mark.now()
+
+
+async def resumed(lab: Lab, since: float, seconds: float) -> float:
+    """Waits until every partition has answered a command that was sent after a moment; how long after it."""
+    await until(
+        lambda: len(lab.load.resumption(since)) == PARTITIONS * len(TENANTS), seconds, "some partitions do not answer"
+    )
+    return max(lab.load.resumption(since).values())

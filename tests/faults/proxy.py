@@ -130,6 +130,13 @@ class Proxy:
             each.cut()
         return len(doomed)
 
+    def silence(self, client: str) -> int:
+        """Makes the present connections of such clients half open: nothing passes, nothing is closed; how many."""
+        doomed = [each for each in self._connections if client in each.client]
+        for each in doomed:
+            each.silent = True
+        return len(doomed)
+
     @asynccontextmanager
     async def blackholed(self) -> AsyncIterator[None]:
         """Nothing passes within the block."""
@@ -188,7 +195,7 @@ class _Connection:
         self._proxy = proxy
         self._reader, self._writer = reader, writer
         self._up_reader, self._up_writer = up_reader, up_writer
-        self._silent = False
+        self.silent = False
         self._cut_after: int | None = None
         self._mute_from: int | None = None
         self._answers = asyncio.Event()
@@ -217,7 +224,7 @@ class _Connection:
         rule = self._proxy.rule_for(api, self.client)
         if rule is not None and not await self._suffer(rule, correlation):
             return
-        if not self._silent:
+        if not self.silent:
             self._answers.clear()
             self._up_writer.write(struct.pack(">i", len(frame)) + frame)
             await self._up_writer.drain()
@@ -235,7 +242,7 @@ class _Connection:
             case Action.DELAY:
                 await asyncio.sleep(rule.seconds)
             case Action.DROP_REQUEST:
-                self._silent = True
+                self.silent = True
                 return False
             case Action.DROP_RESPONSE:
                 self._mute_from = correlation
@@ -258,6 +265,7 @@ class _Connection:
                     return
                 mute = mute or correlation == self._mute_from
                 await self._proxy.linger()
+                mute = mute or self.silent
                 if not mute and not self._writer.is_closing():
                     self._writer.write(struct.pack(">i", len(frame)) + frame)
                     await self._writer.drain()

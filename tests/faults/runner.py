@@ -39,7 +39,7 @@ Inject = Callable[[Lab, Mark], Awaitable[None]]
 class Row:
     """A fault of the matrix."""
 
-    number: int
+    number: str
     name: str
     inject: Inject
     how: str
@@ -59,7 +59,7 @@ class Row:
 class Outcome:
     """What came of one run."""
 
-    number: int
+    number: str
     seed: int
     violations: tuple[Violation, ...]
     resumed: float
@@ -96,6 +96,7 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
     finally:
         lab.clear_faults()
         lab.proxy.clear()
+        lab.usual()
     return Outcome(
         row.number,
         seed,

@@ -24,8 +24,10 @@ TEST_ENTRY = (sys.executable, "-m", "tests.faults.worker")
 class Worker:
     """One replica, which may live several times."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], directory: Path) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, environment: Mapping[str, str], directory: Path, entry: tuple[str, ...] = SERVICE
+    ) -> None:
+        self.name, self.entry = name, entry
         self.environment = dict(environment)
         self.started = 0.0
         self.port = 0
@@ -35,19 +37,25 @@ class Worker:
         self._log: Path | None = None
 
     @property
+    def pid(self) -> int:
+        """Process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether the process runs, or is frozen."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, *, entry: tuple[str, ...] = SERVICE, output: Path | None = None, **more: str) -> None:
-        """Begins a life; ``more`` are variables of this life only."""
+    def start(self, *, output: Path | None = None) -> None:
+        """Begins a life."""
         assert not self.alive, f"{self.name} lives"
         self.close()
         self.port = free_port()
         self._log = output or self._directory / f"{self.name}.{next(self._lives)}.log"
-        variables = {**self.environment, **more, "CRML_HTTP__PORT": str(self.port)}
+        variables = {**self.environment, "CRML_HTTP__PORT": str(self.port)}
         prefix = ["/usr/bin/env", *(f"{name}={value}" for name, value in variables.items())]
-        self._process = Tied([*prefix, *entry, "run"], directory=ROOT, output=self._log)
+        self._process = Tied([*prefix, *self.entry, "run"], directory=ROOT, output=self._log)
         self.started = time.monotonic()
 
     def send(self, number: signal.Signals) -> None:

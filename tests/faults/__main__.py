@@ -1,0 +1,49 @@
+"""``python -m tests.faults [rows] [--seeds N] [--width N]``: runs faults and tells what came of them."""
+
+import argparse
+import asyncio
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.faults import campaign, report
+from tests.faults.matrix import ROWS
+from tests.faults.runner import Outcome, Row
+from tests.faults.station import station
+
+
+def main() -> int:
+    """The number of violations decides the exit code."""
+    arguments = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    arguments.add_argument("rows", nargs="*", help="numbers of rows; all of them by default")
+    arguments.add_argument("--seeds", type=int, default=3, help="runs of each row")
+    arguments.add_argument("--first", type=int, default=0, help="first seed")
+    arguments.add_argument("--width", type=int, default=2, help="laboratories side by side")
+    arguments.add_argument("--store", type=Path, help="results, one JSON line per run; docs/faults.md is made from it")
+    arguments.add_argument("--keep", type=Path, help="directory for all logs")
+    given = arguments.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    rows = [row for row in ROWS if not given.rows or row.number in given.rows]
+    seeds = range(given.first, given.first + given.seeds)
+    results: dict[str, list[Outcome]] = {}
+
+    def tell(row: Row, outcomes: list[Outcome]) -> None:
+        results.setdefault(row.number, []).extend(outcomes)
+        sys.stdout.write(report.line(row, outcomes) + "\n")
+        sys.stdout.flush()
+        if given.store:
+            report.store(given.store, outcomes)
+
+    with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        asyncio.run(_perform(given.keep or Path(name), rows, list(seeds), given.width, tell))
+    return int(any(outcome.violations for outcomes in results.values() for outcome in outcomes))
+
+
+async def _perform(directory: Path, rows: list[Row], seeds: list[int], width: int, tell: campaign.Tell) -> None:
+    async with station(directory, min(width, len(seeds))) as ground:
+        await campaign.perform_all(ground, rows, seeds, tell)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

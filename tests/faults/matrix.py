@@ -1,0 +1,147 @@
+"""The faults, one row each, in the order and under the numbers of the reliability study."""
+
+import signal
+from dataclasses import dataclass
+
+from tests.faults import aws, brokers, network, processes
+from tests.faults.lab import REQUEST_TIMEOUT, SESSION
+from tests.faults.proxy import Action, Api
+from tests.faults.runner import Row
+
+TAKEOVER = SESSION + 2
+LOST = REQUEST_TIMEOUT + 8
+"""A request without an answer is noticed, the partition is assigned anew, fenced and restored."""
+
+_KILL, _STOP = signal.SIGKILL, signal.SIGSTOP
+
+ROWS: tuple[Row, ...] = (
+    Row("1", "Replica killed", processes.sigkill, "SIGKILL", TAKEOVER, quick=True),
+    Row("2", "Killed in an open transaction", processes.sigkill_in_transaction, "EndTxn swallowed, SIGKILL", TAKEOVER),
+    Row(
+        "3",
+        "Killed between intent and call",
+        processes.at_point("before-call", "Create*", _KILL),
+        "point before-call",
+        TAKEOVER,
+    ),
+    Row(
+        "4",
+        "Killed between answer and commit",
+        processes.at_point("after-call", "Create*", _KILL),
+        "point after-call",
+        TAKEOVER,
+        quick=True,
+    ),
+    Row(
+        "5",
+        "Killed behind the outcome's commit",
+        processes.at_point("after-commit", "*", _KILL),
+        "point after-commit",
+        TAKEOVER,
+    ),
+    Row(
+        "6",
+        "Frozen with a commit on its way",
+        processes.sigstop_in_transaction,
+        "EndTxn held, SIGSTOP",
+        TAKEOVER,
+        quick=True,
+    ),
+    Row(
+        "7",
+        "Frozen between intent and call",
+        processes.at_point("before-call", "Create*", _STOP),
+        "point before-call, SIGSTOP beyond the session",
+        TAKEOVER,
+    ),
+    Row("8", "Rolling restart", processes.rolling, "SIGTERM, new process, one after the other", 3.0, quick=True),
+    Row("8s", "Static member killed and back", processes.static_restart, "SIGKILL, same instance id", 10.0),
+    Row("9", "A third replica joins", processes.join, "new process", 3.0),
+    Row("10", "Flapping replica, 8 times", processes.flapping(8), "SIGKILL and start", TAKEOVER + 4),
+    Row("11", "Same instance id twice", processes.same_instance_twice, "a second process", TAKEOVER + 4),
+    Row("12", "Broker killed", brokers.killed(1.0), "SIGKILL, start", 5.0, quick=True),
+    Row("13", "Broker stopped", brokers.stopped, "SIGTERM, start", 5.0),
+    Row("14a", "Broker frozen 5 s", brokers.frozen(5), "SIGSTOP", 5.0),
+    Row("14b", "Broker frozen 20 s", brokers.frozen(20), "SIGSTOP", 5.0),
+    Row("14c", "Broker frozen 45 s", brokers.frozen(45), "SIGSTOP", 5.0),
+    Row(
+        "15",
+        "Broker gone longer than transactions may last",
+        brokers.killed(20.0),
+        "SIGKILL, 20 s (limit 16 s), start",
+        5.0,
+    ),
+    Row("16a", "Commit arrives late, before the fence", network.late_before_the_fence, "EndTxn held", LOST),
+    Row(
+        "16b",
+        "Commit arrives late, into the next transaction",
+        network.late_behind_the_fence,
+        "EndTxn held",
+        LOST,
+        quick=True,
+    ),
+    Row("17a", "Answer to the commit lost", network.once(Action.DROP_RESPONSE, Api.END_TXN), "EndTxn", LOST),
+    Row("17b", "Connection cut at the commit", network.once(Action.CUT_BEFORE, Api.END_TXN), "EndTxn", LOST),
+    Row("18", "Answer to a produce lost", network.once(Action.CUT_AFTER, Api.PRODUCE), "Produce", LOST),
+    Row(
+        "19a", "AddPartitionsToTxn lost", network.once(Action.DROP_REQUEST, Api.ADD_PARTITIONS_TO_TXN), "request", LOST
+    ),
+    Row("19b", "TxnOffsetCommit lost", network.once(Action.DROP_RESPONSE, Api.TXN_OFFSET_COMMIT), "answer", LOST),
+    Row("20a", "Half-open connections of a replica", network.half_open, "silent, not closed", SESSION + LOST),
+    Row("20b", "Black hole, 8 s", network.blackhole, "all connections", SESSION + LOST),
+    Row("21", "Slow line, 0.1-1 s per frame", network.slow_line, "12 s", LOST),
+    Row(
+        "22",
+        "Transaction outlasts its limit",
+        network.once(Action.DELAY, Api.END_TXN, seconds=20),
+        "EndTxn 20 s late",
+        LOST,
+    ),
+    Row("29", "API: connection closed after the effect", aws.switches("close_after_effect"), "switch", 3.0, quick=True),
+    Row("30", "API hangs after the effect", aws.switches("hang", seconds=20), "switch", 3.0),
+    Row("31", "API: 500 before and after the effect", aws.switches("error", "error_after_effect"), "switch", 3.0),
+    Row(
+        "32",
+        "API: 200 with broken JSON, HTML, nothing",
+        aws.switches("bad_json", "html", "empty"),
+        "switch",
+        3.0,
+        quick=True,
+    ),
+    Row("33", "Throttle storm, 10 s", aws.storm(10), "429 to all", 3.0),
+    Row("34", "List stale 3 s, answers lost", aws.stale_lists, "switch, settle 4 s", 3.0, quick=True),
+    Row("35", "List pages overlap, tokens expire", aws.paging, "switch", 3.0),
+    Row(
+        "36",
+        "Status unknown, or backwards",
+        aws.switches("unknown_status", "backward_status", operations=("Get*", "List*"), count=6),
+        "switch",
+        3.0,
+        quick=True,
+    ),
+    Row("37a", "Resource deleted by somebody else", aws.foreign_deletion, "stuck, then removed", 3.0),
+    Row("37b", "Policy rewritten by somebody else", aws.foreign_policy, "other client", 3.0),
+    Row(
+        "37c",
+        "Jobs and deletions fail",
+        aws.switches("create_failed", "delete_failed", operations=("*",), count=4),
+        "switch",
+        3.0,
+    ),
+    Row("39b", "AWS refuses our clock", aws.switches("clock_skew", operations=("*",), count=10), "403", 3.0),
+    Row("40", "One account hangs", aws.hung_account, "switch", 3.0),
+    Row("41", "Event loop stalls 8 s", processes.loop_stall, "SIGUSR1 to a blocking handler", TAKEOVER),
+    Row("44", "Log to a full disk, log to a closed pipe", processes.log_unwritable, "/dev/full, FIFO", TAKEOVER),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A fault that is not injected here, and why."""
+
+    number: str
+    name: str
+    why: str
+
+
+MISSING: tuple[Missing, ...] = ()

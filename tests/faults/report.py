@@ -1,0 +1,52 @@
+"""Results as lines for a screen, and as ``docs/faults.md``."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.faults.history import Violation
+from tests.faults.runner import Outcome, Row
+
+
+def line(row: Row, outcomes: Sequence[Outcome]) -> str:
+    """One row's results, and every violation."""
+    violations = [violation for outcome in outcomes for violation in outcome.violations]
+    figures = " ".join(f"{name} {value}" for name, value in _figures(outcomes).items())
+    seconds = max(outcome.seconds for outcome in outcomes)
+    head = (
+        f"{row.number:>4} {row.name:<46} runs {len(outcomes)} violations {len(violations)}"
+        f" resumed {spread([outcome.resumed for outcome in outcomes])} {figures}"
+        f" ({sum(outcome.commands for outcome in outcomes)} commands, {seconds:.0f} s, load {outcomes[-1].load:.1f})"
+    )
+    return "\n".join([head, *(f"       seed {o.seed}: {v}" for o in outcomes for v in o.violations[:8])])
+
+
+def spread(values: Iterable[float]) -> str:
+    """Median and maximum, in seconds."""
+    known = [value for value in values if not math.isnan(value)]
+    return f"{statistics.median(known):.2f}/{max(known):.2f}" if known else "-"
+
+
+def _figures(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome.figures)
+    return {name: spread([outcome.figures.get(name, math.nan) for outcome in outcomes]) for name in names}
+
+
+def store(file: Path, outcomes: Sequence[Outcome]) -> None:
+    """Appends results."""
+    with file.open("a", encoding="utf-8") as out:
+        for outcome in outcomes:
+            out.write(json.dumps(asdict(outcome)) + "\n")
+
+
+def stored(file: Path) -> list[Outcome]:
+    """Results that were stored."""
+    found = []
+    for text in file.read_text(encoding="utf-8").splitlines():
+        data = json.loads(text)
+        data["violations"] = tuple(Violation(**each) for each in data["violations"])
+        found.append(Outcome(**data))
+    return found
