@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.faults import campaign, report
-from tests.faults.matrix import ROWS
+from tests.faults.matrix import FOOTINGS, ROWS
 from tests.faults.runner import Outcome, Row
 from tests.faults.station import station
 
@@ -41,8 +41,10 @@ def main() -> int:
 
 
 async def _perform(directory: Path, rows: list[Row], seeds: list[int], width: int, tell: campaign.Tell) -> None:
-    async with station(directory, min(width, len(seeds))) as ground:
-        await campaign.perform_all(ground, rows, seeds, tell)
+    for name in dict.fromkeys(row.footing for row in rows):
+        own = [row for row in rows if row.footing == name]
+        async with station(directory / name, min(width, len(seeds)), FOOTINGS[name]) as ground:
+            await campaign.perform_all(ground, own, seeds, tell)
 
 
 if __name__ == "__main__":

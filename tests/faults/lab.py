@@ -18,6 +18,7 @@ from tests.faults.history import Batch, History
 from tests.faults.load import Load
 from tests.faults.proxy import Proxy
 from tests.faults.station import QUOTA, Station
+from tests.faults.sts import Sts
 from tests.faults.subscriber import Subscriber
 from tests.faults.workers import SERVICE, TEST_ENTRY, Worker, until
 from tests.sandbox.world import World
@@ -61,29 +62,31 @@ class Lab:
         proxy: Between them and Kafka.
         load: Publishes; goes to Kafka directly, as the subscriber does.
         chance: Every choice of a run.
+        sts: Gives the second account's credentials.
     """
 
-    def __init__(self, station: Station, number: int, settings: Mapping[str, str] | None = None) -> None:
-        self.station, self.number = station, number
+    def __init__(
+        self, station: Station, number: int, accounts: list[str], sts: Sts, settings: Mapping[str, str]
+    ) -> None:
+        self.station, self.number, self.accounts, self.sts = station, number, accounts, sts
         self.name = f"lab{next(station.numbers)}"
         self.chance = random.Random(number)
-        self.accounts = [str(next(station.accounts)) for _ in TENANTS]
         proxy_port, listener = station.lines[number]
         self.proxy = Proxy(proxy_port, listener, seed=number)
         self.directory = station.directory / self.name
-        self.environment = self._environment(proxy_port, settings or {})
+        self.environment = self._environment(proxy_port, settings)
         self.point = self.directory / "point"
-        self.workers = [self.worker("w1"), self.worker("w2", entry=TEST_ENTRY)]
+        self.workers = [self.worker("w1"), self.worker("w2", points=True)]
         self._usual = tuple(self.workers)
         self.worlds: list[World] = []
         self.subscriber: Subscriber
         self.load: Load
 
-    def worker(self, name: str, entry: tuple[str, ...] = SERVICE, **more: str) -> Worker:
+    def worker(self, name: str, *, points: bool = False, **more: str) -> Worker:
         """Another replica, not started."""
         self.directory.mkdir(parents=True, exist_ok=True)
         own = {"CRML_KAFKA__CLIENT_ID": name, "FAULTS_POINT": str(self.point), **more}
-        return Worker(name, {**self.environment, **own}, self.directory, entry)
+        return Worker(name, {**self.environment, **own}, self.directory, TEST_ENTRY if points else SERVICE)
 
     def _environment(self, port: int, settings: Mapping[str, str]) -> dict[str, str]:
         variables = dict(_QUICK)
@@ -99,6 +102,7 @@ class Lab:
             access = {"REGION": "eu-west-1", "ENDPOINT_URL": self.station.url, "ACCOUNT": account, **_RATE}
             variables |= {f"TARGETS__{target.upper()}__{name}": value for name, value in access.items()}
         variables["TARGETS__OTHER__ROLE_ARN"] = f"arn:aws:iam::{self.accounts[1]}:role/service"
+        variables["TARGETS__OTHER__STS_ENDPOINT_URL"] = self.sts.url
         variables |= {
             "DEFAULT_TARGET": "main",
             "KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
@@ -232,12 +236,15 @@ class Lab:
 @asynccontextmanager
 async def laboratory(station: Station, number: int, settings: Mapping[str, str] | None = None) -> AsyncIterator[Lab]:
     """A laboratory with its topics and resources; its replicas are not started, and ended with the block."""
-    lab = Lab(station, number, settings)
-    loaded = load_settings(environ=lab.environment)
-    direct = {**lab.environment, "CRML_KAFKA__BOOTSTRAP_SERVERS": station.broker.bootstrap}
-    kafka = bootstrap.kafka_settings(load_settings(environ=direct))
-    await ensure(kafka, bootstrap.topic_specs(loaded), replication=1)
+    accounts = [str(next(station.accounts)) for _ in TENANTS]
     async with AsyncExitStack() as stack:
+        sts = await stack.enter_async_context(Sts(accounts[1]))
+        lab = Lab(station, number, accounts, sts, {**station.access, **(settings or {})})
+        plain = {
+            name: value for name, value in lab.environment.items() if "__SECURITY" not in name and "SASL" not in name
+        }
+        loaded = load_settings(environ={**plain, "CRML_KAFKA__BOOTSTRAP_SERVERS": station.broker.bootstrap})
+        await ensure(bootstrap.kafka_settings(loaded), bootstrap.topic_specs(loaded), replication=1)
         lab.worlds = [World(station.url, account) for account in lab.accounts]
         for world in lab.worlds:
             stack.callback(world.close)

@@ -44,6 +44,8 @@ class Load:
         self._pending: set[asyncio.Task[None]] = set()
         self._deleted: set[str] = set()
         self._numbers = 0
+        self._going = asyncio.Event()
+        self._going.set()
 
     async def __aenter__(self) -> "Load":
         await self._producer.start()
@@ -106,6 +108,7 @@ class Load:
     @asynccontextmanager
     async def running(self, source: str, chance: random.Random, *, pulse: float, work: float) -> AsyncIterator[None]:
         """Within the block: a cheap read every ``pulse`` seconds per partition, and ``work`` commands a second."""
+        self.proceed()
         tasks = [asyncio.create_task(self._pulse(source, pulse)), asyncio.create_task(self._work(source, chance, work))]
         try:
             yield
@@ -117,8 +120,16 @@ class Load:
                 if not task.cancelled() and (error := task.exception()):
                     raise error
 
+    def pause(self) -> None:
+        """Publishes nothing more for now."""
+        self._going.clear()
+
+    def proceed(self) -> None:
+        """Goes on publishing."""
+        self._going.set()
+
     async def _pulse(self, source: str, interval: float) -> None:
-        while True:
+        while await self._going.wait():
             for ground in self.grounds:
                 for partition in range(self._partitions):
                     self._numbers += 1
@@ -128,7 +139,7 @@ class Load:
             await asyncio.sleep(interval)
 
     async def _work(self, source: str, chance: random.Random, rate: float) -> None:
-        while True:
+        while await self._going.wait():
             self.one(source, chance)
             await asyncio.sleep(chance.expovariate(1) * 0.2 / rate + 0.8 / rate)
 

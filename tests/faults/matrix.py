@@ -1,12 +1,14 @@
 """The faults, one row each, in the order and under the numbers of the reliability study."""
 
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.faults import aws, brokers, network, processes
+from tests.faults import aws, brokers, credentials, network, processes, topics
 from tests.faults.lab import REQUEST_TIMEOUT, SESSION
 from tests.faults.proxy import Action, Api
 from tests.faults.runner import Row
+from tests.faults.station import Footing
 
 TAKEOVER = SESSION + 2
 LOST = REQUEST_TIMEOUT + 8
@@ -128,11 +130,46 @@ ROWS: tuple[Row, ...] = (
         "switch",
         3.0,
     ),
+    Row("38", "STS down", credentials.sts_down, "own STS", 5.0),
+    Row("39a", "Clocks 10 min ahead and behind", credentials.clocks, "clock port", TAKEOVER),
     Row("39b", "AWS refuses our clock", aws.switches("clock_skew", operations=("*",), count=10), "403", 3.0),
     Row("40", "One account hangs", aws.hung_account, "switch", 3.0),
     Row("41", "Event loop stalls 8 s", processes.loop_stall, "SIGUSR1 to a blocking handler", TAKEOVER),
+    Row("43", "Corrupt changelog record", topics.changelog_corrupt, "raw produce", 0.0, spoils=True),
     Row("44", "Log to a full disk, log to a closed pipe", processes.log_unwritable, "/dev/full, FIFO", TAKEOVER),
 )
+
+
+_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+FOOTINGS: Mapping[str, Footing] = {
+    "plain": Footing(),
+    "forgetful": Footing(
+        {
+            "transactional.id.expiration.ms": "4000",
+            "producer.id.expiration.ms": "4000",
+            "transaction.remove.expired.transaction.cleanup.interval.ms": "1000",
+            "producer.id.expiration.check.interval.ms": "1000",
+        }
+    ),
+    "secure": Footing(
+        {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "connections.max.reauth.ms": "6000",
+            **{f"listener.name.lab{n}.scram-sha-512.sasl.jaas.config": _SCRAM for n in range(4)},
+        },
+        prepare=credentials.secure,
+        access={
+            "KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "KAFKA__SASL_MECHANISM": "SCRAM-SHA-512",
+            "KAFKA__SASL_USERNAME": credentials.USER,
+            "KAFKA__SASL_PASSWORD": credentials.PASSWORD,
+        },
+        protocol="SASL_PLAINTEXT",
+    ),
+}
+"""Brokers, by what is special about them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +181,8 @@ class Missing:
     why: str
 
 
-MISSING: tuple[Missing, ...] = ()
+MISSING: tuple[Missing, ...] = (
+    Missing(
+        "42", "Old changelog version", "there is only one version yet; tests/core/test_records.py reads its records"
+    ),
+)

@@ -34,6 +34,8 @@ class Station:
     lines: list[tuple[int, int]]
     url: str
     directory: Path
+    access: Mapping[str, str] = field(default_factory=dict)
+    """Settings by which a laboratory's replicas are let in."""
     accounts: "itertools.count[int]" = field(default_factory=lambda: itertools.count(300_000_000_001))
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _waiting: int = 0
@@ -57,30 +59,47 @@ class Station:
             self.expect(self._together.parties - 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What is special about a station's broker.
+
+    Attributes:
+        config: Properties.
+        prepare: Called with the address when the broker runs.
+        access: See `Station`.
+        protocol: Of the laboratories' listeners.
+    """
+
+    config: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[str], None] = lambda _: None
+    access: Mapping[str, str] = field(default_factory=dict)
+    protocol: str = "PLAINTEXT"
+
+
 @asynccontextmanager
-async def station(
-    directory: Path, laboratories: int, config: Mapping[str, str] | None = None
-) -> AsyncIterator[Station]:
+async def station(directory: Path, laboratories: int, footing: Footing | None = None) -> AsyncIterator[Station]:
     """A running station; all of it ends with the block."""
+    footing = footing or Footing()
     port, controller = free_port(), free_port()
     lines = [(free_port(), free_port()) for _ in range(laboratories)]
     names = [f"LAB{number}" for number in range(laboratories)]
     listeners = [f"{name}://127.0.0.1:{listener}" for name, (_, listener) in zip(names, lines, strict=True)]
     advertised = [f"{name}://127.0.0.1:{proxy}" for name, (proxy, _) in zip(names, lines, strict=True)]
     plain = f"PLAINTEXT://127.0.0.1:{port}"
+    protocols = ["PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT", *(f"{name}:{footing.protocol}" for name in names)]
     settings = {
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         "listeners": ",".join([plain, *listeners, f"CONTROLLER://127.0.0.1:{controller}"]),
         "advertised.listeners": ",".join([plain, *advertised]),
-        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ["PLAINTEXT", "CONTROLLER", *names]),
+        "listener.security.protocol.map": ",".join(protocols),
         "inter.broker.listener.name": "PLAINTEXT",
-        "group.min.session.timeout.ms": "1000",
-        **(config or {}),
+        **footing.config,
     }
     broker = Broker(port, directory / "kafka", config=settings)
     with running_sandbox(_OPTIONS) as url:
         try:
             await broker.start()
-            yield Station(broker, lines, url, directory)
+            await asyncio.to_thread(footing.prepare, broker.bootstrap)
+            yield Station(broker, lines, url, directory, footing.access)
         finally:
             await broker.stop()

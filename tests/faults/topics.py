@@ -1,0 +1,112 @@
+"""Faults of topics: settings changed, records deleted or corrupt, ids that expire."""
+
+import asyncio
+import signal
+from typing import Any
+
+import confluent_kafka.admin
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+
+from tests.faults.lab import Lab
+from tests.faults.runner import Mark
+from tests.faults.workers import Worker, until
+
+_kafka: Any = confluent_kafka.admin  # its types hide what it exports
+
+
+async def idle(lab: Lab, mark: Mark) -> None:
+    """Nothing is committed for longer than the broker remembers a transactional id."""
+    lab.load.pause()
+    await lab.load.settled(20)
+    await asyncio.sleep(9)
+    lab.load.proceed()
+    mark.now()
+
+
+async def outlet_too_small(lab: Lab, mark: Mark) -> None:
+    """The topic of replies takes no record for some seconds."""
+    server, topic = lab.station.broker.bootstrap, lab.topic("replies")
+    await asyncio.to_thread(_set, server, topic, "max.message.bytes", "64")
+    await asyncio.sleep(6)
+    await asyncio.to_thread(_set, server, topic, "max.message.bytes", str(4 * 1024 * 1024))
+    mark.now()
+
+
+async def commands_deleted(lab: Lab, mark: Mark) -> None:
+    """Commands are deleted before they were consumed: the partition stands still, and its replica says so."""
+    await _all_stop(lab)
+    topic = lab.commands[""]
+    before = len(lab.load.offsets)
+    await until(lambda: len(lab.load.offsets) > before + 8, 20, "nothing is published")
+    lab.load.pause()
+    admin = AIOKafkaAdminClient(bootstrap_servers=lab.station.broker.bootstrap)
+    await admin.start()
+    partition = TopicPartition(topic, 0)
+    await admin.delete_records({partition: RecordsToDelete(before_offset=-1)})
+    committed = (await admin.list_consumer_group_offsets(lab.name))[partition].offset
+    worker = lab.workers[0]
+    worker.start()
+    await _refuses(worker, f"{topic}-0", mark)
+    if (now := (await admin.list_consumer_group_offsets(lab.name))[partition].offset) != committed:
+        mark.broken("I1", f"{topic}-0", f"commands were skipped silently: {committed} -> {now}")
+    await admin.close()
+
+
+async def partitions_added(lab: Lab, mark: Mark) -> None:
+    """A commands topic gets a partition for which there is no changelog: nobody starts with that."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=lab.station.broker.bootstrap)
+    await admin.start()
+    await admin.create_partitions({lab.commands[""]: NewPartitions(total_count=3)})
+    await admin.close()
+    victim = lab.workers[0]
+    victim.send(signal.SIGTERM)
+    await victim.ended(20)
+    victim.start()
+    code = await victim.ended(20)
+    if code != 3:
+        mark.broken("I3", victim.name, f"exit code {code}, expected 3: {victim.tail(3)}")
+
+
+async def changelog_corrupt(lab: Lab, mark: Mark) -> None:
+    """A record that nobody can read lies in a changelog: its partition stands still, the others go on."""
+    await _all_stop(lab)
+    producer = AIOKafkaProducer(bootstrap_servers=lab.station.broker.bootstrap)
+    await producer.start()
+    await producer.send_and_wait(lab.changelogs[0], b"\x00garbage", key=b'["a","b"]', partition=0)
+    await producer.stop()
+    worker = lab.workers[0]
+    worker.start()
+    await _refuses(worker, f"{lab.commands['']}-0", mark)
+    healthy = {("", 1), ("blue", 0), ("blue", 1)}
+    mark.now()
+    await until(lambda: healthy <= lab.load.resumption(mark.since).keys(), 20, "other partitions do not go on")
+    if ("", 0) in lab.load.resumption(mark.since):
+        mark.broken("I4", f"{lab.commands['']}-0", "a corrupt record was skipped silently")
+
+
+async def _refuses(worker: Worker, shard: str, mark: Mark) -> None:
+    """The replica lives, is not ready, and names the partition in its log."""
+
+    def told(line: dict[str, Any]) -> bool:
+        return line["level"] in {"warning", "error"} and shard.rpartition("-")[0] in str(line)
+
+    await until(lambda: any(map(told, worker.lines())), 30, f"the log does not name {shard}")
+    await asyncio.sleep(3)
+    status = await worker.status()
+    if status is None or status["ready"]:
+        mark.broken("I4", shard, f"the replica is ready although a partition can't be served: {status}")
+
+
+async def _all_stop(lab: Lab) -> None:
+    for worker in lab.workers:
+        worker.send(signal.SIGTERM)
+    for worker in lab.workers:
+        await worker.ended(20)
+
+
+def _set(server: str, topic: str, name: str, value: str) -> None:
+    entry = _kafka.ConfigEntry(name, value, incremental_operation=_kafka.AlterConfigOpType.SET)
+    resource = _kafka.ConfigResource(_kafka.ResourceType.TOPIC, topic, incremental_configs=[entry])
+    for future in _kafka.AdminClient({"bootstrap.servers": server}).incremental_alter_configs([resource]).values():
+        future.result(10)
