@@ -189,7 +189,7 @@ class Activities:
         """Ends what the job no longer wants: timers, watches, calls, its slot and its place in line."""
         self._timers.cancel(key)
         if not isinstance(activity, effects.Watch):
-            self._unwatch(key)
+            self.unwatch(key)
         if not isinstance(activity, effects.Call):
             self._settle(key, committed_at)
         if job is None or not occupies_slot(job):
@@ -295,7 +295,8 @@ class Activities:
             return self._context.removal_cadence
         return self._context.cadences.get(subject(job.command).kind, self._context.removal_cadence)
 
-    def _unwatch(self, key: bytes) -> None:
+    def unwatch(self, key: bytes) -> None:
+        """Looks at a job's resource no longer, or, when the job is planned again, anew from its own status on."""
         target = self._watched.pop(key, None)
         if target is not None:
             self._workshop.pollers[target].unwatch(self._claim(key))

@@ -50,10 +50,15 @@ class Batch:
         return not self._records and not self._messages and self.next_offset is None
 
     def apply(self, key: bytes, before: Job | None, step: Step) -> None:
-        """Takes over a step: the job's record if it changed, and its events."""
+        """Takes over a step, the job's record if it changed and its events: all, or nothing if one can't be told."""
         after = step.job
-        for event in step.events:
-            after = self._publish(event, after or before)
+        messages, tellings = len(self._messages), len(self._tellings)
+        try:
+            for event in step.events:
+                after = self._publish(event, after or before)
+        except Exception:
+            del self._messages[messages:], self._tellings[tellings:]
+            raise
         if after is not before:
             self._put(key, after)
             self.acting[key] = None
@@ -71,9 +76,6 @@ class Batch:
         after = publication.publish(before, change)
         if after is None:
             return
-        self._put(key, after)
-        if over(after):
-            self.departed[key] = after.observed_at
         message = events.status_changed(
             resource=after,
             previous_status=before.status if before else None,
@@ -84,6 +86,9 @@ class Batch:
             now=self._now,
             source=self._context.names.source,
         )
+        self._put(key, after)
+        if over(after):
+            self.departed[key] = after.observed_at
         self._send(self._context.names.of(change.command.tenant).events, message)
         self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
 

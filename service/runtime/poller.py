@@ -4,7 +4,7 @@ Nothing is lost when a look fails: the watch stays due and the next tick looks a
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from service.core import coalescing, faults, reconciliation
 from service.core.budget import Lane
 from service.core.observations import Failure, Observation, Reply, Seen, Vanished
 from service.core.pacing import Cadence
+from service.runtime.defects import place
 from service.runtime.dispatch import Caller
 from service.runtime.ports import Clock, Telemetry
 
@@ -53,7 +54,7 @@ class Poller:
     Args:
         target: The target's name.
         caller: Performs the calls, within the budget.
-        tick: Seconds to which due times are rounded up, so that looks fall together.
+        tick: Seconds to which due times are rounded, so that looks fall together.
         clock: Time.
         telemetry: Is told of every look.
     """
@@ -119,14 +120,25 @@ class Poller:
         self._telemetry.poll(self._target, lists=len(plan.lists), gets=len(plan.gets), watched=len(self._watches))
         async with asyncio.TaskGroup() as looks:
             for kind in plan.lists:
-                looks.create_task(self._list(RESOURCES[kind], due[kind]), name=f"poll:{self._target}:{kind}")
+                looks.create_task(
+                    self._look(self._list(RESOURCES[kind], due[kind])), name=f"poll:{self._target}:{kind}"
+                )
             for kind, resource_id in plan.gets:
                 name = f"poll:{self._target}:{resource_id}"
-                looks.create_task(self._get(RESOURCES[kind], resource_id, due[kind][resource_id]), name=name)
+                looks.create_task(
+                    self._look(self._get(RESOURCES[kind], resource_id, due[kind][resource_id])), name=name
+                )
+
+    async def _look(self, look: Awaitable[None]) -> None:
+        """One look; a defect of ours in it is told, and the next tick looks again."""
+        try:
+            await look
+        except Exception as error:
+            self._telemetry.problem("a look broke the service", target=self._target, error=place(error))
 
     def _next(self, watch: Watch, now: float) -> float:
         at = now + watch.cadence.interval(now - watch.born)
-        return -(-at // self._tick) * self._tick
+        return round(at / self._tick) * self._tick
 
     async def _list(self, resource: Resource, due: Mapping[str, list[Watch]]) -> None:
         request = reconciliation.list_request(resource)

@@ -8,11 +8,25 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from typing import Final
 
-from schemas.records import CorruptRecord
+from schemas.records import CorruptRecord, Fault
 from service.core import transitions
 from service.core.job import Job, ended, row
-from service.core.observations import Due, Observation, Released, Restored
+from service.core.observations import (
+    Due,
+    Found,
+    Lost,
+    Observation,
+    Postponed,
+    QuotaFull,
+    Refused,
+    Released,
+    Restored,
+    Returned,
+    Seen,
+    Unsearched,
+)
 from service.core.publication import over
 from service.runtime import intake
 from service.runtime.activities import Activities, Workshop
@@ -246,15 +260,22 @@ class Shard:
             self._forget_resource(item.key, batch)
             return
         try:
-            step = transitions.step(job, item.observation, batch.now, self._context.policy)
+            self._apply(item.key, job, item.observation, batch)
         except Exception as error:
             self._broke(job, item.observation, error)
-            return
+            if (instead := _instead(item.observation)) is not None:
+                self._apply(item.key, job, instead, batch)
+            elif isinstance(item.observation, Seen):
+                self._activities.unwatch(item.key)
+                batch.acting[item.key] = None
+
+    def _apply(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> None:
+        step = transitions.step(job, observation, batch.now, self._context.policy)
+        batch.apply(key, job, step)
         if step.ignored:
-            self._context.telemetry.ignored(job.phase, type(item.observation).__name__)
-        batch.apply(item.key, job, step)
-        if isinstance(item.observation, Restored | Due) and not step.ignored:
-            batch.acting[item.key] = None
+            self._context.telemetry.ignored(job.phase, type(observation).__name__)
+        elif isinstance(observation, Restored | Due):
+            batch.acting[key] = None
 
     def _forget_resource(self, key: bytes, batch: Batch) -> None:
         """A resource of which nothing more is told is remembered as long as a command is."""
@@ -287,3 +308,13 @@ class Shard:
     def _enter(self, state: State) -> None:
         self._state = state
         self._context.telemetry.shard(self.name, state.value)
+
+
+_DEFECT: Final = Fault("ServiceError", "an answer of AWS could not be dealt with, please report it", retryable=True)
+
+
+def _instead(observation: Observation) -> Observation | None:
+    """What an answer that breaks the service counts as, so that its job goes on: a lost call, a search broken off."""
+    if isinstance(observation, Returned | Refused | Postponed | QuotaFull):
+        return Lost(_DEFECT)
+    return Unsearched(_DEFECT) if isinstance(observation, Found) else None

@@ -1,0 +1,80 @@
+"""What breaks the service costs one look, one call or one record, never a shard."""
+
+from typing import Any
+
+import pytest
+
+from service.core import transitions
+from service.core.observations import Returned, Seen
+from tests.runtime.rig import Rig
+
+pytestmark = pytest.mark.looptime
+
+MODEL, READ = "CreateAudienceModel", "ListAudienceModels"
+
+
+async def test_an_answer_that_breaks_the_service_counts_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job goes on: what its call has made is searched for and found."""
+    broken = transitions.step
+    first = [True]
+
+    def breaks(job: Any, observation: Any, *more: Any) -> Any:
+        if isinstance(observation, Returned) and job.command.operation == MODEL and first:
+            first.clear()
+            raise KeyError("a defect")
+        return broken(job, observation, *more)
+
+    async with Rig(partitions=1) as rig:
+        monkeypatch.setattr(transitions, "step", breaks)
+        await rig.start()
+        dataset = await rig.made("CreateTrainingDataset")
+        await rig.made(MODEL, trainingDatasetArn=dataset)
+        assert rig.nodes[0].story.problems
+        await rig.numbered()
+        rig.audit()
+
+
+async def test_a_look_that_breaks_the_service_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = rig_poller_deliver()
+    times = [0]
+
+    def breaks(self: Any, *arguments: Any) -> None:
+        times[0] += 1
+        if times[0] == 1:
+            raise KeyError("a defect")
+        broken(self, *arguments)
+
+    async with Rig(partitions=1) as rig:
+        monkeypatch.setattr("service.runtime.poller.Poller._deliver", breaks)
+        await rig.start()
+        dataset = await rig.made("CreateTrainingDataset")
+        await rig.made(MODEL, trainingDatasetArn=dataset)
+        assert times[0] > 1
+        rig.audit()
+
+
+def rig_poller_deliver() -> Any:
+    from service.runtime.poller import Poller
+
+    return Poller._deliver
+
+
+async def test_a_last_status_that_breaks_the_service_is_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = transitions.step
+    times = [0]
+
+    def breaks(job: Any, observation: Any, *more: Any) -> Any:
+        if isinstance(observation, Seen) and observation.description["status"] == "ACTIVE":
+            times[0] += 1
+            if times[0] == 1:
+                raise KeyError("a defect")
+        return broken(job, observation, *more)
+
+    async with Rig(partitions=1) as rig:
+        monkeypatch.setattr(transitions, "step", breaks)
+        await rig.start()
+        dataset = await rig.made("CreateTrainingDataset")
+        await rig.made(MODEL, trainingDatasetArn=dataset)
+        assert times[0] > 1
+        await rig.numbered()
+        rig.audit()
