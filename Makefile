@@ -43,6 +43,10 @@ $(VENV)/.fuzz: requirements/fuzz.lock $(VENV)/.dev
 fuzz: $(VENV)/.fuzz ## Coverage-guided fuzzing of the decoder (FUZZ_SECONDS=60)
 	$(PY) -m pytest -m long tests/fuzz
 
+.PHONY: test-faults
+test-faults: $(VENV)/.dev ## Every fault of the matrix, N seeds each (3; about half an hour); writes docs/faults.md
+	$(PY) -m tests.faults --seeds $(or $(N),3) --write docs/faults.md
+
 .PHONY: render
 render: $(VENV)/.dev ## Write docs/settings.md, docs/reference and schemas/generated anew
 	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults import campaign, report
+from tests.faults import campaign, document, report
 from tests.faults.matrix import FOOTINGS, ROWS
 from tests.faults.runner import Outcome, Row
 from tests.faults.station import station
@@ -21,6 +21,7 @@ def main() -> int:
     arguments.add_argument("--first", type=int, default=0, help="first seed")
     arguments.add_argument("--width", type=int, default=2, help="laboratories side by side")
     arguments.add_argument("--store", type=Path, help="results, one JSON line per run; docs/faults.md is made from it")
+    arguments.add_argument("--write", type=Path, help="document to write from the store")
     arguments.add_argument("--keep", type=Path, help="directory for all logs")
     given = arguments.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -37,6 +38,11 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         asyncio.run(_perform(given.keep or Path(name), rows, list(seeds), given.width, tell))
+    if given.write:
+        document.write(
+            given.write,
+            report.stored(given.store) if given.store else [outcome for own in results.values() for outcome in own],
+        )
     return int(any(outcome.violations for outcomes in results.values() for outcome in outcomes))
 
 

@@ -186,3 +186,20 @@ MISSING: tuple[Missing, ...] = (
         "42", "Old changelog version", "there is only one version yet; tests/core/test_records.py reads its records"
     ),
 )
+
+FIGURES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    ("SIGKILL: taken over (session 6 s)", ("1", "2", "3", "4", "5"), "", "<= 7"),
+    ("SIGTERM: the process has ended", ("8",), "exit", "<= 2 + the call under way"),
+    ("SIGTERM: taken over", ("8",), "takeover", "<= 2 + the call under way"),
+    ("Static member back: serving to first answer of all partitions", ("8s",), "serving to work", "<= 1"),
+    ("Static member back: process start to first answer", ("8s",), "start to work", "-"),
+    ("Static member back: process start to serving, Python's start", ("8s",), "start to serving", "-"),
+    ("2 to 3 replicas: longest wait for a reply", ("9",), "gap", "<= 1 + the call under way"),
+    ("Broker killed and back: port opens to first commit", ("12",), "first commit", "<= 2"),
+    ("Broker killed and back: all partitions", ("12",), "", "-"),
+    ("Broker frozen 5 s: first commit", ("14a",), "first commit", "<= 1"),
+    ("Broker frozen 20 s: first commit", ("14b",), "first commit", "<= 1"),
+    ("Broker frozen 45 s: first commit", ("14c",), "first commit", "<= 1"),
+    ("Torn transactions: EndTxn late or lost, four cases", ("16a", "16b", "17a", "17b"), "", "4 of 4"),
+)
+"""Name, rows, figure of their runs (empty: resumption), what is wanted."""
