@@ -28,7 +28,8 @@ EXIT_UNFIT = 3
 
 _NAME = "cleanroomsml-service"
 
-_HELP = """Kafka in front of AWS Clean Rooms ML: commands in, status changes out, never a second billed job.
+_HELP = """Kafka in front of AWS Clean Rooms ML: commands in, status changes out;
+exactly once on Kafka, effectively once towards AWS.
 
 Settings come from CRML_... variables and from a YAML file; docs/settings.md lists them.
 The least that runs: CRML_KAFKA__BOOTSTRAP_SERVERS and AWS_REGION."""
