@@ -20,6 +20,7 @@ from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import ensure, verify
 from service.adapters.telemetry import configure_logging
 from service.dlq.commands import app as dlq
+from service.repair.commands import register
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError, load
 
@@ -48,6 +49,7 @@ def _version() -> str:
 
 app = App(name="python -m service", help=_HELP, help_epilogue=_CODES, version=_version)
 app.command(dlq)
+register(app)
 
 SettingsFile = Annotated[
     Path | None, Parameter(name="--settings", help="YAML file; variables win over it. Default: $CRML_SETTINGS.")

@@ -1,0 +1,16 @@
+"""The repairs on the command line."""
+
+from cyclopts import App
+
+from service.repair.backfill import backfill
+from service.repair.parked import app as parked
+from service.repair.reconcile import reconcile
+from service.repair.skipping import skip_corrupt
+
+
+def register(app: App) -> None:
+    """Adds the repairs to the service's command line."""
+    app.command(parked)
+    app.command(reconcile, sort_key=6)
+    app.command(backfill, sort_key=7)
+    app.command(skip_corrupt, name="skip-corrupt", sort_key=8)

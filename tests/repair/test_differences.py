@@ -1,0 +1,130 @@
+"""What differs between changelog and AWS, and what of it is safe to mend."""
+
+import pytest
+
+from schemas.operations import OPERATIONS, RESOURCES, Kind
+from schemas.records import Job, Phase, ResourceState
+from service.core.job import marker
+from service.core.reconciliation import stable_id, stamp
+from service.repair.differences import Difference, Survey, What, compare
+from service.repair.ledger import Ledger
+from tests.core import given
+from tests.core.given import NOW
+from tests.repair.worlds import held
+
+CREATE, EXPORT, TAG = (OPERATIONS[name] for name in ("CreateAudienceModel", "StartAudienceExportJob", "TagResource"))
+ARN = given.arn(CREATE)
+TOKEN = "0123456789ABCDEFGHJKMNPQRS"
+SETTLE = 360.0
+NOTHING: Survey = {("main", kind): [] for kind, row in RESOURCES.items() if row.list_operation}
+
+
+def differences(*jobs: Job, survey: Survey, resources: tuple[ResourceState, ...] = ()) -> list[Difference]:
+    ledger = Ledger([held(job) for job in jobs], {(one.kind, one.id): one for one in resources})
+    return list(compare(ledger, {**NOTHING, **survey}, NOW, SETTLE))
+
+
+def models(*summaries: dict[str, object]) -> Survey:
+    return {("main", "audience-model"): list(summaries)}
+
+
+def summary(token: str = TOKEN, arn: str = ARN, status: str = "ACTIVE") -> dict[str, object]:
+    return {"audienceModelArn": arn, "name": "spring", "status": status, **stamp({}, token)}
+
+
+def test_agreement_is_silent() -> None:
+    running = given.job(CREATE, Phase.RUNNING, resource_id=ARN)
+    assert differences(running, survey=models(summary(marker(running.command)))) == []
+    assert differences(survey=models({"audienceModelArn": ARN, "status": "ACTIVE", "description": "by hand"})) == []
+
+
+def test_an_orphan_is_tracked() -> None:
+    (found,) = differences(survey=models(summary()))
+    assert (found.what, found.subject) == (What.ORPHAN, ARN)
+    assert found.repair is not None
+    assert (found.repair.kind, found.repair.data, found.repair.held) == (Kind.TRACK, {"resourceArn": ARN}, None)
+
+
+def test_a_resource_whose_command_was_forgotten_is_no_orphan() -> None:
+    """Commands are forgotten after the retention, what they have made is remembered by its last event."""
+    known = ResourceState(ARN, "audience-model", 4, "ACTIVE")
+    assert differences(survey=models(summary()), resources=(known,)) == []
+    (found,) = differences(survey=models(summary(status="CREATE_FAILED")), resources=(known,))
+    assert found.what is What.ORPHAN
+
+
+def test_an_orphan_listed_on_two_targets_is_one() -> None:
+    both = {**models(summary()), ("other", "audience-model"): [summary()]}
+    assert len(differences(survey=both)) == 1
+
+
+def test_an_orphaned_export_cannot_be_tracked() -> None:
+    survey: Survey = {("main", "audience-export-job"): [{"name": "e", "status": "ACTIVE", **stamp({}, TOKEN)}]}
+    (found,) = differences(survey=survey)
+    assert found.repair is None
+    assert "no ARN" in found.text
+
+
+def test_the_only_resource_with_the_marker_is_adopted() -> None:
+    job = given.job(CREATE, Phase.PARKED)
+    (found,) = differences(job, survey=models(summary(marker(job.command))))
+    assert found.repair is not None
+    assert found.repair.data == {
+        "commandId": "c-1",
+        "commandSource": "/shop",
+        "resolution": "adopt",
+        "resourceArn": ARN,
+    }
+    assert found.repair.held == held(job)
+
+
+def test_an_export_is_adopted_without_an_arn() -> None:
+    job = given.job(EXPORT, Phase.PARKED)
+    listed = {"name": "e", "status": "ACTIVE", **stamp({}, marker(job.command))}
+    (found,) = differences(job, survey={("main", "audience-export-job"): [listed]})
+    assert found.repair is not None
+    assert "resourceArn" not in found.repair.data
+    assert stable_id(EXPORT.resource, marker(job.command)) in found.text
+
+
+@pytest.mark.parametrize(
+    ("count", "why"), [(0, "no audience-model carries its marker"), (2, "2 resources carry its marker")]
+)
+def test_none_or_several_are_for_a_person(count: int, why: str) -> None:
+    job = given.job(CREATE, Phase.PARKED, fault=given.TIMEOUT)
+    listed = [summary(marker(job.command), f"{ARN}-{number}") for number in range(count)]
+    (found,) = differences(job, survey=models(*listed))
+    assert found.repair is None
+    assert why in found.text
+    assert "ReadTimeout" in found.text
+
+
+def test_what_leaves_no_marker_is_for_a_person() -> None:
+    (found,) = differences(given.job(TAG, Phase.PARKED), survey={})
+    assert found.repair is None
+    assert "no marker" in found.text
+
+
+def test_a_failed_listing_is_told_and_nothing_is_concluded_from_it() -> None:
+    jobs = [given.job(CREATE, Phase.PARKED), given.job(CREATE, Phase.RUNNING, resource_id=ARN)]
+    found = differences(*jobs, survey={("main", "audience-model"): "AccessDeniedException: no"})
+    assert [one.what for one in found] == [What.UNLISTED, What.PARKED]
+    assert all(one.repair is None for one in found)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        given.job(CREATE, Phase.RUNNING, resource_id=ARN),
+        given.job(EXPORT, Phase.ACCEPTED),
+    ],
+)
+def test_a_resource_that_is_gone_is_told_by_the_service_itself(job: Job) -> None:
+    (found,) = differences(job, survey={})
+    assert (found.what, found.repair) == (What.GONE, None)
+
+
+@pytest.mark.parametrize(("age", "count"), [(SETTLE, 0), (3 * SETTLE, 0), (3 * SETTLE + 1, 1)])
+def test_a_fate_open_for_too_long_is_told(age: float, count: int) -> None:
+    found = differences(given.job(CREATE, Phase.UNCERTAIN, since=NOW - age), survey={})
+    assert [one.what for one in found] == [What.UNCERTAIN] * count
