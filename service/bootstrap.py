@@ -203,7 +203,10 @@ def build(settings: Settings) -> Service:
     deadlines = Deadlines(write=settings.timing.call_timeout, read=settings.timing.read_timeout)
     tenants = tenancy.limiters(settings, clock)
     caller = Caller(AwsApi(sessions), limiters, clock, telemetry, deadlines, tenants)
-    pollers = {name: Poller(name, caller, settings.polling.tick, clock, telemetry) for name in settings.targets}
+    pollers = {
+        name: Poller(name, caller, settings.polling.tick, clock, telemetry, patience=settings.timing.settle)
+        for name in settings.targets
+    }
     app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants)
     liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
     telemetry.pull(app.jobs, app.inboxes)

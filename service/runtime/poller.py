@@ -18,7 +18,7 @@ from service.runtime.dispatch import Caller
 from service.runtime.ports import Clock, Telemetry
 
 ABSENCES: Final = 3
-"""Complete Lists in a row without a resource that only List shows, until it counts as gone."""
+"""Complete Lists in a row, at least, without a resource that only List shows, until it counts as gone."""
 
 Sink = Callable[[Observation], None]
 
@@ -36,6 +36,7 @@ class Watch:
         sink: Where observations go.
         due: Epoch seconds of the next look.
         absences: Complete Lists in a row that did not show it.
+        missed: Epoch seconds of the first of them.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Watch:
     sink: Sink
     due: float = 0.0
     absences: int = field(default=0)
+    missed: float = 0.0
 
 
 class Poller:
@@ -57,6 +59,8 @@ class Poller:
         tick: Seconds to which due times are rounded, so that looks fall together.
         clock: Time.
         telemetry: Is told of every look.
+        patience: Seconds that a List may lag behind, even behind what an earlier one has shown: what only List shows
+            counts as gone when it was absent for longer.
     """
 
     def __init__(
@@ -66,8 +70,10 @@ class Poller:
         tick: float,
         clock: Clock,
         telemetry: Telemetry,
+        patience: float = 0.0,
     ) -> None:
         self._target = target
+        self._patience = patience
         self._caller = caller
         self._tick = tick
         self._clock = clock
@@ -171,9 +177,11 @@ class Poller:
             self._deliver(watches, summary)
 
     def _absent(self, watches: list[Watch]) -> None:
+        now = self._clock.wall()
         for watch in watches:
+            watch.missed = watch.missed if watch.absences else now
             watch.absences += 1
-            if watch.absences >= ABSENCES:
+            if watch.absences >= ABSENCES and now - watch.missed >= self._patience:
                 watch.sink(Vanished())
 
     async def _get(self, resource: Resource, resource_id: str, watches: list[Watch]) -> None:

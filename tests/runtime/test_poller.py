@@ -30,14 +30,14 @@ PACE = Cadence(first=10.0, later=50.0, young_for=100.0)
 
 
 class Bench:
-    def __init__(self, tick: float = 1.0) -> None:
+    def __init__(self, tick: float = 1.0, patience: float = 0.0) -> None:
         self.clock = LoopClock()
         self.api = TwinApi(self.clock)
         self.api.pending, self.api.working = 15.0, 1000.0
         self.story = Story()
         limiters = {"default": Limiter(self.clock, reads_per_second=1000.0, writes_per_second=1000.0)}
         caller = Caller(self.api, limiters, self.clock, self.story, Deadlines(write=10.0, read=5.0))
-        self.poller = Poller("default", caller, tick, self.clock, self.story)
+        self.poller = Poller("default", caller, tick, self.clock, self.story, patience)
         self.seen: list[tuple[str, Observation]] = []
         self.told: list[tuple[int, Observation]] = []
 
@@ -69,8 +69,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(tick: float = 1.0) -> AsyncIterator[Bench]:
-    made = Bench(tick)
+async def bench(tick: float = 1.0, patience: float = 0.0) -> AsyncIterator[Bench]:
+    made = Bench(tick, patience)
     task = asyncio.create_task(made.poller.run())
     yield made
     task.cancel()
@@ -219,6 +219,23 @@ async def test_a_list_that_lags_now_and_then_is_no_absence() -> None:
         assert b.looks() > 20
         assert b.api.item(name).exists(b.clock.monotonic())
         assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
+
+
+async def test_a_list_that_falls_behind_what_it_has_shown_is_no_absence_within_the_patience() -> None:
+    async with bench(patience=60.0) as b:
+        export_id, name = await export(b)
+        b.watch(export_id, "StartAudienceExportJob", Cadence(first=10.0, later=10.0, young_for=0.0))
+        await asyncio.sleep(5.0)
+        b.api.list_lag = 10_000.0
+        await asyncio.sleep(55.0)
+        b.api.list_lag = 0.0
+        await asyncio.sleep(20.0)
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
+        b.api.remove(name)
+        await asyncio.sleep(55.0)
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
+        await asyncio.sleep(30.0)
+        assert any(isinstance(seen, Vanished) for _, seen in b.seen)
 
 
 @pytest.mark.parametrize("number", [1, 3])
