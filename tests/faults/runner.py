@@ -11,8 +11,8 @@ from tests.faults.auditor import audit
 from tests.faults.history import Violation
 from tests.faults.lab import PARTITIONS, TENANTS, Lab
 
-SETTLED = 60.0
-"""Seconds within which every command has ended after the fault is over."""
+SETTLED = 80.0
+"""Seconds within which every command has ended after the fault is over; a full quota is asked again after 60."""
 
 
 @dataclass(slots=True)
@@ -95,8 +95,8 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
             await lab.load.settled(SETTLED)
             await asyncio.sleep(0.7)  # a change of a resource is told after the end of its command
             mark.violations += audit(await lab.history())
-    except (AssertionError, TimeoutError) as error:
-        mark.broken("I6", source, str(error) or repr(error))
+    except Exception as error:  # a run that could not be made is no run that went well
+        mark.broken("I6", source, str(error) if isinstance(error, AssertionError) else repr(error))
     finally:
         lab.clear_faults()
         lab.proxy.clear()

@@ -11,7 +11,7 @@ from sandbox.embedded import running_sandbox
 from sandbox.kafka import Broker, free_port
 from sandbox.options import Options, Quotas, Timing
 
-QUOTA = 4
+QUOTA = 6
 """Audience models at once: few, so that commands wait for a slot."""
 _OPTIONS = Options(
     timing=Timing(pending=0.15, floor=0.3),
