@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiokafka.partitioner import DefaultPartitioner
 
-from schemas.records import Record, ResourceState
+from schemas.records import Command, Record, ResourceState
 from service import tenancy
 from service.adapters.kafka.topics import verify
 from service.bootstrap import kafka_settings, topic_specs
@@ -115,8 +115,8 @@ def _take(plan: _Plan, place: TopicPartition, rebuilt: Rebuilt) -> None:
 
 async def _replies(
     settings: Settings, source: Reader, plan: _Plan
-) -> tuple[dict[str, list[rebuilding.Said]], Callable[[str], float]]:
-    """All replies, and since when those to a command id are kept for certain in every topic."""
+) -> tuple[dict[str, list[rebuilding.Said]], Callable[[Command], float]]:
+    """All replies, and since when those to a command are kept for certain where they went."""
     ranges = await source.ranges(settings.outputs())
     records = await _all(source, ranges)
     oldest: dict[TopicPartition, float] = {}
@@ -127,10 +127,11 @@ async def _replies(
     for place in sorted(cut):
         if place.topic in own:
             plan.unknown.append(f"{place.topic} partition {place.partition}: older replies are deleted")
-    width = {topic: sum(place.topic == topic for place in ranges) for topic in own}
+    width = Counter(place.topic for place in ranges)
 
-    def kept_since(command_id: str) -> float:
-        places = [TopicPartition(topic, _partition(command_id.encode(), width[topic])) for topic in own]
+    def kept_since(command: Command) -> float:
+        topics = {command.reply_to} & width.keys() or own
+        places = [TopicPartition(topic, _partition(command.id.encode(), width[topic])) for topic in topics]
         return max((cut.get(place, 0.0) for place in places), default=0.0)
 
     return rebuilding.hear(records), kept_since

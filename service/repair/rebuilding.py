@@ -87,7 +87,7 @@ def rebuild(
     replies: Replies,
     limits: Limits,
     now: float,
-    replies_kept_since: Callable[[str], float] = lambda _: 0.0,
+    replies_kept_since: Callable[[Command], float] = lambda _: 0.0,
 ) -> Rebuilt:
     """Makes the jobs of one commands partition.
 
@@ -97,7 +97,7 @@ def rebuild(
         replies: What was replied.
         limits: Of this commands topic.
         now: Epoch seconds.
-        replies_kept_since: Since when (epoch seconds) replies to a command id are kept for certain; 0 for always.
+        replies_kept_since: Since when (epoch seconds) replies to a command are kept for certain; 0 for always.
     """
     rebuilt = Rebuilt()
     for record in records:
@@ -117,7 +117,7 @@ def rebuild(
             rebuilt.counts["not consumed yet: the service will read them"] += 1
             continue
         command = replace(command, order=order_of(record.key))
-        job, how = _job(command, isinstance(outcome, Rejected), told, record.time, now, replies_kept_since(command.id))
+        job, how = _job(command, isinstance(outcome, Rejected), told, record.time, now, replies_kept_since(command))
         rebuilt.jobs[key] = job
         rebuilt.counts[how] += 1
         if job.fault is UNKNOWN:
