@@ -196,8 +196,8 @@ def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
 
 
 def _held(job: Job, observation: seen.Held, now: float, policy: Policy) -> Step:
-    """Says durably that nothing was sent, so that the next owner may call without settling."""
-    return Step(job if job.due else replace(job, due=now))
+    """Says durably that nothing was sent, so that the next owner may call without settling, whatever its clock says."""
+    return Step(job if job.due else replace(job, due=1.0))  # over by any clock
 
 
 def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
@@ -227,11 +227,18 @@ def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> St
 def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
     """The former owner may have called at any time up to ``call_window`` from now."""
     if job.due:
-        return Step(job)
+        return _restored_rest(job, observation, now, policy)
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
     again = replace(job, attempt=job.attempt + 1, since=now)
     return endings.failed(job, endings.DEADLINE_EXCEEDED, now) if _overdue(again, now) else Step(again)
+
+
+def _restored_rest(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
+    """The former owner's clock is not ours: what it has put off is not put off for longer than from now on."""
+    waits = {Phase.QUEUED: policy.quota_retry, Phase.ACCEPTED: max(policy.search_delays)}
+    latest = max(job.command.not_before, now + waits.get(job.phase, policy.patience(job.command.target)[1]))
+    return Step(replace(job, due=latest) if job.due > latest else job)
 
 
 # UNCERTAIN and ACCEPTED: only a search leads out.
@@ -375,7 +382,6 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.INTENDED, seen.Restored): _restored_intent,
         (Phase.INTENDED, seen.Cancelled): _cancelled,
         (Phase.QUEUED, seen.Due): _dequeued,
-        (Phase.QUEUED, seen.Restored): _unchanged,
         (Phase.QUEUED, seen.Cancelled): _cancelled,
         (Phase.QUEUED, seen.Released): _released,
         (Phase.UNCERTAIN, seen.Found): _found,
@@ -383,12 +389,12 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.UNCERTAIN, seen.Restored): _restored_uncertain,
         (Phase.ACCEPTED, seen.Found): _found,
         (Phase.ACCEPTED, seen.Unsearched): _unsearched,
-        (Phase.ACCEPTED, seen.Restored): _unchanged,
         (Phase.RUNNING, seen.Seen): _seen,
         (Phase.RUNNING, seen.Vanished): _vanished,
         (Phase.RUNNING, seen.Restored): _unchanged,
         (Phase.RUNNING, seen.Cancelled): _watch_cancelled,
         (Phase.PARKED, seen.Resolved): _resolved,
+        **dict.fromkeys(((Phase.QUEUED, seen.Restored), (Phase.ACCEPTED, seen.Restored)), _restored_rest),
         **_ENDED,
     }
 )
