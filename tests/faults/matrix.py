@@ -99,6 +99,22 @@ ROWS: tuple[Row, ...] = (
         "EndTxn 20 s late",
         LOST,
     ),
+    Row("23", "Idle beyond the expiry of transactional ids", topics.idle, "4 s", 5.0, footing="forgetful"),
+    Row(
+        "24", "Commands deleted before they were consumed", topics.commands_deleted, "delete_records", 0.0, spoils=True
+    ),
+    Row("25", "Partitions added", topics.partitions_added, "create_partitions", 0.0, spoils=True),
+    Row("26", "Topic of replies takes no record, 6 s", topics.outlet_too_small, "max.message.bytes", LOST + 15),
+    Row("27", "Right to write revoked, 6 s", credentials.right_revoked, "DENY ACL", LOST + 15, footing="secure"),
+    Row("28a", "Password changed, 6 s", credentials.password_changed, "SCRAM", LOST + 15, footing="secure"),
+    Row(
+        "28b",
+        "Sessions expire every 6 s",
+        credentials.sessions_expire,
+        "connections.max.reauth.ms",
+        LOST,
+        footing="secure",
+    ),
     Row("29", "API: connection closed after the effect", aws.switches("close_after_effect"), "switch", 3.0, quick=True),
     Row("30", "API hangs after the effect", aws.switches("hang", seconds=20), "switch", 3.0),
     Row("31", "API: 500 before and after the effect", aws.switches("error", "error_after_effect"), "switch", 3.0),
