@@ -175,19 +175,22 @@ def _require_free(port: int) -> None:
 
 
 async def _answers(port: int) -> bool:
-    """Ask for the API versions: header (key 18, version 0, correlation id, no client id) and no body."""
-    request = struct.pack(">hhih", 18, 0, 1, -1)
+    """Ask for the cluster: ready is a broker that lists itself, which it does a moment after its port opens.
+
+    Metadata request, version 4: header (key 3, version, correlation id, no client id), no topics, none to be created.
+    """
+    request = struct.pack(">hhihi?", 3, 4, 1, -1, 0, False)
     try:
         async with asyncio.timeout(2.0):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 writer.write(struct.pack(">i", len(request)) + request)
-                _, correlation, error = struct.unpack(">iih", await reader.readexactly(10))
+                _, correlation, _, brokers = struct.unpack(">iiii", await reader.readexactly(16))
             finally:
                 writer.close()
     except (OSError, EOFError):  # TimeoutError is an OSError
         return False
-    return (correlation, error) == (1, 0)
+    return bool(correlation == 1 and brokers > 0)
 
 
 def kafka_command(*, port: int = 9092, data_dir: Path = Path(".cache/kafka"), verify: bool = False) -> None:
