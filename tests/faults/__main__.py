@@ -19,7 +19,7 @@ def main() -> int:
     arguments.add_argument("rows", nargs="*", help="numbers of rows; all of them by default")
     arguments.add_argument("--seeds", type=int, default=3, help="runs of each row")
     arguments.add_argument("--first", type=int, default=0, help="first seed")
-    arguments.add_argument("--width", type=int, default=2, help="laboratories side by side")
+    arguments.add_argument("--width", type=int, default=3, help="laboratories side by side")
     arguments.add_argument("--store", type=Path, help="results, one JSON line per run; docs/faults.md is made from it")
     arguments.add_argument("--write", type=Path, help="document to write from the store")
     arguments.add_argument("--keep", type=Path, help="directory for all logs")

@@ -100,7 +100,8 @@ async def sessions_expire(lab: Lab, mark: Mark) -> None:
 def _set_password(server: str, password: str) -> None:
     info = _kafka.ScramCredentialInfo(_kafka.ScramMechanism.SCRAM_SHA_512, 4096)
     upsertion = _kafka.UserScramCredentialUpsertion(USER, info, password.encode())
-    for future in _kafka.AdminClient({"bootstrap.servers": server}).alter_user_scram_credentials([upsertion]).values():
+    client = _kafka.AdminClient({"bootstrap.servers": server})  # must outlive its futures
+    for future in client.alter_user_scram_credentials([upsertion]).values():
         future.result(10)
 
 
@@ -109,7 +110,8 @@ def _acl(kind: Any, name: str, operation: Any, permission: Any) -> Any:
 
 
 def _create(server: str, bindings: list[Any]) -> None:
-    for future in _kafka.AdminClient({"bootstrap.servers": server}).create_acls(bindings).values():
+    client = _kafka.AdminClient({"bootstrap.servers": server})  # must outlive its futures
+    for future in client.create_acls(bindings).values():
         future.result(10)
 
 
@@ -123,5 +125,6 @@ def _delete(server: str, binding: Any) -> None:
         binding.operation,
         binding.permission_type,
     )
-    for future in _kafka.AdminClient({"bootstrap.servers": server}).delete_acls([wanted]).values():
+    client = _kafka.AdminClient({"bootstrap.servers": server})  # must outlive its futures
+    for future in client.delete_acls([wanted]).values():
         future.result(10)

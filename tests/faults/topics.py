@@ -108,5 +108,6 @@ async def _all_stop(lab: Lab) -> None:
 def _set(server: str, topic: str, name: str, value: str) -> None:
     entry = _kafka.ConfigEntry(name, value, incremental_operation=_kafka.AlterConfigOpType.SET)
     resource = _kafka.ConfigResource(_kafka.ResourceType.TOPIC, topic, incremental_configs=[entry])
-    for future in _kafka.AdminClient({"bootstrap.servers": server}).incremental_alter_configs([resource]).values():
+    client = _kafka.AdminClient({"bootstrap.servers": server})  # must outlive its futures
+    for future in client.incremental_alter_configs([resource]).values():
         future.result(10)
