@@ -14,6 +14,9 @@ TAKEOVER = SESSION + 2
 LOST = REQUEST_TIMEOUT + 8
 """A request without an answer is noticed, the partition is assigned anew, fenced and restored."""
 
+HALTED = 30.0
+"""A partition that is refused to us is tried again after so long."""
+
 _KILL, _STOP = signal.SIGKILL, signal.SIGSTOP
 
 ROWS: tuple[Row, ...] = (
@@ -105,7 +108,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("25", "Partitions added", topics.partitions_added, "create_partitions", 0.0, spoils=True),
     Row("26", "Topic of replies takes no record, 6 s", topics.outlet_too_small, "max.message.bytes", LOST + 15),
-    Row("27", "Right to write revoked, 6 s", credentials.right_revoked, "DENY ACL", LOST + 15, footing="secure"),
+    Row("27", "Right to write revoked, 6 s", credentials.right_revoked, "DENY ACL", HALTED + 15, footing="secure"),
     Row("28a", "Password changed, 6 s", credentials.password_changed, "SCRAM", LOST + 15, footing="secure"),
     Row(
         "28b",
