@@ -92,7 +92,7 @@ async def password_changed(lab: Lab, mark: Mark) -> None:
 async def sessions_expire(lab: Lab, mark: Mark) -> None:
     """The broker closes connections that do not authenticate anew, every few seconds, for the whole run."""
     began = time.monotonic()
-    await asyncio.sleep(20)
+    await asyncio.sleep(30)
     mark.figures["longest wait"] = lab.load.waits(began)[-1]
     mark.now()
 
