@@ -118,7 +118,7 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
 async def _judged(lab: Lab) -> list[Violation]:
     """The auditor's judgement; what was merely late, as a change of a resource behind its command's end, is awaited."""
     deadline = time.monotonic() + REST
-    while (found := audit(await lab.history())) and time.monotonic() < deadline:
+    while (found := audit(await lab.history())) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.5)
     return found
 
