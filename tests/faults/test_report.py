@@ -31,7 +31,7 @@ def test_a_run_that_did_not_resume_has_no_figure() -> None:
 
 
 def test_the_document_counts_runs_commands_and_violations() -> None:
-    text = document.text([WELL, BROKEN])
+    text = document.text([WELL, BROKEN], [WELL])
     assert "2 runs, 170 commands, 1 violations" in text
     assert f"| {KILLED.number} | {KILLED.name} | {KILLED.how} | 2 | 1 | 6.00 / 6.50 | {KILLED.bound:g} |" in text
 
