@@ -14,6 +14,8 @@ TAKEOVER = SESSION + 2
 LOST = REQUEST_TIMEOUT + 8
 """A request without an answer is noticed, the partition is assigned anew, fenced and restored."""
 
+BACKLOG = 10.0
+"""What was sent during a long outage is worked off first."""
 HALTED = 30.0
 """A partition that is refused to us is tried again after so long."""
 
@@ -67,8 +69,8 @@ ROWS: tuple[Row, ...] = (
     Row("12", "Broker killed", brokers.killed(1.0), "SIGKILL, start", 5.0, quick=True),
     Row("13", "Broker stopped", brokers.stopped, "SIGTERM, start", 5.0),
     Row("14a", "Broker frozen 5 s", brokers.frozen(5), "SIGSTOP", 5.0),
-    Row("14b", "Broker frozen 20 s", brokers.frozen(20), "SIGSTOP", 5.0),
-    Row("14c", "Broker frozen 45 s", brokers.frozen(45), "SIGSTOP", 5.0),
+    Row("14b", "Broker frozen 20 s", brokers.frozen(20), "SIGSTOP", BACKLOG),
+    Row("14c", "Broker frozen 45 s", brokers.frozen(45), "SIGSTOP", BACKLOG),
     Row(
         "15",
         "Broker gone longer than transactions may last",
