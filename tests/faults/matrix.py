@@ -76,7 +76,7 @@ ROWS: tuple[Row, ...] = (
         "Broker gone longer than transactions may last",
         brokers.killed(20.0),
         "SIGKILL, 20 s (limit 16 s), start",
-        5.0,
+        BACKLOG,
     ),
     Row("16a", "Commit arrives late, before the fence", network.late_before_the_fence, "EndTxn held", LOST),
     Row(
