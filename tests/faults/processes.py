@@ -11,6 +11,8 @@ from tests.faults.proxy import Action, Api
 from tests.faults.runner import Inject, Mark
 from tests.faults.workers import Worker, until
 
+_TAKEN = SESSION + 24
+"""Seconds until another replica must have taken over for a run to go on; how long it took is judged by the bound."""
 _CALLS = 20.0
 """Seconds within which the load passes any point."""
 
@@ -38,7 +40,7 @@ async def sigstop_in_transaction(lab: Lab, mark: Mark) -> None:
     await asyncio.wait_for(rule.struck.wait(), _CALLS)
     mark.now()
     victim.send(signal.SIGSTOP)
-    await resumed(lab, mark.since, SESSION + 6)
+    await resumed(lab, mark.since, _TAKEN)
     rule.released.set()
     await asyncio.wait_for(rule.passed.wait(), 5)
     victim.send(signal.SIGCONT)
@@ -69,7 +71,7 @@ def at_point(point: str, pattern: str, number: signal.Signals) -> Inject:
         await until(stricken, _CALLS, f"nobody passes {point}")
         mark.now()
         if number is signal.SIGSTOP:
-            await resumed(lab, mark.since, SESSION + 6)
+            await resumed(lab, mark.since, _TAKEN)
             victim.send(signal.SIGCONT)
             await lab.balanced()
 
@@ -84,7 +86,7 @@ async def loop_stall(lab: Lab, mark: Mark) -> None:
     """The event loop stands still for longer than the session; the replica is a zombie without knowing it."""
     mark.now()
     lab.workers[1].send(signal.SIGUSR1)
-    await resumed(lab, mark.since, SESSION + 6)
+    await resumed(lab, mark.since, _TAKEN)
     await asyncio.sleep(max(0.0, mark.since + 9 - time.monotonic()))
     await lab.balanced()
 
