@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
+# Two processes, a file each: most tests wait for somebody. They must collect the same, hence the seed.
+TWO    := PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadfile
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show i
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
-	$(PY) -m pytest -m "not long"
+	$(TWO) -m "not long"
 
 .PHONY: test-long
 test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)

@@ -141,12 +141,17 @@ class Broker:
 
     async def _wait_ready(self) -> None:
         deadline = time.monotonic() + START_BOUND
-        while not await _answers(self._port):
+        while not await self._is_ready():
             if (code := self._running().poll()) is not None:
                 raise BrokerError(f"Kafka ended with exit code {code}; last lines of its log:\n{self.last_log()}")
             if time.monotonic() > deadline:
                 raise BrokerError(f"Kafka did not answer in {START_BOUND:.0f} s; log:\n{self.last_log()}")
             await asyncio.sleep(POLL)
+
+    async def _is_ready(self) -> bool:
+        # Behind SASL or TLS nobody is told of the cluster who has not said who he is.
+        secured = any("SASL" in value or "SSL" in value for value in self._config.values())
+        return await _answers(self._port) and (secured or await _lists_itself(self._port))
 
 
 def free_port() -> int:
@@ -175,22 +180,32 @@ def _require_free(port: int) -> None:
 
 
 async def _answers(port: int) -> bool:
-    """Ask for the cluster: ready is a broker that lists itself, which it does a moment after its port opens.
+    """Ask for the API versions: header (key 18, version 0, correlation id, no client id) and no body."""
+    answer = await _ask(port, struct.pack(">hhih", 18, 0, 1, -1), 6)
+    return answer is not None and struct.unpack(">ih", answer) == (1, 0)
+
+
+async def _lists_itself(port: int) -> bool:
+    """Ask for the cluster: a broker lists itself a moment after its port opens, and no client can begin before.
 
     Metadata request, version 4: header (key 3, version, correlation id, no client id), no topics, none to be created.
     """
-    request = struct.pack(">hhihi?", 3, 4, 1, -1, 0, False)
+    answer = await _ask(port, struct.pack(">hhihi?", 3, 4, 1, -1, 0, False), 12)
+    return answer is not None and struct.unpack(">iii", answer)[2] > 0
+
+
+async def _ask(port: int, request: bytes, wanted: int) -> bytes | None:
+    """The first bytes of a broker's answer, behind its length; None for no answer."""
     try:
         async with asyncio.timeout(2.0):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 writer.write(struct.pack(">i", len(request)) + request)
-                _, correlation, _, brokers = struct.unpack(">iiii", await reader.readexactly(16))
+                return (await reader.readexactly(4 + wanted))[4:]
             finally:
                 writer.close()
     except (OSError, EOFError):  # TimeoutError is an OSError
-        return False
-    return bool(correlation == 1 and brokers > 0)
+        return None
 
 
 def kafka_command(*, port: int = 9092, data_dir: Path = Path(".cache/kafka"), verify: bool = False) -> None:

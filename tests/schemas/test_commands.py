@@ -380,9 +380,9 @@ def test_hostile_commands_are_cheap(operation: str, value: bytes, structured: bo
         value, headers = start.encode() + value + b"}", (("content-type", b"application/cloudevents+json"),)
     taken = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = time.process_time()
         found = _read(value, headers)
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.process_time() - begun)
         assert isinstance(found, Rejected)
         assert len(repr(found)) < 64_000
     assert min(taken) < 0.05

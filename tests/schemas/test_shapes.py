@@ -125,9 +125,9 @@ def test_no_pattern_can_be_made_to_crawl(shape: StringShape) -> None:
     for unit in units:
         for start in ("", good[: len(good) // 2], samples.STRINGS[shape.name][0]):
             text = (start + unit * shape.metadata["max"])[: shape.metadata["max"] - 1] + ending
-            begun = time.perf_counter()
+            begun = time.process_time()
             assert not pattern.matches(text)
-            assert time.perf_counter() - begun < 0.05
+            assert time.process_time() - begun < 0.05
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -139,10 +139,10 @@ def test_hostile_documents_are_cheap(value: bytes) -> None:
 
 
 def _seconds(value: bytes) -> float:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with contextlib.suppress(JsonError):
         strictjson.loads(value)
-    return time.perf_counter() - begun
+    return time.process_time() - begun
 
 
 _VALUES = st.recursive(
