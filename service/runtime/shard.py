@@ -136,7 +136,13 @@ class Shard:
             await log.close()
 
     def receive(self, records: Sequence[InRecord]) -> None:
-        """Takes records from the group's delivery, in order; pauses delivery when the inbox is long."""
+        """Takes records from the group's delivery, in order; pauses delivery when the inbox is long.
+
+        What comes before :meth:`run` has asked for a position was meant for a predecessor that halted: taken, it would
+        stand before the records that the predecessor has left, and its commit would skip them.
+        """
+        if not self._ready.is_set():
+            return
         for record in records:
             self._inbox.put(Arrived(record))
             self.position = record.offset + 1

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from schemas.records import job_key
-from service.runtime.ports import TopicPartition
+from service.runtime.ports import InRecord, TopicPartition
 from tests.runtime.messages import CHANGELOG, COMMANDS
 from tests.runtime.rig import Rig
 
@@ -95,6 +95,17 @@ async def test_a_halted_partition_is_tried_again_without_an_assignment() -> None
         assert (await rig.end(good)).kind == "succeeded"
         assert rig.broker.group.generation == generation
         assert node.ready
+
+
+async def test_records_for_a_predecessor_that_halted_are_not_taken_ahead_of_what_it_left() -> None:
+    """Found by fault 27: nobody stops the delivery of a partition that halts, and its successor is still restoring."""
+    async with Rig() as rig:
+        node = await rig.start()
+        partition = TopicPartition(COMMANDS, 0)
+        successor = node._make_shard(partition)
+        successor.receive([InRecord(COMMANDS, 0, 79, 0.0, b"k", b"{}", ())])
+        assert (successor.waiting, successor.position) == (0, 0)
+        assert (await rig.perform(CREATE, partition=0)).kind == "succeeded"
 
 
 async def test_a_process_with_a_halted_partition_stops_cleanly() -> None:
