@@ -80,12 +80,12 @@ async def right_revoked(lab: Lab, mark: Mark) -> None:
 
 
 async def password_changed(lab: Lab, mark: Mark) -> None:
-    """The password is another one for some seconds, and every connection is cut."""
+    """The password, which all laboratories share, is another one for some seconds, and every connection is cut."""
     server = lab.station.broker.bootstrap
-    await asyncio.to_thread(_set_password, server, "another")
+    await lab.station.together(lambda: asyncio.to_thread(_set_password, server, "another"))
     lab.proxy.cut()
     await asyncio.sleep(6)
-    await asyncio.to_thread(_set_password, server, PASSWORD)
+    await lab.station.together(lambda: asyncio.to_thread(_set_password, server, PASSWORD))
     mark.now()
 
 
