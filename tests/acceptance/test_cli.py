@@ -14,7 +14,7 @@ from tests.acceptance.harness import ServiceProcess
 
 pytestmark = pytest.mark.acceptance
 
-NAMES = ["commands", "jobs", "changes", "resources", "replies", "events", "dead-letters"]
+NAMES = ["commands", "jobs", "changes", "resources", "dead-letters", "events", "replies"]
 
 
 class Said:

@@ -161,4 +161,5 @@ def test_every_fault_has_a_test() -> None:
     tested = {"throttle", "quota", "error", "deny", "close", "close_after_effect", "error_after_effect", "hang"}
     tested |= {"delay", "bad_json", "html", "empty", "list_lag", "stuck", "create_failed", "delete_failed"}
     tested |= {"unknown_status", "backward_status", "expired_token"}
+    tested |= {"clock_skew", "overlap"}  # in tests/faults/test_switches.py
     assert tested == set(FAULTS)

@@ -57,7 +57,7 @@ def test_from_table_to_audience(real: World) -> None:
     job = real.job(real.configured(model), seed)
     got = real.until_job(job)
     assert got["status"] == "ACTIVE", got["statusDetails"]
-    assert got["metrics"]["recallMetric"] > 0.3
+    assert got["metrics"]["recallMetric"] > 0.25, "chance gives 0.2"
     real.export(job, value=20)
     export = real.until_export(job)
     assert export["status"] == "ACTIVE", export["statusDetails"]
