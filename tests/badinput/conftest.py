@@ -8,6 +8,7 @@ import pytest_asyncio
 from sandbox.embedded import running_sandbox
 from sandbox.kafka import Broker
 from sandbox.options import Options, Timing
+from tests.acceptance.kafka_fixture import running_kafka
 from tests.badinput.stage import Stage, opened
 from tests.sandbox.world import World
 
@@ -15,7 +16,14 @@ SLOW_START = Options(port=0, timing=Timing(pending=2.0, floor=0.05), jobs_module
 """Jobs wait for two seconds, in which they are unfinished."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A Kafka of its own: clients that live as long as the room must not meet another room's frozen broker."""
+    with running_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="package")
 def world() -> Iterator[World]:
     with running_sandbox(SLOW_START) as url:
         world = World(url, "123456789012")
@@ -23,7 +31,7 @@ def world() -> Iterator[World]:
         world.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage(kafka: Broker, world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     async with opened(kafka, world, tmp_path_factory.mktemp("service")) as stage:
         yield stage
