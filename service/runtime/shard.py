@@ -210,11 +210,13 @@ class Shard:
         for key, state in self._store.resources():
             if over(state):
                 self._activities.rest(key, state.observed_at + self._context.policy.retention)
-        for key, job in sorted(self._store.jobs(), key=lambda item: item[1].accepted_at):
+        for key, job in self._store.jobs():
             if ended(job):
                 self._activities.rest(key, job.finished_at + self._context.policy.retention)
-            else:
-                self.observe(key, Restored())
+        # Most jobs have ended; only the open ones, whose calls stand in line, need the order of their acceptance.
+        going_on = [(key, found) for key in self._store.open() if (found := self._store.job(key))]
+        for key, job in sorted(going_on, key=lambda item: item[1].accepted_at):
+            self.observe(key, Restored())
             if job.awaits:
                 self._release_waiting(job.awaits.encode())
 
