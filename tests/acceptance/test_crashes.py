@@ -96,9 +96,10 @@ async def test_sigterm_drains_and_leaves_the_group(running: ServiceProcess, clie
     await client.send("CreateAudienceModel", films.model(dataset), command_id="model")
     await until(lambda: world.ml.list_audience_models()["audienceModels"], 10, running.tail)
     assert await running.terminate() == 0, running.tail()
-    assert [reply.kind for reply in client.replies("model")] == ["accepted", "started"], (
-        "the call under way was awaited"
-    )
+    # The training may have ended meanwhile, and then a look within the drain tells that too.
+    kinds = [reply.kind for reply in client.replies("model")]
+    assert kinds[:2] == ["accepted", "started"], "the call under way was awaited"
+    assert kinds[2:] in ([], ["succeeded"])
     began = asyncio.get_running_loop().time()
     await _restart(running)
     assert asyncio.get_running_loop().time() - began < 5, "nobody waits for a session to expire"
