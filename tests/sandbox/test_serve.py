@@ -33,7 +33,7 @@ def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def family(process: subprocess.Popen[str]) -> list[str]:
     """The processes of the sandbox's process group, itself included."""
-    listing = subprocess.run(["ps", "-eo", "pgid=,pid=,stat=,args="], check=True, capture_output=True, text=True)
+    listing = subprocess.run(["ps", "-ww", "-eo", "pgid=,pid=,stat=,args="], check=True, capture_output=True, text=True)
     rows = [line.split(None, 3) for line in listing.stdout.splitlines()]
     return [args for group, _pid, state, args in rows if int(group) == process.pid and not state.startswith("Z")]
 

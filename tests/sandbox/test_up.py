@@ -23,7 +23,7 @@ from sandbox.up import Sandbox, StartError, instructions, until_interrupted
 
 def group_members(groups: set[int]) -> list[str]:
     """Living processes of some process groups."""
-    listing = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], check=True, capture_output=True, text=True)
+    listing = subprocess.run(["ps", "-ww", "-eo", "pgid=,stat=,args="], check=True, capture_output=True, text=True)
     rows = [line.split(None, 2) for line in listing.stdout.splitlines()]
     return [args for group, state, args in rows if int(group) in groups and not state.startswith("Z")]
 
