@@ -31,6 +31,7 @@ from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
+from service.runtime.standby import Standby
 from service.settings import Settings
 from service.settings.running import Pace
 
@@ -211,6 +212,7 @@ def build(settings: Settings) -> Service:
     liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
     telemetry.pull(app.jobs, app.inboxes)
     telemetry.pull_slots(app.slots)
+    telemetry.pull_copies(app.copies)
     server = StatusServer(
         settings.http.host,
         settings.http.port,
@@ -236,12 +238,13 @@ def _app(
     def wake(claim: Claim) -> None:
         assignment.wake(claim.partition, claim.key)
 
-    slots = SlotRegistry({name: target.quotas for name, target in settings.targets.items()}, wake)
+    slots = SlotRegistry({name: target.quotas for name, target in settings.targets.items()}, wake, clock.monotonic)
+    standby = Standby(slots, follows=settings.runtime.standby)
     workshop = Workshop(Dispatch(caller, clock), pollers, slots)
 
     def make_shard(partition: TopicPartition) -> Shard:
         receive = numbering.receive if partition.topic == settings.topics.changes else intake.receive
-        return Shard(partition, log, workshop, context, receive)
+        return Shard(partition, log, workshop, context, standby, receive)
 
     def resized(held: int) -> None:
         """The budget of an account and region is split over the replicas by the partitions they hold."""
@@ -259,6 +262,7 @@ def _app(
         pollers=pollers,
         limiters=limiters,
         slots=slots,
+        standby=standby,
         telemetry=telemetry,
         stop_deadline=settings.runtime.stop_deadline,
     )

@@ -12,6 +12,7 @@ from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import Log, Telemetry
 from service.runtime.slots import SlotRegistry
+from service.runtime.standby import Standby
 
 
 class App:
@@ -23,6 +24,7 @@ class App:
         pollers: By target.
         limiters: By target.
         slots: Of all targets.
+        standby: Copies of what other replicas own.
         telemetry: Where to tell.
         stop_deadline: Seconds that a clean stop may take; then the rest is cancelled, which is safe.
     """
@@ -35,6 +37,7 @@ class App:
         pollers: Mapping[str, Poller],
         limiters: Mapping[str, Limiter],
         slots: SlotRegistry,
+        standby: Standby,
         telemetry: Telemetry,
         stop_deadline: float,
     ) -> None:
@@ -43,6 +46,7 @@ class App:
         self._pollers = pollers
         self._limiters = limiters
         self._slots = slots
+        self._standby = standby
         self._telemetry = telemetry
         self._stop_deadline = stop_deadline
 
@@ -63,6 +67,7 @@ class App:
                 for target, limiter in self._limiters.items()
             },
             "slots": self.slots(),
+            "standby": self._standby.statistics(),
         }
 
     def jobs(self) -> dict[str, int]:
@@ -80,11 +85,17 @@ class App:
         """Taken, waiting and limit by ``target/quota``."""
         return self._slots.statistics()
 
+    def copies(self) -> dict[str, int]:
+        """Which partitions of other replicas have a copy here: 1 when it is current, 0 while it catches up."""
+        return {name: int(bool(copy["current"])) for name, copy in self._standby.statistics().items()}
+
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set, then stops cleanly within the deadline."""
         async with asyncio.TaskGroup() as root:
             self._assignment.begin(root)
             helpers = [root.create_task(poller.run(), name=f"poller:{name}") for name, poller in self._pollers.items()]
+            if self._standby.follows:
+                helpers.append(root.create_task(self._log.follow(self._standby), name="standby"))
             membership = root.create_task(self._log.consume(self._assignment), name="group")
             await stop.wait()
             try:

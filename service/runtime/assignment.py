@@ -80,10 +80,12 @@ class Assignment:
 
     async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """Closes what was lost, goes on with what was kept, opens what is new."""
-        if self._closing:
+        if self._is_closing():
             return
         self._joined = True
         await self._close(self._shards.keys() - partitions, patience=0.0)
+        if self._is_closing():  # meanwhile: what would be opened now nobody would close
+            return
         for elsewhere in self._halted.keys() - partitions:
             self._let_go(elsewhere)
         for partition in partitions:
@@ -123,6 +125,9 @@ class Assignment:
         """Ends what is left of the shards, dirty."""
         for task in self._tasks.values():
             task.cancel()
+
+    def _is_closing(self) -> bool:
+        return self._closing
 
     async def _close(self, partitions: set[TopicPartition], *, patience: float) -> None:
         tasks = [self._tasks[partition] for partition in partitions if partition in self._tasks]

@@ -23,6 +23,7 @@ __all__ = [
     "CommitUnknown",
     "Failure",
     "Fenced",
+    "Follower",
     "Headers",
     "InRecord",
     "Log",
@@ -92,10 +93,13 @@ class PartitionLog(Protocol):
     Not safe for concurrent use: a shard awaits each call before the next.
     """
 
-    def restore(self) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
+    def restore(self, known: int = 0) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
         """Yields batches of (key, value) of the changelog partition in order, up to its high watermark.
 
         The watermark is taken after the fence and with ``read_uncommitted``; only committed records are yielded.
+
+        Args:
+            known: Offset before which nothing need be read.
         """
         ...
 
@@ -139,6 +143,36 @@ class Assignee(Protocol):
         ...
 
 
+class Follower(Protocol):
+    """Who keeps copies of the partitions that others own: the runtime's standby."""
+
+    def wanted(self, partition: TopicPartition) -> int | None:
+        """Offset of its changelog from which a partition is to be read on; -1: its beginning; None: not at all."""
+        ...
+
+    def replicated(
+        self,
+        partition: TopicPartition,
+        records: Sequence[tuple[bytes, bytes | None]],
+        position: int,
+        *,
+        current: bool,
+    ) -> None:
+        """Committed (key, value) records of a partition's changelog, in order, none left out; maybe none at all.
+
+        Args:
+            partition: Of the commands topic.
+            records: What came after the position of the call before.
+            position: The offset to go on from.
+            current: Whether this is the end of the changelog, for the moment.
+        """
+        ...
+
+    def lost(self, partition: TopicPartition) -> None:
+        """A partition's changelog can't be read on: what is known of it grows old and is to be dropped."""
+        ...
+
+
 class Log(Protocol):
     """Membership in the consumer group and exclusive access to its partitions."""
 
@@ -154,6 +188,13 @@ class Log(Protocol):
         """Joins the group and delivers until cancelled; then leaves the group.
 
         A partition delivers nothing until ``start``. Broken connections are re-established.
+        """
+        ...
+
+    async def follow(self, follower: Follower) -> None:
+        """Reads the changelogs of the partitions that the follower wants, as they grow, until cancelled.
+
+        No member of the group, and never in an owner's way. Broken connections are re-established.
         """
         ...
 
@@ -264,8 +305,8 @@ class Telemetry(Protocol):
         """A shard is ``opening``, ``restoring``, ``running``, ``paused``, ``closed`` or ``halted``."""
         ...
 
-    def restored(self, partition: str, records: int, seconds: float) -> None:
-        """A shard has read its changelog."""
+    def restored(self, partition: str, records: int, seconds: float, *, copied: int) -> None:
+        """A shard has read its changelog; ``copied`` entries it had from a copy."""
         ...
 
     def problem(self, what: str, **details: str | int | float) -> None:

@@ -36,6 +36,7 @@ from service.runtime.context import Context
 from service.runtime.defects import place
 from service.runtime.inbox import Arrived, Inbox, Item, Observed
 from service.runtime.ports import InRecord, Log, PartitionLog, TopicPartition
+from service.runtime.standby import Standby
 from service.runtime.store import Store
 
 Receive = Callable[[InRecord, Store, Batch, Context, Revoke], None]
@@ -59,6 +60,7 @@ class Shard:
         log: Kafka.
         workshop: What activities need.
         context: Shared by all shards.
+        standby: Copies of partitions that others owned, this one maybe among them.
         receive: What a record of this partition's topic means.
     """
 
@@ -68,6 +70,7 @@ class Shard:
         log: Log,
         workshop: Workshop,
         context: Context,
+        standby: Standby,
         receive: Receive = intake.receive,
     ) -> None:
         self.partition = partition
@@ -76,6 +79,7 @@ class Shard:
         self._log = log
         self._receive_one = receive
         self._context = context
+        self._standby = standby
         self._store = Store()
         self._inbox = Inbox()
         self._activities = Activities(partition, self._inbox, workshop, context)
@@ -132,6 +136,7 @@ class Shard:
         finally:
             self._inbox.close()
             self._activities.end()
+            self._standby.give_back(self.partition)
             self._enter(State.CLOSED)
             await log.close()
 
@@ -188,14 +193,18 @@ class Shard:
     async def _restore(self, log: PartitionLog) -> None:
         self._enter(State.RESTORING)
         began = self._context.clock.monotonic()
-        async for batch in log.restore():
+        self._store, known = self._standby.take(self.partition)
+        copied = len(self._store)
+        async for batch in log.restore(known):
             for key, value in batch:
                 self._store.load(key, value)
             self._restored += len(batch)
             await asyncio.sleep(0)
         self._require_sound()
+        self._standby.restored(self.partition, self._store)
         self.position = await log.position()
-        self._context.telemetry.restored(self.name, self._restored, self._context.clock.monotonic() - began)
+        seconds = self._context.clock.monotonic() - began
+        self._context.telemetry.restored(self.name, self._restored, seconds, copied=copied)
 
     def _require_sound(self) -> None:
         changelog = self._context.names.changelogs[self.partition.topic]

@@ -101,6 +101,8 @@ class Runtime(Group):
     """Commands and observations waiting in one partition before its delivery is paused."""
     max_batch: Count = 500
     """Inbox entries that one transaction may take."""
+    standby: bool = True
+    """Whether a replica keeps copies of what the others own: take-over without reading all, slots counted over all."""
     stop_deadline: Seconds = 25.0
     """Time to stop in order; what is left after it is closed dirty, which is safe. Below the pod's grace period."""
     heartbeat_limit: Seconds = 30.0

@@ -134,7 +134,7 @@ def test_it_is_the_runtimes_telemetry() -> None:
     telemetry.poll("default", lists=1, gets=2, watched=5)
     telemetry.commit("commands-0", 3, 0.01)
     telemetry.shard("commands-0", "running")
-    telemetry.restored("commands-0", 10, 0.5)
+    telemetry.restored("commands-0", 10, 0.5, copied=0)
     telemetry.problem("poll failed", code="x")
     assert isinstance(telemetry, Telemetry)
     text = telemetry.render().decode()
@@ -166,7 +166,7 @@ def test_a_shard_is_in_one_state_and_leaves_nothing() -> None:
     for state in ("opening", "restoring", "running"):
         telemetry.shard("commands-0", state)
     telemetry.shard("commands-1", "halted")
-    telemetry.restored("commands-0", 1, 0.1)
+    telemetry.restored("commands-0", 1, 0.1, copied=0)
     shards = [line for line in telemetry.render().decode().splitlines() if line.startswith("crml_shard_state{")]
     assert shards == [
         'crml_shard_state{partition="commands-0",state="running"} 1.0',
@@ -189,7 +189,7 @@ def test_pulled_gauges() -> None:
 
 def test_who_waits_for_a_slot_is_measured_by_quota() -> None:
     telemetry = Telemetry(["eu"])
-    telemetry.pull_slots(lambda: {"eu/audience-models": {"taken": 2, "waiting": 7, "limit": 2}})
+    telemetry.pull_slots(lambda: {"eu/audience-models": {"taken_here": 2, "waiting_here": 7, "limit": 2}})
     for name, value in {"taken": 2.0, "waiting": 7.0, "limit": 2.0}.items():
         assert telemetry.registry.get_sample_value(f"crml_slots_{name}", {"quota": "eu/audience-models"}) == value
 

@@ -10,6 +10,7 @@ Nothing sleeps but for ``latency`` and ``deadline``, so it runs on a virtual clo
 """
 
 import asyncio
+import contextlib
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,6 +20,7 @@ from service.runtime.ports import (
     Assignee,
     CommitUnknown,
     Fenced,
+    Follower,
     Headers,
     InRecord,
     LogError,
@@ -28,6 +30,8 @@ from service.runtime.ports import (
 )
 
 BATCH = 500
+FOLLOW_LAG = 0.03
+FOLLOW_SECONDS = 1.0
 
 
 @dataclass
@@ -223,6 +227,7 @@ class MemoryBroker:
     def touch(self) -> None:
         for log in self._logs.values():
             log.woken_by.set()
+            log.followed.set()
 
 
 class Group:
@@ -293,6 +298,7 @@ class MemoryLog:
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self.woken_by = asyncio.Event()
+        self.followed = asyncio.Event()
 
     async def open(self, partition: TopicPartition) -> "MemoryPartitionLog":
         await self._broker.answer()
@@ -310,6 +316,33 @@ class MemoryLog:
         finally:
             self._drop()
             self._broker.group.leave(self)
+
+    async def follow(self, follower: Follower) -> None:
+        ends: dict[TopicPartition, int] = {}
+        while True:
+            for topic, changelog in self._broker.commands.items():
+                for number in range(self._broker.partitions):
+                    self._replicate(follower, TopicPartition(topic, number), changelog, ends)
+            # A follower may want another partition without anything new on the broker.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW_SECONDS):
+                    await self.followed.wait()
+            self.followed.clear()
+            await asyncio.sleep(FOLLOW_LAG)
+
+    def _replicate(
+        self, follower: Follower, partition: TopicPartition, changelog: str, ends: dict[TopicPartition, int]
+    ) -> None:
+        wanted = follower.wanted(partition)
+        if wanted is None or self._broker._frozen:
+            ends.pop(partition, None)
+            return
+        log = self._broker.partition(changelog, partition.partition)
+        end = log.stable_end
+        if ends.get(partition) != end or wanted != end:
+            ends[partition] = end
+            pairs = [(each.key or b"", each.value) for each in log.committed(wanted) if each.offset < end]
+            follower.replicated(partition, pairs, end, current=True)
 
     def start(self, partition: TopicPartition, offset: int) -> None:
         if partition in self._held:
@@ -364,7 +397,7 @@ class MemoryPartitionLog:
     def __init__(self, broker: MemoryBroker, partition: TopicPartition, epoch: int) -> None:
         self._broker, self._tp, self._epoch, self._spent = broker, partition, epoch, False
 
-    async def restore(self) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
+    async def restore(self, known: int = 0) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
         await self._broker.answer()
         changelog = self._broker.partition(self._broker.commands[self._tp.topic], self._tp.partition)
         end = changelog.end
@@ -372,7 +405,7 @@ class MemoryPartitionLog:
             await asyncio.sleep(self._broker.deadline)
         if changelog.stable_end < end:
             raise LogError("an open transaction hides the end of the changelog")
-        records = [(each.key or b"", each.value) for each in changelog.committed(changelog.start) if each.offset < end]
+        records = [(each.key or b"", each.value) for each in changelog.committed(known) if each.offset < end]
         for index in range(0, len(records), BATCH):
             await asyncio.sleep(0)
             yield records[index : index + BATCH]

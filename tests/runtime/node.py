@@ -20,6 +20,7 @@ from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
+from service.runtime.standby import Standby
 from tests.fakes.clock import LoopClock
 from tests.fakes.log import MemoryBroker
 from tests.runtime.messages import (
@@ -74,6 +75,7 @@ class Options:
     max_batch: int = 500
     inbox_limit: int = 2000
     commit_latency: float = 0.01
+    standby: bool = True
 
     @property
     def consumed(self) -> dict[str, str]:
@@ -133,7 +135,9 @@ class Node:
         self.slots = SlotRegistry(
             dict.fromkeys(options.targets, options.quotas),
             lambda claim: self.assignment.wake(claim.partition, claim.key),
+            self.clock.monotonic,
         )
+        self.standby = Standby(self.slots, follows=options.standby)
         self._workshop = Workshop(Dispatch(caller, self.clock), self.pollers, self.slots)
         self._log = log = broker.log(name)
         self.assignment = Assignment(
@@ -149,6 +153,7 @@ class Node:
             pollers=self.pollers,
             limiters=self.limiters,
             slots=self.slots,
+            standby=self.standby,
             telemetry=self.story,
             stop_deadline=options.stop_deadline,
         )
@@ -157,7 +162,7 @@ class Node:
 
     def _make_shard(self, partition: TopicPartition) -> Shard:
         receive = numbering.receive if partition.topic == CHANGES else intake.receive
-        return Shard(partition, self._log, self._workshop, self.context, receive)
+        return Shard(partition, self._log, self._workshop, self.context, self.standby, receive)
 
     def _resized(self, share: float) -> None:
         for limiter in self.limiters.values():
@@ -172,6 +177,10 @@ class Node:
 
     def claim(self, number: int, key: bytes) -> Claim:
         return Claim(TopicPartition(COMMANDS, number), key)
+
+    def task_of(self, name: str) -> "asyncio.Task[None]":
+        """A running task by its name, of the newest process that has one."""
+        return [task for task in asyncio.all_tasks() if task.get_name() == name][-1]
 
     async def stop(self) -> None:
         """As on SIGTERM."""

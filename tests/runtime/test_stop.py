@@ -158,3 +158,16 @@ async def test_a_rolling_restart_under_load() -> None:
             assert (await rig.end(command_id)).kind == "succeeded"
         assert rig.api.counts()["ListTrainingDatasets"] == 0
         rig.audit()
+
+
+async def test_a_stop_amid_an_assignment_opens_nothing_any_more() -> None:
+    """What were opened behind the stop's back nobody would close, and the process would never end."""
+    async with Rig() as rig:
+        node = await rig.start()
+        other = await rig.start()
+        assigning = asyncio.create_task(node.assignment.assigned(frozenset(other.assignment.shards)))
+        await asyncio.sleep(0)
+        node.stopping.set()
+        await assigning
+        async with asyncio.timeout(60):
+            await node.task

@@ -114,12 +114,17 @@ class Telemetry:
     def pull_slots(self, statistics: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
         """Names who knows the concurrency slots by ``target/quota``, to be asked at each scrape."""
         texts = {
-            "taken": "Concurrency slots that jobs of this replica have",
-            "waiting": "Commands that wait for a concurrency slot",
-            "limit": "Concurrency slots that AWS grants",
+            "taken": ("taken_here", "Concurrency slots that jobs of this replica have"),
+            "waiting": ("waiting_here", "Commands of this replica that wait for a concurrency slot"),
+            "limit": ("limit", "Concurrency slots that AWS grants"),
         }
-        for name, text in texts.items():
-            self.registry.register(_Pulled(f"crml_slots_{name}", text, "quota", partial(_one, statistics, name)))
+        for name, (key, text) in texts.items():
+            self.registry.register(_Pulled(f"crml_slots_{name}", text, "quota", partial(_one, statistics, key)))
+
+    def pull_copies(self, current: Callable[[], Mapping[str, int]]) -> None:
+        """Names who knows which other replicas' partitions have a copy here, and whether it is current."""
+        text = "1 when the copy of another replica's partition is current, 0 while it catches up"
+        self.registry.register(_Pulled("crml_standby_current", text, "partition", current))
 
     def commit(self, partition: str, records: int, seconds: float) -> None:
         """A transaction was committed."""
@@ -153,11 +158,11 @@ class Telemetry:
             self._shards.labels(partition, state).set(1)
         _log.info(f"shard {state}", partition=partition)
 
-    def restored(self, partition: str, records: int, seconds: float) -> None:
+    def restored(self, partition: str, records: int, seconds: float, *, copied: int) -> None:
         """A shard has read its changelog."""
         self._restored.labels(partition).set(records)
         self._restore_time.observe(seconds)
-        _log.info("shard restored", partition=partition, records=records, seconds=round(seconds, 3))
+        _log.info("shard restored", partition=partition, records=records, copied=copied, seconds=round(seconds, 3))
 
     def problem(self, what: str, **details: str | int | float) -> None:
         """Something an operator may want to know."""
