@@ -75,7 +75,7 @@ class Assignment:
         for partition in list(self._unread):
             self.halted(partition, "")
         async with asyncio.TaskGroup() as pauses:
-            for partition in partitions & self._shards.keys():
+            for partition in sorted(partitions & self._shards.keys()):
                 pauses.create_task(self._shards[partition].pause(self._patience))
 
     async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
@@ -86,9 +86,9 @@ class Assignment:
         await self._close(self._shards.keys() - partitions, patience=0.0)
         if self._is_closing():  # meanwhile: what would be opened now nobody would close
             return
-        for elsewhere in self._halted.keys() - partitions:
+        for elsewhere in sorted(self._halted.keys() - partitions):
             self._let_go(elsewhere)
-        for partition in partitions:
+        for partition in sorted(partitions):
             if partition in self._shards:
                 self._shards[partition].resume()
             else:
@@ -132,7 +132,7 @@ class Assignment:
     async def _close(self, partitions: set[TopicPartition], *, patience: float) -> None:
         tasks = [self._tasks[partition] for partition in partitions if partition in self._tasks]
         async with asyncio.TaskGroup() as closings:
-            for partition in partitions:
+            for partition in sorted(partitions):
                 closings.create_task(self._close_one(self._shards[partition], self._tasks[partition], patience))
         if tasks:
             await asyncio.wait(tasks)
