@@ -89,8 +89,8 @@ class Following:
             while True:
                 reader.adjust()
                 async with deadline(self._settings.stall_deadline, "following changelogs"):
-                    await reader.read()
-                await asyncio.sleep(PAUSE)
+                    full = await reader.read()
+                await asyncio.sleep(0 if full else PAUSE)
         finally:
             await dispose(consumer, self._settings.stop_deadline, dirty=True)
 
@@ -130,14 +130,15 @@ class _Reader:
                 self._consumer.seek(each, max(wanted, self._starts[each]))
                 self._consumer.resume(each)
 
-    async def read(self) -> None:
-        """Waits a little for records, and hands over what has come."""
+    async def read(self) -> bool:
+        """Waits a little for records, and hands over what has come; True when there is probably more at once."""
         if not self._positions:
             await asyncio.sleep(POLL_MS / 1000)
-            return
+            return False
         batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS)
         for each in list(self._positions):
             await self._hand_over(each, batches.get(each, []))
+        return sum(map(len, batches.values())) >= RECORDS
 
     async def _hand_over(self, each: KafkaPartition, records: list[Any]) -> None:
         position = await self._consumer.position(each)
