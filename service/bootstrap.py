@@ -246,10 +246,11 @@ def _app(
         receive = numbering.receive if partition.topic == settings.topics.changes else intake.receive
         return Shard(partition, log, workshop, context, standby, receive)
 
-    def resized(held: int) -> None:
-        """The budget of an account and region is split over the replicas by the partitions they hold."""
+    def resized(held: frozenset[TopicPartition]) -> None:
+        """The budget of an account and region is split over the replicas by the partitions of commands they hold."""
         telemetry.rebalance()
-        share = held / (settings.topics.partitions * len(consumed(settings)))
+        calling = sum(partition.topic != settings.topics.changes for partition in held)
+        share = calling / (settings.topics.partitions * len(settings.sources()))
         for limiter in limiters.values():
             limiter.share(min(1.0, share) or 1.0)
         tenancy.share(settings, tenants, assignment.shards)

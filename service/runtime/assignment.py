@@ -21,7 +21,7 @@ class Assignment:
         make_shard: Makes a shard of a partition.
         telemetry: Where to tell.
         patience: Seconds that calls under way get to end when partitions are revoked.
-        resized: Called with the number of partitions held after every assignment.
+        resized: Called with the partitions held after every assignment.
         halted_retry: Seconds after which a halted partition is tried again.
     """
 
@@ -32,7 +32,7 @@ class Assignment:
         telemetry: Telemetry,
         *,
         patience: float,
-        resized: Callable[[int], None],
+        resized: Callable[[frozenset[TopicPartition]], None],
         halted_retry: float = 30.0,
     ) -> None:
         self._log = log
@@ -93,7 +93,7 @@ class Assignment:
                 self._shards[partition].resume()
             else:
                 self._open(partition)
-        self._resized(len(partitions))
+        self._resized(partitions)
 
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         """Passes records on to their shard; of a shard that just ended they are read again by its successor."""

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from service.core.placement import Member, place
 from service.runtime.ports import TopicPartition
 
 if TYPE_CHECKING:
@@ -48,18 +49,17 @@ class Group:
             if generation == self.generation:
                 return generation, self._assignment[member.member_id]
 
+    def _before(self, name: str, topics: frozenset[str]) -> dict[str, frozenset[int]]:
+        had = self._assignment.get(name, frozenset())
+        return {topic: frozenset(each.partition for each in had if each.topic == topic) for topic in topics}
+
     def _assign(self) -> None:
-        """Sticky: a member keeps what it had, as far as that is its fair share."""
-        names = sorted(each.member_id for each in self._members)
-        numbers = range(self._broker.partitions)
-        everything = {TopicPartition(topic, number) for topic in self._broker.commands for number in numbers}
-        share, extra = divmod(len(everything), len(names))
-        kept: dict[str, set[TopicPartition]] = {}
-        for index, name in enumerate(sorted(names, key=lambda each: -len(self._assignment.get(each, ())))):
-            quota = share + (index < extra)
-            kept[name] = set(sorted(self._assignment.get(name, frozenset()))[:quota])
-        for partition in sorted(everything.difference(*kept.values())):
-            min((kept[name] for name in names), key=len).add(partition)
-        self._assignment = {name: frozenset(partitions) for name, partitions in kept.items()}
+        """As the group's leader does it: with the service's own distribution."""
+        topics = frozenset(self._broker.commands)
+        members = {each.member_id: Member(topics, self._before(each.member_id, topics)) for each in self._members}
+        self._assignment = {
+            name: frozenset(TopicPartition(topic, number) for topic, numbers in placed.items() for number in numbers)
+            for name, placed in place(dict.fromkeys(topics, self._broker.partitions), members).items()
+        }
         self._complete = True
         self._broker.touch()

@@ -145,7 +145,7 @@ class Node:
             self._make_shard,
             self.story,
             patience=options.stop_deadline / 2,
-            resized=lambda held: self._resized(held / (options.partitions * len(options.consumed))),
+            resized=lambda held: self._resized(len(held) / (options.partitions * len(options.consumed))),
         )
         self.app = App(
             log=log,

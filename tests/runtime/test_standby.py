@@ -8,7 +8,7 @@ from schemas.operations import OPERATIONS
 from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from tests.runtime.messages import COMMANDS, request
-from tests.runtime.node import Node
+from tests.runtime.node import Node, commands_of
 from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
@@ -16,8 +16,6 @@ pytestmark = pytest.mark.looptime
 CREATE = "CreateTrainingDataset"
 MODEL = "CreateAudienceModel"
 SLOTS = "default/audience-models"
-OTHER = ("other",)
-"""With six partitions in all, each of two processes gets one of the default tenant's commands."""
 
 
 def owned(node: Node) -> list[int]:
@@ -41,7 +39,7 @@ def called(rig: Rig) -> list[str]:
 
 
 async def test_who_takes_over_has_read_nearly_all_before() -> None:
-    async with Rig(tenants=OTHER) as rig:
+    async with Rig() as rig:
         first, second = await pair(rig)
         for _ in range(40):
             rig.send(CREATE)
@@ -53,7 +51,7 @@ async def test_who_takes_over_has_read_nearly_all_before() -> None:
         before = {each: dict(shard._store.jobs()) for each, shard in mine.items()}
         assert sum(map(len, before.values())) > 5
         await first.crash()
-        await rig.until(lambda: second.ready and len(second.assignment.shards) == 6)
+        await rig.until(lambda: second.ready and len(second.assignment.shards) == 4)
         for each, jobs in before.items():
             shard = second.assignment.shards[each]
             assert dict(shard._store.jobs()) == jobs
@@ -65,7 +63,7 @@ async def test_who_takes_over_has_read_nearly_all_before() -> None:
 
 async def test_what_came_since_the_copy_is_read() -> None:
     """The copy lags, as it does while Kafka answers the owner and not us: the rest is read behind the fence."""
-    async with Rig(tenants=OTHER) as rig:
+    async with Rig() as rig:
         first, second = await pair(rig)
         await caught_up(rig, second)
         second.task_of("standby").cancel()
@@ -73,7 +71,7 @@ async def test_what_came_since_the_copy_is_read() -> None:
         for command_id in sent:
             await rig.end(command_id)
         await first.crash()
-        await rig.until(lambda: second.ready and len(second.assignment.shards) == 6)
+        await rig.until(lambda: second.ready and len(second.assignment.shards) == 4)
         for command_id in sent:
             rig.send(CREATE, command_id=command_id, partition=owned(second)[0])
             assert len(rig.creates(command_id)) == 1
@@ -81,7 +79,7 @@ async def test_what_came_since_the_copy_is_read() -> None:
 
 
 async def test_what_a_copy_counted_and_has_ended_since_gives_its_slot_back() -> None:
-    async with Rig(tenants=OTHER) as rig:
+    async with Rig() as rig:
         rig.api.working = 3.0
         first, second = await pair(rig)
         dataset = {"trainingDatasetArn": await rig.made(CREATE)}
@@ -90,13 +88,13 @@ async def test_what_a_copy_counted_and_has_ended_since_gives_its_slot_back() -> 
         second.task_of("standby").cancel()
         await rig.end(running)
         await first.crash()
-        await rig.until(lambda: second.ready and len(second.assignment.shards) == 6)
+        await rig.until(lambda: second.ready and len(second.assignment.shards) == 4)
         assert second.slots.statistics()[SLOTS]["taken"] == 0
 
 
 async def test_slots_are_counted_over_all_replicas() -> None:
     """The second model waits by our own count: AWS is not asked, and the slot is used the moment it is free."""
-    async with Rig(tenants=OTHER, quotas={"audience-models": 1}) as rig:
+    async with Rig(quotas={"audience-models": 1}) as rig:
         rig.api.quotas = {"audience-models": 1}
         first, second = await pair(rig)
         dataset = {"trainingDatasetArn": await rig.made(CREATE)}
@@ -122,9 +120,12 @@ async def test_a_crowd_at_one_replica_does_not_starve_the_tenant_at_another() ->
         first, second = await rig.start(), await rig.start()
         await rig.until(lambda: first.ready and second.ready)
         dataset = {"trainingDatasetArn": await rig.made(CREATE)}
-        crowd = [rig.send(MODEL, request(MODEL, **dataset), tenant="crowd") for _ in range(8)]
+        crowded, other = (TopicPartition(commands_of(tenant), n) for n, tenant in enumerate(("crowd", "lone")))
+        assert (crowded in first.assignment.shards) != (other in first.assignment.shards)
+        crowd = [rig.send(MODEL, request(MODEL, **dataset), tenant="crowd", partition=0) for _ in range(8)]
         await rig.until(lambda: len(called(rig)) == 2)
-        lone = rig.send(MODEL, request(MODEL, **dataset), tenant="lone")
+        await asyncio.sleep(0.5)
+        lone = rig.send(MODEL, request(MODEL, **dataset), tenant="lone", partition=1)
         await rig.end(lone)
         assert sum(rig.ending(command_id) is not None for command_id in crowd) < 6
         for command_id in crowd:
@@ -133,7 +134,7 @@ async def test_a_crowd_at_one_replica_does_not_starve_the_tenant_at_another() ->
 
 
 async def test_priority_counts_over_all_replicas() -> None:
-    async with Rig(tenants=OTHER, quotas={"audience-models": 1}) as rig:
+    async with Rig(quotas={"audience-models": 1}) as rig:
         rig.api.quotas = {"audience-models": 1}
         await pair(rig)
         dataset = {"trainingDatasetArn": await rig.made(CREATE)}
@@ -151,7 +152,7 @@ async def test_priority_counts_over_all_replicas() -> None:
 
 
 async def test_a_dead_replicas_place_in_the_queue_is_its_successors() -> None:
-    async with Rig(tenants=OTHER, quotas={"audience-models": 1}) as rig:
+    async with Rig(quotas={"audience-models": 1}) as rig:
         rig.api.quotas, rig.api.working = {"audience-models": 1}, 20.0
         first, second = await pair(rig)
         dataset = {"trainingDatasetArn": await rig.made(CREATE)}
@@ -171,7 +172,7 @@ async def test_a_dead_replicas_place_in_the_queue_is_its_successors() -> None:
 
 
 async def test_without_copies_each_replica_counts_its_own() -> None:
-    async with Rig(tenants=OTHER, quotas={"audience-models": 1}, standby=False) as rig:
+    async with Rig(quotas={"audience-models": 1}, standby=False) as rig:
         rig.api.quotas = {"audience-models": 1}
         first, second = await pair(rig)
         dataset = {"trainingDatasetArn": await rig.made(CREATE)}
@@ -181,13 +182,13 @@ async def test_without_copies_each_replica_counts_its_own() -> None:
         assert sorted(called(rig)) == ["ServiceQuotaExceededException", "ok", "ok"]
         assert not first.standby.statistics()
         await first.crash()
-        await rig.until(lambda: second.ready and len(second.assignment.shards) == 6)
+        await rig.until(lambda: second.ready and len(second.assignment.shards) == 4)
         assert sum(records for _, records in second.story.restores) > 0
         assert set(second.story.copied.values()) == {0}
 
 
 async def test_a_changelog_that_cannot_be_followed_counts_no_more() -> None:
-    async with Rig(tenants=OTHER) as rig:
+    async with Rig() as rig:
         first, second = await pair(rig)
         dataset = {"trainingDatasetArn": await rig.made(CREATE)}
         here = TopicPartition(COMMANDS, owned(first)[0])
@@ -199,7 +200,7 @@ async def test_a_changelog_that_cannot_be_followed_counts_no_more() -> None:
 
 
 async def test_records_of_a_partition_that_was_taken_meanwhile_are_let_be() -> None:
-    async with Rig(tenants=OTHER) as rig:
+    async with Rig() as rig:
         node = await rig.start()
         mine = TopicPartition(COMMANDS, 0)
         assert node.standby.wanted(mine) is None

@@ -16,10 +16,10 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from service.adapters.kafka import tolerant
+from service.adapters.kafka.assignor import own_class
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.delivery import Delivery
@@ -43,8 +43,7 @@ class Group:
         self._held: frozenset[TopicPartition] = frozenset()
         self._session: Session | None = None
         self._rejoin = Rejoin(settings)
-        # The assignor keeps what it was given last in its class: two members in one process would share it.
-        self._assignor: type[StickyPartitionAssignor] = type("Sticky", (StickyPartitionAssignor,), {})
+        self._assignor = own_class()
 
     async def consume(self, assignee: Assignee) -> None:
         """See :class:`service.runtime.ports.Log`."""
