@@ -211,6 +211,7 @@ def build(settings: Settings) -> Service:
     liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
     telemetry.pull(app.jobs, app.inboxes)
     telemetry.pull_slots(app.slots)
+    telemetry.pull_superseded(lambda: bool(app.superseded))
     server = StatusServer(
         settings.http.host,
         settings.http.port,

@@ -194,6 +194,14 @@ def test_who_waits_for_a_slot_is_measured_by_quota() -> None:
         assert telemetry.registry.get_sample_value(f"crml_slots_{name}", {"quota": "eu/audience-models"}) == value
 
 
+def test_whether_another_process_has_our_place_is_asked_for() -> None:
+    telemetry, superseded = Telemetry(["eu"]), [True]
+    telemetry.pull_superseded(lambda: bool(superseded))
+    assert telemetry.registry.get_sample_value("crml_superseded") == 1
+    superseded.clear()
+    assert telemetry.registry.get_sample_value("crml_superseded") == 0
+
+
 def test_a_waiting_command_is_logged_with_reason_and_position(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
     Telemetry(["eu"]).waiting("c-1", "eu", "ConcurrencyLimit", 3)

@@ -113,9 +113,9 @@ class MemoryBroker:
         self._logs: dict[str, MemoryLog] = {}
         self._frozen = False
 
-    def log(self, member_id: str) -> "MemoryLog":
-        """A member of the group; the same id gives the same member."""
-        return self._logs.setdefault(member_id, MemoryLog(self, member_id))
+    def log(self, member_id: str, instance_id: str = "") -> "MemoryLog":
+        """A member of the group, static if it has an instance id; the same member id gives the same member."""
+        return self._logs.setdefault(member_id, MemoryLog(self, member_id, instance_id))
 
     def produce(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = (), partition: int | None = None
@@ -237,8 +237,22 @@ class Group:
         self._assignment: dict[str, frozenset[TopicPartition]] = {}
 
     def join(self, member: "MemoryLog") -> None:
+        """A newcomer with a known instance id takes its holder's place; nobody else notices."""
+        holder = self.holder(member)
         self._members.append(member)
-        self.rebalance()
+        if holder is None:
+            self.rebalance()
+            return
+        self._members.remove(holder)
+        holder.superseded = True
+        self._assignment[member.member_id] = self._assignment.pop(holder.member_id, frozenset())
+        self._joined.discard(holder.member_id)
+        self._broker.touch()
+
+    def holder(self, member: "MemoryLog") -> "MemoryLog | None":
+        """Who has the member's instance id, when it is not itself."""
+        named = (each for each in self._members if each is not member and each.instance_id)
+        return next((each for each in named if each.instance_id == member.instance_id), None)
 
     def leave(self, member: "MemoryLog") -> None:
         self._assignment.pop(member.member_id, None)
@@ -285,9 +299,9 @@ class Group:
 class MemoryLog:
     """A member of the group: twin of ``service.adapters.kafka.log.KafkaLog``."""
 
-    def __init__(self, broker: MemoryBroker, member_id: str) -> None:
-        self.member_id = member_id
-        self.evicted = False
+    def __init__(self, broker: MemoryBroker, member_id: str, instance_id: str = "") -> None:
+        self.member_id, self.instance_id = member_id, instance_id
+        self.evicted = self.superseded = False
         self._broker, self._generation = broker, -1
         self._held: frozenset[TopicPartition] = frozenset()
         self._positions: dict[TopicPartition, int] = {}
@@ -302,7 +316,9 @@ class MemoryLog:
         self._broker.group.join(self)
         try:
             while True:
-                if not self.evicted and self._generation != self._broker.group.generation:
+                if self.superseded:
+                    await self._step_back(assignee)
+                elif not self.evicted and self._generation != self._broker.group.generation:
                     await self._rebalance(assignee)
                 elif not self._deliver(assignee):
                     await self.woken()
@@ -343,6 +359,14 @@ class MemoryLog:
             await assignee.revoked(held)
         self._generation, self._held = await self._broker.group.sync(self)
         await assignee.assigned(self._held)
+
+    async def _step_back(self, assignee: Assignee) -> None:
+        self._drop()
+        await assignee.step_back(f"another process has joined as instance {self.instance_id!r}")
+        while self._broker.group.holder(self):
+            await self.woken()
+        self.superseded = False
+        self._broker.group.join(self)
 
     def _deliver(self, assignee: Assignee) -> bool:
         if self.evicted or self._broker._frozen:

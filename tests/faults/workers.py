@@ -100,6 +100,12 @@ class Worker:
         except (OSError, aiohttp.ClientError):  # TimeoutError is an OSError
             return None
 
+    async def metrics(self) -> dict[str, float]:
+        """Its metrics without labels."""
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            lines = [line.split() for line in (await answer.text()).splitlines() if line[0] != "#" and "{" not in line]
+            return {name: float(value) for name, value in lines}
+
     async def shards(self) -> set[str]:
         """Names of the partitions that it holds, as ``topic-partition``."""
         return set((await self.status() or {}).get("shards", ()))

@@ -74,6 +74,8 @@ class Options:
     max_batch: int = 500
     inbox_limit: int = 2000
     commit_latency: float = 0.01
+    instance_id: str = ""
+    """Of every process: a second one takes the first one's place."""
 
     @property
     def consumed(self) -> dict[str, str]:
@@ -135,7 +137,7 @@ class Node:
             lambda claim: self.assignment.wake(claim.partition, claim.key),
         )
         self._workshop = Workshop(Dispatch(caller, self.clock), self.pollers, self.slots)
-        self._log = log = broker.log(name)
+        self._log = log = broker.log(name, options.instance_id)
         self.assignment = Assignment(
             log,
             self._make_shard,
