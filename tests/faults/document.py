@@ -3,7 +3,6 @@
 import math
 import os
 import platform
-import re
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 from sandbox.child import ROOT
 from sandbox.kafka_jars import KAFKA
 from tests.faults import report
-from tests.faults.matrix import FIGURES, MISSING, ROWS
+from tests.faults.matrix import FIGURES, ROWS
 from tests.faults.runner import Outcome
 
 _HEAD = """# Faults
@@ -58,10 +57,7 @@ def write(file: Path, outcomes: Sequence[Outcome], measured: Sequence[Outcome]) 
 def text(outcomes: Sequence[Outcome], measured: Sequence[Outcome]) -> str:
     """The document."""
     return (
-        "\n".join(
-            [_HEAD, _setting(outcomes), _table(outcomes), _figures(outcomes, measured), _missing(), _LIMITS]
-        ).rstrip()
-        + "\n"
+        "\n".join([_HEAD, _setting(outcomes), _table(outcomes), _figures(outcomes, measured), _LIMITS]).rstrip() + "\n"
     )
 
 
@@ -91,7 +87,9 @@ def _table(outcomes: Sequence[Outcome]) -> str:
         own = [outcome for outcome in outcomes if outcome.number == row.number]
         if own:
             broken = sum(len(outcome.violations) for outcome in own)
-            resumed = "halts" if row.spoils else report.spread([outcome.resumed for outcome in own]).replace("/", " / ")
+            resumed = (
+                row.verdict if row.spoils else report.spread([outcome.resumed for outcome in own]).replace("/", " / ")
+            )
             bound = f"{row.bound:g}" if row.bound else "-"
             lines.append(f"| {row.number} | {row.name} | {row.how} | {len(own)} | {broken} | {resumed} | {bound} |")
     return "\n".join(lines)
@@ -113,8 +111,3 @@ def _figures(outcomes: Sequence[Outcome], measured: Sequence[Outcome]) -> str:
             star = "*" if alone and measured is not outcomes else ""
             lines.append(f"| {name}{star} | {wanted} | {len(values)} | {report.spread(values).replace('/', ' / ')} |")
     return "\n".join(lines)
-
-
-def _missing() -> str:
-    lines = ["\n## Not injected here\n", *(f"- {each.number} {each.name}: {each.why}." for each in MISSING)]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))

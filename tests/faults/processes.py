@@ -196,12 +196,17 @@ async def _rebalances(worker: Worker) -> float:
     return (await worker.metrics())["crml_rebalances_total"]
 
 
-async def _replaced(lab: Lab, workers: list[Worker]) -> None:
-    """Other replicas take the place of those that run; they may not share the group with dynamic members' ghosts."""
+async def all_stop(lab: Lab) -> None:
+    """Stops all replicas in order."""
     for worker in lab.workers:
         worker.send(signal.SIGTERM)
     for worker in lab.workers:
         await worker.ended(20)
+
+
+async def _replaced(lab: Lab, workers: list[Worker]) -> None:
+    """Other replicas take the place of those that run; they may not share the group with dynamic members' ghosts."""
+    await all_stop(lab)
     lab.workers[:] = workers
     await lab.start()
 

@@ -52,6 +52,8 @@ class Row:
     quick: bool = False
     spoils: bool = False
     """The laboratory can't be used afterwards, as nobody mends it; the injection itself judges."""
+    verdict: str = "halts"
+    """What a laboratory that can't be used afterwards has shown."""
     footing: str = "plain"
     """Which broker it needs."""
     pulse: float = 0.5

@@ -162,6 +162,7 @@ class Group:
             session_timeout_ms=milliseconds(settings.session_timeout),
             heartbeat_interval_ms=milliseconds(settings.heartbeat_interval),
             rebalance_timeout_ms=milliseconds(settings.rebalance_timeout),
+            fetch_max_wait_ms=milliseconds(settings.fetch_wait),
             isolation_level="read_committed",
             auto_offset_reset="none",
             enable_auto_commit=False,
