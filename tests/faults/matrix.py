@@ -217,6 +217,9 @@ FOOTINGS: Mapping[str, Footing] = {
 """Brokers, by what is special about them."""
 
 
+ALONE = ("1", "2", "3", "4", "5", "8", "8s", "9", "12", "14a")
+"""What is measured one laboratory at a time; an outage of the broker strikes all alike, and torn transactions wait."""
+
 FIGURES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     ("SIGKILL: taken over (session 6 s)", ("1", "2", "3", "4", "5"), "", "<= 7"),
     ("SIGTERM: the process has ended", ("8",), "exit", "<= 2 + the call under way"),
