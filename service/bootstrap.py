@@ -213,6 +213,7 @@ def build(settings: Settings) -> Service:
     telemetry.pull(app.jobs, app.inboxes)
     telemetry.pull_slots(app.slots)
     telemetry.pull_copies(app.copies)
+    telemetry.pull_superseded(lambda: bool(app.superseded))
     server = StatusServer(
         settings.http.host,
         settings.http.port,

@@ -55,10 +55,16 @@ class App:
         """True when every partition held is being served."""
         return self._assignment.ready and not self._assignment.standing
 
+    @property
+    def superseded(self) -> str:
+        """Why another process has our place in the group; empty if none has."""
+        return self._assignment.superseded
+
     def status(self) -> dict[str, object]:
         """One glance to see what is going on."""
         return {
             "ready": self.ready,
+            "superseded": self.superseded,
             "jobs": self.jobs(),
             "shards": {shard.name: shard.statistics() for shard in self._assignment.shards.values()},
             "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.standing.items()},

@@ -49,6 +49,12 @@ class Assignment:
         self._group: asyncio.TaskGroup | None = None
         self._joined = False
         self._closing = False
+        self._superseded = ""
+
+    @property
+    def superseded(self) -> str:
+        """Why another process has our place in the group; empty if none has."""
+        return self._superseded
 
     @property
     def shards(self) -> Mapping[TopicPartition, Shard]:
@@ -63,8 +69,9 @@ class Assignment:
     @property
     def ready(self) -> bool:
         """True once the group has spoken and every shard has restored."""
-        serving = (State.RUNNING, State.PAUSED)
-        return self._joined and not self._closing and all(shard.state in serving for shard in self._shards.values())
+        if not self._joined or self._closing or self._superseded:
+            return False
+        return all(shard.state in (State.RUNNING, State.PAUSED) for shard in self._shards.values())
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Shards are served by tasks of this group."""
@@ -82,18 +89,23 @@ class Assignment:
         """Closes what was lost, goes on with what was kept, opens what is new."""
         if self._is_closing():
             return
-        self._joined = True
-        await self._close(self._shards.keys() - partitions, patience=0.0)
+        self._joined, self._superseded = True, ""
+        await self._give_up(self._shards.keys() - partitions, self._halted.keys() - partitions)
         if self._is_closing():  # meanwhile: what would be opened now nobody would close
             return
-        for elsewhere in sorted(self._halted.keys() - partitions):
-            self._let_go(elsewhere)
         for partition in sorted(partitions):
             if partition in self._shards:
                 self._shards[partition].resume()
             else:
                 self._open(partition)
         self._resized(partitions)
+
+    async def step_back(self, reason: str) -> None:
+        """Gives everything up: whoever has our place fences it anyway."""
+        if not self._superseded:
+            self._telemetry.problem("another process has our instance id; this one has stepped back", error=reason)
+        self._superseded = reason
+        await self._give_up(set(self._shards), set(self._halted))
 
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         """Passes records on to their shard; of a shard that just ended they are read again by its successor."""
@@ -128,6 +140,11 @@ class Assignment:
 
     def _is_closing(self) -> bool:
         return self._closing
+
+    async def _give_up(self, shards: set[TopicPartition], halted: set[TopicPartition]) -> None:
+        await self._close(shards, patience=0.0)
+        for elsewhere in sorted(halted):
+            self._let_go(elsewhere)
 
     async def _close(self, partitions: set[TopicPartition], *, patience: float) -> None:
         tasks = [self._tasks[partition] for partition in partitions if partition in self._tasks]

@@ -138,6 +138,10 @@ class Assignee(Protocol):
         """Records of a started partition, in order, without gaps (but for aborted ones)."""
         ...
 
+    async def step_back(self, reason: str) -> None:
+        """Another process has taken our place in the group: nothing is ours, until the next assignment."""
+        ...
+
     def halted(self, partition: TopicPartition, reason: str) -> None:
         """A started partition can't be read, and is tried again now and then; no reason: it is being read again."""
         ...

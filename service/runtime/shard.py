@@ -212,7 +212,7 @@ class Shard:
             self._store.require_sound()
         except CorruptRecord as error:
             where = f"--topic {changelog} --partition {self.partition.partition}"
-            remedy = f"python -m service skip-corrupt {where} shows what can't be read, and how to go on without it"
+            remedy = f"if no release reads it, python -m service skip-corrupt {where} shows how to go on without it"
             raise CorruptRecord(f"{changelog}-{self.partition.partition}: {error}; {remedy}") from error
 
     def _observe_restored(self) -> None:

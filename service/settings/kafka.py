@@ -54,8 +54,9 @@ class Kafka(Group):
     """Static membership: a name that is unique per replica and survives its restart, such as the pod's name."""
     session_timeout: Seconds = 10.0
     """A replica silent for so long loses its partitions."""
-    heartbeat_interval: Seconds = 3.0
-    """How often a replica shows that it lives; below a third of the session timeout."""
+    heartbeat_interval: Seconds = 0.5
+    """How often a replica shows that it lives, and learns that another one does not; below a third of the session
+    timeout."""
     rebalance_timeout: LongerThanCommit = 60.0
     """How long the group waits for a replica to hand its partitions over; above the 15 s that a commit may take."""
     transaction_timeout: LongerThanCommit = 60.0

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,32 @@ def test_who_waits_for_a_slot_is_measured_by_quota() -> None:
     telemetry.pull_slots(lambda: {"eu/audience-models": {"taken_here": 2, "waiting_here": 7, "limit": 2}})
     for name, value in {"taken": 2.0, "waiting": 7.0, "limit": 2.0}.items():
         assert telemetry.registry.get_sample_value(f"crml_slots_{name}", {"quota": "eu/audience-models"}) == value
+
+
+def test_what_a_library_repeats_is_said_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logging()
+    kafka, ours, now = logging.getLogger("aiokafka.conn"), logging.getLogger("service.x"), time.time()
+    for second in (0, 1, 9, 11, 12):
+        monkeypatch.setattr(time, "time", lambda second=second: now + second)
+        monkeypatch.setattr(time, "time_ns", lambda second=second: int((now + second) * 1e9), raising=False)
+        kafka.error("no node %s", 1)
+        ours.warning("no node")
+    events = [(line["logger"], line["event"]) for line in logged(capsys)]
+    assert [event for name, event in events if name == "aiokafka.conn"] == [
+        "no node 1",
+        "no node 1 (and 2 times more since)",
+    ]
+    assert len(events) == 7
+
+
+def test_whether_another_process_has_our_place_is_asked_for() -> None:
+    telemetry, superseded = Telemetry(["eu"]), [True]
+    telemetry.pull_superseded(lambda: bool(superseded))
+    assert telemetry.registry.get_sample_value("crml_superseded") == 1
+    superseded.clear()
+    assert telemetry.registry.get_sample_value("crml_superseded") == 0
 
 
 def test_a_waiting_command_is_logged_with_reason_and_position(capsys: pytest.CaptureFixture[str]) -> None:

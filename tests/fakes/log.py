@@ -109,9 +109,9 @@ class MemoryBroker:
         self._held: list[Callable[[], None]] = []
         self._world = copy_context()
 
-    def log(self, member_id: str) -> "MemoryLog":
-        """A member of the group; the same id gives the same member."""
-        return self._logs.setdefault(member_id, MemoryLog(self, member_id))
+    def log(self, member_id: str, instance_id: str = "") -> "MemoryLog":
+        """A member of the group, static if it has an instance id; the same member id gives the same member."""
+        return self._logs.setdefault(member_id, MemoryLog(self, member_id, instance_id))
 
     def produce(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = (), partition: int | None = None
@@ -294,9 +294,9 @@ class MemoryBroker:
 class MemoryLog:
     """A member of the group: twin of ``service.adapters.kafka.log.KafkaLog``."""
 
-    def __init__(self, broker: MemoryBroker, member_id: str) -> None:
-        self.member_id = member_id
-        self.evicted = False
+    def __init__(self, broker: MemoryBroker, member_id: str, instance_id: str = "") -> None:
+        self.member_id, self.instance_id = member_id, instance_id
+        self.evicted = self.superseded = False
         self._broker, self._generation = broker, -1
         self._held: frozenset[TopicPartition] = frozenset()
         self._positions: dict[TopicPartition, int] = {}
@@ -312,7 +312,9 @@ class MemoryLog:
         self._broker.group.join(self)
         try:
             while True:
-                if not self.evicted and self._generation != self._broker.group.generation:
+                if self.superseded:
+                    await self._step_back(assignee)
+                elif not self.evicted and self._generation != self._broker.group.generation:
                     await self._rebalance(assignee)
                 elif not self._deliver(assignee):
                     await self.woken()
@@ -382,6 +384,14 @@ class MemoryLog:
         if self._broker.witness is not None:
             self._broker.witness.assigned(self.member_id, self._held)
         await assignee.assigned(self._held)
+
+    async def _step_back(self, assignee: Assignee) -> None:
+        self._drop()
+        await assignee.step_back(f"another process has joined as instance {self.instance_id!r}")
+        while self._broker.group.holder(self):
+            await self.woken()
+        self.superseded = False
+        self._broker.group.join(self)
 
     def _deliver(self, assignee: Assignee) -> bool:
         if self.evicted or self._broker._frozen:

@@ -21,8 +21,22 @@ class Group:
         self._assignment: dict[str, frozenset[TopicPartition]] = {}
 
     def join(self, member: "MemoryLog") -> None:
+        """A newcomer with a known instance id takes its holder's place; nobody else notices."""
+        holder = self.holder(member)
         self._members.append(member)
-        self.rebalance()
+        if holder is None:
+            self.rebalance()
+            return
+        self._members.remove(holder)
+        holder.superseded = True
+        self._assignment[member.member_id] = self._assignment.pop(holder.member_id, frozenset())
+        self._joined.discard(holder.member_id)
+        self._broker.touch()
+
+    def holder(self, member: "MemoryLog") -> "MemoryLog | None":
+        """Who has the member's instance id, when it is not itself."""
+        named = (each for each in self._members if each is not member and each.instance_id)
+        return next((each for each in named if each.instance_id == member.instance_id), None)
 
     def leave(self, member: "MemoryLog") -> None:
         self._assignment.pop(member.member_id, None)

@@ -76,6 +76,8 @@ class Options:
     inbox_limit: int = 2000
     commit_latency: float = 0.01
     standby: bool = True
+    instance_id: str = ""
+    """Of every process: a second one takes the first one's place."""
 
     @property
     def consumed(self) -> dict[str, str]:
@@ -139,7 +141,7 @@ class Node:
         )
         self.standby = Standby(self.slots, follows=options.standby)
         self._workshop = Workshop(Dispatch(caller, self.clock), self.pollers, self.slots)
-        self._log = log = broker.log(name)
+        self._log = log = broker.log(name, options.instance_id)
         self.assignment = Assignment(
             log,
             self._make_shard,

@@ -46,6 +46,25 @@ async def test_an_unknown_commit_spends_the_shard_only() -> None:
         rig.audit()
 
 
+async def test_of_two_processes_of_one_instance_id_the_elder_says_that_it_is_not_ready() -> None:
+    async with Rig(instance_id="pod-0") as rig:
+        elder = await rig.start()
+        ended = [(await rig.perform(CREATE, partition=number)).key for number in range(2)]
+        newcomer = await rig.start()
+        await rig.until(lambda: elder.app.superseded)
+        assert not elder.ready
+        assert "'pod-0'" in str(elder.app.status()["superseded"])
+        assert elder.assignment.shards == {}
+        assert elder.story.told("another process has our instance id") == 1
+        ended += [(await rig.perform(CREATE, partition=number)).key for number in range(2)]
+        assert elder.story.commands["accepted"] == newcomer.story.commands["accepted"] == 2
+        await newcomer.crash()
+        await rig.until(lambda: elder.ready)
+        assert elder.app.superseded == ""
+        ended.append((await rig.perform(CREATE, partition=0)).key)
+        rig.audit(ended)
+
+
 async def test_what_is_kept_stays_warm() -> None:
     """A rebalance gives everything up and most of it back: nothing is restored twice."""
     async with Rig(partitions=4) as rig:

@@ -19,8 +19,9 @@ _HEADERS: Final = {
 }
 
 Status = Mapping[str, Any]
-"""What is shown: ``ready`` (bool), ``shards`` (name -> mapping), ``jobs`` (phase -> number), ``targets`` (name ->
-mapping), and anything else that is a mapping of plain values."""
+"""What is shown: ``ready`` (bool), ``superseded`` (why another process has our place, if one has), ``shards`` (name ->
+mapping), ``jobs`` (phase -> number), ``targets`` (name -> mapping), and anything else that is a mapping of plain
+values."""
 
 
 class StatusServer:
@@ -78,6 +79,8 @@ class StatusServer:
         status = self._status()
         ready = bool(status.get("ready"))
         shown = {"ready": ready, "shards": status.get("shards", {}), "halted": status.get("halted", {})}
+        if superseded := status.get("superseded"):
+            shown["superseded"] = superseded
         return web.json_response(shown, status=200 if ready else 503)
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:

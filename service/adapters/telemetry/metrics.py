@@ -111,6 +111,11 @@ class Telemetry:
         self.registry.register(_Pulled("crml_jobs", "Jobs held by this replica", "phase", jobs))
         self.registry.register(_Pulled("crml_inbox_length", "Entries waiting in an inbox", "partition", inboxes))
 
+    def pull_superseded(self, superseded: Callable[[], bool]) -> None:
+        """Names who knows whether another process has our place in the group."""
+        gauge = self._gauge("superseded", "1 while another process has this one's instance id")
+        gauge.set_function(lambda: float(superseded()))
+
     def pull_slots(self, statistics: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
         """Names who knows the concurrency slots by ``target/quota``, to be asked at each scrape."""
         texts = {
