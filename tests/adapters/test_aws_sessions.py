@@ -1,86 +1,17 @@
 """Targets: roles to assume, one client each, and a check that says what to mend."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 
-from service.adapters.aws import AwsApi, Sessions, probe
+from service.adapters.aws import Sessions, probe
 from service.adapters.aws.sessions import partition_of
-from service.runtime.ports import Failure, Reply
-from service.settings import Target
+from service.runtime.ports import Cause, Failure, Reply
 from tests.adapters import wire
-from tests.adapters.wire import Behaviour, Request, Server, answer, refusal, serving
+from tests.adapters.identities import ROLE, Aws, assumed, joined
+from tests.adapters.wire import Behaviour, Server, answer, refusal
 
 LIST = ("ListAudienceModels", {"maxResults": 1})
-ROLE = "arn:aws:iam::111122223333:role/runner"
-
-
-def assumed(key: str = "ASIAROLE", lifetime: float = 3600) -> Behaviour:
-    until = (datetime.now(UTC) + timedelta(seconds=lifetime)).isoformat()
-    body = (
-        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
-        f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
-        f"<Expiration>{until}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
-    )
-    return answer(200, body.encode(), Content_Type="text/xml")
-
-
-def identity(account: str) -> Behaviour:
-    body = (
-        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
-        f"<Arn>arn:aws:sts::{account}:assumed-role/runner/x</Arn><Account>{account}</Account>"
-        "</GetCallerIdentityResult></GetCallerIdentityResponse>"
-    )
-    return answer(200, body.encode(), Content_Type="text/xml")
-
-
-class Aws:
-    """STS and Clean Rooms ML behind one address."""
-
-    def __init__(self) -> None:
-        self.assume: Behaviour = assumed()
-        self.identity: Behaviour = identity("111122223333")
-        self.ml: Behaviour = answer(200, {"audienceModels": []})
-        self.assumptions: list[dict[str, list[str]]] = []
-
-    async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        if b"Action=AssumeRole" in request.body:
-            self.assumptions.append(parse_qs(request.body.decode()))
-            await self.assume(request, writer)
-        elif b"Action=GetCallerIdentity" in request.body:
-            await self.identity(request, writer)
-        else:
-            await self.ml(request, writer)
-
-
-@pytest.fixture
-def aws() -> Aws:
-    return Aws()
-
-
-@pytest.fixture
-async def server(aws: Aws) -> AsyncIterator[Server]:
-    async with serving(aws) as server:
-        yield server
-
-
-@pytest.fixture
-async def made() -> AsyncIterator[list[Sessions]]:
-    made: list[Sessions] = []
-    yield made
-    for sessions in made:
-        await sessions.close()
-
-
-def joined(made: list[Sessions], server: Server, **more: Any) -> tuple[Sessions, AwsApi]:
-    target = Target(**({"region": "eu-west-1", "endpoint_url": server.url, "connect_timeout": 1} | more))
-    sessions = Sessions({"default": target})
-    made.append(sessions)
-    return sessions, AwsApi(sessions)
 
 
 async def test_the_role_is_assumed_once_for_many_calls(made: list[Sessions], server: Server, aws: Aws) -> None:
@@ -88,24 +19,24 @@ async def test_the_role_is_assumed_once_for_many_calls(made: list[Sessions], ser
     outcomes = await asyncio.gather(*(api.call("default", *LIST, timeout=5) for _ in range(10)))
     assert all(isinstance(outcome, Reply) for outcome in outcomes)
     [assumption] = aws.assumptions
-    assert assumption["RoleArn"] == [ROLE]
-    assert assumption["ExternalId"] == ["ours"]
-    assert assumption["RoleSessionName"] == ["crml"]
-    assert assumption["DurationSeconds"] == ["1800"]
+    assert assumption["RoleArn"] == ROLE
+    assert assumption["ExternalId"] == "ours"
+    assert assumption["RoleSessionName"] == "crml"
+    assert assumption["DurationSeconds"] == "1800"
     calls = [request for request in server.requests if request.method == "GET"]
-    assert {"Credential=ASIAROLE" in request.headers["authorization"] for request in calls} == {True}
+    assert {"Credential=ASIA1/" in request.headers["authorization"] for request in calls} == {True}
     assert {request.headers["x-amz-security-token"] for request in calls} == {"t"}
 
 
 async def test_the_source_identity_is_told_once_and_each_command_in_the_user_agent(
     made: list[Sessions], server: Server, aws: Aws
 ) -> None:
-    """CloudTrail keeps both; a session per command would cost an STS call each."""
+    """CloudTrail keeps both; reads share one session."""
     _, api = joined(made, server, role_arn=ROLE, source_identity="crml")
-    for trace in ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "01BX5ZZKBKACTAV9WEVGEMMVRZ", ""):
-        assert isinstance(await api.call("default", *LIST, timeout=5, trace=trace), Reply)
+    for cause in (Cause("01ARZ3NDEKTSV4RRFFQ69G5FAV"), Cause("01BX5ZZKBKACTAV9WEVGEMMVRZ"), None):
+        assert isinstance(await api.call("default", *LIST, timeout=5, cause=cause), Reply)
     [assumption] = aws.assumptions
-    assert assumption["SourceIdentity"] == ["crml"]
+    assert assumption["SourceIdentity"] == "crml"
     assert "ExternalId" not in assumption
     calls = [request.headers for request in server.requests if request.method == "GET"]
     agents = [headers["user-agent"] for headers in calls]
@@ -141,7 +72,7 @@ async def test_a_role_that_cannot_be_assumed_sends_nothing(made: list[Sessions],
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.sent, outcome.http_status) == ("CredentialsUnavailable", False, 0)
     assert "not trusted" in outcome.message
-    aws.assume = assumed()
+    aws.assume = None
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
 
 
@@ -151,7 +82,7 @@ async def test_sts_hanging_at_the_deadline_sends_nothing(made: list[Sessions], s
     outcome = await api.call("default", *LIST, timeout=0.5)
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.sent) == ("CredentialsUnavailable", False)
-    aws.assume = assumed()
+    aws.assume = None
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
 
 
