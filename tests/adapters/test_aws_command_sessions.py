@@ -8,7 +8,7 @@ import pytest
 from service.adapters.aws import AwsApi, Sessions, credentials
 from service.runtime.ports import Cause, Failure, Reply
 from tests.adapters import wire
-from tests.adapters.identities import ROLE, Aws, assumed, joined
+from tests.adapters.identities import ROLE, Aws, assumed, denied, joined
 from tests.adapters.wire import Request, Server, answer, refusal
 from tests.schemas import samples
 
@@ -132,11 +132,7 @@ async def test_without_a_role_sts_is_not_asked(made: list[Sessions], server: Ser
     assert "Credential=AKIDTEST/" in aws.calls[0].headers["authorization"]
 
 
-DENIED = answer(
-    403,
-    b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not trusted</Message></Error></ErrorResponse>",
-    Content_Type="text/xml",
-)
+DENIED = denied("AccessDenied", "not trusted")
 
 
 @pytest.mark.parametrize("broken", [DENIED, wire.close, answer(503, b"")], ids=["denied", "closed", "unavailable"])

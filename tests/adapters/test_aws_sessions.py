@@ -1,15 +1,15 @@
-"""Targets: roles to assume, one client each, and a check that says what to mend."""
+"""Targets: roles to assume, and one client each."""
 
 import asyncio
 
 import pytest
 
-from service.adapters.aws import Sessions, probe
+from service.adapters.aws import Sessions
 from service.adapters.aws.sessions import partition_of
 from service.runtime.ports import Cause, Failure, Reply
 from tests.adapters import wire
-from tests.adapters.identities import ROLE, Aws, assumed, joined
-from tests.adapters.wire import Behaviour, Server, answer, refusal
+from tests.adapters.identities import ROLE, SECRETS, Aws, assumed, denied, joined
+from tests.adapters.wire import Server
 
 LIST = ("ListAudienceModels", {"maxResults": 1})
 
@@ -25,7 +25,7 @@ async def test_the_role_is_assumed_once_for_many_calls(made: list[Sessions], ser
     assert assumption["DurationSeconds"] == "1800"
     calls = [request for request in server.requests if request.method == "GET"]
     assert {"Credential=ASIA1/" in request.headers["authorization"] for request in calls} == {True}
-    assert {request.headers["x-amz-security-token"] for request in calls} == {"t"}
+    assert {request.headers["x-amz-security-token"] for request in calls} == {SECRETS["session"]}
 
 
 async def test_the_source_identity_is_told_once_and_each_command_in_the_user_agent(
@@ -65,8 +65,7 @@ async def test_an_expired_role_is_assumed_again(made: list[Sessions], server: Se
 
 
 async def test_a_role_that_cannot_be_assumed_sends_nothing(made: list[Sessions], server: Server, aws: Aws) -> None:
-    body = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not trusted</Message></Error></ErrorResponse>"
-    aws.assume = answer(403, body, Content_Type="text/xml")
+    aws.assume = denied("AccessDenied", "not trusted")
     _, api = joined(made, server, role_arn=ROLE)
     outcome = await api.call("default", *LIST, timeout=5)
     assert isinstance(outcome, Failure)
@@ -115,53 +114,3 @@ async def test_a_proxy_is_used(made: list[Sessions], server: Server) -> None:
     _, api = joined(made, server, endpoint_url="http://127.0.0.1:9", proxy=server.url)
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
     assert server.requests[0].path.startswith("http://127.0.0.1:9/audience-model")
-
-
-async def test_probe_finds_all_well(made: list[Sessions], server: Server) -> None:
-    sessions, api = joined(made, server, account="111122223333")
-    findings = await probe(sessions, api, "default")
-    assert [finding.ok for finding in findings] == [True, True]
-    assert "111122223333" in findings[0].message
-
-
-async def test_probe_finds_the_wrong_account(made: list[Sessions], server: Server) -> None:
-    sessions, api = joined(made, server, account="999999999999")
-    finding = (await probe(sessions, api, "default"))[0]
-    assert not finding.ok
-    assert "found account 111122223333, expected 999999999999" in finding.message
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "told"),
-    [
-        (refusal(403, "AccessDeniedException"), "cleanrooms-ml:ListAudienceModels"),
-        (answer(200, b"<html>"), "endpoint_url"),
-        (wire.hang, "network"),
-    ],
-)
-async def test_probe_says_what_to_mend(
-    made: list[Sessions], server: Server, aws: Aws, behaviour: Behaviour, told: str
-) -> None:
-    aws.ml = behaviour
-    sessions, api = joined(made, server)
-    finding = (await probe(sessions, api, "default", 1.0))[1]
-    assert not finding.ok
-    assert told in finding.message
-
-
-@pytest.mark.parametrize("behaviour", [wire.hang, wire.garbage, answer(500, b"oops"), refusal(403, "AccessDenied")])
-async def test_probe_survives_a_broken_sts(
-    made: list[Sessions], server: Server, aws: Aws, behaviour: Behaviour
-) -> None:
-    aws.identity = behaviour
-    sessions, api = joined(made, server)
-    finding = (await probe(sessions, api, "default", 0.5))[0]
-    assert not finding.ok
-    assert "give credentials" in finding.message
-
-
-async def test_probe_without_an_endpoint(made: list[Sessions], server: Server) -> None:
-    sessions, api = joined(made, server, endpoint_url="http://127.0.0.1:9")
-    findings = await probe(sessions, api, "default", 1.0)
-    assert [finding.ok for finding in findings] == [False, False]
-    assert "ConnectFailed" in findings[1].message

@@ -16,13 +16,21 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import NoCredentialsError
 
 from service.adapters.aws.config import client_config, trusted
-from service.adapters.aws.transport import ATTEMPT, Signer
+from service.adapters.aws.transport import ATTEMPT, Signer, TransportError
 from service.runtime.ports import Cause
 from service.settings import Target
 
 _LONGEST_NAME: Final = 64
 _LONGEST_TAG: Final = 256
 _TAG_ALPHABET: Final = frozenset(" _.:/=+-@")
+_URGENT: Final = 600
+"""Seconds before the end of credentials from which on botocore uses them no longer."""
+
+_PATIENCE: Final = 0.5
+"""Seconds that a call waits for a renewal which is not urgent yet; well below the call window."""
+
+_LONGEST_RENEWAL: Final = 30.0
+
 _KEPT: Final = 512
 """Sessions of single commands that are remembered; one that fell out is asked for anew."""
 
@@ -37,6 +45,7 @@ class Access:
         self._stack = AsyncExitStack()
         self._shared: Signer | None = None
         self._own: OrderedDict[str, Signer] = OrderedDict()
+        self._renewals: set[asyncio.Task[Any]] = set()
 
     async def base(self) -> Signer:
         """What the environment gives: variables, a profile, a web identity, a container's endpoint.
@@ -67,6 +76,27 @@ class Access:
             self._own.popitem(last=False)
         return known
 
+    async def keys(self, signer: Signer) -> Any:
+        """Keys that are valid now.
+
+        botocore renews early, from a quarter of an hour before the end on, but within a call, and if that fails, again
+        at each one: a source that hangs would close every call window although the present keys are good. So a
+        renewal that isn't urgent and drags on is left to itself, and whoever comes meanwhile gets what there is.
+        """
+        due = getattr(signer, "refresh_needed", None)
+        if due is None or not due() or due(_URGENT):
+            return await signer.get_frozen_credentials()
+        renewal = asyncio.create_task(_renewed(signer), name=f"credentials:{self._target.region}")
+        self._renewals.add(renewal)
+        renewal.add_done_callback(self._ended)
+        await asyncio.wait({renewal}, timeout=_PATIENCE)
+        return renewal.result() if renewal.done() else await signer.get_frozen_credentials()
+
+    def _ended(self, renewal: asyncio.Task[Any]) -> None:
+        self._renewals.discard(renewal)
+        if not renewal.cancelled():
+            renewal.exception()  # told to whoever waited; botocore has logged it in any case
+
     def distrust(self, cause: Cause | None) -> None:
         """AWS has refused the credentials before their time: the next call asks for new ones."""
         if cause is not None and self._own.pop(cause.marker, None) is not None:
@@ -75,6 +105,9 @@ class Access:
 
     async def close(self) -> None:
         """Closes the client of STS. Idempotent."""
+        for renewal in list(self._renewals):
+            renewal.cancel()
+        await asyncio.gather(*self._renewals, return_exceptions=True)
         async with self._lock:
             self._sts = None
             await self._stack.aclose()
@@ -103,6 +136,11 @@ class Access:
             return self._sts
 
 
+async def _renewed(signer: Signer) -> Any:
+    async with asyncio.timeout(_LONGEST_RENEWAL):
+        return await signer.get_frozen_credentials()
+
+
 class PerCall(AioCredentials):  # type: ignore[misc]
     """What a target's one client signs with: the credentials that the current call brings, else the shared ones."""
 
@@ -111,8 +149,15 @@ class PerCall(AioCredentials):  # type: ignore[misc]
         self._access = access
 
     async def get_frozen_credentials(self) -> Any:
-        """Asked by botocore for each request."""
-        return await (ATTEMPT.get().signer or await self._access.shared()).get_frozen_credentials()
+        """Asked by botocore for each request.
+
+        Raises:
+            TransportError: There are none; whatever went wrong, it is not the request's fault.
+        """
+        try:
+            return await self._access.keys(ATTEMPT.get().signer or await self._access.shared())
+        except Exception as error:
+            raise TransportError("CredentialsUnavailable", str(error) or type(error).__name__) from error
 
 
 def assumption(target: Target, cause: Cause | None) -> dict[str, Any]:

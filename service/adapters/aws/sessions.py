@@ -27,6 +27,9 @@ class Sessions:
         self._locks = {name: asyncio.Lock() for name in targets}
         self._clients: dict[str, tuple[Any, AsyncExitStack]] = {}
         self._base = _session()
+        if targets and self._base.get_config_variable("region") is None:
+            # The STS that takes a pod's token is asked there; botocore by itself does not know AWS_REGION.
+            self._base.set_config_variable("region", next(iter(targets.values())).region)
         self._accesses = {name: Access(target, self._base) for name, target in targets.items()}
         self._closed = False
 
