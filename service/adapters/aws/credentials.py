@@ -21,6 +21,7 @@ from service.runtime.ports import Cause
 from service.settings import Target
 
 _LONGEST_NAME: Final = 64
+_MARKER_LENGTH: Final = 26
 _LONGEST_TAG: Final = 256
 _TAG_ALPHABET: Final = frozenset(" _.:/=+-@")
 _URGENT: Final = 600
@@ -181,6 +182,12 @@ def session_name(target: Target, cause: Cause | None) -> str:
     if cause is None:
         return target.session_name
     return f"{target.session_name[: _LONGEST_NAME - len(cause.marker) - 1]}-{cause.marker}"
+
+
+def session_pattern(target: Target) -> list[str]:
+    """Patterns of the names that sessions of this target have, for its role's trust policy."""
+    own = session_name(target, Cause("*" * _MARKER_LENGTH)).rstrip("*") + "*"
+    return [target.session_name, *([own] if target.session_per_command else [])]
 
 
 def session_tags(target: Target, cause: Cause | None) -> dict[str, str]:
