@@ -28,6 +28,7 @@ class Counter:
         """Answer one request, or spoil the answer as the fault switches say."""
         body = await request.read()
         entry = self._journal.open(None, caller.account, caller.region)
+        entry.session = caller.session
         entry.invocation_id = request.headers.get("amz-sdk-invocation-id")
         entry.attempt = request.headers.get("amz-sdk-request")
         try:

@@ -9,16 +9,17 @@ _HEADER_SCOPE: Final = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/]+)/([^/]+
 _QUERY_SCOPE: Final = re.compile(r"([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _ACCESS_KEY: Final = re.compile(r"<AccessKeyId>([^<]+)</AccessKeyId>")
-_ASSUMED_ROLE: Final = re.compile(r"<Arn>arn:[^:<]+:sts::(\d{12}):assumed-role/")
+_ASSUMED_ROLE: Final = re.compile(r"<Arn>arn:[^:<]+:sts::(\d{12}):assumed-role/[^/<]+/([^<]+)</Arn>")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A request's credential scope, as an account."""
+    """A request's credential scope, as an account, and the session of an assumed role that signed it."""
 
     account: str
     region: str
     service: str
+    session: str | None = None
 
 
 class Accounts:
@@ -31,6 +32,7 @@ class Accounts:
     def __init__(self, default: str) -> None:
         self._default = default
         self._issued: dict[str, str] = {}
+        self._sessions: dict[str, str] = {}
 
     def of(self, access_key: str) -> str:
         """Return the account of an access key."""
@@ -46,7 +48,7 @@ class Accounts:
         if scope is None:
             return None
         access_key, _date, region, service = scope.groups()
-        return Caller(self.of(access_key), region, service)
+        return Caller(self.of(access_key), region, service, self._sessions.get(access_key))
 
     def learn(self, body: str, caller: Caller | None) -> None:
         """Remember the keys in an STS or IAM answer: the assumed role's account owns them, else the caller's."""
@@ -54,3 +56,5 @@ class Accounts:
         account = role.group(1) if role else (caller.account if caller else self._default)
         for access_key in _ACCESS_KEY.findall(body):
             self._issued[access_key] = account
+            if role:
+                self._sessions[access_key] = role.group(2)

@@ -18,6 +18,8 @@ class Entry:
     operation: str | None
     account: str
     region: str
+    session: str | None = None
+    """The assumed role's session that signed it, when STS of this sandbox gave the credentials."""
     invocation_id: str | None = None
     """amz-sdk-invocation-id: the same for every resend of one SDK call."""
     attempt: str | None = None

@@ -1,6 +1,7 @@
 """The command line: ``python -m service run | topics | check``."""
 
 import asyncio
+import json
 import logging
 import signal
 import sys
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from service import bootstrap
 from service import check as checking
+from service import iam as rights
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import ensure, verify
 from service.adapters.telemetry import configure_logging
@@ -55,6 +57,8 @@ SettingsFile = Annotated[
     Path | None, Parameter(name="--settings", help="YAML file; variables win over it. Default: $CRML_SETTINGS.")
 ]
 
+Principal = Annotated[str, Parameter(help="ARN of the role that the service has by itself, its pod's.")]
+
 
 @app.command(sort_key=1)
 def run(*, settings: SettingsFile = None) -> int:
@@ -74,6 +78,13 @@ def topics(*, settings: SettingsFile = None) -> int:
 def check(*, settings: SettingsFile = None) -> int:
     """Look at Kafka, topics, rights and AWS targets, and say what to mend. Changes nothing."""
     return _tell(_check, settings)
+
+
+@app.command(sort_key=4)
+def iam(*, principal: Principal = rights.OWN_ROLE, settings: SettingsFile = None) -> int:
+    """Print the IAM policies and trust policies that these settings need, as JSON."""
+    sys.stdout.write(json.dumps(rights.documents(load(settings), principal), indent=2) + "\n")
+    return 0
 
 
 def _wait(work: Coroutine[Any, Any, int]) -> int:

@@ -129,6 +129,7 @@ def policy(settings: Settings) -> Policy:
             name: (target.retry_base or timing.retry_base, target.retry_cap or timing.retry_cap)
             for name, target in settings.targets.items()
         },
+        quota_retry=timing.quota_retry,
         retention=timing.retention,
     )
 

@@ -19,6 +19,7 @@ from service.core.observations import Failure, Reply
 __all__ = [
     "Api",
     "Assignee",
+    "Cause",
     "Clock",
     "CommitUnknown",
     "Failure",
@@ -219,6 +220,21 @@ class Log(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The command behind a call.
+
+    Attributes:
+        marker: Its token at AWS.
+        command_id: As the publisher chose it.
+        tenant: Whose it is; empty for the default tenant.
+    """
+
+    marker: str
+    command_id: str = ""
+    tenant: str = ""
+
+
 class Api(Protocol):
     """Performs any row of the operations table on any target."""
 
@@ -230,7 +246,7 @@ class Api(Protocol):
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
-        trace: str = "",
+        cause: Cause | None = None,
     ) -> Reply | Failure:
         """Sends a request once.
 
@@ -241,7 +257,7 @@ class Api(Protocol):
             timeout: Seconds after which the outcome counts as unknown.
             may_send: Asked right before the request is written, after every wait for a connection or for credentials;
                 False gives ``Failure("CallWindowClosed", sent=False)``.
-            trace: A token that finds the call again in AWS's own records: its command's marker.
+            cause: The command that it is made for, so that AWS's own records name it; None if it serves several.
         """
         ...
 

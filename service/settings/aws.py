@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from schemas.operations import RESOURCES
-from service.settings.base import Count, Group, PerSecond, Seconds, hyphenated
+from service.settings import sessions
+from service.settings.base import Count, Group, Names, PerSecond, Seconds, hyphenated
+from service.settings.sessions import NO_TAGS, SessionName, TagKey, Tags
 
 SLOTS: Final = frozenset(resource.slot for resource in RESOURCES.values() if resource.slot)
 """The concurrency quotas that the table knows."""
@@ -41,9 +43,19 @@ class Target(Group):
     """Role to assume; without one the standard credential chain is used as it is."""
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
     """External id which the role's trust policy demands."""
-    session_name: Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")] = "cleanroomsml-service"
-    """Name of the assumed session, as CloudTrail shows it; the user agent names each command's marker besides."""
-    source_identity: Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")] | None = None
+    session_name: SessionName = "cleanroomsml-service"
+    """Name of the session that reads and polls share, as CloudTrail shows it; the names of others begin with it."""
+    session_per_command: bool = True
+    """Whether a call that changes something has a session of its own, `<session_name>-<marker>`: one STS call each."""
+    session_tags: Tags = NO_TAGS
+    """Session tags, `key=value,...`, for policies and CloudTrail; trust policies must allow `sts:TagSession`."""
+    tenant_tag: TagKey | None = None
+    """Key of a further tag of a command's session: its tenant, to be named in policies."""
+    command_tag: TagKey | None = None
+    """Key of a further tag of a command's session: the command's id; what STS does not take becomes `_`."""
+    transitive_tags: Names = ()
+    """Keys of session tags which a role assumed from these sessions inherits."""
+    source_identity: SessionName | None = None
     """Who stands behind the session, for CloudTrail and policies; trust policies must allow `sts:SetSourceIdentity`."""
     session_duration: Annotated[int, Field(ge=1800, le=43200, json_schema_extra={"unit": "seconds"})] = 3600
     """How long assumed credentials are valid; they are renewed in time."""
@@ -103,11 +115,7 @@ class Target(Group):
             for name in ("endpoint_url", "sts_endpoint_url")
             if not self.allow_plain_http and _exposed(getattr(self, name))
         ]
-        problems += [
-            f"{name} is of no use without role_arn"
-            for name in ("external_id", "source_identity")
-            if getattr(self, name) and not self.role_arn
-        ]
+        problems += sessions.problems(self)
         if self.endpoint_url and (self.fips or self.dualstack):
             problems.append("endpoint_url excludes fips and dualstack")
         if problems:

@@ -31,6 +31,8 @@ class Timing(Group):
     """Wait before the first retry; doubles each time, with jitter."""
     retry_cap: Seconds = 300.0
     """Longest wait between retries."""
+    quota_retry: Seconds = 60.0
+    """How often a command that waits for a full quota is tried unasked: others' jobs can't be counted."""
 
     @model_validator(mode="after")
     def _laws(self) -> Self:

@@ -28,7 +28,16 @@ async def service(
 ) -> AsyncIterator[ServiceProcess]:
     """The service with two tenants; ``music`` has topics of its own, ``films`` hears on the shared ones."""
     prefix = service.environment["CRML_TOPICS__PREFIX"]
-    target = {"ENDPOINT_URL": world.url, "ACCOUNT": world.account, "REGION": world.region}
+    target = {
+        "ENDPOINT_URL": world.url,
+        "ACCOUNT": world.account,
+        "REGION": world.region,
+        "ROLE_ARN": f"arn:aws:iam::{world.account}:role/runner",
+        "EXTERNAL_ID": "ours",
+        "SESSION_NAME": "crml",
+        "SESSION_TAGS": "stage=test",
+        "TENANT_TAG": "tenant",
+    }
     tenants = {
         **{f"CRML_TARGETS__OURS__{name}": value for name, value in target.items()},
         **{f"CRML_TARGETS__THEIRS__{name}": value for name, value in target.items()},
@@ -95,6 +104,16 @@ async def test_one_tenant_may_not_use_what_is_the_others(films: Client, music: C
     ]
     assert world.requests("DeleteAudienceModel") == []
     assert len(world.requests("CreateConfiguredAudienceModel")) == 1
+    assert_each_change_is_signed_by_a_session_of_its_command(world)
+
+
+def assert_each_change_is_signed_by_a_session_of_its_command(world: World) -> None:
+    entries = world.admin("GET", "requests")["requests"]
+    calls = [entry for entry in entries if entry["account"] == world.account]
+    made = [entry for entry in calls if entry["created"]]
+    assert [entry["session"] for entry in made] == [f"crml-{entry['marker']}" for entry in made]
+    assert len({entry["session"] for entry in made}) == len(made) == 3
+    assert {entry["session"] for entry in calls if not entry["created"]} == {"crml"}, "polls share one"
 
 
 async def test_the_same_id_is_two_commands_and_each_hears_of_its_own(

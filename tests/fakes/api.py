@@ -30,7 +30,7 @@ from schemas.operations import (
     Operation,
     Resource,
 )
-from service.runtime.ports import Clock, Failure, Reply
+from service.runtime.ports import Cause, Clock, Failure, Reply
 from tests.fakes.clock import LoopClock
 
 PARENTS = {
@@ -103,6 +103,7 @@ class Entry:
     params: dict[str, Any]
     outcome: str = "pending"
     effect: bool = False
+    cause: Cause | None = None
 
 
 @dataclass
@@ -220,7 +221,7 @@ class FakeApi:
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
-        trace: str = "",
+        cause: Cause | None = None,
     ) -> Reply | Failure:
         if target not in self.worlds:
             return Failure("InvalidRequest", f"no target {target}", sent=False)
@@ -230,7 +231,7 @@ class FakeApi:
         fault = self._fault(operation)
         if fault.failure is not None and not fault.failure.sent:
             return fault.failure
-        entry = Entry(self.clock.monotonic(), target, operation, json.loads(json.dumps(dict(params))))
+        entry = Entry(self.clock.monotonic(), target, operation, json.loads(json.dumps(dict(params))), cause=cause)
         self.log.append(entry)
         outcome = self._attempt(entry, fault)
         if fault.hang or self.latency >= timeout:

@@ -102,6 +102,7 @@ class Lab:
             variables |= {f"TARGETS__{target.upper()}__{name}": value for name, value in access.items()}
         variables["TARGETS__OTHER__ROLE_ARN"] = f"arn:aws:iam::{self.accounts[1]}:role/service"
         variables["TARGETS__OTHER__STS_ENDPOINT_URL"] = self.sts.url
+        variables["TARGETS__OTHER__SESSION_PER_COMMAND"] = "false"  # row 38: else changes wait as soon as STS is down
         variables |= {
             "DEFAULT_TARGET": "main",
             "KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from service.runtime.ports import Clock, Failure, Reply
+from service.runtime.ports import Cause, Clock, Failure, Reply
 from tests.fakes.api import FakeApi, Fault
 
 
@@ -29,12 +29,12 @@ class TwinApi(FakeApi):
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
-        trace: str = "",
+        cause: Cause | None = None,
     ) -> Reply | Failure:
         if target in self.hung:
             await asyncio.sleep(timeout)
             return Failure("ReadTimeout", "hung")
-        return await super().call(target, operation, params, timeout=timeout, may_send=may_send)
+        return await super().call(target, operation, params, timeout=timeout, may_send=may_send, cause=cause)
 
     def _fault(self, operation: str) -> Fault:
         return self.chance(operation) or super()._fault(operation)
