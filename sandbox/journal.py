@@ -68,6 +68,10 @@ class Journal:
         """Return the entries from a position on, of one operation or of all."""
         return [asdict(e) for e in self._entries[after:] if operation in {None, e.operation}]
 
+    def clear(self) -> None:
+        """Begin anew in memory; the file keeps what it has."""
+        self._entries.clear()
+
     def __len__(self) -> int:
         return len(self._entries)
 
