@@ -113,8 +113,8 @@ def copy_libraries(root: Root) -> None:
     for library in found:
         if not library.is_relative_to(root.folder):
             root.file(library)
-    for file in ("/etc/ld.so.conf", *Path("/etc/ld.so.conf.d").glob("*.conf")):
-        root.file(Path(file))
+    for file in (Path("/etc/ld.so.conf"), *Path("/etc/ld.so.conf.d").glob("*.conf")):
+        root.file(file)
     for name in MERGED:
         if Path("/", name).is_symlink():
             (root.folder / name).symlink_to(os.readlink(Path("/", name)))
