@@ -70,7 +70,14 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
         pytest.skip("dockerd is not installed: compose.yaml is only checked, not run")
     folder = tmp_path_factory.mktemp("docker")
     socket = folder / "docker.sock"
-    places = ["--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
+    places: list[str | Path] = [
+        "--data-root",
+        folder / "data",
+        "--exec-root",
+        folder / "exec",
+        "--pidfile",
+        folder / "pid",
+    ]
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(["dockerd", "--host", f"unix://{socket}", *places], stdout=log, stderr=log)
     try:

@@ -1,4 +1,4 @@
-"""Entry point of the stand-in for apache/kafka: like that image, it makes Kafka's properties from ``KAFKA_`` variables."""
+"""Entry point of the stand-in for apache/kafka: Kafka's properties come from ``KAFKA_`` variables, as in that image."""
 
 import base64
 import os
@@ -19,7 +19,7 @@ def main() -> None:
     SERVER.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     options = ("format", "--ignore-formatted", "-t", cluster, "-c", str(SERVER))
-    subprocess.run([*JAVA, "kafka.tools.StorageTool", *options], check=True)  # noqa: S603
+    subprocess.run([*JAVA, "kafka.tools.StorageTool", *options], check=True)
     os.execv(JAVA[0], [*JAVA, "kafka.Kafka", str(SERVER)])  # noqa: S606
 
 

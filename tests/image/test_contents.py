@@ -57,7 +57,7 @@ def programs(files: dict[str, Any]) -> set[str]:
     """Names of what could be started, links included."""
     executable = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
     found = {
-        path for path, (mode, _, _) in files.items() if stat.S_ISLNK(mode) or stat.S_ISREG(mode) and mode & executable
+        path for path, (mode, _, _) in files.items() if stat.S_ISLNK(mode) or (stat.S_ISREG(mode) and mode & executable)
     }
     return names(dict.fromkeys(found))
 
