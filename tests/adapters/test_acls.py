@@ -1,0 +1,147 @@
+"""The list of rights: who is in it, how it is written down. tests/acceptance/test_acls.py proves that it is right."""
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+import yaml
+
+from service.acls import acls
+from service.acls.commands import print_acls
+from service.acls.formats import FORMATS, as_msk_iam, as_script, as_strimzi, grant
+from service.acls.rules import components
+from service.settings import Settings, SettingsError, load
+
+BASE = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "k:9092", "AWS_REGION": "eu-west-1"}
+TENANTS = {
+    "CRML_TENANTS__BLUE__TARGETS": "default",
+    "CRML_TENANTS__BLUE__REPLY_TOPICS": "blue-answers",
+    "CRML_TENANTS__RED__TARGETS": "default",
+    "CRML_TENANTS__RED__EVENTS": "red-events",
+    "CRML_TENANTS__RED__DEAD_LETTERS": "red-letters",
+}
+
+
+def _settings(**more: str) -> Settings:
+    return load(environ={**BASE, **more})
+
+
+def test_a_service_without_tenants() -> None:
+    rows = [row for row in acls(_settings()) if row.component == "service"]
+    told = {str(row) for row in rows}
+    assert "Read on topic cleanroomsml.commands for User:cleanroomsml-service" in told
+    assert "Write on transactional id cleanroomsml-service-* for User:cleanroomsml-service" in told
+    assert "Read on group cleanroomsml-service for User:cleanroomsml-service" in told
+    assert not any("Write on topic cleanroomsml.commands" in each for each in told)
+    assert len(told) == len(rows)
+
+
+def test_every_tenant_has_clients_of_its_own_and_reaches_no_other() -> None:
+    settings = _settings(**TENANTS)
+    assert components(settings)[4:] == ["blue-publisher", "blue-subscriber", "red-publisher", "red-subscriber"]
+    rows = acls(settings)
+    mine = {str(row) for row in rows if row.component.startswith("red-")}
+    assert mine == {
+        "Write on topic cleanroomsml.red.commands for User:cleanroomsml-red-publisher",
+        "Read on topic cleanroomsml.replies for User:cleanroomsml-red-subscriber",
+        "Read on topic red-events for User:cleanroomsml-red-subscriber",
+        "Read on group cleanroomsml-red-subscriber* for User:cleanroomsml-red-subscriber",
+    }
+    told = [str(row) for row in rows]
+    assert "Read on topic blue-answers for User:cleanroomsml-blue-subscriber" in told
+    assert "Read on topic red-letters for User:cleanroomsml-dlq" in told
+    assert "Write on topic blue-answers for User:cleanroomsml-service" in told
+
+
+def test_who_the_service_is_comes_from_its_settings_unless_told_otherwise() -> None:
+    settings = _settings(
+        CRML_KAFKA__SECURITY_PROTOCOL="SASL_SSL", CRML_KAFKA__SASL_USERNAME="crml", CRML_KAFKA__SASL_PASSWORD="x"
+    )
+    assert {row.principal for row in acls(settings) if row.component == "service"} == {"User:crml"}
+    given = acls(settings, {"service": "User:CN=svc,O=We"})
+    assert {row.principal for row in given if row.component == "service"} == {"User:CN=svc,O=We"}
+    with pytest.raises(KeyError, match="no component is called servce; there are: service, topics"):
+        acls(settings, {"servce": "User:x"})
+
+
+def test_the_script_says_what_the_rows_say() -> None:
+    rows = acls(_settings(**TENANTS), {"service": "User:CN=svc,O=We & Co"})
+    told = set()
+    for line in as_script(rows).splitlines():
+        if not line.startswith("allow "):
+            continue
+        words = shlex.split(line)[1:]
+        pairs = list(zip(words[::2], words[1::2], strict=True))
+        options: dict[str, list[str]] = {}
+        for flag, value in pairs:
+            options.setdefault(flag, []).append(value)
+        (who,) = options.pop("--allow-principal")
+        (pattern,) = options.pop("--resource-pattern-type", ["literal"])
+        operations = options.pop("--operation")
+        ((flag, names),) = options.items()
+        told |= {(who, flag, pattern, name, operation) for name in names for operation in operations}
+    flags = {"topic": "--topic", "group": "--group", "transactionalId": "--transactional-id"}
+    assert told == {
+        (row.principal, flags[row.resource_type], row.pattern_type, row.name, row.operation) for row in rows
+    }
+
+
+def test_strimzi_says_what_the_rows_say() -> None:
+    rows = acls(_settings(**TENANTS))
+    told = set()
+    for user in yaml.safe_load_all(as_strimzi(rows)):
+        for acl in user["spec"]["authorization"]["acls"]:
+            kind, name, pattern = (acl["resource"][member] for member in ("type", "name", "patternType"))
+            told |= {(f"User:{user['metadata']['name']}", kind, pattern, name, each) for each in acl["operations"]}
+    assert told == {(row.principal, row.resource_type, row.pattern_type, row.name, row.operation) for row in rows}
+
+
+def test_iam_grants_to_every_component_what_its_rows_need() -> None:
+    arn = "arn:aws:kafka:eu-west-1:111122223333:cluster/demo/abc-1"
+    policies: dict[str, Any] = json.loads(as_msk_iam(acls(_settings()), cluster_arn=arn))
+    service = {
+        (action, resource)
+        for statement in policies["service"]["Statement"]
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    }
+    assert ("kafka-cluster:Connect", arn) in service
+    topic = "arn:aws:kafka:eu-west-1:111122223333:topic/demo/abc-1"
+    assert ("kafka-cluster:ReadData", f"{topic}/cleanroomsml.commands") in service
+    assert ("kafka-cluster:WriteData", f"{topic}/cleanroomsml.commands") not in service
+    ids = "arn:aws:kafka:eu-west-1:111122223333:transactional-id/demo/abc-1/cleanroomsml-service-*"
+    assert ("kafka-cluster:AlterTransactionalId", ids) in service
+    subscriber = json.dumps(policies["subscriber"])
+    assert "WriteData" not in subscriber
+    assert "AlterGroup" in subscriber
+
+
+def test_one_right_as_a_command() -> None:
+    row = next(row for row in acls(_settings()) if row.resource_type == "transactionalId")
+    assert grant(row) == (
+        "--allow-principal User:cleanroomsml-service --operation Write --transactional-id cleanroomsml-service-"
+        " --resource-pattern-type prefixed"
+    )
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_the_command_prints_every_format(
+    name: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in BASE.items():
+        monkeypatch.setenv(variable, value)
+    assert print_acls(format=name, component=("publisher",), principal=("publisher=User:alice",)) == 0
+    printed = capsys.readouterr().out
+    assert "cleanroomsml.commands" in printed
+    assert "cleanroomsml.jobs" not in printed
+    assert name == "msk-iam" or "alice" in printed
+
+
+def test_the_command_refuses_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in BASE.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match="nothing is called publishr; there are: service, topics"):
+        print_acls(component=("publishr",))
+    with pytest.raises(SettingsError, match="found publisher=alice; expected COMPONENT=TYPE:NAME"):
+        print_acls(principal=("publisher=alice",))

@@ -1,0 +1,1 @@
+"""The images as they are built and run: `make test-image`."""
