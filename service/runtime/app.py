@@ -55,6 +55,7 @@ class App:
         """One glance to see what is going on."""
         return {
             "ready": self.ready,
+            "started": self._assignment.started,
             "jobs": self.jobs(),
             "shards": {shard.name: shard.statistics() for shard in self._assignment.shards.values()},
             "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.standing.items()},

@@ -48,6 +48,7 @@ class Assignment:
         self._retries: dict[TopicPartition, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._joined = False
+        self._started = False
         self._closing = False
 
     @property
@@ -65,6 +66,14 @@ class Assignment:
         """True once the group has spoken and every shard has restored."""
         serving = (State.RUNNING, State.PAUSED)
         return self._joined and not self._closing and all(shard.state in serving for shard in self._shards.values())
+
+    @property
+    def started(self) -> bool:
+        """True once what the group gave first is restored, or stands; later restores don't undo it."""
+        opening = (State.OPENING, State.RESTORING)
+        if self._joined and not any(shard.state in opening for shard in self._shards.values()):
+            self._started = True
+        return self._started
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Shards are served by tasks of this group."""

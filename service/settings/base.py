@@ -1,7 +1,7 @@
 """What every group of settings shares: closed, frozen, documented by attribute docstrings, units in the type."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -28,6 +28,11 @@ def hyphenated(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {str(key).replace("_", "-"): item for key, item in value.items()}
+
+
+def one_of(names: Iterable[str]) -> Any:
+    """Says in the JSON Schema which keys a mapping may have; a validator of the field says it with a better message."""
+    return Field(json_schema_extra={"propertyNames": {"enum": sorted(names)}})
 
 
 def _unit(name: str) -> Any:
