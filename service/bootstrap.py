@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiokafka.helpers import create_ssl_context
 
 from schemas import shapes
-from service import tenancy
+from service import gauges, tenancy
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.sessions import Sessions
 from service.adapters.clock import SystemClock
@@ -211,6 +211,7 @@ def build(settings: Settings) -> Service:
     liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
     telemetry.pull(app.jobs, app.inboxes)
     telemetry.pull_slots(app.slots)
+    gauges.register(telemetry, app, clock)
     server = StatusServer(
         settings.http.host,
         settings.http.port,

@@ -1,5 +1,6 @@
 """The concurrency slots of all targets, shared by this process's shards; the arithmetic is core/quotas.py's."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -72,6 +73,13 @@ class SlotRegistry:
         """Taken, waiting and limit by ``target/quota``."""
         return {
             f"{target}/{slot}": {"taken": len(state.taken), "waiting": len(state.places), "limit": state.limit}
+            for (target, slot), state in self._slots.items()
+        }
+
+    def oldest(self) -> dict[str, float]:
+        """When the command that waits longest was accepted, epoch seconds, by ``target/quota``; none waits: infinity."""
+        return {
+            f"{target}/{slot}": min((rank.since for rank in state.places.values()), default=math.inf)
             for (target, slot), state in self._slots.items()
         }
 

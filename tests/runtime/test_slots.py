@@ -140,3 +140,13 @@ def test_a_partition_that_goes_takes_its_claims_along() -> None:
     assert b"d" in b.woken
     b.slots.forget(THERE)
     assert b.request("d") == 0
+
+
+def test_since_when_the_oldest_waits() -> None:
+    b = Bench()
+    assert [b.request(name) for name in "abcd"] == [0, 0, 1, 2]
+    assert b.slots.oldest() == {"one/models": 2.0}
+    b.release("c")
+    assert b.slots.oldest() == {"one/models": 3.0}
+    b.release("d")
+    assert b.slots.oldest() == {"one/models": float("inf")}

@@ -61,7 +61,7 @@ settings.default_target is {{ $settings.default_target | quote }}, which is not 
 {{- range $name, $target := $settings.targets }}
 {{- $cap := $target.retry_cap | default $settings.timing.retry_cap }}
 {{- $base := $target.retry_base | default $settings.timing.retry_base }}
-{{- if lt (float64 $cap) (float64 $base) }}
+{{- if and (or $target.retry_cap $target.retry_base) (lt (float64 $cap) (float64 $base)) }}
 settings.targets.{{ $name }}: retry_cap ({{ $cap }} s) must not be below retry_base ({{ $base }} s)
 {{- end }}
 {{- range $member := list "endpoint_url" "sts_endpoint_url" }}
