@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from helm.dashboard import dashboard
 from helm.schema import schema
 from helm.values import Values
 from schemas.operations import COMMANDS
@@ -26,6 +27,7 @@ def documents() -> dict[Path, str]:
     return {
         CHART / "values.schema.json": json.dumps(schema(), indent=2) + "\n",
         CHART / "values.yaml": values_yaml(),
+        CHART / "dashboards" / "cleanrooms-ml-service.json": dashboard(),
         CHART / "files" / "settings.json": json.dumps(model(), indent=2) + "\n",
         CHART / "README.md": f"{head}{BEGIN}\n\n{table()}\n{END}{tail}",
     }

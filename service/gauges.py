@@ -1,6 +1,6 @@
 """What the metrics ask the running service at each scrape: is it ready, and how long has what waits been waiting?"""
 
-from collections.abc import Mapping
+from functools import partial
 from operator import attrgetter
 
 from service.adapters.telemetry import Telemetry
@@ -19,7 +19,7 @@ def register(telemetry: Telemetry, app: App, clock: Clock) -> None:
     """Adds the gauges of a service."""
     telemetry.gauge("ready", "1 when every partition held is being served", (), lambda: {(): float(app.ready)})
     for member, (name, text) in _BUDGET.items():
-        telemetry.gauge(name, text, ("target", "calls"), lambda get=attrgetter(member): _budgets(app, get))
+        telemetry.gauge(name, text, ("target", "calls"), partial(_budgets, app, attrgetter(member)))
     telemetry.gauge(
         "slots_oldest_wait_seconds",
         "How long ago the command was accepted that waits longest for a concurrency slot",
@@ -34,5 +34,5 @@ def register(telemetry: Telemetry, app: App, clock: Clock) -> None:
     )
 
 
-def _budgets(app: App, get: "attrgetter[float]") -> Mapping[tuple[str, ...], float]:
+def _budgets(app: App, get: "attrgetter[float]") -> dict[tuple[str, ...], float]:
     return {labels: get(budget) for labels, budget in app.budgets().items()}

@@ -77,7 +77,7 @@ class SlotRegistry:
         }
 
     def oldest(self) -> dict[str, float]:
-        """When the command that waits longest was accepted, epoch seconds, by ``target/quota``; none waits: infinity."""
+        """When the longest waiting command was accepted, epoch seconds, by ``target/quota``; infinity if none waits."""
         return {
             f"{target}/{slot}": min((rank.since for rank in state.places.values()), default=math.inf)
             for (target, slot), state in self._slots.items()

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.config import JsonDict
 
 
 class Group(BaseModel):
@@ -32,7 +33,8 @@ def hyphenated(value: Any) -> Any:
 
 def one_of(names: Iterable[str]) -> Any:
     """Says in the JSON Schema which keys a mapping may have; a validator of the field says it with a better message."""
-    return Field(json_schema_extra={"propertyNames": {"enum": sorted(names)}})
+    keys: JsonDict = {"enum": [*sorted(names)]}
+    return Field(json_schema_extra={"propertyNames": keys})
 
 
 def _unit(name: str) -> Any:

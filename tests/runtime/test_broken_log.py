@@ -72,8 +72,8 @@ async def test_a_kafka_that_is_away_at_the_start() -> None:
         assert node.app.status()["started"] is False
         rig.broker.thaw()
         assert (await rig.perform(CREATE)).kind == "succeeded"
-        assert node.ready
         assert node.app.status()["started"] is True
+        assert node.ready
 
 
 async def test_a_corrupt_record_that_has_a_successor_harms_nobody() -> None:

@@ -173,14 +173,17 @@ failureThreshold: {{ .times.failureThreshold | int }}
 {{/* The service's pod, the same in a StatefulSet and a Deployment. */}}
 {{- define "crml.template" -}}
 metadata:
+  # Without the chart's version: a new chart with the same pods restarts nothing.
   labels:
-    {{- include "crml.labels" . | nindent 4 }}
+    {{- include "crml.selector" . | nindent 4 }}
     app.kubernetes.io/component: service
-    {{- with .Values.podLabels }}
+    {{- with merge (dict) .Values.podLabels .Values.commonLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
     checksum/settings: {{ include "crml.settings" . | sha256sum | quote }}
+    # Nothing is kept in /tmp; without this, the cluster autoscaler keeps a node for its sake.
+    cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes: "tmp"
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

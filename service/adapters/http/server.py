@@ -19,8 +19,8 @@ _HEADERS: Final = {
 }
 
 Status = Mapping[str, Any]
-"""What is shown: ``ready`` and ``started`` (bool), ``shards`` (name -> mapping), ``jobs`` (phase -> number), ``targets`` (name ->
-mapping), and anything else that is a mapping of plain values."""
+"""What is shown: ``ready`` and ``started`` (bool), ``shards`` (name -> mapping), ``jobs`` (phase -> number),
+``targets`` (name -> mapping), and anything else that is a mapping of plain values."""
 
 
 class StatusServer:

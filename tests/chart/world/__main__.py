@@ -1,8 +1,9 @@
-"""``python -m tests.chart.world``: serves Kafka and Clean Rooms ML, or acts as a client; each answer is one JSON line."""
+"""``python -m tests.chart.world``: serves Kafka and Clean Rooms ML, or acts as a client; an answer is one JSON line."""
 
 import asyncio
 import json
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ async def _reply(command_id: str, kind: str, seconds: str = "60") -> None:
     async with Client(LOCAL, servers.PREFIX) as client:
         wanted = TERMINAL if kind == "end" else {kind}
         async with asyncio.timeout(float(seconds)):
-            while not any(reply.kind in wanted for reply in client.replies(command_id)):
+            while not any(reply.kind in wanted for reply in client.replies(command_id)):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         replies = client.replies(command_id)
         found = next(reply for reply in replies if reply.kind in wanted)
@@ -36,13 +37,13 @@ async def _reply(command_id: str, kind: str, seconds: str = "60") -> None:
 
 
 async def _serve() -> None:
-    await servers.serve(Path("/tmp/world"), ready=_tell)  # noqa: S108 - an emptyDir of the pod
+    await servers.serve(Path("/tmp/world"), ready=_tell)
 
 
 def main() -> None:
     """Runs one command."""
     name, *words = sys.argv[1:]
-    commands = {"serve": _serve, "send": _send, "reply": _reply}
+    commands: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"serve": _serve, "send": _send, "reply": _reply}
     asyncio.run(commands[name](*words))
 
 

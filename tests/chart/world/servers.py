@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +25,7 @@ CONTROLLER_PORT: Final = 9093
 async def serve(folder: Path, *, ready: Callable[[Any], None]) -> None:
     """Runs both until the process ends, and tells what commands may name."""
     address = os.environ["POD_IP"]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ready").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
     config = {
         "controller.quorum.voters": f"1@127.0.0.1:{CONTROLLER_PORT}",
         "listeners": f"PLAINTEXT://0.0.0.0:{KAFKA_PORT},CONTROLLER://127.0.0.1:{CONTROLLER_PORT}",
