@@ -64,14 +64,17 @@ class Stage:
 
 async def parked(stage: Stage) -> None:
     """The answer of a create is lost, and somebody copies its description: two resources carry the marker."""
-    stage.give(TIMING__SEARCH_DELAYS="10,3")
     await stage.start()
     dataset = await stage.dataset()
     stage.world.fault("close_after_effect", CREATE)
+    stage.world.fault("error", LIST, count=None)  # no search succeeds before the copy is there
     await stage.client.send(CREATE, stage.films.model(dataset), command_id="parked")
-    await stage.until(lambda: stage.world.ml.list_audience_models()["audienceModels"], 20)
-    [made] = stage.world.ml.list_audience_models()["audienceModels"]
+    await stage.until(lambda: stage.world.requests(LIST), 20)
+    resources = stage.world.admin("GET", "state")["resources"]
+    ours = [each for each in resources if each["account"] == stage.world.account]
+    [made] = [each for each in ours if ":audience-model/" in each["arn"]]
     stage.world.model(dataset, name="copy", description=made["description"])
+    stage.world.clear_faults()
     assert (await stage.client.terminal("parked")).kind == "parked"
 
 

@@ -98,11 +98,20 @@ def _debian(name: str) -> Path:
         if not target.exists():
             _require("apt-get", "fetches Debian's package of Prometheus, or put prometheus and promtool on the PATH,")
             with tempfile.TemporaryDirectory(dir=folder()) as scratch:
-                _run("apt-get", "download", "-o", "APT::Sandbox::User=root", "prometheus", cwd=scratch)
+                _download(scratch)
                 package = next(Path(scratch).glob("*.deb"))
                 _run("dpkg-deb", "-x", str(package), f"{scratch}/unpacked")
                 Path(f"{scratch}/unpacked").rename(target)
     return target / "usr" / "bin" / name
+
+
+def _download(scratch: str) -> None:
+    """A fresh machine has no list of packages yet."""
+    words = ("apt-get", "download", "-o", "APT::Sandbox::User=root", "prometheus")
+    done = subprocess.run(words, cwd=scratch, capture_output=True, timeout=300, check=False)
+    if done.returncode:
+        _run("apt-get", "update", "-qq")
+        _run(*words, cwd=scratch)
 
 
 def _require(program: str, why: str) -> None:
