@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiokafka.helpers import create_ssl_context
 
 from schemas import shapes
-from service import tenancy
+from service import gauges, tenancy
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.sessions import Sessions
 from service.adapters.clock import SystemClock
@@ -215,6 +215,7 @@ def build(settings: Settings) -> Service:
     telemetry.pull_slots(app.slots)
     telemetry.pull_copies(app.copies)
     telemetry.pull_superseded(lambda: bool(app.superseded))
+    gauges.register(telemetry, app, clock)
     server = StatusServer(
         settings.http.host,
         settings.http.port,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from service.runtime.assignment import Assignment
-from service.runtime.limiter import Limiter
+from service.runtime.limiter import Budget, Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import Log, Telemetry
 from service.runtime.slots import SlotRegistry
@@ -65,6 +65,7 @@ class App:
         return {
             "ready": self.ready,
             "superseded": self.superseded,
+            "started": self._assignment.started,
             "jobs": self.jobs(),
             "shards": {shard.name: shard.statistics() for shard in self._assignment.shards.values()},
             "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.standing.items()},
@@ -94,6 +95,22 @@ class App:
     def copies(self) -> dict[str, int]:
         """Which partitions of other replicas have a copy here: 1 when it is current, 0 while it catches up."""
         return {name: int(bool(copy["current"])) for name, copy in self._standby.statistics().items()}
+
+    def oldest_waiting(self) -> dict[str, float]:
+        """When the command that waits longest for a slot was accepted, by ``target/quota``."""
+        return self._slots.oldest()
+
+    def budgets(self) -> dict[tuple[str, str], Budget]:
+        """By target, and reads or writes."""
+        return {
+            (target, calls): budget
+            for target, limiter in self._limiters.items()
+            for calls, budget in limiter.budgets().items()
+        }
+
+    def lags(self) -> dict[str, float]:
+        """By how many seconds looks are late, by target."""
+        return {target: poller.lag() for target, poller in self._pollers.items()}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set, then stops cleanly within the deadline."""

@@ -48,6 +48,7 @@ class Assignment:
         self._retries: dict[TopicPartition, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._joined = False
+        self._started = False
         self._closing = False
         self._superseded = ""
 
@@ -72,6 +73,14 @@ class Assignment:
         if not self._joined or self._closing or self._superseded:
             return False
         return all(shard.state in (State.RUNNING, State.PAUSED) for shard in self._shards.values())
+
+    @property
+    def started(self) -> bool:
+        """True once what the group gave first is restored, or stands; later restores don't undo it."""
+        opening = (State.OPENING, State.RESTORING)
+        if self._joined and not any(shard.state in opening for shard in self._shards.values()):
+            self._started = True
+        return self._started
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Shards are served by tasks of this group."""

@@ -4,6 +4,7 @@ Shards of this process ask for slots. What the jobs of other replicas have or wa
 (see standby.py): a moment late, so that two replicas may take one slot at once. Then AWS's own 402 decides.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -131,6 +132,16 @@ class SlotRegistry:
 
     def _here(self, claims: Iterable[Claim]) -> int:
         return sum(claim.partition not in self._elsewhere for claim in claims)
+
+    def oldest(self) -> dict[str, float]:
+        """When the longest waiting command here was accepted, epoch seconds, by ``target/quota``; infinity if none."""
+        return {
+            f"{target}/{slot}": min((rank.since for rank in self._waiting_here(state)), default=math.inf)
+            for (target, slot), state in self._slots.items()
+        }
+
+    def _waiting_here(self, state: Slots[Claim]) -> Iterable[Rank[Claim]]:
+        return (rank for claim, rank in state.places.items() if claim.partition not in self._elsewhere)
 
     def _place(self, target: str, slot: str, claim: Claim) -> tuple[str, str]:
         place = (target, slot)

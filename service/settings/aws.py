@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 
 from schemas.operations import RESOURCES
 from service.settings import sessions
-from service.settings.base import Count, Group, Names, PerSecond, Seconds, hyphenated
+from service.settings.base import Count, Group, Names, PerSecond, Seconds, hyphenated, one_of
 from service.settings.sessions import NO_TAGS, SessionName, TagKey, Tags
 
 SLOTS: Final = frozenset(resource.slot for resource in RESOURCES.values() if resource.slot)
@@ -89,7 +89,9 @@ class Target(Group):
     """Whether to use endpoints that speak IPv6 as well."""
     rate: Rate = Rate()
     """How fast we may call."""
-    quotas: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_all_quotas)] = DEFAULT_QUOTAS
+    quotas: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_all_quotas), one_of(SLOTS)] = (
+        DEFAULT_QUOTAS
+    )
     """Jobs which AWS lets run at once in this account and Region, by quota."""
 
     @field_validator("quotas")

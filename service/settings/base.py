@@ -1,10 +1,11 @@
 """What every group of settings shares: closed, frozen, documented by attribute docstrings, units in the type."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.config import JsonDict
 
 
 class Group(BaseModel):
@@ -28,6 +29,12 @@ def hyphenated(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {str(key).replace("_", "-"): item for key, item in value.items()}
+
+
+def one_of(names: Iterable[str]) -> Any:
+    """Says in the JSON Schema which keys a mapping may have; a validator of the field says it with a better message."""
+    keys: JsonDict = {"enum": [*sorted(names)]}
+    return Field(json_schema_extra={"propertyNames": keys})
 
 
 def _unit(name: str) -> Any:

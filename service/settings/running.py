@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, field_validator, model_validator
 
 from schemas.operations import RESOURCES
-from service.settings.base import Count, Delays, Group, Port, Seconds, hyphenated
+from service.settings.base import Count, Delays, Group, Port, Seconds, hyphenated, one_of
 
 _DAY: Final = 86_400.0
 
@@ -82,7 +82,7 @@ class Polling(Group):
 
     tick: Seconds = 1.0
     """How often due watches are gathered into calls."""
-    kinds: Annotated[dict[str, Pace], BeforeValidator(_all_kinds)] = DEFAULT_PACES
+    kinds: Annotated[dict[str, Pace], BeforeValidator(_all_kinds), one_of(RESOURCES)] = DEFAULT_PACES
     """Pace by resource kind."""
     removal: Pace = Pace()
     """Pace while something is being deleted."""

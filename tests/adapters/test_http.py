@@ -53,6 +53,13 @@ async def test_liveness(bench: Bench) -> None:
     assert (await bench.get("/livez"))[0] == 200
 
 
+async def test_start_is_over_once(bench: Bench) -> None:
+    assert (await bench.get("/startupz"))[0] == 503
+    bench.status = {"ready": False, "started": True}
+    assert (await bench.get("/startupz"))[:2] == (200, '{"started": true}')
+    assert (await bench.get("/readyz"))[0] == 503
+
+
 async def test_readiness_shows_progress(bench: Bench) -> None:
     bench.status = {"ready": False, "shards": {"commands-0": {"state": "restoring", "restored": 5}}}
     status, text, _ = await bench.get("/readyz")

@@ -17,6 +17,7 @@ import structlog
 
 from schemas.records import Command, Fault, Job, Phase
 from service.adapters.telemetry import Telemetry, configure_logging
+from service.adapters.telemetry.labels import DEAD_LETTER_REASONS, PROBLEMS
 from service.adapters.telemetry.logs import REDACTED
 from service.runtime import ports
 from service.runtime.defects import place
@@ -289,3 +290,33 @@ def test_a_defect_is_told_by_its_place_and_not_by_its_message() -> None:
         told = place(error)
     assert re.fullmatch(r"AttributeError at service\.settings\.aws:\d+", told)
     assert place(ValueError("canary")) == "ValueError"
+
+
+def test_what_alerts_count_begins_at_zero() -> None:
+    """A series that first appears with 1 has never increased, as Prometheus sees it."""
+    text = Telemetry().render().decode()
+    assert 'crml_dead_letters_total{reason="NotCloudEvent"} 0.0' in text
+    assert 'crml_problems_total{what="shard closed dirty; its state is read again"} 0.0' in text
+
+
+def test_every_problem_is_known() -> None:
+    """The words told in the sources are the label's closed set."""
+    sources = "\n".join(file.read_text() for file in (ROOT / "service" / "runtime").glob("*.py"))
+    told = set(re.findall(r'\.problem\(\s*"([^"]+)"', sources))
+    assert told == PROBLEMS
+
+
+def test_every_reason_of_a_dead_letter_in_the_tests_is_known() -> None:
+    cases = (ROOT / "tests" / "badinput" / "cases.py").read_text()
+    codes = set(re.findall(r'"((?:Not|In|Un|Miss|Too|Dup|Batch|Reply|Validation)[A-Z]?[a-z]+[A-Z][A-Za-z]*)"', cases))
+    assert {"NotCloudEvent", "InvalidHeader"} <= codes
+    assert codes <= DEAD_LETTER_REASONS
+
+
+def test_values_from_outside_are_other() -> None:
+    telemetry = Telemetry()
+    telemetry.dead_letter("Invented")
+    telemetry.problem("something new")
+    text = telemetry.render().decode()
+    assert 'crml_dead_letters_total{reason="other"} 1.0' in text
+    assert 'crml_problems_total{what="other"} 1.0' in text

@@ -251,3 +251,13 @@ def test_statistics_tell_ours_from_all() -> None:
         "taken_here": 0,
         "waiting_here": 1,
     }
+
+
+def test_since_when_the_oldest_waits() -> None:
+    b = Bench()
+    assert [b.request(name) for name in "abcd"] == [0, 0, 1, 2]
+    assert b.slots.oldest() == {"one/models": 2.0}
+    b.release("c")
+    assert b.slots.oldest() == {"one/models": 3.0}
+    b.release("d")
+    assert b.slots.oldest() == {"one/models": float("inf")}
