@@ -31,6 +31,7 @@ class Sessions:
         self._targets = dict(targets)
         self._locks = {name: asyncio.Lock() for name in targets}
         self._clients: dict[str, tuple[Any, AsyncExitStack]] = {}
+        self._found: dict[str, Any] = {}
         self._base = _session()
         self._closed = False
 
@@ -81,6 +82,18 @@ class Sessions:
         async with self._sts(target, credentials) as sts:
             answer: dict[str, Any] = await sts.get_caller_identity()
         return answer
+
+    async def frozen_credentials(self, name: str) -> Any:
+        """The target's credentials at this moment, renewed if they were about to expire.
+
+        Raises:
+            KeyError: There is no such target.
+            NoCredentialsError: No credentials were found; the next call looks again.
+        """
+        async with self._locks[name]:
+            if name not in self._found:
+                self._found[name] = await self._credentials(self._targets[name])
+        return await self._found[name].get_frozen_credentials()
 
     async def _create(self, target: Target) -> tuple[Any, AsyncExitStack]:
         session = _session()
