@@ -54,6 +54,8 @@ class Kafka(Group):
     """File with the password for SASL, instead of `sasl_password`."""
     oauth: OAuth | None = None
     """Where tokens come from; for `OAUTHBEARER` only."""
+    principal: Annotated[str, Field(pattern=r"^[A-Za-z]+:.+$")] | None = None
+    """As whom Kafka knows us, such as `User:CN=crml`, for `acls` and `check`; `User:<sasl_username>` if not set."""
     client_id: str = "cleanroomsml-service"
     """Name of our connections in the brokers' logs and quotas."""
     group_id: str = "cleanroomsml-service"
@@ -84,6 +86,11 @@ class Kafka(Group):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def known_as(self) -> str:
+        """The principal that we are for Kafka's authorizer; empty when only the broker can tell."""
+        by_name = self.security_protocol.startswith("SASL") and self.sasl_mechanism != "OAUTHBEARER"
+        return self.principal or (f"User:{self.sasl_username}" if by_name else "")
 
     def _sasl_problems(self) -> Iterator[str]:
         tokens = self.sasl_mechanism == "OAUTHBEARER"

@@ -4,11 +4,14 @@ A listener for each way in, and one without any for the test itself, which is th
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import confluent_kafka
 import confluent_kafka.admin
 
 from sandbox.kafka import Broker, free_port
@@ -59,21 +62,83 @@ class Fortress:
         return f"127.0.0.1:{self.ports[listener]}"
 
     def grant(self, rows: Iterable[Acl]) -> None:
-        self._settle("create_acls", [_acl(_kafka.AclBinding, row) for row in rows])
-
-    def revoke(self, rows: Iterable[Acl]) -> None:
-        self._settle("delete_acls", [_acl(_kafka.AclBindingFilter, row) for row in rows])
+        """Returns when the broker goes by it, which is a moment after the controller has noted it."""
+        wanted = [_acl(_kafka.AclBinding, row) for row in rows]
+        if wanted:
+            self._settle(self._admin.create_acls(wanted))
+            last = _kafka.AclBindingFilter(*_members(wanted[-1]))
+            _until(lambda: self._admin.describe_acls(last).result(60))
 
     def user(self, name: str, password: str) -> None:
         """Somebody who comes by SCRAM."""
         info = _kafka.ScramCredentialInfo(_kafka.ScramMechanism.SCRAM_SHA_512, 4096)
         change = _kafka.UserScramCredentialUpsertion(name, info, password.encode())
-        self._settle("alter_user_scram_credentials", [change])
+        self._settle(self._admin.alter_user_scram_credentials([change]))
+        _until(lambda: self._admin.describe_user_scram_credentials([name])[name].result(60).scram_credential_infos)
 
-    def _settle(self, method: str, wanted: list[Any]) -> None:
-        client = _kafka.AdminClient({"bootstrap.servers": self.broker.bootstrap})  # must outlive its futures
-        for future in getattr(client, method)(wanted).values():
-            future.result(20)
+    def produce(
+        self, topic: str, partition: int, key: bytes, value: bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """A record of the super user."""
+        refusals: list[object] = []
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.broker.bootstrap})
+        producer.produce(
+            topic,
+            value,
+            key,
+            partition,
+            headers=dict(headers or {}),
+            on_delivery=lambda error, _: refusals.append(error),
+        )
+        producer.flush(30)
+        assert refusals == [None]
+
+    def commit(self, group: str, topic: str, partition: int) -> None:
+        """A group's offset, as if it had been there."""
+        place = confluent_kafka.TopicPartition(topic, partition, 0)
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": group})
+        consumer.commit(offsets=[place], asynchronous=False)
+        consumer.close()
+
+    def leave(self) -> None:
+        """The test's own client goes before the broker does, or it would complain."""
+        self.__dict__.pop("_admin", None)
+
+    @cached_property
+    def _admin(self) -> Any:
+        return _kafka.AdminClient({"bootstrap.servers": self.broker.bootstrap})
+
+    def _settle(self, futures: Mapping[Any, Any]) -> None:
+        for future in futures.values():
+            future.result(60)
+
+
+def _until(true: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 30
+    while not _answered(true):
+        assert time.monotonic() < deadline, "the broker does not know of it after 30 s"
+        time.sleep(0.02)
+
+
+def _answered(true: Callable[[], Any]) -> bool:
+    try:
+        return bool(true())
+    except confluent_kafka.KafkaException as error:
+        if error.args[0].code() == confluent_kafka.KafkaError.RESOURCE_NOT_FOUND:
+            return False
+        raise
+
+
+def _members(binding: Any) -> tuple[Any, ...]:
+    return (
+        binding.restype,
+        binding.name,
+        binding.resource_pattern_type,
+        binding.principal,
+        binding.host,
+        binding.operation,
+        binding.permission_type,
+    )
 
 
 def _acl(make: Any, row: Acl) -> Any:
@@ -132,9 +197,11 @@ def running_fortress(directory: Path) -> Iterator[Fortress]:
     allowed = f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys}"
     broker = Broker(port, directory / "kafka", config=config, options=[allowed])
     outside(broker.start())
+    fortress = Fortress(broker, ports, authority, issuer)
     try:
-        yield Fortress(broker, ports, authority, issuer)
+        yield fortress
     finally:
+        fortress.leave()
         outside(broker.stop())
 
 
