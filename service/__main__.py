@@ -101,10 +101,14 @@ def _tell(work: Callable[[Settings], Coroutine[Any, Any, int]], file: Path | Non
     loaded = load(file)
     configure_logging()
     logging.disable(logging.CRITICAL)
+    return _wait(_guarded(work, loaded))
+
+
+async def _guarded(work: Callable[[Settings], Coroutine[Any, Any, int]], settings: Settings) -> int:
     try:
-        return _wait(work(loaded))
+        return await work(settings)
     except LogError as error:
-        _print(f"Kafka: {checking.unusable(error, loaded)}", wrong=True)
+        _print(f"Kafka: {await checking.unusable(error, settings)}", wrong=True)
         return EXIT_UNFIT
 
 
@@ -115,7 +119,7 @@ async def _run(settings: Settings) -> int:
     try:
         findings = await verify(_kafka_settings(settings), bootstrap.topic_specs(settings))
     except LogError as error:
-        log.error("Kafka can't be used", reason=checking.unusable(error, settings))
+        log.error("Kafka can't be used", reason=await checking.unusable(error, settings))
         return EXIT_UNFIT
     for finding in findings:
         log.error("a topic is not as it must be", topic=finding.topic, reason=checking.explained(finding))

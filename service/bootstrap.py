@@ -1,12 +1,9 @@
 """Composition root: joins core, runtime and adapters as the settings say."""
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-from aiokafka.helpers import create_ssl_context
+from typing import Final
 
 from schemas import shapes
 from service import gauges, tenancy
@@ -15,6 +12,7 @@ from service.adapters.aws.sessions import Sessions
 from service.adapters.clock import SystemClock
 from service.adapters.http import Liveness, StatusServer
 from service.adapters.kafka.log import KafkaLog
+from service.adapters.kafka.security import security
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import TopicSpec, changelog, inlet, stream
 from service.adapters.telemetry import Telemetry
@@ -57,7 +55,9 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         client_id=kafka.client_id,
         application=kafka.group_id,
         group_instance_id=kafka.instance_id,
-        security=_security(settings),
+        principal=kafka.known_as(),
+        by_iam=kafka.oauth is not None and kafka.oauth.provider == "msk_iam",
+        security=security(kafka),
         heartbeat_interval=kafka.heartbeat_interval,
         session_timeout=kafka.session_timeout,
         rebalance_timeout=kafka.rebalance_timeout,
@@ -65,32 +65,6 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         request_timeout=kafka.request_timeout,
         record_bytes=record_bytes(settings),
     )
-
-
-def _security(settings: Settings) -> dict[str, Any]:
-    kafka = settings.kafka
-    options: dict[str, Any] = {"security_protocol": kafka.security_protocol}
-    if kafka.security_protocol.endswith("SSL"):
-        options["ssl_context"] = _ssl_context(settings)
-    if kafka.security_protocol.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": kafka.sasl_mechanism,
-            "sasl_plain_username": kafka.sasl_username,
-            "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
-        }
-    return options
-
-
-def _ssl_context(settings: Settings) -> ssl.SSLContext:
-    kafka = settings.kafka
-    context: ssl.SSLContext = create_ssl_context(
-        cafile=str(kafka.ssl_ca_file) if kafka.ssl_ca_file else None,
-        certfile=str(kafka.ssl_cert_file) if kafka.ssl_cert_file else None,
-        keyfile=str(kafka.ssl_key_file) if kafka.ssl_key_file else None,
-        password=kafka.ssl_key_password.get_secret_value() if kafka.ssl_key_password else None,
-    )
-    context.check_hostname = kafka.ssl_check_hostname
-    return context
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:

@@ -1,6 +1,7 @@
 """Settings of AWS: one target is an account, a Region, and the way in."""
 
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -16,6 +17,10 @@ SLOTS: Final = frozenset(resource.slot for resource in RESOURCES.values() if res
 
 DEFAULT_QUOTAS: Final = {"audience-models": 2, "audience-generation-jobs": 10, "audience-export-jobs": 20}
 """AWS's published defaults, per account and Region."""
+
+
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[-a-z]*:iam::[0-9]{12}:role/.+$")]
+"""A role's name in full."""
 
 
 class Rate(Group):
@@ -39,7 +44,7 @@ class Target(Group):
     """The account's 12 digits, quoted; when set, `check` verifies it and ARNs of others are refused."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
     """The Region; `AWS_REGION` or `AWS_DEFAULT_REGION` if not set."""
-    role_arn: Annotated[str, Field(pattern=r"^arn:aws[-a-z]*:iam::[0-9]{12}:role/.+$")] | None = None
+    role_arn: RoleArn | None = None
     """Role to assume; without one the standard credential chain is used as it is."""
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
     """External id which the role's trust policy demands."""
@@ -79,6 +84,8 @@ class Target(Group):
     """Most connections at once."""
     proxy: SecretStr | None = None
     """Proxy for all calls; the environment's `HTTPS_PROXY` and `NO_PROXY` hold if not set."""
+    proxy_file: Path | None = None
+    """File with the proxy's address, which may hold a password, instead of `proxy`."""
     verify: bool = True
     """Whether certificates are verified."""
     ca_file: str | None = None

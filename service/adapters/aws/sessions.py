@@ -95,6 +95,16 @@ class Sessions:
             answer: dict[str, Any] = await sts.get_caller_identity()
         return answer
 
+    async def frozen_credentials(self, name: str) -> Any:
+        """The target's credentials at this moment, renewed if they were about to expire.
+
+        Raises:
+            KeyError: There is no such target.
+            NoCredentialsError: No credentials were found; the next call looks again.
+        """
+        access = self._accesses[name]
+        return await access.keys(await access.shared())
+
     async def _create(self, name: str) -> tuple[Any, AsyncExitStack]:
         target, session = self._targets[name], _session()
         parsers = session.get_component("response_parser_factory")

@@ -15,6 +15,8 @@ class KafkaSettings:
         application: First part of every transactional id, which reads ``<application>-<topic>-<partition>``.
         client_id: Shown in the broker's logs and quotas.
         group_instance_id: Makes the membership static; unique in the group, such as a StatefulSet's pod name.
+        principal: As whom Kafka's authorizer knows us; empty when only the broker can tell.
+        by_iam: Whether rights are granted in AWS's IAM instead of by ACLs.
         security: Passed on to every client: ``security_protocol``, ``ssl_context``, ``sasl_mechanism``, ...
         heartbeat_interval: How often a member shows that it lives, and learns that the group rebalances; a third of
             the session timeout at most.
@@ -49,6 +51,8 @@ class KafkaSettings:
     application: str = "cleanroomsml"
     client_id: str = "cleanroomsml-service"
     group_instance_id: str | None = None
+    principal: str = ""
+    by_iam: bool = False
     security: Mapping[str, Any] = field(default_factory=dict)
     heartbeat_interval: float = 0.5
     session_timeout: float = 10.0
