@@ -13,7 +13,6 @@ from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, until
 from tests.sandbox.world import World
 
-
 CANARIES = ("canary-external-id", "canary-secret-key")
 
 
