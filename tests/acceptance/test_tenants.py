@@ -13,6 +13,8 @@ from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, until
 from tests.sandbox.world import World
 
+CANARIES = ("canary-external-id", "canary-secret-key")
+
 
 class FilmsClient(Client):
     """Has a commands topic of its own, and hears what all hear."""
@@ -33,7 +35,7 @@ async def service(
         "ACCOUNT": world.account,
         "REGION": world.region,
         "ROLE_ARN": f"arn:aws:iam::{world.account}:role/runner",
-        "EXTERNAL_ID": "ours",
+        "EXTERNAL_ID": CANARIES[0],
         "SESSION_NAME": "crml",
         "SESSION_TAGS": "stage=test",
         "TENANT_TAG": "tenant",
@@ -42,6 +44,8 @@ async def service(
         **{f"CRML_TARGETS__OURS__{name}": value for name, value in target.items()},
         **{f"CRML_TARGETS__THEIRS__{name}": value for name, value in target.items()},
         "CRML_DEFAULT_TARGET": "ours",
+        "AWS_SECRET_ACCESS_KEY": CANARIES[1],
+        "CRML_LOG__LEVEL": "debug",
         "CRML_TENANTS__FILMS__TARGETS": "ours",
         "CRML_TENANTS__FILMS__OPERATIONS": "*",
         "CRML_TENANTS__FILMS__ROLE_ARNS": world.role,
@@ -74,7 +78,9 @@ async def music(kafka: Broker, running: ServiceProcess) -> AsyncIterator[Client]
         yield client
 
 
-async def test_one_tenant_may_not_use_what_is_the_others(films: Client, music: Client, world: World) -> None:
+async def test_one_tenant_may_not_use_what_is_the_others(
+    films: Client, music: Client, world: World, running: ServiceProcess
+) -> None:
     data = Films.upload(world)
     model = await films.perform(
         "CreateAudienceModel", data.model(await data.dataset_made(films)), command_id="model", seconds=60
@@ -105,6 +111,9 @@ async def test_one_tenant_may_not_use_what_is_the_others(films: Client, music: C
     assert world.requests("DeleteAudienceModel") == []
     assert len(world.requests("CreateConfiguredAudienceModel")) == 1
     assert_each_change_is_signed_by_a_session_of_its_command(world)
+    log = running.log.read_text()
+    assert '"level": "debug"' in log
+    assert not [canary for canary in CANARIES if canary in log]
 
 
 def assert_each_change_is_signed_by_a_session_of_its_command(world: World) -> None:
