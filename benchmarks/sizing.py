@@ -84,12 +84,8 @@ async def publish(bootstrap: str, commands: list[tuple[str, str, object]]) -> No
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5) as producer:
         sent = []
         for number, (command_id, operation, data) in enumerate(commands):
-            headers = {
-                "specversion": "1.0",
-                "id": command_id,
-                "source": "/sizing",
-                "type": f"cleanroomsml.command.{operation}",
-            }
+            kind = f"cleanroomsml.command.{operation}"
+            headers = {"specversion": "1.0", "id": command_id, "source": "/sizing", "type": kind}
             encoded = [("content-type", b"application/json"), *((f"ce_{k}", v.encode()) for k, v in headers.items())]
             value = json.dumps(data).encode()
             sent.append(await producer.send("cleanroomsml.commands", value, str(number).encode(), headers=encoded))
@@ -97,7 +93,7 @@ async def publish(bootstrap: str, commands: list[tuple[str, str, object]]) -> No
 
 
 async def until(replica: Replica, pattern: str, number: float) -> None:
-    while replica.metric(pattern) < number:
+    while replica.metric(pattern) < number:  # noqa: ASYNC110 - a process is watched from outside
         await asyncio.sleep(0.2)
 
 
@@ -124,60 +120,68 @@ async def measure(ended: int, running: int) -> None:
         own["CRML_TARGETS__DEFAULT__ENDPOINT_URL"] = sandbox.endpoint_url
         replica = Replica({**sandbox.environment(), **own})
         replica.topics()
-        print(f"empty changelog: ready in {replica.start():.1f} s, {replica.memory / KIB / KIB:.0f} MiB")
+        seconds = replica.start()
+        idle = replica.memory
+        print(f"empty changelog: ready in {seconds:.1f} s, {_mib(idle)}")
         dataset = make_dataset(sandbox)
         await work(sandbox, replica, dataset, ended)
+        remembered = restart(replica)
+        print(f"  remembered: {(remembered - idle) / ended / KIB:.1f} KiB for each command")
         await watch(sandbox, replica, dataset, running)
-        held = replica.memory
+        watched = restart(replica)
+        print(f"  under way: {(watched - remembered) / running / KIB:.1f} KiB for each job")
         replica.stop()
-        seconds = replica.start()
-        records = replica.metric(r"crml_restore_records\{[^}]*\}")
-        print(
-            f"restart: ready in {seconds:.1f} s with {records:.0f} changelog records, {replica.memory / KIB / KIB:.0f} MiB"
-            f" ({held / KIB / KIB:.0f} before)"
-        )
-        replica.stop()
+
+
+def restart(replica: Replica) -> float:
+    """Memory afterwards, which holds what is kept and nothing of what a burst has left behind."""
+    before = replica.memory
+    replica.stop()
+    seconds = replica.start()
+    records = replica.metric(r"crml_restore_records\{[^}]*\}")
+    time.sleep(3)
+    after = replica.memory
+    print(f"restart: ready in {seconds:.1f} s with {records:.0f} records, {_mib(after)} ({_mib(before)} before it)")
+    return after
 
 
 async def work(sandbox: Sandbox, replica: Replica, dataset: str, number: int) -> None:
     """Reads with one call each, from publishing to the last reply."""
-    warm = max(200, number // 10)
-    await publish(
-        sandbox.bootstrap, [(f"w{n}", "GetTrainingDataset", {"trainingDatasetArn": dataset}) for n in range(warm)]
-    )
-    succeeded = r'crml_replies_total\{kind="succeeded"\}'
-    await until(replica, succeeded, warm)
-    memory, cpu, began = replica.memory, replica.cpu, time.monotonic()
     commands = [(f"c{n}", "GetTrainingDataset", {"trainingDatasetArn": dataset}) for n in range(number)]
-    await publish(sandbox.bootstrap, commands)
-    await until(replica, succeeded, warm + number)
+    warm = number // 10
+    succeeded = r'crml_replies_total\{kind="succeeded"\}'
+    await publish(sandbox.bootstrap, commands[:warm])
+    await until(replica, succeeded, warm)
+    cpu, began = replica.cpu, time.monotonic()
+    await publish(sandbox.bootstrap, commands[warm:])
+    await until(replica, succeeded, number)
     spent, took = replica.cpu - cpu, time.monotonic() - began
     print(
-        f"{number} commands with one call each: {number / spent:.0f} per CPU-second, {number / took:.0f} a second by the "
-        f"clock beside Kafka and the sandbox on the same machine"
+        f"{number - warm} commands with one call each: {(number - warm) / spent:.0f} per CPU-second, "
+        f"{(number - warm) / took:.0f} a second by the clock, Kafka and sandbox on the same machine"
     )
-    print(f"  remembered: {(replica.memory - memory) / number / KIB:.2f} KiB each")
 
 
 async def watch(sandbox: Sandbox, replica: Replica, dataset: str, number: int) -> None:
     """Jobs that do not end."""
     arm_stuck(sandbox)
-    memory = replica.memory
-    commands = [
-        (f"m{n}", "CreateAudienceModel", {"name": f"m{n}", "trainingDatasetArn": dataset}) for n in range(number)
-    ]
+    data = {"trainingDatasetArn": dataset}
+    commands = [(f"m{n}", "CreateAudienceModel", {"name": f"m{n}", **data}) for n in range(number)]
     await publish(sandbox.bootstrap, commands)
     await until(replica, r'crml_jobs\{phase="running"\}', number)
     await asyncio.sleep(5)
     cpu, began = replica.cpu, time.monotonic()
-    print(f"{number} jobs under way: {(replica.memory - memory) / number / KIB:.2f} KiB each")
     await asyncio.sleep(60)
     share = (replica.cpu - cpu) / (time.monotonic() - began)
-    print(f"  following them: {share * 100:.1f} % of a core at the default pace")
+    print(f"{number} jobs under way are followed with {share * 100:.1f} % of a core at the default pace")
+
+
+def _mib(size: float) -> str:
+    return f"{size / KIB / KIB:.0f} MiB"
 
 
 def main() -> None:
-    ended, running = (int(word) for word in (sys.argv[1:] + ["20000", "1000"][len(sys.argv) - 1 :])[:2])
+    ended, running = (int(word) for word in (sys.argv[1:] + ["20000", "2000"][len(sys.argv) - 1 :])[:2])
     asyncio.run(measure(ended, running))
 
 
