@@ -17,6 +17,13 @@ MINIMAL: dict[str, Any] = {
     "targets": {"default": {"region": "eu-west-1"}},
 }
 
+ROLE = "arn:aws:iam::111122223333:role/x"
+
+
+def _target(**members: Any) -> dict[str, Any]:
+    return {"targets": {"default": {"region": "eu-west-1", **members}}}
+
+
 SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     # by the schema
     "unknown group": ({"kafkaa": {}}, "kafkaa"),
@@ -58,6 +65,12 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no URL": ({"targets": {"default": {"region": "eu-west-1", "endpoint_url": "sandbox"}}}, "endpoint_url"),
     "id without role": ({"targets": {"default": {"region": "eu-west-1", "external_id": "abc"}}}, "external_id"),
+    "tag without role": (_target(session_tags={"a": "b"}), "session_tags"),
+    "tag of a shared session": (_target(role_arn=ROLE, session_per_command=False, tenant_tag="t"), "tenant_tag"),
+    "AWS's own tag": (_target(role_arn=ROLE, session_tags={"aws:x": "b"}), "aws:"),
+    "one tag twice": (_target(role_arn=ROLE, session_tags={"Team": "b"}, tenant_tag="team"), "regard to case"),
+    "too many tags": (_target(role_arn=ROLE, session_tags={f"t{n}": "b" for n in range(51)}), "50"),
+    "no such tag to hand on": (_target(role_arn=ROLE, transitive_tags=["x"]), "transitive_tags"),
     "FIPS and an endpoint": (
         {"targets": {"default": {"region": "eu-west-1", "endpoint_url": "https://x:1", "fips": True}}},
         "fips",

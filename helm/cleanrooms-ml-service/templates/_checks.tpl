@@ -77,9 +77,36 @@ settings.targets.{{ $name }}.{{ $member }} is plain http beyond this machine: us
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $member := list "external_id" "source_identity" }}
+{{- range $member := list "external_id" "source_identity" "session_tags" "tenant_tag" "command_tag" }}
 {{- if and (index $target $member) (not $target.role_arn) }}
 settings.targets.{{ $name }}: {{ $member }} is of no use without role_arn
+{{- end }}
+{{- end }}
+{{- $keys := keys $target.session_tags | sortAlpha }}
+{{- range $member := list "tenant_tag" "command_tag" }}
+{{- with index $target $member }}
+{{- $keys = append $keys . }}
+{{- if not $target.session_per_command }}
+settings.targets.{{ $name }}: {{ $member }} needs session_per_command: a shared session serves many commands
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $folded := list }}
+{{- range $keys }}
+{{- $folded = append $folded (lower .) }}
+{{- if hasPrefix "aws:" (lower .) }}
+settings.targets.{{ $name }}: session tags must not begin with aws:, found {{ . }}
+{{- end }}
+{{- end }}
+{{- if ne (len $folded) (len ($folded | uniq)) }}
+settings.targets.{{ $name }}: session tags are told apart without regard to case; two of {{ join ", " $keys }} are the same
+{{- end }}
+{{- if gt (len $keys) 50 }}
+settings.targets.{{ $name }}: a session has at most 50 tags, found {{ len $keys }}
+{{- end }}
+{{- range $target.transitive_tags }}
+{{- if not (has . $keys) }}
+settings.targets.{{ $name }}: transitive_tags has {{ . }}, which is no session tag; known: {{ join ", " $keys | default "none" }}
 {{- end }}
 {{- end }}
 {{- if and $target.endpoint_url (or $target.fips $target.dualstack) }}

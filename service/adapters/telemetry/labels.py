@@ -51,6 +51,7 @@ PROBLEMS: Final = frozenset(
         "a look broke the service",
         "a record broke the service",
         "an observation broke the service",
+        "another process has our instance id; this one has stepped back",
         "poll failed; will look again",
         "shard closed dirty; its state is read again",
         "shard halted: somebody must mend it; nothing is skipped",
