@@ -193,7 +193,8 @@ class MemoryBroker:
         hashed = zlib.crc32(record.key or b"") % self.partitions
         number = hashed if record.partition is None else record.partition
         offset = self.partition(record.topic, number).append(record, self.wall(), transaction)
-        self.touch()
+        if transaction is None:
+            self.touch()
         return number, offset
 
     async def answer(self) -> None:
