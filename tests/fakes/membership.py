@@ -20,7 +20,8 @@ class Group:
         self._assignment: dict[str, frozenset[TopicPartition]] = {}
 
     def join(self, member: "MemoryLog") -> None:
-        self._members.append(member)
+        if member not in self._members:
+            self._members.append(member)
         self.rebalance()
 
     def leave(self, member: "MemoryLog") -> None:

@@ -127,14 +127,14 @@ class Rig:
 
     async def until(self, condition: Callable[[], object], within: float = 300.0, step: float = 0.02) -> None:
         """Waits on the virtual clock, and fails as soon as a process breaks."""
-        deadline = self.clock.monotonic() + within
+        deadline, longest = self.clock.monotonic() + within, max(step, 0.5)
         while not condition():
             for node in self.nodes:
                 if node.task.done() and not node.task.cancelled():
                     node.task.result()
             assert self.clock.monotonic() < deadline, f"not within {within} s: {self.situation()}"
             await asyncio.sleep(step)
-            step = min(step * 1.1, 0.5)
+            step = min(step * 1.1, longest)
 
     async def numbered(self) -> None:
         """Waits until every change has become an event, which takes a transaction more than its cause."""

@@ -50,6 +50,7 @@ class Faults:
         spread = random.choice((0.0, 0.0, 0.05))
         rig.broker.spread = lambda: self._counted("markers apart", self._random.random() * spread)
         rig.broker.opening = lambda: self._random.random() * 0.1
+        rig.broker.follow_every, rig.broker.follow_lag = 30.0, random.choice((0.01, 1.0))
 
     def heal(self) -> None:
         """From now on everything works; what is on its way still arrives."""

@@ -115,7 +115,7 @@ class Monitor:
     def _consumed(self, partition: TopicPartition, next_offset: int | None) -> None:
         if next_offset is not None:
             before = self._offsets.get(partition, 0)
-            self.demand(next_offset > before, f"{_short(partition)} goes back from {before} to {next_offset}")
+            self.demand(next_offset >= before, f"{_short(partition)} goes back from {before} to {next_offset}")
             self._offsets[partition] = next_offset
 
     def _fold(self, partition: TopicPartition, record: InRecord) -> None:

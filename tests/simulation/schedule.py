@@ -125,7 +125,8 @@ class Schedule:
     async def _misuse(self) -> None:
         if self._published:
             command_id, key, _, _ = self._random.choice(self._published)
-            _, value, headers = command("GetAudienceModel", command_id, {"audienceModelArn": self._names["resourceArn"]})
+            other = {"audienceModelArn": f"{self._names['resourceArn']}-other"}
+            _, value, headers = command("GetAudienceModel", command_id, other)
             self._monitor.misused.add(command_id)
             self._rig.broker.produce(COMMANDS, key, value, headers)
 
