@@ -9,7 +9,6 @@ from service.runtime.ports import Clock, Failure, Reply
 from tests.fakes.account import Item
 from tests.fakes.api import Entry, FakeApi, Fault
 
-
 LONG = 10_000.0
 """Seconds since somebody else made what :meth:`TwinApi.by_hand` makes."""
 

@@ -95,6 +95,8 @@ class Faults:
         if self._random.random() >= self._torn:
             return None
         fate = Fate(self._random.choice((None, 0.0, self._random.uniform(0.0, 3.0), self._random.uniform(0.0, 0.05))))
-        what = "commit left open" if fate.after is None else "commit decided late" if fate.after else "commit unanswered"
+        what = (
+            "commit left open" if fate.after is None else "commit decided late" if fate.after else "commit unanswered"
+        )
         self._note(f"{partition.topic}-{partition.partition}: {what}", what)
         return fate

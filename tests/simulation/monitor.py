@@ -199,9 +199,7 @@ class Monitor:
     def resources(self) -> dict[tuple[str, str], tuple[int, str]]:
         """Number and status of each resource's last event, by the changelog."""
         every = [record for fold in self.folds.values() for record in fold.values()]
-        return {
-            (each.kind, each.id): (each.sequence, each.status) for each in every if isinstance(each, ResourceState)
-        }
+        return {(each.kind, each.id): (each.sequence, each.status) for each in every if isinstance(each, ResourceState)}
 
     def offset(self, partition: TopicPartition) -> int:
         """The offset that the last decided transaction has consumed."""

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from schemas.cloudevents import format_time
-from schemas.operations import OPERATIONS, Kind, Repeat
+from schemas.operations import OPERATIONS, Repeat
 from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from tests.fakes.loop import SimulatedLoop
@@ -104,7 +104,9 @@ class Schedule:
             self._publish(operation, request(operation, **{OPERATIONS[operation].resource.identity: arn}))
 
     async def _track(self) -> None:
-        model = self._rig.api.by_hand("CreateAudienceModel", name="theirs", trainingDatasetArn=self._names["trainingDatasetArn"])
+        model = self._rig.api.by_hand(
+            "CreateAudienceModel", name="theirs", trainingDatasetArn=self._names["trainingDatasetArn"]
+        )
         self._rig.api.set_status(model, "CREATE_IN_PROGRESS")
         asyncio.get_running_loop().call_later(20.0, self._rig.api.set_status, model, "ACTIVE")
         self._publish("TrackResource", {"resourceArn": model})
@@ -211,8 +213,12 @@ class Schedule:
             api.quotas = {"audience-models": self._random.choice((0, 1, 2))}
             return
         # Who deletes what we have not found yet leaves us no way to know that it was ever made.
-        known = [job.resource_id for job in self._monitor.jobs().values() if job.phase in (Phase.RUNNING, Phase.SUCCEEDED)]
-        ours = [key for key in known if (item := api.worlds["default"].items.get(key)) and item.exists(self._loop.time())]
+        known = [
+            job.resource_id for job in self._monitor.jobs().values() if job.phase in (Phase.RUNNING, Phase.SUCCEEDED)
+        ]
+        ours = [
+            key for key in known if (item := api.worlds["default"].items.get(key)) and item.exists(self._loop.time())
+        ]
         if ours := [key for key in ours if key not in self._names.values()]:
             api.remove(self._random.choice(ours))
             self._monitor.counters["foreign deletes"] += 1
@@ -278,7 +284,9 @@ class Schedule:
         rig.api.quotas = {}
         monitor.note("-- healed")
         await rig.until(lambda: monitor.ended >= rig.sent.keys(), BOUND, step=0.5)
-        await rig.until(lambda: all(self._serves(node) for node in rig.nodes if node not in self._dead), BOUND, step=0.5)
+        await rig.until(
+            lambda: all(self._serves(node) for node in rig.nodes if node not in self._dead), BOUND, step=0.5
+        )
         changes = [TopicPartition(CHANGES, number) for number in range(rig.options.partitions)]
         await rig.until(lambda: all(rig.numbered_all(each) for each in changes), BOUND, step=0.5)
         self.healed_in = self._loop.time() - began
