@@ -1,4 +1,4 @@
-"""One bad day: what publishers send, what happens to processes, to the group and to the broker, and then a time to heal."""
+"""One bad day: what publishers send, what befalls processes, the group, the broker and AWS, and a time to heal."""
 
 import asyncio
 from collections import Counter
