@@ -34,7 +34,7 @@ from service.runtime.batch import Batch
 from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
 from service.runtime.defects import place
-from service.runtime.inbox import Arrived, Inbox, Item, Observed
+from service.runtime.inbox import Arrived, Inbox, Item, Observed, Resumed
 from service.runtime.ports import InRecord, Log, PartitionLog, TopicPartition
 from service.runtime.standby import Standby
 from service.runtime.store import Store
@@ -75,7 +75,7 @@ class Shard:
     ) -> None:
         self.partition = partition
         self.name = f"{partition.topic}-{partition.partition}"
-        self.position = 0
+        self.position = self._consumed = 0
         self._log = log
         self._receive_one = receive
         self._context = context
@@ -174,9 +174,14 @@ class Shard:
                     await asyncio.sleep(0.005)
 
     def resume(self) -> None:
-        """Goes on after :meth:`pause`; delivery starts again where it stopped."""
+        """Goes on after :meth:`pause`; delivery starts again where it stopped.
+
+        A process that missed its session does not know who had the partition since, nor what that one has taken on.
+        So something is committed in any case: it fails if anybody did, and the state is read again.
+        """
         self._paused = False
         self._delivery_paused = False
+        self._inbox.put(Resumed())
         if self._ready.is_set():
             self._log.start(self.partition, self.position)
         self._activities.proceed()
@@ -202,7 +207,7 @@ class Shard:
             await asyncio.sleep(0)
         self._require_sound()
         self._standby.restored(self.partition, self._store)
-        self.position = await log.position()
+        self.position = self._consumed = await log.position()
         seconds = self._context.clock.monotonic() - began
         self._context.telemetry.restored(self.name, self._restored, seconds, copied=copied)
 
@@ -252,6 +257,7 @@ class Shard:
             await log.commit(records, batch.next_offset)
             self._context.telemetry.commit(self.name, len(records), self._context.clock.monotonic() - began)
             batch.committed()
+            self._consumed = batch.next_offset or self._consumed
         for key, deleted_at in batch.departed.items():
             self._activities.rest(key, deleted_at + self._context.policy.retention)
         for key in batch.acting:
@@ -270,6 +276,9 @@ class Shard:
         if isinstance(item, Arrived):
             batch.next_offset = item.record.offset + 1
             self._receive(item.record, batch)
+            return
+        if isinstance(item, Resumed):
+            batch.next_offset = batch.next_offset or self._consumed
             return
         self._activities.stepped(item.key, item.observation)
         job = self._store.job(item.key)

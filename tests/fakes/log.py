@@ -82,6 +82,8 @@ class MemoryBroker:
         spread: Asked for the seconds after which a partition gets its marker of a decided transaction.
         opening: Asked for the seconds that the opening of a partition takes.
         witness: Is told of everything.
+        follow_every: Seconds after which followers are asked again what they want.
+        follow_lag: Seconds by which followers are behind.
     """
 
     partitions: int = 2
@@ -94,6 +96,8 @@ class MemoryBroker:
     spread: Callable[[], float] = lambda: 0.0
     opening: Callable[[], float] = lambda: 0.0
     witness: Witness | None = None
+    follow_every: float = FOLLOW_SECONDS
+    follow_lag: float = FOLLOW_LAG
 
     def __post_init__(self) -> None:
         self.group = Group(self)
@@ -168,9 +172,10 @@ class MemoryBroker:
         self._logs[member_id].evicted = True
 
     def readmit(self, member_id: str) -> None:
-        """The evicted member notices, and joins again."""
-        self._logs[member_id].evicted = False
-        self.group.join(self._logs[member_id])
+        """The evicted member notices, and joins again; nothing happens to one that was not evicted."""
+        if self._logs[member_id].evicted:
+            self._logs[member_id].evicted = False
+            self.group.join(self._logs[member_id])
 
     def freeze(self) -> None:
         """No call is answered until :meth:`thaw`: each fails after ``deadline``, and is carried out then."""
@@ -193,7 +198,8 @@ class MemoryBroker:
         hashed = zlib.crc32(record.key or b"") % self.partitions
         number = hashed if record.partition is None else record.partition
         offset = self.partition(record.topic, number).append(record, self.wall(), transaction)
-        self.touch()
+        if transaction is None:
+            self.touch()
         return number, offset
 
     async def answer(self) -> None:
@@ -331,10 +337,10 @@ class MemoryLog:
                     self._replicate(follower, TopicPartition(topic, number), changelog, ends)
             # A follower may want another partition without anything new on the broker.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FOLLOW_SECONDS):
+                async with asyncio.timeout(self._broker.follow_every):
                     await self.followed.wait()
             self.followed.clear()
-            await asyncio.sleep(FOLLOW_LAG)
+            await asyncio.sleep(self._broker.follow_lag)
 
     def _replicate(
         self, follower: Follower, partition: TopicPartition, changelog: str, ends: dict[TopicPartition, int]

@@ -23,7 +23,8 @@ class Group:
     def join(self, member: "MemoryLog") -> None:
         """A newcomer with a known instance id takes its holder's place; nobody else notices."""
         holder = self.holder(member)
-        self._members.append(member)
+        if member not in self._members:
+            self._members.append(member)
         if holder is None:
             self.rebalance()
             return

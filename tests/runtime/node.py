@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from schemas.commands import Limits
@@ -23,6 +24,7 @@ from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby
 from tests.fakes.clock import LoopClock
 from tests.fakes.log import MemoryBroker
+from tests.fakes.loop import OWNER
 from tests.runtime.messages import (
     CHANGELOG,
     CHANGES,
@@ -160,7 +162,9 @@ class Node:
             stop_deadline=options.stop_deadline,
         )
         self.stopping = asyncio.Event()
-        self.task = asyncio.create_task(self.app.run(self.stopping), name=f"app:{name}")
+        context = copy_context()
+        context.run(OWNER.set, name)
+        self.task = asyncio.create_task(self.app.run(self.stopping), name=f"app:{name}", context=context)
 
     def _make_shard(self, partition: TopicPartition) -> Shard:
         receive = numbering.receive if partition.topic == CHANGES else intake.receive

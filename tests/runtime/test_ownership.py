@@ -165,6 +165,38 @@ async def test_a_zombie_that_comes_back_starts_over() -> None:
         rig.audit(before + between + after)
 
 
+async def test_an_owner_that_was_away_learns_what_another_took_on_although_nothing_more_arrives() -> None:
+    """Found by simulation: its assignment looks as before, so it went on with a memory in which the job is missing."""
+    async with Rig(partitions=1) as rig:
+        rig.api.working = 60.0
+        away = await rig.start()
+        dataset = await rig.made(CREATE)
+        shard = away.shard(0)
+        rig.broker.evict(away.name)
+        heir = await rig.start()
+        command_id = rig.send("CreateAudienceModel", request("CreateAudienceModel", trainingDatasetArn=dataset))
+        await rig.until(lambda: rig.phase(command_id) == Phase.RUNNING)
+        rig.broker.readmit(away.name)
+        await heir.stop()
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert shard.state is State.CLOSED
+
+
+async def test_who_was_fenced_opens_nothing_by_itself() -> None:
+    """Opening fences: a zombie that helps itself to a new producer throws the true owner out."""
+    async with Rig(partitions=1) as rig:
+        zombie = await rig.start()
+        rig.broker.evict(zombie.name)
+        heir = await rig.start()
+        owner = heir.shard(0)
+        zombie.shard(0).resume()
+        await rig.until(lambda: zombie.story.told("shard closed dirty"))
+        await asyncio.sleep(5.0)
+        assert heir.shard(0) is owner
+        await rig.end(rig.send(CREATE))
+        assert owner.state is State.RUNNING
+
+
 async def test_a_zombie_in_mid_call_does_not_make_a_second_resource() -> None:
     """Its request is in the network when the successor searches: law 2 makes the successor wait for it."""
     async with Rig() as rig:
