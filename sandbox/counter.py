@@ -14,6 +14,7 @@ from sandbox.faults import BODIES, REFUSALS, Fault, Stage
 from sandbox.identity import Caller
 from sandbox.journal import Entry, Journal
 from sandbox.operations import perform
+from sandbox.throttle import Throttle
 
 _JSON: Final = "application/json"
 
@@ -23,11 +24,14 @@ class Counter:
 
     def __init__(self, desk: Desk, journal: Journal) -> None:
         self._desk, self._journal = desk, journal
+        assume = desk.options.assume
+        self._throttle = Throttle(assume.reads_per_second, assume.writes_per_second)
 
     async def serve(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """Answer one request, or spoil the answer as the fault switches say."""
         body = await request.read()
         entry = self._journal.open(None, caller.account, caller.region)
+        entry.session = caller.session
         entry.invocation_id = request.headers.get("amz-sdk-invocation-id")
         entry.attempt = request.headers.get("amz-sdk-request")
         try:
@@ -50,8 +54,9 @@ class Counter:
         operation, labels = found
         entry.operation = operation.name
         query = {name: request.query.getall(name) for name in request.query}
-        params = wire.parse(operation, labels, query, body)
+        params = wire.parse(operation, labels, query, body, unknown=self._desk.options.assume.unknown_members)
         entry.describe(params)
+        self._throttle.admit(caller.account, caller.region, read=request.method == "GET")
         if (fault := self._take(Stage.BEFORE, entry)) is not None:
             return self._before(fault), fault
         outcome = perform(self._desk, operation, params, caller)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sandbox import crossing
-from sandbox.desk import Call, Desk, Outcome, life_fault
+from sandbox.desk import Call, Desk, Outcome, life_fault, refusal
 from sandbox.errors import AccessDenied, Conflict, QuotaExceeded, ValidationError
 from sandbox.options import Quotas
-from sandbox.resources import ACTIVE, EXPORT, FAILED, GENERATION, MODEL, RUNNING, Kind, Resource, Store
+from sandbox.resources import ACTIVE, CONFIGURED, EXPORT, FAILED, GENERATION, MODEL, PENDING, RUNNING, Kind, Resource
+from sandbox.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,22 @@ def create(desk: Desk, call: Call) -> Outcome:
         _check_size(parent, call)
     _check_name(desk, call)
     _check_quotas(desk, call, parent)
-    attributes = {**copy.deepcopy(dict(kind.defaults)), **call.params, "status": ACTIVE}
+    status = PENDING if kind.lasting else ACTIVE
+    attributes = {**_defaults(desk, kind), **call.params, "status": status}
     resource = desk.store.add(kind, call.account, call.region, attributes, origin=_snapshot(parent))
     if parent is not None and kind is GENERATION:
         _begin_generation(desk.store, resource, parent)
     if kind.lasting:
         desk.lifecycle.begin(resource, life_fault(desk, call))
     return Outcome({kind.identity: resource.arn}, resource, created=True)
+
+
+def _defaults(desk: Desk, kind: Kind) -> dict[str, Any]:
+    values = copy.deepcopy(dict(kind.defaults))
+    if kind is CONFIGURED:
+        bins = list(desk.options.assume.default_bins)
+        values["audienceSizeConfig"] = {"audienceSizeType": "PERCENTAGE", "audienceSizeBins": bins}
+    return values
 
 
 def check_roles(kind: Kind, call: Call) -> None:
@@ -76,17 +86,17 @@ def find_parent(desk: Desk, call: Call) -> Resource | None:
         return None
     arn = call.params[member]
     if call.subject is GENERATION and arn.split(":")[4] != call.account:
-        parent = crossing.foreign_model(desk.store, arn, call)
+        parent = crossing.foreign_model(desk, arn, call)
     else:
         parent = desk.store.get(arn, call.account, call.region)
     if parent.status != ACTIVE:
-        raise ValidationError.of([(member, f"Resource must be ACTIVE, it is {parent.status}")])
+        raise refusal(desk.options.assume.inactive_parent, member, f"Resource must be ACTIVE, it is {parent.status}")
     return parent
 
 
 def _check_name(desk: Desk, call: Call) -> None:
-    kind = call.subject
-    if not kind.unique and desk.options.unique_names == "documented":
+    kind, unique = call.subject, desk.options.assume.unique_names
+    if unique == "none" or (unique == "documented" and not kind.unique):
         return
     if any(each.name == call.params["name"] for each in desk.store.of(kind, call.account, call.region)):
         raise Conflict(f"A {kind.name} with this name already exists")

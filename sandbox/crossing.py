@@ -5,19 +5,23 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from sandbox.desk import Call
-from sandbox.errors import AccessDenied
-from sandbox.resources import GENERATION, Resource, Store
+from sandbox.assumptions import Assumptions
+from sandbox.desk import Call, Desk
+from sandbox.errors import AccessDenied, NotFound
+from sandbox.resources import GENERATION, Resource
+from sandbox.store import Store
 
 _ACTION: Final = "cleanrooms-ml:StartAudienceGenerationJob"
 
 
-def foreign_model(store: Store, arn: str, call: Call) -> Resource:
+def foreign_model(desk: Desk, arn: str, call: Call) -> Resource:
     """Return another account's configured model, if its policy lets the caller start a job on it.
 
-    A model that does not exist and one that is closed to the caller give the same answer.
+    Unless told otherwise, a model that does not exist and one that is closed to the caller give the same answer.
     """
-    configured = store.find(arn)
+    configured = desk.store.find(arn)
+    if configured is None and desk.options.assume.foreign_model == "missing":
+        raise NotFound(f"Resource {arn} does not exist")
     usable = configured is not None and configured.kind.identity in call.params and configured.region == call.region
     if not usable or configured is None or not allows(configured.policy, arn, call):
         raise AccessDenied(f"Account {call.account} is not authorized to perform {_ACTION} on {arn}")
@@ -79,15 +83,15 @@ def mirror(store: Store, job: Resource, configured: Resource, tags: Mapping[str,
     job.twin = view
 
 
-def hidden(job: Resource) -> frozenset[str]:
+def hidden(job: Resource, assume: Assumptions) -> frozenset[str]:
     """Return the members of a generation job which its viewer may not see.
 
     The seed is for the account that started the job; its metrics too are kept from that account when the configured
-    model shares none.
+    model shares none. `assume` may say otherwise.
     """
-    members = set()
-    if job.attributes.get("startedBy") != job.account:
+    members, starter = set(), job.attributes.get("startedBy") == job.account
+    if starter == (assume.seed_hidden_from == "starter"):
         members.add("seedAudience")
-    elif job.origin.get("sharedAudienceMetrics") == ["NONE"]:
+    if starter and job.origin.get("sharedAudienceMetrics") == ["NONE"] and assume.metrics_hidden_from == "starter":
         members.add("metrics")
     return frozenset(members)

@@ -6,10 +6,13 @@ from typing import Any
 
 from botocore.model import OperationModel
 
+from sandbox.assumptions import ErrorKind
+from sandbox.errors import ApiError, Conflict, ValidationError
 from sandbox.faults import Faults, Stage
 from sandbox.lifecycle import Lifecycle
 from sandbox.options import Options
-from sandbox.resources import Kind, Resource, Store
+from sandbox.resources import Kind, Resource
+from sandbox.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,13 @@ def named(desk: Desk, call: Call) -> Resource:
     return desk.store.get(
         call.params[call.subject.identity], call.account, call.region, {call.subject.name: call.subject}
     )
+
+
+def refusal(kind: ErrorKind, member: str, problem: str) -> ApiError:
+    """Return the error of a request that is right in itself but not now."""
+    if kind == "conflict":
+        return Conflict(f"Value at '{member}' conflicts with the current state: {problem}")
+    return ValidationError.of([(member, problem)])
 
 
 def life_fault(desk: Desk, call: Call) -> str | None:

@@ -8,7 +8,10 @@ ApiError
 ├── Throttled            429
 ├── QuotaExceeded        402  carries quotaName and quotaValue
 ├── InternalError        500  only by a fault switch
-├── SignatureExpired     403  only by a fault switch: the clocks differ
+├── InvalidSignature     403  when signatures are checked
+│   └── SignatureExpired 403  the clocks differ; also by a fault switch
+├── MissingAuthentication 403  when signatures are checked
+├── UnrecognizedClient   403  when signatures are checked: nobody has given out this access key
 ├── NotBuilt             501  an operation of custom models, outside the sandbox
 └── UnknownOperation     404  no such route
 """
@@ -100,15 +103,35 @@ class InternalError(ApiError):
         return 500
 
 
-class SignatureExpired(ApiError):
-    """Refused at the door, as a request whose time differs from the server's by more than five minutes."""
-
-    code = "InvalidSignatureException"
+class _AtTheDoor(ApiError):
+    """Refused before it is known which operation is meant; no model lists these."""
 
     @property
     def status(self) -> int:
         """Always 403."""
         return 403
+
+
+class InvalidSignature(_AtTheDoor):
+    """The signature is not what the secret of its access key makes."""
+
+    code = "InvalidSignatureException"
+
+
+class SignatureExpired(InvalidSignature):
+    """The request's time differs from the server's by more than five minutes."""
+
+
+class MissingAuthentication(_AtTheDoor):
+    """There is no signature."""
+
+    code = "MissingAuthenticationTokenException"
+
+
+class UnrecognizedClient(_AtTheDoor):
+    """There is no such access key."""
+
+    code = "UnrecognizedClientException"
 
 
 class NotBuilt(ApiError):

@@ -133,13 +133,17 @@ class GenerateResult:
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Write the best ``size_value`` users (or percent of all users) of an audience to ``output_s3_uri``."""
+    """Write the best ``size_value`` users (or percent of all users) of an audience to ``output_s3_uri``.
+
+    ``output_format`` is jsonl or csv.
+    """
 
     storage: Storage
     audience_path: str
     size_type: str
     size_value: int
     output_s3_uri: str
+    output_format: str = "jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,7 @@ def export_audience(r: ExportRequest) -> ExportResult:
     audience = model_files.load_audience(Path(r.audience_path))
     wanted = lookalike.audience_rows(r.size_type, r.size_value, audience.user_count)
     chosen: list[str] = audience.users[:wanted].tolist()
-    return ExportResult(len(chosen), storage.write_audience(r.storage, r.output_s3_uri, chosen))
+    return ExportResult(len(chosen), storage.write_audience(r.storage, r.output_s3_uri, chosen, r.output_format))
 
 
 def _seed_users(r: GenerateRequest) -> list[str]:

@@ -18,6 +18,8 @@ class Entry:
     operation: str | None
     account: str
     region: str
+    session: str | None = None
+    """The assumed role's session that signed it, when STS of this sandbox gave the credentials."""
     invocation_id: str | None = None
     """amz-sdk-invocation-id: the same for every resend of one SDK call."""
     attempt: str | None = None
@@ -65,6 +67,10 @@ class Journal:
     def entries(self, after: int = 0, operation: str | None = None) -> list[dict[str, Any]]:
         """Return the entries from a position on, of one operation or of all."""
         return [asdict(e) for e in self._entries[after:] if operation in {None, e.operation}]
+
+    def clear(self) -> None:
+        """Begin anew in memory; the file keeps what it has."""
+        self._entries.clear()
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,11 +42,15 @@ class Broker:
         data_dir: Everything Kafka writes.
     """
 
-    def __init__(self, port: int, data_dir: Path, *, config: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, port: int, data_dir: Path, *, config: Mapping[str, str] | None = None, options: Sequence[str] = ()
+    ) -> None:
+        """Take the port, the directory, properties beside the usual ones, and options for Java."""
         self.bootstrap = f"127.0.0.1:{port}"
         self.data_dir = data_dir.absolute()
         self._port = port
         self._config = dict(config or {})
+        self._options = tuple(options)
         self._process: kafka_java.Tied | None = None
         self._archive: kafka_java.ArchiveBuild | None = None
 
@@ -76,7 +80,11 @@ class Broker:
         jars = await asyncio.to_thread(fetch_jars, progress)
         _require_free(self._port)
         await asyncio.to_thread(self._prepare, jars)
-        options = ["-Dlog4j2.configurationFile=log4j2.properties", *kafka_java.class_options(self.data_dir)]
+        options = [
+            "-Dlog4j2.configurationFile=log4j2.properties",
+            *kafka_java.class_options(self.data_dir),
+            *self._options,
+        ]
         command = kafka_java.java_command(jars, "kafka.Kafka", "server.properties", options=options)
         self._process = kafka_java.Tied(command, directory=self.data_dir, output=self.data_dir / "kafka.out")
         try:

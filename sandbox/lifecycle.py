@@ -14,7 +14,8 @@ from typing import Any, Final
 from sandbox import resources
 from sandbox.options import Timing
 from sandbox.pool import Failure, Job, Workers
-from sandbox.resources import Resource, Store
+from sandbox.resources import Resource
+from sandbox.store import Store
 from sandbox.work import WORK, Shop, job
 
 _log: Final = logging.getLogger(__name__)
@@ -26,63 +27,91 @@ class Lifecycle:
 
     def __init__(self, store: Store, workers: Workers, timing: Timing, shop: Shop) -> None:
         self._store, self._workers, self._timing, self._shop = store, workers, timing, shop
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, resource: Resource, fault: str | None = None) -> None:
         """Start creating a resource, or fail, or never end, as the fault switch says."""
-        resource.change(status=resources.PENDING)
-        self._spawn(self._create(resource, job(self._shop, resource), fault), f"create {resource.arn}")
+        self._spawn(self._create(resource, job(self._shop, resource), fault), "create", resource)
 
     def remove(self, resource: Resource, fault: str | None = None) -> None:
-        """Start deleting a resource."""
-        resource.change(status=resources.DELETE_PENDING)
-        self._spawn(self._delete(resource, fault), f"delete {resource.arn}")
+        """Start deleting a resource; a creation under way is let end first, and its result not used."""
+        creation = self._tasks.get(f"create {resource.arn}")
+        self._move(resource, status=resources.DELETE_PENDING)
+        self._spawn(self._delete(resource, fault, creation), "delete", resource)
+
+    def resume(self) -> None:
+        """Go on with what was under way when the process before ended: work is done again from its beginning."""
+        for resource in [each for each in self._store if each.kind.lasting and each.lead]:
+            if resource.status in resources.RUNNING:
+                self._spawn(self._create(resource, job(self._shop, resource), None, again=True), "create", resource)
+            elif resource.status in resources.REMOVING:
+                self._spawn(self._delete(resource, None, None), "delete", resource)
+
+    async def reset(self) -> None:
+        """Stop everything under way, and throw away the data of every model and audience."""
+        await self.stop()
+        for resource in self._store:
+            await asyncio.to_thread(_discard, self._shop.path(resource.arn))
 
     async def stop(self) -> None:
         """Stop everything under way, as it is."""
-        tasks = list(self._tasks)
+        tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _spawn(self, steps: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(steps, name=name)
-        self._tasks.add(task)
+    def _spawn(self, steps: Coroutine[Any, Any, None], what: str, resource: Resource) -> None:
+        task = asyncio.create_task(steps, name=f"{what} {resource.arn}")
+        self._tasks[task.get_name()] = task
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        if self._tasks.get(task.get_name()) is task:
+            del self._tasks[task.get_name()]
         if not task.cancelled() and (error := task.exception()):
             _log.error("%s broke", task.get_name(), exc_info=error)
 
-    async def _create(self, resource: Resource, work: Job, fault: str | None) -> None:
+    def _move(self, resource: Resource, **members: Any) -> None:
+        resource.change(**members)
+        self._store.keep(resource)
+
+    def _conclude(self, resource: Resource, **members: Any) -> None:
+        """Move a resource that is still being created; its deletion may have begun."""
+        if resource.status in resources.RUNNING:
+            self._move(resource, **members)
+
+    async def _create(self, resource: Resource, work: Job, fault: str | None, *, again: bool = False) -> None:
+        if again:
+            await asyncio.to_thread(_discard, self._shop.path(resource.arn))
         await self._pass(self._timing.pending)
-        resource.change(status=resources.IN_PROGRESS)
-        if fault == "stuck":
+        self._conclude(resource, status=resources.IN_PROGRESS)
+        if fault == "stuck" or resource.status != resources.IN_PROGRESS:
             return
         floor = asyncio.create_task(self._pass(self._timing.floor))
         try:
             result = _ARMED if fault == "create_failed" else await self._workers.run(work)
             await floor
         except Exception as error:
-            resource.change(**_failed(Failure("INTERNAL_ERROR", f"{type(error).__name__}: {error}")))
+            self._conclude(resource, **_failed(Failure("INTERNAL_ERROR", f"{type(error).__name__}: {error}")))
             raise
         finally:
             floor.cancel()
         if isinstance(result, Failure):
-            resource.change(**_failed(result))
+            self._conclude(resource, **_failed(result))
         else:
-            members = WORK[resource.kind.name].members(resource, result)
-            resource.change(status=resources.ACTIVE, **members)
+            members = WORK[resource.kind.name].members(self._shop, resource, result)
+            self._conclude(resource, status=resources.ACTIVE, **members)
 
-    async def _delete(self, resource: Resource, fault: str | None) -> None:
+    async def _delete(self, resource: Resource, fault: str | None, creation: asyncio.Task[None] | None) -> None:
         await self._pass(self._timing.pending)
-        resource.change(status=resources.DELETE_IN_PROGRESS)
+        self._move(resource, status=resources.DELETE_IN_PROGRESS)
         await self._pass(self._timing.floor)
+        if creation is not None:
+            await asyncio.wait([creation])
         if fault == "stuck":
             return
         if fault == "delete_failed":
-            resource.change(**_failed(_ARMED) | {"status": resources.DELETE_FAILED})
+            self._move(resource, **_failed(_ARMED) | {"status": resources.DELETE_FAILED})
             return
         await asyncio.to_thread(_discard, self._shop.path(resource.arn))
         self._store.remove(resource)

@@ -60,7 +60,10 @@ def perform(desk: Desk, operation: OperationModel, params: Mapping[str, Any], ca
     if row is None:
         raise NotBuilt(f"{operation.name} is a custom-model operation; the sandbox performs the lookalike ones")
     problems = validation.check(operation.input_shape, params) if operation.input_shape else []
-    problems = problems or rules.check(params)
+    problems = problems or rules.check(params, desk.options.assume)
     if problems:
         raise ValidationError.of(problems)
-    return row.verb(desk, Call(operation, row.kind, params, caller.account, caller.region))
+    outcome = row.verb(desk, Call(operation, row.kind, params, caller.account, caller.region))
+    if operation.http["method"] != "GET" and outcome.resource is not None:
+        desk.store.keep(outcome.resource)
+    return outcome

@@ -1,12 +1,16 @@
 """Every knob of the sandbox: type, default, unit, one sentence."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from sandbox.assumptions import Assumptions
+
 Profile = Literal["demo", "aws"]
-UniqueNames = Literal["documented", "all"]
+SECRET: Final = "sandbox"  # noqa: S105 - known to everybody, and checked only on request
+"""The secret access key of every access key that no one gave another."""
 
 MINIMUM_SIZES: Final[Mapping[str, tuple[int, int]]] = {"aws": (100_000, 1_000_000), "demo": (100, 1_000)}
 """Fewest users and records a training needs, by profile; `demo` admits MovieLens-100k."""
@@ -39,6 +43,27 @@ class Quotas:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A key pair and the account it belongs to."""
+
+    key: str
+    secret: str = field(repr=False)
+    account: str
+
+    @classmethod
+    def parse(cls, text: str) -> "AccessKey":
+        """Read `KEY:SECRET:ACCOUNT`.
+
+        Raises:
+            ValueError: It has another form; the message does not repeat the secret.
+        """
+        key, secret, account = [*text.split(":", 2), "", ""][:3]
+        if not (key and secret and re.fullmatch(r"\d{12}", account)):
+            raise ValueError(f"access key {key!r}: expected KEY:SECRET:ACCOUNT with an account of 12 digits")
+        return cls(key, secret, account)
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """One sandbox."""
 
@@ -48,8 +73,8 @@ class Options:
     """Port to listen on; 0 picks a free one."""
     profile: Profile = "demo"
     """`aws` enforces the real minimum sizes of training data, `demo` lowers them."""
-    unique_names: UniqueNames = "documented"
-    """Which kinds refuse a second resource of the same name: the documented two, or all."""
+    assume: Assumptions = field(default_factory=Assumptions)
+    """What is assumed where AWS documents nothing."""
     timing: Timing = field(default_factory=Timing)
     """Durations of lifecycle states."""
     quotas: Quotas = field(default_factory=Quotas)
@@ -63,7 +88,11 @@ class Options:
     request_log: Path | None = None
     """File to which each request is appended as a JSON line; none by default."""
     data_dir: Path | None = None
-    """Where trained models are kept; by default a temporary directory, removed on a clean stop."""
+    """Where everything is kept, and found again by the next start; by default nothing outlives the sandbox."""
+    access_keys: tuple[AccessKey, ...] = ()
+    """Key pairs that belong to chosen accounts."""
+    check_signatures: bool = False
+    """Whether requests without a valid SigV4 signature are refused."""
     jobs_module: str = "sandbox.jobs"
     """Module that does the work; tests name a faster one."""
 

@@ -2,8 +2,8 @@
 
 import hashlib
 
-from sandbox.desk import Call, Desk, Outcome, named
-from sandbox.errors import NotFound, ValidationError
+from sandbox.desk import Call, Desk, Outcome, named, refusal
+from sandbox.errors import ApiError, NotFound
 from sandbox.resources import Resource
 
 
@@ -22,16 +22,20 @@ def _describe(resource: Resource) -> dict[str, str]:
 
 
 def put(desk: Desk, call: Call) -> Outcome:
-    """Replace the policy if the conditions hold; else a ValidationException, as no Conflict is modelled here."""
+    """Replace the policy if the conditions hold."""
+
+    def unmet(member: str, problem: str) -> ApiError:
+        return refusal(desk.options.assume.policy_condition, member, problem)
+
     resource = named(desk, call)
     condition = call.params.get("policyExistenceCondition")
     if condition == "POLICY_MUST_EXIST" and resource.policy is None:
-        raise ValidationError.of([("policyExistenceCondition", "Policy does not exist")])
+        raise unmet("policyExistenceCondition", "Policy does not exist")
     if condition == "POLICY_MUST_NOT_EXIST" and resource.policy is not None:
-        raise ValidationError.of([("policyExistenceCondition", "Policy already exists")])
+        raise unmet("policyExistenceCondition", "Policy already exists")
     expected = call.params.get("previousPolicyHash")
     if expected is not None and (resource.policy is None or _hash(resource.policy) != expected):
-        raise ValidationError.of([("previousPolicyHash", "Member must be the hash of the current policy")])
+        raise unmet("previousPolicyHash", "Member must be the hash of the current policy")
     resource.policy = call.params["configuredAudienceModelPolicy"]
     return Outcome(_describe(resource), resource)
 

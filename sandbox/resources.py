@@ -1,13 +1,9 @@
-"""Resources: their kinds, as a table, and the store that holds them per account and Region."""
+"""Resources and their kinds, as a table."""
 
-import itertools
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
-
-from sandbox.errors import AccessDenied, NotFound
 
 PENDING: Final = "CREATE_PENDING"
 IN_PROGRESS: Final = "CREATE_IN_PROGRESS"
@@ -17,6 +13,7 @@ DELETE_PENDING: Final = "DELETE_PENDING"
 DELETE_IN_PROGRESS: Final = "DELETE_IN_PROGRESS"
 DELETE_FAILED: Final = "DELETE_FAILED"
 RUNNING: Final = frozenset({PENDING, IN_PROGRESS})
+REMOVING: Final = frozenset({DELETE_PENDING, DELETE_IN_PROGRESS})
 DELETABLE: Final = frozenset({ACTIVE, FAILED, DELETE_FAILED})
 
 
@@ -51,7 +48,6 @@ CONFIGURED: Final = Kind(
     roles=("outputConfig.roleArn",),
     defaults={
         "minMatchingSeedSize": 500,
-        "audienceSizeConfig": {"audienceSizeType": "PERCENTAGE", "audienceSizeBins": [1, 2, 5, 10, 20]},
         "childResourceTagOnCreatePolicy": "NONE",
     },
 )
@@ -88,6 +84,8 @@ class Resource:
     """False for the view in the configured model's account, which owns no work of its own."""
     policy: str | None = None
     """A configured model's resource policy."""
+    history: list[tuple[str, datetime]] = field(default_factory=list)
+    """Each status it had, and since when."""
 
     @property
     def arn(self) -> str:
@@ -117,64 +115,13 @@ class Resource:
 
     def change(self, **members: Any) -> None:
         """Set members here and in the other account's view, and touch updateTime."""
-        for view in filter(None, (self, self.twin)):
-            view.attributes.update(members, updateTime=datetime.now(UTC))
+        now, status = datetime.now(UTC), members.get("status")
+        for view in self.views:
+            if status is not None and status != view.attributes.get("status"):
+                view.history.append((status, now))
+            view.attributes.update(members, updateTime=now)
 
-
-class Store:
-    """All resources of all accounts, in order of creation."""
-
-    def __init__(self) -> None:
-        self._by_arn: dict[str, Resource] = {}
-        self._sequence = itertools.count(1)
-
-    def add(self, kind: Kind, account: str, region: str, attributes: Mapping[str, Any], **own: Any) -> Resource:
-        """Create a resource with its times and identity; `own` sets the sandbox's own fields."""
-        now = datetime.now(UTC)
-        identity = own.pop("identity", None) or str(uuid.uuid4())
-        resource = Resource(kind, account, region, identity, next(self._sequence), dict(attributes), **own)
-        resource.attributes |= {"createTime": now, "updateTime": now, kind.identity: resource.arn}
-        self._by_arn[resource.arn] = resource
-        return resource
-
-    def remove(self, resource: Resource) -> None:
-        """Forget a resource, its other view, and what it owns."""
-        for view in filter(None, (resource, resource.twin)):
-            self._by_arn.pop(view.arn, None)
-            for owned in [each for each in self.children(view) if each.kind.owned]:
-                self._by_arn.pop(owned.arn, None)
-
-    def holds(self, resource: Resource) -> bool:
-        """Whether the resource still exists."""
-        return self._by_arn.get(resource.arn) is resource
-
-    def get(self, arn: str, account: str, region: str, kinds: Mapping[str, Kind] = KINDS) -> Resource:
-        """Return a resource of the caller's account.
-
-        Raises:
-            AccessDenied: The ARN is another account's.
-            NotFound: There is none, or it is in another Region.
-        """
-        if arn.split(":")[4] != account:
-            raise AccessDenied(f"Account {account} is not authorized to access {arn}")
-        resource = self._by_arn.get(arn)
-        if resource is None or resource.region != region or resource.kind.name not in kinds:
-            raise NotFound(f"Resource {arn} does not exist")
-        return resource
-
-    def find(self, arn: str) -> Resource | None:
-        """Return a resource of whatever account."""
-        return self._by_arn.get(arn)
-
-    def of(self, kind: Kind, account: str, region: str) -> Iterator[Resource]:
-        """Yield the resources of a kind in one account and Region, oldest first."""
-        for each in self._by_arn.values():
-            if each.kind is kind and (each.account, each.region) == (account, region):
-                yield each
-
-    def children(self, resource: Resource) -> Iterator[Resource]:
-        """Yield the resources made from this one."""
-        return (each for each in self._by_arn.values() if each.parent_arn == resource.arn)
-
-    def __iter__(self) -> Iterator[Resource]:
-        return iter(self._by_arn.values())
+    @property
+    def views(self) -> tuple["Resource", ...]:
+        """The resource and, of a cross-account job, its other view."""
+        return (self, self.twin) if self.twin else (self,)

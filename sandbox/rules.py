@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from sandbox.assumptions import Assumptions
 from sandbox.wire import Problems
 
 Params = Mapping[str, Any]
-Rule = Callable[[Params], Problems]
+Rule = Callable[[Params, Assumptions], Problems]
 
 MAXIMUM_TAGS: Final = 50
 MAXIMUM_FEATURES: Final = 10
@@ -20,7 +21,7 @@ _REQUIRED_COLUMNS: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
 _FEATURES: Final = ("CATEGORICAL_FEATURE", "NUMERICAL_FEATURE")
 
 
-def tags(params: Params) -> Problems:
+def tags(params: Params, _assume: Assumptions) -> Problems:
     """At most 50 tags, and none with the reserved prefix."""
     problems: Problems = []
     if len(params["tags"]) > MAXIMUM_TAGS:
@@ -30,7 +31,7 @@ def tags(params: Params) -> Problems:
     return problems
 
 
-def training_data(params: Params) -> Problems:
+def training_data(params: Params, assume: Assumptions) -> Problems:
     """Exactly one column of each required type, unique names, and a bounded number of features."""
     at = "trainingData.1.member.inputConfig.schema"
     columns = params["trainingData"][0]["inputConfig"]["schema"]
@@ -38,7 +39,7 @@ def training_data(params: Params) -> Problems:
     problems: Problems = [
         (at, f"Schema must have exactly one {kind} column, found {types[kind]}")
         for kind in _REQUIRED_COLUMNS
-        if types[kind] != 1
+        if types[kind] != 1 and assume.schema_columns == "exact"
     ]
     if len({column["columnName"] for column in columns}) != len(columns):
         problems.append((at, "Column names must be unique"))
@@ -47,7 +48,7 @@ def training_data(params: Params) -> Problems:
     return problems
 
 
-def training_window(params: Params) -> Problems:
+def training_window(params: Params, _assume: Assumptions) -> Problems:
     """The window must not be empty."""
     start, end = params.get("trainingDataStartTime"), params.get("trainingDataEndTime")
     if start and end and start >= end:
@@ -55,7 +56,7 @@ def training_window(params: Params) -> Problems:
     return []
 
 
-def size_bins(params: Params) -> Problems:
+def size_bins(params: Params, _assume: Assumptions) -> Problems:
     """Unique bins; percentages between 1 and 100."""
     at, config = "audienceSizeConfig.audienceSizeBins", params["audienceSizeConfig"]
     bins = config["audienceSizeBins"]
@@ -67,18 +68,18 @@ def size_bins(params: Params) -> Problems:
     return problems
 
 
-def seed(params: Params) -> Problems:
+def seed(params: Params, assume: Assumptions) -> Problems:
     """Either S3 or SQL; SQL needs a collaboration and exactly one way to name the query."""
     audience = params["seedAudience"]
     sql = audience.get("sqlParameters")
-    if (sql is None) == (audience.get("dataSource") is None):
+    if assume.seed_sources == "one" and (sql is None) == (audience.get("dataSource") is None):
         return [("seedAudience", "Exactly one of dataSource and sqlParameters must be set")]
     problems: Problems = []
     if sql is None:
         if "sqlComputeConfiguration" in audience:
             problems.append(("seedAudience.sqlComputeConfiguration", "Member is allowed only with sqlParameters"))
         return problems
-    if "collaborationId" not in params:
+    if "collaborationId" not in params and assume.sql_collaboration == "required":
         problems.append(("collaborationId", "Member must not be null when seedAudience.sqlParameters is set"))
     if bool(sql.get("queryString")) == bool(sql.get("analysisTemplateArn")):
         at = "seedAudience.sqlParameters"
@@ -86,7 +87,7 @@ def seed(params: Params) -> Problems:
     return problems
 
 
-def audience_size(params: Params) -> Problems:
+def audience_size(params: Params, _assume: Assumptions) -> Problems:
     """A percentage is between 1 and 100."""
     size = params["audienceSize"]
     if size["type"] == "PERCENTAGE" and size["value"] > MAXIMUM_PERCENTAGE:
@@ -94,7 +95,7 @@ def audience_size(params: Params) -> Problems:
     return []
 
 
-def policy(params: Params) -> Problems:
+def policy(params: Params, _assume: Assumptions) -> Problems:
     """The policy is a JSON object."""
     at = "configuredAudienceModelPolicy"
     try:
@@ -116,6 +117,6 @@ RULES: Final[Mapping[str, Rule]] = {
 """Which rule a member's presence calls for, whatever the operation."""
 
 
-def check(params: Params) -> Problems:
+def check(params: Params, assume: Assumptions) -> Problems:
     """List the rules broken by a request which already satisfies the model."""
-    return [problem for member, rule in RULES.items() if member in params for problem in rule(params)]
+    return [problem for member, rule in RULES.items() if member in params for problem in rule(params, assume)]

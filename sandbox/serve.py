@@ -5,9 +5,16 @@ import logging
 import signal
 import sys
 from pathlib import Path
+from typing import Annotated, Final
 
-from sandbox.options import Options, Profile, Quotas, Timing, UniqueNames
+from cyclopts import Parameter
+
+from sandbox.assumptions import Assumptions
+from sandbox.keeping import KeepingError
+from sandbox.options import AccessKey, Options, Profile, Quotas, Timing
 from sandbox.server import Sandbox
+
+_ASSUMED: Final = Assumptions()
 
 
 def serve_command(
@@ -18,7 +25,6 @@ def serve_command(
     time_scale: float = 1.0,
     pending: float = 0.2,
     floor: float = 0.5,
-    unique_names: UniqueNames = "documented",
     quota_audience_models: int = 2,
     quota_generation_jobs: int = 10,
     quota_export_jobs: int = 20,
@@ -27,10 +33,16 @@ def serve_command(
     random_seed: int = 7,
     request_log: Path | None = None,
     data_dir: Path | None = None,
+    access_key: tuple[str, ...] = (),
+    check_signatures: bool = False,
+    assume: Annotated[Assumptions, Parameter(name="*", group="Assumptions (docs/reference/sandbox-assumptions.md)")] = (
+        _ASSUMED
+    ),
 ) -> None:
     """Serve Clean Rooms ML, S3, Glue, IAM and STS on one port until SIGTERM or Ctrl-C.
 
     Point any AWS SDK at it by AWS_ENDPOINT_URL; any credentials do. An access key of 12 digits is that account.
+    http://HOST:PORT/_sandbox/ shows what it holds and what it was asked.
 
     Args:
         host: Address to listen on; the admin endpoints are unprotected, so keep it on loopback.
@@ -39,7 +51,6 @@ def serve_command(
         time_scale: Multiplies `pending` and `floor`.
         pending: Seconds in CREATE_PENDING and DELETE_PENDING.
         floor: Least seconds in CREATE_IN_PROGRESS and DELETE_IN_PROGRESS.
-        unique_names: Refuse equal names for the two documented kinds, or for all.
         quota_audience_models: Audience models pending or in progress.
         quota_generation_jobs: Generation jobs pending or in progress.
         quota_export_jobs: Export jobs pending or in progress.
@@ -47,14 +58,21 @@ def serve_command(
         workers: Processes that train, generate and export.
         random_seed: Makes results repeatable.
         request_log: Append each request to this file as a JSON line.
-        data_dir: Keep models here; by default a temporary directory, removed on a clean stop.
+        data_dir: Keep everything here, and go on with it at the next start; by default nothing outlives the sandbox.
+        access_key: KEY:SECRET:ACCOUNT, a key pair of an account; may be given several times.
+        check_signatures: Refuse requests whose SigV4 signature is wrong or more than five minutes off. The secret of an
+            access key of 12 digits is "sandbox"; other keys must be given, or come from STS or IAM.
+        assume: What is assumed where AWS documents nothing.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        keys = tuple(AccessKey.parse(each) for each in access_key)
+    except ValueError as error:
+        sys.exit(f"sandbox: {error}")
     options = Options(
         host=host,
         port=port,
         profile=profile,
-        unique_names=unique_names,
         timing=Timing(pending, floor, time_scale),
         quotas=Quotas(
             quota_audience_models, quota_generation_jobs, quota_export_jobs, quota_exports_per_generation_job
@@ -63,9 +81,14 @@ def serve_command(
         random_seed=random_seed,
         request_log=request_log,
         data_dir=data_dir,
+        access_keys=keys,
+        check_signatures=check_signatures,
+        assume=assume,
     )
     try:
         asyncio.run(_serve(options))
+    except KeepingError as error:
+        sys.exit(f"sandbox: {error}")
     except OSError as error:
         sys.exit(f"sandbox: cannot serve on {host}:{port}: {error.strerror or error}")
 

@@ -16,13 +16,16 @@ from sandbox.admin import PREFIX, Admin
 from sandbox.aws import MotoServer, Proxy
 from sandbox.counter import Counter
 from sandbox.desk import Desk
+from sandbox.door import Door
 from sandbox.faults import Faults
 from sandbox.identity import Accounts
 from sandbox.journal import Journal
+from sandbox.keeping import Forgetful, Keeper, Keeping
 from sandbox.lifecycle import Lifecycle
 from sandbox.options import Options
 from sandbox.pool import Workers
-from sandbox.resources import Store
+from sandbox.signatures import Signatures
+from sandbox.store import Store
 from sandbox.work import Shop
 
 _LARGEST_REQUEST: Final = 4 * 1024 * 1024  # of Clean Rooms ML; what goes to moto is streamed
@@ -38,9 +41,6 @@ class Sandbox:
         self.options = options
         self.url = ""
         self._stack = AsyncExitStack()
-        self._accounts = Accounts(options.default_account)
-        self._moto = MotoServer()
-        self._proxy = Proxy(self._moto, self._accounts)
 
     async def __aenter__(self) -> Self:
         """Listen, and start the child and the workers; returns when requests will be answered."""
@@ -56,6 +56,13 @@ class Sandbox:
     async def _start(self, stack: AsyncExitStack) -> None:
         listener = self._bind(stack)
         model.routes()
+        data_dir = self._data_dir(stack)
+        self._keeper: Keeper = Keeping(data_dir) if self.options.data_dir else Forgetful()
+        stack.callback(self._keeper.close)
+        self._accounts = Accounts(self.options.default_account, self.options.access_keys, self._keeper)
+        self._door = Door(Signatures(self._accounts.secret_of) if self.options.check_signatures else None)
+        self._moto = MotoServer(data_dir / "moto.journal" if self.options.data_dir else None)
+        self._proxy = Proxy(self._moto, self._accounts)
         self._journal = Journal(self.options.request_log)
         stack.callback(self._journal.close)
         self._workers = Workers(self.options.jobs_module, self.options.workers)
@@ -64,16 +71,27 @@ class Sandbox:
         stack.push_async_callback(self._moto.stop)
         stack.push_async_callback(self._proxy.stop)
         await asyncio.gather(self._moto.start(), self._proxy.start())
-        self._assemble(stack)
+        self._assemble(stack, data_dir)
         await self._listen(stack, listener)
+        self._lifecycle.resume()
 
-    def _assemble(self, stack: AsyncExitStack) -> None:
-        store, faults = Store(), Faults()
-        shop = Shop(self.options, self._data_dir(stack), self.url)
-        lifecycle = Lifecycle(store, self._workers, self.options.timing, shop)
-        stack.push_async_callback(lifecycle.stop)
-        self._counter = Counter(Desk(self.options, store, lifecycle, faults), self._journal)
-        self._admin = Admin(store, self._journal, faults, self._health)
+    def _assemble(self, stack: AsyncExitStack, data_dir: Path) -> None:
+        vanish = self.options.assume.exports_of_deleted_jobs == "vanish"
+        self._store, self._faults = Store(self._keeper, exports_vanish=vanish), Faults()
+        shop = Shop(self.options, data_dir, self.url)
+        self._lifecycle = Lifecycle(self._store, self._workers, self.options.timing, shop)
+        stack.push_async_callback(self._lifecycle.stop)
+        self._counter = Counter(Desk(self.options, self._store, self._lifecycle, self._faults), self._journal)
+        self._admin = Admin(self._store, self._journal, self._faults, self._health, self._reset)
+
+    async def _reset(self) -> None:
+        """Begin anew: no resources, keys, faults, requests; S3, Glue and IAM are empty."""
+        await self._lifecycle.reset()
+        self._store.clear()
+        self._accounts.forget()
+        self._faults.clear()
+        self._journal.clear()
+        await self._proxy.reset()
 
     def _data_dir(self, stack: AsyncExitStack) -> Path:
         if self.options.data_dir is not None:
@@ -111,9 +129,12 @@ class Sandbox:
         if request.path.startswith(PREFIX):
             return await self._admin.serve(request)
         caller = self._accounts.identify(request.headers, request.query)
+        if (refusal := await self._door.refusal(request, caller)) is not None:
+            return refusal
         if caller is not None and caller.service == model.SIGNING_NAME:
             return await self._counter.serve(request, caller)
-        return await self._proxy.pass_on(request, caller)
+        read = self.options.check_signatures and caller is not None and caller.service != "s3"
+        return await self._proxy.pass_on(request, caller, await request.read() if read else None)
 
     def _health(self) -> Mapping[str, Any]:
         return {

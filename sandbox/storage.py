@@ -12,6 +12,8 @@ Messages name databases, objects and lines, never a user id: the training party 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox import tables
+from sandbox.options import SECRET
 
 MOST_SEEDS = 500_000
 """Unique ids a seed may have (user guide, "seed data requirements")."""
@@ -72,7 +75,7 @@ def client(storage: Storage, service: str) -> Any:
         endpoint_url=storage.endpoint_url,
         region_name=storage.region,
         aws_access_key_id=storage.account,
-        aws_secret_access_key="sandbox",  # noqa: S106 - the sandbox checks no signatures
+        aws_secret_access_key=SECRET,
         config=Config(
             connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 3}, s3={"addressing_style": "path"}
         ),
@@ -143,8 +146,10 @@ def read_audience(storage: Storage, location: str) -> list[str]:
     return read_seed(storage, location)
 
 
-def write_audience(storage: Storage, uri: str, users: Iterable[str]) -> str:
-    """Write ``{"user_id": ...}`` lines, in the order given, to ``<uri>/part-00000.jsonl``; return its folder.
+def write_audience(storage: Storage, uri: str, users: Iterable[str], form: str = "jsonl") -> str:
+    """Write users, in the order given, to ``<uri>/part-00000.<form>``; return its folder.
+
+    The form is jsonl, the one of seeds, or csv with a header.
 
     Raises:
         OutputUnwritableError: S3 refused, or the address is none.
@@ -152,13 +157,21 @@ def write_audience(storage: Storage, uri: str, users: Iterable[str]) -> str:
     folder = uri.rstrip("/")
     try:
         bucket, prefix = split_uri(folder)
-        key = f"{prefix}/{PART}" if prefix else PART
-        client(storage, "s3").put_object(
-            Bucket=bucket, Key=key, Body=seed_lines(users).encode(), ContentType="application/x-ndjson"
-        )
+        name, body, kind = _file(form, users)
+        key = f"{prefix}/{name}" if prefix else name
+        client(storage, "s3").put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType=kind)
     except (*AWS_ERRORS, ValueError) as error:
         raise OutputUnwritableError(f"audience at {folder}: {error}") from error
     return folder
+
+
+def _file(form: str, users: Iterable[str]) -> tuple[str, str, str]:
+    """Name, content and media type of an audience's file."""
+    if form == "jsonl":
+        return PART, seed_lines(users), "application/x-ndjson"
+    rows = io.StringIO()
+    csv.writer(rows, lineterminator="\n").writerows([("user_id",), *((user,) for user in users)])
+    return "part-00000.csv", rows.getvalue(), "text/csv"
 
 
 def seed_lines(users: Iterable[str]) -> str:

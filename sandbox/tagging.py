@@ -16,7 +16,7 @@ def add(desk: Desk, call: Call) -> Outcome:
     """Merge tags into the resource's own; the limit holds for the sum."""
     resource = _resource(desk, call)
     merged = resource.attributes.get("tags", {}) | call.params["tags"]
-    if problems := tag_rules({"tags": merged}):
+    if problems := tag_rules({"tags": merged}, desk.options.assume):
         raise ValidationError.of(problems)
     resource.attributes["tags"] = merged
     return Outcome(resource=resource)

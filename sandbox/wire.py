@@ -1,6 +1,6 @@
 """restJson1: request -> parameters, result -> JSON body, both walked along botocore's shapes.
 
-Members which the model does not know are ignored on input, as AWS ignores them, and can never be sent on output.
+Members which the model does not know are refused on input, unless told otherwise, and can never be sent on output.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from botocore.model import OperationModel, Shape
 
+from sandbox.assumptions import UnknownMembers
 from sandbox.errors import ValidationError
 
 Problems = list[tuple[str, str]]
@@ -22,17 +23,25 @@ class _Mismatch(Exception):
 
 
 def parse(
-    operation: OperationModel, labels: Mapping[str, str], query: Mapping[str, Sequence[str]], body: bytes
+    operation: OperationModel,
+    labels: Mapping[str, str],
+    query: Mapping[str, Sequence[str]],
+    body: bytes,
+    *,
+    unknown: UnknownMembers = "refused",
 ) -> dict[str, Any]:
     """Collect an operation's parameters from path labels, query string and body.
 
     Raises:
-        ValidationError: The body is not a JSON object, or a value has the wrong type.
+        ValidationError: The body is not a JSON object, a value has the wrong type, or a member is unknown.
     """
     shape = operation.input_shape
     document = _document(body)
     params: dict[str, Any] = {}
     problems: Problems = []
+    if unknown == "refused":
+        named = {name: each for name, each in (shape.members if shape else {}).items() if _in_body(each)}
+        problems += [p for name, value in document.items() for p in _strangers(named.get(name), value, name)]
     for name, member in (shape.members if shape else {}).items():
         wire_name = member.serialization.get("name", name)
         location = member.serialization.get("location")
@@ -46,6 +55,23 @@ def parse(
     if problems:
         raise ValidationError.of(problems)
     return params
+
+
+def _in_body(shape: Shape) -> bool:
+    return "location" not in shape.serialization
+
+
+def _strangers(shape: Any, value: Any, at: str) -> Problems:
+    """List the members below a value which the model does not know; null is as good as absent."""
+    if value is None:
+        return []
+    if shape is None:
+        return [(at, "Member is not known to the API")]
+    if shape.type_name == "structure" and isinstance(value, dict):
+        return [p for name, each in value.items() for p in _strangers(shape.members.get(name), each, f"{at}.{name}")]
+    if shape.type_name == "list" and isinstance(value, list):
+        return [p for n, each in enumerate(value, 1) for p in _strangers(shape.member, each, f"{at}.{n}.member")]
+    return []
 
 
 def _keep(params: dict[str, Any], name: str, value: Any, shape: Shape, problems: Problems) -> None:

@@ -77,22 +77,32 @@ def _export(shop: Shop, resource: Resource) -> dict[str, Any]:
         "size_type": size["type"],
         "size_value": size["value"],
         "output_s3_uri": f"{destination.rstrip('/')}/{resource.identity}",
+        "output_format": shop.options.assume.output_format,
     }
 
 
-def _nothing(_resource: Resource, _result: Result) -> dict[str, Any]:
+def _nothing(_shop: Shop, _resource: Resource, _result: Result) -> dict[str, Any]:
     return {}
 
 
-def _metrics(resource: Resource, result: Result) -> dict[str, Any]:
+_STRETCHED: Final[Mapping[str, Callable[[float], float]]] = {
+    "0..1": lambda score: score,
+    "-1..1": lambda score: 2 * score - 1,
+    "0..10": lambda score: 10 * score,
+}
+
+
+def _metrics(shop: Shop, resource: Resource, result: Result) -> dict[str, Any]:
     size_type = resource.origin["audienceSizeConfig"]["audienceSizeType"]
+    stretch = _STRETCHED[shop.options.assume.relevance_range]
     relevance = [
-        {"audienceSize": {"type": size_type, "value": value}, "score": score} for value, score in result["relevance"]
+        {"audienceSize": {"type": size_type, "value": value}, "score": stretch(score)}
+        for value, score in result["relevance"]
     ]
     return {"metrics": {"relevanceMetrics": relevance, "recallMetric": result["recall"]}}
 
 
-def _location(_resource: Resource, result: Result) -> dict[str, Any]:
+def _location(_shop: Shop, _resource: Resource, result: Result) -> dict[str, Any]:
     return {"outputLocation": result["output_location"]}
 
 
@@ -103,7 +113,7 @@ class Work:
     function: str
     request: str
     fields: Callable[[Shop, Resource], dict[str, Any]]
-    members: Callable[[Resource, Result], dict[str, Any]]
+    members: Callable[[Shop, Resource, Result], dict[str, Any]]
 
 
 WORK: Final[Mapping[str, Work]] = {

@@ -26,32 +26,46 @@ PRINCIPAL: Final = "cleanrooms-ml.amazonaws.com"
 """To whom roles are passed."""
 
 _ROLE_SHAPE: Final = "IamRoleArn"
+_ARN_SERVICE: Final = "cleanrooms-ml"
 
 
 def iam_policy(
     operations: Iterable[str] = tuple(OPERATIONS),
     *,
-    resource: str = "*",
+    resource: str | list[str] = "*",
     roles: Iterable[str] = ("arn:aws:iam::*:role/*",),
 ) -> dict[str, Any]:
     """The policy for a service that performs these operations; deterministic.
 
     Args:
         operations: Names of commands; those of the service itself bring what they look at.
-        resource: To which Clean Rooms ML resources it is restricted. List actions know no resources but ``*``.
-        roles: ARNs of the roles that commands may name.
+        resource: To which Clean Rooms ML resources it is restricted; what names none can't be, and gets a statement of
+            its own.
+        roles: ARNs of the roles that commands may name; none if empty.
 
     Raises:
         KeyError: There is no such operation.
     """
     rows = [COMMANDS[name] for name in operations]
-    actions = sorted({action for row in rows for action in actions_of(row)})
-    statements = (
-        [{"Sid": "CleanRoomsMl", "Effect": "Allow", "Action": actions, "Resource": resource}] if actions else []
-    )
-    if any(passes_role(row) for row in rows):
-        statements.append(_pass_role(sorted(roles)))
+    actions = {action for row in rows for action in actions_of(row)}
+    unbound = actions & _UNBOUND if resource != "*" else set[str]()
+    statements = [
+        {"Sid": sid, "Effect": "Allow", "Action": sorted(some), "Resource": where}
+        for sid, some, where in (("CleanRoomsMl", actions - unbound, resource), ("CleanRoomsMlAll", unbound, "*"))
+        if some
+    ]
+    passed = sorted(roles)
+    if passed and any(passes_role(row) for row in rows):
+        statements.append(_pass_role(passed))
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _names_a_resource(row: Operation) -> bool:
+    """True when every request names one of the API's resources, so that IAM can look at its ARN."""
+    shape = input_shape(row.name)
+    return any(
+        f":{_ARN_SERVICE}:" in shape.members[name].metadata.get("pattern", "") for name in shape.required_members
+    )
 
 
 def actions_of(row: Operation) -> Iterator[str]:
@@ -123,3 +137,7 @@ def _shapes(shape: Shape) -> Iterator[Shape]:
     inner += [getattr(shape, name) for name in ("member", "key", "value") if hasattr(shape, name)]
     for one in inner:
         yield from _shapes(one)
+
+
+_UNBOUND: Final = frozenset(row.action for row in OPERATIONS.values() if not _names_a_resource(row))
+"""Actions without a resource type in AWS's Service Authorization Reference, or with an optional one."""

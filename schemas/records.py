@@ -214,11 +214,18 @@ def key_of(record: Record) -> bytes:
     return resource_key(record.kind, record.id)
 
 
+class _AnyVersion(msgspec.Struct, gc=False):
+    """What records of all releases have in common."""
+
+    v: int = 0
+
+
 Versioned = TypeVar("Versioned", Job | ResourceState, ResourceChange)
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(Record)
 _CHANGES: Final = msgspec.json.Decoder(ResourceChange)
+_VERSIONS: Final = msgspec.json.Decoder(_AnyVersion)
 
 
 def encode(record: Record | ResourceChange) -> bytes:
@@ -249,10 +256,23 @@ def _decoded(decoder: msgspec.json.Decoder[Versioned], value: bytes) -> Versione
     try:
         record = decoder.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        _require_known(_version(value))  # a later release may have another shape
         raise CorruptRecord(f"not a changelog record: {error}") from error
-    if record.v > VERSION:
+    _require_known(record.v)
+    return record
+
+
+def _require_known(version: int) -> None:
+    if version > VERSION:
         raise CorruptRecord(
-            f"record version {record.v} is newer than {VERSION}, the newest this release reads: "
+            f"record version {version} is newer than {VERSION}, the newest this release reads: "
             "run the release that wrote it, or a later one"
         )
-    return record
+
+
+def _version(value: bytes) -> int:
+    """The version of a record that can't be read otherwise; 0 when it has none."""
+    try:
+        return _VERSIONS.decode(value).v
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return 0

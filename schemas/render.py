@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from schemas import asyncapi, compatibility, documents, examples, facts, reference
+from schemas import asyncapi, compatibility, documents, examples, facts, reference, trust
 from schemas.documents import CONTRACT_VERSION
 from schemas.iam import iam_policy
 from schemas.operations import OPERATIONS, Kind
@@ -43,6 +43,7 @@ def files() -> dict[str, str]:
         names = [row.name for row in OPERATIONS.values() if row.kind is kind]
         if names:
             found[f"{GENERATED}/iam/{kind.value}.json"] = _json(iam_policy(names))
+    found |= {f"{GENERATED}/iam/{name}.json": _json(document) for name, document in trust.templates().items()}
     found |= {f"{PAGES}/{name}.md": reference.page(name) for name in examples.COMMANDS}
     return found
 

@@ -1,6 +1,7 @@
 """The command line: ``python -m service run | topics | check``."""
 
 import asyncio
+import json
 import logging
 import signal
 import sys
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from service import bootstrap
 from service import check as checking
+from service import iam as rights
 from service.acls.commands import print_acls
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import ensure, verify
@@ -57,6 +59,8 @@ SettingsFile = Annotated[
     Path | None, Parameter(name="--settings", help="YAML file; variables win over it. Default: $CRML_SETTINGS.")
 ]
 
+Principal = Annotated[str, Parameter(help="ARN of the role that the service has by itself, its pod's.")]
+
 
 @app.command(sort_key=1)
 def run(*, settings: SettingsFile = None) -> int:
@@ -78,6 +82,13 @@ def check(*, settings: SettingsFile = None) -> int:
     return _tell(_check, settings)
 
 
+@app.command(sort_key=4)
+def iam(*, principal: Principal = rights.OWN_ROLE, settings: SettingsFile = None) -> int:
+    """Print the IAM policies and trust policies that these settings need, as JSON."""
+    sys.stdout.write(json.dumps(rights.documents(load(settings), principal), indent=2) + "\n")
+    return 0
+
+
 def _wait(work: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(work)
@@ -90,10 +101,14 @@ def _tell(work: Callable[[Settings], Coroutine[Any, Any, int]], file: Path | Non
     loaded = load(file)
     configure_logging()
     logging.disable(logging.CRITICAL)
+    return _wait(_guarded(work, loaded))
+
+
+async def _guarded(work: Callable[[Settings], Coroutine[Any, Any, int]], settings: Settings) -> int:
     try:
-        return _wait(work(loaded))
+        return await work(settings)
     except LogError as error:
-        _print(f"Kafka: {checking.unusable(error, loaded)}", wrong=True)
+        _print(f"Kafka: {await checking.unusable(error, settings)}", wrong=True)
         return EXIT_UNFIT
 
 
@@ -104,7 +119,7 @@ async def _run(settings: Settings) -> int:
     try:
         findings = await verify(_kafka_settings(settings), bootstrap.topic_specs(settings))
     except LogError as error:
-        log.error("Kafka can't be used", reason=checking.unusable(error, settings))
+        log.error("Kafka can't be used", reason=await checking.unusable(error, settings))
         return EXIT_UNFIT
     for finding in findings:
         log.error("a topic is not as it must be", topic=finding.topic, reason=checking.explained(finding))

@@ -1,20 +1,18 @@
 """Composition root: joins core, runtime and adapters as the settings say."""
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-from aiokafka.helpers import create_ssl_context
+from typing import Final
 
 from schemas import shapes
-from service import tenancy
+from service import gauges, tenancy
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.sessions import Sessions
 from service.adapters.clock import SystemClock
 from service.adapters.http import Liveness, StatusServer
 from service.adapters.kafka.log import KafkaLog
+from service.adapters.kafka.security import security
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import TopicSpec, changelog, inlet, stream
 from service.adapters.telemetry import Telemetry
@@ -31,6 +29,7 @@ from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
+from service.runtime.standby import Standby
 from service.settings import Settings
 from service.settings.running import Pace
 
@@ -56,7 +55,9 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         client_id=kafka.client_id,
         application=kafka.group_id,
         group_instance_id=kafka.instance_id,
-        security=_security(settings),
+        principal=kafka.known_as(),
+        by_iam=kafka.oauth is not None and kafka.oauth.provider == "msk_iam",
+        security=security(kafka),
         heartbeat_interval=kafka.heartbeat_interval,
         session_timeout=kafka.session_timeout,
         rebalance_timeout=kafka.rebalance_timeout,
@@ -64,32 +65,6 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         request_timeout=kafka.request_timeout,
         record_bytes=record_bytes(settings),
     )
-
-
-def _security(settings: Settings) -> dict[str, Any]:
-    kafka = settings.kafka
-    options: dict[str, Any] = {"security_protocol": kafka.security_protocol}
-    if kafka.security_protocol.endswith("SSL"):
-        options["ssl_context"] = _ssl_context(settings)
-    if kafka.security_protocol.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": kafka.sasl_mechanism,
-            "sasl_plain_username": kafka.sasl_username,
-            "sasl_plain_password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
-        }
-    return options
-
-
-def _ssl_context(settings: Settings) -> ssl.SSLContext:
-    kafka = settings.kafka
-    context: ssl.SSLContext = create_ssl_context(
-        cafile=str(kafka.ssl_ca_file) if kafka.ssl_ca_file else None,
-        certfile=str(kafka.ssl_cert_file) if kafka.ssl_cert_file else None,
-        keyfile=str(kafka.ssl_key_file) if kafka.ssl_key_file else None,
-        password=kafka.ssl_key_password.get_secret_value() if kafka.ssl_key_password else None,
-    )
-    context.check_hostname = kafka.ssl_check_hostname
-    return context
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
@@ -128,6 +103,7 @@ def policy(settings: Settings) -> Policy:
             name: (target.retry_base or timing.retry_base, target.retry_cap or timing.retry_cap)
             for name, target in settings.targets.items()
         },
+        quota_retry=timing.quota_retry,
         retention=timing.retention,
     )
 
@@ -211,6 +187,9 @@ def build(settings: Settings) -> Service:
     liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
     telemetry.pull(app.jobs, app.inboxes)
     telemetry.pull_slots(app.slots)
+    telemetry.pull_copies(app.copies)
+    telemetry.pull_superseded(lambda: bool(app.superseded))
+    gauges.register(telemetry, app, clock)
     server = StatusServer(
         settings.http.host,
         settings.http.port,
@@ -236,17 +215,19 @@ def _app(
     def wake(claim: Claim) -> None:
         assignment.wake(claim.partition, claim.key)
 
-    slots = SlotRegistry({name: target.quotas for name, target in settings.targets.items()}, wake)
+    slots = SlotRegistry({name: target.quotas for name, target in settings.targets.items()}, wake, clock.monotonic)
+    standby = Standby(slots, follows=settings.runtime.standby)
     workshop = Workshop(Dispatch(caller, clock), pollers, slots)
 
     def make_shard(partition: TopicPartition) -> Shard:
         receive = numbering.receive if partition.topic == settings.topics.changes else intake.receive
-        return Shard(partition, log, workshop, context, receive)
+        return Shard(partition, log, workshop, context, standby, receive)
 
-    def resized(held: int) -> None:
-        """The budget of an account and region is split over the replicas by the partitions they hold."""
+    def resized(held: frozenset[TopicPartition]) -> None:
+        """The budget of an account and region is split over the replicas by the partitions of commands they hold."""
         telemetry.rebalance()
-        share = held / (settings.topics.partitions * len(consumed(settings)))
+        calling = sum(partition.topic != settings.topics.changes for partition in held)
+        share = calling / (settings.topics.partitions * len(settings.sources()))
         for limiter in limiters.values():
             limiter.share(min(1.0, share) or 1.0)
         tenancy.share(settings, tenants, assignment.shards)
@@ -259,6 +240,7 @@ def _app(
         pollers=pollers,
         limiters=limiters,
         slots=slots,
+        standby=standby,
         telemetry=telemetry,
         stop_deadline=settings.runtime.stop_deadline,
     )

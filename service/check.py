@@ -7,9 +7,11 @@ from aiokafka.errors import KafkaConnectionError
 from rich.console import Console
 from rich.text import Text
 
+from service.acls.refusals import explain
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.probe import probe
 from service.adapters.aws.sessions import Sessions
+from service.adapters.kafka.reaching import why_unreachable
 from service.adapters.kafka.rights import probe_rights
 from service.adapters.kafka.topics import Finding, verify
 from service.bootstrap import consumed, kafka_settings, topic_specs
@@ -48,31 +50,37 @@ async def check_kafka(settings: Settings) -> list[Line]:
     try:
         findings = await verify(kafka, specs)
         answers = Line("kafka", True, f"{kafka.bootstrap_servers} answers")
-        if findings:
-            return [answers, *(Line(f"topic {finding.topic}", False, explained(finding)) for finding in findings)]
+        found = {finding: Line(f"topic {finding.topic}", False, explained(finding)) for finding in findings}
+        if any(finding.setting != "right" for finding in findings):
+            return [answers, *found.values()]
         rights = await probe_rights(kafka, consumed(settings), [*settings.outputs(), settings.topics.changes])
     except LogError as error:
-        return [Line("kafka", False, unusable(error, settings))]
+        return [Line("kafka", False, await unusable(error, settings))]
     lines = [Line(right.subject, right.ok, right.message) for right in rights]
-    return [answers, Line("topics", True, f"{len(specs)} topics are as they must be"), *lines]
+    # A topic that is not to be seen is told of by what was tried with it: that is the right that is really missing.
+    tried = {line.subject.partition(":")[0] for line in lines}
+    lacking = [line for finding, line in found.items() if finding.is_ != "Describe" or line.subject not in tried]
+    good = [] if found else [Line("topics", True, f"{len(specs)} topics are as they must be")]
+    return [answers, *good, *lacking, *lines]
 
 
 def explained(finding: Finding) -> str:
     """What is wrong with a topic, and how to mend it."""
     if finding.setting == "topic":
-        return f"is missing, or may not be described by us; {finding.remedy}"
+        return f"is missing; {finding.remedy}"
+    if finding.setting == "right":
+        return str(finding)
     return f"{finding.setting} is {finding.is_}, must be {finding.must_be}; {finding.remedy}"
 
 
-def unusable(error: LogError, settings: Settings) -> str:
-    """Why Kafka can't be used, in words for an operator."""
+async def unusable(error: LogError, settings: Settings, component: str = "service") -> str:
+    """Why Kafka can't be used, in words for an operator; where nobody let us in, each broker is asked once more."""
+    if refusal := explain(error, settings, component):
+        return refusal
     if not isinstance(error.__cause__, KafkaConnectionError):
         return str(error)
-    servers = ", ".join(settings.kafka.bootstrap_servers)
-    suspects = ["bootstrap_servers", "security_protocol", "the network"]
-    if settings.kafka.security_protocol.startswith("SASL"):
-        suspects.insert(2, "user name and password")
-    return f"no broker at {servers} lets us in; check {', '.join(suspects[:-1])} and {suspects[-1]}"
+    reasons = await why_unreachable(kafka_settings(settings))
+    return "no broker lets us in: " + "; ".join(f"{server} {reason}" for server, reason in reasons.items())
 
 
 async def _check_targets(settings: Settings) -> list[Line]:

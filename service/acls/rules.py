@@ -91,9 +91,8 @@ def components(settings: Settings) -> list[str]:
 
 def principal_of(settings: Settings, component: str) -> str:
     """As whom a component connects unless told otherwise: the service by its settings, the others by their names."""
-    if component == SERVICE and settings.kafka.security_protocol.startswith("SASL") and settings.kafka.sasl_username:
-        return f"User:{settings.kafka.sasl_username}"
-    return f"User:{name_of(settings, component)}"
+    own = settings.kafka.known_as() if component == SERVICE else ""
+    return own or f"User:{name_of(settings, component)}"
 
 
 def name_of(settings: Settings, component: str) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "Command",
     "Job",
     "Phase",
+    "awaits_slot",
     "ended",
     "jitter",
     "keeps_line",
@@ -24,6 +25,7 @@ __all__ = [
     "replace",
     "row",
     "subject",
+    "wants_slot",
 ]
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -94,3 +96,20 @@ def occupies_slot(job: Job) -> str:
     if operation.kind is not Kind.JOB or (job.phase is Phase.INTENDED and job.due):
         return ""
     return operation.resource.slot
+
+
+def awaits_slot(job: Job) -> str:
+    """Name of the concurrency quota for which the job waits in a queue; empty when it waits for none."""
+    operation = row(job.command) if job.phase is Phase.QUEUED else None
+    return operation.resource.slot if operation is not None and operation.kind is Kind.JOB else ""
+
+
+def wants_slot(job: Job) -> str:
+    """The same, as far as somebody can tell who only reads the changelog.
+
+    An intended call may have been given a slot by its owner or may be about to ask for one. Until it is known to have
+    left, it counts as one that comes when its turn is: two owners who saw each other's intents as slots in use would
+    both stand back.
+    """
+    intended = occupies_slot(job) if job.phase is Phase.INTENDED else ""
+    return intended or awaits_slot(job)

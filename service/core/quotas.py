@@ -9,7 +9,7 @@ and the queue is the order of levels, then ranks: no two commands of a tenant sh
 """
 
 from bisect import bisect_left
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
@@ -107,6 +107,13 @@ def request(slots: Slots[Key], rank: Rank[Key]) -> tuple[Slots[Key], bool]:
 def full(slots: Slots[Key], rank: Rank[Key]) -> Slots[Key]:
     """AWS says the quota is used up although we counted a free slot: others use the account too."""
     return _join(slots, rank)
+
+
+def passing_over(slots: Slots[Key], absent: Iterable[Key]) -> Slots[Key]:
+    """The slots as if some of those who wait did not: who does not come when called must not hold the others up."""
+    for key in absent:
+        slots = Slots(slots.limit, slots.taken, *_without(slots, key))
+    return slots
 
 
 def release(slots: Slots[Key], key: Key) -> tuple[Slots[Key], tuple[Key, ...]]:

@@ -47,11 +47,6 @@ def _permitted(job: Job) -> Job:
     return replace(job, phase=Phase.RUNNING, resource_id=job.command.params[operation.resource.identity], reason="")
 
 
-def reject(command: Command, fault: Fault, violations: list[dict[str, str]], now: float) -> Step:
-    """A command that is invalid or not allowed: AWS is never called."""
-    return endings.rejected(command, fault, violations, now)
-
-
 def step(job: Job, observation: seen.Observation, now: float, policy: Policy) -> Step:
     """Applies one observation; what fits no cell changes nothing and says so."""
     transition = TRANSITIONS.get((job.phase, type(observation)))

@@ -14,13 +14,15 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from service import bootstrap
+from service import bootstrap, check
+from service.acls.rules import DLQ
 from service.adapters.kafka.settings import KafkaSettings
 from service.dlq import screen
 from service.dlq.letters import DeadLetter, Selection, selection
 from service.dlq.reading import read, read_one
 from service.dlq.replaying import Outcome, Sender, obstacle, sender
-from service.settings import SettingsError, load
+from service.runtime.ports import LogError
+from service.settings import Settings, SettingsError, load
 
 T = TypeVar("T")
 
@@ -85,7 +87,8 @@ def list_(filters: Filters = _ALL, *, json: bool = False, tenant: Tenant = None,
     selected = filters.selection()
     if selected is None:
         return EXIT_USAGE
-    return _run(_list(_Desk.of(settings, tenant), selected, filters.limit or LISTED, as_json=json))
+    desk = _Desk.of(settings, tenant)
+    return _run(desk, _list(desk, selected, filters.limit or LISTED, as_json=json))
 
 
 @app.command(sort_key=2)
@@ -101,7 +104,8 @@ def show(
         tenant: Whose letters.
         settings: Where settings are.
     """
-    return _run(_show(_Desk.of(settings, tenant), partition, offset, value=value))
+    desk = _Desk.of(settings, tenant)
+    return _run(desk, _show(desk, partition, offset, value=value))
 
 
 @app.command(sort_key=3)
@@ -124,13 +128,15 @@ def replay(
     selected = filters.selection()
     if selected is None:
         return EXIT_USAGE
-    return _run(_replay(_Desk.of(settings, tenant), selected, filters.limit, apply=apply))
+    desk = _Desk.of(settings, tenant)
+    return _run(desk, _replay(desk, selected, filters.limit, apply=apply))
 
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
     """How to reach Kafka, where the letters are, and where they may go back to."""
 
+    settings: Settings
     kafka: KafkaSettings
     topic: str
     commands: tuple[str, ...]
@@ -142,16 +148,25 @@ class _Desk:
         if tenant is not None and tenant not in places:
             raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(places)}")
         topic = places[tenant].dead_letters if tenant is not None else settings.topics.dead_letters
-        return cls(bootstrap.kafka_settings(settings), topic, tuple(commands for commands, _ in settings.sources()))
+        commands = tuple(commands for commands, _ in settings.sources())
+        return cls(settings, bootstrap.kafka_settings(settings), topic, commands)
 
 
-def _run(work: Coroutine[Any, Any, int]) -> int:
+def _run(desk: _Desk, work: Coroutine[Any, Any, int]) -> int:
     """What is printed says it all, so the libraries' logs are silent."""
     logging.disable(logging.CRITICAL)
     try:
-        return asyncio.run(work)
+        return asyncio.run(_guarded(desk, work))
     except KeyboardInterrupt:
         return 130
+
+
+async def _guarded(desk: _Desk, work: Coroutine[Any, Any, int]) -> int:
+    try:
+        return await work
+    except LogError as error:
+        _complain(f"Kafka: {await check.unusable(error, desk.settings, DLQ)}")
+        return EXIT_REFUSED
 
 
 def _complain(message: str) -> None:

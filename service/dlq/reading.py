@@ -4,7 +4,7 @@ The reader is nobody's group member: it commits nothing and disturbs no replica.
 """
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.grants import partitions_seen
 from service.adapters.kafka.settings import KafkaSettings, client_options, milliseconds
 from service.dlq.letters import DeadLetter, Selection
 from service.runtime.ports import LogError
@@ -77,7 +78,7 @@ async def _consumer(settings: KafkaSettings, topic: str) -> AsyncIterator[Any]:
 async def _ranges(
     consumer: Any, settings: KafkaSettings, topic: str, since: float | None
 ) -> dict[KafkaPartition, Range]:
-    numbers = (await partitions(settings)).get(topic)
+    numbers = (await partitions(settings, [topic])).get(topic)
     if numbers is None:
         raise LogError(f"topic {topic} does not exist; create it with: python -m service topics")
     async with deadline(settings.read_deadline, f"reading offsets of {topic}"):
@@ -91,21 +92,24 @@ async def _ranges(
     return {each: (starts[each], ends[each]) for each in wanted if starts[each] < ends[each]}
 
 
-async def partitions(settings: KafkaSettings) -> dict[str, frozenset[int]]:
+async def partitions(settings: KafkaSettings, needed: Collection[str]) -> dict[str, frozenset[int]]:
     """Partitions of every topic that we may see.
 
+    Args:
+        settings: How to connect.
+        needed: Those that we must be allowed to see.
+
     Raises:
+        Unfit: Kafka hides one of those.
         LogError: Kafka could not be reached in time.
     """
     admin = AIOKafkaAdminClient(**client_options(settings, "dlq-admin"))
     try:
         async with deadline(settings.admin_deadline, "reading topics"):
             await admin.start()
-            # All topics: asking for one by its name would create it, where the broker creates topics by itself.
-            topics = await admin.describe_topics()
+            return await partitions_seen(admin, needed)
     finally:
         await dispose(admin, settings.stop_deadline)
-    return {each["topic"]: frozenset(part["partition"] for part in each["partitions"]) for each in topics}
 
 
 async def _letters(

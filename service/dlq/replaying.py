@@ -117,7 +117,9 @@ async def sender(settings: KafkaSettings, topics: Collection[str]) -> AsyncItera
     try:
         async with deadline(settings.open_deadline, "connecting to send commands back"):
             await producer.start()
-        existing = {topic: numbers for topic, numbers in (await partitions(settings)).items() if topic in topics}
+        existing = {
+            topic: numbers for topic, numbers in (await partitions(settings, topics)).items() if topic in topics
+        }
         yield Sender(producer, existing, settings)
     finally:
         await dispose(producer, settings.stop_deadline)

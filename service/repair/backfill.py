@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.records import Command, Record, ResourceState
@@ -17,7 +18,7 @@ from service.repair.reading import Found, Ranges, Reader, reader
 from service.repair.rebuilding import Rebuilt
 from service.repair.screen import EXIT_REFUSED, SettingsFile
 from service.repair.writing import GroupState, group_state, occupied, write_changelog
-from service.runtime.ports import TopicPartition
+from service.runtime.ports import TopicPartition, Unfit
 from service.settings import Settings
 
 
@@ -46,7 +47,10 @@ class _Plan:
 
 async def _backfill(settings: Settings, *, apply: bool) -> int:
     kafka = kafka_settings(settings)
-    if findings := await verify(kafka, topic_specs(settings)):
+    findings = await verify(kafka, topic_specs(settings))
+    if unseen := sorted(each.topic for each in findings if each.setting == "right" and each.is_ == "Describe"):
+        raise Unfit(f"hidden from us: {', '.join(unseen)}") from TopicAuthorizationFailedError(*unseen)
+    if findings:
         for finding in findings:
             screen.complain(str(finding))
         return EXIT_REFUSED

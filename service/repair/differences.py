@@ -26,6 +26,8 @@ class What(StrEnum):
 
     ORPHAN = "orphan"
     """AWS has a resource with our marker that no command and no event knows."""
+    SURPLUS = "surplus"
+    """AWS has a resource with the marker of a command that has made another one, or none."""
     GONE = "gone"
     """A job under way has lost its resource."""
     PARKED = "parked"
@@ -100,7 +102,7 @@ def compare(ledger: Ledger, survey: Survey, now: float, settle: float) -> Iterat
 
 
 def _orphans(ledger: Ledger, survey: Survey) -> Iterator[Difference]:
-    tokens = {marker(held.job.command) for held in ledger.jobs}
+    jobs = {marker(held.job.command): held.job for held in ledger.jobs}
     seen: set[str] = set()
     for (target, kind), listing in survey.items():
         for summary in () if isinstance(listing, str) else listing:
@@ -108,7 +110,11 @@ def _orphans(ledger: Ledger, survey: Survey) -> Iterator[Difference]:
             identity = identify(resource, summary)
             known = ledger.resources.get((kind, identity))
             status = str(summary.get("status", ""))
-            if not token or token in tokens or identity in seen:
+            if not token or identity in seen:
+                continue
+            if token in jobs:
+                seen.add(identity)
+                yield from _surplus(jobs[token], identity, f"{kind} {summary.get('name', '')!r}, target {target}")
                 continue
             if known is not None and status in (known.status, ""):
                 continue
@@ -121,8 +127,23 @@ def _orphans(ledger: Ledger, survey: Survey) -> Iterator[Difference]:
                     f"{found}: it has no ARN, so it can't be tracked",
                 )
                 continue
+            if ledger.corrupt:
+                yield Difference(What.ORPHAN, identity, f"{found}: a record that can't be read may be its command's")
+                continue
             repair = Repair(Kind.TRACK, {"resourceArn": identity}, target)
             yield Difference(What.ORPHAN, identity, f"{found}: track it, so that its status is published", repair)
+
+
+def _surplus(job: Job, identity: str, found: str) -> Iterator[Difference]:
+    if not ended(job) or job.phase is Phase.PARKED or job.resource_id == identity:
+        return
+    made = f"has made {job.resource_id}" if job.resource_id else "has made nothing"
+    yield Difference(
+        What.SURPLUS,
+        identity,
+        f"{found}: carries the marker of command {job.command.id}, which has ended as {job.phase} and {made}: it was"
+        " created twice, or somebody copied the description; look which one is used, and delete the other yourself",
+    )
 
 
 def _gone(job: Job, survey: Survey) -> Iterator[Difference]:

@@ -20,6 +20,7 @@ from service.repair.ledger import Held, read_ledger
 from service.repair.reading import reader
 from service.repair.screen import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
 from service.repair.sending import Outgoing, compose, objection, sender, wait_terminal
+from service.repair.survey import misfit
 from service.settings import Settings
 
 REPLY_PATIENCE: Final = 60.0
@@ -52,6 +53,9 @@ def resolve(
     adopt: Annotated[str | None, Parameter(help="It was done; the ARN of what it made (or -, if it has none).")] = None,
     retry: Annotated[bool, Parameter(help="It was not done: call once more, whatever its deadline.")] = False,
     fail: Annotated[bool, Parameter(help="Give it up.")] = False,
+    unchecked: Annotated[
+        bool, Parameter(help="Adopt although AWS does not confirm that it carries the marker.")
+    ] = False,
     wait: Annotated[bool, Parameter(help="Wait for the service's answer, up to a minute.")] = False,
     settings: SettingsFile = None,
 ) -> int:
@@ -63,6 +67,7 @@ def resolve(
         adopt: See --help.
         retry: See --help.
         fail: See --help.
+        unchecked: See --help.
         wait: See --help.
         settings: Where settings are.
     """
@@ -74,7 +79,10 @@ def resolve(
     if len(decisions) != 1:
         screen.complain("choose one of --adopt ARN, --retry and --fail")
         return EXIT_USAGE
-    return screen.run(settings, lambda loaded: _resolve(loaded, command_id, source, decisions[0], wait=wait))
+    decision = decisions[0]
+    return screen.run(
+        settings, lambda loaded: _resolve(loaded, command_id, source, decision, unchecked=unchecked, wait=wait)
+    )
 
 
 async def _list(settings: Settings, *, as_json: bool) -> int:
@@ -91,7 +99,9 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
     return EXIT_REFUSED if ledger.corrupt else 0
 
 
-async def _resolve(settings: Settings, command_id: str, source: str | None, decision: Resolved, *, wait: bool) -> int:
+async def _resolve(
+    settings: Settings, command_id: str, source: str | None, decision: Resolved, *, unchecked: bool, wait: bool
+) -> int:
     ledger = await read_ledger(kafka_settings(settings), dict(settings.sources()))
     found = ledger.find(command_id, source)
     held = _only(found, command_id)
@@ -100,6 +110,9 @@ async def _resolve(settings: Settings, command_id: str, source: str | None, deci
     decision = _as_meant(held, decision)
     if fault := obstacle(held.job, decision):
         screen.complain(f"{fault.code}: {fault.message}")
+        return EXIT_REFUSED
+    if decision.resource_id and not unchecked and (why := await misfit(settings, held.job, decision.resource_id)):
+        screen.complain(f"{why}; nothing was sent. If it is what the command has made all the same, add --unchecked")
         return EXIT_REFUSED
     outgoing = resolving(held, decision)
     if why := objection(outgoing, tenancy.limits(settings)[held.place.topic]):

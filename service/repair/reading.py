@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from schemas.cloudevents import Headers
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.grants import partitions_seen
 from service.adapters.kafka.settings import KafkaSettings, client_options
 from service.runtime.ports import LogError, TopicPartition
 
@@ -78,7 +79,7 @@ class Reader:
         Raises:
             LogError: Kafka did not answer in time, or a topic is missing.
         """
-        existing = await partitions(self._settings)
+        existing = await partitions(self._settings, topics)
         if missing := [topic for topic in topics if topic not in existing]:
             raise LogError(f"topic {', '.join(missing)} does not exist; create it with: python -m service topics")
         wanted = [KafkaPartition(topic, number) for topic in topics for number in sorted(existing[topic])]
@@ -118,16 +119,19 @@ class Reader:
             await asyncio.sleep(0)
 
 
-async def partitions(settings: KafkaSettings) -> dict[str, frozenset[int]]:
+async def partitions(settings: KafkaSettings, needed: Collection[str] = ()) -> dict[str, frozenset[int]]:
     """Partitions of every topic that we may see.
 
+    Args:
+        settings: How to connect.
+        needed: Those that we must be allowed to see.
+
     Raises:
+        Unfit: Kafka hides one of those.
         LogError: Kafka could not be reached in time.
     """
     async with admin(settings) as client:
-        # All topics: asking for one by its name would create it, where the broker creates topics by itself.
-        topics = await client.describe_topics()
-    return {each["topic"]: frozenset(part["partition"] for part in each["partitions"]) for each in topics}
+        return await partitions_seen(client, needed)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from schemas.cloudevents import format_time
 from service import check
+from service.acls.rules import REPAIR
 from service.adapters.telemetry import configure_logging
 from service.dlq.screen import printable
 from service.repair.ledger import Corrupt, Held
@@ -33,12 +34,17 @@ def run(file: Path | None, work: Callable[[Settings], Coroutine[Any, Any, int]])
     configure_logging()
     logging.disable(logging.CRITICAL)
     try:
-        return asyncio.run(work(settings))
-    except LogError as error:
-        complain(f"Kafka: {check.unusable(error, settings)}")
-        return EXIT_REFUSED
+        return asyncio.run(_guarded(settings, work))
     except KeyboardInterrupt:
         return 130
+
+
+async def _guarded(settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
+    try:
+        return await work(settings)
+    except LogError as error:
+        complain(f"Kafka: {await check.unusable(error, settings, REPAIR)}")
+        return EXIT_REFUSED
 
 
 def say(text: str, style: str = "") -> None:

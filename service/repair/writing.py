@@ -1,8 +1,11 @@
 """Writes changelogs under the fence of their shard, so that nobody else writes at the same time."""
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
+
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 
 from schemas import records
 from schemas.records import Record
@@ -14,6 +17,7 @@ from service.runtime.ports import LogError, OutRecord, TopicPartition
 
 _LONG: Final = 600.0
 """Seconds for one transaction with a whole partition in it."""
+_LOOK: Final = 0.2
 _ABSENT: Final = frozenset({"Empty", "Dead", ""})
 
 
@@ -38,14 +42,23 @@ async def group_state(settings: KafkaSettings) -> GroupState:
         LogError: Kafka could not be reached in time, or refuses.
     """
     async with admin(settings) as client:
-        [response] = await client.describe_consumer_groups([settings.group_id])
-        offsets = await client.list_consumer_group_offsets(settings.group_id)
+        [response] = await _coordinated(lambda: client.describe_consumer_groups([settings.group_id]))
+        offsets = await _coordinated(lambda: client.list_consumer_group_offsets(settings.group_id))
     for code, _, state, _, _, members, *_ in response.groups:
         if code:
             raise LogError(f"group {settings.group_id} can't be described: Kafka's error {code}")
         committed = {TopicPartition(*each): found.offset for each, found in offsets.items() if found.offset >= 0}
         return GroupState(str(state), len(members), committed)
     return GroupState("", 0, {})
+
+
+async def _coordinated(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Asks until there is a coordinator: a broker that has just started, or has no group yet, needs a moment."""
+    while True:
+        try:
+            return await ask()
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+            await asyncio.sleep(_LOOK)
 
 
 async def write_changelog(

@@ -11,7 +11,7 @@ from typing import Any
 from schemas.operations import Kind
 from schemas.records import Fault
 from service.core import effects, transitions
-from service.core.job import Job, Phase, keeps_line, occupies_slot, row, subject
+from service.core.job import Job, Phase, awaits_slot, keeps_line, occupies_slot, row, subject
 from service.core.observations import Due, Held, Late, Lost, Observation, QuotaFull, Unsearched
 from service.core.pacing import Cadence
 from service.runtime.context import Context
@@ -134,7 +134,6 @@ class Activities:
         for key, target in self._watched.items():
             self._workshop.pollers[target].unwatch(Claim(self._partition, key))
         self._watched.clear()
-        self._workshop.slots.forget(self._partition)
 
     def hold(self) -> None:
         """Begins nothing new until :meth:`proceed`; a permitted call is said, durably, not to have been sent.
@@ -317,11 +316,10 @@ class Activities:
 
     def _queue(self, key: bytes, job: Job) -> None:
         """A new owner learns who waits from the jobs themselves."""
-        operation = row(job.command) if job.phase is Phase.QUEUED else None
-        if operation is not None and operation.kind is Kind.JOB and operation.resource.slot:
+        if slot := awaits_slot(job):
             self._workshop.slots.queue(
                 job.command.target,
-                operation.resource.slot,
+                slot,
                 self._claim(key),
                 priority=job.command.priority,
                 since=job.accepted_at,

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from service.runtime.assignment import Assignment
-from service.runtime.limiter import Limiter
+from service.runtime.limiter import Budget, Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import Log, Telemetry
 from service.runtime.slots import SlotRegistry
+from service.runtime.standby import Standby
 
 
 class App:
@@ -23,6 +24,7 @@ class App:
         pollers: By target.
         limiters: By target.
         slots: Of all targets.
+        standby: Copies of what other replicas own.
         telemetry: Where to tell.
         stop_deadline: Seconds that a clean stop may take; then the rest is cancelled, which is safe.
     """
@@ -35,6 +37,7 @@ class App:
         pollers: Mapping[str, Poller],
         limiters: Mapping[str, Limiter],
         slots: SlotRegistry,
+        standby: Standby,
         telemetry: Telemetry,
         stop_deadline: float,
     ) -> None:
@@ -43,6 +46,7 @@ class App:
         self._pollers = pollers
         self._limiters = limiters
         self._slots = slots
+        self._standby = standby
         self._telemetry = telemetry
         self._stop_deadline = stop_deadline
 
@@ -51,10 +55,17 @@ class App:
         """True when every partition held is being served."""
         return self._assignment.ready and not self._assignment.standing
 
+    @property
+    def superseded(self) -> str:
+        """Why another process has our place in the group; empty if none has."""
+        return self._assignment.superseded
+
     def status(self) -> dict[str, object]:
         """One glance to see what is going on."""
         return {
             "ready": self.ready,
+            "superseded": self.superseded,
+            "started": self._assignment.started,
             "jobs": self.jobs(),
             "shards": {shard.name: shard.statistics() for shard in self._assignment.shards.values()},
             "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.standing.items()},
@@ -63,6 +74,7 @@ class App:
                 for target, limiter in self._limiters.items()
             },
             "slots": self.slots(),
+            "standby": self._standby.statistics(),
         }
 
     def jobs(self) -> dict[str, int]:
@@ -80,11 +92,33 @@ class App:
         """Taken, waiting and limit by ``target/quota``."""
         return self._slots.statistics()
 
+    def copies(self) -> dict[str, int]:
+        """Which partitions of other replicas have a copy here: 1 when it is current, 0 while it catches up."""
+        return {name: int(bool(copy["current"])) for name, copy in self._standby.statistics().items()}
+
+    def oldest_waiting(self) -> dict[str, float]:
+        """When the command that waits longest for a slot was accepted, by ``target/quota``."""
+        return self._slots.oldest()
+
+    def budgets(self) -> dict[tuple[str, str], Budget]:
+        """By target, and reads or writes."""
+        return {
+            (target, calls): budget
+            for target, limiter in self._limiters.items()
+            for calls, budget in limiter.budgets().items()
+        }
+
+    def lags(self) -> dict[str, float]:
+        """By how many seconds looks are late, by target."""
+        return {target: poller.lag() for target, poller in self._pollers.items()}
+
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set, then stops cleanly within the deadline."""
         async with asyncio.TaskGroup() as root:
             self._assignment.begin(root)
             helpers = [root.create_task(poller.run(), name=f"poller:{name}") for name, poller in self._pollers.items()]
+            if self._standby.follows:
+                helpers.append(root.create_task(self._log.follow(self._standby), name="standby"))
             membership = root.create_task(self._log.consume(self._assignment), name="group")
             await stop.wait()
             try:

@@ -21,7 +21,7 @@ class Assignment:
         make_shard: Makes a shard of a partition.
         telemetry: Where to tell.
         patience: Seconds that calls under way get to end when partitions are revoked.
-        resized: Called with the number of partitions held after every assignment.
+        resized: Called with the partitions held after every assignment.
         halted_retry: Seconds after which a halted partition is tried again.
     """
 
@@ -32,7 +32,7 @@ class Assignment:
         telemetry: Telemetry,
         *,
         patience: float,
-        resized: Callable[[int], None],
+        resized: Callable[[frozenset[TopicPartition]], None],
         halted_retry: float = 30.0,
     ) -> None:
         self._log = log
@@ -48,7 +48,14 @@ class Assignment:
         self._retries: dict[TopicPartition, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._joined = False
+        self._started = False
         self._closing = False
+        self._superseded = ""
+
+    @property
+    def superseded(self) -> str:
+        """Why another process has our place in the group; empty if none has."""
+        return self._superseded
 
     @property
     def shards(self) -> Mapping[TopicPartition, Shard]:
@@ -63,8 +70,17 @@ class Assignment:
     @property
     def ready(self) -> bool:
         """True once the group has spoken and every shard has restored."""
-        serving = (State.RUNNING, State.PAUSED)
-        return self._joined and not self._closing and all(shard.state in serving for shard in self._shards.values())
+        if not self._joined or self._closing or self._superseded:
+            return False
+        return all(shard.state in (State.RUNNING, State.PAUSED) for shard in self._shards.values())
+
+    @property
+    def started(self) -> bool:
+        """True once what the group gave first is restored, or stands; later restores don't undo it."""
+        opening = (State.OPENING, State.RESTORING)
+        if self._joined and not any(shard.state in opening for shard in self._shards.values()):
+            self._started = True
+        return self._started
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Shards are served by tasks of this group."""
@@ -75,23 +91,30 @@ class Assignment:
         for partition in list(self._unread):
             self.halted(partition, "")
         async with asyncio.TaskGroup() as pauses:
-            for partition in partitions & self._shards.keys():
+            for partition in sorted(partitions & self._shards.keys()):
                 pauses.create_task(self._shards[partition].pause(self._patience))
 
     async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """Closes what was lost, goes on with what was kept, opens what is new."""
-        if self._closing:
+        if self._is_closing():
             return
-        self._joined = True
-        await self._close(self._shards.keys() - partitions, patience=0.0)
-        for elsewhere in self._halted.keys() - partitions:
-            self._let_go(elsewhere)
-        for partition in partitions:
+        self._joined, self._superseded = True, ""
+        await self._give_up(self._shards.keys() - partitions, self._halted.keys() - partitions)
+        if self._is_closing():  # meanwhile: what would be opened now nobody would close
+            return
+        for partition in sorted(partitions):
             if partition in self._shards:
                 self._shards[partition].resume()
             else:
                 self._open(partition)
-        self._resized(len(partitions))
+        self._resized(partitions)
+
+    async def step_back(self, reason: str) -> None:
+        """Gives everything up: whoever has our place fences it anyway."""
+        if not self._superseded:
+            self._telemetry.problem("another process has our instance id; this one has stepped back", error=reason)
+        self._superseded = reason
+        await self._give_up(set(self._shards), set(self._halted))
 
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         """Passes records on to their shard; of a shard that just ended they are read again by its successor."""
@@ -124,10 +147,18 @@ class Assignment:
         for task in self._tasks.values():
             task.cancel()
 
+    def _is_closing(self) -> bool:
+        return self._closing
+
+    async def _give_up(self, shards: set[TopicPartition], halted: set[TopicPartition]) -> None:
+        await self._close(shards, patience=0.0)
+        for elsewhere in sorted(halted):
+            self._let_go(elsewhere)
+
     async def _close(self, partitions: set[TopicPartition], *, patience: float) -> None:
         tasks = [self._tasks[partition] for partition in partitions if partition in self._tasks]
         async with asyncio.TaskGroup() as closings:
-            for partition in partitions:
+            for partition in sorted(partitions):
                 closings.create_task(self._close_one(self._shards[partition], self._tasks[partition], patience))
         if tasks:
             await asyncio.wait(tasks)

@@ -14,7 +14,7 @@ from service.core.job import Job, marker, row
 from service.core.observations import Failure, Found, Observation, Postponed, Refused, Reply, Returned, Unsearched
 from service.core.reconciliation import Request
 from service.runtime.limiter import Limiter
-from service.runtime.ports import Api, Clock, Telemetry
+from service.runtime.ports import Api, Cause, Clock, Telemetry
 
 
 class Intent(Protocol):
@@ -89,13 +89,19 @@ class Caller:
         self._telemetry.waited(target, lane.name.lower(), self._clock.monotonic() - began)
 
     async def send(
-        self, target: str, operation: str, params: Mapping[str, Any], lane: Lane, intent: Intent | None, trace: str = ""
+        self,
+        target: str,
+        operation: str,
+        params: Mapping[str, Any],
+        lane: Lane,
+        intent: Intent | None,
+        cause: Cause | None = None,
     ) -> Reply | Failure:
         """Sends one request and lets the budget learn from its outcome."""
         began = self._clock.monotonic()
         deadline = self._deadlines.write if lane <= Lane.REMOVE else self._deadlines.read
         may_send = intent.permit if intent else None
-        outcome = await self._api.call(target, operation, params, timeout=deadline, may_send=may_send, trace=trace)
+        outcome = await self._api.call(target, operation, params, timeout=deadline, may_send=may_send, cause=cause)
         limiter = self._limiters[target]
         if isinstance(outcome, Reply):
             limiter.succeeded(lane)
@@ -151,12 +157,12 @@ class Dispatch:
         if not isinstance(params, dict):
             return params
         await self._caller.token(target, lane(operation), job.command.tenant)
+        cause = Cause(marker(job.command), job.command.id, job.command.tenant)
         while True:
             if operation.kind is not Kind.READ and not intent.open() and not await intent.renew():
                 return None
             guard = None if operation.kind is Kind.READ else intent
-            trace = marker(job.command)
-            outcome = await self._caller.send(target, operation.name, params, lane(operation), guard, trace)
+            outcome = await self._caller.send(target, operation.name, params, lane(operation), guard, cause)
             if isinstance(outcome, Reply):
                 return Returned(outcome.result)
             if faults.fault_class(outcome) is not faults.FaultClass.LATE:

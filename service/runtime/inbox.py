@@ -23,7 +23,12 @@ class Observed:
     observation: Observation
 
 
-Item = Arrived | Observed
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A new assignment has left the partition where it was: whether nobody had it in between, a commit shows."""
+
+
+Item = Arrived | Observed | Resumed
 
 
 class Inbox:

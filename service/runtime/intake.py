@@ -47,7 +47,7 @@ def _reject(key: bytes, outcome: Rejected, batch: Batch, context: Context) -> No
         for violation in outcome.violations
     ]
     fault = Fault(outcome.code, outcome.message)
-    batch.apply(key, None, transitions.reject(outcome.command, fault, violations, batch.now))
+    batch.apply(key, None, endings.rejected(outcome.command, fault, violations, batch.now))
     context.telemetry.command(outcome.command.operation, "rejected")
 
 

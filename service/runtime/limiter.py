@@ -15,7 +15,25 @@ from service.runtime.ports import Clock
 class _Waiter:
     lane: Lane
     number: int
+    since: float
     granted: asyncio.Future[None] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One bucket at a moment, for metrics.
+
+    Attributes:
+        rate: Calls per second now; a throttle halves it.
+        limit: Calls per second of this replica when nothing is throttled.
+        waiting: Calls that wait for a token.
+        oldest: Seconds that the one which waits longest has waited.
+    """
+
+    rate: float
+    limit: float
+    waiting: int
+    oldest: float
 
 
 class _Queue:
@@ -30,7 +48,7 @@ class _Queue:
 
     async def take(self, lane: Lane) -> None:
         self._number += 1
-        waiter = _Waiter(lane, self._number, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(lane, self._number, self._clock.monotonic(), asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiters, waiter)
         self._pump()
         await waiter.granted
@@ -53,6 +71,11 @@ class _Queue:
         self.state = state(self.state)
         if self._waiters:
             self._pump()
+
+    def budget(self) -> Budget:
+        waiting = [waiter.since for waiter in self._waiters if not waiter.granted.cancelled()]
+        oldest = self._clock.monotonic() - min(waiting) if waiting else 0.0
+        return Budget(self.state.rate, self.state.limit, len(waiting), oldest)
 
     def __len__(self) -> int:
         return len(self._waiters)
@@ -90,6 +113,10 @@ class Limiter:
         """Present rates and waiters, for metrics and the status page."""
         rates = {f"{name}_per_second": queue.state.rate for name, queue in self._queues.items()}
         return rates | {f"{name}_waiting": float(len(queue)) for name, queue in self._queues.items()}
+
+    def budgets(self) -> dict[str, Budget]:
+        """Both buckets as they are now: `reads` and `writes`."""
+        return {name: queue.budget() for name, queue in self._queues.items()}
 
     def _queue(self, lane: Lane) -> _Queue:
         return self._queues["writes" if lane <= Lane.REMOVE else "reads"]

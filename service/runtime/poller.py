@@ -37,6 +37,7 @@ class Watch:
         due: Epoch seconds of the next look.
         absences: Complete Lists in a row that did not show it.
         missed: Epoch seconds of the first of them.
+        looked: Epoch seconds of the last look that showed how it stands; set by the poller.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Watch:
     due: float = 0.0
     absences: int = field(default=0)
     missed: float = 0.0
+    looked: float = 0.0
 
 
 class Poller:
@@ -85,6 +87,7 @@ class Poller:
     def watch(self, key: object, watch: Watch) -> None:
         """Begins to look, at once; a key that is watched already goes on as it is."""
         if key not in self._watches:
+            watch.looked = self._clock.wall()
             self._watches[key] = watch
             self._changed.set()
 
@@ -94,6 +97,12 @@ class Poller:
 
     def __len__(self) -> int:
         return len(self._watches)
+
+    def lag(self) -> float:
+        """By how many seconds the look that is most overdue is late; failed looks don't count as looks."""
+        now = self._clock.wall()
+        late = (now - watch.looked - watch.cadence.interval(now - watch.born) for watch in self._watches.values())
+        return max(0.0, max(late, default=0.0))
 
     async def run(self) -> None:
         """Looks until cancelled."""
@@ -179,6 +188,7 @@ class Poller:
     def _absent(self, watches: list[Watch]) -> None:
         now = self._clock.wall()
         for watch in watches:
+            watch.looked = now
             watch.missed = watch.missed if watch.absences else now
             watch.absences += 1
             if watch.absences >= ABSENCES and now - watch.missed >= self._patience:
@@ -195,7 +205,9 @@ class Poller:
             self._unseen(resource, outcome)
 
     def _deliver(self, watches: list[Watch], description: Mapping[str, Any]) -> None:
+        now = self._clock.wall()
         for watch in watches:
+            watch.looked = now
             watch.absences = 0
             status = str(description.get("status", ""))
             if status != watch.status:

@@ -19,10 +19,12 @@ from service.core.observations import Failure, Reply
 __all__ = [
     "Api",
     "Assignee",
+    "Cause",
     "Clock",
     "CommitUnknown",
     "Failure",
     "Fenced",
+    "Follower",
     "Headers",
     "InRecord",
     "Log",
@@ -92,10 +94,13 @@ class PartitionLog(Protocol):
     Not safe for concurrent use: a shard awaits each call before the next.
     """
 
-    def restore(self) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
+    def restore(self, known: int = 0) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
         """Yields batches of (key, value) of the changelog partition in order, up to its high watermark.
 
         The watermark is taken after the fence and with ``read_uncommitted``; only committed records are yielded.
+
+        Args:
+            known: Offset before which nothing need be read.
         """
         ...
 
@@ -134,8 +139,42 @@ class Assignee(Protocol):
         """Records of a started partition, in order, without gaps (but for aborted ones)."""
         ...
 
+    async def step_back(self, reason: str) -> None:
+        """Another process has taken our place in the group: nothing is ours, until the next assignment."""
+        ...
+
     def halted(self, partition: TopicPartition, reason: str) -> None:
         """A started partition can't be read, and is tried again now and then; no reason: it is being read again."""
+        ...
+
+
+class Follower(Protocol):
+    """Who keeps copies of the partitions that others own: the runtime's standby."""
+
+    def wanted(self, partition: TopicPartition) -> int | None:
+        """Offset of its changelog from which a partition is to be read on; -1: its beginning; None: not at all."""
+        ...
+
+    def replicated(
+        self,
+        partition: TopicPartition,
+        records: Sequence[tuple[bytes, bytes | None]],
+        position: int,
+        *,
+        current: bool,
+    ) -> None:
+        """Committed (key, value) records of a partition's changelog, in order, none left out; maybe none at all.
+
+        Args:
+            partition: Of the commands topic.
+            records: What came after the position of the call before.
+            position: The offset to go on from.
+            current: Whether this is the end of the changelog, for the moment.
+        """
+        ...
+
+    def lost(self, partition: TopicPartition) -> None:
+        """A partition's changelog can't be read on: what is known of it grows old and is to be dropped."""
         ...
 
 
@@ -157,6 +196,13 @@ class Log(Protocol):
         """
         ...
 
+    async def follow(self, follower: Follower) -> None:
+        """Reads the changelogs of the partitions that the follower wants, as they grow, until cancelled.
+
+        No member of the group, and never in an owner's way. Broken connections are re-established.
+        """
+        ...
+
     def start(self, partition: TopicPartition, offset: int) -> None:
         """Delivers the partition's records from this offset on."""
         ...
@@ -174,6 +220,21 @@ class Log(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The command behind a call.
+
+    Attributes:
+        marker: Its token at AWS.
+        command_id: As the publisher chose it.
+        tenant: Whose it is; empty for the default tenant.
+    """
+
+    marker: str
+    command_id: str = ""
+    tenant: str = ""
+
+
 class Api(Protocol):
     """Performs any row of the operations table on any target."""
 
@@ -185,7 +246,7 @@ class Api(Protocol):
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
-        trace: str = "",
+        cause: Cause | None = None,
     ) -> Reply | Failure:
         """Sends a request once.
 
@@ -196,7 +257,7 @@ class Api(Protocol):
             timeout: Seconds after which the outcome counts as unknown.
             may_send: Asked right before the request is written, after every wait for a connection or for credentials;
                 False gives ``Failure("CallWindowClosed", sent=False)``.
-            trace: A token that finds the call again in AWS's own records: its command's marker.
+            cause: The command that it is made for, so that AWS's own records name it; None if it serves several.
         """
         ...
 
@@ -264,8 +325,8 @@ class Telemetry(Protocol):
         """A shard is ``opening``, ``restoring``, ``running``, ``paused``, ``closed`` or ``halted``."""
         ...
 
-    def restored(self, partition: str, records: int, seconds: float) -> None:
-        """A shard has read its changelog."""
+    def restored(self, partition: str, records: int, seconds: float, *, copied: int) -> None:
+        """A shard has read its changelog; ``copied`` entries it had from a copy."""
         ...
 
     def problem(self, what: str, **details: str | int | float) -> None:

@@ -34,8 +34,9 @@ from service.runtime.batch import Batch
 from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
 from service.runtime.defects import place
-from service.runtime.inbox import Arrived, Inbox, Item, Observed
+from service.runtime.inbox import Arrived, Inbox, Item, Observed, Resumed
 from service.runtime.ports import InRecord, Log, PartitionLog, TopicPartition
+from service.runtime.standby import Standby
 from service.runtime.store import Store
 
 Receive = Callable[[InRecord, Store, Batch, Context, Revoke], None]
@@ -59,6 +60,7 @@ class Shard:
         log: Kafka.
         workshop: What activities need.
         context: Shared by all shards.
+        standby: Copies of partitions that others owned, this one maybe among them.
         receive: What a record of this partition's topic means.
     """
 
@@ -68,14 +70,16 @@ class Shard:
         log: Log,
         workshop: Workshop,
         context: Context,
+        standby: Standby,
         receive: Receive = intake.receive,
     ) -> None:
         self.partition = partition
         self.name = f"{partition.topic}-{partition.partition}"
-        self.position = 0
+        self.position = self._consumed = 0
         self._log = log
         self._receive_one = receive
         self._context = context
+        self._standby = standby
         self._store = Store()
         self._inbox = Inbox()
         self._activities = Activities(partition, self._inbox, workshop, context)
@@ -132,6 +136,7 @@ class Shard:
         finally:
             self._inbox.close()
             self._activities.end()
+            self._standby.give_back(self.partition)
             self._enter(State.CLOSED)
             await log.close()
 
@@ -169,9 +174,14 @@ class Shard:
                     await asyncio.sleep(0.005)
 
     def resume(self) -> None:
-        """Goes on after :meth:`pause`; delivery starts again where it stopped."""
+        """Goes on after :meth:`pause`; delivery starts again where it stopped.
+
+        A process that missed its session does not know who had the partition since, nor what that one has taken on.
+        So something is committed in any case: it fails if anybody did, and the state is read again.
+        """
         self._paused = False
         self._delivery_paused = False
+        self._inbox.put(Resumed())
         if self._ready.is_set():
             self._log.start(self.partition, self.position)
         self._activities.proceed()
@@ -188,14 +198,18 @@ class Shard:
     async def _restore(self, log: PartitionLog) -> None:
         self._enter(State.RESTORING)
         began = self._context.clock.monotonic()
-        async for batch in log.restore():
+        self._store, known = self._standby.take(self.partition)
+        copied = len(self._store)
+        async for batch in log.restore(known):
             for key, value in batch:
                 self._store.load(key, value)
             self._restored += len(batch)
             await asyncio.sleep(0)
         self._require_sound()
-        self.position = await log.position()
-        self._context.telemetry.restored(self.name, self._restored, self._context.clock.monotonic() - began)
+        self._standby.restored(self.partition, self._store)
+        self.position = self._consumed = await log.position()
+        seconds = self._context.clock.monotonic() - began
+        self._context.telemetry.restored(self.name, self._restored, seconds, copied=copied)
 
     def _require_sound(self) -> None:
         changelog = self._context.names.changelogs[self.partition.topic]
@@ -203,7 +217,7 @@ class Shard:
             self._store.require_sound()
         except CorruptRecord as error:
             where = f"--topic {changelog} --partition {self.partition.partition}"
-            remedy = f"python -m service skip-corrupt {where} shows what can't be read, and how to go on without it"
+            remedy = f"if no release reads it, python -m service skip-corrupt {where} shows how to go on without it"
             raise CorruptRecord(f"{changelog}-{self.partition.partition}: {error}; {remedy}") from error
 
     def _observe_restored(self) -> None:
@@ -243,6 +257,7 @@ class Shard:
             await log.commit(records, batch.next_offset)
             self._context.telemetry.commit(self.name, len(records), self._context.clock.monotonic() - began)
             batch.committed()
+            self._consumed = batch.next_offset or self._consumed
         for key, deleted_at in batch.departed.items():
             self._activities.rest(key, deleted_at + self._context.policy.retention)
         for key in batch.acting:
@@ -261,6 +276,9 @@ class Shard:
         if isinstance(item, Arrived):
             batch.next_offset = item.record.offset + 1
             self._receive(item.record, batch)
+            return
+        if isinstance(item, Resumed):
+            batch.next_offset = batch.next_offset or self._consumed
             return
         self._activities.stepped(item.key, item.observation)
         job = self._store.job(item.key)

@@ -1,11 +1,20 @@
-"""The concurrency slots of all targets, shared by this process's shards; the arithmetic is core/quotas.py's."""
+"""The concurrency slots of all targets, counted over all replicas; the arithmetic is core/quotas.py's.
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+Shards of this process ask for slots. What the jobs of other replicas have or wait for is read from their changelogs
+(see standby.py): a moment late, so that two replicas may take one slot at once. Then AWS's own 402 decides.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
 
 from service.core import quotas
+from service.core.job import Job, occupies_slot, wants_slot
 from service.core.quotas import Rank, Slots
 from service.runtime.ports import TopicPartition
+
+PATIENCE: Final = 15.0
+"""Seconds for which a free slot is kept for a waiting job of another replica, which may just be changing its owner."""
 
 
 class Claim(NamedTuple):
@@ -25,14 +34,23 @@ class SlotRegistry:
 
     Args:
         limits: Slots by target and quota name.
-        wake: Called with a waiting claim when a slot may be free for it.
+        wake: Called with a waiting claim when a slot may be free for it, whoever owns it.
+        monotonic: Seconds that never go back.
     """
 
-    def __init__(self, limits: Mapping[str, Mapping[str, int]], wake: Callable[[Claim], None]) -> None:
+    def __init__(
+        self,
+        limits: Mapping[str, Mapping[str, int]],
+        wake: Callable[[Claim], None],
+        monotonic: Callable[[], float],
+    ) -> None:
         self._limits = limits
         self._wake = wake
+        self._monotonic = monotonic
         self._slots: dict[tuple[str, str], Slots[Claim]] = {}
         self._places: dict[Claim, tuple[str, str]] = {}
+        self._elsewhere: set[TopicPartition] = set()
+        self._left_free: dict[tuple[str, str], float] = {}
 
     def request(self, target: str, slot: str, claim: Claim, *, priority: int, since: float) -> int:
         """Asks for a slot.
@@ -41,42 +59,105 @@ class SlotRegistry:
             0 when the claim has one now, else its place in the queue, from 1.
         """
         place = self._place(target, slot, claim)
-        self._slots[place], granted = quotas.request(self._slots[place], Rank.of(priority, since, claim, claim.tenant))
-        return 0 if granted else self._slots[place].position(claim)
+        rank = Rank.of(priority, since, claim, claim.tenant)
+        slots, granted = quotas.request(self._slots[place], rank)
+        if not granted and self._abandoned(place):
+            absent = [other for other in slots.places if other.partition in self._elsewhere]
+            granted = quotas.request(quotas.passing_over(slots, absent), rank)[1]
+            slots = quotas.occupy(slots, claim, claim.tenant) if granted else slots
+        self._set(place, slots)
+        return 0 if granted else slots.position(claim)
 
     def occupy(self, target: str, slot: str, claim: Claim) -> None:
         """Counts what runs already."""
         place = self._place(target, slot, claim)
-        self._slots[place] = quotas.occupy(self._slots[place], claim, claim.tenant)
+        self._set(place, quotas.occupy(self._slots[place], claim, claim.tenant))
 
     def queue(self, target: str, slot: str, claim: Claim, *, priority: int, since: float) -> None:
         """Waits without asking: AWS refused although we counted a free slot, or a former owner knew that none is."""
         place = self._place(target, slot, claim)
-        self._slots[place] = quotas.full(self._slots[place], Rank.of(priority, since, claim, claim.tenant))
+        self._set(place, quotas.full(self._slots[place], Rank.of(priority, since, claim, claim.tenant)))
 
     def release(self, claim: Claim) -> None:
         """Gives back the claim's slot or place, if it has one, and wakes who may try now."""
         place = self._places.pop(claim, None)
         if place is None:
             return
-        self._slots[place], called = quotas.release(self._slots[place], claim)
+        slots, called = quotas.release(self._slots[place], claim)
+        self._set(place, slots)
         for waiting in called:
             self._wake(waiting)
 
-    def forget(self, partition: TopicPartition) -> None:
-        """Releases everything of a partition that another process will count from now on."""
-        for claim in [claim for claim in self._places if claim.partition == partition]:
+    def note(self, claim: Claim, job: Job | None) -> None:
+        """Counts a job that another process owns, as its changelog tells; None: it is no more."""
+        target = job.command.target if job is not None else ""
+        if job is None or target not in self._limits:
+            self.release(claim)
+        elif slot := wants_slot(job):
+            self.queue(target, slot, claim, priority=job.command.priority, since=job.accepted_at)
+        elif slot := occupies_slot(job):
+            self.occupy(target, slot, claim)
+        else:
             self.release(claim)
 
+    def keys(self, partition: TopicPartition) -> list[bytes]:
+        """Jobs of a partition that have a slot or wait for one."""
+        return [claim.key for claim in self._places if claim.partition == partition]
+
+    def entrust(self, partition: TopicPartition) -> None:
+        """From now on another process owns the partition; what its jobs have and want still counts."""
+        self._elsewhere.add(partition)
+
+    def adopt(self, partition: TopicPartition) -> None:
+        """From now on the partition is this process's."""
+        self._elsewhere.discard(partition)
+
+    def forget(self, partition: TopicPartition) -> None:
+        """Releases everything of a partition: nobody will tell how its jobs go on."""
+        for key in self.keys(partition):
+            self.release(Claim(partition, key))
+
     def statistics(self) -> dict[str, dict[str, int]]:
-        """Taken, waiting and limit by ``target/quota``."""
+        """By ``target/quota``: the limit, and how many are taken and waited for, in all and by this process."""
         return {
-            f"{target}/{slot}": {"taken": len(state.taken), "waiting": len(state.places), "limit": state.limit}
+            f"{target}/{slot}": {
+                "limit": state.limit,
+                "taken": len(state.taken),
+                "waiting": len(state.places),
+                "taken_here": self._here(state.taken),
+                "waiting_here": self._here(state.places),
+            }
             for (target, slot), state in self._slots.items()
         }
+
+    def _here(self, claims: Iterable[Claim]) -> int:
+        return sum(claim.partition not in self._elsewhere for claim in claims)
+
+    def oldest(self) -> dict[str, float]:
+        """When the longest waiting command here was accepted, epoch seconds, by ``target/quota``; infinity if none."""
+        return {
+            f"{target}/{slot}": min((rank.since for rank in self._waiting_here(state)), default=math.inf)
+            for (target, slot), state in self._slots.items()
+        }
+
+    def _waiting_here(self, state: Slots[Claim]) -> Iterable[Rank[Claim]]:
+        return (rank for claim, rank in state.places.items() if claim.partition not in self._elsewhere)
 
     def _place(self, target: str, slot: str, claim: Claim) -> tuple[str, str]:
         place = (target, slot)
         self._places[claim] = place
         self._slots.setdefault(place, Slots(self._limits[target][slot]))
         return place
+
+    def _set(self, place: tuple[str, str], slots: Slots[Claim]) -> None:
+        """Remembers since when a slot is free that somebody elsewhere has not come for."""
+        self._slots[place] = slots
+        first = slots.first(1) if slots.free else ()
+        if not first or first[0].partition not in self._elsewhere:
+            self._left_free.pop(place, None)
+        else:
+            self._left_free.setdefault(place, self._monotonic())
+
+    def _abandoned(self, place: tuple[str, str]) -> bool:
+        since = self._left_free.get(place)
+        return since is not None and self._monotonic() - since > PATIENCE

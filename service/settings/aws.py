@@ -1,19 +1,26 @@
 """Settings of AWS: one target is an account, a Region, and the way in."""
 
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from schemas.operations import RESOURCES
-from service.settings.base import Count, Group, PerSecond, Seconds, hyphenated
+from service.settings import sessions
+from service.settings.base import Count, Group, Names, PerSecond, Seconds, hyphenated, one_of
+from service.settings.sessions import NO_TAGS, SessionName, TagKey, Tags
 
 SLOTS: Final = frozenset(resource.slot for resource in RESOURCES.values() if resource.slot)
 """The concurrency quotas that the table knows."""
 
 DEFAULT_QUOTAS: Final = {"audience-models": 2, "audience-generation-jobs": 10, "audience-export-jobs": 20}
 """AWS's published defaults, per account and Region."""
+
+
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[-a-z]*:iam::[0-9]{12}:role/.+$")]
+"""A role's name in full."""
 
 
 class Rate(Group):
@@ -37,13 +44,23 @@ class Target(Group):
     """The account's 12 digits, quoted; when set, `check` verifies it and ARNs of others are refused."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
     """The Region; `AWS_REGION` or `AWS_DEFAULT_REGION` if not set."""
-    role_arn: Annotated[str, Field(pattern=r"^arn:aws[-a-z]*:iam::[0-9]{12}:role/.+$")] | None = None
+    role_arn: RoleArn | None = None
     """Role to assume; without one the standard credential chain is used as it is."""
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
     """External id which the role's trust policy demands."""
-    session_name: Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")] = "cleanroomsml-service"
-    """Name of the assumed session, as CloudTrail shows it; the user agent names each command's marker besides."""
-    source_identity: Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")] | None = None
+    session_name: SessionName = "cleanroomsml-service"
+    """Name of the session that reads and polls share, as CloudTrail shows it; the names of others begin with it."""
+    session_per_command: bool = True
+    """Whether a call that changes something has a session of its own, `<session_name>-<marker>`: one STS call each."""
+    session_tags: Tags = NO_TAGS
+    """Session tags, `key=value,...`, for policies and CloudTrail; trust policies must allow `sts:TagSession`."""
+    tenant_tag: TagKey | None = None
+    """Key of a further tag of a command's session: its tenant, to be named in policies."""
+    command_tag: TagKey | None = None
+    """Key of a further tag of a command's session: the command's id; what STS does not take becomes `_`."""
+    transitive_tags: Names = ()
+    """Keys of session tags which a role assumed from these sessions inherits."""
+    source_identity: SessionName | None = None
     """Who stands behind the session, for CloudTrail and policies; trust policies must allow `sts:SetSourceIdentity`."""
     session_duration: Annotated[int, Field(ge=1800, le=43200, json_schema_extra={"unit": "seconds"})] = 3600
     """How long assumed credentials are valid; they are renewed in time."""
@@ -67,6 +84,8 @@ class Target(Group):
     """Most connections at once."""
     proxy: SecretStr | None = None
     """Proxy for all calls; the environment's `HTTPS_PROXY` and `NO_PROXY` hold if not set."""
+    proxy_file: Path | None = None
+    """File with the proxy's address, which may hold a password, instead of `proxy`."""
     verify: bool = True
     """Whether certificates are verified."""
     ca_file: str | None = None
@@ -77,7 +96,9 @@ class Target(Group):
     """Whether to use endpoints that speak IPv6 as well."""
     rate: Rate = Rate()
     """How fast we may call."""
-    quotas: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_all_quotas)] = DEFAULT_QUOTAS
+    quotas: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_all_quotas), one_of(SLOTS)] = (
+        DEFAULT_QUOTAS
+    )
     """Jobs which AWS lets run at once in this account and Region, by quota."""
 
     @field_validator("quotas")
@@ -103,11 +124,7 @@ class Target(Group):
             for name in ("endpoint_url", "sts_endpoint_url")
             if not self.allow_plain_http and _exposed(getattr(self, name))
         ]
-        problems += [
-            f"{name} is of no use without role_arn"
-            for name in ("external_id", "source_identity")
-            if getattr(self, name) and not self.role_arn
-        ]
+        problems += sessions.problems(self)
         if self.endpoint_url and (self.fips or self.dualstack):
             problems.append("endpoint_url excludes fips and dualstack")
         if problems:

@@ -1,16 +1,64 @@
 """What every group of settings shares: closed, frozen, documented by attribute docstrings, units in the type."""
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic.config import JsonDict
+
+FILE: Final = "_file"
+"""What is appended to a secret's name for the file that it may be read from instead."""
 
 
 class Group(BaseModel):
-    """A group of settings: unknown names are refused, values can't change after loading."""
+    """A group of settings: unknown names are refused, values can't change after loading.
+
+    A secret has a twin that names a file, such as a mounted Kubernetes secret: ``sasl_password_file`` is read into
+    ``sasl_password``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        read = {name: _secret(name, data) for name in secrets_of(cls) if data.get(name + FILE) not in (None, "")}
+        return {**data, **read}
+
+
+def secrets_of(group: type[BaseModel]) -> list[str]:
+    """Names of a group's secrets."""
+    return [
+        name
+        for name, field in group.model_fields.items()
+        if SecretStr in (field.annotation, *get_args(field.annotation))
+    ]
+
+
+def _secret(name: str, data: Mapping[str, Any]) -> str:
+    file = data[name + FILE]
+    if data.get(name) is not None:
+        raise ValueError(f"{name} and {name}{FILE} are both set; set one of them")
+    try:
+        return read_secret(Path(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name}{FILE}: {file} can't be read: {error}") from error
+
+
+def read_secret(file: Path) -> str:
+    """What a file holds, without the line's end that editors and `echo` put behind it.
+
+    Raises:
+        ValueError: It is empty.
+        OSError: It can't be read.
+    """
+    if text := file.read_text(encoding="utf-8").rstrip("\r\n"):
+        return text
+    raise ValueError(f"{file} is empty; expected a secret in it")
 
 
 def listed(value: Any) -> Any:
@@ -28,6 +76,12 @@ def hyphenated(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {str(key).replace("_", "-"): item for key, item in value.items()}
+
+
+def one_of(names: Iterable[str]) -> Any:
+    """Says in the JSON Schema which keys a mapping may have; a validator of the field says it with a better message."""
+    keys: JsonDict = {"enum": [*sorted(names)]}
+    return Field(json_schema_extra={"propertyNames": keys})
 
 
 def _unit(name: str) -> Any:

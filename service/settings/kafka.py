@@ -1,11 +1,13 @@
 """Settings of Kafka: the connection, the topics, and where replies may go."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
 from service.settings.base import Bytes, Group, Names, Seconds
+from service.settings.oauth import OAuth
 
 _SUFFIXES = {
     "commands": "commands",
@@ -38,6 +40,8 @@ class Kafka(Group):
     """The client certificate's private key, PEM."""
     ssl_key_password: SecretStr | None = None
     """Password of the private key."""
+    ssl_key_password_file: Path | None = None
+    """File with the private key's password, instead of `ssl_key_password`."""
     ssl_check_hostname: bool = True
     """Whether a broker's certificate must carry its host name."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "SCRAM-SHA-512"
@@ -46,6 +50,12 @@ class Kafka(Group):
     """User name for SASL."""
     sasl_password: SecretStr | None = None
     """Password for SASL."""
+    sasl_password_file: Path | None = None
+    """File with the password for SASL, instead of `sasl_password`."""
+    oauth: OAuth | None = None
+    """Where tokens come from; for `OAUTHBEARER` only."""
+    principal: Annotated[str, Field(pattern=r"^[A-Za-z]+:.+$")] | None = None
+    """As whom Kafka knows us, such as `User:CN=crml`, for `acls` and `check`; `User:<sasl_username>` if not set."""
     client_id: str = "cleanroomsml-service"
     """Name of our connections in the brokers' logs and quotas."""
     group_id: str = "cleanroomsml-service"
@@ -54,8 +64,9 @@ class Kafka(Group):
     """Static membership: a name that is unique per replica and survives its restart, such as the pod's name."""
     session_timeout: Seconds = 10.0
     """A replica silent for so long loses its partitions."""
-    heartbeat_interval: Seconds = 3.0
-    """How often a replica shows that it lives; below a third of the session timeout."""
+    heartbeat_interval: Seconds = 0.5
+    """How often a replica shows that it lives, and learns that another one does not; below a third of the session
+    timeout."""
     rebalance_timeout: LongerThanCommit = 60.0
     """How long the group waits for a replica to hand its partitions over; above the 15 s that a commit may take."""
     transaction_timeout: LongerThanCommit = 60.0
@@ -72,16 +83,26 @@ class Kafka(Group):
             problems.append("heartbeat_interval must be at most a third of session_timeout")
         if bool(self.ssl_cert_file) != bool(self.ssl_key_file):
             problems.append("ssl_cert_file and ssl_key_file go together")
-        if self._sasl_incomplete():
-            problems.append(f"sasl_username and sasl_password are needed for {self.sasl_mechanism}")
+        problems += self._sasl_problems()
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
-    def _sasl_incomplete(self) -> bool:
-        if not self.security_protocol.startswith("SASL") or self.sasl_mechanism == "OAUTHBEARER":
-            return False
-        return not (self.sasl_username and self.sasl_password)
+    def known_as(self) -> str:
+        """The principal that we are for Kafka's authorizer; empty when only the broker can tell."""
+        by_name = self.security_protocol.startswith("SASL") and self.sasl_mechanism != "OAUTHBEARER"
+        return self.principal or (f"User:{self.sasl_username}" if by_name else "")
+
+    def _sasl_problems(self) -> Iterator[str]:
+        tokens = self.sasl_mechanism == "OAUTHBEARER"
+        if self.oauth and not (tokens and self.security_protocol.startswith("SASL")):
+            yield "oauth is for sasl_mechanism OAUTHBEARER with a SASL protocol; set both, or leave oauth out"
+        if not self.security_protocol.startswith("SASL"):
+            return
+        if tokens and not self.oauth:
+            yield "oauth.provider is needed for OAUTHBEARER: where do tokens come from?"
+        if not tokens and not (self.sasl_username and self.sasl_password):
+            yield f"sasl_username and sasl_password (or sasl_password_file) are needed for {self.sasl_mechanism}"
 
 
 class Topics(Group):

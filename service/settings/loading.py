@@ -22,7 +22,7 @@ from service.settings.sources import (
     StandardAws,
 )
 
-_SECRET: Final = ("password", "secret", "token", "proxy")
+_SECRET: Final = ("password", "secret", "token", "proxy", "external_id")
 
 
 def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

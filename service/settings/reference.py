@@ -13,6 +13,7 @@ _HEAD = """# Settings
 
 By environment variable, or in a YAML file named by `CRML_SETTINGS` or `--settings FILE`; the environment wins.
 In the file, groups nest: `kafka: {group_id: x}` is `CRML_KAFKA__GROUP_ID=x`. Lists may be JSON or separated by commas.
+A secret may be read from a file instead: `..._PASSWORD_FILE` names it, such as a mounted Kubernetes secret.
 Unknown settings are refused. `<name>` stands for a name of your choice; in the environment `_` stands for `-` in the
 names of resource kinds and quotas.
 """
@@ -36,7 +37,8 @@ def _sections(model: type[BaseModel], path: str, title: str) -> Iterator[str]:
         below = _group(field)
         if below:
             inner = f"{path}{name}." + ("<name>." if _keyed(field) else "")
-            yield from _sections(below, inner, inner.rstrip("."))
+            optional = " (optional)" if not field.is_required() and field.default is None else ""
+            yield from _sections(below, inner, inner.rstrip(".") + optional)
 
 
 def _row(path: str, field: FieldInfo) -> str:
@@ -64,7 +66,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "**required**"
     value = field.default
-    if value is None or value in ("", ()):
+    if value is None or value in ("", (), {}):
         return "none"
     if isinstance(value, tuple):
         value = ",".join(_plain(item) for item in value)

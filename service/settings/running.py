@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, field_validator, model_validator
 
 from schemas.operations import RESOURCES
-from service.settings.base import Count, Delays, Group, Port, Seconds, hyphenated
+from service.settings.base import Count, Delays, Group, Port, Seconds, hyphenated, one_of
 
 _DAY: Final = 86_400.0
 
@@ -31,6 +31,8 @@ class Timing(Group):
     """Wait before the first retry; doubles each time, with jitter."""
     retry_cap: Seconds = 300.0
     """Longest wait between retries."""
+    quota_retry: Seconds = 60.0
+    """How often a command that waits for a full quota is tried unasked: others' jobs can't be counted."""
 
     @model_validator(mode="after")
     def _laws(self) -> Self:
@@ -80,7 +82,7 @@ class Polling(Group):
 
     tick: Seconds = 1.0
     """How often due watches are gathered into calls."""
-    kinds: Annotated[dict[str, Pace], BeforeValidator(_all_kinds)] = DEFAULT_PACES
+    kinds: Annotated[dict[str, Pace], BeforeValidator(_all_kinds), one_of(RESOURCES)] = DEFAULT_PACES
     """Pace by resource kind."""
     removal: Pace = Pace()
     """Pace while something is being deleted."""
@@ -101,6 +103,8 @@ class Runtime(Group):
     """Commands and observations waiting in one partition before its delivery is paused."""
     max_batch: Count = 500
     """Inbox entries that one transaction may take."""
+    standby: bool = True
+    """Whether a replica keeps copies of what the others own: take-over without reading all, slots counted over all."""
     stop_deadline: Seconds = 25.0
     """Time to stop in order; what is left after it is closed dirty, which is safe. Below the pod's grace period."""
     heartbeat_limit: Seconds = 30.0

@@ -107,4 +107,11 @@ class StandardAws(PydanticBaseSettingsSource):
         region = {"region": self._region} if self._region else {}
         targets = dict.fromkeys(given or [default], region | own)
         only = {"default_target": next(iter(targets))} if len(targets) == 1 else {}
-        return {"kafka": {}, "targets": targets, **only}
+        return {"kafka": self._kafka(), "targets": targets, **only}
+
+    def _kafka(self) -> dict[str, Any]:
+        """The Region for MSK, if tokens for it are wanted."""
+        given = self.current_state.get("kafka") or {}
+        oauth = given.get("oauth") if isinstance(given, dict) else None
+        wanted = isinstance(oauth, dict) and oauth.get("provider") == "msk_iam" and self._region
+        return {"oauth": {"region": self._region}} if wanted else {}

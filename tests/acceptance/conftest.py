@@ -75,6 +75,15 @@ async def running(service: ServiceProcess) -> ServiceProcess:
 
 
 @pytest.fixture
+def another(service: ServiceProcess, tmp_path: Path) -> Iterator[ServiceProcess]:
+    """A second replica of it, not started yet."""
+    process = ServiceProcess(service.environment, tmp_path / "another.log")
+    yield process
+    if process.process is not None and process.process.poll() is None:
+        process.kill()
+
+
+@pytest.fixture
 async def client(kafka: Broker, service: ServiceProcess, number: int) -> AsyncIterator[Client]:
     """Another team's service."""
     async with Client(kafka.bootstrap, f"t{number}") as client:

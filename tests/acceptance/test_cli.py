@@ -75,7 +75,7 @@ async def test_check_without_topics(service: ServiceProcess) -> None:
     assert told.code == 3
     assert set(told.wrong()) == {f"topic cli-absent.{name}" for name in NAMES}
     assert all("python -m service topics" in message for message in told.wrong().values())
-    assert told.out.splitlines()[-1] == "7 of 10 wrong"
+    assert told.out.splitlines()[-1] == "7 of 11 wrong"
 
 
 async def test_check_without_kafka(service: ServiceProcess) -> None:
@@ -83,7 +83,8 @@ async def test_check_without_kafka(service: ServiceProcess) -> None:
     told = await said(service, "check", CRML_KAFKA__BOOTSTRAP_SERVERS=away)
     assert (told.code, told.err) == (3, "")
     assert list(told.wrong()) == ["kafka"]
-    assert told.wrong()["kafka"].startswith(f"no broker at {away} lets us in; check bootstrap_servers")
+    wanted = f"no broker lets us in: {away} does not listen; check bootstrap_servers and the network"
+    assert told.wrong()["kafka"] == wanted
 
 
 async def test_check_without_aws(service: ServiceProcess) -> None:
@@ -92,6 +93,44 @@ async def test_check_without_aws(service: ServiceProcess) -> None:
     assert (told.code, told.err) == (3, "")
     assert list(told.wrong()) == ["target default: identity", "target default: ListAudienceModels"]
     assert all(away in message for message in told.wrong().values())
+
+
+async def test_check_from_a_pod_into_another_account(service: ServiceProcess, tmp_path: Path) -> None:
+    """The sandbox's STS takes the pod's token, then lets the pod's role assume the target's."""
+    token = put(tmp_path / "token", "web-identity-token-canary")
+    url = service.environment["AWS_ENDPOINT_URL"]
+    told = await said(
+        service,
+        "check",
+        AWS_ACCESS_KEY_ID="",
+        AWS_SECRET_ACCESS_KEY="",
+        AWS_ROLE_ARN="arn:aws:iam::111122223333:role/pod",
+        AWS_WEB_IDENTITY_TOKEN_FILE=str(token),
+        AWS_ENDPOINT_URL_STS=url,
+        CRML_TARGETS__EU__ROLE_ARN="arn:aws:iam::444455556666:role/crml",
+        CRML_TARGETS__EU__ENDPOINT_URL=url,
+        CRML_TARGETS__EU__ACCOUNT="444455556666",
+    )
+    assert (told.code, told.err) == (0, ""), told.out
+    rows = {row[1]: row[2] for row in told.rows if len(row) > 2}
+    assert rows["target eu: way in"].startswith("web identity (IRSA): role arn:aws:iam::111122223333:role/pod")
+    assert "arn:aws:sts::444455556666:assumed-role/crml/cleanroomsml-service" in rows["target eu: identity"]
+    assert "such as cleanroomsml-service-CHECK" in rows["target eu: sessions"]
+    assert "canary" not in told.out
+
+
+def put(file: Path, text: str) -> Path:
+    file.write_text(text)
+    return file
+
+
+async def test_iam_prints_documents(service: ServiceProcess) -> None:
+    role = "arn:aws:iam::123456789012:role/crml"
+    told = await said(service, "iam", "--principal", "arn:aws:iam::1:role/pod", CRML_TARGETS__DEFAULT__ROLE_ARN=role)
+    assert (told.code, told.err) == (0, "")
+    found = json.loads(told.out)
+    assert found["targets"]["default"]["trust"]["Statement"][0]["Principal"] == {"AWS": "arn:aws:iam::1:role/pod"}
+    assert found["own"]["Statement"][0]["Resource"] == [role]
 
 
 async def test_check_of_another_account(service: ServiceProcess) -> None:

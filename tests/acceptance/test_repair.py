@@ -79,7 +79,10 @@ async def test_a_person_lists_and_resolves_parked_commands(
     await service.ready()
     assert "resolved: the command is now intended" in run(service, "parked", "resolve", "retried", "--retry", "--wait")
     assert (await client.terminal("retried")).kind == "succeeded"
-    out = run(service, "parked", "resolve", "adopted", "--source", "test", "--adopt", arn, "--wait")
+    adopting = ("parked", "resolve", "adopted", "--source", "test", "--wait", "--adopt")
+    assert "does not carry the command's marker" in run(service, *adopting, arn, code=3)
+    assert "ResourceNotFoundException" in run(service, *adopting, arn[:-1] + "0", code=3)
+    out = run(service, *adopting, arn, "--unchecked")
     assert "the command is now running" in out
     assert (await client.terminal("adopted")).data["result"]["audienceModelArn"] == arn
     assert "is now failed" in run(service, "parked", "resolve", "given-up", "--fail", "--wait")

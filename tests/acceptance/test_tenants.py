@@ -13,6 +13,8 @@ from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, until
 from tests.sandbox.world import World
 
+CANARIES = ("canary-external-id", "canary-secret-key")
+
 
 class FilmsClient(Client):
     """Has a commands topic of its own, and hears what all hear."""
@@ -28,11 +30,22 @@ async def service(
 ) -> AsyncIterator[ServiceProcess]:
     """The service with two tenants; ``music`` has topics of its own, ``films`` hears on the shared ones."""
     prefix = service.environment["CRML_TOPICS__PREFIX"]
-    target = {"ENDPOINT_URL": world.url, "ACCOUNT": world.account, "REGION": world.region}
+    target = {
+        "ENDPOINT_URL": world.url,
+        "ACCOUNT": world.account,
+        "REGION": world.region,
+        "ROLE_ARN": f"arn:aws:iam::{world.account}:role/runner",
+        "EXTERNAL_ID": CANARIES[0],
+        "SESSION_NAME": "crml",
+        "SESSION_TAGS": "stage=test",
+        "TENANT_TAG": "tenant",
+    }
     tenants = {
         **{f"CRML_TARGETS__OURS__{name}": value for name, value in target.items()},
         **{f"CRML_TARGETS__THEIRS__{name}": value for name, value in target.items()},
         "CRML_DEFAULT_TARGET": "ours",
+        "AWS_SECRET_ACCESS_KEY": CANARIES[1],
+        "CRML_LOG__LEVEL": "debug",
         "CRML_TENANTS__FILMS__TARGETS": "ours",
         "CRML_TENANTS__FILMS__OPERATIONS": "*",
         "CRML_TENANTS__FILMS__ROLE_ARNS": world.role,
@@ -65,7 +78,9 @@ async def music(kafka: Broker, running: ServiceProcess) -> AsyncIterator[Client]
         yield client
 
 
-async def test_one_tenant_may_not_use_what_is_the_others(films: Client, music: Client, world: World) -> None:
+async def test_one_tenant_may_not_use_what_is_the_others(
+    films: Client, music: Client, world: World, running: ServiceProcess
+) -> None:
     data = Films.upload(world)
     model = await films.perform(
         "CreateAudienceModel", data.model(await data.dataset_made(films)), command_id="model", seconds=60
@@ -95,6 +110,19 @@ async def test_one_tenant_may_not_use_what_is_the_others(films: Client, music: C
     ]
     assert world.requests("DeleteAudienceModel") == []
     assert len(world.requests("CreateConfiguredAudienceModel")) == 1
+    assert_each_change_is_signed_by_a_session_of_its_command(world)
+    log = running.log.read_text()
+    assert '"level": "debug"' in log
+    assert not [canary for canary in CANARIES if canary in log]
+
+
+def assert_each_change_is_signed_by_a_session_of_its_command(world: World) -> None:
+    entries = world.admin("GET", "requests")["requests"]
+    calls = [entry for entry in entries if entry["account"] == world.account]
+    made = [entry for entry in calls if entry["created"]]
+    assert [entry["session"] for entry in made] == [f"crml-{entry['marker']}" for entry in made]
+    assert len({entry["session"] for entry in made}) == len(made) == 3
+    assert {entry["session"] for entry in calls if not entry["created"]} == {"crml"}, "polls share one"
 
 
 async def test_the_same_id_is_two_commands_and_each_hears_of_its_own(

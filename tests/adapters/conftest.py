@@ -1,6 +1,12 @@
 """The adapter room: real sockets on loopback, no AWS, no Kafka."""
 
+from collections.abc import AsyncIterator
+
 import pytest
+
+from service.adapters.aws import Sessions
+from tests.adapters.identities import Aws
+from tests.adapters.wire import Server, serving
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +19,22 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+
+
+@pytest.fixture
+def aws() -> Aws:
+    return Aws()
+
+
+@pytest.fixture
+async def server(aws: Aws) -> AsyncIterator[Server]:
+    async with serving(aws) as server:
+        yield server
+
+
+@pytest.fixture
+async def made() -> AsyncIterator[list[Sessions]]:
+    made: list[Sessions] = []
+    yield made
+    for sessions in made:
+        await sessions.close()

@@ -1,86 +1,17 @@
-"""Targets: roles to assume, one client each, and a check that says what to mend."""
+"""Targets: roles to assume, and one client each."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 
-from service.adapters.aws import AwsApi, Sessions, probe
+from service.adapters.aws import Sessions
 from service.adapters.aws.sessions import partition_of
-from service.runtime.ports import Failure, Reply
-from service.settings import Target
+from service.runtime.ports import Cause, Failure, Reply
 from tests.adapters import wire
-from tests.adapters.wire import Behaviour, Request, Server, answer, refusal, serving
+from tests.adapters.identities import ROLE, SECRETS, Aws, assumed, denied, joined
+from tests.adapters.wire import Server
 
 LIST = ("ListAudienceModels", {"maxResults": 1})
-ROLE = "arn:aws:iam::111122223333:role/runner"
-
-
-def assumed(key: str = "ASIAROLE", lifetime: float = 3600) -> Behaviour:
-    until = (datetime.now(UTC) + timedelta(seconds=lifetime)).isoformat()
-    body = (
-        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
-        f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
-        f"<Expiration>{until}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
-    )
-    return answer(200, body.encode(), Content_Type="text/xml")
-
-
-def identity(account: str) -> Behaviour:
-    body = (
-        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
-        f"<Arn>arn:aws:sts::{account}:assumed-role/runner/x</Arn><Account>{account}</Account>"
-        "</GetCallerIdentityResult></GetCallerIdentityResponse>"
-    )
-    return answer(200, body.encode(), Content_Type="text/xml")
-
-
-class Aws:
-    """STS and Clean Rooms ML behind one address."""
-
-    def __init__(self) -> None:
-        self.assume: Behaviour = assumed()
-        self.identity: Behaviour = identity("111122223333")
-        self.ml: Behaviour = answer(200, {"audienceModels": []})
-        self.assumptions: list[dict[str, list[str]]] = []
-
-    async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        if b"Action=AssumeRole" in request.body:
-            self.assumptions.append(parse_qs(request.body.decode()))
-            await self.assume(request, writer)
-        elif b"Action=GetCallerIdentity" in request.body:
-            await self.identity(request, writer)
-        else:
-            await self.ml(request, writer)
-
-
-@pytest.fixture
-def aws() -> Aws:
-    return Aws()
-
-
-@pytest.fixture
-async def server(aws: Aws) -> AsyncIterator[Server]:
-    async with serving(aws) as server:
-        yield server
-
-
-@pytest.fixture
-async def made() -> AsyncIterator[list[Sessions]]:
-    made: list[Sessions] = []
-    yield made
-    for sessions in made:
-        await sessions.close()
-
-
-def joined(made: list[Sessions], server: Server, **more: Any) -> tuple[Sessions, AwsApi]:
-    target = Target(**({"region": "eu-west-1", "endpoint_url": server.url, "connect_timeout": 1} | more))
-    sessions = Sessions({"default": target})
-    made.append(sessions)
-    return sessions, AwsApi(sessions)
 
 
 async def test_the_role_is_assumed_once_for_many_calls(made: list[Sessions], server: Server, aws: Aws) -> None:
@@ -88,24 +19,24 @@ async def test_the_role_is_assumed_once_for_many_calls(made: list[Sessions], ser
     outcomes = await asyncio.gather(*(api.call("default", *LIST, timeout=5) for _ in range(10)))
     assert all(isinstance(outcome, Reply) for outcome in outcomes)
     [assumption] = aws.assumptions
-    assert assumption["RoleArn"] == [ROLE]
-    assert assumption["ExternalId"] == ["ours"]
-    assert assumption["RoleSessionName"] == ["crml"]
-    assert assumption["DurationSeconds"] == ["1800"]
+    assert assumption["RoleArn"] == ROLE
+    assert assumption["ExternalId"] == "ours"
+    assert assumption["RoleSessionName"] == "crml"
+    assert assumption["DurationSeconds"] == "1800"
     calls = [request for request in server.requests if request.method == "GET"]
-    assert {"Credential=ASIAROLE" in request.headers["authorization"] for request in calls} == {True}
-    assert {request.headers["x-amz-security-token"] for request in calls} == {"t"}
+    assert {"Credential=ASIA1/" in request.headers["authorization"] for request in calls} == {True}
+    assert {request.headers["x-amz-security-token"] for request in calls} == {SECRETS["session"]}
 
 
 async def test_the_source_identity_is_told_once_and_each_command_in_the_user_agent(
     made: list[Sessions], server: Server, aws: Aws
 ) -> None:
-    """CloudTrail keeps both; a session per command would cost an STS call each."""
+    """CloudTrail keeps both; reads share one session."""
     _, api = joined(made, server, role_arn=ROLE, source_identity="crml")
-    for trace in ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "01BX5ZZKBKACTAV9WEVGEMMVRZ", ""):
-        assert isinstance(await api.call("default", *LIST, timeout=5, trace=trace), Reply)
+    for cause in (Cause("01ARZ3NDEKTSV4RRFFQ69G5FAV"), Cause("01BX5ZZKBKACTAV9WEVGEMMVRZ"), None):
+        assert isinstance(await api.call("default", *LIST, timeout=5, cause=cause), Reply)
     [assumption] = aws.assumptions
-    assert assumption["SourceIdentity"] == ["crml"]
+    assert assumption["SourceIdentity"] == "crml"
     assert "ExternalId" not in assumption
     calls = [request.headers for request in server.requests if request.method == "GET"]
     agents = [headers["user-agent"] for headers in calls]
@@ -134,14 +65,13 @@ async def test_an_expired_role_is_assumed_again(made: list[Sessions], server: Se
 
 
 async def test_a_role_that_cannot_be_assumed_sends_nothing(made: list[Sessions], server: Server, aws: Aws) -> None:
-    body = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not trusted</Message></Error></ErrorResponse>"
-    aws.assume = answer(403, body, Content_Type="text/xml")
+    aws.assume = denied("AccessDenied", "not trusted")
     _, api = joined(made, server, role_arn=ROLE)
     outcome = await api.call("default", *LIST, timeout=5)
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.sent, outcome.http_status) == ("CredentialsUnavailable", False, 0)
     assert "not trusted" in outcome.message
-    aws.assume = assumed()
+    aws.assume = None
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
 
 
@@ -151,7 +81,7 @@ async def test_sts_hanging_at_the_deadline_sends_nothing(made: list[Sessions], s
     outcome = await api.call("default", *LIST, timeout=0.5)
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.sent) == ("CredentialsUnavailable", False)
-    aws.assume = assumed()
+    aws.assume = None
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
 
 
@@ -184,53 +114,3 @@ async def test_a_proxy_is_used(made: list[Sessions], server: Server) -> None:
     _, api = joined(made, server, endpoint_url="http://127.0.0.1:9", proxy=server.url)
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
     assert server.requests[0].path.startswith("http://127.0.0.1:9/audience-model")
-
-
-async def test_probe_finds_all_well(made: list[Sessions], server: Server) -> None:
-    sessions, api = joined(made, server, account="111122223333")
-    findings = await probe(sessions, api, "default")
-    assert [finding.ok for finding in findings] == [True, True]
-    assert "111122223333" in findings[0].message
-
-
-async def test_probe_finds_the_wrong_account(made: list[Sessions], server: Server) -> None:
-    sessions, api = joined(made, server, account="999999999999")
-    finding = (await probe(sessions, api, "default"))[0]
-    assert not finding.ok
-    assert "found account 111122223333, expected 999999999999" in finding.message
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "told"),
-    [
-        (refusal(403, "AccessDeniedException"), "cleanrooms-ml:ListAudienceModels"),
-        (answer(200, b"<html>"), "endpoint_url"),
-        (wire.hang, "network"),
-    ],
-)
-async def test_probe_says_what_to_mend(
-    made: list[Sessions], server: Server, aws: Aws, behaviour: Behaviour, told: str
-) -> None:
-    aws.ml = behaviour
-    sessions, api = joined(made, server)
-    finding = (await probe(sessions, api, "default", 1.0))[1]
-    assert not finding.ok
-    assert told in finding.message
-
-
-@pytest.mark.parametrize("behaviour", [wire.hang, wire.garbage, answer(500, b"oops"), refusal(403, "AccessDenied")])
-async def test_probe_survives_a_broken_sts(
-    made: list[Sessions], server: Server, aws: Aws, behaviour: Behaviour
-) -> None:
-    aws.identity = behaviour
-    sessions, api = joined(made, server)
-    finding = (await probe(sessions, api, "default", 0.5))[0]
-    assert not finding.ok
-    assert "give credentials" in finding.message
-
-
-async def test_probe_without_an_endpoint(made: list[Sessions], server: Server) -> None:
-    sessions, api = joined(made, server, endpoint_url="http://127.0.0.1:9")
-    findings = await probe(sessions, api, "default", 1.0)
-    assert [finding.ok for finding in findings] == [False, False]
-    assert "ConnectFailed" in findings[1].message

@@ -1,6 +1,7 @@
 """Probes, metrics and the status page, over a real socket."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -52,6 +53,13 @@ async def test_liveness(bench: Bench) -> None:
     assert (await bench.get("/livez"))[0] == 200
 
 
+async def test_start_is_over_once(bench: Bench) -> None:
+    assert (await bench.get("/startupz"))[0] == 503
+    bench.status = {"ready": False, "started": True}
+    assert (await bench.get("/startupz"))[:2] == (200, '{"started": true}')
+    assert (await bench.get("/readyz"))[0] == 503
+
+
 async def test_readiness_shows_progress(bench: Bench) -> None:
     bench.status = {"ready": False, "shards": {"commands-0": {"state": "restoring", "restored": 5}}}
     status, text, _ = await bench.get("/readyz")
@@ -59,6 +67,15 @@ async def test_readiness_shows_progress(bench: Bench) -> None:
     assert '"restored": 5' in text
     bench.status = {"ready": True}
     assert (await bench.get("/readyz"))[0] == 200
+
+
+async def test_who_lost_its_place_says_so(bench: Bench) -> None:
+    bench.status = {"ready": False, "superseded": "another process has <our> place"}
+    status, text, _ = await bench.get("/readyz")
+    assert (status, json.loads(text)["superseded"]) == (503, "another process has <our> place")
+    assert '<p class="no">another process has &lt;our&gt; place</p>' in (await bench.get("/"))[1]
+    bench.status = {"ready": True, "superseded": ""}
+    assert "superseded" not in json.loads((await bench.get("/readyz"))[1])
 
 
 async def test_metrics(bench: Bench) -> None:

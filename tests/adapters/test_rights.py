@@ -33,7 +33,7 @@ TRIED = [
     "group service: describe",
     "topic commands: read",
     "topic jobs: read",
-    "transactional id app*",
+    "transactional id app-*",
     "topic jobs: write",
     "topic events: write",
     "group service: offsets",
@@ -134,7 +134,7 @@ ACLS = {
     "Write on topic jobs": (TOPIC, "jobs", WRITE),
     "Write on topic events": (TOPIC, "events", WRITE),
     "Read on group service": (GROUP, "service", READ),
-    "Write on transactional id app*": (TRANSACTIONAL_ID, "app", WRITE),
+    "Write on transactional id app-*": (TRANSACTIONAL_ID, "app-", WRITE),
 }
 
 
@@ -173,7 +173,14 @@ def _settings(broker: Broker) -> KafkaSettings:
         "sasl_plain_password": "service",
     }
     return KafkaSettings(
-        broker.bootstrap, "service", "app", security=security, open_deadline=8, read_deadline=8, commit_deadline=8
+        broker.bootstrap,
+        "service",
+        "app",
+        principal="User:service",
+        security=security,
+        open_deadline=8,
+        read_deadline=8,
+        commit_deadline=8,
     )
 
 
@@ -189,8 +196,8 @@ async def test_a_missing_right_is_named(guarded: Broker, missing: str) -> None:
     wrong = [right for right in rights if not right.ok]
     assert wrong
     for right in wrong:
-        assert right.message.startswith(f"{missing} is missing; grant it with: kafka-acls.sh"), right
-        assert "--allow-principal 'User:service'" in right.message
+        assert right.message.startswith(f"{missing} is missing for User:service; grant it with: kafka-acls.sh"), right
+        assert "--allow-principal User:service" in right.message
 
 
 async def test_no_right_at_all(guarded: Broker) -> None:

@@ -112,6 +112,9 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         ({"CRML_TARGETS__A__ENDPOINT_URL": "http://example.com"}, "plain http beyond this machine"),
         ({"CRML_TARGETS__A__EXTERNAL_ID": "abc"}, "no use without role_arn"),
         ({"CRML_TARGETS__A__ENDPOINT_URL": "https://x", "CRML_TARGETS__A__FIPS": "1"}, "excludes fips"),
+        ({"CRML_TARGETS__A__SESSION_TAGS": "team"}, "'team' has no '='; expected key=value"),
+        ({"CRML_TARGETS__A__SESSION_TAGS": "team=ads"}, "session_tags is of no use without role_arn"),
+        ({"CRML_TARGETS__A__SESSION_NAME": "schön"}, "targets.a.session_name: found 'schön'"),
         ({"CRML_TARGETS__A__QUOTAS__MODELS": "1"}, "unknown: models"),
         ({"CRML_TIMING__SETTLE": "nan"}, "timing.settle"),
         ({"CRML_TIMING__SETTLE": "2"}, "must be longer"),
@@ -128,6 +131,37 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
 )
 def test_refusals(environ: dict[str, str], part: str) -> None:
     assert part in refused(None, **environ)
+
+
+ROLE = {"CRML_TARGETS__A__ROLE_ARN": "arn:aws:iam::111122223333:role/r"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "part"),
+    [
+        ({"TENANT_TAG": "t", "SESSION_PER_COMMAND": "no"}, "tenant_tag needs session_per_command"),
+        ({"SESSION_TAGS": "team=a", "TENANT_TAG": "Team"}, "without regard to case; used twice: Team, team"),
+        ({"SESSION_TAGS": "AWS:x=a"}, "must not begin with aws:, found AWS:x"),
+        ({"SESSION_TAGS": ",".join(f"k{n}=v" for n in range(51))}, "at most 50 tags, found 51"),
+        (
+            {"SESSION_TAGS": "team=ads", "TRANSITIVE_TAGS": "team,dept"},
+            "has dept, which is no session tag; known: team",
+        ),
+        ({"SESSION_TAGS": "team=a;b"}, "session_tags.team: found 'a;b'"),
+    ],
+)
+def test_refusals_of_a_role(environ: dict[str, str], part: str) -> None:
+    assert part in refused(None, **ROLE, **{f"CRML_TARGETS__A__{name}": text for name, text in environ.items()})
+
+
+def test_session_tags_keep_their_case() -> None:
+    loaded = settings(**ROLE, CRML_TARGETS__A__SESSION_TAGS="Team=Ads Europe, stage = prod,empty=")
+    assert loaded.targets["a"].session_tags == {"Team": "Ads Europe", "stage": "prod", "empty": ""}
+    assert loaded.targets["a"].session_per_command
+
+
+def test_an_external_id_is_not_shown() -> None:
+    assert "canary" not in refused(None, **ROLE, CRML_TARGETS__A__EXTERNAL_ID="canary" * 300)
 
 
 def test_plain_http_can_be_allowed() -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import structlog
 
 from schemas.records import Command, Fault, Job, Phase
 from service.adapters.telemetry import Telemetry, configure_logging
+from service.adapters.telemetry.labels import DEAD_LETTER_REASONS, PROBLEMS
 from service.adapters.telemetry.logs import REDACTED
 from service.runtime import ports
 from service.runtime.defects import place
@@ -134,7 +136,7 @@ def test_it_is_the_runtimes_telemetry() -> None:
     telemetry.poll("default", lists=1, gets=2, watched=5)
     telemetry.commit("commands-0", 3, 0.01)
     telemetry.shard("commands-0", "running")
-    telemetry.restored("commands-0", 10, 0.5)
+    telemetry.restored("commands-0", 10, 0.5, copied=0)
     telemetry.problem("poll failed", code="x")
     assert isinstance(telemetry, Telemetry)
     text = telemetry.render().decode()
@@ -166,7 +168,7 @@ def test_a_shard_is_in_one_state_and_leaves_nothing() -> None:
     for state in ("opening", "restoring", "running"):
         telemetry.shard("commands-0", state)
     telemetry.shard("commands-1", "halted")
-    telemetry.restored("commands-0", 1, 0.1)
+    telemetry.restored("commands-0", 1, 0.1, copied=0)
     shards = [line for line in telemetry.render().decode().splitlines() if line.startswith("crml_shard_state{")]
     assert shards == [
         'crml_shard_state{partition="commands-0",state="running"} 1.0',
@@ -189,9 +191,35 @@ def test_pulled_gauges() -> None:
 
 def test_who_waits_for_a_slot_is_measured_by_quota() -> None:
     telemetry = Telemetry(["eu"])
-    telemetry.pull_slots(lambda: {"eu/audience-models": {"taken": 2, "waiting": 7, "limit": 2}})
+    telemetry.pull_slots(lambda: {"eu/audience-models": {"taken_here": 2, "waiting_here": 7, "limit": 2}})
     for name, value in {"taken": 2.0, "waiting": 7.0, "limit": 2.0}.items():
         assert telemetry.registry.get_sample_value(f"crml_slots_{name}", {"quota": "eu/audience-models"}) == value
+
+
+def test_what_a_library_repeats_is_said_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logging()
+    kafka, ours, now = logging.getLogger("aiokafka.conn"), logging.getLogger("service.x"), time.time()
+    for second in (0, 1, 9, 11, 12):
+        monkeypatch.setattr(time, "time", lambda second=second: now + second)
+        monkeypatch.setattr(time, "time_ns", lambda second=second: int((now + second) * 1e9), raising=False)
+        kafka.error("no node %s", 1)
+        ours.warning("no node")
+    events = [(line["logger"], line["event"]) for line in logged(capsys)]
+    assert [event for name, event in events if name == "aiokafka.conn"] == [
+        "no node 1",
+        "no node 1 (and 2 times more since)",
+    ]
+    assert len(events) == 7
+
+
+def test_whether_another_process_has_our_place_is_asked_for() -> None:
+    telemetry, superseded = Telemetry(["eu"]), [True]
+    telemetry.pull_superseded(lambda: bool(superseded))
+    assert telemetry.registry.get_sample_value("crml_superseded") == 1
+    superseded.clear()
+    assert telemetry.registry.get_sample_value("crml_superseded") == 0
 
 
 def test_a_waiting_command_is_logged_with_reason_and_position(capsys: pytest.CaptureFixture[str]) -> None:
@@ -262,3 +290,33 @@ def test_a_defect_is_told_by_its_place_and_not_by_its_message() -> None:
         told = place(error)
     assert re.fullmatch(r"AttributeError at service\.settings\.aws:\d+", told)
     assert place(ValueError("canary")) == "ValueError"
+
+
+def test_what_alerts_count_begins_at_zero() -> None:
+    """A series that first appears with 1 has never increased, as Prometheus sees it."""
+    text = Telemetry().render().decode()
+    assert 'crml_dead_letters_total{reason="NotCloudEvent"} 0.0' in text
+    assert 'crml_problems_total{what="shard closed dirty; its state is read again"} 0.0' in text
+
+
+def test_every_problem_is_known() -> None:
+    """The words told in the sources are the label's closed set."""
+    sources = "\n".join(file.read_text() for file in (ROOT / "service" / "runtime").glob("*.py"))
+    told = set(re.findall(r'\.problem\(\s*"([^"]+)"', sources))
+    assert told == PROBLEMS
+
+
+def test_every_reason_of_a_dead_letter_in_the_tests_is_known() -> None:
+    cases = (ROOT / "tests" / "badinput" / "cases.py").read_text()
+    codes = set(re.findall(r'"((?:Not|In|Un|Miss|Too|Dup|Batch|Reply|Validation)[A-Z]?[a-z]+[A-Z][A-Za-z]*)"', cases))
+    assert {"NotCloudEvent", "InvalidHeader"} <= codes
+    assert codes <= DEAD_LETTER_REASONS
+
+
+def test_values_from_outside_are_other() -> None:
+    telemetry = Telemetry()
+    telemetry.dead_letter("Invented")
+    telemetry.problem("something new")
+    text = telemetry.render().decode()
+    assert 'crml_dead_letters_total{reason="other"} 1.0' in text
+    assert 'crml_problems_total{what="other"} 1.0' in text

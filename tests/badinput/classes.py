@@ -1,8 +1,8 @@
 """The 58 classes of bad input, by number, with what becomes of every record.
 
 An outcome is one of: a dead letter and nothing else (``letter``), a dead letter and ``rejected`` with all violations
-(``rejected``), or carried out all the same since it does no harm (``works``). What the broker refuses, what AWS refuses
-and what nobody sees has tests of its own, by its class's number.
+(``rejected``), or carried out all the same since it does no harm (``works``). What the broker or AWS refuses, what
+waits and what nobody sees has tests of its own, by its class's number: ``ELSEWHERE``.
 """
 
 from dataclasses import dataclass
@@ -124,3 +124,29 @@ NAMES: Final = {
     57: "tenant over its quota",
     58: "unknown target",
 }
+
+ELSEWHERE: Final = {
+    1: "a record of nothing at all: dead letter",
+    3: "larger than the topic takes: refused to its sender",
+    4: "refused to its sender",
+    5: "works",
+    7: "a header's name that is not UTF-8: dead letter",
+    10: "works",
+    11: "works: the broker stamps the time",
+    12: "was never said",
+    34: "answered from memory",
+    35: "rejected, and no dead letter",
+    36: "failed, and never sent",
+    44: "failed by AWS: there is no such resource",
+    46: "denied by the tenant's grant",
+    47: "denied by the tenant's grant",
+    48: "denied by the tenant's grant",
+    49: "a failed job",
+    50: "failed by AWS: not among the model's",
+    53: "failed by AWS",
+    54: "failed by AWS",
+    55: "failed by AWS",
+    56: "denied by the tenant's grant",
+    57: "waits, and is carried out",
+}
+"""Classes with tests that carry their numbers in their names, and what becomes of such records."""

@@ -136,6 +136,7 @@ def environment(kafka: Broker, world: World) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         **{f"CRML_{name}": value for name, value in QUICK.items()},
         "CRML_TOPICS__PARTITIONS": "4",
+        "CRML_TIMING__QUOTA_RETRY": "1",
     }
 
 

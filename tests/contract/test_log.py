@@ -213,8 +213,28 @@ class _Silent:
         assert isinstance(records, list)
         self.values += [record.value for record in records]
 
+    async def step_back(self, reason: str) -> None:
+        raise AssertionError(reason)
+
     def halted(self, partition: TopicPartition, reason: str) -> None:
         raise AssertionError(reason)
+
+
+async def test_of_two_processes_of_one_instance_id_the_newcomer_serves_until_it_has_gone(world: World) -> None:
+    async with running(world, world.log("pod-0")) as elder:
+        await eventually(lambda: len(elder.partitions) == 2)
+        async with running(world, world.log("pod-0")) as newcomer:
+            await eventually(lambda: len(newcomer.partitions) == 2 and elder.steps_back)
+            await asyncio.sleep(world.patience + 1)  # meanwhile the elder has asked for its place again
+            await world.produce(0, [b"a"])
+            await eventually(lambda: b"a" in newcomer.committed)
+            assert (newcomer.assignments, newcomer.steps_back) == (1, [])
+            assert (elder.partitions, elder.assignments) == ({}, 1)
+            assert all("instance 'pod-0'" in reason for reason in elder.steps_back)
+        await eventually(lambda: len(elder.partitions) == 2, within=30)
+        await world.produce(0, [b"b"])
+        await eventually(lambda: b"b" in elder.committed)
+    assert sorted(await world.read(world.replies)) == [(b"a", b"a"), (b"b", b"b")]
 
 
 async def test_rejoin_brings_a_fresh_assignment(world: World) -> None:

@@ -317,6 +317,9 @@ class _Nobody:
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         raise AssertionError("never had a partition")
 
+    async def step_back(self, reason: str) -> None:
+        raise AssertionError("never had a place")
+
     def halted(self, partition: TopicPartition, reason: str) -> None:
         raise AssertionError("never had a partition")
 

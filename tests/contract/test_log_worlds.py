@@ -6,6 +6,7 @@ import itertools
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -33,9 +34,11 @@ class World(Protocol):
     commands: str
     jobs: str
     replies: str
+    patience: float
+    """Seconds between a superseded member's attempts to come back."""
 
-    def log(self) -> Log:
-        """A new member of the group."""
+    def log(self, instance_id: str = "") -> Log:
+        """A new member of the group, static if it has an instance id."""
         ...
 
     async def produce(self, partition: int, values: Sequence[bytes]) -> None:
@@ -66,12 +69,14 @@ class World(Protocol):
 class MemoryWorld:
     """The twin."""
 
+    patience = 0.0
+
     def __init__(self) -> None:
         self.commands, self.jobs, self.replies = "cleanroomsml.commands", "cleanroomsml.jobs", "replies"
         self.broker = MemoryBroker(PARTITIONS, deadline=1.0, record_bytes=RECORD_BYTES)
 
-    def log(self) -> Log:
-        return self.broker.log(f"member-{next(_members)}")
+    def log(self, instance_id: str = "") -> Log:
+        return self.broker.log(f"member-{next(_members)}", instance_id)
 
     async def produce(self, partition: int, values: Sequence[bytes]) -> None:
         for value in values:
@@ -104,6 +109,7 @@ class KafkaWorld:
         self.commands, self.jobs, self.replies = f"{name}.commands", f"{name}.jobs", f"{name}.replies"
         limits = {"session_timeout": 6.0, "commit_deadline": 5.0, "stop_deadline": 3.0} | settings
         self.settings = KafkaSettings(broker.bootstrap, name, application=name, **limits)
+        self.patience = self.settings.session_timeout / 2
         self._exits = contextlib.AsyncExitStack()
         self._offsets = Offsets(self.settings)  # reads uncommitted: the markers of the last commit may be on their way
         self._exits.push_async_callback(self._offsets.close)
@@ -115,8 +121,9 @@ class KafkaWorld:
         jobs = changelog(self.jobs, commands, record_bytes=RECORD_BYTES)
         await ensure(self.settings, [commands, replies, jobs], replication=1)
 
-    def log(self) -> KafkaLog:
-        log = KafkaLog(self.settings, {self.commands: self.jobs})
+    def log(self, instance_id: str = "") -> KafkaLog:
+        settings = replace(self.settings, group_instance_id=instance_id or self.settings.group_instance_id)
+        log = KafkaLog(settings, {self.commands: self.jobs})
         self._exits.push_async_callback(log.close)
         return log
 
@@ -174,6 +181,7 @@ class Member:
         self.halts: list[tuple[TopicPartition, str]] = []
         self.committed: set[bytes | None] = set()
         self.assignments = 0
+        self.steps_back: list[str] = []
         self.lock = asyncio.Lock()
         self._world = world
         self._inbox: asyncio.Queue[tuple[TopicPartition, Sequence[InRecord]]] = asyncio.Queue()
@@ -184,6 +192,10 @@ class Member:
             self._inbox = asyncio.Queue()
             for partition in list(self.partitions):
                 await self.partitions.pop(partition).close()
+
+    async def step_back(self, reason: str) -> None:
+        self.steps_back.append(reason)
+        await self.revoked(self.held)
 
     async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         self.held = partitions

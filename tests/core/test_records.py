@@ -113,6 +113,15 @@ def test_a_newer_version_is_refused_and_says_what_to_do(record: Record, version:
         decode(json.dumps(written).encode())
 
 
+@pytest.mark.parametrize("shape", [{}, {"record": "job"}, {"record": "lease"}, {"record": "resource", "sequence": "1"}])
+def test_a_newer_version_of_another_shape_is_told_as_such(shape: dict[str, Any]) -> None:
+    version = VERSION + 1
+    with pytest.raises(CorruptRecord, match=f"version {version} is newer than {VERSION}.*run the release"):
+        decode(json.dumps({**shape, "v": version}).encode())
+    with pytest.raises(CorruptRecord, match="not a changelog record"):
+        decode(json.dumps({**shape, "v": VERSION}).encode())
+
+
 @given(records, st.data())
 def test_a_torn_record_is_refused(record: Record, data: st.DataObject) -> None:
     written = encode(record)

@@ -4,16 +4,16 @@ The contract suite keeps it honest against the sandbox. Under looptime a day tak
 """
 
 import asyncio
-import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any
 
 import botocore.session
+import orjson
 from botocore.model import StructureShape
 
 from schemas.operations import (
@@ -30,7 +30,8 @@ from schemas.operations import (
     Operation,
     Resource,
 )
-from service.runtime.ports import Clock, Failure, Reply
+from service.runtime.ports import Cause, Clock, Failure, Reply
+from tests.fakes.account import Item, World
 from tests.fakes.clock import LoopClock
 
 PARENTS = {
@@ -51,6 +52,12 @@ def output(operation: str) -> StructureShape:
     shape = service.operation_model(operation).output_shape
     assert shape is not None
     return shape
+
+
+@cache
+def listed(operation: str, summaries: str) -> frozenset[str]:
+    """What a List tells of each resource."""
+    return frozenset(output(operation).members[summaries].member.members)  # type: ignore[attr-defined]
 
 
 class Refusal(Exception):
@@ -103,40 +110,12 @@ class Entry:
     params: dict[str, Any]
     outcome: str = "pending"
     effect: bool = False
+    cause: Cause | None = None
 
-
-@dataclass
-class Item:
-    """A resource: what the request said, and a schedule of statuses."""
-
-    resource: Resource
-    key: str
-    members: dict[str, Any]
-    created: float
-    schedule: list[tuple[float, str]]
-    updated: float = 0.0
-    details: dict[str, str] | None = None
-    gone: float | None = None
-
-    def status(self, now: float) -> str:
-        return next(status for at, status in reversed(self.schedule) if at <= now or at == self.schedule[0][0])
-
-    def exists(self, now: float) -> bool:
-        return self.created <= now and (self.gone is None or now < self.gone)
-
-
-@dataclass
-class World:
-    """One account and Region."""
-
-    account: str = "111122223333"
-    region: str = "eu-west-1"
-    items: dict[str, Item] = field(default_factory=dict)
-    policies: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
-
-    def arn(self, resource: Resource, number: int) -> str:
-        return f"arn:aws:cleanrooms-ml:{self.region}:{self.account}:{resource.arn_type or resource.kind}/{number:08d}"
+    @property
+    def trace(self) -> str:
+        """The marker of the command behind it; empty when there is none."""
+        return self.cause.marker if self.cause else ""
 
 
 class FakeApi:
@@ -220,7 +199,7 @@ class FakeApi:
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
-        trace: str = "",
+        cause: Cause | None = None,
     ) -> Reply | Failure:
         if target not in self.worlds:
             return Failure("InvalidRequest", f"no target {target}", sent=False)
@@ -230,17 +209,21 @@ class FakeApi:
         fault = self._fault(operation)
         if fault.failure is not None and not fault.failure.sent:
             return fault.failure
-        entry = Entry(self.clock.monotonic(), target, operation, json.loads(json.dumps(dict(params))))
+        entry = Entry(self.clock.monotonic(), target, operation, orjson.loads(orjson.dumps(dict(params))), cause=cause)
         self.log.append(entry)
         outcome = self._attempt(entry, fault)
-        if fault.hang or self.latency >= timeout:
+        latency = self._slowness()
+        if fault.hang or latency >= timeout:
             await asyncio.sleep(timeout)
             entry.outcome = "ReadTimeout"
             return Failure("ReadTimeout", f"no outcome within {timeout:g} s")
-        await asyncio.sleep(self.latency)
+        await asyncio.sleep(latency)
         outcome = fault.failure or outcome
         entry.outcome = outcome.code if isinstance(outcome, Failure) else "ok"
         return outcome
+
+    def _slowness(self) -> float:
+        return self.latency
 
     def _fault(self, operation: str) -> Fault:
         waiting = self._faults[operation]
@@ -254,7 +237,7 @@ class FakeApi:
         except Refusal as refusal:
             return refusal.failure
         entry.effect = True
-        return Reply(json.loads(json.dumps(result)))
+        return Reply(orjson.loads(orjson.dumps(result)))
 
     # The tiny Clean Rooms ML
 
@@ -341,19 +324,22 @@ class FakeApi:
             for item in world.items.values()
             if item.resource is resource
             and item.exists(now)
-            and item.created + self.list_lag <= now
+            and item.created + self._lag(item) <= now
             and all(item.members.get(name) == params[name] for name in resource.list_filters if name in params)
         ]
         size, start = params.get("maxResults", 100), int(params.get("nextToken", "0"))
         page = found[start : start + size]
-        members = set(output(row.name).members[resource.summaries].member.members)  # type: ignore[attr-defined]
+        members = listed(row.name, resource.summaries)
         result: dict[str, Any] = {resource.summaries: [self._shown(world, item, members) for item in page]}
         return result | ({"nextToken": str(start + size)} if start + size < len(found) else {})
 
-    def _describe(self, world: World, row: Operation, item: Item) -> dict[str, Any]:
-        return self._shown(world, item, set(output(row.name).members))
+    def _lag(self, item: Item) -> float:
+        return self.list_lag
 
-    def _shown(self, world: World, item: Item, members: set[str]) -> dict[str, Any]:
+    def _describe(self, world: World, row: Operation, item: Item) -> dict[str, Any]:
+        return self._shown(world, item, frozenset(output(row.name).members))
+
+    def _shown(self, world: World, item: Item, members: frozenset[str]) -> dict[str, Any]:
         everything = {
             **item.members,
             "createTime": self._time(item.created),

@@ -10,15 +10,19 @@ Nothing sleeps but for ``latency`` and ``deadline``, so it runs on a virtual clo
 """
 
 import asyncio
+import contextlib
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from service.runtime.ports import (
     Assignee,
     CommitUnknown,
     Fenced,
+    Follower,
     Headers,
     InRecord,
     LogError,
@@ -26,61 +30,41 @@ from service.runtime.ports import (
     TopicPartition,
     Unfit,
 )
+from tests.fakes.membership import Group
+from tests.fakes.partitions import Partition, Transaction
 
+T = TypeVar("T")
 BATCH = 500
+FOLLOW_LAG = 0.03
+FOLLOW_SECONDS = 1.0
 
 
-@dataclass
-class Entry:
-    """An offset of a partition; a control record has no record, an open transaction has not decided yet."""
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of a commit whose caller learns nothing: it is applied seconds later, or never.
 
-    record: InRecord | None
-    committed: bool | None = None
+    Late, it is applied only if no new owner has come before: the fence aborts what is open.
+    """
 
-
-@dataclass
-class Transaction:
-    """Entries that become visible, or never, together."""
-
-    parts: list[tuple["Partition", Entry]] = field(default_factory=list)
-
-    def end(self, *, committed: bool) -> None:
-        for _, entry in self.parts:
-            entry.committed = committed
-        for partition in {id(partition): partition for partition, _ in self.parts}.values():
-            partition.entries.append(Entry(None, committed=True))
+    after: float | None
 
 
-@dataclass
-class Partition:
-    """An append-only list; ``start`` is its beginning after deletions."""
+APPLIED, LEFT_OPEN = Fate(0.0), Fate(None)
 
-    topic: str
-    number: int
-    entries: list[Entry] = field(default_factory=list)
-    start: int = 0
 
-    @property
-    def end(self) -> int:
-        return len(self.entries)
+class Witness(Protocol):
+    """Who is told what happens at the broker, as it happens."""
 
-    @property
-    def stable_end(self) -> int:
-        """The last stable offset: nobody with ``read_committed`` reads beyond it."""
-        return next((n for n in range(self.start, self.end) if self.entries[n].committed is None), self.end)
+    def assigned(self, member: str, partitions: frozenset[TopicPartition]) -> None:
+        """The group has given a member exactly these."""
 
-    def append(self, record: OutRecord, timestamp: float, transaction: Transaction | None) -> int:
-        offset = self.end
-        stored = InRecord(self.topic, self.number, offset, timestamp, record.key, record.value, tuple(record.headers))
-        entry = Entry(stored, True if transaction is None else None)
-        self.entries.append(entry)
-        if transaction is not None:
-            transaction.parts.append((self, entry))
-        return offset
+    def opened(self, member: str, partition: TopicPartition) -> None:
+        """A member has fenced a partition."""
 
-    def committed(self, offset: int, limit: int | None = None) -> list[InRecord]:
-        stable = self.entries[max(offset, self.start) : self.stable_end]
-        return [entry.record for entry in stable if entry.committed and entry.record][:limit]
+    def committed(
+        self, member: str, partition: TopicPartition, records: Sequence[InRecord], next_offset: int | None
+    ) -> None:
+        """A member's transaction is decided."""
 
 
 @dataclass
@@ -91,9 +75,15 @@ class MemoryBroker:
         partitions: Of every topic.
         commands: Topics the group consumes, each with its changelog.
         wall: Gives records their timestamps, in epoch seconds.
-        latency: Seconds that a commit takes.
+        latency: Seconds that a commit takes; half of them until its records are written, half until it is decided.
         deadline: Seconds after which a call to a frozen broker fails.
         record_bytes: A commit with a larger value fails.
+        chance: Asked for the fate of a commit.
+        spread: Asked for the seconds after which a partition gets its marker of a decided transaction.
+        opening: Asked for the seconds that the opening of a partition takes.
+        witness: Is told of everything.
+        follow_every: Seconds after which followers are asked again what they want.
+        follow_lag: Seconds by which followers are behind.
     """
 
     partitions: int = 2
@@ -102,20 +92,30 @@ class MemoryBroker:
     latency: float = 0.0
     deadline: float = 5.0
     record_bytes: int = 1_000_000
+    chance: Callable[[TopicPartition], Fate | None] = lambda _: None
+    spread: Callable[[], float] = lambda: 0.0
+    opening: Callable[[], float] = lambda: 0.0
+    witness: Witness | None = None
+    follow_every: float = FOLLOW_SECONDS
+    follow_lag: float = FOLLOW_LAG
 
     def __post_init__(self) -> None:
         self.group = Group(self)
         self._topics: dict[str, list[Partition]] = {}
         self._epochs: dict[TopicPartition, int] = {}
+        self._owners: dict[TopicPartition, str] = {}
         self._open: dict[TopicPartition, Transaction] = {}
+        self._decided: dict[TopicPartition, Transaction] = {}
         self._offsets: dict[TopicPartition, int] = {}
-        self._failures: list[bool] = []
+        self._failures: list[Fate] = []
         self._logs: dict[str, MemoryLog] = {}
         self._frozen = False
+        self._held: list[Callable[[], None]] = []
+        self._world = copy_context()
 
-    def log(self, member_id: str) -> "MemoryLog":
-        """A member of the group; the same id gives the same member."""
-        return self._logs.setdefault(member_id, MemoryLog(self, member_id))
+    def log(self, member_id: str, instance_id: str = "") -> "MemoryLog":
+        """A member of the group, static if it has an instance id; the same member id gives the same member."""
+        return self._logs.setdefault(member_id, MemoryLog(self, member_id, instance_id))
 
     def produce(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = (), partition: int | None = None
@@ -138,13 +138,21 @@ class MemoryBroker:
 
     def fail_next_commit(self, *, applied: bool) -> None:
         """The next commit raises CommitUnknown, after it was applied or with its transaction left open."""
-        self._failures.append(applied)
+        self._failures.append(APPLIED if applied else LEFT_OPEN)
 
-    def fence(self, partition: TopicPartition) -> int:
-        """A new owner opens the partition: aborts what the last one left open and returns the new epoch."""
+    def fence(self, partition: TopicPartition, member: str = "") -> int:
+        """A new owner opens the partition: ends what the last one has decided, aborts what it left open.
+
+        Returns:
+            The new epoch.
+        """
         self._epochs[partition] = self._epochs.get(partition, 0) + 1
+        self._owners[partition] = member
+        self._complete(partition)
         if partition in self._open:
             self._open.pop(partition).end(committed=False)
+        if self.witness is not None:
+            self.witness.opened(member, partition)
         self.touch()
         return self._epochs[partition]
 
@@ -164,17 +172,21 @@ class MemoryBroker:
         self._logs[member_id].evicted = True
 
     def readmit(self, member_id: str) -> None:
-        """The evicted member notices, and joins again."""
-        self._logs[member_id].evicted = False
-        self.group.join(self._logs[member_id])
+        """The evicted member notices, and joins again; nothing happens to one that was not evicted."""
+        if self._logs[member_id].evicted:
+            self._logs[member_id].evicted = False
+            self.group.join(self._logs[member_id])
 
     def freeze(self) -> None:
-        """No call is answered until :meth:`thaw`: each fails after ``deadline``."""
+        """No call is answered until :meth:`thaw`: each fails after ``deadline``, and is carried out then."""
         self._frozen = True
 
     def thaw(self) -> None:
         """Answers again."""
         self._frozen = False
+        held, self._held = self._held, []
+        for work in held:
+            work()
         self.touch()
 
     def partition(self, topic: str, number: int) -> Partition:
@@ -186,12 +198,13 @@ class MemoryBroker:
         hashed = zlib.crc32(record.key or b"") % self.partitions
         number = hashed if record.partition is None else record.partition
         offset = self.partition(record.topic, number).append(record, self.wall(), transaction)
-        self.touch()
+        if transaction is None:
+            self.touch()
         return number, offset
 
     async def answer(self) -> None:
         """Raises LogError, late, when the broker is frozen."""
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.opening())
         if self._frozen:
             await asyncio.sleep(self.deadline)
             raise LogError("the broker did not answer in time")
@@ -199,110 +212,115 @@ class MemoryBroker:
     async def transact(
         self, partition: TopicPartition, epoch: int, records: Sequence[OutRecord], next_offset: int | None
     ) -> None:
-        """Commits in one step, unless a fault was asked for."""
-        await asyncio.sleep(self.latency)
-        if self._epochs[partition] != epoch:
-            raise Fenced(f"another owner holds {partition}")
-        failure = self._failures.pop(0) if self._failures else None
+        """Writes, then commits; whatever becomes of the caller, a request under way arrives."""
+        await self._exchange(lambda: self._write(partition, epoch, records))
+        fate = self._failures.pop(0) if self._failures else self.chance(partition)
+        if fate is None:
+            await self._exchange(lambda: self._decide(partition, epoch, next_offset))
+        elif fate.after is None:
+            raise CommitUnknown("injected: the transaction was left open")
+        elif fate.after == 0:
+            self._decide(partition, epoch, next_offset)
+            raise CommitUnknown("injected: the transaction was committed")
+        else:
+            self._later(fate.after, lambda: self._decide_late(partition, epoch, next_offset))
+            raise CommitUnknown("injected: the transaction may be committed later")
+
+    async def _exchange(self, work: Callable[[], None]) -> None:
+        """A request and its answer; it is carried out on nobody's behalf."""
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._later(self.latency / 2, lambda: self._serve(work, answer))
+        await answer
+
+    def _later(self, seconds: float, work: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(seconds, work, context=self._world)
+
+    def _serve(self, work: Callable[[], None], answer: asyncio.Future[None]) -> None:
+        if self._frozen:
+            self._held.append(lambda: self._serve(work, answer))
+            self._later(self.deadline, lambda: _fail(answer, CommitUnknown("the broker did not answer in time")))
+            return
+        try:
+            work()
+        except LogError as error:
+            _fail(answer, error)
+        else:
+            if not answer.done():
+                answer.set_result(None)
+
+    def _write(self, partition: TopicPartition, epoch: int, records: Sequence[OutRecord]) -> None:
+        self._require(partition, epoch)
+        self._complete(partition)
+        self.leave_open(partition, records)
         if any(len(each.value or b"") > self.record_bytes for each in records):
-            failure = False
-        if self._frozen or failure is False:
-            self.leave_open(partition, records)
-            await asyncio.sleep(self.deadline if self._frozen else 0)
-            raise CommitUnknown("refused or injected: the transaction was left open")
-        transaction = Transaction()
-        for record in records:
-            self.append(record, transaction)
-        transaction.end(committed=True)
+            raise CommitUnknown("a record is too large: the transaction was left open")
+
+    def _decide(self, partition: TopicPartition, epoch: int, next_offset: int | None) -> None:
+        self._require(partition, epoch)
+        transaction = self._decided[partition] = self._open.pop(partition)
+        if self.witness is not None:
+            self.witness.committed(self._owners[partition], partition, transaction.records(), next_offset)
+        transaction.settle = lambda: self._settle(partition, next_offset)
+        for part in list(transaction.parts):
+            if wait := self.spread():
+                self._later(wait, lambda part=part: self._mark(transaction, part))  # type: ignore[misc]
+            else:
+                transaction.mark(part, committed=True)
+        if not transaction.parts:
+            transaction.settle()
+        self.touch()
+
+    def _decide_late(self, partition: TopicPartition, epoch: int, next_offset: int | None) -> None:
+        if self._epochs[partition] == epoch:
+            self._decide(partition, epoch, next_offset)
+
+    def _mark(self, transaction: Transaction, part: tuple[str, int]) -> None:
+        transaction.mark(part, committed=True)
+        self.touch()
+
+    def _settle(self, partition: TopicPartition, next_offset: int | None) -> None:
         if next_offset is not None:
             self._offsets[partition] = next_offset
-        self.touch()
-        if failure:
-            raise CommitUnknown("injected: the transaction was committed")
+
+    def _complete(self, partition: TopicPartition) -> None:
+        """Nothing new begins before the markers of the last transaction are written."""
+        if partition in self._decided:
+            self._decided.pop(partition).end(committed=True)
+
+    def _require(self, partition: TopicPartition, epoch: int) -> None:
+        if self._epochs[partition] != epoch:
+            raise Fenced(f"another owner holds {partition}")
 
     def touch(self) -> None:
         for log in self._logs.values():
             log.woken_by.set()
-
-
-class Group:
-    """The eager rebalance: everybody gives up everything, then everybody is told what it has."""
-
-    def __init__(self, broker: MemoryBroker) -> None:
-        self.generation = 0
-        self._broker = broker
-        self._members: list[MemoryLog] = []
-        self._joined: set[str] = set()
-        self._complete = True
-        self._assignment: dict[str, frozenset[TopicPartition]] = {}
-
-    def join(self, member: "MemoryLog") -> None:
-        self._members.append(member)
-        self.rebalance()
-
-    def leave(self, member: "MemoryLog") -> None:
-        self._assignment.pop(member.member_id, None)
-        member.evicted = False
-        if member in self._members:
-            self._members.remove(member)
-            self.rebalance()
-
-    def rebalance(self) -> None:
-        self.generation += 1
-        self._joined.clear()
-        self._complete = False
-        self._broker.touch()
-
-    async def sync(self, member: "MemoryLog") -> tuple[int, frozenset[TopicPartition]]:
-        """Waits until every member has come, again when one more comes; returns generation and partitions."""
-        while True:
-            generation = self.generation
-            self._joined.add(member.member_id)
-            if self._members and self._joined >= {each.member_id for each in self._members}:
-                self._assign()
-            while member.evicted or (generation == self.generation and not self._complete):
-                await member.woken()
-            if generation == self.generation:
-                return generation, self._assignment[member.member_id]
-
-    def _assign(self) -> None:
-        """Sticky: a member keeps what it had, as far as that is its fair share."""
-        names = sorted(each.member_id for each in self._members)
-        numbers = range(self._broker.partitions)
-        everything = {TopicPartition(topic, number) for topic in self._broker.commands for number in numbers}
-        share, extra = divmod(len(everything), len(names))
-        kept: dict[str, set[TopicPartition]] = {}
-        for index, name in enumerate(sorted(names, key=lambda each: -len(self._assignment.get(each, ())))):
-            quota = share + (index < extra)
-            kept[name] = set(sorted(self._assignment.get(name, frozenset()))[:quota])
-        for partition in sorted(everything.difference(*kept.values())):
-            min((kept[name] for name in names), key=len).add(partition)
-        self._assignment = {name: frozenset(partitions) for name, partitions in kept.items()}
-        self._complete = True
-        self._broker.touch()
+            log.followed.set()
 
 
 class MemoryLog:
     """A member of the group: twin of ``service.adapters.kafka.log.KafkaLog``."""
 
-    def __init__(self, broker: MemoryBroker, member_id: str) -> None:
-        self.member_id = member_id
-        self.evicted = False
+    def __init__(self, broker: MemoryBroker, member_id: str, instance_id: str = "") -> None:
+        self.member_id, self.instance_id = member_id, instance_id
+        self.evicted = self.superseded = False
         self._broker, self._generation = broker, -1
         self._held: frozenset[TopicPartition] = frozenset()
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self.woken_by = asyncio.Event()
+        self.followed = asyncio.Event()
 
     async def open(self, partition: TopicPartition) -> "MemoryPartitionLog":
         await self._broker.answer()
-        return MemoryPartitionLog(self._broker, partition, self._broker.fence(partition))
+        return MemoryPartitionLog(self._broker, partition, self._broker.fence(partition, self.member_id))
 
     async def consume(self, assignee: Assignee) -> None:
         self._broker.group.join(self)
         try:
             while True:
-                if not self.evicted and self._generation != self._broker.group.generation:
+                if self.superseded:
+                    await self._step_back(assignee)
+                elif not self.evicted and self._generation != self._broker.group.generation:
                     await self._rebalance(assignee)
                 elif not self._deliver(assignee):
                     await self.woken()
@@ -310,6 +328,33 @@ class MemoryLog:
         finally:
             self._drop()
             self._broker.group.leave(self)
+
+    async def follow(self, follower: Follower) -> None:
+        ends: dict[TopicPartition, int] = {}
+        while True:
+            for topic, changelog in self._broker.commands.items():
+                for number in range(self._broker.partitions):
+                    self._replicate(follower, TopicPartition(topic, number), changelog, ends)
+            # A follower may want another partition without anything new on the broker.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._broker.follow_every):
+                    await self.followed.wait()
+            self.followed.clear()
+            await asyncio.sleep(self._broker.follow_lag)
+
+    def _replicate(
+        self, follower: Follower, partition: TopicPartition, changelog: str, ends: dict[TopicPartition, int]
+    ) -> None:
+        wanted = follower.wanted(partition)
+        if wanted is None or self._broker._frozen:
+            ends.pop(partition, None)
+            return
+        log = self._broker.partition(changelog, partition.partition)
+        end = log.stable_end
+        if ends.get(partition) != end or wanted != end:
+            ends[partition] = end
+            pairs = [(each.key or b"", each.value) for each in log.committed(wanted) if each.offset < end]
+            follower.replicated(partition, pairs, end, current=True)
 
     def start(self, partition: TopicPartition, offset: int) -> None:
         if partition in self._held:
@@ -342,7 +387,17 @@ class MemoryLog:
             self._drop()
             await assignee.revoked(held)
         self._generation, self._held = await self._broker.group.sync(self)
+        if self._broker.witness is not None:
+            self._broker.witness.assigned(self.member_id, self._held)
         await assignee.assigned(self._held)
+
+    async def _step_back(self, assignee: Assignee) -> None:
+        self._drop()
+        await assignee.step_back(f"another process has joined as instance {self.instance_id!r}")
+        while self._broker.group.holder(self):
+            await self.woken()
+        self.superseded = False
+        self._broker.group.join(self)
 
     def _deliver(self, assignee: Assignee) -> bool:
         if self.evicted or self._broker._frozen:
@@ -364,7 +419,7 @@ class MemoryPartitionLog:
     def __init__(self, broker: MemoryBroker, partition: TopicPartition, epoch: int) -> None:
         self._broker, self._tp, self._epoch, self._spent = broker, partition, epoch, False
 
-    async def restore(self) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
+    async def restore(self, known: int = 0) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
         await self._broker.answer()
         changelog = self._broker.partition(self._broker.commands[self._tp.topic], self._tp.partition)
         end = changelog.end
@@ -372,7 +427,7 @@ class MemoryPartitionLog:
             await asyncio.sleep(self._broker.deadline)
         if changelog.stable_end < end:
             raise LogError("an open transaction hides the end of the changelog")
-        records = [(each.key or b"", each.value) for each in changelog.committed(changelog.start) if each.offset < end]
+        records = [(each.key or b"", each.value) for each in changelog.committed(known) if each.offset < end]
         for index in range(0, len(records), BATCH):
             await asyncio.sleep(0)
             yield records[index : index + BATCH]
@@ -398,3 +453,8 @@ class MemoryPartitionLog:
     async def close(self) -> None:
         self._spent = True
         await asyncio.sleep(0)
+
+
+def _fail(answer: asyncio.Future[None], error: LogError) -> None:
+    if not answer.done():
+        answer.set_exception(error)

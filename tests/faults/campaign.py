@@ -1,14 +1,20 @@
 """Rows times seeds: one laboratory per seed, side by side, so that a broker's outage is paid for once."""
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+from tests.faults.history import Violation
 from tests.faults.lab import Lab, laboratory
 from tests.faults.runner import Outcome, Row, run
 from tests.faults.station import Station
 
 Tell = Callable[[Row, list[Outcome]], None]
+Wanted = Callable[[Row, int], bool]
+_CLOSED = 60.0
+"""Seconds after which a laboratory that does not close is left to itself; its processes end with ours."""
 
 
 class Campaign:
@@ -18,13 +24,12 @@ class Campaign:
         self._station, self._seeds = station, list(seeds)
         self._labs: dict[int, tuple[Lab, AsyncExitStack]] = {}
 
-    async def perform(self, row: Row) -> list[Outcome]:
-        """One run for each seed."""
-        self._station.expect(len(self._seeds))
-        numbers = range(len(self._seeds))
-        return list(
-            await asyncio.gather(*(self._perform(row, n, seed) for n, seed in zip(numbers, self._seeds, strict=True)))
-        )
+    async def perform(self, row: Row, wanted: Wanted = lambda _row, _seed: True) -> list[Outcome]:
+        """One run for each seed that is wanted."""
+        runs = [(number, seed) for number, seed in enumerate(self._seeds) if wanted(row, seed)]
+        await self._station.mend()
+        self._station.meeting.expect(len(runs))
+        return list(await asyncio.gather(*(self._perform(row, number, seed) for number, seed in runs)))
 
     async def close(self) -> None:
         """Ends all laboratories."""
@@ -32,14 +37,21 @@ class Campaign:
             await self._discard(number)
 
     async def _perform(self, row: Row, number: int, seed: int) -> Outcome:
+        began = time.monotonic()
         if row.settings:
             await self._discard(number)
-        lab = await self._lab(number, dict(row.settings))
         try:
+            lab = await self._lab(number, dict(row.settings))
             outcome = await run(lab, row, seed)
+        except Exception as error:  # a laboratory that can't be set up costs its run, not the campaign
+            failure = Violation("I6", f"laboratory of seed {seed}", f"not set up: {error!r}")
+            load = os.getloadavg()[0]
+            outcome = Outcome(row.number, seed, (failure,), float("nan"), {}, 0, time.monotonic() - began, load)
         except BaseException:
             await self._discard(number)
             raise
+        finally:
+            self._station.meeting.leave()
         if row.spoils or row.settings or outcome.violations:
             await self._discard(number)
         return outcome
@@ -47,14 +59,21 @@ class Campaign:
     async def _lab(self, number: int, settings: dict[str, str]) -> Lab:
         if number not in self._labs:
             stack = AsyncExitStack()
-            lab = await stack.enter_async_context(laboratory(self._station, number, settings))
+            try:
+                lab = await stack.enter_async_context(laboratory(self._station, number, settings))
+            except BaseException:
+                await stack.aclose()
+                raise
             self._labs[number] = (lab, stack)
         return self._labs[number][0]
 
     async def _discard(self, number: int) -> None:
         if number in self._labs:
-            _, stack = self._labs.pop(number)
-            await stack.aclose()
+            lab, stack = self._labs.pop(number)
+            lab.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSED):
+                    await stack.aclose()
 
 
 @asynccontextmanager
@@ -67,10 +86,14 @@ async def campaign(station: Station, seeds: Sequence[int]) -> AsyncIterator[Camp
         await found.close()
 
 
-async def perform_all(station: Station, rows: Sequence[Row], seeds: Sequence[int], tell: Tell) -> None:
-    """Every row, for as many seeds at a time as the station has lines."""
+async def perform_all(
+    station: Station, rows: Sequence[Row], seeds: Sequence[int], tell: Tell, wanted: Wanted, until: float
+) -> None:
+    """Every row, for as many seeds at a time as the station has lines; begins none after ``until``, monotonic."""
     width = len(station.lines)
     for first in range(0, len(seeds), width):
-        async with campaign(station, seeds[first : first + width]) as labs:
+        group = seeds[first : first + width]
+        async with campaign(station, group) as labs:
             for row in rows:
-                tell(row, await labs.perform(row))
+                if time.monotonic() < until and any(wanted(row, seed) for seed in group):
+                    tell(row, await labs.perform(row, wanted))

@@ -3,18 +3,16 @@
 import math
 import os
 import platform
-import re
-import subprocess
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from sandbox.child import ROOT
 from sandbox.kafka_jars import KAFKA
 from tests.faults import report
-from tests.faults.matrix import FIGURES, MISSING, ROWS
+from tests.faults.matrix import FIGURES, ROWS
 from tests.faults.runner import Outcome
+from tests.faults.store import Campaign
 
 _HEAD = """# Faults
 
@@ -50,33 +48,40 @@ _LIMITS = """
 """
 
 
-def write(file: Path, outcomes: Sequence[Outcome], measured: Sequence[Outcome]) -> None:
-    """Writes the document; the figures are those of the runs that were made to measure."""
-    file.write_text(text(outcomes, measured), encoding="utf-8")
+def write(file: Path, campaign: Campaign) -> None:
+    """Writes the document."""
+    file.write_text(text(campaign), encoding="utf-8")
 
 
-def text(outcomes: Sequence[Outcome], measured: Sequence[Outcome]) -> str:
-    """The document."""
+def text(campaign: Campaign) -> str:
+    """The document; its figures are those of the runs that were made to measure, where there are some."""
+    measured = [outcome for outcome in campaign.outcomes if outcome.alone]
+    usual = [outcome for outcome in campaign.outcomes if not outcome.alone]
+    parts = [_HEAD, _setting(campaign), _table(usual), _figures(usual, measured), _broken(campaign), _LIMITS]
+    return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _setting(campaign: Campaign) -> str:
+    outcomes = campaign.outcomes
+    alone, broken = sum(each.alone for each in outcomes), sum(len(each.violations) for each in outcomes)
+    pieces = "in one piece" if len(campaign.begun) == 1 else f"in {len(campaign.begun)} pieces"
     return (
-        "\n".join(
-            [_HEAD, _setting(outcomes), _table(outcomes), _figures(outcomes, measured), _missing(), _LIMITS]
-        ).rstrip()
-        + "\n"
+        f"One campaign, {pieces}: {_moment(campaign.begun[0])} to {_moment(campaign.ended)} UTC, commit"
+        f" {campaign.commit}; Kafka {KAFKA.rpartition(':')[2]} (one broker), aiokafka {version('aiokafka')},"
+        f" aiobotocore {version('aiobotocore')}, Python {platform.python_version()}, {os.cpu_count()} cores.\n"
+        f"{len(outcomes)} runs, {alone} of them alone to measure and {len(outcomes) - alone} side by side;"
+        f" {sum(each.commands for each in outcomes):,} commands, {broken} violations. Load average of the machine,"
+        f" other programs' included: {_loads(outcomes)}."
     )
 
 
-def _setting(outcomes: Sequence[Outcome]) -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
+def _moment(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M}" if text else "-"
+
+
+def _loads(outcomes: Sequence[Outcome]) -> str:
     loads = sorted(outcome.load for outcome in outcomes)
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}; Kafka {KAFKA.rpartition(':')[2]} (one broker),"
-        f" aiokafka {version('aiokafka')}, aiobotocore {version('aiobotocore')}, Python {platform.python_version()},"
-        f" {os.cpu_count()} shared cores with a load average of {loads[0]:.1f} to {loads[-1]:.1f}.\n"
-        f"{len(outcomes)} runs, {sum(outcome.commands for outcome in outcomes):,} commands,"
-        f" {sum(len(outcome.violations) for outcome in outcomes)} violations."
-    )
+    return f"{loads[0]:.1f} to {loads[-1]:.1f}" if loads else "-"
 
 
 def _table(outcomes: Sequence[Outcome]) -> str:
@@ -91,30 +96,35 @@ def _table(outcomes: Sequence[Outcome]) -> str:
         own = [outcome for outcome in outcomes if outcome.number == row.number]
         if own:
             broken = sum(len(outcome.violations) for outcome in own)
-            resumed = "halts" if row.spoils else report.spread([outcome.resumed for outcome in own]).replace("/", " / ")
+            resumed = row.verdict if row.spoils else report.spread([outcome.resumed for outcome in own])
             bound = f"{row.bound:g}" if row.bound else "-"
-            lines.append(f"| {row.number} | {row.name} | {row.how} | {len(own)} | {broken} | {resumed} | {bound} |")
+            shown = resumed.replace("/", " / ")
+            lines.append(f"| {row.number} | {row.name} | {row.how} | {len(own)} | {broken} | {shown} | {bound} |")
     return "\n".join(lines)
 
 
-def _figures(outcomes: Sequence[Outcome], measured: Sequence[Outcome]) -> str:
-    loads = sorted(outcome.load for outcome in measured)
+def _figures(usual: Sequence[Outcome], measured: Sequence[Outcome]) -> str:
     note = (
         "\nMeasured one laboratory at a time where marked *, by probes ten times a second to each partition, and from\n"
-        "outside: a subscriber has read the reply. Load average of the machine, other programs' included: "
-        f"{loads[0]:.1f} to {loads[-1]:.1f}.\n"
+        f"outside: a subscriber has read the reply. Load average meanwhile: {_loads(measured or usual)}.\n"
     )
     lines = ["\n## Figures", note, "| figure | wanted | runs | median / maximum, s |", "|---|---|---|---|"]
     for name, numbers, figure, wanted in FIGURES:
         alone = [outcome for outcome in measured if outcome.number in numbers]
-        own = alone or [outcome for outcome in outcomes if outcome.number in numbers]
+        own = alone or [outcome for outcome in usual if outcome.number in numbers]
         values = [outcome.figures.get(figure, math.nan) if figure else outcome.resumed for outcome in own]
         if values:
-            star = "*" if alone and measured is not outcomes else ""
+            star = "*" if alone else ""
             lines.append(f"| {name}{star} | {wanted} | {len(values)} | {report.spread(values).replace('/', ' / ')} |")
     return "\n".join(lines)
 
 
-def _missing() -> str:
-    lines = ["\n## Not injected here\n", *(f"- {each.number} {each.name}: {each.why}." for each in MISSING)]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+def _broken(campaign: Campaign) -> str:
+    """Every violation, as the auditor or the runner has told it."""
+    broken = [(outcome, violation) for outcome in campaign.outcomes for violation in outcome.violations]
+    told = [
+        f"- {outcome.number}, seed {outcome.seed}{', alone' if outcome.alone else ''} (load {outcome.load:.1f}):"
+        f" {' '.join(str(violation).split())[:400]}"
+        for outcome, violation in broken
+    ]
+    return "\n".join(["\n## Violations\n", *told]) if told else ""

@@ -43,7 +43,6 @@ _QUICK = {
     "POLLING__KINDS__AUDIENCE_EXPORT_JOB__FIRST": "0.3",
     "POLLING__REMOVAL__FIRST": "0.3",
     "KAFKA__SESSION_TIMEOUT": f"{SESSION:g}",
-    "KAFKA__HEARTBEAT_INTERVAL": "1",
     "KAFKA__REQUEST_TIMEOUT": f"{REQUEST_TIMEOUT:g}",
     "KAFKA__TRANSACTION_TIMEOUT": "16",
     "KAFKA__REBALANCE_TIMEOUT": "16",
@@ -103,6 +102,7 @@ class Lab:
             variables |= {f"TARGETS__{target.upper()}__{name}": value for name, value in access.items()}
         variables["TARGETS__OTHER__ROLE_ARN"] = f"arn:aws:iam::{self.accounts[1]}:role/service"
         variables["TARGETS__OTHER__STS_ENDPOINT_URL"] = self.sts.url
+        variables["TARGETS__OTHER__SESSION_PER_COMMAND"] = "false"  # row 38: else changes wait as soon as STS is down
         variables |= {
             "DEFAULT_TARGET": "main",
             "KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",

@@ -200,7 +200,9 @@ class Load:
         began = time.monotonic()
         await until(lambda: not self._pending, seconds, "commands can't be published")
         await until(
-            lambda: not self.open(), seconds, f"{len(self.open())} commands have no end: {sorted(self.open())[:5]}"
+            lambda: not self.open(),
+            seconds,
+            lambda: f"{len(self.open())} commands have no end: {sorted(self.open())[:5]}",
         )
         return time.monotonic() - began
 

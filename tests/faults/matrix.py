@@ -2,9 +2,8 @@
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from tests.faults import aws, brokers, credentials, network, processes, topics
+from tests.faults import aws, brokers, credentials, network, processes, topics, versions
 from tests.faults.lab import REQUEST_TIMEOUT, SESSION
 from tests.faults.proxy import Action, Api
 from tests.faults.runner import Row
@@ -65,7 +64,13 @@ ROWS: tuple[Row, ...] = (
     Row("8s", "Static member killed and back", processes.static_restart, "SIGKILL, same instance id", 10.0),
     Row("9", "A third replica joins", processes.join, "new process", 3.0),
     Row("10", "Flapping replica, 8 times", processes.flapping(8), "SIGKILL and start", TAKEOVER + 4),
-    Row("11", "Same instance id twice", processes.same_instance_twice, "a second process", TAKEOVER + 4),
+    Row(
+        "11",
+        "Same instance id twice",
+        processes.same_instance_twice,
+        "a second process, killed later",
+        2 * SESSION + 2,
+    ),
     Row("12", "Broker killed", brokers.killed(1.0), "SIGKILL, start", 5.0, quick=True),
     Row("13", "Broker stopped", brokers.stopped, "SIGTERM, start", 5.0),
     Row("14a", "Broker frozen 5 s", brokers.frozen(5), "SIGSTOP", 5.0),
@@ -156,6 +161,25 @@ ROWS: tuple[Row, ...] = (
     Row("39b", "AWS refuses our clock", aws.switches("clock_skew", operations=("*",), count=10), "403", 3.0),
     Row("40", "One account hangs", aws.hung_account, "switch", 3.0),
     Row("41", "Event loop stalls 8 s", processes.loop_stall, "SIGUSR1 to a blocking handler", TAKEOVER),
+    Row(
+        "42a",
+        "Changelog of each former version",
+        versions.older_changelog,
+        "golden records",
+        0.0,
+        spoils=True,
+        verdict="goes on",
+        settings=(("TIMING__ACCEPTED_SEARCH_LIMIT", "10"),),
+    ),
+    Row(
+        "42b",
+        "Changelog of a newer version",
+        versions.newer_changelog,
+        "raw produce, then skip-corrupt",
+        0.0,
+        spoils=True,
+        verdict="halts, goes on when repaired",
+    ),
     Row("43", "Corrupt changelog record", topics.changelog_corrupt, "raw produce", 0.0, spoils=True),
     Row("44", "Log to a full disk, log to a closed pipe", processes.log_unwritable, "/dev/full, FIFO", TAKEOVER),
 )
@@ -193,20 +217,8 @@ FOOTINGS: Mapping[str, Footing] = {
 """Brokers, by what is special about them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A fault that is not injected here, and why."""
-
-    number: str
-    name: str
-    why: str
-
-
-MISSING: tuple[Missing, ...] = (
-    Missing(
-        "42", "Old changelog version", "there is only one version yet; tests/core/test_records.py reads its records"
-    ),
-)
+ALONE = ("1", "2", "3", "4", "5", "8", "8s", "9", "12", "14a")
+"""What is measured one laboratory at a time; an outage of the broker strikes all alike, and torn transactions wait."""
 
 FIGURES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     ("SIGKILL: taken over (session 6 s)", ("1", "2", "3", "4", "5"), "", "<= 7"),

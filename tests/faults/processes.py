@@ -158,28 +158,55 @@ async def static_restart(lab: Lab, mark: Mark) -> None:
 
 
 async def same_instance_twice(lab: Lab, mark: Mark) -> None:
-    """Two replicas claim one static identity and take it from each other; of each partition one alone can commit."""
-    first, second = (lab.worker(name, CRML_KAFKA__INSTANCE_ID="pod-1") for name in ("t1", "t2"))
-    await _replaced(lab, [first])
-    mark.now()
-    second.start()
-    await asyncio.sleep(10)
-    states = [await worker.status() for worker in (first, second)]
-    ready = [bool(state and state["ready"] and state["shards"]) for state in states]
-    mark.figures["ready at once"] = ready.count(True)
-    if ready.count(True) > 1:  # the study demands that one of them says so
-        mark.broken("I5", "pod-1", "two replicas of one instance id are both ready")
-    (second if ready[0] else first).kill()
-    lab.workers[:] = [first if ready[0] else second]
+    """A second process claims a static identity: it serves, the first one says that it does not, until it is alone."""
+    elder, newcomer = (lab.worker(name, CRML_KAFKA__INSTANCE_ID="pod-1") for name in ("t1", "t2"))
+    await _replaced(lab, [elder])
+    newcomer.start()
+    lab.workers.append(newcomer)
+    began = time.monotonic()
+    await until(lambda: _superseded(elder), 20, "the elder is ready, or does not say why not")
+    mark.figures["elder not ready"] = time.monotonic() - began
+    await newcomer.ready()
+    await _stays_so(elder, newcomer, 2 * SESSION, mark)
+    mark.figures["newcomer serves"] = await resumed(lab, began, 5)
+    newcomer.kill()
+    lab.workers.remove(newcomer)
     mark.now()
 
 
-async def _replaced(lab: Lab, workers: list[Worker]) -> None:
-    """Other replicas take the place of those that run; they may not share the group with dynamic members' ghosts."""
+async def _superseded(worker: Worker) -> bool:
+    status = await worker.status()
+    return bool(status and not status["ready"] and not status["shards"] and "'pod-1'" in status.get("superseded", ""))
+
+
+async def _stays_so(elder: Worker, newcomer: Worker, seconds: float, mark: Mark) -> None:
+    """Nobody takes anything from anybody, for longer than the elder waits between its attempts."""
+    rebalances, end = await _rebalances(newcomer), time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = await newcomer.status()
+        if not await _superseded(elder) or not status or not status["ready"] or not status["shards"]:
+            mark.broken("I5", "pod-1", f"not one ready replica of this instance id: {status}, {await elder.status()}")
+            return
+        await asyncio.sleep(0.2)
+    if (now := await _rebalances(newcomer)) != rebalances:
+        mark.broken("I5", "pod-1", f"the elder disturbed the newcomer: {rebalances} rebalances, then {now}")
+
+
+async def _rebalances(worker: Worker) -> float:
+    return (await worker.metrics())["crml_rebalances_total"]
+
+
+async def all_stop(lab: Lab) -> None:
+    """Stops all replicas in order."""
     for worker in lab.workers:
         worker.send(signal.SIGTERM)
     for worker in lab.workers:
         await worker.ended(20)
+
+
+async def _replaced(lab: Lab, workers: list[Worker]) -> None:
+    """Other replicas take the place of those that run; they may not share the group with dynamic members' ghosts."""
+    await all_stop(lab)
     lab.workers[:] = workers
     await lab.start()
 

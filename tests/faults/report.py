@@ -1,13 +1,9 @@
-"""Results as lines for a screen, and as ``docs/faults.md``."""
+"""Results as lines for a screen."""
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from pathlib import Path
 
-from tests.faults.history import Violation
 from tests.faults.runner import Outcome, Row
 
 
@@ -33,20 +29,3 @@ def spread(values: Iterable[float]) -> str:
 def _figures(outcomes: Sequence[Outcome]) -> dict[str, str]:
     names = dict.fromkeys(name for outcome in outcomes for name in outcome.figures)
     return {name: spread([outcome.figures.get(name, math.nan) for outcome in outcomes]) for name in names}
-
-
-def store(file: Path, outcomes: Sequence[Outcome]) -> None:
-    """Appends results."""
-    with file.open("a", encoding="utf-8") as out:
-        for outcome in outcomes:
-            out.write(json.dumps(asdict(outcome)) + "\n")
-
-
-def stored(file: Path) -> list[Outcome]:
-    """Results that were stored."""
-    found = []
-    for text in file.read_text(encoding="utf-8").splitlines():
-        data = json.loads(text)
-        data["violations"] = tuple(Violation(**each) for each in data["violations"])
-        found.append(Outcome(**data))
-    return found

@@ -14,6 +14,9 @@ from tests.faults.lab import PARTITIONS, TENANTS, Lab
 SETTLED = 80.0
 """Seconds within which every command has ended after the fault is over; a full quota is asked again after 60."""
 
+LIMIT = 300.0
+"""Seconds for a whole run, which has its own bounds; this one is for what nobody thought of."""
+
 REST = 15.0
 """Seconds within which the last changes are told."""
 
@@ -52,10 +55,13 @@ class Row:
     quick: bool = False
     spoils: bool = False
     """The laboratory can't be used afterwards, as nobody mends it; the injection itself judges."""
+    verdict: str = "halts"
+    """What a laboratory that can't be used afterwards has shown."""
     footing: str = "plain"
     """Which broker it needs."""
     pulse: float = 0.5
     work: float = 2.0
+    alone: bool = False
     settings: tuple[tuple[str, str], ...] = ()
     """A laboratory of its own, with these settings."""
 
@@ -73,6 +79,8 @@ class Outcome:
     seconds: float
     load: float
     """The machine's load average."""
+    alone: bool = False
+    """No other laboratory ran beside it, and probes went ten times a second: it was made to measure."""
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.violations)) or "well"
@@ -86,17 +94,18 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
     source = f"f{row.number}s{seed}"
     resumed = float("nan")
     try:
-        await lab.start()
-        async with lab.load.running(source, lab.chance, pulse=row.pulse, work=row.work):
-            await asyncio.sleep(1 + lab.chance.random())
-            mark.now()
-            await row.inject(lab, mark)
+        async with asyncio.timeout(LIMIT * haste()):
+            await lab.start()
+            async with lab.load.running(source, lab.chance, pulse=row.pulse, work=row.work):
+                await asyncio.sleep(1 + lab.chance.random())
+                mark.now()
+                await row.inject(lab, mark)
+                if not row.spoils:
+                    resumed = await _resumed(lab, mark, row)
+            lab.clear_faults()
             if not row.spoils:
-                resumed = await _resumed(lab, mark, row)
-        lab.clear_faults()
-        if not row.spoils:
-            await lab.load.settled(SETTLED)
-            mark.violations += await _judged(lab)
+                await lab.load.settled(SETTLED * haste())
+                mark.violations += await _judged(lab)
     except Exception as error:  # a run that could not be made is no run that went well
         mark.broken("I6", source, str(error) if isinstance(error, AssertionError) else repr(error))
     finally:
@@ -112,6 +121,7 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
         len(lab.load.sent) - before,
         time.monotonic() - began,
         os.getloadavg()[0],
+        row.alone,
     )
 
 
@@ -122,7 +132,7 @@ def haste() -> float:
 
 async def _judged(lab: Lab) -> list[Violation]:
     """The auditor's judgement; what was merely late, as a change of a resource behind its command's end, is awaited."""
-    deadline = time.monotonic() + REST
+    deadline = time.monotonic() + REST * haste()
     while (found := audit(await lab.history())) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.5)
     return found

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.embedded import running_sandbox
-from sandbox.kafka import Broker, free_port
+from sandbox.kafka import Broker, BrokerError, free_port
 from sandbox.options import Options, Quotas, Timing
+from tests.faults.rendezvous import Rendezvous
 
 QUOTA = 6
 """Audience models at once: few, so that commands wait for a slot."""
@@ -38,25 +39,19 @@ class Station:
     """Settings by which a laboratory's replicas are let in."""
     accounts: "itertools.count[int]" = field(default_factory=lambda: itertools.count(300_000_000_001))
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-    _waiting: int = 0
-    _together: asyncio.Barrier | None = None
-
-    def expect(self, parties: int) -> None:
-        """How many laboratories will take part in what strikes them all."""
-        self._together = asyncio.Barrier(parties)
+    meeting: Rendezvous = field(default_factory=Rendezvous)
+    """Where laboratories wait for each other before something strikes them all."""
 
     async def together(self, act: Callable[[], Awaitable[None]]) -> None:
         """Does something once for all laboratories; returns when it is done."""
-        assert self._together is not None
-        barrier = self._together
-        if await barrier.wait() == 0:
-            await act()
-        await barrier.wait()
+        await self.meeting.together(act)
 
-    def leave(self) -> None:
-        """A laboratory takes no part any more: the others need not wait for it."""
-        if self._together is not None and self._together.parties > 1:
-            self.expect(self._together.parties - 1)
+    async def mend(self) -> None:
+        """Starts the broker if a run has left it dead."""
+        try:
+            _ = self.broker.pid
+        except BrokerError:
+            await self.broker.start()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from tests.faults.lab import Lab
+from tests.faults.processes import all_stop
 from tests.faults.runner import Mark
 from tests.faults.workers import Worker, until
 
@@ -35,7 +36,7 @@ async def outlet_too_small(lab: Lab, mark: Mark) -> None:
 
 async def commands_deleted(lab: Lab, mark: Mark) -> None:
     """Commands are deleted before they were consumed: the partition stands still, and its replica says so."""
-    await _all_stop(lab)
+    await all_stop(lab)
     topic = lab.commands[""]
     before = len(lab.load.offsets)
     await until(lambda: len(lab.load.offsets) > before + 8, 20, "nothing is published")
@@ -47,7 +48,7 @@ async def commands_deleted(lab: Lab, mark: Mark) -> None:
     committed = (await admin.list_consumer_group_offsets(lab.name))[partition].offset
     worker = lab.workers[0]
     worker.start()
-    await _refuses(worker, f"{topic}-0", mark)
+    await refuses(worker, f"{topic}-0", mark)
     if (now := (await admin.list_consumer_group_offsets(lab.name))[partition].offset) != committed:
         mark.broken("I1", f"{topic}-0", f"commands were skipped silently: {committed} -> {now}")
     await admin.close()
@@ -70,14 +71,14 @@ async def partitions_added(lab: Lab, mark: Mark) -> None:
 
 async def changelog_corrupt(lab: Lab, mark: Mark) -> None:
     """A record that nobody can read lies in a changelog: its partition stands still, the others go on."""
-    await _all_stop(lab)
+    await all_stop(lab)
     producer = AIOKafkaProducer(bootstrap_servers=lab.station.broker.bootstrap)
     await producer.start()
     await producer.send_and_wait(lab.changelogs[0], b"\x00garbage", key=b'["a","b"]', partition=0)
     await producer.stop()
     worker = lab.workers[0]
     worker.start()
-    await _refuses(worker, f"{lab.commands['']}-0", mark)
+    await refuses(worker, f"{lab.commands['']}-0", mark)
     healthy = {("", 1), ("blue", 0), ("blue", 1)}
     mark.now()
     await until(lambda: healthy <= lab.load.resumption(mark.since).keys(), 20, "other partitions do not go on")
@@ -85,8 +86,8 @@ async def changelog_corrupt(lab: Lab, mark: Mark) -> None:
         mark.broken("I4", f"{lab.commands['']}-0", "a corrupt record was skipped silently")
 
 
-async def _refuses(worker: Worker, shard: str, mark: Mark) -> None:
-    """The replica lives, is not ready, and names the partition in its log."""
+async def refuses(worker: Worker, shard: str, mark: Mark) -> None:
+    """Waits until the replica lives, is not ready, and names the partition in its log."""
 
     def told(line: dict[str, Any]) -> bool:
         return line["level"] in {"warning", "error"} and shard.rpartition("-")[0] in str(line)
@@ -96,13 +97,6 @@ async def _refuses(worker: Worker, shard: str, mark: Mark) -> None:
     status = await worker.status()
     if status is None or status["ready"]:
         mark.broken("I4", shard, f"the replica is ready although a partition can't be served: {status}")
-
-
-async def _all_stop(lab: Lab) -> None:
-    for worker in lab.workers:
-        worker.send(signal.SIGTERM)
-    for worker in lab.workers:
-        await worker.ended(20)
 
 
 def _set(server: str, topic: str, name: str, value: str) -> None:

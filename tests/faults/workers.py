@@ -3,10 +3,11 @@
 import asyncio
 import itertools
 import json
+import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,19 @@ class Worker:
         if self._process is not None:
             self._process.close()
 
+    async def command(self, *words: str) -> tuple[int, str]:
+        """Runs another command of the service's with this replica's settings; its exit code, and what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            *SERVICE,
+            *words,
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode or 0, said.decode(errors="replace")
+
     async def ended(self, seconds: float = 30.0) -> int:
         """Waits for its end; the exit code."""
         assert self._process is not None
@@ -100,6 +114,12 @@ class Worker:
         except (OSError, aiohttp.ClientError):  # TimeoutError is an OSError
             return None
 
+    async def metrics(self) -> dict[str, float]:
+        """Its metrics without labels."""
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            lines = [line.split() for line in (await answer.text()).splitlines() if line[0] != "#" and "{" not in line]
+            return {name: float(value) for name, value in lines}
+
     async def shards(self) -> set[str]:
         """Names of the partitions that it holds, as ``topic-partition``."""
         return set((await self.status() or {}).get("shards", ()))
@@ -117,7 +137,7 @@ class Worker:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
 
 
-async def until(true: Any, seconds: float, why: str) -> float:
+async def until(true: Any, seconds: float, why: str | Callable[[], str]) -> float:
     """Waits until something holds; how long that took."""
     began = time.monotonic()
     while True:
@@ -126,5 +146,6 @@ async def until(true: Any, seconds: float, why: str) -> float:
             found = await found
         if found:
             return time.monotonic() - began
-        assert time.monotonic() < began + seconds, f"{why}, for {seconds:g} s"
+        if time.monotonic() > began + seconds:
+            raise AssertionError(f"{why if isinstance(why, str) else why()}, for {seconds:g} s")
         await asyncio.sleep(0.03)

@@ -7,7 +7,8 @@ from schemas.records import Job, Phase, ResourceState
 from service.core.job import marker
 from service.core.reconciliation import stable_id, stamp
 from service.repair.differences import Difference, Survey, What, compare
-from service.repair.ledger import Ledger
+from service.repair.ledger import Corrupt, Ledger
+from service.runtime.ports import TopicPartition
 from tests.core import given
 from tests.core.given import NOW
 from tests.repair.worlds import held
@@ -51,6 +52,32 @@ def test_a_resource_whose_command_was_forgotten_is_no_orphan() -> None:
     assert differences(survey=models(summary()), resources=(known,)) == []
     (found,) = differences(survey=models(summary(status="CREATE_FAILED")), resources=(known,))
     assert found.what is What.ORPHAN
+
+
+def test_a_second_resource_with_the_marker_of_a_command_that_has_ended_is_for_a_person() -> None:
+    done = given.job(CREATE, Phase.SUCCEEDED, resource_id=ARN)
+    twin = summary(marker(done.command), f"{ARN}-twin")
+    (found,) = differences(done, survey=models(summary(marker(done.command)), twin))
+    assert (found.what, found.subject, found.repair) == (What.SURPLUS, f"{ARN}-twin", None)
+    assert f"has ended as succeeded and has made {ARN}" in found.text
+    refused = given.job(CREATE, Phase.FAILED)
+    (found,) = differences(refused, survey=models(summary(marker(refused.command))))
+    assert (found.what, found.repair) == (What.SURPLUS, None)
+    assert "has ended as failed and has made nothing" in found.text
+
+
+@pytest.mark.parametrize("phase", [Phase.INTENDED, Phase.UNCERTAIN, Phase.QUEUED])
+def test_what_a_command_under_way_may_have_made_is_its_own_affair(phase: Phase) -> None:
+    job = given.job(CREATE, phase)
+    found = differences(job, survey=models(summary(marker(job.command))))
+    assert [one.what for one in found if one.what is What.SURPLUS] == []
+
+
+def test_an_orphan_is_not_tracked_while_a_record_cannot_be_read() -> None:
+    ledger = Ledger(corrupt=[Corrupt(TopicPartition("jobs", 0), 7, b"key", "not a changelog record")])
+    (found,) = compare(ledger, {**NOTHING, **models(summary())}, NOW, SETTLE)
+    assert (found.what, found.repair) == (What.ORPHAN, None)
+    assert "can't be read may be its command's" in found.text
 
 
 def test_an_orphan_listed_on_two_targets_is_one() -> None:

@@ -11,7 +11,7 @@ from schemas import cloudevents
 from schemas.cloudevents import Envelope
 from schemas.events import EVENT_SUFFIX, REPLY_PREFIX
 from schemas.operations import COMMAND_PREFIX
-from service.runtime.ports import OutRecord
+from service.runtime.ports import InRecord, OutRecord
 from tests.fakes.log import MemoryBroker
 from tests.schemas import samples
 
@@ -96,7 +96,7 @@ class Heard:
         return self.type.removeprefix("cleanroomsml.").removesuffix(EVENT_SUFFIX)
 
 
-def heard(record: OutRecord) -> Heard:
+def heard(record: OutRecord | InRecord) -> Heard:
     """Decodes one record."""
     envelope = cloudevents.decode(record.key, record.value, record.headers)
     assert isinstance(envelope, Envelope), envelope
@@ -121,12 +121,14 @@ class Subscriber:
         self._broker = broker
         self._topic = topic
         self._read: list[list[Heard]] = [[] for _ in range(broker.partitions)]
+        self._next = [0] * broker.partitions
 
     def messages(self) -> list[Heard]:
         """Everything so far, partition by partition."""
         for number, known in enumerate(self._read):
-            records = self._broker.read_committed(self._topic, number)
-            known.extend(heard(record) for record in records[len(known) :])
+            records = self._broker.partition(self._topic, number).committed(self._next[number])
+            known.extend(heard(record) for record in records)
+            self._next[number] = records[-1].offset + 1 if records else self._next[number]
         return [message for known in self._read for message in known]
 
     def of(self, key: str) -> Iterator[Heard]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from schemas.commands import Limits
@@ -20,8 +21,10 @@ from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
+from service.runtime.standby import Standby
 from tests.fakes.clock import LoopClock
 from tests.fakes.log import MemoryBroker
+from tests.fakes.loop import OWNER
 from tests.runtime.messages import (
     CHANGELOG,
     CHANGES,
@@ -74,6 +77,9 @@ class Options:
     max_batch: int = 500
     inbox_limit: int = 2000
     commit_latency: float = 0.01
+    standby: bool = True
+    instance_id: str = ""
+    """Of every process: a second one takes the first one's place."""
 
     @property
     def consumed(self) -> dict[str, str]:
@@ -133,15 +139,17 @@ class Node:
         self.slots = SlotRegistry(
             dict.fromkeys(options.targets, options.quotas),
             lambda claim: self.assignment.wake(claim.partition, claim.key),
+            self.clock.monotonic,
         )
+        self.standby = Standby(self.slots, follows=options.standby)
         self._workshop = Workshop(Dispatch(caller, self.clock), self.pollers, self.slots)
-        self._log = log = broker.log(name)
+        self._log = log = broker.log(name, options.instance_id)
         self.assignment = Assignment(
             log,
             self._make_shard,
             self.story,
             patience=options.stop_deadline / 2,
-            resized=lambda held: self._resized(held / (options.partitions * len(options.consumed))),
+            resized=lambda held: self._resized(len(held) / (options.partitions * len(options.consumed))),
         )
         self.app = App(
             log=log,
@@ -149,15 +157,18 @@ class Node:
             pollers=self.pollers,
             limiters=self.limiters,
             slots=self.slots,
+            standby=self.standby,
             telemetry=self.story,
             stop_deadline=options.stop_deadline,
         )
         self.stopping = asyncio.Event()
-        self.task = asyncio.create_task(self.app.run(self.stopping), name=f"app:{name}")
+        context = copy_context()
+        context.run(OWNER.set, name)
+        self.task = asyncio.create_task(self.app.run(self.stopping), name=f"app:{name}", context=context)
 
     def _make_shard(self, partition: TopicPartition) -> Shard:
         receive = numbering.receive if partition.topic == CHANGES else intake.receive
-        return Shard(partition, self._log, self._workshop, self.context, receive)
+        return Shard(partition, self._log, self._workshop, self.context, self.standby, receive)
 
     def _resized(self, share: float) -> None:
         for limiter in self.limiters.values():
@@ -172,6 +183,10 @@ class Node:
 
     def claim(self, number: int, key: bytes) -> Claim:
         return Claim(TopicPartition(COMMANDS, number), key)
+
+    def task_of(self, name: str) -> "asyncio.Task[None]":
+        """A running task by its name, of the newest process that has one."""
+        return [task for task in asyncio.all_tasks() if task.get_name() == name][-1]
 
     async def stop(self) -> None:
         """As on SIGTERM."""

@@ -62,10 +62,15 @@ class Rig:
 
     async def start(self, *, ready: bool = True) -> Node:
         """A new process; returns when it serves."""
-        node = Node(f"node-{next(self._names)}", self.broker, self.api, self.options)
-        self.nodes.append(node)
+        node = self.begin()
         if ready:
             await self.until(lambda: node.ready)
+        return node
+
+    def begin(self) -> Node:
+        """A new process; returns at once."""
+        node = Node(f"node-{next(self._names)}", self.broker, self.api, self.options)
+        self.nodes.append(node)
         return node
 
     async def restart(self, node: Node, *, ready: bool = True) -> Node:
@@ -122,25 +127,24 @@ class Rig:
 
     async def until(self, condition: Callable[[], object], within: float = 300.0, step: float = 0.02) -> None:
         """Waits on the virtual clock, and fails as soon as a process breaks."""
-        deadline = self.clock.monotonic() + within
+        deadline, longest = self.clock.monotonic() + within, max(step, 0.5)
         while not condition():
             for node in self.nodes:
                 if node.task.done() and not node.task.cancelled():
                     node.task.result()
             assert self.clock.monotonic() < deadline, f"not within {within} s: {self.situation()}"
             await asyncio.sleep(step)
-            step = min(step * 1.1, 0.5)
+            step = min(step * 1.1, longest)
 
     async def numbered(self) -> None:
         """Waits until every change has become an event, which takes a transaction more than its cause."""
         consumed = [TopicPartition(CHANGES, number) for number in range(self.options.partitions)]
-        await self.until(
-            lambda: all(
-                (self.broker.committed(partition) or 0) > records[-1].offset
-                for partition in consumed
-                if (records := self.broker.partition(*partition).committed(0))
-            )
-        )
+        await self.until(lambda: all(self.numbered_all(partition) for partition in consumed))
+
+    def numbered_all(self, partition: TopicPartition) -> bool:
+        """True when every change of a partition has been consumed."""
+        left = self.broker.partition(*partition).committed(self.broker.committed(partition) or 0)
+        return not left
 
     async def end(self, command_id: str, within: float = 300.0) -> Heard:
         """Waits for the terminal reply."""

@@ -23,6 +23,7 @@ class Story:
     commits: list[int] = field(default_factory=list)
     shards: list[tuple[str, str]] = field(default_factory=list)
     restores: list[tuple[str, int]] = field(default_factory=list)
+    copied: dict[str, int] = field(default_factory=dict)
     problems: list[tuple[str, dict[str, str | int | float]]] = field(default_factory=list)
 
     def command(self, operation: str, outcome: str) -> None:
@@ -61,8 +62,9 @@ class Story:
     def shard(self, partition: str, state: str) -> None:
         self.shards.append((partition, state))
 
-    def restored(self, partition: str, records: int, seconds: float) -> None:
+    def restored(self, partition: str, records: int, seconds: float, *, copied: int) -> None:
         self.restores.append((partition, records))
+        self.copied[partition] = copied
 
     def problem(self, what: str, **details: str | int | float) -> None:
         self.problems.append((what, details))

@@ -24,6 +24,7 @@ async def test_a_corrupt_changelog_record_halts_its_shard_only() -> None:
         assert rig.kinds(bad) == []
         assert list(node.assignment.standing) == [TopicPartition(COMMANDS, 1)]
         assert not node.ready
+        assert node.app.status()["started"] is True  # a probe must not kill the pod for it: others are served
         assert "halted" in {state for partition, state in node.story.shards if partition.endswith("-1")}
 
 
@@ -68,8 +69,10 @@ async def test_a_kafka_that_is_away_at_the_start() -> None:
         node = await rig.start(ready=False)
         await asyncio.sleep(30.0)
         assert not node.ready
+        assert node.app.status()["started"] is False
         rig.broker.thaw()
         assert (await rig.perform(CREATE)).kind == "succeeded"
+        assert node.app.status()["started"] is True
         assert node.ready
 
 

@@ -13,7 +13,7 @@ from service.core.observations import Found, Lost, Postponed, QuotaFull, Refused
 from service.core.reconciliation import Request, list_request, strip
 from service.runtime.dispatch import Caller, Deadlines, Dispatch
 from service.runtime.limiter import Limiter
-from service.runtime.ports import Failure, Reply
+from service.runtime.ports import Cause, Failure, Reply
 from tests.fakes import api as fake
 from tests.fakes.clock import LoopClock
 from tests.runtime.messages import request
@@ -85,6 +85,13 @@ async def test_what_is_created_carries_the_marker() -> None:
     assert entry.params == job.command.params | {"description": f"films [crml:{marker(job.command)}]"}
     assert job.command.params["description"] == "films"
     assert b.story.calls == [("default", CREATE, "ok")]
+    assert entry.cause == Cause(marker(job.command), "c-1")
+
+
+async def test_a_search_has_no_single_cause() -> None:
+    b = Bench()
+    await b.dispatch.search(b.job(CREATE))
+    assert [entry.cause for entry in b.api.log] == [None]
 
 
 async def test_what_creates_nothing_is_sent_as_it_is() -> None:

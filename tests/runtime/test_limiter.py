@@ -132,3 +132,23 @@ async def test_statistics_count_who_waits() -> None:
     assert made.statistics()["writes_waiting"] == 3.0
     await asyncio.gather(*tasks)
     assert made.statistics()["writes_waiting"] == 0.0
+
+
+async def test_budgets_tell_how_long_the_oldest_waits() -> None:
+    clock = LoopClock()
+    limiter = Limiter(clock, reads_per_second=10.0, writes_per_second=0.01)
+    await limiter.take(Lane.CREATE)
+    assert limiter.budgets()["writes"].waiting == 0
+    waiting = asyncio.create_task(limiter.take(Lane.CREATE))
+    await asyncio.sleep(30.0)
+    later = asyncio.create_task(limiter.take(Lane.CREATE))
+    await asyncio.sleep(10.0)
+    budget = limiter.budgets()["writes"]
+    assert (budget.limit, budget.rate, budget.waiting, budget.oldest) == (0.01, 0.01, 2, 40.0)
+    limiter.throttled(Lane.CREATE)
+    assert limiter.budgets()["writes"].rate == 0.005
+    for task in (waiting, later):
+        task.cancel()
+    await asyncio.wait([waiting, later])
+    assert limiter.budgets()["writes"].waiting == 0
+    assert limiter.budgets()["reads"].oldest == 0.0

@@ -70,7 +70,7 @@ async def test_who_waits_keeps_waiting_over_a_restart(graceful: bool) -> None:
         dataset = await prepared(rig)
         for _ in range(2):
             rig.send(MODEL, request(MODEL, **dataset))
-        await rig.until(lambda: rig.api.counts()[MODEL] == 2)
+        await rig.until(lambda: [entry.outcome for entry in rig.api.log if entry.operation == MODEL] == ["ok", "ok"])
         waiting = [rig.send(MODEL, request(MODEL, **dataset), priority=priority) for priority in "159"]
         await rig.until(lambda: all(rig.phase(command_id) == Phase.QUEUED for command_id in waiting))
         await (rig.nodes[0].stop() if graceful else rig.nodes[0].crash())

@@ -46,6 +46,25 @@ async def test_an_unknown_commit_spends_the_shard_only() -> None:
         rig.audit()
 
 
+async def test_of_two_processes_of_one_instance_id_the_elder_says_that_it_is_not_ready() -> None:
+    async with Rig(instance_id="pod-0") as rig:
+        elder = await rig.start()
+        ended = [(await rig.perform(CREATE, partition=number)).key for number in range(2)]
+        newcomer = await rig.start()
+        await rig.until(lambda: elder.app.superseded)
+        assert not elder.ready
+        assert "'pod-0'" in str(elder.app.status()["superseded"])
+        assert elder.assignment.shards == {}
+        assert elder.story.told("another process has our instance id") == 1
+        ended += [(await rig.perform(CREATE, partition=number)).key for number in range(2)]
+        assert elder.story.commands["accepted"] == newcomer.story.commands["accepted"] == 2
+        await newcomer.crash()
+        await rig.until(lambda: elder.ready)
+        assert elder.app.superseded == ""
+        ended.append((await rig.perform(CREATE, partition=0)).key)
+        rig.audit(ended)
+
+
 async def test_what_is_kept_stays_warm() -> None:
     """A rebalance gives everything up and most of it back: nothing is restored twice."""
     async with Rig(partitions=4) as rig:
@@ -144,6 +163,38 @@ async def test_a_zombie_that_comes_back_starts_over() -> None:
         assert [shard.state for shard in shards] == [State.CLOSED, State.CLOSED]
         await rig.numbered()
         rig.audit(before + between + after)
+
+
+async def test_an_owner_that_was_away_learns_what_another_took_on_although_nothing_more_arrives() -> None:
+    """Found by simulation: its assignment looks as before, so it went on with a memory in which the job is missing."""
+    async with Rig(partitions=1) as rig:
+        rig.api.working = 60.0
+        away = await rig.start()
+        dataset = await rig.made(CREATE)
+        shard = away.shard(0)
+        rig.broker.evict(away.name)
+        heir = await rig.start()
+        command_id = rig.send("CreateAudienceModel", request("CreateAudienceModel", trainingDatasetArn=dataset))
+        await rig.until(lambda: rig.phase(command_id) == Phase.RUNNING)
+        rig.broker.readmit(away.name)
+        await heir.stop()
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert shard.state is State.CLOSED
+
+
+async def test_who_was_fenced_opens_nothing_by_itself() -> None:
+    """Opening fences: a zombie that helps itself to a new producer throws the true owner out."""
+    async with Rig(partitions=1) as rig:
+        zombie = await rig.start()
+        rig.broker.evict(zombie.name)
+        heir = await rig.start()
+        owner = heir.shard(0)
+        zombie.shard(0).resume()
+        await rig.until(lambda: zombie.story.told("shard closed dirty"))
+        await asyncio.sleep(5.0)
+        assert heir.shard(0) is owner
+        await rig.end(rig.send(CREATE))
+        assert owner.state is State.RUNNING
 
 
 async def test_a_zombie_in_mid_call_does_not_make_a_second_resource() -> None:

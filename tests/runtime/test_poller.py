@@ -309,3 +309,20 @@ async def test_a_status_that_nobody_knows_is_passed_on() -> None:
         b.api.set_status(arn, "CREATE_ON_HOLD")
         await asyncio.sleep(10.0)
         assert b.statuses(arn) == ["CREATE_PENDING", "CREATE_ON_HOLD"]
+
+
+async def test_lag_counts_from_the_last_look_that_showed_something() -> None:
+    async with bench() as b:
+        [arn] = await b.models(1)
+        assert b.poller.lag() == 0.0
+        b.watch(arn)
+        await asyncio.sleep(1.0)
+        assert b.poller.lag() == 0.0
+        for operation in (GET, LIST):
+            b.api.always(operation, fake.UNAVAILABLE)
+        await asyncio.sleep(60.0)
+        assert 40.0 < b.poller.lag() < 52.0  # an interval of 10 s is no delay
+        for operation in (GET, LIST):
+            b.api.always(operation, None)
+        await asyncio.sleep(11.0)
+        assert b.poller.lag() < 2.0

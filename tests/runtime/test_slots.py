@@ -1,7 +1,11 @@
 """The registry of concurrency slots: who has one, who waits, who is woken."""
 
+import pytest
+
+from schemas.records import Command, Job, Phase
+from service.core.job import replace
 from service.runtime.ports import TopicPartition
-from service.runtime.slots import Claim, SlotRegistry
+from service.runtime.slots import PATIENCE, Claim, SlotRegistry
 
 HERE, THERE = TopicPartition("commands", 0), TopicPartition("commands", 1)
 
@@ -10,7 +14,8 @@ class Bench:
     def __init__(self, limit: int = 2) -> None:
         self.woken: list[bytes] = []
         limits = {name: {"models": limit, "exports": 1} for name in ("one", "two")}
-        self.slots = SlotRegistry(limits, lambda claim: self.woken.append(claim.key))
+        self.now = 0.0
+        self.slots = SlotRegistry(limits, lambda claim: self.woken.append(claim.key), lambda: self.now)
         self.since: dict[str, float] = {}
 
     def request(self, name: str, priority: int = 0, target: str = "one", partition: TopicPartition = HERE) -> int:
@@ -140,3 +145,119 @@ def test_a_partition_that_goes_takes_its_claims_along() -> None:
     assert b"d" in b.woken
     b.slots.forget(THERE)
     assert b.request("d") == 0
+
+
+def elsewhere(name: str, phase: Phase = Phase.QUEUED, *, accepted_at: float = 0.0, due: float = 0.0) -> Job:
+    return Job(Command(name, "/s", "CreateAudienceModel", "one", {}, ""), phase, accepted_at=accepted_at, due=due)
+
+
+def shared(limit: int = 2) -> Bench:
+    """THERE belongs to another replica."""
+    b = Bench(limit)
+    b.slots = SlotRegistry({"one": {"audience-models": limit}}, lambda claim: b.woken.append(claim.key), lambda: b.now)
+    b.slots.entrust(THERE)
+    return b
+
+
+def note(b: Bench, name: str, phase: Phase | None, accepted_at: float = 0.0, due: float = 0.0) -> list[bytes]:
+    b.woken.clear()
+    job = elsewhere(name, phase, accepted_at=accepted_at, due=due) if phase else None
+    b.slots.note(Claim(THERE, name.encode()), job)
+    return b.woken
+
+
+def ask(b: Bench, name: str, since: float) -> int:
+    return b.slots.request("one", "audience-models", Claim(HERE, name.encode()), priority=0, since=since)
+
+
+@pytest.mark.parametrize("phase", [Phase.UNCERTAIN, Phase.ACCEPTED, Phase.RUNNING])
+def test_what_runs_elsewhere_has_a_slot(phase: Phase) -> None:
+    b = shared(limit=1)
+    note(b, "x", phase)
+    assert ask(b, "a", since=1.0) == 1
+
+
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED, None])
+def test_an_end_elsewhere_frees_the_slot_and_wakes_who_waits_here(phase: Phase | None) -> None:
+    b = shared(limit=1)
+    note(b, "x", Phase.RUNNING)
+    ask(b, "a", since=1.0)
+    assert note(b, "x", phase) == [b"a"]
+    assert ask(b, "a", since=1.0) == 0
+
+
+def test_who_waits_longer_elsewhere_comes_first() -> None:
+    b = shared(limit=1)
+    note(b, "x", Phase.RUNNING)
+    note(b, "y", Phase.QUEUED, accepted_at=1.0)
+    assert ask(b, "a", since=2.0) == 2
+    note(b, "x", Phase.SUCCEEDED)
+    assert ask(b, "a", since=2.0) == 2
+    note(b, "y", Phase.RUNNING)
+    assert ask(b, "a", since=2.0) == 1
+
+
+def test_an_intent_elsewhere_comes_when_its_turn_is() -> None:
+    b = shared(limit=1)
+    note(b, "early", Phase.INTENDED, accepted_at=1.0)
+    assert ask(b, "a", since=2.0) == 2
+    b = shared(limit=1)
+    note(b, "late", Phase.INTENDED, accepted_at=3.0)
+    assert ask(b, "a", since=2.0) == 0
+
+
+def test_an_intent_that_rests_wants_nothing() -> None:
+    b = shared(limit=1)
+    note(b, "x", Phase.INTENDED, accepted_at=1.0, due=99.0)
+    assert ask(b, "a", since=2.0) == 0
+
+
+def test_who_does_not_come_holds_others_up_for_a_while_only() -> None:
+    b = shared(limit=1)
+    note(b, "gone", Phase.QUEUED, accepted_at=1.0)
+    assert ask(b, "a", since=2.0) == 2
+    b.now = PATIENCE
+    assert ask(b, "a", since=2.0) == 2
+    b.now = PATIENCE + 1
+    assert ask(b, "a", since=2.0) == 0
+    assert ask(b, "b", since=3.0) > 0
+
+
+def test_patience_begins_anew_with_every_slot_that_is_free() -> None:
+    b = shared(limit=1)
+    note(b, "slow", Phase.QUEUED, accepted_at=1.0)
+    b.now = PATIENCE + 1
+    note(b, "x", Phase.RUNNING)
+    note(b, "x", None)
+    assert ask(b, "a", since=2.0) == 2
+
+
+def test_of_a_target_that_is_not_ours_nothing_is_counted() -> None:
+    b = shared(limit=1)
+    job = elsewhere("x", Phase.RUNNING)
+    b.slots.note(Claim(THERE, b"x"), replace(job, command=replace(job.command, target="unknown")))
+    assert ask(b, "a", since=1.0) == 0
+
+
+def test_statistics_tell_ours_from_all() -> None:
+    b = shared()
+    note(b, "x", Phase.RUNNING)
+    note(b, "y", Phase.RUNNING)
+    ask(b, "a", since=1.0)
+    assert b.slots.statistics()["one/audience-models"] == {
+        "limit": 2,
+        "taken": 2,
+        "waiting": 1,
+        "taken_here": 0,
+        "waiting_here": 1,
+    }
+
+
+def test_since_when_the_oldest_waits() -> None:
+    b = Bench()
+    assert [b.request(name) for name in "abcd"] == [0, 0, 1, 2]
+    assert b.slots.oldest() == {"one/models": 2.0}
+    b.release("c")
+    assert b.slots.oldest() == {"one/models": 3.0}
+    b.release("d")
+    assert b.slots.oldest() == {"one/models": float("inf")}

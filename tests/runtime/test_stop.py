@@ -118,6 +118,18 @@ async def test_with_a_kafka_that_is_away() -> None:
         rig.audit()
 
 
+async def test_while_a_new_assignment_is_being_taken_up() -> None:
+    """What is lost closes only when its commit has ended; a stop that comes meanwhile must open nothing any more."""
+    async with Rig(partitions=1, stop_deadline=8.0) as rig:
+        node = await rig.start()
+        rig.broker.latency = 8.0
+        rig.send(CREATE)
+        await rig.until(lambda: node.story.commands["accepted"], step=0.001)
+        other = await rig.start(ready=False)
+        await rig.until(lambda: other.app.status()["shards"])
+        await asyncio.wait_for(node.stop(), 20.0)
+
+
 @pytest.mark.parametrize("after", [0.0, 0.001, 0.01, 0.05])
 async def test_before_it_was_ready(after: float) -> None:
     async with Rig() as rig:

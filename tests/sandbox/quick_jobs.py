@@ -70,6 +70,7 @@ class ExportRequest:
     size_type: str
     size_value: int
     output_s3_uri: str
+    output_format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _s3(storage: Storage):  # type: ignore[no-untyped-def]
         endpoint_url=storage.endpoint_url,
         region_name=storage.region,
         aws_access_key_id=storage.account,
-        aws_secret_access_key="x",
+        aws_secret_access_key="sandbox",
     )
 
 
@@ -133,7 +134,7 @@ def generate_audience(r: GenerateRequest) -> GenerateResult:
 def export_audience(r: ExportRequest) -> ExportResult:
     assert Path(r.audience_path, "audience.json").exists()
     bucket, prefix = _split(r.output_s3_uri)
-    key = f"{prefix}/part-00000.jsonl"
+    key = f"{prefix}/part-00000.{r.output_format}"
     try:
         _s3(r.storage).put_object(Bucket=bucket, Key=key, Body=b'{"user_id": "u-1"}\n' * r.size_value)
     except ClientError as error:

@@ -112,7 +112,7 @@ def test_an_assumed_role_acts_in_its_own_account(world: World) -> None:
     ml = world.client("cleanroomsml", **credentials)
     ml.list_training_datasets()
     entries = world.admin("GET", "requests?operation=ListTrainingDatasets")["requests"]
-    assert entries[-1]["account"] == "444455556666"
+    assert (entries[-1]["account"], entries[-1]["session"]) == ("444455556666", "session")
     identity = world.client("sts", **credentials).get_caller_identity()
     assert identity["Arn"] == "arn:aws:sts::444455556666:assumed-role/sandbox/session"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sandbox.assumptions import Assumptions
 from sandbox.embedded import running_sandbox
 from sandbox.options import Options, Quotas, Timing
 from tests.sandbox.world import World
@@ -13,7 +14,7 @@ from tests.sandbox.world import World
 def strict() -> Iterator[World]:
     options = Options(
         timing=Timing(0.01, 0.01),
-        unique_names="all",
+        assume=Assumptions(unique_names="all"),
         quotas=Quotas(exports_per_generation_job=1),
         jobs_module="tests.sandbox.quick_jobs",
     )

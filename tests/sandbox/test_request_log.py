@@ -20,6 +20,7 @@ def test_an_entry_says_who_asked_what_and_what_came_of_it(world: World) -> None:
     assert (entry["account"], entry["region"], entry["status"]) == (world.account, "eu-west-1", 200)
     assert entry["marker"] == "0123456789ABCDEFGHJKMNPQRS"
     assert entry["name"] == "d"
+    assert entry["session"] is None, "no role was assumed"
     assert len(entry["invocation_id"]) == 36
     assert entry["attempt"].startswith("attempt=1")
     with pytest.raises(ClientError):

@@ -6,6 +6,7 @@ import pytest
 from botocore.config import Config
 
 from sandbox import model, rules, validation
+from sandbox.assumptions import Assumptions
 from sandbox.errors import ValidationError
 from sandbox.wire import parse
 from tests.sandbox.world import SCHEMA, World
@@ -19,7 +20,7 @@ SQL = {"sqlParameters": {"queryString": "select 1"}}
 
 def problems(operation: str, **params: Any) -> str:
     shape = model.service_model().operation_model(operation).input_shape
-    found = validation.check(shape, params) or rules.check(params)
+    found = validation.check(shape, params) or rules.check(params, Assumptions())
     return "; ".join(f"{at}: {rule}" for at, rule in found)
 
 
@@ -128,9 +129,16 @@ def test_bodies_of_the_wrong_form(body: bytes, expected: str) -> None:
     assert expected in error.value.message
 
 
-def test_unknown_members_and_nulls_are_ignored() -> None:
-    operation = model.service_model().operation_model("CreateAudienceModel")
-    assert parse(operation, {}, {}, b'{"name": "n", "banana": 1, "tags": null}') == {"name": "n"}
+def test_unknown_members_are_refused_by_name_or_ignored() -> None:
+    operation = model.service_model().operation_model("CreateTrainingDataset")
+    body = b'{"name": "n", "banana": 1, "trainingData": [{"inputConfig": {"kiwi": {}}}], "lime": null, "tags": null}'
+    with pytest.raises(ValidationError) as error:
+        parse(operation, {}, {}, body)
+    assert "'banana'" in error.value.message
+    assert "'trainingData.1.member.inputConfig.kiwi'" in error.value.message
+    assert "lime" not in error.value.message
+    ignoring = parse(operation, {}, {}, body, unknown="ignored")
+    assert ignoring == {"name": "n", "trainingData": [{"inputConfig": {}}]}
 
 
 def test_the_training_window_must_not_be_empty(world: World) -> None:

@@ -74,9 +74,27 @@ def test_only_these_operations_pass_roles(name: str) -> None:
 
 
 def test_a_policy_can_be_restricted() -> None:
-    actions, roles = iam_policy(["CreateTrainingDataset"], resource="arn:x", roles=["arn:b", "arn:a"])["Statement"]
+    actions, roles = iam_policy(["UpdateConfiguredAudienceModel"], resource="arn:x", roles=["arn:b", "arn:a"])[
+        "Statement"
+    ]
     assert actions["Resource"] == "arn:x"
     assert roles["Resource"] == ["arn:a", "arn:b"]
+
+
+def test_what_names_no_resource_is_not_restricted_to_one() -> None:
+    """As in the Service Authorization Reference, where these have no resource type, or an optional one."""
+    bound, unbound, _ = iam_policy(resource="arn:aws:cleanrooms-ml:eu-west-1:111122223333:*")["Statement"]
+    assert unbound["Resource"] == "*"
+    assert unbound["Action"] == [
+        "cleanrooms-ml:CreateTrainingDataset",
+        "cleanrooms-ml:ListAudienceExportJobs",
+        "cleanrooms-ml:ListAudienceGenerationJobs",
+        "cleanrooms-ml:ListAudienceModels",
+        "cleanrooms-ml:ListConfiguredAudienceModels",
+        "cleanrooms-ml:ListTrainingDatasets",
+    ]
+    assert len(bound["Action"]) == 25 - 6
+    assert bound["Resource"] == "arn:aws:cleanrooms-ml:eu-west-1:111122223333:*"
 
 
 def test_an_unknown_operation_is_an_error() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -13,9 +13,14 @@ from service.adapters.aws.failures import failure_of, invalid, timed_out
 from service.adapters.aws.parsing import missing_members, result_of
 from service.adapters.aws.sessions import Sessions
 from service.adapters.aws.transport import Attempt, ClientClosed, attempting
-from service.runtime.ports import Failure, Reply
+from service.runtime.ports import Cause, Failure, Reply
 
 _log = structlog.stdlib.get_logger("service.aws")
+
+_REFUSED_KEYS: Final = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+)
+"""AWS does not know these keys, or no longer."""
 
 
 class AwsApi:
@@ -33,21 +38,23 @@ class AwsApi:
         *,
         timeout: float,
         may_send: Callable[[], bool] | None = None,
-        trace: str = "",
+        cause: Cause | None = None,
     ) -> Reply | Failure:
         """Sends a request once; see :meth:`service.runtime.ports.Api.call`."""
-        attempt = Attempt(may_send, trace)
+        attempt = Attempt(may_send, cause.marker if cause else "")
         started = time.perf_counter()
         try:
             with attempting(attempt):
                 async with asyncio.timeout(timeout):
-                    outcome = await self._perform(target, operation, params)
+                    outcome = await self._perform(target, operation, params, cause, attempt)
         except TimeoutError:
             outcome = timed_out(attempt, timeout)
         except Exception as error:
             outcome = failure_of(error, attempt)
             if outcome.code in {"InvalidRequest", "InvalidResponse"}:
                 _log.warning("aws call broke", target=target, operation=operation, exception=type(error).__name__)
+            if outcome.code in _REFUSED_KEYS:
+                self._sessions.access(target).distrust(cause if attempt.signer else None)
         _log_call(target, operation, outcome, attempt, time.perf_counter() - started)
         return outcome
 
@@ -55,8 +62,12 @@ class AwsApi:
         """Closes every connection."""
         await self._sessions.close()
 
-    async def _perform(self, target: str, operation: str, params: Mapping[str, Any]) -> Reply | Failure:
+    async def _perform(
+        self, target: str, operation: str, params: Mapping[str, Any], cause: Cause | None, attempt: Attempt
+    ) -> Reply | Failure:
         client = await self._sessions.client(target)
+        if cause is not None and _changes(operation):
+            attempt.signer = self._sessions.access(target).own(cause)
         method = getattr(client, self._method(client, operation))
         try:
             result = result_of(await method(**params))
@@ -73,6 +84,11 @@ class AwsApi:
         if not self._methods:
             self._methods = {name: method for method, name in client.meta.method_to_api_mapping.items()}
         return self._methods[operation]
+
+
+def _changes(operation: str) -> bool:
+    row = OPERATIONS.get(operation)
+    return row is not None and row.kind is not Kind.READ
 
 
 def _log_call(target: str, operation: str, outcome: Reply | Failure, attempt: Attempt, seconds: float) -> None:

@@ -1,15 +1,24 @@
-"""Looks whether a target works, and says what to mend if it does not."""
+"""Looks whether a target works, and says which way leads in and what to mend if none does."""
 
 import asyncio
+import os
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from schemas.operations import AUDIENCE_MODEL, OPERATIONS
+from service.adapters.aws import remedies, ways
 from service.adapters.aws.api import AwsApi
+from service.adapters.aws.credentials import session_name
 from service.adapters.aws.sessions import Sessions
-from service.runtime.ports import Failure
+from service.runtime.ports import Cause, Failure
+
+_BROKEN: Final = (BotoCoreError, ClientError, ResponseParserError, OSError, LookupError, ValueError)
+_TRIAL: Final = Cause("CHECK" + "0" * 21, "check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,47 +36,87 @@ class Finding:
     message: str
 
 
-_MEND = {
-    "AccessDeniedException": "allow {action} to this role",
-    "UnrecognizedClientException": "the credentials are not valid here: check the account, the Region and the clock",
-    "InvalidSignatureException": "check the secret key, and that this machine's clock is right",
-    "ExpiredTokenException": "renew the credentials",
-    "CredentialsUnavailable": "give credentials (environment, profile, pod identity); a role to assume must trust us",
-    "ConnectFailed": "check the Region, endpoint_url, proxy and firewall",
-    "ReadTimeout": "check the network between here and {where}",
-    "InvalidResponse": "something else than AWS answers at {where}: check endpoint_url and proxy",
-}
+async def probe(
+    sessions: Sessions, api: AwsApi, target: str, deadline: float = 15.0, environ: Mapping[str, str] = os.environ
+) -> tuple[Finding, ...]:
+    """Finds the way in, asks who we are there, and lists one resource."""
+    looking = _Probe(sessions, api, target, deadline, environ)
+    way = await looking.way_in()
+    if not way.ok:
+        return (way,)
+    identity = await looking.identity()
+    session = [await looking.session()] if looking.has_sessions and identity.ok else []
+    return (way, identity, *session, await looking.listing())
 
 
-async def probe(sessions: Sessions, api: AwsApi, target: str, deadline: float = 15.0) -> tuple[Finding, ...]:
-    """Asks who we are and lists one resource."""
-    return (await _identity(sessions, target, deadline), await _listing(sessions, api, target, deadline))
+class _Probe:
+    def __init__(self, sessions: Sessions, api: AwsApi, name: str, deadline: float, environ: Mapping[str, str]) -> None:
+        self._sessions, self._api, self._name = sessions, api, name
+        self._deadline, self._environ = deadline, environ
+        self._target, self._access = sessions.target(name), sessions.access(name)
 
+    @property
+    def has_sessions(self) -> bool:
+        """Whether commands have sessions of their own."""
+        return bool(self._target.role_arn) and self._target.session_per_command
 
-async def _identity(sessions: Sessions, name: str, deadline: float) -> Finding:
-    subject = f"target {name}: identity"
-    target = sessions.target(name)
-    try:
-        async with asyncio.timeout(deadline):
-            caller = await sessions.identity(name)
-    except (BotoCoreError, ClientError, ResponseParserError, OSError) as error:
-        role = f" as {target.role_arn}" if target.role_arn else ""
-        return Finding(
-            subject, False, f"no identity{role}: {str(error) or 'no answer in time'}; {_MEND['CredentialsUnavailable']}"
-        )
-    account = caller.get("Account")
-    if target.account and account != target.account:
-        message = f"found account {account}, expected {target.account}: mend account or role_arn of this target"
-        return Finding(subject, False, message)
-    return Finding(subject, True, f"{caller.get('Arn')} in account {account}")
+    async def way_in(self) -> Finding:
+        """Whether the environment gives credentials, and which."""
+        suspects = tuple(ways.suspects(self._environ, datetime.now(UTC)))
+        method, broken = await self._try(self._found())
+        if broken is not None:
+            problems = "; ".join((*suspects, broken))
+            return self._finding("way in", False, f"no credentials: {problems}")
+        notes = "".join(f"; but {suspect}" for suspect in suspects)
+        return self._finding("way in", True, f"{ways.way_in(method, self._environ)}{notes}")
 
+    async def identity(self) -> Finding:
+        """Who AWS says we are."""
+        caller, broken = await self._try(self._sessions.identity(self._name))
+        target = self._target
+        if broken is not None:
+            role = f" as {target.role_arn}" if target.role_arn else ""
+            return self._finding("identity", False, f"no identity{role}: {broken}")
+        account = caller.get("Account")
+        if target.account and account != target.account:
+            message = f"found account {account}, expected {target.account}: mend account or role_arn of this target"
+            return self._finding("identity", False, message)
+        return self._finding("identity", True, f"{caller.get('Arn')} in account {account}")
 
-async def _listing(sessions: Sessions, api: AwsApi, name: str, deadline: float) -> Finding:
-    row = OPERATIONS[AUDIENCE_MODEL.list_operation]
-    subject = f"target {name}: {row.name}"
-    where = sessions.target(name).endpoint_url or f"AWS in {sessions.target(name).region}"
-    outcome = await api.call(name, row.name, {"maxResults": 1}, timeout=deadline)
-    if not isinstance(outcome, Failure):
-        return Finding(subject, True, f"answers at {where}")
-    mend = _MEND.get(outcome.code, "see AWS's message").format(action=row.action, where=where)
-    return Finding(subject, False, f"{outcome.code} from {where}: {outcome.message}; {mend}")
+    async def session(self) -> Finding:
+        """Whether a command gets a session of its own."""
+        signer = self._access.own(_TRIAL)
+        assert signer is not None  # noqa: S101 - as has_sessions says
+        _, broken = await self._try(signer.get_frozen_credentials())
+        name = session_name(self._target, _TRIAL)
+        if broken is None:
+            return self._finding("sessions", True, f"of commands are granted, such as {name}")
+        hint = "mend that, or set session_per_command to false"
+        return self._finding("sessions", False, f"no session {name}: {broken}; {hint}")
+
+    async def listing(self) -> Finding:
+        """Whether the API answers us."""
+        row = OPERATIONS[AUDIENCE_MODEL.list_operation]
+        where = self._target.endpoint_url or f"AWS in {self._target.region}"
+        outcome = await self._api.call(self._name, row.name, {"maxResults": 1}, timeout=self._deadline)
+        if not isinstance(outcome, Failure):
+            return self._finding(row.name, True, f"answers at {where}")
+        mend = remedies.CALLS.get(outcome.code, "see AWS's message").format(action=row.action, where=where)
+        return self._finding(row.name, False, f"{outcome.code} from {where}: {outcome.message}; {mend}")
+
+    async def _found(self) -> str:
+        base = await self._access.base()
+        await base.get_frozen_credentials()
+        return str(getattr(base, "method", "") or "unknown")
+
+    async def _try(self, looking: Awaitable[Any]) -> tuple[Any, str | None]:
+        """The outcome, or what is wrong and how to mend it."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await looking, None
+        except _BROKEN as error:
+            mend = remedies.of_credentials(error, self._target, self._environ)
+            return None, f"{str(error) or 'no answer in time'}; {mend}"
+
+    def _finding(self, what: str, ok: bool, message: str) -> Finding:
+        return Finding(f"target {self._name}: {what}", ok, message)

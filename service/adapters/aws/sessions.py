@@ -7,21 +7,16 @@ from contextlib import AsyncExitStack
 from functools import cache
 from typing import Any, Final
 
-from aiobotocore.config import AioConfig
-from aiobotocore.credentials import (
-    AioCredentials,
-    AioDeferredRefreshableCredentials,
-)
 from aiobotocore.session import AioSession
-from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
 
+from service.adapters.aws.config import client_config, trusted
+from service.adapters.aws.credentials import Access, PerCall, sts_client
 from service.adapters.aws.parsing import rfc3339
 from service.adapters.aws.transport import ClientClosed, OnceSession
 from service.settings import Target
 
 SERVICE: Final = "cleanroomsml"
-USER_AGENT: Final = "cleanroomsml-service"
 
 
 class Sessions:
@@ -32,6 +27,10 @@ class Sessions:
         self._locks = {name: asyncio.Lock() for name in targets}
         self._clients: dict[str, tuple[Any, AsyncExitStack]] = {}
         self._base = _session()
+        if targets and self._base.get_config_variable("region") is None:
+            # The STS that takes a pod's token is asked there; botocore by itself does not know AWS_REGION.
+            self._base.set_config_variable("region", next(iter(targets.values())).region)
+        self._accesses = {name: Access(target, self._base) for name, target in targets.items()}
         self._closed = False
 
     def target(self, name: str) -> Target:
@@ -47,7 +46,6 @@ class Sessions:
 
         Raises:
             KeyError: There is no such target.
-            NoCredentialsError: No credentials were found; the next call looks again.
             ClientClosed: Everything was closed.
         """
         known = self._clients.get(name)
@@ -57,7 +55,7 @@ class Sessions:
             if self._closed:
                 raise ClientClosed
             if name not in self._clients:
-                self._clients[name] = await self._create(self._targets[name])
+                self._clients[name] = await self._create(name)
             return self._clients[name][0]
 
     async def discard(self, name: str, client: Any) -> None:
@@ -73,83 +71,65 @@ class Sessions:
         clients, self._clients = self._clients, {}
         for _, stack in clients.values():
             await stack.aclose()
+        for access in self._accesses.values():
+            await access.close()
+
+    def access(self, name: str) -> Access:
+        """The way into a target.
+
+        Raises:
+            KeyError: There is no such target.
+        """
+        return self._accesses[name]
 
     async def identity(self, name: str) -> dict[str, Any]:
         """Who AWS thinks we are in a target: ``Account`` and ``Arn``."""
-        target = self._targets[name]
-        credentials = await (await self._credentials(target)).get_frozen_credentials()
-        async with self._sts(target, credentials) as sts:
+        signer = await self._accesses[name].shared()
+        given = await signer.get_frozen_credentials()
+        keys = {
+            "aws_access_key_id": given.access_key,
+            "aws_secret_access_key": given.secret_key,
+            "aws_session_token": given.token,
+        }
+        async with sts_client(self._base, self._targets[name], **keys) as sts:
             answer: dict[str, Any] = await sts.get_caller_identity()
         return answer
 
-    async def _create(self, target: Target) -> tuple[Any, AsyncExitStack]:
-        session = _session()
+    async def frozen_credentials(self, name: str) -> Any:
+        """The target's credentials at this moment, renewed if they were about to expire.
+
+        Raises:
+            KeyError: There is no such target.
+            NoCredentialsError: No credentials were found; the next call looks again.
+        """
+        access = self._accesses[name]
+        return await access.keys(await access.shared())
+
+    async def _create(self, name: str) -> tuple[Any, AsyncExitStack]:
+        target, session = self._targets[name], _session()
         parsers = session.get_component("response_parser_factory")
         parsers.set_parser_defaults(timestamp_parser=rfc3339)
-        session.register_component("credential_provider", _Provided(await self._credentials(target)))
+        session.register_component("credential_provider", _Provided(PerCall(self._accesses[name])))
         stack = AsyncExitStack()
         client = await stack.enter_async_context(
             session.create_client(
                 SERVICE,
                 region_name=target.region,
                 endpoint_url=target.endpoint_url,
-                verify=_verify(target),
-                config=_config(target, http_session_cls=OnceSession, parameter_validation=False),
+                verify=trusted(target),
+                config=client_config(target, http_session_cls=OnceSession, parameter_validation=False),
             )
         )
         return client, stack
-
-    async def _credentials(self, target: Target) -> Any:
-        base = await self._base.get_credentials()
-        if base is None:
-            raise NoCredentialsError
-        if target.role_arn is None:
-            return base
-
-        async def assume() -> dict[str, str]:
-            return await self._assume(target, await base.get_frozen_credentials())
-
-        return AioDeferredRefreshableCredentials(refresh_using=assume, method="assume-role")
-
-    async def _assume(self, target: Target, credentials: Any) -> dict[str, str]:
-        request = {
-            "RoleArn": target.role_arn,
-            "RoleSessionName": target.session_name,
-            "DurationSeconds": target.session_duration,
-        }
-        if target.external_id:
-            request["ExternalId"] = target.external_id
-        if target.source_identity:
-            request["SourceIdentity"] = target.source_identity
-        async with self._sts(target, credentials) as sts:
-            given = (await sts.assume_role(**request))["Credentials"]
-        return {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
-        }
-
-    def _sts(self, target: Target, credentials: Any) -> Any:
-        return self._base.create_client(
-            "sts",
-            region_name=target.region,
-            endpoint_url=target.sts_endpoint_url or target.endpoint_url,
-            verify=_verify(target),
-            aws_access_key_id=credentials.access_key,
-            aws_secret_access_key=credentials.secret_key,
-            aws_session_token=credentials.token,
-            config=_config(target, attempts=3),
-        )
 
 
 class _Provided:
     """botocore's ``credential_provider`` component, with credentials that are known already."""
 
-    def __init__(self, credentials: AioCredentials) -> None:
+    def __init__(self, credentials: PerCall) -> None:
         self._credentials = credentials
 
-    async def load_credentials(self) -> AioCredentials:
+    async def load_credentials(self) -> PerCall:
         return self._credentials
 
 
@@ -170,27 +150,3 @@ def _session() -> AioSession:
     session = AioSession()
     session.register_component("data_loader", _loader())
     return session
-
-
-def _verify(target: Target) -> bool | str | None:
-    """None leaves it to ``AWS_CA_BUNDLE``."""
-    return False if not target.verify else target.ca_file
-
-
-def _config(target: Target, attempts: int = 1, **more: Any) -> AioConfig:
-    """Everything is pinned that a newer botocore, or the machine's configuration, might decide otherwise."""
-    proxy = target.proxy.get_secret_value() if target.proxy else None
-    return AioConfig(
-        user_agent=USER_AGENT,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        connect_timeout=target.connect_timeout,
-        read_timeout=target.read_timeout,
-        max_pool_connections=target.pool,
-        connector_args={"keepalive_timeout": target.keepalive},
-        proxies={"http": proxy, "https": proxy} if proxy else None,
-        use_fips_endpoint=target.fips,
-        use_dualstack_endpoint=target.dualstack,
-        defaults_mode="legacy",
-        warm_up_loader_caches=True,
-        **more,
-    )

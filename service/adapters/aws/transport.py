@@ -48,12 +48,29 @@ class ClientClosed(TransportError):
         super().__init__("ConnectFailed", "the client is closed")
 
 
+class Signer(Protocol):
+    """Credentials that a request can be signed with; they renew themselves."""
+
+    async def get_frozen_credentials(self) -> Any:
+        """Keys that are valid now: botocore's ``ReadOnlyCredentials``."""
+        ...
+
+
 @dataclass(slots=True)
 class Attempt:
-    """One call's leave to write one request."""
+    """One call's leave to write one request.
+
+    Attributes:
+        may_send: Asked right before the request is written.
+        trace: Named in the user agent.
+        signer: The call's own credentials; None for the target's.
+        stage: How far the call has come.
+        request_id: AWS's, of the answer.
+    """
 
     may_send: Callable[[], bool] | None = None
     trace: str = ""
+    signer: Signer | None = None
     stage: Stage = Stage.PREPARING
     request_id: str = ""
 

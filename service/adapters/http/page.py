@@ -23,12 +23,13 @@ POLICY: Final = (
 def render(status: Mapping[str, Any]) -> str:
     """The page as HTML."""
     ready = bool(status.get("ready"))
+    superseded = f'<p class="no">{escape(str(status["superseded"]))}</p>' if status.get("superseded") else ""
     word = "ready" if ready else '<span class="no">not ready</span>'
     sections = "".join(_section(name, value) for name, value in status.items() if isinstance(value, Mapping))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">'
         f"<title>Clean Rooms ML service</title><style>{_STYLE}</style></head>"
-        f"<body><h1>Clean Rooms ML service: {word}</h1>{sections}"
+        f"<body><h1>Clean Rooms ML service: {word}</h1>{superseded}{sections}"
         '<p><a href="/readyz">readyz</a> <a href="/livez">livez</a> <a href="/metrics">metrics</a></p></body></html>'
     )
 

@@ -1,4 +1,4 @@
-"""The HTTP server: ``/livez``, ``/readyz``, ``/metrics`` and ``/``, for GET only."""
+"""The HTTP server: ``/startupz``, ``/livez``, ``/readyz``, ``/metrics`` and ``/``, for GET only."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -19,8 +19,9 @@ _HEADERS: Final = {
 }
 
 Status = Mapping[str, Any]
-"""What is shown: ``ready`` (bool), ``shards`` (name -> mapping), ``jobs`` (phase -> number), ``targets`` (name ->
-mapping), and anything else that is a mapping of plain values."""
+"""What is shown: ``ready`` and ``started`` (bool), ``superseded`` (why another process has our place, if one has),
+``shards`` (name -> mapping), ``jobs`` (phase -> number), ``targets`` (name -> mapping), and anything else that is a
+mapping of plain values."""
 
 
 class StatusServer:
@@ -29,7 +30,7 @@ class StatusServer:
     Args:
         host: Address to listen on.
         port: Port to listen on; 0 lets the system choose.
-        status: Gives the present status; ``ready`` in it decides the readiness probe.
+        status: Gives the present status; ``ready`` and ``started`` in it decide the probes of readiness and start.
         metrics: Gives the metrics in Prometheus' text format.
         liveness: Decides the liveness probe.
     """
@@ -54,6 +55,7 @@ class StatusServer:
             OSError: The port is taken or not ours to use.
         """
         app = web.Application(middlewares=[_guarded])
+        app.router.add_get("/startupz", self._startupz)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._show_metrics)
@@ -69,6 +71,10 @@ class StatusServer:
         if runner is not None:
             await runner.cleanup()
 
+    async def _startupz(self, _request: web.Request) -> web.Response:
+        started = bool(self._status().get("started"))
+        return web.json_response({"started": started}, status=200 if started else 503)
+
     async def _livez(self, _request: web.Request) -> web.Response:
         silent = self._liveness.silent()
         ages = {part: round(age, 3) for part, age in self._liveness.ages().items()}
@@ -78,6 +84,8 @@ class StatusServer:
         status = self._status()
         ready = bool(status.get("ready"))
         shown = {"ready": ready, "shards": status.get("shards", {}), "halted": status.get("halted", {})}
+        if superseded := status.get("superseded"):
+            shown["superseded"] = superseded
         return web.json_response(shown, status=200 if ready else 503)
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:

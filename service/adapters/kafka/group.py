@@ -16,13 +16,14 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from service.adapters.kafka import tolerant
+from service.adapters.kafka.assignor import own_class
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.delivery import Delivery
+from service.adapters.kafka.identity import Identity
 from service.adapters.kafka.settings import KafkaSettings, backoff, client_options, milliseconds
 from service.adapters.kafka.statistics import Counters
 from service.runtime.ports import Assignee, LogError, TopicPartition
@@ -43,8 +44,8 @@ class Group:
         self._held: frozenset[TopicPartition] = frozenset()
         self._session: Session | None = None
         self._rejoin = Rejoin(settings)
-        # The assignor keeps what it was given last in its class: two members in one process would share it.
-        self._assignor: type[StickyPartitionAssignor] = type("Sticky", (StickyPartitionAssignor,), {})
+        self._identity = Identity(settings.group_instance_id)
+        self._assignor = own_class()
 
     async def consume(self, assignee: Assignee) -> None:
         """See :class:`service.runtime.ports.Log`."""
@@ -55,9 +56,15 @@ class Group:
             try:
                 await self._run_session(assignee)
             except (KafkaError, LogError, OSError) as error:
-                _log.warning("Kafka session broke, building it anew", group=self._settings.group_id, error=repr(error))
+                if not self._identity.superseded:
+                    _log.warning(
+                        "Kafka session broke, building it anew", group=self._settings.group_id, error=repr(error)
+                    )
             attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
-            await self._revoke(assignee)
+            if self._identity.superseded:
+                await self._step_back(assignee)
+            else:
+                await self._revoke(assignee)
 
     def start(self, partition: TopicPartition, offset: int) -> None:
         """See :class:`service.runtime.ports.Log`."""
@@ -78,12 +85,25 @@ class Group:
         """See :class:`service.runtime.ports.Log`."""
         self._rejoin.want()
 
+    async def _step_back(self, assignee: Assignee) -> None:
+        """Serves nothing, and asks for its place again when the other one may have gone."""
+        settings, pause = self._settings, self._settings.session_timeout / 2
+        self._held = frozenset()
+        self._counters.assigned = 0
+        await assignee.step_back(
+            f"another process has joined the group {settings.group_id} as instance {settings.group_instance_id!r}, so"
+            f" this one serves nothing; it asks again every {pause:g} s and comes back when the"
+            " other one has gone. If both are to run, give each its own kafka.instance_id, or none"
+        )
+        await asyncio.sleep(pause)
+
     async def _run_session(self, assignee: Assignee) -> None:
         self._counters.sessions += 1
         consumer = self._make_consumer()
         try:
             async with deadline(self._settings.open_deadline, "connecting to Kafka"):
                 await consumer.start()
+            self._identity.guard(consumer)
             self._session = Session(consumer, Delivery(consumer, assignee, self._settings, self._counters))
             consumer.subscribe(self._topics, listener=_Listener(self, self._session, assignee))
             await self._poll(self._session)
@@ -141,6 +161,7 @@ class Group:
             session_timeout_ms=milliseconds(settings.session_timeout),
             heartbeat_interval_ms=milliseconds(settings.heartbeat_interval),
             rebalance_timeout_ms=milliseconds(settings.rebalance_timeout),
+            fetch_max_wait_ms=milliseconds(settings.fetch_wait),
             isolation_level="read_committed",
             auto_offset_reset="none",
             enable_auto_commit=False,

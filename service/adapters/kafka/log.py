@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 
+from service.adapters.kafka.following import Following
 from service.adapters.kafka.group import Group
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.partition import KafkaPartitionLog
 from service.adapters.kafka.producer import open_producer
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.statistics import Counters, LogStatistics
-from service.runtime.ports import Assignee, TopicPartition
+from service.runtime.ports import Assignee, Follower, TopicPartition
 
 
 class KafkaLog:
@@ -44,6 +45,10 @@ class KafkaLog:
         return KafkaPartitionLog(
             self._settings, partition, changelog, producer, self._offsets, self._restores, self._counters
         )
+
+    async def follow(self, follower: Follower) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        await Following(self._settings, self._topics, self._offsets).follow(follower)
 
     async def consume(self, assignee: Assignee) -> None:
         """See :class:`service.runtime.ports.Log`."""

@@ -65,7 +65,7 @@ class Offsets:
             Unfit: There is no such topic, or it has too few partitions.
             LogError: Kafka did not answer in time.
         """
-        numbers = await self._numbers(partition.topic)
+        numbers = await self.numbers(partition.topic)
         if partition.partition not in numbers:
             there = f"has {len(numbers)} partitions" if numbers else "is missing"
             raise Unfit(
@@ -73,7 +73,12 @@ class Offsets:
                 " its changelog it is not served; stop the service and run: python -m service topics"
             )
 
-    async def _numbers(self, topic: str) -> frozenset[int]:
+    async def numbers(self, topic: str) -> frozenset[int]:
+        """The partitions of a topic; none when it does not exist.
+
+        Raises:
+            LogError: Kafka did not answer in time.
+        """
         try:
             async with deadline(self._settings.read_deadline, f"looking for {topic}"):
                 # All topics: asking for one by its name would create it, where the broker creates topics by itself.

@@ -40,11 +40,11 @@ class KafkaPartitionLog:
         self._spent = False
         self._lock = asyncio.Lock()
 
-    async def restore(self) -> AsyncIterator[Batch]:
+    async def restore(self, known: int = 0) -> AsyncIterator[Batch]:
         """See :class:`service.runtime.ports.PartitionLog`."""
         async with self._restores:
             start, end = await self._offsets.bounds(self._changelog)
-            async with aclosing(read_changelog(self._settings, self._changelog, start, end)) as batches:
+            async with aclosing(read_changelog(self._settings, self._changelog, max(start, known), end)) as batches:
                 async for batch in batches:
                     yield batch
 

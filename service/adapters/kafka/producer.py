@@ -58,7 +58,7 @@ async def open_producer(settings: KafkaSettings, partition: TopicPartition) -> A
         compression_type=settings.compression,
         linger_ms=0,
     )
-    _make_losses_fatal(producer.client)
+    _make_losses_fatal(producer.client, settings.unready_backoff)
     try:
         async with deadline(settings.open_deadline, f"opening {partition.topic}-{partition.partition}"):
             await producer.start()
@@ -118,14 +118,18 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _make_losses_fatal(client: Any) -> None:
-    """Turns the loss of a transactional request into an error that aiokafka does not answer by sending it again."""
+def _make_losses_fatal(client: Any, unready_backoff: float) -> None:
+    """Turns the loss of a transactional request into an error that aiokafka does not answer by sending it again.
+
+    A broker that can't be reached is given more time than one that has answered: aiokafka has one backoff for both.
+    """
     send = client.send
 
     async def guarded(node_id: Any, request: Any, **options: Any) -> Any:
         try:
             return await send(node_id, request, **options)
         except NodeNotReadyError:  # raised before anything was sent
+            await asyncio.sleep(unready_backoff)
             raise
         except KafkaError as error:
             if isinstance(request, TRANSACTIONAL):

@@ -24,6 +24,7 @@ from aiokafka.errors import (
 
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.grants import Lack, told
 from service.adapters.kafka.producer import open_producer
 from service.adapters.kafka.settings import KafkaSettings, client_options
 from service.runtime.ports import LogError, TopicPartition
@@ -112,7 +113,8 @@ class _Probe:
                         raise for_code(code)()
                     await asyncio.sleep(RETRY)
 
-        return await self._tried(f"group {group}: describe", describe, f"Describe on group {group}", "may be described")
+        lack = Lack("Describe", "group", group)
+        return await self._tried(f"group {group}: describe", describe, lack, "may be described")
 
     async def read(self, topic: str) -> Right:
         """Asks for the end of a partition and fetches there: nothing is read, but the broker has answered."""
@@ -139,7 +141,7 @@ class _Probe:
             finally:
                 await dispose(consumer, self._settings.stop_deadline)
 
-        return await self._tried(f"topic {topic}: read", fetch, f"Read on topic {topic}", "may be read")
+        return await self._tried(f"topic {topic}: read", fetch, Lack("Read", "topic", topic), "may be read")
 
     async def use_transactional_id(self) -> Right:
         """Opens and closes a producer."""
@@ -148,9 +150,8 @@ class _Probe:
             async with self._transaction():
                 pass
 
-        name = self._settings.application
-        what, good = f"Write on transactional id {name}*", "may be used"
-        return await self._tried(f"transactional id {name}*", use, what, good)
+        lack = self._transactional_id()
+        return await self._tried(f"{lack.kind} {lack.name}", use, lack, "may be used")
 
     async def write(self, topic: str) -> Right:
         """Writes a record in a transaction that is aborted."""
@@ -161,7 +162,7 @@ class _Probe:
                 acknowledged = await producer.send(topic, _VALUE, _KEY, partition=0)
                 await acknowledged
 
-        return await self._tried(f"topic {topic}: write", write, f"Write on topic {topic}", "may be written")
+        return await self._tried(f"topic {topic}: write", write, Lack("Write", "topic", topic), "may be written")
 
     async def commit_offsets(self, topics: Sequence[str]) -> Right:
         """Commits offsets in a transaction that is aborted."""
@@ -172,8 +173,10 @@ class _Probe:
                 offsets = {KafkaPartition(topic, 0): 0 for topic in topics}
                 await producer.send_offsets_to_transaction(offsets, group)
 
-        what, good = f"Read on group {group}", "may be committed"
-        return await self._tried(f"group {group}: offsets", commit, what, good)
+        return await self._tried(f"group {group}: offsets", commit, Lack("Read", "group", group), "may be committed")
+
+    def _transactional_id(self) -> Lack:
+        return Lack("Write", "transactional id", f"{self._settings.application}-*")
 
     def _require_visible(self, topic: str) -> None:
         """A topic that we may not describe seems not to exist; aiokafka waits for it."""
@@ -194,33 +197,23 @@ class _Probe:
         finally:
             await dispose(producer, self._settings.stop_deadline, dirty=not clean)
 
-    async def _tried(self, subject: str, work: Callable[[], Awaitable[None]], what: str, good: str) -> Right:
+    async def _tried(self, subject: str, work: Callable[[], Awaitable[None]], lack: Lack, good: str) -> Right:
         try:
             await work()
         except LogError as error:
-            return Right(subject, False, self._missing(error, what))
+            return Right(subject, False, self._missing(error, lack))
         return Right(subject, True, good)
 
-    def _missing(self, error: LogError, what: str) -> str:
+    def _missing(self, error: LogError, lack: Lack) -> str:
         for each in _chain(error):
             if isinstance(each, TransactionalIdAuthorizationFailed):
-                what = f"Write on transactional id {self._settings.application}*"
+                lack = self._transactional_id()
             elif isinstance(each, GroupAuthorizationFailedError):
-                what = f"Read on group {self._settings.group_id}"
+                lack = Lack("Read", "group", self._settings.group_id)
             elif not isinstance(each, TopicAuthorizationFailedError):
                 continue
-            return f"{what} is missing; grant it with: {self._grant(what)}"
+            return told(self._settings, lack)
         return str(error)
-
-    def _grant(self, what: str) -> str:
-        """The command for, say, ``Write on topic x``."""
-        operation, resource, name = what.replace(" on ", " ", 1).replace("transactional id", "transactional-id").split()
-        principal = self._settings.security.get("sasl_plain_username") or "<our principal>"
-        pattern = " --resource-pattern-type prefixed" if name.endswith("*") else ""
-        return (
-            f"kafka-acls.sh --bootstrap-server {self._settings.bootstrap_servers} --add"
-            f" --allow-principal 'User:{principal}' --operation {operation} --{resource} {name.rstrip('*')}{pattern}"
-        )
 
 
 async def _group_error(client: Any, group: str) -> int:

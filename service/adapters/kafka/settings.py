@@ -15,8 +15,11 @@ class KafkaSettings:
         application: First part of every transactional id, which reads ``<application>-<topic>-<partition>``.
         client_id: Shown in the broker's logs and quotas.
         group_instance_id: Makes the membership static; unique in the group, such as a StatefulSet's pod name.
+        principal: As whom Kafka's authorizer knows us; empty when only the broker can tell.
+        by_iam: Whether rights are granted in AWS's IAM instead of by ACLs.
         security: Passed on to every client: ``security_protocol``, ``ssl_context``, ``sasl_mechanism``, ...
-        heartbeat_interval: How often a member shows that it lives; a third of the session timeout at most.
+        heartbeat_interval: How often a member shows that it lives, and learns that the group rebalances; a third of
+            the session timeout at most.
         session_timeout: Without a heartbeat for so long a member is dead.
         rebalance_timeout: How long others wait for a member to drain and join; above ``commit_deadline``.
         transaction_timeout: The broker aborts a transaction that is open for so long.
@@ -28,6 +31,9 @@ class KafkaSettings:
         stall_deadline: For a restore that makes no progress.
         admin_deadline: For creating and verifying topics.
         restores_at_once: Changelog partitions read at the same time.
+        fetch_wait: A broker without new records answers after so long; a partition that is started must wait for that
+            answer, since aiokafka asks each broker once at a time.
+        unready_backoff: Before a producer tries a broker again that can't be reached.
         poll_interval: The poll loop looks at its own affairs at least so often.
         poll_records: At most so many records per delivery.
         halted_retry: A partition that cannot be read is tried again so often.
@@ -45,8 +51,10 @@ class KafkaSettings:
     application: str = "cleanroomsml"
     client_id: str = "cleanroomsml-service"
     group_instance_id: str | None = None
+    principal: str = ""
+    by_iam: bool = False
     security: Mapping[str, Any] = field(default_factory=dict)
-    heartbeat_interval: float = 2.0
+    heartbeat_interval: float = 0.5
     session_timeout: float = 10.0
     rebalance_timeout: float = 20.0
     transaction_timeout: float = 60.0
@@ -58,6 +66,8 @@ class KafkaSettings:
     stall_deadline: float = 30.0
     admin_deadline: float = 30.0
     restores_at_once: int = 4
+    fetch_wait: float = 0.1
+    unready_backoff: float = 0.1
     poll_interval: float = 0.2
     poll_records: int = 500
     halted_retry: float = 30.0

@@ -8,12 +8,13 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.grants import Lack, hidden, remedy, told
 from service.adapters.kafka.settings import KafkaSettings, client_options
-from service.runtime.ports import LogError
+from service.runtime.ports import LogError, Unfit
 
 EXACT = ("cleanup.policy", "compression.type", "message.timestamp.type", "unclean.leader.election.enable")
 AT_LEAST = ("max.message.bytes", "min.insync.replicas")
@@ -45,9 +46,9 @@ class Finding:
 
     Attributes:
         topic: The topic's name.
-        setting: ``topic`` when it is missing, ``partitions``, or a Kafka topic setting.
-        is_: What is there.
-        must_be: What is needed.
+        setting: ``topic`` when it is missing, ``right`` when one of ours is, ``partitions``, or a Kafka topic setting.
+        is_: What is there; of a missing right, the operation.
+        must_be: What is needed; of a missing right, on what and for whom.
         remedy: A command, or an advice.
     """
 
@@ -58,6 +59,8 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
+        if self.setting == "right":
+            return f"{self.must_be} is missing; {self.remedy}"
         return f"topic {self.topic}: {self.setting} is {self.is_}, must be {self.must_be}; {self.remedy}"
 
 
@@ -129,7 +132,9 @@ async def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec], *, replica
             )
             for spec in missing
         ]
-        _raise_refusals(await admin.create_topics(topics))
+        _raise_refusals(settings, await admin.create_topics(topics))
+        for name in sorted(await hidden(admin, [spec.name for spec in missing])):
+            raise Unfit(told(settings, Lack("Describe", "topic", name)))
         await _wait_visible(admin, {spec.name for spec in missing})
         return [spec.name for spec in missing]
 
@@ -143,16 +148,26 @@ async def verify(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[Fi
     async with _admin(settings) as admin:
         counts = await _partition_counts(admin)
         present = [spec for spec in specs if spec.name in counts]
+        unseen = await hidden(admin, [spec.name for spec in specs if spec.name not in counts])
         configs = await _configs(admin, [spec.name for spec in present])
-    findings = [
-        Finding(spec.name, "topic", "missing", "present", "create it with: python -m service topics")
-        for spec in specs
-        if spec.name not in counts
-    ]
+    findings = []
+    for spec in specs:
+        if spec.name in unseen:
+            findings.append(_lacking(settings, Lack("Describe", "topic", spec.name)))
+        elif spec.name not in counts:
+            create = "create it with: python -m service topics"
+            findings.append(Finding(spec.name, "topic", "missing", "present", create))
     for spec in present:
         findings += _check_partitions(spec, counts)
-        findings += _check_config(spec, configs[spec.name])
+        config = configs[spec.name]
+        lack = Lack("DescribeConfigs", "topic", spec.name)
+        findings += [_lacking(settings, lack)] if config is None else _check_config(spec, config)
     return findings
+
+
+def _lacking(settings: KafkaSettings, lack: Lack) -> Finding:
+    who = f" for {settings.principal}" if settings.principal else ""
+    return Finding(lack.name, "right", lack.operation, f"{lack}{who}", f"grant it with: {remedy(settings, lack)}")
 
 
 def _check_partitions(spec: TopicSpec, counts: Mapping[str, int]) -> Iterator[Finding]:
@@ -200,19 +215,25 @@ async def _partition_counts(admin: Any) -> dict[str, int]:
     return {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
 
 
-async def _configs(admin: Any, names: Iterable[str]) -> dict[str, dict[str, str]]:
+async def _configs(admin: Any, names: Iterable[str]) -> dict[str, dict[str, str] | None]:
+    """Settings by topic; None where we may not read them."""
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    configs: dict[str, dict[str, str]] = {}
+    configs: dict[str, dict[str, str] | None] = {}
     for response in await admin.describe_configs(resources) if resources else []:
         for code, message, _, name, entries, *_ in response.resources:
+            if code and for_code(code) is TopicAuthorizationFailedError:
+                configs[name] = None
+                continue
             if code:
                 raise LogError(f"topic {name}: its settings cannot be read: {_reason(code, message)}")
             configs[name] = {entry[0]: entry[1] for entry in entries}
     return configs
 
 
-def _raise_refusals(response: Any) -> None:
+def _raise_refusals(settings: KafkaSettings, response: Any) -> None:
     for name, code, *message in response.topic_errors:
+        if code and for_code(code) is TopicAuthorizationFailedError:
+            raise Unfit(told(settings, Lack("Create", "topic", name)))
         if code and code != TopicAlreadyExistsError.errno:  # somebody else was faster: then verify tells
             raise LogError(f"topic {name} cannot be created: {_reason(code, *message)}")
 

@@ -19,6 +19,47 @@ STATUSES: Final = frozenset(change.value for change in Change) | frozenset(
     for status in (*row.arriving, *row.done, *row.failed, *row.leaving, *row.undeleted)
 )
 
+DEAD_LETTER_REASONS: Final = frozenset(
+    {
+        "BatchUnsupported",
+        "DuplicateHeader",
+        "InvalidAttribute",
+        "InvalidEnvelope",
+        "InvalidExtension",
+        "InvalidHeader",
+        "InvalidJson",
+        "MissingAttribute",
+        "NotAllowed",
+        "NotCloudEvent",
+        "ReplyTopicNotAllowed",
+        "ServiceError",
+        "TooLarge",
+        "TooManyHeaders",
+        "UnknownCommand",
+        "UnknownOperation",
+        "UnknownTarget",
+        "UnsupportedContentType",
+        "UnsupportedFormat",
+        "UnsupportedSpecVersion",
+        "ValidationFailed",
+    }
+)
+
+PROBLEMS: Final = frozenset(
+    {
+        "a call broke the service",
+        "a look broke the service",
+        "a record broke the service",
+        "an observation broke the service",
+        "another process has our instance id; this one has stepped back",
+        "poll failed; will look again",
+        "shard closed dirty; its state is read again",
+        "shard halted: somebody must mend it; nothing is skipped",
+        "stop took too long; closing dirty, which is safe",
+    }
+)
+"""Told to :meth:`service.runtime.ports.Telemetry.problem`; a test compares them with the sources."""
+
 OUTCOMES: Final = frozenset(
     {
         "ok",

@@ -43,6 +43,10 @@ SECRET_KEYS: Final = frozenset(
 _CHATTY: Final = ("aiobotocore", "aiohttp", "aiokafka", "asyncio", "botocore", "urllib3")
 """Libraries that log every step at INFO, and values or signatures at DEBUG."""
 
+_REPEAT: Final = 10.0
+"""Seconds within which a library says the same thing once."""
+_KINDS: Final = 1000
+
 _ACTIVITIES: Final = ("call:", "search:")
 _FIRST: Final = ("timestamp", "level", "event")
 _DEEPEST: Final = 6
@@ -82,6 +86,7 @@ def configure_logging(level: str = "info", output: Literal["json", "console"] = 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, readable, _renderer(output)],
         )
     )
+    handler.addFilter(Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(ours, logging.INFO))
@@ -131,6 +136,30 @@ def _clean(value: Any, depth: int) -> Any:
             for name, item in value.items()
         }
     return [_clean(item, depth - 1) for item in value]
+
+
+class Seldom(logging.Filter):
+    """Lets libraries say the same thing now and then only: without a broker, aiokafka does 400 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is time to say it again, with the number of times that it was not said."""
+        if not record.name.startswith(_CHATTY):
+            return True
+        key = (record.name, str(record.msg))
+        last, withheld = self._told.get(key, (float("-inf"), 0))
+        if record.created - last < _REPEAT:
+            self._told[key] = (last, withheld + 1)
+            return False
+        if len(self._told) >= _KINDS:
+            self._told.clear()
+        self._told[key] = (record.created, 0)
+        if withheld:
+            record.msg = f"{record.msg} (and {withheld} times more since)"
+        return True
 
 
 class StdoutHandler(logging.StreamHandler[TextIO]):

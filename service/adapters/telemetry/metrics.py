@@ -5,24 +5,26 @@ a partition disappear when its shard is closed.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from schemas.records import Job, Phase
 from service.adapters.telemetry.labels import (
+    DEAD_LETTER_REASONS,
     OPERATION_NAMES,
+    OTHER,
     OUTCOMES,
     PHASES,
+    PROBLEMS,
     RESOURCE_KINDS,
     STATUSES,
     closed,
 )
+from service.adapters.telemetry.pulled import Pulled, Values
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -63,6 +65,11 @@ class Telemetry:
         self._rebalances = self._counter("rebalances", "Rebalances of the consumer group")
         self._commits = self._counter("commits", "Transactions committed", "partition")
         self._problems = self._counter("problems", "What an operator may want to know", "what")
+        # Begun at 0: what only appears with its first increase, no rate ever shows.
+        for reason in (*DEAD_LETTER_REASONS, OTHER):
+            self._dead.labels(reason)
+        for what in (*PROBLEMS, OTHER):
+            self._problems.labels(what)
 
     def _make_gauges(self) -> None:
         self._watched = self._gauge("watched", "Resources under way that are looked at", "target")
@@ -95,7 +102,7 @@ class Telemetry:
 
     def dead_letter(self, reason: str) -> None:
         """A record went to the dead letters; ``reason`` is one of our codes."""
-        self._dead.labels(reason).inc()
+        self._dead.labels(closed(reason, DEAD_LETTER_REASONS)).inc()
 
     def transition(self, before: Job | None, after: Job) -> None:
         """A job's state was committed."""
@@ -108,18 +115,32 @@ class Telemetry:
 
     def pull(self, jobs: Callable[[], Mapping[str, int]], inboxes: Callable[[], Mapping[str, int]]) -> None:
         """Names who knows the number of jobs by phase and of inbox entries by partition, to be asked at each scrape."""
-        self.registry.register(_Pulled("crml_jobs", "Jobs held by this replica", "phase", jobs))
-        self.registry.register(_Pulled("crml_inbox_length", "Entries waiting in an inbox", "partition", inboxes))
+        self.gauge("jobs", "Jobs held by this replica", ("phase",), lambda: _keyed(jobs()))
+        self.gauge("inbox_length", "Entries waiting in an inbox", ("partition",), lambda: _keyed(inboxes()))
+
+    def gauge(self, name: str, text: str, labels: Sequence[str], values: Values) -> None:
+        """Registers a gauge whose values are asked for at each scrape, by the values of its labels."""
+        self.registry.register(Pulled(f"crml_{name}", text, labels, values))
+
+    def pull_superseded(self, superseded: Callable[[], bool]) -> None:
+        """Names who knows whether another process has our place in the group."""
+        gauge = self._gauge("superseded", "1 while another process has this one's instance id")
+        gauge.set_function(lambda: float(superseded()))
 
     def pull_slots(self, statistics: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
         """Names who knows the concurrency slots by ``target/quota``, to be asked at each scrape."""
         texts = {
-            "taken": "Concurrency slots that jobs of this replica have",
-            "waiting": "Commands that wait for a concurrency slot",
-            "limit": "Concurrency slots that AWS grants",
+            "taken": ("taken_here", "Concurrency slots that jobs of this replica have"),
+            "waiting": ("waiting_here", "Commands of this replica that wait for a concurrency slot"),
+            "limit": ("limit", "Concurrency slots that AWS grants"),
         }
-        for name, text in texts.items():
-            self.registry.register(_Pulled(f"crml_slots_{name}", text, "quota", partial(_one, statistics, name)))
+        for name, (key, text) in texts.items():
+            self.gauge(f"slots_{name}", text, ("quota",), partial(_one, statistics, key))
+
+    def pull_copies(self, current: Callable[[], Mapping[str, int]]) -> None:
+        """Names who knows which other replicas' partitions have a copy here, and whether it is current."""
+        text = "1 when the copy of another replica's partition is current, 0 while it catches up"
+        self.gauge("standby_current", text, ("partition",), lambda: _keyed(current()))
 
     def commit(self, partition: str, records: int, seconds: float) -> None:
         """A transaction was committed."""
@@ -153,15 +174,15 @@ class Telemetry:
             self._shards.labels(partition, state).set(1)
         _log.info(f"shard {state}", partition=partition)
 
-    def restored(self, partition: str, records: int, seconds: float) -> None:
+    def restored(self, partition: str, records: int, seconds: float, *, copied: int) -> None:
         """A shard has read its changelog."""
         self._restored.labels(partition).set(records)
         self._restore_time.observe(seconds)
-        _log.info("shard restored", partition=partition, records=records, seconds=round(seconds, 3))
+        _log.info("shard restored", partition=partition, records=records, copied=copied, seconds=round(seconds, 3))
 
     def problem(self, what: str, **details: str | int | float) -> None:
         """Something an operator may want to know."""
-        self._problems.labels(what).inc()
+        self._problems.labels(closed(what, PROBLEMS)).inc()
         _log.warning(what, **details)
 
     @staticmethod
@@ -188,26 +209,12 @@ class Telemetry:
         return generate_latest(self.registry)
 
 
-def _one(statistics: Callable[[], Mapping[str, Mapping[str, int]]], name: str) -> dict[str, int]:
-    return {quota: numbers[name] for quota, numbers in statistics().items()}
+def _one(statistics: Callable[[], Mapping[str, Mapping[str, int]]], name: str) -> dict[tuple[str, ...], float]:
+    return {(quota,): numbers[name] for quota, numbers in statistics().items()}
 
 
-class _Pulled(Collector):
-    """A gauge whose values are asked for at each scrape."""
-
-    def __init__(self, name: str, text: str, label: str, values: Callable[[], Mapping[str, int]]) -> None:
-        self._name, self._text, self._label, self._values = name, text, label, values
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """The gauge without values."""
-        yield GaugeMetricFamily(self._name, self._text, labels=[self._label])
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauge with its values of now."""
-        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
-        for value, number in self._values().items():
-            family.add_metric([value], number)
-        yield family
+def _keyed(values: Mapping[str, int]) -> dict[tuple[str, ...], float]:
+    return {(label,): number for label, number in values.items()}
 
 
 def _described(before: Job | None, after: Job) -> dict[str, Any]:

@@ -1,0 +1,190 @@
+{{/*
+What must hold between settings: the schema checks each by itself. The service has the same rules and would refuse to
+start; here a wrong value fails before anything is installed. All problems are told at once.
+*/}}
+{{- define "crml.checks" -}}
+{{- $settings := include "crml.effective" . | fromJson -}}
+{{- $problems := list -}}
+{{- range $part := list "crml.checks.kafka" "crml.checks.timing" "crml.checks.targets" "crml.checks.tenants" "crml.checks.topics" "crml.checks.chart" -}}
+{{- range $line := splitList "\n" (include $part (dict "root" $ "settings" $settings)) -}}
+{{- with trim $line -}}
+{{- $problems = append $problems . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $problems -}}
+{{- fail (printf "\n%d problem(s) in the values:\n  - %s\n" (len $problems) (join "\n  - " $problems)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "crml.checks.kafka" -}}
+{{- $kafka := .settings.kafka }}
+{{- $values := .root.Values }}
+{{- range $server := $kafka.bootstrap_servers }}
+{{- if not (regexMatch "^[^\\s/]+:[0-9]+$" $server) }}
+settings.kafka.bootstrap_servers: found {{ $server | quote }}; expected host:port
+{{- end }}
+{{- end }}
+{{- if gt (mulf 3 $kafka.heartbeat_interval) (float64 $kafka.session_timeout) }}
+settings.kafka: heartbeat_interval ({{ $kafka.heartbeat_interval }} s) must be at most a third of session_timeout ({{ $kafka.session_timeout }} s)
+{{- end }}
+{{- if ne (empty $kafka.ssl_cert_file) (empty $kafka.ssl_key_file) }}
+settings.kafka: ssl_cert_file and ssl_key_file go together
+{{- end }}
+{{- $anySecret := or $values.existingSecret $values.extraEnv $values.extraEnvFrom }}
+{{- $password := or $anySecret (hasKey $values.secretEnv "CRML_KAFKA__SASL_PASSWORD") }}
+{{- $user := or $anySecret $kafka.sasl_username (hasKey $values.secretEnv "CRML_KAFKA__SASL_USERNAME") }}
+{{- if and (hasPrefix "SASL" $kafka.security_protocol) (has $kafka.sasl_mechanism (list "PLAIN" "SCRAM-SHA-256" "SCRAM-SHA-512")) (not (and $user $password)) }}
+settings.kafka: {{ $kafka.sasl_mechanism }} needs sasl_username, and CRML_KAFKA__SASL_PASSWORD from existingSecret or secretEnv
+{{- end }}
+{{- if and (or $values.kafkaTls.caSecret $values.kafkaTls.clientSecret) (not (hasSuffix "SSL" $kafka.security_protocol)) }}
+kafkaTls: of no use with settings.kafka.security_protocol {{ $kafka.security_protocol }}; set SSL or SASL_SSL
+{{- end }}
+{{- end -}}
+
+{{- define "crml.checks.timing" -}}
+{{- $timing := .settings.timing }}
+{{- if le (float64 $timing.settle) (float64 $timing.call_window) }}
+settings.timing: settle ({{ $timing.settle }} s) must be longer than call_window ({{ $timing.call_window }} s)
+{{- end }}
+{{- if lt (float64 $timing.retry_cap) (float64 $timing.retry_base) }}
+settings.timing: retry_cap must not be below retry_base
+{{- end }}
+{{- end -}}
+
+{{- define "crml.checks.targets" -}}
+{{- $settings := .settings }}
+{{- $names := keys $settings.targets | sortAlpha }}
+{{- if not (has $settings.default_target $names) }}
+settings.default_target is {{ $settings.default_target | quote }}, which is not among the targets: {{ join ", " $names }}
+{{- end }}
+{{- range $name, $target := $settings.targets }}
+{{- $cap := $target.retry_cap | default $settings.timing.retry_cap }}
+{{- $base := $target.retry_base | default $settings.timing.retry_base }}
+{{- if and (or $target.retry_cap $target.retry_base) (lt (float64 $cap) (float64 $base)) }}
+settings.targets.{{ $name }}: retry_cap ({{ $cap }} s) must not be below retry_base ({{ $base }} s)
+{{- end }}
+{{- range $member := list "endpoint_url" "sts_endpoint_url" }}
+{{- with index $target $member }}
+{{- if not (regexMatch "^https?://[^/\\s]+" .) }}
+settings.targets.{{ $name }}.{{ $member }}: found {{ . | quote }}; expected a URL such as https://host:port
+{{- else }}
+{{- $host := regexReplaceAll ":[0-9]+$" (urlParse .).host "" }}
+{{- $here := regexMatch "^(localhost|.+\\.localhost|127\\.[0-9.]+|\\[::1\\])$" $host }}
+{{- if and (hasPrefix "http:" .) (not $here) (not $target.allow_plain_http) }}
+settings.targets.{{ $name }}.{{ $member }} is plain http beyond this machine: use https, or set allow_plain_http
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $member := list "external_id" "source_identity" "session_tags" "tenant_tag" "command_tag" }}
+{{- if and (index $target $member) (not $target.role_arn) }}
+settings.targets.{{ $name }}: {{ $member }} is of no use without role_arn
+{{- end }}
+{{- end }}
+{{- $keys := keys $target.session_tags | sortAlpha }}
+{{- range $member := list "tenant_tag" "command_tag" }}
+{{- with index $target $member }}
+{{- $keys = append $keys . }}
+{{- if not $target.session_per_command }}
+settings.targets.{{ $name }}: {{ $member }} needs session_per_command: a shared session serves many commands
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $folded := list }}
+{{- range $keys }}
+{{- $folded = append $folded (lower .) }}
+{{- if hasPrefix "aws:" (lower .) }}
+settings.targets.{{ $name }}: session tags must not begin with aws:, found {{ . }}
+{{- end }}
+{{- end }}
+{{- if ne (len $folded) (len ($folded | uniq)) }}
+settings.targets.{{ $name }}: session tags are told apart without regard to case; two of {{ join ", " $keys }} are the same
+{{- end }}
+{{- if gt (len $keys) 50 }}
+settings.targets.{{ $name }}: a session has at most 50 tags, found {{ len $keys }}
+{{- end }}
+{{- range $target.transitive_tags }}
+{{- if not (has . $keys) }}
+settings.targets.{{ $name }}: transitive_tags has {{ . }}, which is no session tag; known: {{ join ", " $keys | default "none" }}
+{{- end }}
+{{- end }}
+{{- if and $target.endpoint_url (or $target.fips $target.dualstack) }}
+settings.targets.{{ $name }}: endpoint_url excludes fips and dualstack
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "crml.checks.tenants" -}}
+{{- $settings := .settings }}
+{{- $commands := (include "crml.model" .root | fromJson).commands }}
+{{- range $name, $tenant := $settings.tenants }}
+{{- range $target := $tenant.targets }}
+{{- if not (hasKey $settings.targets $target) }}
+settings.tenants.{{ $name }}.targets has {{ $target }}, not among the targets: {{ keys $settings.targets | sortAlpha | join ", " }}
+{{- end }}
+{{- end }}
+{{- if and $tenant.default_target (not (has $tenant.default_target $tenant.targets)) }}
+settings.tenants.{{ $name }}: default_target is {{ $tenant.default_target | quote }}, which is not among its targets
+{{- end }}
+{{- range $glob := $tenant.operations }}
+{{- $pattern := printf "^%s$" ($glob | replace "." "\\." | replace "*" ".*" | replace "?" ".") }}
+{{- $hits := list }}
+{{- range $commands }}{{ if regexMatch $pattern . }}{{ $hits = append $hits . }}{{ end }}{{ end }}
+{{- if not $hits }}
+settings.tenants.{{ $name }}.operations: no command is called {{ $glob }}; known: {{ join ", " $commands }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $settings.tenants $settings.replies.allowed_topics }}
+settings.replies.allowed_topics is for a service without tenants: set reply_topics of each tenant instead
+{{- end }}
+{{- end -}}
+
+{{- define "crml.checks.topics" -}}
+{{- $settings := .settings }}
+{{- $topics := $settings.topics }}
+{{- $inner := list $topics.changes $topics.resources }}
+{{- $names := list $topics.replies $topics.events $topics.dead_letters $topics.changes $topics.resources }}
+{{- range include "crml.sources" $settings | fromJsonArray }}
+{{- $inner = concat $inner . }}
+{{- $names = concat $names . }}
+{{- end }}
+{{- $allowed := dict "settings.replies.allowed_topics" $settings.replies.allowed_topics }}
+{{- range $name, $tenant := $settings.tenants }}
+{{- $_ := set $allowed (printf "settings.tenants.%s.reply_topics" $name) $tenant.reply_topics }}
+{{- $names = concat $names (list $tenant.replies $tenant.events $tenant.dead_letters | compact) }}
+{{- end }}
+{{- range $where, $given := $allowed }}
+{{- range $given }}
+{{- if has . $inner }}
+{{ $where }} has {{ . }}: no place for replies, commands come from there or state is kept
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if ne (len $names) (len ($names | uniq)) }}
+settings: each topic needs a name of its own, two of {{ $names | sortAlpha | join ", " }} are the same
+{{- end }}
+{{- end -}}
+
+{{- define "crml.checks.chart" -}}
+{{- $values := .root.Values }}
+{{- $needed := include "crml.gracePeriodNeeded" .root | int }}
+{{- if lt (include "crml.gracePeriod" .root | int) $needed }}
+terminationGracePeriodSeconds is {{ $values.terminationGracePeriodSeconds }}, must be at least {{ $needed }}: runtime.stop_deadline + kafka.transaction_timeout + 5
+{{- end }}
+{{- if gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas) }}
+autoscaling: minReplicas ({{ $values.autoscaling.minReplicas }}) is above maxReplicas ({{ $values.autoscaling.maxReplicas }})
+{{- end }}
+{{- if and (not $values.serviceAccount.create) (not $values.serviceAccount.name) $values.serviceAccount.annotations }}
+serviceAccount.annotations are of no use: the chart makes no account; set create, or annotate the existing one
+{{- end }}
+{{- if and $values.monitoring.podMonitor.enabled $values.monitoring.serviceMonitor.enabled }}
+monitoring: podMonitor and serviceMonitor would scrape everything twice; enable one
+{{- end }}
+{{- range $variable, $_ := $values.secretEnv }}
+{{- if has $variable (list "CRML_SETTINGS" "CRML_HTTP__HOST" "CRML_HTTP__PORT" "CRML_KAFKA__INSTANCE_ID") }}
+secretEnv.{{ $variable }}: the chart sets it
+{{- end }}
+{{- end }}
+{{- end -}}

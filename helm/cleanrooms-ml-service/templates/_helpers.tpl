@@ -1,0 +1,85 @@
+{{/* Names and labels. */}}
+
+{{- define "crml.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* At most 52 characters: a StatefulSet's pods add their number, and the controller a revision of 11 characters. */}}
+{{- define "crml.fullname" -}}
+{{- $name := include "crml.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selectors may name: it never changes. */}}
+{{- define "crml.selector" -}}
+app.kubernetes.io/name: {{ include "crml.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{- define "crml.labels" -}}
+{{ include "crml.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Metadata of an object: context, name (all of it), component, annotations (a dict). */}}
+{{- define "crml.metadata" -}}
+name: {{ .name | quote }}
+namespace: {{ .context.Release.Namespace | quote }}
+labels:
+  {{- include "crml.labels" .context | nindent 2 }}
+  app.kubernetes.io/component: {{ .component | quote }}
+  {{- range $key, $value := .labels }}
+  {{ $key }}: {{ $value | quote }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) .context.Values.commonAnnotations }}
+annotations:
+  {{- range $key, $value := . }}
+  {{ $key }}: {{ $value | quote }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "crml.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "crml.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- end -}}
+
+{{- define "crml.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Time for a clean stop, and for the broker to end a transaction that was cut off. */}}
+{{- define "crml.gracePeriodNeeded" -}}
+{{- $settings := include "crml.effective" . | fromJson -}}
+{{- add (ceil $settings.runtime.stop_deadline) (ceil $settings.kafka.transaction_timeout) 5 -}}
+{{- end -}}
+
+{{- define "crml.gracePeriod" -}}
+{{- .Values.terminationGracePeriodSeconds | int | default (include "crml.gracePeriodNeeded" . | int) -}}
+{{- end -}}
+
+{{/* Under a scaler the number that runs is kept: an upgrade must not drop replicas, nor the switch to a scaler. */}}
+{{- define "crml.replicas" -}}
+{{- if .Values.autoscaling.enabled -}}
+{{- $live := lookup "apps/v1" .Values.kind .Release.Namespace (include "crml.fullname" .) -}}
+{{- $now := dig "spec" "replicas" 0 ($live | default dict) | int -}}
+{{- max (int .Values.autoscaling.minReplicas) (min $now (int .Values.autoscaling.maxReplicas)) -}}
+{{- else -}}
+{{- .Values.replicas -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,277 @@
+"""Groups of the chart's values: each is closed, and documented by attribute docstrings.
+
+What Kubernetes itself defines (tolerations, affinity, ...) is passed on as it is: its own API checks it.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Raw = dict[str, Any]
+Text = dict[str, str]
+Name = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", max_length=253)]
+"""A name in Kubernetes, or nothing."""
+
+Key = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]*$")]
+Variable = Annotated[str, Field(pattern=r"^CRML_[A-Z0-9_]+$")]
+Positive = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Percent = Annotated[int, Field(ge=1, le=100)]
+Share = Annotated[str, Field(pattern=r"^[1-9][0-9]?%$")]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?|[mk])?$")]
+
+
+class Part(BaseModel):
+    """A group of values: named as Kubernetes does, closed."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Image(Part):
+    """Where the image comes from."""
+
+    repository: Annotated[str, Field(min_length=1)] = "cleanrooms-ml-service"
+    """Registry and name."""
+    tag: Annotated[str, Field(pattern=r"^[\w.-]*$")] = ""
+    """Its tag; the chart's `appVersion` if not set."""
+    digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
+    """Its digest, `sha256:...`, which wins over the tag: what was tested is what runs."""
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    """When it is pulled."""
+    pull_secrets: list[Raw] = []
+    """Secrets for the registry, `[{name: ...}]`."""
+
+
+class SecretKey(Part):
+    """One key of a Secret."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """The Secret."""
+    key: Annotated[str, Field(min_length=1)]
+    """The key in it."""
+
+
+class KafkaTls(Part):
+    """Certificates for Kafka from Secrets; they are mounted, and `settings.kafka.ssl_*_file` are set to them."""
+
+    ca_secret: Name = ""
+    """Secret with the certificate to trust, such as Strimzi's `<cluster>-cluster-ca-cert`."""
+    ca_key: Key = "ca.crt"
+    """Its key in the Secret."""
+    client_secret: Name = ""
+    """Secret with our client certificate and key (mTLS), such as cert-manager's or a Strimzi `KafkaUser`'s."""
+    cert_key: Key = "tls.crt"
+    """The certificate's key in the Secret; a `KafkaUser` has `user.crt`."""
+    private_key: Key = "tls.key"
+    """The private key's key in the Secret; a `KafkaUser` has `user.key`."""
+
+
+class ServiceAccount(Part):
+    """Who the pods are, to Kubernetes and to AWS."""
+
+    create: bool = True
+    """Whether the chart makes it."""
+    name: Name = ""
+    """Its name; the release's full name if not set."""
+    annotations: Text = {}
+    """IRSA: `eks.amazonaws.com/role-arn: arn:aws:iam::...`. Pod Identity needs none: associate the name with a role."""
+    automount_token: bool = False
+    """Whether pods get a token for the Kubernetes API. The service never calls it; IRSA and Pod Identity mount
+    tokens of their own."""
+
+
+class Probe(Part):
+    """How long Kubernetes waits before it acts."""
+
+    period_seconds: Positive
+    """Time between looks."""
+    timeout_seconds: Positive = 3
+    """Time for an answer."""
+    failure_threshold: Positive
+    """Bad answers in a row before it acts."""
+
+
+class Probes(Part):
+    """Startup covers the restore; readiness never asks AWS; liveness is the event loop's heartbeat."""
+
+    startup: Probe = Probe(period_seconds=2, failure_threshold=450)
+    """`/startupz`: the first partitions are restored. The default gives them 15 minutes."""
+    readiness: Probe = Probe(period_seconds=5, failure_threshold=2)
+    """`/readyz`: every partition held is being served."""
+    liveness: Probe = Probe(period_seconds=10, timeout_seconds=5, failure_threshold=3)
+    """`/livez`: the event loop runs."""
+
+
+class TopicsJob(Part):
+    """A hook before install and upgrade: `python -m service topics` creates what is missing and verifies the rest."""
+
+    enabled: bool = True
+    """Whether it runs; without it, create the topics before the install, as the service refuses to start."""
+    existing_secret: Name = ""
+    """Secret of `CRML_...` variables for it, of a Kafka user that may create topics; `existingSecret` if not set."""
+    service_account_name: Name = ""
+    """An existing account for it; a hook's own with the annotations of `serviceAccount` if not set."""
+    active_deadline_seconds: Positive = 120
+    """Time for all its attempts."""
+    backoff_limit: Natural = 3
+    """Further attempts after the first."""
+
+
+class Pdb(Part):
+    """How many pods a drain may take at once."""
+
+    enabled: bool = True
+    """Whether it is made."""
+    max_unavailable: Positive | Share = 1
+    """Pods, or a percentage; not 0, which would block every drain."""
+
+
+class Hpa(Part):
+    """Scaling by CPU, by the cluster's metrics server."""
+
+    target_cpu_utilization: Percent = 70
+    """Average of the CPU request at which a replica more is wanted."""
+    extra_metrics: list[Raw] = []
+    """Further entries of `spec.metrics`."""
+
+
+class Lag(Part):
+    """Group lag as a second trigger for KEDA; CPU stays the first."""
+
+    enabled: bool = False
+    """Whether lag is looked at: it only adds replicas."""
+    threshold: Positive = 1000
+    """Records behind, for each replica."""
+    authentication_ref: Raw = {}
+    """KEDA's `TriggerAuthentication` for Kafka, `{name: ...}`."""
+
+
+class Keda(Part):
+    """Scaling by KEDA instead of a plain HPA."""
+
+    enabled: bool = False
+    """Whether a ScaledObject is made instead of an HPA."""
+    cooldown_period: Positive = 600
+    """Seconds of KEDA's cool-down."""
+    lag: Lag = Lag()
+    """Group lag as a second trigger."""
+    extra_triggers: list[Raw] = []
+    """Further triggers."""
+
+
+class Autoscaling(Part):
+    """More replicas under load; never below the floor, as jobs under way have to be looked at."""
+
+    enabled: bool = False
+    """Whether replicas follow the load."""
+    min_replicas: Positive = 2
+    """The floor: never zero."""
+    max_replicas: Positive = 4
+    """The ceiling; more than twice the partitions of all commands topics idle."""
+    scale_down_stabilization_seconds: Natural = 600
+    """How long load must be low before a replica goes: each change moves partitions."""
+    hpa: Hpa = Hpa()
+    """By CPU."""
+    keda: Keda = Keda()
+    """By KEDA."""
+
+
+class NetworkPolicy(Part):
+    """Default-deny, but for what the service needs; ports are read off the settings."""
+
+    enabled: bool = True
+    """Whether it is made."""
+    metrics_from: list[Raw] = []
+    """Who may read probes, metrics and the status page, as `from` entries; nobody but the node if empty."""
+    dns_to: list[Raw] = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]
+    """Where DNS is, as `to` entries."""
+    kafka_to: list[Raw] = []
+    """Where Kafka is, as `to` entries; anywhere, at the ports of `bootstrap_servers`, if empty."""
+    kafka_ports: list[Port] = []
+    """Further ports of brokers, if they advertise others than `bootstrap_servers` names."""
+    aws_to: list[Raw] = []
+    """Where AWS's endpoints are, as `to` entries; anywhere but link-local addresses, at 443, if empty."""
+    pod_identity: bool = True
+    """Whether the EKS Pod Identity agent may be reached."""
+    extra_egress: list[Raw] = []
+    """Further egress rules, such as for a proxy."""
+    extra_ingress: list[Raw] = []
+    """Further ingress rules."""
+
+
+class Monitor(Part):
+    """How the Prometheus operator finds the metrics."""
+
+    enabled: bool = False
+    """Whether it is made; its CRD must be there."""
+    interval: Annotated[str, Field(pattern=r"^[0-9]+(ms|s|m)$")] = "30s"
+    """Time between scrapes."""
+    labels: Text = {}
+    """Labels by which the operator selects it."""
+    metric_relabelings: list[Raw] = []
+    """Passed on."""
+
+
+class Rules(Part):
+    """Alerts, for the Prometheus operator; `alerts/` has them as a plain file."""
+
+    enabled: bool = False
+    """Whether a PrometheusRule is made; its CRD must be there."""
+    labels: Text = {}
+    """Labels by which the operator selects it."""
+    rule_labels: Text = {}
+    """Labels of every alert, such as a team's."""
+    disabled: list[str] = []
+    """Alerts to leave out, by name."""
+    runbook_base: str = "https://github.com/example/cleanrooms-ml-service/blob/main/docs/runbooks"
+    """Where the runbooks are; an alert's `runbook_url` is below it."""
+
+
+class Dashboard(Part):
+    """The Grafana dashboard, as a ConfigMap for Grafana's sidecar."""
+
+    enabled: bool = False
+    """Whether it is made."""
+    labels: Text = {"grafana_dashboard": "1"}
+    """Labels by which the sidecar finds it."""
+    annotations: Text = {}
+    """Such as the sidecar's folder."""
+
+
+class Monitoring(Part):
+    """Metrics, alerts, dashboard."""
+
+    pod_monitor: Monitor = Monitor()
+    """A PodMonitor."""
+    service_monitor: Monitor = Monitor()
+    """A ServiceMonitor; one of the two is enough."""
+    prometheus_rule: Rules = Rules()
+    """Alerts."""
+    dashboard: Dashboard = Dashboard()
+    """The dashboard."""
+
+
+class TopologySpread(Part):
+    """Replicas apart from each other, without refusing to run."""
+
+    enabled: bool = True
+    """Whether constraints are made."""
+    keys: list[str] = ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    """Node labels over which to spread."""
+    when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"] = "ScheduleAnyway"
+    """What to do when it can't be."""
+    max_skew: Positive = 1
+    """By how many pods places may differ."""
+
+
+class Resources(Part):
+    """What a pod gets. `docs/sizing.md` says how much it needs."""
+
+    requests: dict[str, Quantity] = {"cpu": "250m", "memory": "256Mi"}
+    """Reserved."""
+    limits: dict[str, Quantity] = {"memory": "512Mi"}
+    """Never exceeded. No CPU limit: throttling delays heartbeats, and a late one costs partitions."""

@@ -1,0 +1,109 @@
+"""The chart's values, as one model: its schema, values.yaml and the README's table are generated from it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from helm.parts import (
+    Autoscaling,
+    Image,
+    KafkaTls,
+    Monitoring,
+    Name,
+    Natural,
+    NetworkPolicy,
+    Part,
+    Pdb,
+    Port,
+    Positive,
+    Probes,
+    Quantity,
+    Raw,
+    Resources,
+    SecretKey,
+    ServiceAccount,
+    Text,
+    TopicsJob,
+    TopologySpread,
+    Variable,
+)
+from service.settings import Settings
+
+
+class Values(Part):
+    """Everything that may be set."""
+
+    settings: Settings
+    """The service's own settings, as in its YAML file; [docs/settings.md](../../docs/settings.md) lists them.
+    `kafka.bootstrap_servers` and one of `targets` are required. Secrets are not settings: see `existingSecret`."""
+    existing_secret: Name = ""
+    """Secret whose keys are variables: `CRML_KAFKA__SASL_PASSWORD`, `AWS_ACCESS_KEY_ID`, ... All are given to the
+    pods. Variables win over settings."""
+    secret_env: dict[Variable, SecretKey] = {}
+    """Single variables from other Secrets: `CRML_KAFKA__SASL_PASSWORD: {name: my-kafka-user, key: password}`."""
+    kafka_tls: KafkaTls = KafkaTls()
+    """Certificates for Kafka, from Secrets."""
+    image: Image = Image()
+    """Where the image comes from."""
+    kind: Literal["StatefulSet", "Deployment"] = "StatefulSet"
+    """StatefulSet: a pod's name is its static membership, so that a restart moves no partition. Deployment: no
+    stable names, every restart moves partitions."""
+    replicas: Positive = 2
+    """Pods, unless they follow the load. More than twice the partitions of all commands topics idle."""
+    autoscaling: Autoscaling = Autoscaling()
+    """More replicas under load."""
+    topics_job: TopicsJob = TopicsJob()
+    """Creates the topics before install and upgrade."""
+    service_account: ServiceAccount = ServiceAccount()
+    """Who the pods are."""
+    resources: Resources = Resources()
+    """What a pod gets."""
+    termination_grace_period_seconds: Natural = 0
+    """Time to stop; 0: as long as a clean stop and the end of a transaction may take, and 5 s
+    (`runtime.stop_deadline` + `kafka.transaction_timeout` + 5). Less is refused."""
+    probes: Probes = Probes()
+    """How long Kubernetes waits before it acts."""
+    http_port: Port = 8080
+    """Port of probes, metrics and the status page."""
+    pod_disruption_budget: Pdb = Pdb()
+    """How many pods a drain may take at once."""
+    network_policy: NetworkPolicy = NetworkPolicy()
+    """Default-deny, but for what is needed."""
+    monitoring: Monitoring = Monitoring()
+    """Metrics, alerts, dashboard."""
+    topology_spread: TopologySpread = TopologySpread()
+    """Replicas apart from each other."""
+    topology_spread_constraints: list[Raw] = []
+    """Constraints as Kubernetes takes them, instead of `topologySpread`."""
+    priority_class_name: Name = ""
+    """Priority of the pods."""
+    node_selector: Text = {}
+    """Labels of nodes."""
+    tolerations: list[Raw] = []
+    """Taints that pods tolerate."""
+    affinity: Raw = {}
+    """Affinity of pods."""
+    tmp_size_limit: Quantity = "64Mi"
+    """Size of `/tmp`, an emptyDir; the service itself writes nothing."""
+    run_as: Positive = 65532
+    """User and group of the process; the image's own by default."""
+    extra_env: list[Raw] = []
+    """Further variables, as Kubernetes takes them."""
+    extra_env_from: list[Raw] = []
+    """Further sources of variables."""
+    extra_volumes: list[Raw] = []
+    """Further volumes."""
+    extra_volume_mounts: list[Raw] = []
+    """Where they are mounted."""
+    pod_labels: Text = {}
+    """Further labels of pods."""
+    pod_annotations: Text = {}
+    """Further annotations of pods."""
+    common_labels: Text = {}
+    """Further labels of every object."""
+    common_annotations: Text = {}
+    """Further annotations of every object."""
+    name_override: Name = ""
+    """Instead of the chart's name."""
+    fullname_override: Annotated[Name, Field(max_length=52)] = ""
+    """Instead of release and chart name."""

@@ -1,0 +1,66 @@
+"""The door: refuses requests without a valid signature, in the words of the service they were meant for."""
+
+import html
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from sandbox import model
+from sandbox.errors import ApiError, InvalidSignature, MissingAuthentication, SignatureExpired, UnrecognizedClient
+from sandbox.identity import Caller
+from sandbox.signatures import Signatures
+
+_S3: Final[Mapping[type[ApiError], str]] = {
+    InvalidSignature: "SignatureDoesNotMatch",
+    SignatureExpired: "RequestTimeTooSkewed",
+    UnrecognizedClient: "InvalidAccessKeyId",
+    MissingAuthentication: "AccessDenied",
+}
+_QUERY: Final[Mapping[type[ApiError], str]] = {
+    InvalidSignature: "SignatureDoesNotMatch",
+    SignatureExpired: "SignatureDoesNotMatch",
+    UnrecognizedClient: "InvalidClientTokenId",
+    MissingAuthentication: "MissingAuthenticationToken",
+}
+
+
+class Door:
+    """Checks signatures, if it was told to."""
+
+    def __init__(self, signatures: Signatures | None) -> None:
+        self._signatures = signatures
+
+    async def refusal(self, request: web.Request, caller: Caller | None) -> web.Response | None:
+        """Return the answer to a request that may not come in; None lets it in.
+
+        Unsigned requests that can't be for Clean Rooms ML are let in: S3 has public objects, and STS calls that are
+        not signed; of old S3 signatures (SigV2) nothing is checked. S3 streams bodies, of which only the announced hash is.
+        """
+        if self._signatures is None or (caller is None and _route(request) is None):
+            return None
+        service = caller.service if caller else model.SIGNING_NAME
+        body = None if service == "s3" else await request.read()
+        try:
+            self._signatures.check(request.method, request.raw_path, request.headers, body)
+        except ApiError as error:
+            return _answer(service, error)
+        return None
+
+
+def _route(request: web.Request) -> object:
+    return model.match(request.method, request.raw_path.partition("?")[0])
+
+
+def _answer(service: str, error: ApiError) -> web.Response:
+    request_id = str(uuid.uuid4())
+    if service in {"s3", "sts", "iam"}:
+        code = (_S3 if service == "s3" else _QUERY)[type(error)]
+        told = f"<Error><Code>{code}</Code><Message>{html.escape(error.message)}</Message></Error>"
+        text = told if service == "s3" else f"<ErrorResponse>{told}<RequestId>{request_id}</RequestId></ErrorResponse>"
+        return web.Response(status=error.status, text=text, content_type="text/xml")
+    headers = {"x-amzn-RequestId": request_id, "x-amzn-ErrorType": error.code}
+    body = json.dumps({"__type": error.code, **error.body}).encode()
+    return web.Response(status=error.status, body=body, content_type="application/json", headers=headers)

@@ -1,0 +1,218 @@
+"""Tokens for SASL OAUTHBEARER: fetched when needed, kept until shortly before they expire, one fetch at a time.
+
+A token that is still good outlives an outage of its source: while it lasts, a failed renewal is only logged. Without
+one, connecting fails with `TokenUnavailable`, which aiokafka takes for a broker that can't be reached, and tries again.
+"""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote_plus
+
+import aiohttp
+import structlog
+from aiokafka.abc import AbstractTokenProvider
+from aiokafka.errors import KafkaError
+
+EARLY: Final = 0.8
+"""A token is renewed when so much of its life has passed."""
+LEAST_LEFT: Final = 10.0
+"""Seconds of life that a token must have left to be of use: the broker must still believe it when it gets it."""
+RETRY: Final = 10.0
+"""Seconds between attempts to renew a token that is still good."""
+DEADLINE: Final = 10.0
+"""Seconds that a fetch may take; below aiokafka's own patience with a connection."""
+
+_log = structlog.get_logger(__name__)
+
+
+class TokenUnavailable(KafkaError):  # type: ignore[misc] # aiokafka has no types
+    """No token could be had; the message says from where, and why, and never repeats a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token and when it was made and will expire, in epoch seconds; ``text`` is a secret."""
+
+    text: str = field(repr=False)
+    made: float
+    expires: float
+
+    def is_good(self, now: float) -> bool:
+        """Whether it may still be shown to a broker."""
+        return self.expires - now >= LEAST_LEFT
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether nothing need be done about it yet."""
+        return self.is_good(now) and now < self.made + EARLY * (self.expires - self.made)
+
+
+Fetch = Callable[[], Awaitable[Token]]
+
+
+class Tokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no types
+    """What aiokafka asks for a token before it authenticates.
+
+    Args:
+        fetch: Gives a new token, or raises `TokenUnavailable`.
+        clock: Epoch seconds.
+    """
+
+    def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.time) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._token: Token | None = None
+        self._lock = asyncio.Lock()
+        self._retry_at = float("-inf")
+
+    async def token(self) -> str:
+        """A token that is good for some time yet.
+
+        Raises:
+            TokenUnavailable: There is none.
+        """
+        token = self._token
+        if token is None or not token.is_fresh(self._clock()):
+            async with self._lock:
+                token = await self._renewed()
+        return token.text
+
+    async def _renewed(self) -> Token:
+        now, kept = self._clock(), self._token
+        good = kept if kept is not None and kept.is_good(now) else None
+        if good is not None and (good.is_fresh(now) or now < self._retry_at):
+            return good
+        try:
+            self._token = await self._fetched()
+        except TokenUnavailable as error:
+            if good is None:
+                raise
+            self._retry_at = now + RETRY
+            _log.warning("a token for Kafka could not be renewed; the old one is still good", error=str(error))
+            return good
+        return self._token
+
+    async def _fetched(self) -> Token:
+        try:
+            async with asyncio.timeout(DEADLINE):
+                token = await self._fetch()
+        except TimeoutError as error:
+            told = f"no token for Kafka came within {DEADLINE:.0f} s; check the address and the network"
+            raise TokenUnavailable(told) from error
+        left = token.expires - self._clock()
+        if not token.is_good(self._clock()):
+            raise TokenUnavailable(
+                f"a new token for Kafka is valid for {left:.0f} s only, expected at least {LEAST_LEFT:.0f} s; let its"
+                " source give longer ones, or check this machine's clock"
+            )
+        return token
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """How to ask a token endpoint (RFC 6749, client credentials).
+
+    Attributes:
+        url: The endpoint.
+        client_id: Who asks.
+        secret: Gives the proof of it: it may have changed since the last time.
+        more: Further parameters, such as ``scope`` and ``audience``.
+        ssl: As aiohttp takes it; True verifies by the system's certificates.
+    """
+
+    url: str
+    client_id: str
+    secret: Callable[[], str] = field(repr=False)
+    more: Mapping[str, str] = field(default_factory=dict)
+    ssl: Any = True
+
+
+def of_endpoint(client: Client, clock: Callable[[], float] = time.time) -> Fetch:
+    """Fetches from a token endpoint; the client proves itself by HTTP Basic, as RFC 6749 recommends."""
+
+    async def fetch() -> Token:
+        made = clock()
+        try:
+            answer = await _post(client)
+            seconds = float(answer["expires_in"]) if "expires_in" in answer else None  # some send it as a string
+        except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:
+            raise TokenUnavailable(f"token endpoint {client.url}: {_brief(error)}") from error
+        text = answer.get("access_token")
+        if not isinstance(text, str) or not text:
+            raise TokenUnavailable(f"token endpoint {client.url}: there is no access_token in its answer")
+        expires = expiry(text) if seconds is None else made + seconds
+        if expires is None:
+            raise TokenUnavailable(f"token endpoint {client.url}: its answer does not say when the token expires")
+        return Token(text, made, expires)
+
+    return fetch
+
+
+async def _post(client: Client) -> Mapping[str, Any]:
+    form = {"grant_type": "client_credentials", **client.more}
+    # Both are form-encoded first, says RFC 6749, 2.3.1: a colon in them would be mistaken.
+    basic = aiohttp.encode_basic_auth(quote_plus(client.client_id), quote_plus(client.secret()))
+    timeout = aiohttp.ClientTimeout(total=DEADLINE)
+    async with (
+        aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
+        session.post(
+            client.url, data=form, headers={"Authorization": basic}, ssl=client.ssl, allow_redirects=False
+        ) as answer,
+    ):
+        body = await answer.content.read(65_536)
+    told = _mapping(body)
+    if answer.status != 200:
+        code = str(told.get("error", ""))[:60]
+        hint = "; check client_id and client_secret" if answer.status in {400, 401, 403} else ""
+        raise TokenUnavailable(f"token endpoint {client.url}: HTTP {answer.status} {code}".rstrip() + hint)
+    return told
+
+
+def _mapping(body: bytes) -> Mapping[str, Any]:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def of_file(file: Path, clock: Callable[[], float] = time.time) -> Fetch:
+    """Reads a file that others renew, every time: a projected service-account token changes without a notice."""
+
+    async def fetch() -> Token:
+        try:
+            text = (await asyncio.to_thread(file.read_text, "ascii")).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise TokenUnavailable(f"token file {file}: {_brief(error)}") from error
+        if not text:
+            raise TokenUnavailable(f"token file {file}: it is empty")
+        now = clock()
+        expires = expiry(text)
+        if expires is not None and expires <= now:
+            raise TokenUnavailable(f"token file {file}: the token expired {now - expires:.0f} s ago; who renews it?")
+        # Made now as far as we know: it is read again when four fifths of what is left have passed.
+        return Token(text, now, now + 60.0 if expires is None else expires)
+
+    return fetch
+
+
+def expiry(token: str) -> float | None:
+    """When a JWT says that it expires, in epoch seconds; it is not verified, for that is the broker's affair."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    seconds = claims.get("exp") if isinstance(claims, dict) else None
+    return float(seconds) if isinstance(seconds, int | float) else None
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,38 @@
+"""What the metrics ask the running service at each scrape: is it ready, and how long has what waits been waiting?"""
+
+from functools import partial
+from operator import attrgetter
+
+from service.adapters.telemetry import Telemetry
+from service.runtime.app import App
+from service.runtime.ports import Clock
+
+_BUDGET = {
+    "rate": ("budget_rate", "Calls per second that the budget grants this replica now; throttling halves it"),
+    "limit": ("budget_limit", "Calls per second that the budget grants this replica when nothing is throttled"),
+    "waiting": ("budget_waiting", "Calls that wait for the call budget"),
+    "oldest": ("budget_oldest_wait_seconds", "How long the call has waited that waits longest for the budget"),
+}
+
+
+def register(telemetry: Telemetry, app: App, clock: Clock) -> None:
+    """Adds the gauges of a service."""
+    telemetry.gauge("ready", "1 when every partition held is being served", (), lambda: {(): float(app.ready)})
+    for member, (name, text) in _BUDGET.items():
+        telemetry.gauge(name, text, ("target", "calls"), partial(_budgets, app, attrgetter(member)))
+    telemetry.gauge(
+        "slots_oldest_wait_seconds",
+        "How long ago the command was accepted that waits longest for a concurrency slot",
+        ("quota",),
+        lambda: {(quota,): max(0.0, clock.wall() - since) for quota, since in app.oldest_waiting().items()},
+    )
+    telemetry.gauge(
+        "poll_lag_seconds",
+        "By how much the look at a resource under way is late that is most overdue",
+        ("target",),
+        lambda: {(target,): lag for target, lag in app.lags().items()},
+    )
+
+
+def _budgets(app: App, get: "attrgetter[float]") -> dict[tuple[str, ...], float]:
+    return {labels: get(budget) for labels, budget in app.budgets().items()}

@@ -1,0 +1,114 @@
+"""Copies of the partitions that other replicas own, read from their changelogs all the time.
+
+They serve two ends. Whoever takes a partition over goes on from its copy and reads only what came since: a restore does
+not grow with the changelog. And the concurrency slots of an account are counted over all replicas.
+
+A copy is never written from: the changelog is the truth, and only the partition's owner adds to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from service.runtime.ports import TopicPartition
+from service.runtime.slots import Claim, SlotRegistry
+from service.runtime.store import Store
+
+
+@dataclass(slots=True)
+class Copy:
+    """A partition's state at an offset of its changelog.
+
+    Attributes:
+        store: Jobs and resources.
+        position: Every committed record before this offset is in it; -1 before anything was read.
+        current: Whether the end of the changelog has been reached once.
+    """
+
+    store: Store = field(default_factory=Store)
+    position: int = -1
+    current: bool = False
+
+
+class Standby:
+    """The copies; implements :class:`service.runtime.ports.Follower`.
+
+    Args:
+        slots: To be told of other replicas' jobs.
+        follows: Whether anybody reads changelogs for it; otherwise it holds nothing, and every restore reads all.
+    """
+
+    def __init__(self, slots: SlotRegistry, *, follows: bool) -> None:
+        self.follows = follows
+        self._slots = slots
+        self._copies: dict[TopicPartition, Copy] = {}
+        self._owned: set[TopicPartition] = set()
+
+    def wanted(self, partition: TopicPartition) -> int | None:
+        """See :class:`service.runtime.ports.Follower`."""
+        if partition in self._owned:
+            return None
+        if partition not in self._copies:
+            self._copies[partition] = Copy()
+            self._slots.entrust(partition)
+        return self._copies[partition].position
+
+    def replicated(
+        self,
+        partition: TopicPartition,
+        records: Sequence[tuple[bytes, bytes | None]],
+        position: int,
+        *,
+        current: bool,
+    ) -> None:
+        """See :class:`service.runtime.ports.Follower`."""
+        copy = self._copies.get(partition)
+        if copy is None:  # it was taken over while the records were on their way
+            return
+        for key, value in records:
+            copy.store.load(key, value)
+        copy.position = position
+        if copy.current:
+            self._tell(partition, {key for key, _ in records}, copy.store)
+        elif current:
+            # Only now: while history is replayed, jobs that ended long ago would take slots and give them back.
+            copy.current = True
+            self._tell(partition, {*copy.store.open(), *self._slots.keys(partition)}, copy.store)
+
+    def lost(self, partition: TopicPartition) -> None:
+        """See :class:`service.runtime.ports.Follower`."""
+        if self._copies.pop(partition, None) is not None:
+            self._slots.forget(partition)
+
+    def take(self, partition: TopicPartition) -> tuple[Store, int]:
+        """What is known of a partition that this process owns from now on, and the offset from which to read on."""
+        self._owned.add(partition)
+        copy = self._copies.pop(partition, None) or Copy()
+        return copy.store, copy.position
+
+    def restored(self, partition: TopicPartition, store: Store) -> None:
+        """The shard has read the rest: what had a slot in the copy may have ended since."""
+        self._slots.adopt(partition)
+        self._tell(partition, set(self._slots.keys(partition)), store)
+
+    def give_back(self, partition: TopicPartition) -> None:
+        """The shard is closed: somebody else goes on with the partition."""
+        self._owned.discard(partition)
+        if self.follows:
+            self._slots.entrust(partition)
+        else:
+            self._slots.forget(partition)
+
+    def statistics(self) -> dict[str, dict[str, object]]:
+        """Of each copy: entries, position in the changelog, and whether it has caught up."""
+        return {
+            f"{partition.topic}-{partition.partition}": {
+                "entries": len(copy.store),
+                "position": copy.position,
+                "current": copy.current,
+            }
+            for partition, copy in sorted(self._copies.items())
+        }
+
+    def _tell(self, partition: TopicPartition, keys: set[bytes], store: Store) -> None:
+        for key in sorted(keys):
+            self._slots.note(Claim(partition, key), store.job(key))

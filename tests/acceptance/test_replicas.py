@@ -1,0 +1,69 @@
+"""Two replicas: the one that is left knows already what the other knew."""
+
+import json
+
+from tests.acceptance.films import Films
+from tests.acceptance.harness import TERMINAL, Client, ServiceProcess, assert_gap_free, until
+from tests.sandbox.world import World
+
+
+def restores(replica: ServiceProcess) -> list[dict[str, float]]:
+    return [line for line in replica.lines() if line["event"] == "shard restored"]
+
+
+def copies(replica: ServiceProcess) -> dict[str, int]:
+    """Copies of the other's partitions, 1 for a current one, as the metrics tell."""
+    lines = (replica.get("/metrics") or "").splitlines()
+    return {line.split('"')[1]: int(float(line.split()[-1])) for line in lines if line.startswith("crml_standby_cur")}
+
+
+async def both_share(first: ServiceProcess, second: ServiceProcess) -> None:
+    await until(lambda: copies(first) and copies(second), 30, second.tail)
+    await until(lambda: all([*copies(first).values(), *copies(second).values()]), 30, second.tail)
+
+
+async def test_take_over_reads_nothing_that_is_known(
+    running: ServiceProcess, another: ServiceProcess, client: Client, world: World
+) -> None:
+    films = Films.upload(world)
+    dataset = await films.dataset_made(client)
+    another.start()
+    await another.ready(60)
+    await both_share(running, another)
+    await client.send("CreateAudienceModel", films.model(dataset), command_id="model")
+    await client.reply("model", "started")
+    before = len(restores(another))
+    await both_share(running, another)
+    running.kill()
+    await client.terminal("model", 40)
+    await until(lambda: len(restores(another)) > before, 20, another.tail)
+    taken = restores(another)[before:]
+    assert sum(line["copied"] for line in restores(another)) > 0
+    assert max(line["seconds"] for line in taken) < 0.5, taken
+    creates = [entry for entry in world.requests("CreateAudienceModel") if entry["created"]]
+    assert len(creates) == 1
+    assert [reply.kind for reply in client.replies("model") if reply.kind in TERMINAL] == ["succeeded"]
+    assert_gap_free(client.events())
+
+
+async def test_a_slot_is_waited_for_across_replicas(
+    running: ServiceProcess, another: ServiceProcess, client: Client, world: World
+) -> None:
+    """Two models may be trained at once. A third waits, wherever it was sent, without AWS being asked in vain."""
+    films = Films.upload(world)
+    dataset = await films.dataset_made(client)
+    another.start()
+    await another.ready(60)
+    await both_share(running, another)
+    for number in range(2):
+        await client.send("CreateAudienceModel", films.model(dataset), command_id=f"m{number}", key=f"k{number}")
+        await client.reply(f"m{number}", "started")
+    for number in range(2, 6):
+        await client.send("CreateAudienceModel", films.model(dataset), command_id=f"m{number}", key=f"k{number}")
+    for number in range(6):
+        assert (await client.terminal(f"m{number}", 60)).kind == "succeeded"
+    refused = [entry for entry in world.requests("CreateAudienceModel") if entry["status"] == 402]
+    assert len(refused) <= 1, "two replicas may take one free slot at the same moment, and then AWS decides"
+    waited = {number for number in range(6) if "waiting" in [one.kind for one in client.replies(f"m{number}")]}
+    assert waited, json.dumps([one.kind for number in range(6) for one in client.replies(f"m{number}")])
+    assert len(world.requests("CreateAudienceModel")) - len(refused) == 6

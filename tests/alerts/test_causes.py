@@ -1,0 +1,201 @@
+"""Each alert is raised by its cause: a real service, a real fault, a real Prometheus with the rules as shipped.
+
+Only times are scaled down. Before its cause, no alert fires.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from sandbox.kafka import Broker
+from tests.acceptance.films import Films
+from tests.acceptance.harness import Client, ServiceProcess, until
+from tests.alerts.conftest import Line
+from tests.alerts.prometheus import Prometheus, rules
+from tests.faults.proxy import Action, Api, Proxy
+from tests.sandbox.world import World
+
+pytestmark = [pytest.mark.chart, pytest.mark.timeout(180)]
+
+CREATE, GET, LIST = "CreateAudienceModel", "GetAudienceModel", "ListAudienceModels"
+
+
+class Stage:
+    """A service that Prometheus looks at, and what a cause needs."""
+
+    def __init__(
+        self, prometheus: Prometheus, service: ServiceProcess, client: Client, world: World, kafka: Broker, line: Line
+    ) -> None:
+        self.prometheus, self.service, self.client, self.world = prometheus, service, client, world
+        self.kafka, self.line = kafka, line
+        self.films = Films.upload(world)
+        self.job = client.prefix
+
+    def give(self, **settings: str) -> None:
+        """Before the start."""
+        own = {f"CRML_{name}": value for name, value in settings.items()}
+        self.service = replace(self.service, environment={**self.service.environment, **own})
+
+    async def start(self, *, ready: bool = True) -> None:
+        """Starts, and lets Prometheus see that all is well."""
+        self.service.start()
+        if ready:
+            await self.service.ready()
+        self.prometheus.scrape(self.job, self.service.port)
+        await self.until(lambda: len(self.prometheus.query(f'crml_ready{{job="{self.job}"}}')), 30)
+        if ready:
+            await asyncio.sleep(3)
+            assert self.firing() == set()
+
+    def firing(self) -> set[str]:
+        return self.prometheus.firing(self.job)
+
+    async def until(self, holds: Callable[[], object], seconds: float) -> None:
+        await until(holds, seconds, lambda: f"firing: {self.firing()}\n{self.service.tail()}")
+
+    async def dataset(self) -> str:
+        return await self.films.dataset_made(self.client)
+
+
+async def parked(stage: Stage) -> None:
+    """The answer of a create is lost, and somebody copies its description: two resources carry the marker."""
+    await stage.start()
+    dataset = await stage.dataset()
+    stage.world.fault("close_after_effect", CREATE)
+    stage.world.fault("error", LIST, count=None)  # no search succeeds before the copy is there
+    await stage.client.send(CREATE, stage.films.model(dataset), command_id="parked")
+    await stage.until(lambda: stage.world.requests(LIST), 20)
+    resources = stage.world.admin("GET", "state")["resources"]
+    ours = [each for each in resources if each["account"] == stage.world.account]
+    [made] = [each for each in ours if ":audience-model/" in each["arn"]]
+    stage.world.model(dataset, name="copy", description=made["description"])
+    stage.world.clear_faults()
+    assert (await stage.client.terminal("parked")).kind == "parked"
+
+
+async def restore_stuck(stage: Stage) -> None:
+    """The transaction coordinator does not answer: no shard can be opened."""
+    async with Proxy(stage.line.proxy, stage.line.listener) as proxy:
+        proxy.arm(Action.HOLD, Api.INIT_PRODUCER_ID, count=None)
+        stage.give(KAFKA__BOOTSTRAP_SERVERS=f"127.0.0.1:{stage.line.proxy}")
+        await stage.start(ready=False)
+        await fires(stage, "CleanRoomsMLRestoreStuck")
+
+
+async def halted(stage: Stage) -> None:
+    """Somebody else has written to the changelog."""
+    async with AIOKafkaProducer(bootstrap_servers=stage.kafka.bootstrap) as producer:
+        await producer.send_and_wait(f"{stage.job}.jobs", b"?", b"no job", 0)
+    await stage.start(ready=False)
+
+
+async def budget_exhausted(stage: Stage) -> None:
+    """More is asked for than the budget grants."""
+    stage.give(TARGETS__DEFAULT__RATE__WRITES_PER_SECOND="0.05")
+    await stage.start()
+    for number in range(5):
+        data = stage.films.dataset(f"d{number}")
+        await stage.client.send("CreateTrainingDataset", data, command_id=f"d{number}", key=f"k{number}")
+
+
+async def waiting_queue_old(stage: Stage) -> None:
+    """A training does not end, and AWS lets no other one begin."""
+    stage.give(TARGETS__DEFAULT__QUOTAS__AUDIENCE_MODELS="1")
+    await stage.start()
+    dataset = await stage.dataset()
+    stage.world.fault("stuck", CREATE)
+    for number in range(2):
+        data = stage.films.model(dataset, f"m{number}")
+        await stage.client.send(CREATE, data, command_id=f"m{number}", key="k")
+    await stage.client.reply("m1", "waiting")
+
+
+async def fenced_loop(stage: Stage) -> None:
+    """Something else uses the service's transactional id, again and again."""
+    await stage.start()
+    group = stage.service.environment["CRML_KAFKA__GROUP_ID"]
+
+    async def fence() -> None:
+        name = f"{group}-{stage.job}.commands-0"
+        async with AIOKafkaProducer(bootstrap_servers=stage.kafka.bootstrap, transactional_id=name):
+            pass
+
+    for number in range(60):
+        if "CleanRoomsMLFencedLoop" in stage.firing():
+            break
+        await fence()
+        await stage.client.send("ListTrainingDatasets", {}, command_id=f"l{number}", key=f"k{number}")
+        await asyncio.sleep(0.7)
+
+
+async def dead_letters(stage: Stage) -> None:
+    """A record that is no command."""
+    await stage.start()
+    await stage.client.send_raw(b"hello", {})
+
+
+async def poll_lag(stage: Stage) -> None:
+    """AWS answers no Get and no List while a training is under way."""
+    await stage.start()
+    dataset = await stage.dataset()
+    stage.world.fault("stuck", CREATE)
+    await stage.client.send(CREATE, stage.films.model(dataset), command_id="model")
+    await stage.client.reply("model", "started")
+    for operation in (GET, LIST):
+        stage.world.fault("error", operation, count=None)
+
+
+async def credentials_failing(stage: Stage) -> None:
+    """Nothing in the environment, on disk or at the instance gives credentials."""
+    kept = {name: value for name, value in stage.service.environment.items() if not name.startswith("AWS_")}
+    kept |= {"AWS_ENDPOINT_URL": stage.world.url, "AWS_REGION": stage.world.region}
+    kept |= {"AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent", "AWS_CONFIG_FILE": os.devnull}
+    kept |= {"AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    stage.service = replace(stage.service, environment=kept)
+    await stage.start()
+    await stage.client.send("ListTrainingDatasets", {}, command_id="list")
+
+
+CAUSES: Final[dict[str, Callable[[Stage], Awaitable[None]]]] = {
+    "CleanRoomsMLParkedJobs": parked,
+    "CleanRoomsMLRestoreStuck": restore_stuck,
+    "CleanRoomsMLPartitionHalted": halted,
+    "CleanRoomsMLBudgetExhausted": budget_exhausted,
+    "CleanRoomsMLWaitingQueueOld": waiting_queue_old,
+    "CleanRoomsMLFencedLoop": fenced_loop,
+    "CleanRoomsMLDeadLetters": dead_letters,
+    "CleanRoomsMLPollLag": poll_lag,
+    "CleanRoomsMLCredentialsFailing": credentials_failing,
+}
+
+
+async def fires(stage: Stage, alert: str) -> None:
+    await stage.until(lambda: alert in stage.firing(), 60)
+
+
+@pytest.fixture
+async def stage(
+    prometheus: Prometheus, service: ServiceProcess, client: Client, world: World, kafka: Broker, line: Line
+) -> AsyncIterator[Stage]:
+    made = Stage(prometheus, service, client, world, kafka, line)
+    yield made
+    process = made.service.process
+    if process is not None and process.poll() is None:
+        made.service.kill()
+
+
+@pytest.mark.parametrize("alert", CAUSES)
+async def test_the_cause_raises_the_alert(stage: Stage, alert: str) -> None:
+    await CAUSES[alert](stage)
+    if alert != "CleanRoomsMLRestoreStuck":
+        await fires(stage, alert)
+    assert stage.firing() <= {alert, "CleanRoomsMLPollLag"}
+
+
+def test_every_alert_has_a_cause_here() -> None:
+    assert {rule["alert"] for rule in rules()} == CAUSES.keys()

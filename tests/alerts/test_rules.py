@@ -1,0 +1,67 @@
+"""The alerts' rules, as promtool sees them, and their runbooks."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.adapters.telemetry import Telemetry
+from tests.alerts.prometheus import RULES, rules
+from tests.chart import tools
+
+ROOT = Path(__file__).parents[2]
+UNIT = Path(__file__).with_name("unit.yaml")
+
+
+def promtool(*words: str) -> None:
+    done = subprocess.run([str(tools.promtool()), *words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.chart
+def test_promtool_reads_them() -> None:
+    promtool("check", "rules", "--lint=all", "--lint-fatal", str(RULES))
+
+
+@pytest.mark.chart
+def test_unit_tests(tmp_path: Path) -> None:
+    file = tmp_path / "unit.yaml"
+    file.write_text(UNIT.read_text().replace("[RULES]", f"[{RULES}]"))
+    promtool("test", "rules", str(file))
+
+
+def test_each_alert_is_unit_tested_both_ways() -> None:
+    """It fires in one place and does not in another."""
+    cases = [case for test in yaml.safe_load(UNIT.read_text())["tests"] for case in test["alert_rule_test"]]
+    assert {case["alertname"] for case in cases if case.get("exp_alerts")} == {rule["alert"] for rule in rules()}
+    silent = {case["alertname"] for case in cases if not case.get("exp_alerts")}
+    assert silent == {rule["alert"] for rule in rules()} - {"CleanRoomsMLPartitionHalted"}
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))
+def test_each_alert_has_a_runbook(rule: dict[str, dict[str, str]]) -> None:
+    page = ROOT / rule["annotations"]["runbook_url"]
+    text = page.read_text()
+    assert text.startswith(f"# {rule['alert']}\n")
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## What it means",
+        "## How to see it",
+        "## What to do",
+    ]
+
+
+def test_no_runbook_without_an_alert() -> None:
+    pages = {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")} - {"README"}
+    assert pages == {rule["alert"] for rule in rules()}
+
+
+def test_metrics_in_rules_and_runbooks_exist() -> None:
+    sources = [RULES, *(ROOT / "docs" / "runbooks").glob("*.md")]
+    named = {name for file in sources for name in re.findall(r"\bcrml_[a-z_]+", file.read_text())}
+    code = "\n".join(file.read_text() for file in (ROOT / "service").rglob("*.py"))
+    known = set(re.findall(r"crml_[a-z_]+", Telemetry().render().decode()))
+    known |= {f"crml_{name}" for name in re.findall(r'\(\s*f?"([a-z_]+)",\s*"', code)}
+    known |= {f"crml_slots_{name}" for name in ("taken", "waiting", "limit")}
+    assert named <= known, named - known

@@ -1,0 +1,1 @@
+"""The Helm chart: rendered with two Helms against nine Kubernetes, and installed in a cluster."""

@@ -1,0 +1,1 @@
+"""The service behind TLS, SASL and ACLs, on a real Kafka that asks for all of them."""

@@ -1,0 +1,102 @@
+"""What may go wrong by chance: requests to AWS, commits to Kafka. Each draw is counted where it takes effect."""
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+from schemas.operations import OPERATIONS, Kind
+from service.runtime.ports import TopicPartition
+from tests.fakes import api as fake
+from tests.fakes.api import Fault
+from tests.fakes.log import Fate
+from tests.runtime.rig import Rig
+
+FLIGHT = 12.0
+"""Longest time for which a request is in the network; with the lag of lists less than what settles."""
+LAG = 8.0
+
+FAULTS = {
+    "refused connection": fake.NOT_SENT,
+    "lost request": fake.LOST_REQUEST,
+    "lost reply": fake.LOST_REPLY,
+    "hang before": fake.HANG_BEFORE,
+    "hang after": fake.HANG_AFTER,
+    "throttled": fake.THROTTLED,
+    "unavailable": fake.UNAVAILABLE,
+    "broken after": fake.BROKEN_AFTER,
+    "invalid answer": fake.INVALID,
+}
+
+
+class Faults:
+    """Chance, as long as it is bad."""
+
+    def __init__(self, rig: Rig, seed: int, counters: Counter[str], note: Callable[[str, str], None]) -> None:
+        self._random = random = Random(f"{seed}/faults")
+        self._note = note
+        self.counters = counters
+        self.storm = False
+        self._badness = random.choice((0.03, 0.15, 0.4))
+        self._torn = random.choice((0.0, 0.02, 0.08))
+        self._rig = rig
+        rig.api.latency = random.choice((0.01, 0.2, 1.0))
+        rig.api.connect = random.choice((0.0, 0.0, 1.5))
+        rig.broker.latency = random.choice((0.002, 0.02, 0.3))
+        lag = random.choice((0.0, 1.0, LAG))
+        rig.api.lag = lambda: self._lag(lag)
+        rig.api.slowness = self._slowness
+        rig.api.chance = self._request
+        rig.broker.chance = self._commit
+        spread = random.choice((0.0, 0.0, 0.05))
+        rig.broker.spread = lambda: self._counted("markers apart", self._random.random() * spread)
+        rig.broker.opening = lambda: self._random.random() * 0.1
+        rig.broker.follow_every, rig.broker.follow_lag = 30.0, random.choice((0.01, 1.0))
+
+    def heal(self) -> None:
+        """From now on everything works; what is on its way still arrives."""
+        rig, self.storm = self._rig, False
+        rig.api.chance = lambda _: None
+        rig.api.slowness = lambda: 0.0
+        rig.api.connect = 0.0
+        rig.broker.chance = lambda _: None
+
+    def _counted(self, what: str, value: float) -> float:
+        if value:
+            self.counters[what] += 1
+        return value
+
+    def _lag(self, most: float) -> float:
+        return self._counted("list lag", self._random.random() * most)
+
+    def _slowness(self) -> float:
+        """Answers overtake each other, and some come when nobody waits for them any more."""
+        if self._random.random() < self._badness / 2:
+            return self._counted("delayed reply", self._random.uniform(0.0, 12.0))
+        return self._random.random() * 0.05
+
+    def _request(self, operation: str) -> Fault | None:
+        if self.storm:
+            self._note(f"{operation} meets a storm", "storm")
+            return fake.THROTTLED
+        if self._random.random() >= self._badness:
+            return None
+        row = OPERATIONS[operation]
+        if row.creates and self._random.random() < 0.2:
+            self._note(f"{operation} arrives late", "late request")
+            return fake.late(self._random.uniform(0.0, FLIGHT))
+        if row.kind is Kind.JOB and self._random.random() < 0.1:
+            self._note(f"{operation} meets a full quota", "quota")
+            return fake.QUOTA
+        what = self._random.choice(list(FAULTS))
+        self._note(f"{operation} meets: {what}", what)
+        return FAULTS[what]
+
+    def _commit(self, partition: TopicPartition) -> Fate | None:
+        if self._random.random() >= self._torn:
+            return None
+        fate = Fate(self._random.choice((None, 0.0, self._random.uniform(0.0, 3.0), self._random.uniform(0.0, 0.05))))
+        what = (
+            "commit left open" if fate.after is None else "commit decided late" if fate.after else "commit unanswered"
+        )
+        self._note(f"{partition.topic}-{partition.partition}: {what}", what)
+        return fate

@@ -1,0 +1,210 @@
+"""The safety invariants, looked at whenever a transaction is decided, a partition opened or a request leaves.
+
+It sees what Kafka and AWS see and keeps books of its own: what each changelog folds to, which replies and events are
+committed, when a call was last permitted. The first violation ends the simulation.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+from schemas import records
+from schemas.operations import COMMANDS as ROWS
+from schemas.operations import RESOURCES as KINDS
+from schemas.operations import Kind
+from schemas.records import Job, Record, ResourceState
+from service.core.job import marker
+from service.core.policy import Policy
+from service.runtime.ports import InRecord, TopicPartition
+from service.runtime.shard import Shard, State
+from tests.fakes.api import Entry
+from tests.fakes.loop import OWNER
+from tests.runtime.messages import COMMANDS, EVENTS, REPLIES, TERMINAL, Heard, heard
+
+SLACK = 1e-6
+"""Seconds that floating-point sums may be wrong by."""
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
+class Monitor:
+    """Told of everything as it happens; see :class:`tests.fakes.log.Witness`.
+
+    Attributes:
+        counters: How often each thing has happened.
+        ended: Ids of the commands with a terminal reply.
+        folds: What each consumed partition's changelog says.
+        replies: The replies to each command, without repetitions.
+        copies: How often each command was published again; a publisher says so.
+        misused: Ids that were published again with other content.
+        last: The last event of each resource.
+    """
+
+    def __init__(
+        self,
+        changelogs: dict[str, str],
+        policy: Policy,
+        clock: Callable[[], float],
+        shard: Callable[[str, TopicPartition], Shard | None],
+        fail: Callable[[Violation], None],
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self.ended: set[str] = set()
+        self.folds: dict[TopicPartition, dict[bytes, Record]] = defaultdict(dict)
+        self.replies: dict[str, list[Heard]] = defaultdict(list)
+        self.copies: Counter[str] = Counter()
+        self.misused: set[str] = set()
+        self.last: dict[tuple[str, str], Heard] = {}
+        self.created: Counter[str] = Counter()
+        self.story: list[str] = []
+        self._changelogs, self._policy, self._clock = changelogs, policy, clock
+        self._shard, self._fail = shard, fail
+        self._owners: dict[TopicPartition, str] = {}
+        self._granted: set[tuple[str, TopicPartition]] = set()
+        self._offsets: dict[TopicPartition, int] = {}
+        self._permitted: dict[str, float] = {}
+        self._places: dict[str, TopicPartition] = {}
+
+    def note(self, what: str, count: str = "") -> None:
+        """Writes a line of the story; ``count`` also counts it."""
+        self.story.append(f"{self._clock():11.4f}  {what}")
+        if count:
+            self.counters[count] += 1
+
+    def demand(self, kept: object, what: str) -> None:
+        """Ends the simulation unless the promise was kept."""
+        if not kept:
+            self.note(f"VIOLATION: {what}")
+            self._fail(Violation(what))
+
+    # What Kafka sees
+
+    def assigned(self, member: str, partitions: frozenset[TopicPartition]) -> None:
+        self.note(f"{member} is given {' '.join(_short(each) for each in sorted(partitions))}", "assignments")
+        self._granted.update((member, each) for each in partitions)
+
+    def opened(self, member: str, partition: TopicPartition) -> None:
+        if not member:
+            self.note(f"{_short(partition)} fenced by nobody", "fences by nobody")
+            return
+        self.note(f"{member} opens {_short(partition)}", "openings")
+        granted = (member, partition) in self._granted
+        self.demand(granted, f"{member} opens {_short(partition)} again without having been assigned it again")
+        self._granted.discard((member, partition))
+        self._owners[partition] = member
+
+    def committed(
+        self, member: str, partition: TopicPartition, records: Sequence[InRecord], next_offset: int | None
+    ) -> None:
+        self.note(f"{member} commits {_short(partition)}: {len(records)} records, next {next_offset}", "commits")
+        self._consumed(partition, next_offset)
+        changelog = self._changelogs[partition.topic]
+        for record in records:
+            if record.topic == changelog:
+                self.demand(record.partition == partition.partition, f"{_short(partition)} writes another's changelog")
+                self._fold(partition, record)
+            elif record.topic == REPLIES:
+                self._reply(heard(record))
+            elif record.topic == EVENTS:
+                self._event(heard(record))
+        shard = self._shard(member, partition)
+        if shard is not None and shard.state in (State.RUNNING, State.PAUSED):
+            self._same(partition, shard)
+
+    def _consumed(self, partition: TopicPartition, next_offset: int | None) -> None:
+        if next_offset is not None:
+            before = self._offsets.get(partition, 0)
+            self.demand(next_offset >= before, f"{_short(partition)} goes back from {before} to {next_offset}")
+            self._offsets[partition] = next_offset
+
+    def _fold(self, partition: TopicPartition, record: InRecord) -> None:
+        key, fold = record.key or b"", self.folds[partition]
+        if record.value is None:
+            fold.pop(key, None)
+            return
+        decoded = fold[key] = records.decode(record.value)
+        if isinstance(decoded, Job):
+            token = marker(decoded.command)
+            self._places[token] = partition
+            self.note(f"    {decoded.command.id} {decoded.command.operation} is {decoded.phase.value}")
+            if decoded.phase is records.Phase.INTENDED and not decoded.due:
+                self._permitted[token] = self._clock()
+
+    def _same(self, partition: TopicPartition, shard: Shard) -> None:
+        """Memory is what the changelog folds to."""
+        store = shard._store
+        memory = {**dict(store.jobs()), **dict(store.resources())}
+        self.demand(memory == self.folds[partition], f"{_short(partition)}: memory differs from its changelog")
+
+    def _reply(self, reply: Heard) -> None:
+        told = self.replies[reply.key]
+        if reply.kind == "rejected" and reply.key in self.misused and reply.number > 1000:
+            self.counters["misuses"] += 1
+            return
+        again = next((each for each in told if each.id == reply.id), None)
+        if again is not None:
+            self.copies[reply.key] -= 1
+            self.demand(self.copies[reply.key] >= 0, f"reply {reply.number} to {reply.key} is told twice")
+            self.demand(again.kind == reply.kind, f"{reply.key} was told {again.kind} and {reply.kind} under one id")
+            return
+        self.demand(reply.key not in self.ended, f"{reply.key} is told {reply.kind} after its end")
+        self.demand(reply.number == len(told) + 1, f"{reply.key} is told number {reply.number} after {len(told)}")
+        told.append(reply)
+        if reply.kind in TERMINAL:
+            self.ended.add(reply.key)
+            self.counters[reply.kind] += 1
+
+    def _event(self, event: Heard) -> None:
+        known = (event.resource_kind, event.subject)
+        before = self.last.get(known)
+        self.demand(event.sequence == (before.sequence + 1 if before else 1), f"{event.subject}: {event.id} has a gap")
+        self.demand(event.data["previousStatus"] == (before.status if before else None), f"{event.id} forgets a status")
+        if before is not None and (kind := KINDS.get(event.resource_kind)):
+            old, new = kind.rank(before.status), kind.rank(event.status)
+            self.demand(
+                old is None or new is None or new >= old, f"{event.subject} goes from {before.status} to {event.status}"
+            )
+        self.last[known] = event
+
+    # What AWS sees
+
+    def sent(self, entry: Entry) -> None:
+        """A request leaves; of a command's own call the trace is its marker."""
+        self.note(f"{OWNER.get()} sends {entry.operation} {entry.trace}", "requests")
+        if not entry.trace:
+            return
+        permitted = self._permitted.get(entry.trace)
+        self.demand(permitted is not None, f"{entry.operation} leaves before its intent is durable")
+        if permitted is None or ROWS[entry.operation].kind is Kind.READ:
+            return
+        age = self._clock() - permitted
+        self.demand(age <= self._policy.call_window + SLACK, f"{entry.operation} leaves {age:.3f} s after its intent")
+        if self._owners.get(self._places[entry.trace]) != OWNER.get():
+            self.counters["zombie calls"] += 1
+
+    def carried_out(self, entry: Entry) -> None:
+        """A request had its effect."""
+        if ROWS[entry.operation].creates:
+            self.created[entry.trace] += 1
+            self.demand(self.created[entry.trace] == 1, f"{entry.operation} was carried out twice for one command")
+
+    # What is left
+
+    def jobs(self) -> dict[str, Job]:
+        """The durable jobs by command id."""
+        every = [record for fold in self.folds.values() for record in fold.values()]
+        return {record.command.id: record for record in every if isinstance(record, Job)}
+
+    def resources(self) -> dict[tuple[str, str], tuple[int, str]]:
+        """Number and status of each resource's last event, by the changelog."""
+        every = [record for fold in self.folds.values() for record in fold.values()]
+        return {(each.kind, each.id): (each.sequence, each.status) for each in every if isinstance(each, ResourceState)}
+
+    def offset(self, partition: TopicPartition) -> int:
+        """The offset that the last decided transaction has consumed."""
+        return self._offsets.get(partition, 0)
+
+
+def _short(partition: TopicPartition) -> str:
+    return f"{'c' if partition.topic == COMMANDS else 'changes'}-{partition.partition}"

@@ -1,0 +1,126 @@
+"""Runs one seed: safety at every step, liveness at the end, and then whether what was told is true."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+
+from schemas.operations import COMMANDS, Kind, Repeat
+from schemas.records import Job, Phase
+from service.core.job import marker
+from service.runtime.ports import TopicPartition
+from service.runtime.shard import Shard
+from tests.fakes.loop import SimulatedLoop, Stuck
+from tests.runtime.node import POLICY
+from tests.runtime.rig import Rig
+from tests.simulation.monitor import Monitor, Violation
+from tests.simulation.schedule import Schedule
+
+FORGOTTEN = 1300.0
+"""Seconds beyond the retention within which everything is forgotten, by clocks that differ by up to 1200."""
+
+
+@dataclass
+class Outcome:
+    """What became of a seed."""
+
+    seed: int
+    violation: str = ""
+    counters: Counter[str] = field(default_factory=Counter)
+    steps: int = 0
+    seconds: float = 0.0
+    healed_in: float = 0.0
+    story: list[str] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """The same for the same run: of every line of the story, and of how many steps were taken."""
+        text = "\n".join([*self.story, f"{self.steps} {self.seconds!r} {self.violation}"])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def told(self) -> str:
+        """The whole schedule, to be read when a seed fails."""
+        return "\n".join([f"seed {self.seed}", *self.story, self.violation or "every promise was kept"])
+
+
+def simulate(seed: int) -> Outcome:
+    """One schedule, from its beginning to its end."""
+    random = Random(f"{seed}/order")
+    loop = SimulatedLoop(random, disorder=random.choice((0.0, 0.1, 0.5)))  # type: ignore[abstract] # no sockets
+    outcome = Outcome(seed)
+    try:
+        loop.run_until_complete(_live(seed, loop, outcome))
+    except (AssertionError, Stuck) as error:
+        outcome.violation = str(error) or repr(error)
+    finally:
+        outcome.steps, outcome.seconds = loop.steps, loop.time()
+        loop.close()
+    return outcome
+
+
+async def _live(seed: int, loop: SimulatedLoop, outcome: Outcome) -> None:
+    async with Rig(stop_deadline=2.0, partitions=2, standby=seed % 2 == 0) as rig:
+        monitor = _monitor(rig, loop)
+        outcome.counters, outcome.story = monitor.counters, monitor.story
+        schedule = Schedule(rig, loop, monitor, seed)
+        try:
+            await schedule.pass_over()
+            outcome.healed_in = schedule.healed_in
+            judge(rig, monitor)
+            if seed % 4 == 0:
+                await _forgetting(rig, monitor)
+        finally:
+            rig.broker.witness = None
+            rig.api.sent = rig.api.carried_out = lambda _: None
+            schedule.wake_the_dead()
+
+
+def _monitor(rig: Rig, loop: SimulatedLoop) -> Monitor:
+    def shard(member: str, partition: TopicPartition) -> Shard | None:
+        return next((node.assignment.shards.get(partition) for node in rig.nodes if node.name == member), None)
+
+    monitor = Monitor(rig.options.consumed, POLICY, loop.time, shard, loop.fail)
+    rig.broker.witness = monitor
+    rig.api.sent, rig.api.carried_out = monitor.sent, monitor.carried_out
+    return monitor
+
+
+async def _forgetting(rig: Rig, monitor: Monitor) -> None:
+    """After the retention the changelogs are empty but for resources that still exist."""
+    await rig.until(lambda: not monitor.jobs(), POLICY.retention + FORGOTTEN, step=60.0)
+    monitor.counters["forgotten"] += 1
+
+
+def judge(rig: Rig, monitor: Monitor) -> None:
+    """What must hold when everything has ended."""
+    jobs = monitor.jobs()
+    for command_id, operation in rig.sent.items():
+        told, job = monitor.replies[command_id], jobs.get(command_id)
+        if job is None:
+            raise Violation(f"{command_id} is not remembered")
+        if (job.phase.value, job.told) != (told[-1].kind, len(told)):
+            raise Violation(f"{command_id} is {job.phase.value}, and {told[-1].kind} was told")
+        if operation in COMMANDS:
+            _judge_truth(rig, monitor, job)
+    last = {known: (event.sequence, event.status) for known, event in monitor.last.items()}
+    if monitor.resources() != last:
+        raise Violation("the counters of resources differ from the events that were published")
+    broken = [what for node in rig.nodes for what, _ in node.story.problems if "broke the service" in what]
+    if broken:
+        raise Violation(f"{broken}")
+
+
+def _judge_truth(rig: Rig, monitor: Monitor, job: Job) -> None:
+    """A reply says what is so at AWS."""
+    row, made = COMMANDS[job.command.operation], monitor.created[marker(job.command)]
+    code = job.fault.code if job.fault else ""
+    if job.phase is Phase.PARKED:
+        monitor.counters[f"parked: {code}"] += 1
+    elif row.creates:
+        happened = job.phase is Phase.SUCCEEDED or code in ("CREATE_FAILED", "ResourceVanished")
+        if happened != (made == 1):
+            raise Violation(f"{job.command.id} ended as {job.phase.value} {code}, and {made} were made")
+    elif row.repeat is Repeat.GONE_IS_DONE and row.kind is Kind.REMOVAL and job.phase is Phase.SUCCEEDED:
+        item = rig.api.worlds["default"].items.get(job.resource_id)
+        if item is not None and item.exists(rig.clock.monotonic()):
+            raise Violation(f"{job.command.id} has deleted {item.key}, which is there")
