@@ -10,7 +10,9 @@ from service.acls.formats import as_msk_iam
 from service.acls.rules import SERVICE, TOPICS, Acl
 from service.adapters.kafka.topics import TopicSpec, config_at_creation
 
-CLUSTER_ARN: Final = "arn:${AWS::Partition}:kafka:${AWS::Region}:${AWS::AccountId}:cluster/${MskClusterName}/${MskClusterUuid}"
+CLUSTER_ARN: Final = (
+    "arn:${AWS::Partition}:kafka:${AWS::Region}:${AWS::AccountId}:cluster/${MskClusterName}/${MskClusterUuid}"
+)
 PODS: Final[Mapping[str, str]] = {SERVICE: "ServiceAccount", TOPICS: "TopicsServiceAccount"}
 """Components that are pods of ours, each with the parameter that names its Kubernetes service account."""
 

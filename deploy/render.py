@@ -69,12 +69,12 @@ def _script(specs: list[TopicSpec]) -> str:
     lines = [
         "#!/bin/sh",
         _MADE.strip(),
-        "# Creates what is missing and leaves what exists as it is; `python -m service topics` does the same, and verifies.",
+        "# Creates what is missing, leaves what exists as it is; `python -m service topics` does the same, and verifies.",
         "set -eu",
         ': "${BOOTSTRAP:?host:port of a broker}"',
         f'REPLICATION="${{REPLICATION:-{REPLICATION}}}"',
-        'create() { kafka-topics.sh --bootstrap-server "$BOOTSTRAP" ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"}'
-        ' --create --if-not-exists --replication-factor "$REPLICATION" "$@"; }',
+        'create() { kafka-topics.sh --bootstrap-server "$BOOTSTRAP"'
+        ' ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"} --create --if-not-exists --replication-factor "$REPLICATION" "$@"; }',
         "",
     ]
     for spec in specs:

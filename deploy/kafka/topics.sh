@@ -1,6 +1,6 @@
 #!/bin/sh
 # Made by `make render`; see deploy/render.py.
-# Creates what is missing and leaves what exists as it is; `python -m service topics` does the same, and verifies.
+# Creates what is missing, leaves what exists as it is; `python -m service topics` does the same, and verifies.
 set -eu
 : "${BOOTSTRAP:?host:port of a broker}"
 REPLICATION="${REPLICATION:-3}"
