@@ -49,6 +49,19 @@ test-image: $(VENV)/.deploy ## Build both images and run them hardened (needs ro
 	$(PY) -m pytest -m image
 	@cat .cache/image/measured.txt
 
+ACTIONLINT := .cache/bin/actionlint
+$(ACTIONLINT):
+	GOBIN=$(CURDIR)/.cache/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.9
+
+.PHONY: lint-deploy
+lint-deploy: $(VENV)/.deploy $(ACTIONLINT) ## Dockerfiles, scripts, compose file, templates and workflows (needs Go for actionlint)
+	$(VENV)/bin/hadolint Dockerfile tests/compose/*.Dockerfile
+	$(VENV)/bin/shellcheck .ci/run deploy/*/*.sh
+	$(VENV)/bin/docker-compose --file deploy/compose.yaml config --quiet
+	$(VENV)/bin/cfn-lint deploy/aws/*.yaml
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(ACTIONLINT)
+	$(VENV)/bin/zizmor --offline --quiet .github/workflows
+
 $(VENV)/.fuzz: requirements/fuzz.lock $(VENV)/.dev
 	$(PIP) -r requirements/fuzz.lock
 	@touch $@
@@ -78,6 +91,7 @@ render: $(VENV)/.dev ## Write docs/settings.md, docs/reference, schemas/generate
 	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"
 	$(PY) -m schemas.render
 	$(PY) -m helm
+	$(PY) -m deploy.render
 
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, mypy, import-linter

@@ -101,6 +101,11 @@ def _limits(record_bytes: int) -> dict[str, str]:
     return {"max.message.bytes": str(record_bytes), "unclean.leader.election.enable": "false"}
 
 
+def config_at_creation(spec: TopicSpec, replication: int) -> dict[str, str]:
+    """What a topic is created with: from 3 copies on, 2 of them must have a record before it counts."""
+    return ({"min.insync.replicas": "2"} if replication >= 3 else {}) | dict(spec.config)
+
+
 async def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec], *, replication: int) -> list[str]:
     """Creates what is missing and waits until it can be used; returns the names of what was created.
 
@@ -118,13 +123,12 @@ async def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec], *, replica
         if not missing:
             return []
         wanted = counts | {spec.name: spec.partitions for spec in missing}
-        durability = {"min.insync.replicas": "2"} if replication >= 3 else {}
         topics = [
             NewTopic(
                 spec.name,
                 wanted.get(spec.partitions_of or spec.name, spec.partitions),
                 replication,
-                topic_configs=durability | dict(spec.config),
+                topic_configs=config_at_creation(spec, replication),
             )
             for spec in missing
         ]

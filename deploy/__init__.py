@@ -1,0 +1,1 @@
+"""What is deployed beside the service: images, compose file, topics, rights; `render` writes what follows from code."""
