@@ -33,7 +33,9 @@ async def server() -> AsyncIterator[Server]:
 async def api(server: Server) -> AsyncIterator[AwsApi]:
     target = Target(region="eu-west-1", endpoint_url=server.url, connect_timeout=1, read_timeout=5, pool=2)
     gone = Target(region="eu-west-1", endpoint_url="http://127.0.0.1:9", connect_timeout=1)
-    api = AwsApi(Sessions({"default": target, "gone": gone}))
+    sessions = Sessions({"default": target, "gone": gone})
+    await sessions.client("default")  # or a loaded machine makes it within a test's deadline
+    api = AwsApi(sessions)
     yield api
     await api.close()
 

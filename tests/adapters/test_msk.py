@@ -19,7 +19,7 @@ from service.adapters.kafka.msk import LIFETIME, of_msk, sign
 from service.adapters.kafka.security import token_provider
 from service.adapters.kafka.tokens import TokenUnavailable
 from service.settings.oauth import OAuth
-from tests.adapters.identities import Aws, assumed
+from tests.adapters.identities import SECRETS, Aws, assumed
 from tests.adapters.wire import Behaviour, Request, Server, answer, serving
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -90,7 +90,7 @@ async def test_a_role_is_assumed_once_and_the_token_kept(aws: tuple[Aws, Server]
     assert len(tokens) == 1
     told = parameters(tokens.pop())[1]
     assert told["X-Amz-Credential"].startswith("ASIAKAFKA/")
-    assert told["X-Amz-Security-Token"] == "t"
+    assert told["X-Amz-Security-Token"] == SECRETS["session"]
     (asked,) = fake.assumptions
     assert (asked["ExternalId"], asked["RoleSessionName"]) == ("external", "crml")
 
