@@ -176,8 +176,9 @@ async def test_an_owner_that_was_away_learns_what_another_took_on_although_nothi
         heir = await rig.start()
         command_id = rig.send("CreateAudienceModel", request("CreateAudienceModel", trainingDatasetArn=dataset))
         await rig.until(lambda: rig.phase(command_id) == Phase.RUNNING)
-        rig.broker.readmit(away.name)
         await heir.stop()
+        assert away.shard(0) is shard
+        rig.broker.readmit(away.name)
         assert (await rig.end(command_id)).kind == "succeeded"
         assert shard.state is State.CLOSED
 
