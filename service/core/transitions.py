@@ -216,7 +216,7 @@ def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: P
 
 
 def _restored_rest(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
-    """The former owner's clock is not ours: what it has put off is put off, and what is new is new, from now at most."""
+    """The former owner's clock is not ours: what it has put off is put off, what is new is new, from now at most."""
     if job.phase is Phase.RUNNING and job.since > now:
         return Step(replace(job, since=now))
     waits = {Phase.QUEUED: policy.quota_retry, Phase.ACCEPTED: max(policy.search_delays)}
