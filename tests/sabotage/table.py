@@ -219,7 +219,7 @@ SABOTAGES = (
         'isolation_level="read_uncommitted",',
         'isolation_level="read_committed",',
         "What lies behind an open transaction is forgotten: commands, and the numbers of events.",
-        "tests/sabotage/test_offsets.py",
+        "tests/contract/test_log_kafka.py::test_the_end_of_a_changelog_lies_behind_what_is_still_open",
         kafka=True,
     ),
     Sabotage(
