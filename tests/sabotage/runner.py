@@ -18,7 +18,11 @@ from tests.sabotage.table import SABOTAGES, Sabotage
 SEEDS = 2000
 NOT_APPLIED = 100
 BROKEN = 101
-OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "--timeout", "110")
+OPTIONS = (
+    *("-q", "-x", "--timeout", "110"),
+    *("-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),  # a test that fails leaves things behind
+)
 
 Work = Callable[[Sabotage | None], int]
 
