@@ -216,7 +216,9 @@ def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: P
 
 
 def _restored_rest(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
-    """The former owner's clock is not ours: what it has put off is not put off for longer than from now on."""
+    """The former owner's clock is not ours: what it has put off is put off, what is new is new, from now at most."""
+    if job.phase is Phase.RUNNING and job.since > now:
+        return Step(replace(job, since=now))
     waits = {Phase.QUEUED: policy.quota_retry, Phase.ACCEPTED: max(policy.search_delays)}
     latest = max(job.command.not_before, now + waits.get(job.phase, policy.patience(job.command.target)[1]))
     return Step(replace(job, due=latest) if job.due > latest else job)
@@ -373,11 +375,10 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.ACCEPTED, seen.Unsearched): _unsearched,
         (Phase.RUNNING, seen.Seen): _seen,
         (Phase.RUNNING, seen.Vanished): _vanished,
-        (Phase.RUNNING, seen.Restored): _unchanged,
         (Phase.RUNNING, seen.Cancelled): _watch_cancelled,
         (Phase.PARKED, seen.Resolved): _resolved,
-        **dict.fromkeys(((Phase.QUEUED, seen.Restored), (Phase.ACCEPTED, seen.Restored)), _restored_rest),
+        **{(phase, seen.Restored): _restored_rest for phase in (Phase.QUEUED, Phase.ACCEPTED, Phase.RUNNING)},
         **_ENDED,
     }
 )
-"""The whole behaviour; a missing cell means: too late, counted and ignored."""
+"""The whole behaviour; a missing cell: too late."""

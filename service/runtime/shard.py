@@ -176,8 +176,9 @@ class Shard:
     def resume(self) -> None:
         """Goes on after :meth:`pause`; delivery starts again where it stopped.
 
-        A process that missed its session does not know who had the partition since, nor what that one has taken on.
-        So something is committed in any case: it fails if anybody did, and the state is read again.
+        A process that missed its session does not know who had the partition since. If it was restoring just then, its
+        position may be behind commands that its memory lacks, and nothing would tell. So something is committed in any
+        case: it fails if somebody else was there, and the state is read again.
         """
         self._paused = False
         self._delivery_paused = False

@@ -198,6 +198,14 @@ async def test_a_committed_offset_that_retention_removed_is_for_a_person(world: 
     await successor.close()
 
 
+async def test_the_end_of_a_changelog_lies_behind_what_is_still_open(world: KafkaWorld) -> None:
+    """To restore up to the last stable offset would be to forget what was committed behind an open transaction."""
+    changelog = TopicPartition(world.jobs, 0)
+    before = (await world.offsets.bounds(changelog))[1]
+    await world.leave_open(0, [b"undecided"])
+    assert (await world.offsets.bounds(changelog))[1] > before
+
+
 async def test_a_partition_without_its_changelog_is_for_a_person(world: KafkaWorld) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=world.settings.bootstrap_servers)
     await admin.start()

@@ -111,8 +111,8 @@ class KafkaWorld:
         self.settings = KafkaSettings(broker.bootstrap, name, application=name, **limits)
         self.patience = self.settings.session_timeout / 2
         self._exits = contextlib.AsyncExitStack()
-        self._offsets = Offsets(self.settings)  # reads uncommitted: the markers of the last commit may be on their way
-        self._exits.push_async_callback(self._offsets.close)
+        self.offsets = Offsets(self.settings)  # reads uncommitted: the markers of the last commit may be on their way
+        self._exits.push_async_callback(self.offsets.close)
 
     async def prepare(self) -> None:
         """Creates the topics."""
@@ -150,7 +150,7 @@ class KafkaWorld:
         partitions = [KafkaPartition(topic, number) for number in range(PARTITIONS)]
         async with AIOKafkaConsumer(**options) as consumer:
             consumer.assign(partitions)
-            ends = {each: (await self._offsets.bounds(TopicPartition(*each)))[1] for each in partitions}
+            ends = {each: (await self.offsets.bounds(TopicPartition(*each)))[1] for each in partitions}
             await consumer.seek_to_beginning(*partitions)
             found = []
             while any([await consumer.position(each) < end for each, end in ends.items()]):

@@ -6,6 +6,7 @@ from schemas.operations import OPERATIONS, Change, Operation
 from schemas.records import Job, Phase
 from service.core import observations as seen
 from service.core.effects import Changed
+from service.core.job import replace
 from tests.core import given
 from tests.core.given import POLICY, after, changed, observe, told
 
@@ -84,6 +85,15 @@ def test_a_new_resource_may_be_invisible_for_a_while(operation: Operation) -> No
     assert observe(job, seen.Vanished(), POLICY.vanish_grace - 1).job is job
     step = observe(job, seen.Vanished(), POLICY.vanish_grace)
     assert (told(step), given.error(step), changed(step)) == (["failed"], "ResourceVanished", [Change.DELETED])
+
+
+@JOBS
+def test_a_resource_is_not_new_for_longer_because_the_former_owners_clock_was_ahead(operation: Operation) -> None:
+    """Found by simulation: a tracked resource that was gone already was looked for until our clock had caught up."""
+    ahead = replace(running(operation), since=given.NOW + 1200)
+    restored = observe(ahead, seen.Restored(), 0).job
+    assert restored is not None
+    assert changed(observe(restored, seen.Vanished(), POLICY.vanish_grace)) == [Change.DELETED]
 
 
 @JOBS

@@ -35,6 +35,7 @@ violations of:
 
 The auditor imports nothing of the service and is tested by histories that break each promise
 (`tests/faults/test_auditor.py`). The most telling faults run in `make test`, with three seeds each.
+What happens when a guard of the service is missing is told by [sabotage](sabotage.md).
 """
 _LIMITS = """
 ## What this does not show

@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time by the clock")
     options = parser.parse_args()
     if options.seed is not None:
         outcome = simulate(options.seed)
@@ -28,6 +29,8 @@ def main() -> int:
     began, summary = time.monotonic(), Summary()
     for summary in run_apart(range(options.first, options.first + options.count), options.processes):
         sys.stderr.write(f"\r{summary.seeds:,} schedules, {len(summary.violations)} violations")
+        if time.monotonic() - began > 60 * options.minutes:
+            break
     sys.stdout.write(f"\n{summary}\n{time.monotonic() - began:,.0f} s by the clock\n")
     return bool(summary.violations)
 

@@ -82,6 +82,9 @@ def run_apart(seeds: range, processes: int = os.cpu_count() or 1) -> Iterator[Su
     total = Summary()
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=gc.freeze) as pool:
-        for summary in pool.map(run, chunks):
-            total += summary
-            yield total
+        try:
+            for summary in pool.map(run, chunks):
+                total += summary
+                yield total
+        finally:
+            pool.shutdown(cancel_futures=True)  # whoever has seen enough need not wait for the rest
