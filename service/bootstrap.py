@@ -89,6 +89,12 @@ def consumed(settings: Settings) -> dict[str, str]:
     return {**dict(settings.sources()), settings.topics.changes: settings.topics.resources}
 
 
+def _outlets(settings: Settings) -> tuple[str, ...]:
+    """Topics that every shard may write to; what a single command names in `replyto` is its own affair."""
+    topics = settings.topics
+    return (topics.changes, topics.replies, topics.events, topics.dead_letters)
+
+
 def policy(settings: Settings) -> Policy:
     """The numbers for the core."""
     timing = settings.timing
@@ -167,7 +173,7 @@ def build(settings: Settings) -> Service:
     clock = SystemClock()
     telemetry = Telemetry(settings.targets)
     sessions = Sessions(settings.targets)
-    log = KafkaLog(kafka_settings(settings), consumed(settings))
+    log = KafkaLog(kafka_settings(settings), consumed(settings), _outlets(settings))
     limiters = {
         name: Limiter(
             clock,

@@ -94,4 +94,7 @@ def _end(found: Campaign, wanted: Sequence[Key], file: Path | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("broken off; a campaign goes on when it is run again")

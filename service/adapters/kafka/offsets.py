@@ -1,6 +1,7 @@
 """Where partitions begin and end, and what the group has committed: one helper connection for all partitions."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -14,6 +15,15 @@ from service.runtime.ports import LogError, TopicPartition, Unfit
 
 class OffsetOutOfRange(Unfit):
     """The committed offset lies outside of the partition: records are lost, or the topic was made anew."""
+
+
+def absent(topics: Collection[str]) -> str:
+    """Topics that are not there, and what to do."""
+    verb = "does" if len(topics) == 1 else "do"
+    return (
+        f"{', '.join(topics)} {verb} not exist, or we have no right to see it; python -m service topics creates what is"
+        " missing"
+    )
 
 
 class Offsets:
@@ -58,14 +68,19 @@ class Offsets:
         end = await self._ask("end_offsets", [wanted])
         return int(start[wanted]), int(end[wanted])
 
-    async def require(self, partition: TopicPartition, counterpart: TopicPartition) -> None:
-        """Asks for a partition's existence; its counterpart exists.
+    async def require(
+        self, partition: TopicPartition, counterpart: TopicPartition, outlets: Collection[str] = ()
+    ) -> None:
+        """Asks for a partition's existence, and for topics that it writes to; its counterpart exists.
 
         Raises:
             Unfit: There is no such topic, or it has too few partitions.
             LogError: Kafka did not answer in time.
         """
-        numbers = await self.numbers(partition.topic)
+        cluster = await self._all_topics(partition.topic)
+        if missing := [topic for topic in outlets if not cluster.partitions_for_topic(topic)]:
+            raise Unfit(f"{counterpart.topic}-{counterpart.partition} is not served: {absent(missing)}")
+        numbers = cluster.partitions_for_topic(partition.topic) or ()
         if partition.partition not in numbers:
             there = f"has {len(numbers)} partitions" if numbers else "is missing"
             raise Unfit(
@@ -79,14 +94,16 @@ class Offsets:
         Raises:
             LogError: Kafka did not answer in time.
         """
+        return frozenset((await self._all_topics(topic)).partitions_for_topic(topic) or ())
+
+    async def _all_topics(self, wanted: str) -> Any:
+        """Metadata of all topics: asking for one by its name would create it, where the broker does so by itself."""
         try:
-            async with deadline(self._settings.read_deadline, f"looking for {topic}"):
-                # All topics: asking for one by its name would create it, where the broker creates topics by itself.
-                cluster = await (await self._connected())._client.fetch_all_metadata()
+            async with deadline(self._settings.read_deadline, f"looking for {wanted}"):
+                return await (await self._connected())._client.fetch_all_metadata()
         except LogError:
             await self.close()
             raise
-        return frozenset(cluster.partitions_for_topic(topic) or ())
 
     async def close(self) -> None:
         """Disconnects; a later call connects again."""

@@ -1,0 +1,54 @@
+"""The consumer group as the repairs see it: a broker that has just started is given a moment."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
+
+from service.adapters.kafka.settings import KafkaSettings
+from service.repair import writing
+from service.runtime.ports import TopicPartition
+
+SETTINGS = KafkaSettings("broker", "group")
+
+
+class Admin:
+    """Answers after so many failures."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+
+    async def describe_consumer_groups(self, _names: list[str]) -> list[Any]:
+        if self.failures:
+            raise self.failures.pop()
+        return [SimpleNamespace(groups=[(0, "group", "Empty", "", "", [])])]
+
+    async def list_consumer_group_offsets(self, _name: str) -> dict[Any, Any]:
+        return {TopicPartition("commands", 0): SimpleNamespace(offset=7)}
+
+
+def use(monkeypatch: pytest.MonkeyPatch, client: Admin) -> None:
+    @asynccontextmanager
+    async def admin(_settings: KafkaSettings) -> AsyncIterator[Admin]:
+        yield client
+
+    monkeypatch.setattr(writing, "admin", admin)
+    monkeypatch.setattr(writing, "_LOOK", 0.0)
+
+
+async def test_a_group_without_a_coordinator_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Admin(GroupCoordinatorNotAvailableError(), GroupCoordinatorNotAvailableError())
+    use(monkeypatch, client)
+    state = await writing.group_state(SETTINGS)
+    assert client.failures == []
+    assert state.stopped
+    assert state.offsets == {TopicPartition("commands", 0): 7}
+
+
+async def test_a_refusal_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Admin(GroupAuthorizationFailedError("group")))
+    with pytest.raises(GroupAuthorizationFailedError):
+        await writing.group_state(SETTINGS)
