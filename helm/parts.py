@@ -270,9 +270,9 @@ class TopologySpread(Part):
 
 
 class Resources(Part):
-    """What a pod gets. `docs/sizing.md` says how much it needs."""
+    """What a pod gets; `docs/sizing.md` says how much it needs."""
 
     requests: dict[str, Quantity] = {"cpu": "250m", "memory": "256Mi"}
     """Reserved."""
-    limits: dict[str, Quantity] = {"memory": "512Mi"}
+    limits: dict[str, Quantity] = {"memory": "1Gi"}
     """Never exceeded. No CPU limit: throttling delays heartbeats, and a late one costs partitions."""

@@ -151,9 +151,14 @@ class Cluster:
         return run(tools.kubectl(), "get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:{port}/proxy{path}")
 
     def held(self) -> dict[str, list[str]]:
-        """Partitions by pod."""
-        names = [pod["metadata"]["name"] for pod in self.pods()]
-        return {name: sorted(json.loads(self.ask(name, "/readyz"))["shards"]) for name in sorted(names)}
+        """Partitions by pod; none of a pod that is not ready, which a proxy tells as an error."""
+        return {name: self._shards(name) for name in sorted(pod["metadata"]["name"] for pod in self.pods())}
+
+    def _shards(self, pod: str) -> list[str]:
+        try:
+            return sorted(json.loads(self.ask(pod, "/readyz"))["shards"])
+        except CommandError:
+            return []
 
     def world(self, *words: str, seconds: float = 120.0) -> str:
         """Runs a command of the client within the world."""

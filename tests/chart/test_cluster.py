@@ -155,6 +155,7 @@ def test_scaled_up_and_restarted_no_partition_moves(cluster: Cluster, tmp_path: 
 
 def test_scaled_down(cluster: Cluster, tmp_path: Path) -> None:
     everything = sorted(part for parts in cluster.held().values() for part in parts)
+    assert len(everything) == 8
     cluster.upgrade(tmp_path, "scale 3 -> 2", replicas=2)
     began = time.monotonic()
     until(lambda: len(cluster.held()) == 2, 120, "the third pod has gone")

@@ -24,6 +24,14 @@ def _target(**members: Any) -> dict[str, Any]:
     return {"targets": {"default": {"region": "eu-west-1", **members}}}
 
 
+def _kafka(**members: Any) -> dict[str, Any]:
+    return {"kafka": {"security_protocol": "SASL_SSL", **members}}
+
+
+def _oauth(**members: Any) -> dict[str, Any]:
+    return _kafka(sasl_mechanism="OAUTHBEARER", oauth=members)
+
+
 SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     # by the schema
     "unknown group": ({"kafkaa": {}}, "kafkaa"),
@@ -54,6 +62,24 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "heartbeat too slow": ({"kafka": {"session_timeout": 6, "heartbeat_interval": 3}}, "heartbeat_interval"),
     "certificate without key": ({"kafka": {"ssl_cert_file": "/x.pem"}}, "ssl_key_file"),
     "SASL without anybody": ({"kafka": {"security_protocol": "SASL_SSL"}}, "sasl_username"),
+    "tokens from nowhere": (_kafka(sasl_mechanism="OAUTHBEARER"), "oauth"),
+    "tokens for a password": (_kafka(sasl_username="u", oauth={"provider": "file", "token_file": "/t"}), "OAUTHBEARER"),
+    "a token's Region": (_oauth(provider="msk_iam"), "region"),
+    "another provider's setting": (_oauth(provider="file", token_file="/t", scope="x"), "scope"),
+    "a client's secret": (
+        _oauth(provider="client_credentials", token_url="https://idp/t", client_id="c"),
+        "client_secret",
+    ),
+    "a token in the open": (
+        _oauth(provider="client_credentials", token_url="http://idp/t", client_id="c", client_secret_file="/s"),
+        "allow_plain_http",
+    ),
+    "no token URL": (
+        _oauth(provider="client_credentials", token_url="idp", client_id="c", client_secret_file="/s"),
+        "token_url",
+    ),
+    "id without a role for tokens": (_oauth(provider="msk_iam", region="eu-west-1", external_id="abc"), "external_id"),
+    "unknown provider": (_oauth(provider="vault"), "provider"),
     "unknown default": ({"default_target": "other"}, "default_target"),
     "no default": (
         {"targets": {"a": {"region": "eu-west-1"}, "b": {"region": "us-east-1"}, "default": None}},

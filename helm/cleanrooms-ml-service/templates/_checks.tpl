@@ -32,13 +32,56 @@ settings.kafka: heartbeat_interval ({{ $kafka.heartbeat_interval }} s) must be a
 settings.kafka: ssl_cert_file and ssl_key_file go together
 {{- end }}
 {{- $anySecret := or $values.existingSecret $values.extraEnv $values.extraEnvFrom }}
-{{- $password := or $anySecret (hasKey $values.secretEnv "CRML_KAFKA__SASL_PASSWORD") }}
+{{- $password := or $anySecret $kafka.sasl_password_file (hasKey $values.secretEnv "CRML_KAFKA__SASL_PASSWORD") }}
 {{- $user := or $anySecret $kafka.sasl_username (hasKey $values.secretEnv "CRML_KAFKA__SASL_USERNAME") }}
 {{- if and (hasPrefix "SASL" $kafka.security_protocol) (has $kafka.sasl_mechanism (list "PLAIN" "SCRAM-SHA-256" "SCRAM-SHA-512")) (not (and $user $password)) }}
-settings.kafka: {{ $kafka.sasl_mechanism }} needs sasl_username, and CRML_KAFKA__SASL_PASSWORD from existingSecret or secretEnv
+settings.kafka: {{ $kafka.sasl_mechanism }} needs sasl_username, and sasl_password_file or CRML_KAFKA__SASL_PASSWORD from existingSecret or secretEnv
 {{- end }}
+{{- include "crml.checks.oauth" (dict "kafka" $kafka "secret" (or $anySecret (hasKey $values.secretEnv "CRML_KAFKA__OAUTH__CLIENT_SECRET"))) }}
 {{- if and (or $values.kafkaTls.caSecret $values.kafkaTls.clientSecret) (not (hasSuffix "SSL" $kafka.security_protocol)) }}
 kafkaTls: of no use with settings.kafka.security_protocol {{ $kafka.security_protocol }}; set SSL or SASL_SSL
+{{- end }}
+{{- end -}}
+
+{{- define "crml.checks.oauth" -}}
+{{- $kafka := .kafka }}
+{{- $bearer := and (hasPrefix "SASL" $kafka.security_protocol) (eq $kafka.sasl_mechanism "OAUTHBEARER") }}
+{{- if and $bearer (not $kafka.oauth) }}
+settings.kafka: oauth.provider is needed for OAUTHBEARER: where do tokens come from?
+{{- end }}
+{{- with $kafka.oauth }}
+{{- if not $bearer }}
+settings.kafka: oauth is for sasl_mechanism OAUTHBEARER with a SASL protocol; set both, or leave oauth out
+{{- end }}
+{{- $own := dict "msk_iam" (list "region" "role_arn" "external_id" "session_name" "sts_endpoint_url") "file" (list "token_file") "client_credentials" (list "token_url" "client_id" "client_secret_file" "scope" "audience" "ca_file" "allow_plain_http") }}
+{{- $needed := dict "msk_iam" (list "region") "file" (list "token_file") "client_credentials" (list "token_url" "client_id") }}
+{{- $oauth := . }}
+{{- range index $needed .provider }}
+{{- if not (index $oauth .) }}
+settings.kafka.oauth: {{ . }} is needed for {{ $oauth.provider }}
+{{- end }}
+{{- end }}
+{{- range $member, $_ := $oauth }}
+{{- if and (ne $member "provider") (not (has $member (index $own $oauth.provider))) }}
+settings.kafka.oauth: {{ $member }} is not for {{ $oauth.provider }}; its settings are: {{ index $own $oauth.provider | join ", " }}
+{{- end }}
+{{- end }}
+{{- if and (eq .provider "client_credentials") (not .client_secret_file) (not $.secret) }}
+settings.kafka.oauth: client_secret is needed for client_credentials: client_secret_file, or CRML_KAFKA__OAUTH__CLIENT_SECRET from existingSecret or secretEnv
+{{- end }}
+{{- if and .external_id (not .role_arn) }}
+settings.kafka.oauth: external_id is of no use without role_arn
+{{- end }}
+{{- range $member := list "token_url" "sts_endpoint_url" }}
+{{- with index $oauth $member }}
+{{- if not (regexMatch "^https?://[^/\\s]+" .) }}
+settings.kafka.oauth: {{ $member }} must be a URL such as https://host/path
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and (hasPrefix "http:" (.token_url | default "")) (not .allow_plain_http) (not (regexMatch "^http://(localhost|127\\.[0-9.]+|\\[::1\\])(:|/|$)" .token_url)) }}
+settings.kafka.oauth: token_url is plain http beyond this machine: use https, or set allow_plain_http
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -72,10 +72,12 @@
 {{- $ports | uniq | toJson -}}
 {{- end -}}
 
-{{/* 443, or the ports of the endpoints that targets name. */}}
+{{/* 443, and the ports of the endpoints that targets name, and of the one that gives tokens for Kafka. */}}
 {{- define "crml.awsPorts" -}}
 {{- $ports := list 443 -}}
-{{- range $target := (include "crml.effective" . | fromJson).targets -}}
+{{- $settings := include "crml.effective" . | fromJson -}}
+{{- $oauth := $settings.kafka.oauth | default dict -}}
+{{- range $target := append (values $settings.targets) (dict "endpoint_url" $oauth.token_url "sts_endpoint_url" $oauth.sts_endpoint_url) -}}
 {{- range $url := list $target.endpoint_url $target.sts_endpoint_url -}}
 {{- if $url -}}
 {{- $port := regexFind ":[0-9]+$" (urlParse $url).host | trimPrefix ":" -}}
