@@ -154,7 +154,7 @@ async def test_whoever_is_not_let_in_is_told_why(fortress: Fortress, tmp_path: P
         },
         "certificate that is not to be trusted: Hostname mismatch": {
             **good,
-            "CRML_KAFKA__BOOTSTRAP_SERVERS": good["CRML_KAFKA__BOOTSTRAP_SERVERS"].replace("127.0.0.1", "127.0.0.2"),
+            "CRML_KAFKA__BOOTSTRAP_SERVERS": good["CRML_KAFKA__BOOTSTRAP_SERVERS"].replace("127.0.0.1", "localhost"),
         },
         "check security_protocol": {**_without(good, "SASL", "SSL"), "CRML_KAFKA__SECURITY_PROTOCOL": "PLAINTEXT"},
         "check security_protocol, ssl_cert_file and ssl_key_file": strange,
@@ -162,6 +162,6 @@ async def test_whoever_is_not_let_in_is_told_why(fortress: Fortress, tmp_path: P
     }
     for told, variables in wrong.items():
         (message,) = await _wrong(variables)
-        assert message.startswith("no broker lets us in: 127.0.0."), message
+        assert message.startswith("no broker lets us in: "), message
         assert told in message
         assert "canary" not in message
