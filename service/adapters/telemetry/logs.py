@@ -30,6 +30,8 @@ SECRET_KEYS: Final = frozenset(
         "sasl_password",
         "secret",
         "secretaccesskey",
+        "client_secret",
+        "clientsecret",
         "secretkey",
         "sessiontoken",
         "sqlparameters",
