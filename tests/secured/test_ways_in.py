@@ -193,7 +193,7 @@ async def test_whoever_is_not_let_in_is_told_why(fortress: Fortress, tmp_path: P
         },
         "check security_protocol": {**_without(good, "SASL", "SSL"), "CRML_KAFKA__SECURITY_PROTOCOL": "PLAINTEXT"},
         "check security_protocol, ssl_cert_file and ssl_key_file": strange,
-        "check security_protocol and ssl_cert_file": _without(strange, "CERT_FILE", "KEY_FILE", "KEY_PASSWORD"),
+        "ssl_cert_file": _without(strange, "CERT_FILE", "KEY_FILE", "KEY_PASSWORD"),
     }
     for told, variables in wrong.items():
         (message,) = await _wrong(variables)
