@@ -202,6 +202,7 @@ def build(settings: Settings) -> Service:
         status=app.status,
         metrics=telemetry.render,
         liveness=liveness,
+        page=None if settings.http.page_port is None else (settings.http.page_host, settings.http.page_port),
     )
     return Service(app, log, sessions, telemetry, liveness, server)
 

@@ -118,6 +118,10 @@ class Http(Group):
     """Address to listen on; in a container `0.0.0.0`."""
     port: Port = 8080
     """Port to listen on; 0 lets the system choose."""
+    page_host: str = "127.0.0.1"
+    """Address of the status page when it has a port of its own: only this machine, or who forwards the port."""
+    page_port: Port | None = None
+    """Port of the status page alone, so that who may scrape does not see it; beside the probes if not set."""
 
 
 class Log(Group):

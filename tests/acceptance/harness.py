@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -147,7 +147,7 @@ class Client:
         )
         self._reading: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Self:
         await self._producer.start()
         await self._consumer.start()
         self._reading = asyncio.create_task(self._read())

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
+from sandbox.kafka import free_port
 from service.adapters.http import Liveness, StatusServer
 from service.adapters.telemetry import Telemetry
 from tests.fakes.clock import ManualClock
@@ -110,6 +112,79 @@ async def test_get_only(bench: Bench, method: str, path: str) -> None:
     status, _, headers = await bench.get(path, method)
     assert status == 405
     assert headers["Server"] == "cleanroomsml-service"
+
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/metrics", "/absent"])
+async def test_every_answer_protects_itself(bench: Bench, path: str) -> None:
+    _, _, headers = await bench.get(path)
+    assert {name: headers.get(name) for name in HEADERS} == HEADERS
+    policy = headers["Content-Security-Policy"]
+    for part in ("default-src 'none'", "frame-ancestors 'none'", "form-action 'none'", "base-uri 'none'"):
+        assert part in policy
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</style><script>alert(1)</script>",
+    "javascript:alert(1)",
+    "&lt;b&gt;",
+    "\u202egnp.exe",
+    "line\nbreak\r\nX-Injected: 1",
+    "\x00\x1b[2J",
+]
+
+
+TAGS = {tag for line in ("html head meta title style body", "h1 h2 span table tr th td p a") for tag in line.split()}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_names_of_others_are_text(bench: Bench, name: str) -> None:
+    """A topic or a reason may carry what somebody else has chosen."""
+    bench.status = {"ready": True, "shards": {name: {"state": name, name: name}}, "halted": {name: name}}
+    _, text, headers = await bench.get("/")
+    tags = {tag.strip("/") for tag in re.findall(r"<(/?[a-zA-Z0-9]+)", text)}
+    assert tags <= TAGS
+    assert text.count("<style>") == text.count("</style>") == 1
+    assert not re.search(r"<[^>]*\bon[a-z]+=", text)
+    assert set(re.findall(r'href="([^"]*)"', text)) == {"/readyz", "/livez", "/metrics"}
+    assert "X-Injected" not in headers
+    _, text, headers = await bench.get("/readyz")
+    assert headers["Content-Type"].startswith("application/json")
+    assert json.loads(text)["halted"] == {name: name}
+
+
+async def test_the_page_on_a_port_of_its_own(bench: Bench) -> None:
+    """Who may scrape and probe sees no page, and who sees the page can't probe."""
+    port = free_port()
+    apart = StatusServer(
+        "127.0.0.1",
+        0,
+        status=lambda: {"ready": True},
+        metrics=lambda: b"m",
+        liveness=bench.liveness,
+        page=("127.0.0.1", port),
+    )
+    probes = await apart.start()
+    try:
+        answers = {}
+        for own, paths in ((probes, ["/livez", "/readyz", "/metrics", "/"]), (port, ["/", "/metrics", "/livez"])):
+            bench.url = f"http://127.0.0.1:{own}"
+            answers[own] = [(await bench.get(path))[0] for path in paths]
+        assert answers == {probes: [200, 200, 200, 404], port: [200, 404, 404]}
+    finally:
+        await apart.stop()
 
 
 async def test_unknown_paths(bench: Bench) -> None:

@@ -1,6 +1,9 @@
-"""The HTTP server: ``/startupz``, ``/livez``, ``/readyz``, ``/metrics`` and ``/``, for GET only."""
+"""The HTTP server: ``/startupz``, ``/livez``, ``/readyz``, ``/metrics`` and ``/``, for GET only.
 
-from collections.abc import Awaitable, Callable, Mapping
+The page at ``/`` may have a port of its own.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -12,6 +15,8 @@ from service.adapters.http.page import POLICY, render
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Server": "cleanroomsml-service",
     "X-Content-Type-Options": "nosniff",
@@ -33,42 +38,58 @@ class StatusServer:
         status: Gives the present status; ``ready`` and ``started`` in it decide the probes of readiness and start.
         metrics: Gives the metrics in Prometheus' text format.
         liveness: Decides the liveness probe.
+        page: Address and port of the status page alone; None puts it beside the others.
     """
 
     def __init__(
-        self, host: str, port: int, *, status: Callable[[], Status], metrics: Callable[[], bytes], liveness: Liveness
+        self,
+        host: str,
+        port: int,
+        *,
+        status: Callable[[], Status],
+        metrics: Callable[[], bytes],
+        liveness: Liveness,
+        page: tuple[str, int] | None = None,
     ) -> None:
-        self._host = host
-        self._port = port
+        self._place = (host, port)
+        self._page_place = page
         self._status = status
         self._metrics = metrics
         self._liveness = liveness
-        self._runner: web.AppRunner | None = None
+        self._runners: list[web.AppRunner] = []
 
     async def start(self) -> int:
         """Listens.
 
         Returns:
-            The port.
+            The port of the probes.
 
         Raises:
-            OSError: The port is taken or not ours to use.
+            OSError: A port is taken or not ours to use.
         """
+        probes = {"/startupz": self._startupz, "/livez": self._livez, "/readyz": self._readyz}
+        routes = [web.get(path, probe) for path, probe in probes.items()]
+        routes.append(web.get("/metrics", self._show_metrics))
+        page = web.get("/", self._page)
+        if self._page_place is None:
+            return await self._listen(self._place, [*routes, page])
+        port = await self._listen(self._place, routes)
+        await self._listen(self._page_place, [page])
+        return port
+
+    async def _listen(self, place: tuple[str, int], routes: Iterable[web.RouteDef]) -> int:
         app = web.Application(middlewares=[_guarded])
-        app.router.add_get("/startupz", self._startupz)
-        app.router.add_get("/livez", self._livez)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", self._show_metrics)
-        app.router.add_get("/", self._page)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
-        return int(self._runner.addresses[0][1])
+        app.router.add_routes(routes)
+        runner = web.AppRunner(app, access_log=None)
+        self._runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, *place).start()
+        return int(runner.addresses[0][1])
 
     async def stop(self) -> None:
         """Stops listening. Idempotent."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
+        runners, self._runners = self._runners, []
+        for runner in runners:
             await runner.cleanup()
 
     async def _startupz(self, _request: web.Request) -> web.Response:

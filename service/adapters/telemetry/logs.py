@@ -16,6 +16,8 @@ SECRET_KEYS: Final = frozenset(
         "accesskeyid",
         "authorization",
         "body",
+        "client_secret",
+        "clientsecret",
         "configuredaudiencemodelpolicy",
         "credentials",
         "data",
