@@ -45,8 +45,8 @@ $(VENV)/.deploy: requirements/deploy.lock $(VENV)/.dev
 test-image: $(VENV)/.deploy ## Build both images and run them hardened (needs root, buildah, podman; without a registry mmdebstrap)
 	base=$$(deploy/image/base.sh) \
 	  && deploy/image/build.sh service localhost/cleanroomsml-service:test "$$base" \
-	  && deploy/image/build.sh sandbox localhost/cleanroomsml-sandbox:test "$$base"
-	$(PY) -m pytest -m image
+	  && deploy/image/build.sh sandbox localhost/cleanroomsml-sandbox:test "$$base" \
+	  && BASE_IMAGE="$$base" $(PY) -m pytest -m image tests/image tests/compose
 	@cat .cache/image/measured.txt
 
 ACTIONLINT := .cache/bin/actionlint
