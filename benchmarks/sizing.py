@@ -43,6 +43,10 @@ class Replica:
         words = [sys.executable, "-m", "service", "topics"]
         subprocess.run(words, env=self._environment, check=True, stdout=subprocess.DEVNULL)
 
+    def change(self, **variables: str) -> None:
+        """From the next start on."""
+        self._environment |= variables
+
     def start(self) -> float:
         """Seconds from the process's start to ready."""
         began = time.monotonic()
@@ -76,7 +80,7 @@ class Replica:
             return False
 
     def _get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=120) as answer:
             return str(answer.read().decode())
 
 
@@ -130,6 +134,10 @@ async def measure(ended: int, running: int) -> None:
         await watch(sandbox, replica, dataset, running)
         watched = restart(replica)
         print(f"  under way: {(watched - remembered) / running / KIB:.1f} KiB for each job")
+        replica.change(CRML_TARGETS__DEFAULT__RATE__READS_PER_SECOND="0.1")
+        await backlog(sandbox, replica, dataset, ended)
+        waiting = restart(replica)
+        print(f"  waiting for the budget: {(waiting - watched) / ended / KIB:.1f} KiB for each command")
         replica.stop()
 
 
@@ -174,6 +182,16 @@ async def watch(sandbox: Sandbox, replica: Replica, dataset: str, number: int) -
     await asyncio.sleep(60)
     share = (replica.cpu - cpu) / (time.monotonic() - began)
     print(f"{number} jobs under way are followed with {share * 100:.1f} % of a core at the default pace")
+
+
+async def backlog(sandbox: Sandbox, replica: Replica, dataset: str, number: int) -> None:
+    """Commands that come faster than they may be carried out."""
+    replica.stop()
+    replica.start()
+    commands = [(f"b{n}", "GetTrainingDataset", {"trainingDatasetArn": dataset}) for n in range(number)]
+    await publish(sandbox.bootstrap, commands)
+    await until(replica, r'crml_commands_total\{operation="GetTrainingDataset",outcome="accepted"\}', number)
+    await asyncio.sleep(5)
 
 
 def _mib(size: float) -> str:

@@ -227,8 +227,9 @@ class Rules(Part):
     """Labels of every alert, such as a team's."""
     disabled: list[str] = []
     """Alerts to leave out, by name."""
-    runbook_base: str = "https://github.com/example/cleanrooms-ml-service/blob/main/docs/runbooks"
-    """Where the runbooks are; an alert's `runbook_url` is below it."""
+    runbook_base: Annotated[str, Field(pattern=r"^(https?://.+)?$")] = ""
+    """Where your copy of `docs/runbooks` is, a URL; an alert's `runbook_url` is below it. Its path in the repository
+    if not set."""
 
 
 class Dashboard(Part):

@@ -86,6 +86,11 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class Delayed:
+    """The call has waited for the rate budget for a while, and goes on waiting."""
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """The owner hands its partition over before the call: nothing was sent."""
 
@@ -174,6 +179,7 @@ Observation = (
     | Refused
     | Lost
     | Late
+    | Delayed
     | Held
     | Due
     | Restored

@@ -15,14 +15,17 @@ from typing import Any, Final
 
 from schemas.operations import Kind, Repeat
 from schemas.records import Fault
-from service.core import cancellation, effects, endings, reconciliation, resolution
+from service.core import cancellation, effects, endings, reconciliation, resolution, resting
 from service.core import observations as seen
 from service.core.effects import Step, Told
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
-from service.core.job import TERMINAL, Command, Job, Phase, jitter, may_have_happened, repeat, replace, row, subject
-from service.core.pacing import backoff, search_delay
+from service.core.job import TERMINAL, Command, Job, Phase, may_have_happened, repeat, replace, row, subject
+from service.core.pacing import search_delay
 from service.core.policy import Policy
 from service.core.reconciliation import Verdict
+
+OUT_OF_BUDGET: Final = "RateBudget"
+"""Reason of a command that waits for its turn to call."""
 
 Transition = Callable[[Job, Any, float, Policy], Step]
 
@@ -31,11 +34,11 @@ def accept(command: Command, now: float, policy: Policy) -> Step:
     """A new command: its intent, to be made durable before anything is sent."""
     job = Job(command, Phase.INTENDED, accepted_at=now, tries_from=max(now, command.not_before), since=now)
     accepted = Told("accepted")
-    if _overdue(job, now):
+    if resting.overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now, accepted)
     if command.not_before > now:
         waiting = Told("waiting", {"reason": "NotBefore", "position": 0})
-        return Step(_rest(job, command.not_before, reason="NotBefore"), (accepted, waiting))
+        return Step(resting.rest(job, command.not_before, reason="NotBefore"), (accepted, waiting))
     return Step(_permitted(job), (accepted,))
 
 
@@ -68,18 +71,6 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
             return effects.Rest(job.finished_at + policy.retention)
 
 
-def _overdue(job: Job, now: float) -> bool:
-    """True when the deadline has passed and the call certainly has not been made."""
-    return 0 < job.command.deadline < now and not may_have_happened(job)
-
-
-def _rest(job: Job, until: float, **changes: Any) -> Job:
-    """The job at rest; a deadline wakes it earlier."""
-    deadline = job.command.deadline
-    capped = min(until, deadline + 0.001) if deadline and not may_have_happened(job) else until
-    return replace(job, due=capped, **changes)
-
-
 # INTENDED and QUEUED: nothing may have left, or this very process knows what became of it.
 
 
@@ -110,9 +101,9 @@ def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
 
 
 def _postponed(job: Job, observation: seen.Postponed, now: float, policy: Policy) -> Step:
-    if now - max(job.tries_from, job.accepted_at) > _patience(job.command, policy):
+    if now - max(job.tries_from, job.accepted_at) > resting.patience(job.command, policy):
         return _give_up(job, observation.fault, now, lost=may_have_happened(job))
-    return Step(_backed_off(job, now, policy))
+    return Step(resting.backed_off(job, now, policy))
 
 
 def _give_up(job: Job, fault: Fault, now: float, *, lost: bool) -> Step:
@@ -128,23 +119,10 @@ def _give_up(job: Job, fault: Fault, now: float, *, lost: bool) -> Step:
     return endings.failed(job, fault, now)
 
 
-def _patience(command: Command, policy: Policy) -> float:
-    return policy.read_patience if row(command).kind is Kind.READ else policy.write_patience
-
-
-def _backed_off(job: Job, now: float, policy: Policy) -> Job:
-    return _rest(job, now + _wait(job, policy), retries=job.retries + 1)
-
-
-def _wait(job: Job, policy: Policy) -> float:
-    retries = job.retries + 1
-    return backoff(retries, *policy.patience(job.command.target), jitter(job.command, retries))
-
-
 def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Policy) -> Step:
     reason = observation.fault.code
     told = (Told("waiting", {"reason": reason, "position": observation.position}),) if job.reason != reason else ()
-    return Step(_rest(job, now + policy.quota_retry, phase=Phase.QUEUED, since=now, reason=reason), told)
+    return Step(resting.rest(job, now + policy.quota_retry, phase=Phase.QUEUED, since=now, reason=reason), told)
 
 
 def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) -> Step:
@@ -171,8 +149,8 @@ _EVIDENCE: Final = MappingProxyType(
 def _lost(job: Job, observation: seen.Lost, now: float, policy: Policy) -> Step:
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
-    if now - max(job.tries_from, job.accepted_at) <= _patience(job.command, policy):
-        return Step(_backed_off(replace(job, attempt=job.attempt + 1), now, policy))
+    if now - max(job.tries_from, job.accepted_at) <= resting.patience(job.command, policy):
+        return Step(resting.backed_off(replace(job, attempt=job.attempt + 1), now, policy))
     return _give_up(job, observation.fault, now, lost=True)
 
 
@@ -185,9 +163,17 @@ def _uncertain(job: Job, now: float, evidence: Fault | None) -> Job:
 
 def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
     """Law 1: the intent is renewed by a commit of its own; a new object is what makes the shard write it."""
-    if _overdue(job, now):
+    if resting.overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
     return Step(replace(job, due=0.0, since=now))
+
+
+def _delayed(job: Job, observation: seen.Delayed, now: float, policy: Policy) -> Step:
+    """Told once, with an intent that is committed anew; who rests meanwhile has another reason to wait."""
+    if job.due or job.reason == OUT_OF_BUDGET:
+        return Step(job)
+    told = Told("waiting", {"reason": OUT_OF_BUDGET, "position": 0})
+    return Step(replace(job, since=now, reason=OUT_OF_BUDGET), (told,))
 
 
 def _held(job: Job, observation: seen.Held, now: float, policy: Policy) -> Step:
@@ -203,7 +189,7 @@ def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
     """
     if not job.due:
         return Step(job, ignored=True)
-    if _overdue(job, now):
+    if resting.overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
     if job.due > now:
         return Step(job)
@@ -214,7 +200,7 @@ def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> St
     """A slot may be free: told by another job's end, or tried after a while unasked."""
     if job.awaits:
         return Step(job, ignored=True)
-    if _overdue(job, now):
+    if resting.overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
     return Step(replace(job, phase=Phase.INTENDED, due=0.0, retries=0, since=now, tries_from=now))
 
@@ -226,7 +212,7 @@ def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: P
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
     again = replace(job, attempt=job.attempt + 1, since=now)
-    return endings.failed(job, endings.DEADLINE_EXCEEDED, now) if _overdue(again, now) else Step(again)
+    return endings.failed(job, endings.DEADLINE_EXCEEDED, now) if resting.overdue(again, now) else Step(again)
 
 
 def _restored_rest(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
@@ -245,7 +231,7 @@ def _restored_uncertain(job: Job, observation: seen.Restored, now: float, policy
 
 
 def _unsearched(job: Job, observation: seen.Unsearched, now: float, policy: Policy) -> Step:
-    return Step(replace(job, retries=job.retries + 1, due=now + _wait(job, policy)))
+    return Step(replace(job, retries=job.retries + 1, due=now + resting.wait(job, policy)))
 
 
 def _found(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
@@ -289,7 +275,7 @@ def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> 
         return Step(replace(job, searches=job.searches + 1, due=due))
     if job.fault is not None:
         return endings.failed(job, job.fault, now)
-    if _overdue(job, now):
+    if resting.overdue(job, now):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
     return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, since=now, due=0.0, searches=0))
 
@@ -372,6 +358,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.INTENDED, seen.Refused): _refused,
         (Phase.INTENDED, seen.Lost): _lost,
         (Phase.INTENDED, seen.Late): _late,
+        (Phase.INTENDED, seen.Delayed): _delayed,
         (Phase.INTENDED, seen.Held): _held,
         (Phase.INTENDED, seen.Due): _due,
         (Phase.INTENDED, seen.Restored): _restored_intent,

@@ -12,7 +12,7 @@ from schemas.operations import Kind
 from schemas.records import Fault
 from service.core import effects, transitions
 from service.core.job import Job, Phase, awaits_slot, keeps_line, occupies_slot, row, subject
-from service.core.observations import Due, Held, Late, Lost, Observation, QuotaFull, Unsearched
+from service.core.observations import Delayed, Due, Held, Late, Lost, Observation, QuotaFull, Unsearched
 from service.core.pacing import Cadence
 from service.runtime.context import Context
 from service.runtime.defects import place
@@ -72,6 +72,11 @@ class _Intent:
             self.task.cancel()
             self.over = True
         return self._revoked
+
+    def delayed(self) -> None:
+        """Says that the call waits for the budget."""
+        if not self._revoked:
+            self._inbox.put(Observed(self._key, Delayed()))
 
     async def renew(self) -> bool:
         """Has the intent committed anew; False when there is nothing to call for any more."""

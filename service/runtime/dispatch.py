@@ -3,9 +3,11 @@
 Nothing here knows a phase: the core has decided, the budget is asked for a token, the request leaves once.
 """
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from schemas.operations import MARKER_MEMBER, Kind, Operation
 from service.core import faults, reconciliation
@@ -15,6 +17,9 @@ from service.core.observations import Failure, Found, Observation, Postponed, Re
 from service.core.reconciliation import Request
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Api, Cause, Clock, Telemetry
+
+_LONG_WAIT: Final = 5.0
+"""Seconds of waiting for the budget after which the publisher is told."""
 
 
 class Intent(Protocol):
@@ -26,6 +31,10 @@ class Intent(Protocol):
 
     def permit(self) -> bool:
         """The same, asked right before the request is written: from here on it may have left."""
+        ...
+
+    def delayed(self) -> None:
+        """The call waits for the budget: its publisher is to know."""
         ...
 
     async def renew(self) -> bool:
@@ -132,6 +141,16 @@ def _joined(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return joined
 
 
+@contextmanager
+def _told_of_a_long_wait(intent: Intent) -> Iterator[None]:
+    """Waits of a moment are not worth a reply."""
+    notice = asyncio.get_running_loop().call_later(_LONG_WAIT, intent.delayed)
+    try:
+        yield
+    finally:
+        notice.cancel()
+
+
 _LANES = {Kind.READ: Lane.READ, Kind.REMOVAL: Lane.REMOVE}
 
 
@@ -156,7 +175,8 @@ class Dispatch:
         params = await self._prepared(job)
         if not isinstance(params, dict):
             return params
-        await self._caller.token(target, lane(operation), job.command.tenant)
+        with _told_of_a_long_wait(intent):
+            await self._caller.token(target, lane(operation), job.command.tenant)
         cause = Cause(marker(job.command), job.command.id, job.command.tenant)
         while True:
             if operation.kind is not Kind.READ and not intent.open() and not await intent.renew():

@@ -175,7 +175,7 @@ async def test_run_without_kafka(service: ServiceProcess) -> None:
     assert told.code == 3
     lines = [json.loads(line) for line in told.out.splitlines()]
     assert (lines[-1]["event"], lines[-1]["level"]) == ("Kafka can't be used", "error")
-    assert "no broker at" in lines[-1]["reason"]
+    assert "no broker lets us in" in lines[-1]["reason"]
 
 
 async def test_run_without_topics(service: ServiceProcess) -> None:

@@ -23,8 +23,7 @@ from tests.runtime.rig import Rig
 
 MIB = 1024 * 1024
 BOUND = 0.05
-GENEROUS = 4.0
-"""Shared CI machines are slower than the one on which the bound was set; process time hides only their pauses."""
+"""Seconds of CPU time, which hides the pauses of a shared machine; docs/howto/publish-and-subscribe.md states it."""
 
 QUIET = {
     "deadline": None,
@@ -182,15 +181,15 @@ def test_a_hostile_mebibyte_costs_little(name: str) -> None:
     value = HOSTILE[name]()
     assert len(value) <= MIB
     for operation in OPERATIONS_ASKED:
-        assert _cheapest(value, headers(operation)) < BOUND * GENEROUS
+        assert _cheapest(value, headers(operation)) < BOUND
     event = (("content-type", b"application/cloudevents+json"),)
-    assert _cheapest(value, event) < BOUND * GENEROUS
+    assert _cheapest(value, event) < BOUND
 
 
 def _cheapest(value: bytes, own: Any) -> float:
-    """Process time of the best of three, so that a pause of the machine does not count."""
+    """Process time of the best of five: neighbours on the same core make the others slower."""
     took = []
-    for _ in range(3):
+    for _ in range(5):
         began = time.process_time()
         _judge(Record(value, own))
         took.append(time.process_time() - began)

@@ -85,10 +85,16 @@ class Cluster:
         self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "aws"}, "data": encoded})
         self.apply(world_pod())
         began = time.monotonic()
-        self.kubectl("wait", "--for=condition=Ready", "pod/world", "--timeout=180s")
+        until(self._world_is_ready, 180, "the world is ready")
         self.timed("world ready", began)
         self.address = self.get("pod", "world")["status"]["podIP"]
         self.dataset = json.loads(self.kubectl("logs", "world").splitlines()[-1])
+
+    def _world_is_ready(self) -> bool:
+        pod = self.get("pod", "world")
+        restarts = sum(each["restartCount"] for each in pod["status"].get("containerStatuses", []))
+        assert restarts == 0, self.kubectl("logs", "world", "--previous", "--tail=30")
+        return _is_ready(pod)
 
     def remove(self) -> None:
         run(tools.kubectl(), "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s")

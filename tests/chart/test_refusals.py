@@ -51,7 +51,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"targets": {"default": {"region": "eu-west-1", "retry_cap": 0.5}}},
         "retry_cap",
     ),
-    "heartbeat too slow": ({"kafka": {"session_timeout": 6}}, "heartbeat_interval"),
+    "heartbeat too slow": ({"kafka": {"session_timeout": 6, "heartbeat_interval": 3}}, "heartbeat_interval"),
     "certificate without key": ({"kafka": {"ssl_cert_file": "/x.pem"}}, "ssl_key_file"),
     "SASL without anybody": ({"kafka": {"security_protocol": "SASL_SSL"}}, "sasl_username"),
     "unknown default": ({"default_target": "other"}, "default_target"),

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -286,4 +287,16 @@ def test_alerts_are_passed_on(major: int) -> None:
         assert rule["expr"] == by_name[rule["alert"]]["expr"]
         assert rule["labels"] == {**by_name[rule["alert"]]["labels"], "team": "007"}
         assert rule["annotations"]["runbook_url"].endswith(f"docs/runbooks/{rule['alert']}.md")
-        assert rule["annotations"]["runbook_url"].startswith("https://")
+        assert rule["annotations"]["runbook_url"].startswith("https://wiki.example.com/docs/")
+
+
+@every_helm
+def test_a_package_has_what_templates_read(major: int, tmp_path: Path) -> None:
+    words = [str(tools.helm(major)), "package", str(CHART), "--destination", str(tmp_path)]
+    subprocess.run(words, check=True, capture_output=True, timeout=60)
+    [archive] = tmp_path.glob("*.tgz")
+    with tarfile.open(archive) as packed:
+        names = {name.removeprefix("cleanrooms-ml-service/") for name in packed.getnames()}
+    read = ("files/settings.json", "alerts/cleanrooms-ml-service.yaml", "dashboards/cleanrooms-ml-service.json")
+    assert {*read, "values.schema.json", "README.md"} <= names
+    assert not any(name.startswith("ci/") for name in names)

@@ -42,6 +42,7 @@ OBSERVATIONS: Final[tuple[seen.Observation, ...]] = (
     seen.Refused(DENIED),
     seen.Lost(TIMEOUT),
     seen.Late(),
+    seen.Delayed(),
     seen.Held(),
     seen.Due(),
     seen.Restored(),

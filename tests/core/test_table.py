@@ -23,6 +23,7 @@ CELLS: dict[tuple[Phase, type], tuple[Phase, list[str]]] = {
     (Phase.INTENDED, seen.Refused): (Phase.FAILED, ["failed"]),
     (Phase.INTENDED, seen.Lost): (Phase.UNCERTAIN, []),
     (Phase.INTENDED, seen.Late): (Phase.INTENDED, []),
+    (Phase.INTENDED, seen.Delayed): (Phase.INTENDED, ["waiting"]),
     (Phase.INTENDED, seen.Held): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.Due): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.Restored): (Phase.UNCERTAIN, []),

@@ -39,9 +39,9 @@ def main() -> int:
     found.begin()
     until = time.monotonic() + 60 * given.minutes
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
-        for part in parts:
+        for number, part in enumerate(parts):  # each on brokers of its own: names of topics are used again
             width = 1 if part and part[0].alone else given.width
-            asyncio.run(_perform(given.keep or Path(name), part, seeds, width, found, until))
+            asyncio.run(_perform((given.keep or Path(name)) / str(number), part, seeds, width, found, until))
     return _end(found, wanted, given.write)
 
 

@@ -13,6 +13,8 @@ from tests.faults.station import Station
 
 Tell = Callable[[Row, list[Outcome]], None]
 Wanted = Callable[[Row, int], bool]
+_ATTEMPTS = 3
+"""To set up a laboratory: on a busy machine a request of the setting-up may time out, which is no fault of ours."""
 _CLOSED = 60.0
 """Seconds after which a laboratory that does not close is left to itself; its processes end with ours."""
 
@@ -57,14 +59,17 @@ class Campaign:
         return outcome
 
     async def _lab(self, number: int, settings: dict[str, str]) -> Lab:
-        if number not in self._labs:
+        for attempt in range(_ATTEMPTS if number not in self._labs else 0):
             stack = AsyncExitStack()
             try:
                 lab = await stack.enter_async_context(laboratory(self._station, number, settings))
-            except BaseException:
+            except BaseException as error:
                 await stack.aclose()
-                raise
-            self._labs[number] = (lab, stack)
+                if attempt + 1 == _ATTEMPTS or not isinstance(error, Exception):
+                    raise
+            else:
+                self._labs[number] = (lab, stack)
+                break
         return self._labs[number][0]
 
     async def _discard(self, number: int) -> None:

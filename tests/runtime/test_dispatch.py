@@ -35,12 +35,16 @@ class Permission:
         self.until = clock.monotonic() + window
         self.renewable = renewable
         self.renewals: list[float] = []
+        self.delays: list[float] = []
 
     def open(self) -> bool:
         return self.clock.monotonic() <= self.until
 
     def permit(self) -> bool:
         return self.open()
+
+    def delayed(self) -> None:
+        self.delays.append(self.clock.monotonic())
 
     async def renew(self) -> bool:
         await asyncio.sleep(0.01)
@@ -275,3 +279,12 @@ async def test_a_search_for_one_that_is_gone_finds_nothing() -> None:
 
 def test_a_search_asks_for_the_largest_pages() -> None:
     assert list_request(OPERATIONS[CREATE].resource).params == {"maxResults": 100}
+
+
+async def test_a_long_wait_for_the_budget_is_told_once_and_a_short_one_not() -> None:
+    b = Bench(writes=0.1)
+    jobs = [b.job(CREATE, f"c-{number}", name=f"n-{number}") for number in range(3)]
+    intents = [Permission(b.clock) for _ in jobs]
+    await asyncio.gather(*(b.dispatch.call(job, intent) for job, intent in zip(jobs, intents, strict=True)))
+    assert [len(intent.delays) for intent in intents] == [0, 1, 1]
+    assert b.clock.monotonic() >= 20

@@ -180,7 +180,8 @@ async def test_a_full_inbox_pauses_delivery_and_goes_on() -> None:
 
         await rig.until(all_ended)
         assert 20 <= most < 600
-        assert all(rig.kinds(command_id) == ["accepted", "succeeded"] for command_id in list(rig.sent)[::50])
+        for command_id in list(rig.sent)[::50]:
+            assert [kind for kind in rig.kinds(command_id) if kind != "waiting"] == ["accepted", "succeeded"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])

@@ -111,3 +111,17 @@ async def test_what_cannot_be_a_command_is_told_of_its_own_topic() -> None:
         await rig.until(lambda: rig.broker.read_committed("cleanroomsml.dead-letters"))
         [letter] = rig.broker.read_committed("cleanroomsml.dead-letters")
         assert dict(letter.headers)["dlq_topic"] == b"cleanroomsml.films.commands"
+
+
+async def test_who_waits_for_the_rate_is_told_so() -> None:
+    async with Rig(tenants=("slow",), tenant_writes={"slow": 0.1}) as rig:
+        dataset = await prepared(rig)
+        rig.api.quotas = {}
+        first, second = (rig.send(MODEL, request(MODEL, **dataset), tenant="slow", partition=0) for _ in range(2))
+        for command_id in (first, second):
+            await rig.end(command_id)
+        assert rig.kinds(first) == ["accepted", "started", "succeeded"]
+        assert rig.kinds(second) == ["accepted", "waiting", "started", "succeeded"]
+        waiting = next(reply for reply in rig.replies(second) if reply.kind == "waiting")
+        assert (waiting.data["reason"], waiting.data["position"]) == ("RateBudget", 0)
+        assert len([entry for entry in rig.api.log if entry.operation == MODEL]) == 2

@@ -19,10 +19,10 @@ KEY_PASSWORD = "canary-key-password"
 class Authority:
     """Signs certificates; everything is kept as PEM files."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "test authority") -> None:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _named("test authority")
+        self._name = _named(name)
         certificate = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(True, None), True)
         self.file = directory / "ca.pem"
         self.file.write_bytes(certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))

@@ -58,7 +58,7 @@ def _reason(error: Exception, settings: KafkaSettings) -> str:
 
 def _of_sasl(error: BaseException, settings: KafkaSettings) -> str:
     if isinstance(error, TokenUnavailable):
-        return f"can't be shown a token: {error}"
+        return f"can't be shown a token: {_words(error)}"
     if isinstance(error, SaslAuthenticationFailed):
         name = settings.security.get("sasl_plain_username")
         who = f"user {name}: check sasl_username and sasl_password" if name else "our token: check kafka.oauth"
@@ -88,7 +88,8 @@ def _of_network(error: BaseException) -> str:
 
 
 def _words(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+    """What was said, without the class that aiokafka's errors put before it."""
+    return " ".join(str(error.args[0] if error.args else error).split())[:300]
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -177,7 +177,8 @@ def _check_partitions(spec: TopicSpec, counts: Mapping[str, int]) -> Iterator[Fi
     if count == needed:
         return
     remedy = (
-        f"kafka-topics.sh --alter --topic {spec.name} --partitions {needed}, if no key has a record yet"
+        f"kafka-topics.sh --alter --topic {spec.name} --partitions {needed}, if no key has a record yet;"
+        " else set topics.prefix anew"
         if count < needed
         else f"give {spec.partitions_of} as many partitions, or name a new changelog"
     )

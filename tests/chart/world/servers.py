@@ -26,6 +26,7 @@ async def serve(folder: Path, *, ready: Callable[[Any], None]) -> None:
     """Runs both until the process ends, and tells what commands may name."""
     address = os.environ["POD_IP"]
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)  # noqa: ASYNC240 - before anything waits
     config = {
         "controller.quorum.voters": f"1@127.0.0.1:{CONTROLLER_PORT}",
         "listeners": f"PLAINTEXT://0.0.0.0:{KAFKA_PORT},CONTROLLER://127.0.0.1:{CONTROLLER_PORT}",
