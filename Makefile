@@ -50,7 +50,8 @@ test-image: $(VENV)/.deploy ## Build both images and run them hardened (needs ro
 	@cat .cache/image/measured.txt
 
 ACTIONLINT := .cache/bin/actionlint
-$(ACTIONLINT):
+$(ACTIONLINT): # its checksums are Go's own
+	@command -v go >/dev/null || { echo "actionlint is installed by Go, which is not here: install Go"; exit 1; }
 	GOBIN=$(CURDIR)/.cache/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.9
 
 .PHONY: lint-deploy
