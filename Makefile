@@ -45,12 +45,13 @@ $(VENV)/.deploy: requirements/deploy.lock $(VENV)/.dev
 test-image: $(VENV)/.deploy ## Build both images and run them hardened (needs root, buildah, podman; without a registry mmdebstrap)
 	base=$$(deploy/image/base.sh) \
 	  && deploy/image/build.sh service localhost/cleanroomsml-service:test "$$base" \
-	  && deploy/image/build.sh sandbox localhost/cleanroomsml-sandbox:test "$$base"
-	$(PY) -m pytest -m image
+	  && deploy/image/build.sh sandbox localhost/cleanroomsml-sandbox:test "$$base" \
+	  && BASE_IMAGE="$$base" $(PY) -m pytest -m image tests/image tests/compose
 	@cat .cache/image/measured.txt
 
 ACTIONLINT := .cache/bin/actionlint
-$(ACTIONLINT):
+$(ACTIONLINT): # its checksums are Go's own
+	@command -v go >/dev/null || { echo "actionlint is installed by Go, which is not here: install Go"; exit 1; }
 	GOBIN=$(CURDIR)/.cache/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.9
 
 .PHONY: lint-deploy

@@ -1,7 +1,7 @@
 """Writes what is deployed beside the service and follows from its code: ``python -m deploy.render [--check]``.
 
-Topics are those that `python -m service topics` would create, rights in Kafka those that `python -m service acls` lists,
-rights in AWS those of `schemas.iam`; all with default settings and three copies. With other topics, tenants or
+Topics are those that `python -m service topics` would create, rights in Kafka those that `python -m service acls`
+lists, rights in AWS those of `schemas.iam`; all with default settings and three copies. With other topics, tenants or
 operations, set the same variables as for the service and name a folder to write to.
 """
 
@@ -69,12 +69,14 @@ def _script(specs: list[TopicSpec]) -> str:
     lines = [
         "#!/bin/sh",
         _MADE.strip(),
-        "# Creates what is missing, leaves what exists as it is; `python -m service topics` does the same, and verifies.",
+        "# Creates what is missing, leaves what exists; `python -m service topics` does the same, and verifies.",
         "set -eu",
         ': "${BOOTSTRAP:?host:port of a broker}"',
         f'REPLICATION="${{REPLICATION:-{REPLICATION}}}"',
-        'create() { kafka-topics.sh --bootstrap-server "$BOOTSTRAP"'
-        ' ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"} --create --if-not-exists --replication-factor "$REPLICATION" "$@"; }',
+        "create() {",
+        '  kafka-topics.sh --bootstrap-server "$BOOTSTRAP" ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"} \\',
+        '    --create --if-not-exists --replication-factor "$REPLICATION" "$@"',
+        "}",
         "",
     ]
     for spec in specs:

@@ -1,10 +1,13 @@
 #!/bin/sh
 # Made by `make render`; see deploy/render.py.
-# Creates what is missing, leaves what exists as it is; `python -m service topics` does the same, and verifies.
+# Creates what is missing, leaves what exists; `python -m service topics` does the same, and verifies.
 set -eu
 : "${BOOTSTRAP:?host:port of a broker}"
 REPLICATION="${REPLICATION:-3}"
-create() { kafka-topics.sh --bootstrap-server "$BOOTSTRAP" ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"} --create --if-not-exists --replication-factor "$REPLICATION" "$@"; }
+create() {
+  kafka-topics.sh --bootstrap-server "$BOOTSTRAP" ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"} \
+    --create --if-not-exists --replication-factor "$REPLICATION" "$@"
+}
 
 create --topic cleanroomsml.commands --partitions 8 \
   --config min.insync.replicas=2 \

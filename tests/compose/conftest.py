@@ -70,16 +70,11 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
         pytest.skip("dockerd is not installed: compose.yaml is only checked, not run")
     folder = tmp_path_factory.mktemp("docker")
     socket = folder / "docker.sock"
-    places: list[str | Path] = [
-        "--data-root",
-        folder / "data",
-        "--exec-root",
-        folder / "exec",
-        "--pidfile",
-        folder / "pid",
-    ]
+    places = {"data-root": folder / "data", "exec-root": folder / "exec", "pidfile": folder / "pid"}
+    options = [f"--{name}={place}" for name, place in places.items()]
+    options.append("--bridge=none")  # compose makes networks of its own; the default one may be another daemon's
     with (folder / "log").open("wb") as log:
-        daemon = subprocess.Popen(["dockerd", "--host", f"unix://{socket}", *places], stdout=log, stderr=log)
+        daemon = subprocess.Popen(["dockerd", "--host", f"unix://{socket}", *options], stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + _START_SECONDS
         while not socket.exists():

@@ -1,5 +1,6 @@
 """What is generated in deploy/: it is fresh, and says what the service itself would do."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,17 @@ from schemas.iam import iam_policy
 from service.acls import acls
 from service.adapters.kafka.topics import config_at_creation
 from service.bootstrap import topic_specs
-from service.settings import Settings, load
+from service.settings import load
 
 
-def document(path: str, settings: Settings | None = None) -> Any:
-    return yaml.safe_load(files(settings or defaults())[path])
+@cache
+def fresh() -> dict[str, str]:
+    """Rendered once."""
+    return files(defaults())
+
+
+def document(path: str) -> Any:
+    return yaml.safe_load(fresh()[path])
 
 
 def test_what_is_committed_is_fresh() -> None:
@@ -23,7 +30,7 @@ def test_what_is_committed_is_fresh() -> None:
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
-    for path in files(defaults()):
+    for path in fresh():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text((ROOT / path).read_text())
     (tmp_path / "kafka/acls.sh").write_text("allow everything")
@@ -32,9 +39,7 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
 
 def test_topics_are_those_that_the_service_verifies() -> None:
     specs = {spec.name: spec for spec in topic_specs(defaults())}
-    strimzi = {
-        each["metadata"]["name"]: each["spec"] for each in yaml.safe_load_all(files(defaults())["kafka/topics.yaml"])
-    }
+    strimzi = {each["metadata"]["name"]: each["spec"] for each in yaml.safe_load_all(fresh()["kafka/topics.yaml"])}
     amazon = {each["Properties"]["TopicName"]: each for each in document("aws/topics.yaml")["Resources"].values()}
     assert set(strimzi) == set(amazon) == set(specs)
     for name, spec in specs.items():
@@ -43,7 +48,7 @@ def test_topics_are_those_that_the_service_verifies() -> None:
         assert strimzi[name] == {"partitions": spec.partitions, "replicas": REPLICATION, "config": wanted}
         told = amazon[name]["Properties"]["Configs"]["Fn::Base64"]
         assert dict(line.split("=") for line in told.splitlines()) == wanted
-        assert f"create --topic {name} --partitions {spec.partitions} " in files(defaults())["kafka/topics.sh"]
+        assert f"create --topic {name} --partitions {spec.partitions} " in fresh()["kafka/topics.sh"]
 
 
 def test_a_stack_that_goes_leaves_the_topics() -> None:
@@ -78,7 +83,7 @@ def test_only_the_topics_pod_creates() -> None:
 
 @pytest.mark.parametrize("path", ["kafka/users.yaml", "kafka/acls.sh"])
 def test_every_right_is_granted(path: str) -> None:
-    text = files(defaults())[path]
+    text = fresh()[path]
     for right in acls(defaults()):
         assert right.name in text
         assert right.operation in text
@@ -92,4 +97,4 @@ def test_other_topics_and_tenants_follow_the_settings() -> None:
 
 
 def test_placeholders_appear_nowhere() -> None:
-    assert "kafka:9092" not in "".join(files(defaults()).values())
+    assert "kafka:9092" not in "".join(fresh().values())

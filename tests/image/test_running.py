@@ -17,6 +17,9 @@ MAX_IDLE_MEGABYTES = 90
 SETTLED = 5.0
 TRIES = 5
 
+MOUNTED = {"C /etc"}
+"""Names of hosts and of this one, which podman puts there."""
+
 
 def ready(environment: dict[str, str]) -> Callable[[], bool]:
     return lambda: answers(f"http://127.0.0.1:{environment['CRML_HTTP__PORT']}/readyz")
@@ -39,7 +42,7 @@ async def test_a_command_to_its_reply(environment: dict[str, str], world: World)
         code = await asyncio.to_thread(container.stop)
         assert code == 0, container.logs
         assert '"stopped"' in container.logs.splitlines()[-1]
-        assert podman("diff", container.name).strip() == "", "something was written"
+        assert set(podman("diff", container.name).splitlines()) <= MOUNTED, "something was written"
 
 
 def test_the_process_has_no_rights(environment: dict[str, str]) -> None:
