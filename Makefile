@@ -31,7 +31,11 @@ demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show i
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
-	$(TWO) -m "not long"
+	$(TWO) -m "not long and not clients"
+
+.PHONY: test-clients
+test-clients: $(VENV)/.dev ## Others' SDKs against the sandbox: JavaScript v2, AWS CLI (needs node and npm)
+	$(PY) -m pytest -m clients tests/clients
 
 .PHONY: test-long
 test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)
@@ -54,6 +58,7 @@ test-faults: $(VENV)/.dev ## Every fault of the matrix, N seeds each (3; about h
 .PHONY: render
 render: $(VENV)/.dev ## Write docs/settings.md, docs/reference and schemas/generated anew
 	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"
+	$(PY) -c "from pathlib import Path; from sandbox.assumptions import reference; Path('docs/reference/sandbox-assumptions.md').write_text(reference(), encoding='utf-8')"
 	$(PY) -m schemas.render
 
 .PHONY: lint

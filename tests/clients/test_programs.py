@@ -41,7 +41,7 @@ def test_java_v2(served_url: str) -> None:
     folder = programs.workplace("java")
     goals = ["package", "dependency:copy-dependencies", "-DoutputDirectory=target/lib"]
     programs.install(folder, "mvn", "-B", "-q", *goals, creates="target/lib")
-    given = stage("Java v2", served_url)
+    given = stage("Java v2", served_url, "properties")
     check(given, programs.run(given, "java", "-cp", "target/classes:target/lib/*", "example.Run", folder=folder))
 
 

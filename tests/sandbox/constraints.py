@@ -283,7 +283,8 @@ def on_the_wire(operation: str, params: Mapping[str, Any]) -> tuple[str, str, by
     """Method, path with query, and body of a request, by the bindings of the model but without any check."""
     found = model.service_model().operation_model(operation)
     path, query, document = str(found.http["requestUri"]), [], dict(params)
-    for name, member in found.input_shape.members.items():
+    shape: Any = found.input_shape
+    for name, member in shape.members.items():
         wire_name, location = member.serialization.get("name", name), member.serialization.get("location")
         if location == "uri":
             path = path.replace("{" + wire_name + "}", quote(str(document.pop(name)), safe=""))

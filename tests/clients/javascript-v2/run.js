@@ -33,22 +33,14 @@ const ask = async (step) => {
   const method = step.call[0].toLowerCase() + step.call.slice(1);
   const request = client[method](filled(step.with));
   try {
-    if (!step.pages) {
-      const output = await request.promise();
-      const response = output.$response;
-      return { output: { ...output }, status: response.httpResponse.statusCode, requestId: response.requestId };
+    let response = (await request.promise()).$response;
+    const pages = [response.data];
+    while (step.pages && response.hasNextPage()) {
+      response = (await response.nextPage().promise()).$response;
+      pages.push(response.data);
     }
-    const pages = [];
-    let last;
-    await new Promise((resolve, reject) =>
-      request.eachPage(function (error, page) {
-        if (error) reject(error);
-        else if (page === null) resolve();
-        else [last] = [this, pages.push({ ...page })];
-        return true;
-      }),
-    );
-    return { output: merged(pages), status: last.httpResponse.statusCode, requestId: last.requestId };
+    const output = step.pages ? merged(pages) : { ...response.data };
+    return { output, status: response.httpResponse.statusCode, requestId: response.requestId };
   } catch (error) {
     const { code, message, statusCode, requestId, quotaName, quotaValue } = error;
     return { error: { code, message, quotaName, quotaValue }, status: statusCode, requestId };
