@@ -37,6 +37,12 @@ test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
 test-clients: $(VENV)/.dev ## Others' SDKs against the sandbox: JavaScript v2, AWS CLI (needs node and npm)
 	$(PY) -m pytest -m clients tests/clients
 
+.PHONY: render-clients
+render-clients: $(VENV)/.dev ## Run every SDK (needs node, npm, java, mvn, go) and write docs/reference/sandbox-clients.md anew
+	mkdir -p .cache/clients
+	CLIENTS_RECORD=.cache/clients $(PY) -m pytest tests/clients
+	$(PY) -m tests.clients.table .cache/clients
+
 .PHONY: test-long
 test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)
 	$(PY) -m pytest -m long

@@ -1,6 +1,7 @@
 """What the clients have in common: a sandbox process, the scenario, and what every client must have seen."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -161,6 +162,12 @@ def check(stage: Stage, results: list[Result]) -> None:
     assert len(listed) == 3, "two pages, and once more at the end"
     asked = [each["status"] for each in sent if each["operation"] == ONCE_THROTTLED]
     assert asked == [429, 200, 200], "a throttled request is tried again by the client itself"
+    if folder := os.environ.get("CLIENTS_RECORD"):
+        answers = {each["operation"]: set[int]() for each in sent}
+        for each in sent:
+            answers[each["operation"]].add(each["status"])
+        found = {name: sorted(statuses) for name, statuses in answers.items()}
+        Path(folder, f"{stage.client}.json").write_text(json.dumps(found), "utf-8")
 
 
 def _less(value: Any, lacks: frozenset[str]) -> Any:
