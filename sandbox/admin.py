@@ -1,7 +1,9 @@
 """The sandbox's own endpoints, under /_sandbox/: look, and arm faults. No S3 bucket can have that name."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -12,6 +14,12 @@ from sandbox.resources import Resource
 from sandbox.store import Store
 
 PREFIX: Final = "/_sandbox/"
+_HERE: Final = Path(__file__).parent
+_PROTECTED: Final = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
 _HIDDEN: Final = frozenset({"seedAudience"})
 
 
@@ -28,6 +36,8 @@ class Admin:
     ) -> None:
         self._store, self._journal, self._faults, self._health, self._begin_anew = store, journal, faults, health, reset
         self._routes: dict[tuple[str, str], Callable[[web.Request], Awaitable[web.Response]]] = {
+            ("GET", ""): lambda _: _asset("page.html", "text/html"),
+            ("GET", "page.js"): lambda _: _asset("page.js", "text/javascript"),
             ("GET", "health"): self._get_health,
             ("GET", "requests"): self._get_requests,
             ("GET", "state"): self._get_state,
@@ -94,6 +104,12 @@ class Admin:
         return web.json_response({})
 
 
+async def _asset(name: str, content_type: str) -> web.Response:
+    """Answer with a file of the page, which may load nothing from elsewhere and run nothing but its own script."""
+    text = await asyncio.to_thread(_HERE.joinpath(name).read_text, "utf-8")
+    return web.Response(text=text, content_type=content_type, headers=_PROTECTED)
+
+
 def _describe(resource: Resource) -> dict[str, Any]:
     """Describe a resource in full, but for the seed, whose SQL is sensitive."""
     members = {
@@ -101,5 +117,11 @@ def _describe(resource: Resource) -> dict[str, Any]:
         for name, value in resource.attributes.items()
         if name not in _HIDDEN
     }
-    own = {"arn": resource.arn, "kind": resource.kind.name, "account": resource.account, "region": resource.region}
+    own = {
+        "arn": resource.arn,
+        "kind": resource.kind.name,
+        "account": resource.account,
+        "region": resource.region,
+        "history": [[status, at.isoformat()] for status, at in resource.history],
+    }
     return own | members

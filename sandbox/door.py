@@ -37,7 +37,7 @@ class Door:
         """Return the answer to a request that may not come in; None lets it in.
 
         Unsigned requests that can't be for Clean Rooms ML are let in: S3 has public objects, and STS calls that are
-        not signed; of old S3 signatures (SigV2) nothing is checked. S3 streams bodies, of which only the announced hash is.
+        not signed. Of old S3 signatures (SigV2) nothing is checked, of bodies that S3 streams the announced hash only.
         """
         if self._signatures is None or (caller is None and _route(request) is None):
             return None

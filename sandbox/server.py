@@ -126,6 +126,8 @@ class Sandbox:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         """Dispatch by the service in the credential scope; whatever is not Clean Rooms ML is moto's."""
+        if request.path == PREFIX.rstrip("/"):
+            raise web.HTTPMovedPermanently(PREFIX)
         if request.path.startswith(PREFIX):
             return await self._admin.serve(request)
         caller = self._accounts.identify(request.headers, request.query)

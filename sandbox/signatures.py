@@ -3,10 +3,10 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -55,8 +55,8 @@ class Signatures:
         if secret is None:
             raise UnrecognizedClient("The security token included in the request is invalid.")
         self._check_time(claim)
-        expected = claim.signature_by(secret, method, path, query, headers, body)
-        if not hmac.compare_digest(expected, claim.signature):
+        made = claim.signatures_by(secret, method, path, query, headers, body)
+        if not any(hmac.compare_digest(expected, claim.signature) for expected in made):
             raise InvalidSignature(
                 "The request signature we calculated does not match the signature you provided. "
                 "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
@@ -120,10 +120,13 @@ class _Claim:
         claim.presigned, claim.valid = True, timedelta(seconds=min(int(seconds), 7 * 86_400))
         return claim
 
-    def signature_by(
+    def signatures_by(
         self, secret: str, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes | None
-    ) -> str:
-        """Compute what the holder of a secret would have signed."""
+    ) -> Iterator[str]:
+        """Yield what the holder of a secret would have signed.
+
+        There are two when a query parameter is repeated: most SDKs sort its values encoded, Go's v1 decoded.
+        """
         kept = "&".join(each for each in query.split("&") if not each.startswith("X-Amz-Signature="))
         request = AWSRequest(method=method, url=f"http://{headers.get('Host', '')}{path}?{kept}", data=body or b"")
         for name, value in headers.items():
@@ -133,8 +136,9 @@ class _Claim:
         kind: type[_S3Signer | _Signer] = _S3Signer if self.service == "s3" else _Signer
         signer = kind(credentials, self.service, self.region)
         signer.signed, signer.presigned = frozenset(self.signed), self.presigned
-        text = signer.string_to_sign(request, signer.canonical_request(request))
-        return str(signer.signature(text, request))
+        for signer.order in (str, unquote) if "&" in kept else (str,):
+            text = signer.string_to_sign(request, signer.canonical_request(request))
+            yield str(signer.signature(text, request))
 
 
 class _Exact:
@@ -142,6 +146,13 @@ class _Exact:
 
     signed: frozenset[str]
     presigned: bool
+    order: Callable[[str], str]
+    """What the values of a repeated parameter are sorted by."""
+
+    def canonical_query_string(self, request: Any) -> str:
+        pairs = (pair.partition("=") for pair in request.url.partition("?")[2].split("&") if pair)
+        ordered = sorted((name, self.order(value), value) for name, _, value in pairs)
+        return "&".join(f"{name}={value}" for name, _, value in ordered)
 
     def headers_to_sign(self, request: Any) -> HTTPHeaders:
         chosen = HTTPHeaders()

@@ -268,7 +268,7 @@ def up_command(*, kafka_port: int = 9092, port: int = 4599, data_dir: Path | Non
         kafka_port: Loopback port of Kafka; 0 picks a free one.
         port: Loopback port of Clean Rooms ML, S3, Glue, IAM and STS; 0 picks a free one.
         data_dir: Keep logs, models and Kafka's data here; by default a temporary folder, removed at the end.
-            What Clean Rooms ML, S3 and Glue hold is in memory, and new with every start.
+            The next start goes on with what Clean Rooms ML, S3 and Glue hold.
     """
     try:
         download(_tell)

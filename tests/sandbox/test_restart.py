@@ -15,6 +15,7 @@ from sandbox.embedded import running_sandbox
 from sandbox.keeping import Keeping, KeepingError
 from sandbox.moto_journal import compacted
 from sandbox.options import Options, Timing
+from tests.sandbox.ratings import provide
 from tests.sandbox.test_serve import served
 from tests.sandbox.world import World, until
 
@@ -30,22 +31,6 @@ def living(folder: Path, *options: str) -> Iterator[tuple[World, int]]:
         if process.poll() is None:
             os.kill(process.pid, signal.SIGTERM)
         process.wait(20)
-
-
-def ratings(world: World, bucket: str) -> None:
-    """A table that is large enough for the demo profile, and a seed."""
-    rows = "".join(f"u{user},i{(user * 7 + n) % 40},{1_700_000_000 + n}\n" for user in range(120) for n in range(12))
-    s3, glue = world.client("s3"), world.client("glue")
-    s3.put_object(Bucket=bucket, Key="ratings/r.csv", Body=rows.encode())
-    s3.put_object(Bucket=bucket, Key="seed.jsonl", Body=b"".join(b'{"user_id": "u%d"}\n' % n for n in range(0, 80, 2)))
-    glue.create_database(DatabaseInput={"Name": "films"})
-    columns = [("user_id", "string"), ("item_id", "string"), ("timestamp", "bigint")]
-    storage = {
-        "Columns": [{"Name": name, "Type": kind} for name, kind in columns],
-        "Location": f"s3://{bucket}/ratings/",
-        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"},
-    }
-    glue.create_table(DatabaseName="films", TableInput={"Name": "ratings", "StorageDescriptor": storage})
 
 
 def everything(world: World) -> dict[str, Any]:
@@ -87,8 +72,8 @@ def multipart(world: World, bucket: str) -> tuple[Any, dict[str, Any]]:
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_all_is_found_again(tmp_path: Path, ending: signal.Signals) -> None:
     with living(tmp_path) as (world, pid):
-        bucket = world.bucket("data")
-        ratings(world, bucket)
+        bucket = "data-of-films"
+        provide(world.client, bucket, world.region)
         output = {"destination": {"s3Destination": {"s3Uri": f"s3://{bucket}/out"}}, "roleArn": world.role}
         model = world.active_model(trainingDataStartTime="2020-01-01T00:00:00Z", tags={"a b": "ü"})
         configured = world.configured(model, outputConfig=output)
@@ -122,8 +107,8 @@ def test_all_is_found_again(tmp_path: Path, ending: signal.Signals) -> None:
 
 def test_what_was_under_way_goes_on(tmp_path: Path) -> None:
     with living(tmp_path) as (world, pid):
-        bucket = world.bucket("data")
-        ratings(world, bucket)
+        bucket = "data-of-films"
+        provide(world.client, bucket, world.region)
         doomed = world.active_model()
         world.fault("stuck", "CreateAudienceModel")
         stuck = world.model(world.dataset("d2"))

@@ -132,7 +132,8 @@ def request(at: datetime, body: bytes = b"{}") -> tuple[str, str, dict[str, str]
     made.headers["X-Amz-Date"] = made.context["timestamp"]
     made.headers["Host"] = "h"
     signature = signer.signature(signer.string_to_sign(made, signer.canonical_request(made)), made)
-    signer._inject_signature_to_request(made, signature)
+    scope = f"Credential={signer.scope(made)}, SignedHeaders={signer.signed_headers(signer.headers_to_sign(made))}"
+    made.headers["Authorization"] = f"AWS4-HMAC-SHA256 {scope}, Signature={signature}"
     return "POST", "/audience-model", dict(made.headers), body
 
 

@@ -39,6 +39,10 @@ class World:
         self._closing.append(client)
         return client
 
+    def keyed(self, key: str, secret: str) -> Callable[[str], Any]:
+        """Clients with a key pair of their own, by service."""
+        return lambda service: self.client(service, aws_access_key_id=key, aws_secret_access_key=secret)
+
     def close(self) -> None:
         for client in self._closing:
             client.close()
