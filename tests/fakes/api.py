@@ -13,7 +13,6 @@ from hashlib import sha256
 from typing import Any
 
 import botocore.session
-import orjson
 from botocore.model import StructureShape
 
 from schemas.operations import (
@@ -98,6 +97,13 @@ QUOTA = Fault(
 def late(seconds: float) -> Fault:
     """The caller hears of a closed connection; the effect comes later all the same."""
     return Fault(Failure("ConnectionClosed", "delayed in the network"), effect=True, late=seconds)
+
+
+def copied(value: Any) -> Any:
+    """A copy of JSON's types; not through JSON, in which not every string can be written."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass
@@ -209,7 +215,7 @@ class FakeApi:
         fault = self._fault(operation)
         if fault.failure is not None and not fault.failure.sent:
             return fault.failure
-        entry = Entry(self.clock.monotonic(), target, operation, orjson.loads(orjson.dumps(dict(params))), cause=cause)
+        entry = Entry(self.clock.monotonic(), target, operation, copied(dict(params)), cause=cause)
         self.log.append(entry)
         outcome = self._attempt(entry, fault)
         latency = self._slowness()
@@ -237,7 +243,7 @@ class FakeApi:
         except Refusal as refusal:
             return refusal.failure
         entry.effect = True
-        return Reply(orjson.loads(orjson.dumps(result)))
+        return Reply(copied(result))
 
     # The tiny Clean Rooms ML
 

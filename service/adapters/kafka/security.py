@@ -83,4 +83,11 @@ def _of_msk(oauth: OAuth) -> Fetch:
         allow_plain_http=True,  # as whoever set it has decided
     )
     sessions = Sessions({"kafka": target})
-    return of_msk(region, lambda: sessions.frozen_credentials("kafka"))
+
+    async def credentials() -> Any:
+        try:
+            return await sessions.frozen_credentials("kafka")
+        finally:
+            await sessions.close()  # the client of STS: a token is needed every few minutes, and nobody ends a provider
+
+    return of_msk(region, credentials)
