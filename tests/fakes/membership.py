@@ -6,7 +6,8 @@ from service.core.placement import Member, place
 from service.runtime.ports import TopicPartition
 
 if TYPE_CHECKING:
-    from tests.fakes.log import MemoryBroker, MemoryLog
+    from tests.fakes.log import MemoryBroker
+    from tests.fakes.member import MemoryLog
 
 
 class Group:
