@@ -189,9 +189,9 @@ SABOTAGES = (
     ),
     Sabotage(
         "let botocore and the transport try again",
-        "service.adapters.aws.sessions",
-        "def _config(target: Target, attempts: int = 1",
-        "def _config(target: Target, attempts: int = 3",
+        "service.adapters.aws.config",
+        "def client_config(target: Target, attempts: int = 1",
+        "def client_config(target: Target, attempts: int = 3",
         "A creation that AWS answered with 500 leaves up to three times; measured with the defaults: five.",
         "tests/adapters/test_aws_wire.py::test_one_write_and_sent",
     ),
@@ -225,7 +225,7 @@ SABOTAGES = (
     Sabotage(
         "send a lost transactional request again",
         "service.adapters.kafka.producer",
-        "    _make_losses_fatal(producer.client)\n",
+        "    _make_losses_fatal(producer.client, settings.unready_backoff)\n",
         "",
         "A late EndTxn ends the transaction after it: half of the cases silently wrong when it was measured.",
         "tests/contract/test_log_kafka.py::test_a_lost_end_of_a_transaction_is_never_sent_again",

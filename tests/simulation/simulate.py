@@ -52,6 +52,8 @@ def simulate(seed: int) -> Outcome:
         loop.run_until_complete(_live(seed, loop, outcome))
     except (AssertionError, Stuck) as error:
         outcome.violation = str(error) or repr(error)
+    except Exception as error:  # a process that broke; the story tells when
+        outcome.violation = repr(error)
     finally:
         outcome.steps, outcome.seconds = loop.steps, loop.time()
         loop.close()
