@@ -1,178 +1,145 @@
-"""Quality and speed of the sandbox's lookalike model beside simple baselines.
+"""Quality of the sandbox's lookalike model beside simple baselines, on MovieLens-100k, in one run.
 
-    python -m benchmarks.lookalike            # MovieLens-100k, about ten seconds
-    python -m benchmarks.lookalike --large    # plus a synthetic table of AWS's minimum size
+    python -m benchmarks.lookalike                      # the films it was not tuned on, and people; two minutes
+    python -m benchmarks.lookalike --tuning             # also the films it was tuned on
+    python -m benchmarks.lookalike --shuffle 7 --halving 1    # 50 films and halves which nobody has looked at
+    python -m benchmarks.lookalike --peer               # beside `implicit`, if that is installed
+    python -m benchmarks.lookalike --plots docs/images  # and draw the figures of docs/lookalike.md
 
-Tasks: A, *films*: 50 films with 80-300 likers, every rating of them removed from training, half of the likers the seed,
-the other half to be found; B, *people*: 13 groups by occupation, age and sex, which training never sees. "fresh" are
-50 other films, first evaluated when every knob was set; tuning looked at films 0-99 of the shuffle and at the people.
-Five random halves per group.
+`benchmarks.tasks` says what is asked, `benchmarks.methods` who answers, `benchmarks.scaling` what it costs.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from sandbox import lookalike, metrics, movielens
+from benchmarks import plots, tasks
+from benchmarks.methods import OURS, RATED, rankers
+from benchmarks.tasks import SPLITS, Task, halves
+from sandbox import lookalike, metrics
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-Ranker = Callable[[Indices], Floats]
 
-SPLITS = 5
-COLUMNS = ("AUC", "p@|H|", "recall@20%", "lift@5%")
-GOALS = {"A fresh films": (0.85, 0.0, 0.67, 5.2), "B people": (0.67, 0.0, 0.39, 0.0)}
+COLUMNS = ("AUC", "recall@20%", "lift@5%")
+GOALS = {"A": (0.875, 0.71, 5.8), "B": (0.70, 0.43, 0.0)}
+BASELINES = ("random", "activity", "cosine TF-IDF", "cosine ALS-32")
+SHARES = np.linspace(0.01, 1, 100)
+"""Audience sizes of the curves, as shares of the candidates."""
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """Interactions to train on and, per target group, the indices of its users."""
+class Quality:
+    """What came out for one task.
 
-    name: str
-    interactions: lookalike.Interactions
-    groups: list[Indices]
+    Attributes:
+        figures: method -> (groups, 3) as in `COLUMNS`, means over the splits.
+        curves: method -> (shares,) mean recall at each audience size.
+    """
 
-
-def as_interactions(ratings: movielens.Ratings) -> lookalike.Interactions:
-    """Ratings as model input; ids start at 1."""
-    count, items = len(movielens.people()), len(movielens.titles())
-    return lookalike.Interactions(ratings.users - 1, ratings.items - 1, count, items)
+    figures: dict[str, Floats]
+    curves: dict[str, Floats]
 
 
-def taste_task(name: str, first: int) -> Task:
-    """Task A on the films ``first`` .. ``first + 50`` of a fixed shuffle."""
-    ratings = movielens.interactions()
-    likes = {item: len(ratings.likers(item)) for item in movielens.titles()}
-    eligible = np.array(sorted(item for item, number in likes.items() if 80 <= number <= 300))
-    films = np.random.default_rng(1234).permutation(eligible)[first : first + 50].tolist()
-    return Task(name, as_interactions(ratings.without(films)), [ratings.likers(film) - 1 for film in films])
-
-
-def people_task() -> Task:
-    """Task B: occupations of at least 50 users, age bands, women."""
-    people = movielens.people()
-    ages = np.array([people[user].age for user in sorted(people)])
-    jobs = np.array([people[user].occupation for user in sorted(people)])
-    sexes = np.array([people[user].sex for user in sorted(people)])
-    by_job = [np.flatnonzero(jobs == job) for job in np.unique(jobs) if (jobs == job).sum() >= 50]
-    bands = ((0, 20), (20, 30), (30, 40), (40, 50), (50, 120))
-    by_age = [np.flatnonzero((ages >= low) & (ages < high)) for low, high in bands]
-    return Task("B people", as_interactions(movielens.interactions()), [*by_job, *by_age, np.flatnonzero(sexes == "F")])
-
-
-def rankers(model: lookalike.Model, interactions: lookalike.Interactions) -> dict[str, Ranker]:
-    """The model and the baselines it has to beat."""
-    activity = np.bincount(interactions.users, minlength=interactions.user_count).astype(np.float64)
-    noise = np.random.default_rng(5)
-    return {
-        "random": lambda _: noise.random(interactions.user_count),
-        "activity": lambda _: activity,
-        "cosine TF-IDF": lambda seed: model.items @ np.asarray(model.items[seed].mean(axis=0)).ravel(),
-        "lookalike": lambda seed: lookalike.score(model, seed),
-    }
-
-
-def halves(group: Indices, key: int, splits: int = SPLITS) -> Iterator[tuple[Indices, Indices]]:
-    """Random halves of a group: seed and hidden positives."""
-    for split in range(splits):
-        shuffled = np.random.default_rng([key, split]).permutation(group)
-        yield shuffled[: len(group) // 2], shuffled[len(group) // 2 :]
-
-
-def quality(ranker: Ranker, seed: Indices, hidden: Indices, user_count: int) -> tuple[float, float, float, float]:
-    """The four figures of one split; candidates are all users outside the seed."""
-    candidates = np.setdiff1d(np.arange(user_count), seed)
-    scores, positive = ranker(seed)[candidates], np.isin(candidates, hidden)
-    return (
-        metrics.auc(scores, positive),
-        metrics.precision_at(scores, positive, len(hidden)),
-        metrics.recall_at(scores, positive),
-        metrics.lift_at(scores, positive, 0.05),
+def quality(scores: Floats, seed: Indices, hidden: Indices) -> tuple[Floats, Floats]:
+    """The figures and the curve of one split; candidates are all users outside the seed."""
+    candidates = np.setdiff1d(np.arange(len(scores)), seed)
+    ranked, positive = scores[candidates], np.isin(candidates, hidden)
+    figures = (
+        metrics.auc(ranked, positive),
+        metrics.recall_at(ranked, positive),
+        metrics.lift_at(ranked, positive, 0.05),
     )
+    found = np.cumsum(positive[np.argsort(-ranked, kind="stable")]) / positive.sum()
+    return np.array(figures), found[np.maximum(np.rint(SHARES * len(found)).astype(int), 1) - 1]
 
 
-def evaluate(task: Task, splits: int = SPLITS) -> dict[str, Floats]:
-    """Mean of the four figures per ranker, over groups and splits."""
-    model = lookalike.learn(task.interactions, random_seed=0)
-    contenders = rankers(model, task.interactions)
-    figures: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in contenders}
-    for key, group in enumerate(task.groups):
-        for seed, hidden in halves(group, key, splits):
-            for name, ranker in contenders.items():
-                figures[name].append(quality(ranker, seed, hidden, model.user_count))
-    return {name: np.mean(rows, axis=0) for name, rows in figures.items()}
+def evaluate(task: Task, splits: int = SPLITS, halving: int = 0, peer: bool = False) -> Quality:
+    """Ask every method about every group and split."""
+    contenders = rankers(task, peer)
+    figures: dict[str, Floats] = {}
+    curves: dict[str, Floats] = {}
+    for name, ranker in contenders.items():
+        pairs = [[quality(ranker(seed), seed, hidden) for seed, hidden in _asked(task, key, splits, halving)]
+                 for key in range(len(task.groups))]  # fmt: skip
+        figures[name] = np.array([np.mean([each[0] for each in group], axis=0) for group in pairs])
+        curves[name] = np.mean([each[1] for group in pairs for each in group], axis=0)
+    return Quality(figures, curves)
 
 
-def metric_error(task: Task, splits: int = 3) -> tuple[float, float]:
-    """Mean recallMetric, computed from the seed alone, and mean true recall@20 % of the model."""
-    model = lookalike.learn(task.interactions, random_seed=0)
-    count = model.user_count
-    pairs = []
-    for key, group in enumerate(task.groups):
-        for seed, hidden in halves(group, key, splits):
-            claimed = metrics.held_out_recall(lambda part: lookalike.score(model, part), count, seed, key)
-            pairs.append((claimed, quality(lambda part: lookalike.score(model, part), seed, hidden, count)[2]))
-    claimed_mean, true_mean = np.mean(pairs, axis=0)
-    return float(claimed_mean), float(true_mean)
+def metric_errors(task: Task, splits: int = 2, halving: int = 0) -> Floats:
+    """(groups x splits) recallMetric, from the seed alone, less the true recall@20 %."""
+    model = lookalike.learn(task.plain, random_seed=0)
+    errors = []
+    for key in range(len(task.groups)):
+        for seed, hidden in _asked(task, key, splits, halving):
+            true = quality(lookalike.score(model, seed), seed, hidden)[0][1]
+            errors.append(lookalike.recall(model, seed, random_seed=key) - true)
+    return np.array(errors)
 
 
-def report(task: Task) -> None:
-    """Print one task's table: figures, then ratios of the model to each baseline."""
-    began = time.perf_counter()
-    table = evaluate(task)
-    print(f"\n{task.name}: {len(task.groups)} groups x {SPLITS} splits ({time.perf_counter() - began:.1f} s)")
-    print(f"  {'':16}" + "".join(f"{column:>12}" for column in COLUMNS) + "   model / baseline")
-    for name, row in table.items():
-        ratios = "  ".join(f"{ratio:4.2f}" for ratio in table["lookalike"] / row)
-        print(f"  {name:16}" + "".join(f"{value:12.3f}" for value in row) + f"   {ratios}")
-    if task.name in GOALS:
-        met = all(table["lookalike"] >= np.array(GOALS[task.name]))
-        print(f"  goals {GOALS[task.name]}: {'met' if met else 'MISSED'}")
-    claimed, true = metric_error(task)
-    print(f"  recallMetric {claimed:.3f}, true recall@20% {true:.3f}, difference {claimed - true:+.3f}")
+def _asked(task: Task, key: int, splits: int, halving: int) -> list[tuple[Indices, Indices]]:
+    return list(halves(task.groups[key], key, splits, halving))
 
 
-def synthetic(users: int = 100_000, records: int = 1_100_000, items: int = 10_000) -> lookalike.Interactions:
-    """Twenty hidden tastes over popularity-skewed items; every user has at least two records."""
-    rng = np.random.default_rng(3)
-    who = np.concatenate([np.repeat(np.arange(users), 2), rng.choice(users, records - 2 * users)])
-    popular = np.minimum(rng.zipf(1.3, records) - 1, items - 1)
-    own = (who % 20) * (items // 20) + rng.integers(0, items // 20, records)
-    return lookalike.Interactions(who, np.where(rng.random(records) < 0.4, own, popular), users, items)
+def report(task: Task, halving: int, peer: bool) -> Quality:
+    """Print one task's table and checks."""
+    began = time.process_time()
+    found = evaluate(task, halving=halving, peer=peer)
+    busy = time.process_time() - began
+    print(f"\n### {task.name}: {len(task.groups)} groups x {SPLITS} splits, halving {halving} ({busy:.0f} CPU s)\n")
+    print("| method | " + " | ".join(COLUMNS) + " | lowest AUC of a group | groups below random |")
+    print("|---" * (len(COLUMNS) + 3) + "|")
+    for name, rows in found.figures.items():
+        errors = rows.std(axis=0, ddof=1) / np.sqrt(len(rows))
+        cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(rows.mean(axis=0), errors, strict=True)]
+        print(f"| {name} | " + " | ".join(cells) + f" | {rows[:, 0].min():.3f} | {(rows[:, 0] < 0.5).sum()} |")
+    print()
+    for name in (OURS, RATED):
+        _compare(name, found.figures, GOALS[task.name[0]])
+    errors = metric_errors(task, halving=halving)
+    print(f"recallMetric - true recall@20%: mean {errors.mean():+.3f}, mean absolute {np.abs(errors).mean():.3f}")
+    return found
 
 
-def timing(name: str, interactions: lookalike.Interactions, seed: Indices) -> None:
-    """Print how long training and one generation (scores, relevance, recall) take, and the process's peak memory."""
-    began = time.perf_counter()
-    model = lookalike.learn(interactions, random_seed=0)
-    learnt = time.perf_counter()
-    scores = lookalike.score(model, seed)
-    lookalike.relevance(scores, seed, [10, 100])
-    recall = metrics.held_out_recall(lambda part: lookalike.score(model, part), model.user_count, seed, 0)
-    done = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\n{name}: train {learnt - began:.2f} s, generate {done - learnt:.2f} s, recall {recall:.3f}, {peak:.0f} MB")
+def _compare(name: str, figures: dict[str, Floats], goals: tuple[float, ...]) -> None:
+    rows = figures[name]
+    met = ["met" if mean >= goal else "MISSED" for mean, goal in zip(rows.mean(axis=0), goals, strict=True)]
+    above = ", ".join(
+        f"{baseline} {(rows[:, 0] > figures[baseline][:, 0]).sum()}/{len(rows)}" for baseline in BASELINES
+    )
+    print(f"{name}: goals {goals} {' '.join(met)}; groups with a higher AUC than {above}")
 
 
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--large", action="store_true", help="also time 100,000 users x 1.1 million records")
-    large = parser.parse_args().large
+    parser.add_argument("--tuning", action="store_true", help="also the films which every knob was chosen on")
+    parser.add_argument("--last", action="store_true", help="also the films which are kept for one last look")
+    parser.add_argument("--shuffle", type=int, help="instead: 50 films from the front of another shuffle")
+    parser.add_argument("--halving", type=int, default=0, help="other random halves")
+    parser.add_argument("--peer", action="store_true", help="also cosine on the embedding of the implicit library")
+    parser.add_argument("--plots", type=Path, help="folder to draw the figures into")
+    given = parser.parse_args()
+    places = (*(tasks.TUNING if given.tuning else ()), *tasks.REPORT, *(tasks.LAST if given.last else ()))
+    asked = [tasks.films(place) for place in places] if given.shuffle is None else [tasks.films(0, given.shuffle)]
     with threadpool_limits(1):
-        timing("MovieLens-100k", as_interactions(movielens.interactions()), np.arange(0, 943, 10))
-        if large:
-            timing("100,000 users x 1.1 M records", synthetic(), np.arange(0, 40_000, 20))
-        for task in (taste_task("A films", 0), taste_task("A fresh films", 100), people_task()):
-            report(task)
+        found = {
+            task.name: report(task, given.halving, given.peer)
+            for task in (*asked, tasks.people(), tasks.people(tasks.FINE_AGES))
+        }
+    if given.plots:
+        for name, each in (*found.items(),)[-3:-1]:
+            letter = name[0].lower()
+            plots.bars(given.plots / f"lookalike-auc-{letter}.svg", f"{name}: AUC", each.figures)
+            plots.curves(given.plots / f"lookalike-recall-{letter}.svg", f"{name}: share found", SHARES, each.curves)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from sandbox import lookalike, metrics, model_files, seed_query, storage, training_data
+from sandbox import lookalike, model_files, seed_query, storage, training_data
 from sandbox.storage import Storage
 
 __all__ = [
@@ -221,7 +221,7 @@ def generate_audience(r: GenerateRequest) -> GenerateResult:
     scores = lookalike.score(model, seed)
     rows = [lookalike.audience_rows(r.size_type, value, len(users)) for value in r.size_bins]
     relevance = lookalike.relevance(scores, seed, rows)
-    recall = metrics.held_out_recall(lambda part: lookalike.score(model, part), len(users), seed, r.random_seed)
+    recall = lookalike.recall(model, seed, r.random_seed)
     ranked = users[lookalike.best_first(scores, seed, r.include_seed_in_output)]
     model_files.save_audience(Path(r.audience_path), model_files.Audience(ranked, len(users)))
     scored = tuple(zip(r.size_bins, relevance, strict=True))

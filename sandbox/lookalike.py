@@ -1,37 +1,40 @@
 """The sandbox's lookalike model: who, of everyone in the training data, resembles this seed?
 
-Two views of every user are prepared once, by training:
+Training prepares several views of every user (`views`). For a seed, one penalised logistic regression per view
+separates it from everyone else (`logistic`), and a user's score is the logistic function of the weighted mean of their
+log odds *above the base rate*: 0.5 means "as likely as anybody", 1 "certainly of the seed's kind". Log odds are
+averaged, and not ranks, because a view which knows nothing of the seed then gives everyone nearly 0 and is out of the
+way. `docs/lookalike.md` has the sources, what was measured, and the limits.
 
-- *dense*: an implicit-feedback embedding (`als`), how active the user is, and the table's optional features;
-- *sparse*: the user's items as TF-IDF, which keeps the rare items which 32 numbers cannot hold.
-
-For a seed, one penalised logistic regression per view separates it from everyone else (`logistic`), and a user's score
-is the logistic function of the mean of the two log odds *above the base rate*: 0.5 means "as likely as anybody",
-1 "certainly of the seed's kind". On MovieLens-100k the pair beats either view alone, and both beat similarity to the
-seed's centre by far (`benchmarks/lookalike.py`), since similarity ignores how the seed differs from everyone else.
-Timestamps select the training window but are no feature: trend, recency and time-of-day features gained nothing there.
-
-Pure: arrays in, arrays out; no clock, no file, no global random state.
+Pure: arrays in, arrays out; no clock, no file, no global random state. BLAS is held to one thread, which sums in one
+order on any machine: the same data and seed give the same bytes.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.special import expit
+from threadpoolctl import ThreadpoolController
 
-from sandbox import als
-from sandbox.logistic import Design, design
+from sandbox import metrics, views
+from sandbox.features import high
+from sandbox.views import View
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-EMBEDDING_PENALTY = 100.0
-ITEMS_PENALTY = 0.5
+MOST_VALUE_COLUMNS = 2
+"""Numerical columns whose high values are looked at as records of their own, the first ones; each costs a training."""
+MOST_OTHERS = 200_000
+"""Users outside the seed a regression is fitted on; beyond, a random part of them tells as much about "everyone"."""
+RECALL_OTHERS = 20_000
+"""The same while the recall is estimated, which takes up to ten fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Interactions:
         items: (records,) index of the item, 0..item_count-1.
         user_count: number of users.
         item_count: number of items.
-        features: (users, n) optional numbers per user, any scale; no NaN.
+        features: (users, n) optional numbers per user, scaled as `sandbox.features` does; no NaN.
+        values: numerical columns, each (records,), NaN where unknown.
     """
 
     users: Indices
@@ -51,50 +55,57 @@ class Interactions:
     user_count: int
     item_count: int
     features: Floats | None = None
+    values: tuple[Floats, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A trained model.
+    """A trained model: all views of all users."""
 
-    Attributes:
-        embedding: (users, factors + 1 + features) standardised columns, float32.
-        items: (users, items) TF-IDF with unit rows, CSR, float32.
-        designs: the same two, prepared for fitting.
-    """
+    views: tuple[View, ...]
+    user_count: int
 
-    embedding: npt.NDArray[np.float32]
-    items: sparse.csr_matrix
-    designs: tuple[Design, Design] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Prepare both views for fitting."""
-        views = design(self.embedding, EMBEDDING_PENALTY), design(self.items, ITEMS_PENALTY)
-        object.__setattr__(self, "designs", views)
-
-    @property
-    def user_count(self) -> int:
-        """Number of users in the model."""
-        return int(self.embedding.shape[0])
+    def of(self, users: Indices) -> Model:
+        """The same model of some users only."""
+        return Model(tuple(view.of(users) for view in self.views), len(users))
 
 
-def learn(interactions: Interactions, random_seed: int, settings: als.Settings | None = None) -> Model:
+@functools.cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def learn(interactions: Interactions, random_seed: int) -> Model:
     """Train on interactions; the order of the records does not matter, repeats count logarithmically."""
-    strengths = _strengths(interactions)
-    users, _ = als.factorise(strengths, settings or als.Settings(), random_seed)
-    activity = np.log1p(np.bincount(interactions.users, minlength=interactions.user_count))[:, None]
-    parts = [users, activity] if interactions.features is None else [users, activity, interactions.features]
-    dense = np.concatenate([_standardised(part.astype(np.float64)) for part in parts], axis=1)
-    return Model(dense.astype(np.float32), _tf_idf(strengths))
+    with _threads().limit(limits=1, user_api="blas"):
+        found = list(views.of_records(_strengths(interactions), _activity(interactions), random_seed))
+        for part in _high_parts(interactions):
+            known = np.hstack([_activity(interactions), _activity(part)])
+            found += views.of_records(_strengths(part), known, random_seed)
+        if interactions.features is not None and interactions.features.shape[1]:
+            found.append(views.of_features(interactions.features))
+    return Model(tuple(found), interactions.user_count)
 
 
-def score(model: Model, seed: Indices) -> Floats:
+def score(model: Model, seed: Indices, most_others: int = MOST_OTHERS) -> Floats:
     """Score every user (users,) in 0..1 against the seed, which is given as user indices."""
-    labels = np.zeros(model.user_count)
-    labels[seed] = 1.0
-    margins = np.mean([view.margins(labels) for view in model.designs], axis=0)
-    result: Floats = expit(margins)
+    with _threads().limit(limits=1, user_api="blas"):
+        chosen = _sample(model.user_count, seed, most_others, random_seed=0)
+        fitted = model if len(chosen) == model.user_count else model.of(chosen)
+        labels = np.isin(chosen, seed).astype(np.float64)
+        margins = np.zeros(model.user_count)
+        for view, known in zip(model.views, fitted.views, strict=True):
+            margins += view.weight * known.design.fit(labels).margins(view.rows)
+    result: Floats = expit(margins / sum(view.weight for view in model.views))
     return result
+
+
+def recall(model: Model, seed: Indices, random_seed: int) -> float:
+    """Share of an unseen part of the seed which the model would find, estimated from the seed: ``recallMetric``."""
+    chosen = _sample(model.user_count, seed, RECALL_OTHERS, random_seed)
+    sample = model if len(chosen) == model.user_count else model.of(chosen)
+    members = np.searchsorted(chosen, np.unique(seed))
+    return metrics.held_out_recall(lambda part: score(sample, part), len(chosen), members, random_seed)
 
 
 def best_first(scores: Floats, seed: Indices, include_seed: bool) -> Indices:
@@ -127,35 +138,29 @@ def relevance(scores: Floats, seed: Indices, rows: Sequence[int]) -> list[float]
     return [float(running[min(max(wanted, 1), len(ranked)) - 1]) for wanted in rows]
 
 
+def _high_parts(interactions: Interactions) -> list[Interactions]:
+    """The records whose value is high, for each of the first numerical columns which vary within users."""
+    shape = interactions.user_count, interactions.item_count
+    found = (high(interactions.users, column, interactions.user_count) for column in interactions.values)
+    kept = [flags for flags in found if flags is not None][:MOST_VALUE_COLUMNS]
+    return [Interactions(interactions.users[flags], interactions.items[flags], *shape) for flags in kept]
+
+
 def _strengths(interactions: Interactions) -> sparse.csr_matrix:
-    """(users, items): 1 + log(times) where the user met the item."""
-    shape = (interactions.user_count, interactions.item_count)
-    ones = np.ones(len(interactions.users), dtype=np.float32)
-    matrix = sparse.csr_matrix((ones, (interactions.users, interactions.items)), shape=shape)
-    matrix.sum_duplicates()
-    matrix.sort_indices()
-    matrix.data = 1 + np.log(matrix.data)
-    return matrix
+    shape = interactions.user_count, interactions.item_count
+    return views.strengths(interactions.users, interactions.items, shape)
 
 
-def _tf_idf(strengths: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Rows of unit length in which rare items weigh more."""
-    seen_by = np.bincount(strengths.indices, minlength=strengths.shape[1])
-    rarity = (np.log((1 + strengths.shape[0]) / (1 + seen_by)) + 1).astype(np.float32)
-    weighted = strengths.copy()
-    weighted.data = weighted.data * rarity[weighted.indices]
-    squares = np.bincount(_row_of_entry(weighted), weights=weighted.data**2, minlength=weighted.shape[0])
-    lengths = np.sqrt(np.where(squares > 0, squares, 1.0))
-    weighted.data = (weighted.data / lengths[_row_of_entry(weighted)]).astype(np.float32)
-    return weighted
+def _activity(interactions: Interactions) -> Floats:
+    activity: Floats = np.log1p(np.bincount(interactions.users, minlength=interactions.user_count))[:, None]
+    return activity
 
 
-def _row_of_entry(matrix: sparse.csr_matrix) -> Indices:
-    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-
-
-def _standardised(columns: Floats) -> Floats:
-    """Columns with mean 0 and variance 1; a constant column becomes zeros."""
-    spread = columns.std(axis=0)
-    result: Floats = (columns - columns.mean(axis=0)) / np.where(spread > 1e-12, spread, np.inf)
-    return result
+def _sample(user_count: int, seed: Indices, most_others: int, random_seed: int) -> Indices:
+    """The seed and at most so many others, chosen at random; ascending."""
+    others = np.ones(user_count, dtype=bool)
+    others[seed] = False
+    unlike = np.flatnonzero(others)
+    if len(unlike) > most_others:
+        unlike = np.random.default_rng(random_seed).choice(unlike, most_others, replace=False)
+    return np.sort(np.concatenate([np.unique(seed), unlike]))

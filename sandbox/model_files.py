@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from sandbox.lookalike import Model
+from sandbox.views import View
 
 MODEL = "model.npz"
 AUDIENCE = "audience.npz"
@@ -36,25 +37,37 @@ class Audience:
 
 def save_model(folder: Path, users: npt.NDArray[np.str_], model: Model) -> None:
     """Write a model and the ids of its users (users,), sorted."""
-    _save(
-        folder / MODEL,
-        {
-            "users": users,
-            "embedding": model.embedding,
-            "values": model.items.data,
-            "columns": model.items.indices,
-            "bounds": model.items.indptr,
-            "shape": np.array(model.items.shape),
-        },
-    )
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "users": users,
+        "penalties": np.array([view.penalty for view in model.views]),
+        "weights": np.array([view.weight for view in model.views]),
+    }
+    for number, view in enumerate(model.views):
+        parts = _sparse_parts(view.rows) if sparse.issparse(view.rows) else {"rows": view.rows}
+        arrays |= {f"{number}.{name}": part for name, part in parts.items()}
+    _save(folder / MODEL, arrays)
 
 
 def load_model(folder: Path) -> tuple[npt.NDArray[np.str_], Model]:
     """Read what `save_model` wrote."""
     with np.load(folder / MODEL, allow_pickle=False) as file:
-        shape = tuple(int(side) for side in file["shape"])
-        items = sparse.csr_matrix((file["values"], file["columns"], file["bounds"]), shape=shape)
-        return file["users"], Model(file["embedding"], items)
+        knobs = zip(file["penalties"].tolist(), file["weights"].tolist(), strict=True)
+        views = tuple(View(_rows(file, number), *knob) for number, knob in enumerate(knobs))
+        users = file["users"]
+    return users, Model(views, len(users))
+
+
+def _sparse_parts(rows: sparse.csr_matrix) -> dict[str, npt.NDArray[Any]]:
+    return {"values": rows.data, "columns": rows.indices, "bounds": rows.indptr, "shape": np.array(rows.shape)}
+
+
+def _rows(file: Mapping[str, npt.NDArray[Any]], number: int) -> Any:
+    """A view's rows, dense or CSR."""
+    if f"{number}.rows" in file:
+        return file[f"{number}.rows"]
+    shape = tuple(int(side) for side in file[f"{number}.shape"])
+    parts = tuple(file[f"{number}.{name}"] for name in ("values", "columns", "bounds"))
+    return sparse.csr_matrix(parts, shape=shape)
 
 
 def save_audience(folder: Path, audience: Audience) -> None:

@@ -60,8 +60,8 @@ def read(where: Storage, database: str, table: str, columns: Columns, window: Wi
     rows = _within(rows, moment, window)
     user_codes, users = _numbered(rows.column(user))
     item_codes, items = _numbered(rows.column(item))
-    extra = _features(rows, columns, user_codes, len(users))
-    return TrainingData(Interactions(user_codes, item_codes, len(users), len(items), extra), users)
+    extra, values = _features(rows, columns, user_codes, len(users))
+    return TrainingData(Interactions(user_codes, item_codes, len(users), len(items), extra, values), users)
 
 
 def _single(columns: Columns, kind: str) -> str:
@@ -91,35 +91,37 @@ def _within(rows: pa.Table, name: str, window: Window) -> pa.Table:
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:
-    """Codes (records,) and the sorted ids they stand for; the order of the files leaves no trace."""
+    """Codes (records,), -1 for null, and the sorted names they stand for; the order of the files leaves no trace."""
     encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
-    ids = np.array(encoded.dictionary.to_pylist(), dtype=np.str_)
-    order = np.argsort(ids)
-    place = np.empty(len(ids), dtype=np.int64)
-    place[order] = np.arange(len(ids))
-    return place[encoded.indices.to_numpy()], ids[order]
+    names = np.array(encoded.dictionary.to_pylist(), dtype=np.str_)  # per name, not per record
+    order = np.argsort(names)
+    place = np.empty(len(names), dtype=np.int64)
+    place[order] = np.arange(len(names))
+    indices = encoded.indices.fill_null(-1).to_numpy()
+    return np.append(place, -1)[indices], names[order]
 
 
 def _features(
     rows: pa.Table, columns: Columns, users: npt.NDArray[np.int64], user_count: int
-) -> npt.NDArray[np.float64] | None:
-    """Feature columns (users, n), in the schema's order, or None without any."""
-    parts = []
+) -> tuple[npt.NDArray[np.float64] | None, tuple[npt.NDArray[np.float64], ...]]:
+    """What feature columns say of users (users, n), in the schema's order, or None without any; and all numbers."""
+    parts, numbers = [], []
     for name, kind in columns:
         column = rows.column(name)
         if kind == "NUMERICAL_FEATURE":
-            values = column.cast(pa.float64()).to_numpy()
-            parts.append(features.numerical(users, values, user_count))
+            numbers.append(column.cast(pa.float64()).to_numpy())
+            parts.append(features.numerical(users, numbers[-1], user_count))
         elif kind == "CATEGORICAL_FEATURE":
-            owners, labels = _labels(column, users)
-            parts.append(features.categorical(owners, labels, user_count))
-    return np.concatenate(parts, axis=1) if parts else None
+            owners, values = _flat(column, users)
+            parts.append(features.categorical(owners, _numbered(values)[0], user_count))
+    return np.concatenate(parts, axis=1) if parts else None, tuple(numbers)
 
 
-def _labels(column: pa.ChunkedArray, users: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[str | None]]:
-    """Categories as text, and whose they are; every element of an array is a category of its own."""
-    flat = column.combine_chunks()
-    if pa.types.is_list(flat.type):
-        users = users[pyarrow.compute.list_parent_indices(flat).to_numpy()]
-        flat = pyarrow.compute.list_flatten(flat)
-    return users, flat.cast(pa.string()).to_pylist()
+def _flat(column: pa.ChunkedArray, users: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], pa.ChunkedArray]:
+    """Values, and whose they are; every element of an array is a value of its own, "not a number" is none."""
+    if pa.types.is_list(column.type):
+        users = users[pyarrow.compute.list_parent_indices(column).to_numpy()]
+        column = pyarrow.compute.list_flatten(column)
+    if pa.types.is_floating(column.type):
+        column = pyarrow.compute.if_else(pyarrow.compute.is_nan(column), None, column)
+    return users, column

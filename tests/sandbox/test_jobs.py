@@ -196,7 +196,8 @@ def test_features_of_both_kinds_are_learnt_from(where: Storage, tmp_path: Path) 
     schema = (*SCHEMA, ("device", "CATEGORICAL_FEATURE"))
     jobs.train_audience_model(training(where, tmp_path, columns=schema))
     with np.load(tmp_path / "model" / "model.npz", allow_pickle=False) as file:
-        assert file["embedding"].shape == (USERS, 32 + 1 + 1 + 1)
+        plain, high = 5, 5  # views of all records, and of those with many minutes
+        assert file[f"{plain + high}.rows"].shape == (USERS, 1 + 1)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +20,15 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from benchmarks import lookalike as benchmark
-from sandbox import als, features, lookalike, metrics, movielens
+from benchmarks import synthetic, tasks
+from benchmarks.methods import OURS, RATED
+from sandbox import als, features, lookalike, metrics, svd
 from sandbox.logistic import design
 from sandbox.lookalike import Interactions
+
+ROOT = Path(__file__).resolve().parents[2]
+FILM_FLOOR = np.array([0.84, 0.65, 5.0])
+"""AUC, recall@20% and lift@5%."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,6 +51,10 @@ def two_camps(users: int = 200) -> tuple[Interactions, npt.NDArray[np.int64]]:
     return Interactions(who, items, users, 20), np.arange(0, users, 2)
 
 
+def contents(model: lookalike.Model) -> list[bytes]:
+    return [(view.rows.data if sparse.issparse(view.rows) else view.rows).tobytes() for view in model.views]
+
+
 def test_scores_tell_two_camps_apart() -> None:
     data, evens = two_camps()
     scores = lookalike.score(lookalike.learn(data, 0), evens[:30])
@@ -47,7 +63,7 @@ def test_scores_tell_two_camps_apart() -> None:
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
     first, second = (lookalike.learn(small(3), 11) for _ in range(2))
-    assert first.embedding.tobytes() == second.embedding.tobytes()
+    assert contents(first) == contents(second)
     chosen = np.arange(8)
     assert lookalike.score(first, chosen).tobytes() == lookalike.score(second, chosen).tobytes()
 
@@ -59,8 +75,7 @@ def test_the_order_of_records_leaves_no_trace(seed: int, shuffle: object) -> Non
     order = np.random.default_rng(seed + 1).permutation(len(data.users))
     mixed = Interactions(data.users[order], data.items[order], data.user_count, data.item_count)
     first, second = lookalike.learn(data, 0), lookalike.learn(mixed, 0)
-    assert first.embedding.tobytes() == second.embedding.tobytes()
-    assert first.items.data.tobytes() == second.items.data.tobytes()
+    assert contents(first) == contents(second)
 
 
 @settings(max_examples=40, deadline=None)
@@ -109,7 +124,7 @@ def test_users_without_interactions_are_ranked_too() -> None:
 def test_features_help_when_they_carry_the_answer() -> None:
     data = small(5, users=300, items=30, records=3000)
     club = np.arange(0, 300, 3)
-    flag = np.isin(np.arange(300), club).astype(np.float64)[:, None]
+    flag = features.categorical(np.arange(300), np.isin(np.arange(300), club).astype(np.int64), 300)
     seed, hidden = club[:50], club[50:]
     informed = Interactions(data.users, data.items, 300, 30, flag)
     others = np.setdiff1d(np.arange(300), seed)
@@ -144,35 +159,125 @@ def test_als_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_allclose(whole, pieces, rtol=1e-3, atol=1e-5)
 
 
+def test_singular_vectors_are_those_of_the_exact_decomposition() -> None:
+    rng = np.random.default_rng(0)
+    exact = rng.normal(size=(200, 5)) @ np.diag([9, 7, 5, 3, 2]) @ rng.normal(size=(5, 40))
+    found = svd.leading_rows(sparse.csr_matrix(exact.astype(np.float32)), 5, 1)
+    left = np.linalg.svd(exact, full_matrices=False)[0][:, :5]
+    np.testing.assert_allclose(np.abs(np.einsum("ij,ij->j", left, found)), 1, atol=1e-3)
+    assert svd.leading_rows(sparse.csr_matrix(np.eye(3, dtype=np.float32)), 64, 1).shape == (3, 3)
+
+
+def margins(rows: Any, penalty: float, labels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    made = design(rows, penalty)
+    return made.fit(labels).margins(made.rows)
+
+
 def test_logistic_finds_the_penalised_optimum_dense_and_sparse() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(120, 6))
     labels = (rows[:, 0] + rng.normal(size=120) > 0.8).astype(np.float64)
-    dense, thin = design(rows, 2.0), design(sparse.csr_matrix(rows), 2.0)
-    np.testing.assert_allclose(dense.margins(labels), thin.margins(labels), rtol=1e-6, atol=1e-9)
+    dense, thin = margins(rows, 2.0, labels), margins(sparse.csr_matrix(rows), 2.0, labels)
+    np.testing.assert_allclose(dense, thin, rtol=1e-3, atol=1e-4)
     base = np.log(labels.mean() / (1 - labels.mean()))
-    chance = 1 / (1 + np.exp(-(dense.margins(labels) + base)))
+    chance = 1 / (1 + np.exp(-(dense + base)))
     assert abs((chance - labels).sum()) < 0.05
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_logistic_survives_labels_which_are_all_the_same(label: float) -> None:
     rows = np.random.default_rng(0).normal(size=(20, 3))
-    assert np.isfinite(design(rows, 1.0).margins(np.full(20, label))).all()
+    assert np.isfinite(margins(rows, 1.0, np.full(20, label))).all()
+
+
+def test_logistic_does_not_overshoot_for_a_rare_seed_which_is_far_from_everyone() -> None:
+    rows = np.random.default_rng(0).normal(size=(20_000, 3))
+    labels = np.zeros(20_000)
+    labels[:30] = 1.0
+    rows[:30] += 40
+    for penalty in (1e-6, 1.0, 100.0):
+        found = margins(rows, penalty, labels)
+        assert np.isfinite(found).all()
+        assert found[:30].min() > found[30:].max()
 
 
 def test_numerical_features_average_what_is_known() -> None:
-    users, values = np.array([0, 0, 1, 1]), np.array([1.0, 3.0, np.nan, 8.0])
-    assert features.numerical(users, values, 3).ravel().tolist() == [2.0, 8.0, 4.0]
-    assert features.numerical(users, np.full(4, np.nan), 3).ravel().tolist() == [0.0, 0.0, 0.0]
+    users, values = np.array([0, 0, 1, 1, 2]), np.array([1.0, 3.0, np.nan, 8.0, np.nan])
+    assert features.numerical(users, values, 3).ravel().tolist() == [-1.0, 1.0, 0.0]
+    assert features.numerical(users, np.full(5, np.nan), 3).ravel().tolist() == [0.0, 0.0, 0.0]
+    wild = features.numerical(np.arange(1000), np.where(np.arange(1000) == 7, 1e9, 1.0), 1000)
+    assert wild.max() == features.FARTHEST
 
 
 def test_categorical_features_are_shares_of_the_most_frequent() -> None:
-    shares = features.categorical(np.array([0, 0, 1, 1]), ["tv", "phone", "tv", None], 3)
-    assert shares.tolist() == [[0.5, 0.5], [0.5, 0.0], [0.0, 0.0]]
-    many = features.categorical(np.arange(100), [str(number) for number in range(100)], 100)
-    assert many.shape == (100, features.MOST_CATEGORIES)
-    assert features.categorical(np.array([0]), [None], 1).shape == (1, 0)
+    shares = features.categorical(np.array([0, 0, 1, 1]), np.array([1, 0, 1, -1]), 3)
+    assert shares.shape == (3, 2)
+    assert shares[0, 1] > 0 > shares[1, 1]
+    assert shares[2].tolist() == [0.0, 0.0]
+    assert shares.var(axis=0).sum() == pytest.approx(1)
+    assert features.categorical(np.arange(100), np.arange(100), 100).shape == (100, features.MOST_CATEGORIES)
+    assert features.categorical(np.array([0]), np.array([-1]), 1).shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 2, 3, 4], [False, False, True, True]),
+        ([0, 0, 1, 0], [False, False, True, False]),
+        ([5, 5, np.nan, 1], [True, True, False, False]),
+        ([2, 2, 2, 2], None),
+        ([1, 1, 9, 9], None),
+        ([np.nan] * 4, None),
+    ],
+    ids=["median", "flags", "unknown", "constant", "constant within users", "nothing"],
+)
+def test_high_values_are_about_the_upper_half(values: list[float], expected: list[bool] | None) -> None:
+    found = features.high(np.array([0, 0, 1, 1]), np.array(values, dtype=np.float64), 2)
+    assert (found if found is None else found.tolist()) == expected
+
+
+def test_high_values_tell_who_likes_what_all_have_met() -> None:
+    rng = np.random.default_rng(1)
+    users, items = np.repeat(np.arange(200), 20), np.tile(np.arange(20), 200)
+    rating = rng.normal(size=4000) + 2.0 * ((items < 10) == (users % 2 == 0))
+    informed = Interactions(users, items, 200, 20, values=(rating,))
+    scores = lookalike.score(lookalike.learn(informed, 0), np.arange(0, 100, 2))
+    assert metrics.auc(scores[100:], np.arange(100, 200) % 2 == 0) > 0.9
+
+
+def test_a_sample_of_others_ranks_nearly_like_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, evens = two_camps(400)
+    model = lookalike.learn(data, 0)
+    few = lookalike.score(model, evens[:40], most_others=100)
+    assert few[evens].min() > few[1::2].max()
+    monkeypatch.setattr(lookalike, "RECALL_OTHERS", 100)
+    assert lookalike.recall(model, evens[:40], 3) == lookalike.recall(model, evens[:40], 3) > 0.4
+
+
+def test_threads_and_processes_leave_no_trace_in_the_bytes() -> None:
+    code = """
+import hashlib, numpy as np
+from benchmarks.synthetic import table
+from sandbox import lookalike
+made = table(3000, 30_000, 400)
+model = lookalike.learn(made.interactions, 5)
+digest = hashlib.sha256(lookalike.score(model, np.arange(0, 3000, 40)).tobytes())
+for view in model.views:
+    digest.update((view.rows.data if hasattr(view.rows, "indptr") else view.rows).tobytes())
+print(digest.hexdigest())
+"""
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "PYTHONHASHSEED": threads},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "4")
+    }
+    assert len(digests) == 1
 
 
 @settings(max_examples=60)
@@ -197,30 +302,52 @@ def test_held_out_recall_of_an_oracle_and_of_noise(size: int) -> None:
     assert 0.1 < random < 0.3
 
 
-def test_quality_on_fresh_films_meets_the_goals() -> None:
-    task = benchmark.taste_task("fresh films", 100)
-    table = benchmark.evaluate(task, splits=2)
-    area, _, recall, lift = table["lookalike"]
-    assert area >= 0.85
-    assert recall >= 0.67
-    assert lift >= 5.2
-    for baseline in ("random", "activity", "cosine TF-IDF"):
-        assert (table["lookalike"] > table[baseline]).all()
-    claimed, true = benchmark.metric_error(task, splits=2)
-    assert abs(claimed - true) <= 0.06
+def test_quality_on_films_it_was_not_tuned_on() -> None:
+    """A few of the benchmark's films, so that it stays quick; the floors leave room for what so few can differ."""
+    task = tasks.films(tasks.REPORT[0])
+    found = benchmark.evaluate(replace(task, groups=task.groups[:12]), splits=2).figures
+    ours, rated = found[OURS].mean(axis=0), found[RATED].mean(axis=0)
+    for name in benchmark.BASELINES:
+        assert (ours > found[name].mean(axis=0)).all(), name
+    assert (ours >= FILM_FLOOR).all(), ours
+    assert rated[0] > ours[0]
 
 
-def test_quality_on_people_meets_the_goals() -> None:
-    table = benchmark.evaluate(benchmark.people_task(), splits=3)
-    area, _, recall, _ = table["lookalike"]
-    assert area >= 0.67
-    assert recall >= 0.39
-    for baseline in ("random", "activity", "cosine TF-IDF"):
-        assert (table["lookalike"] > table[baseline]).all()
+def test_quality_on_people() -> None:
+    found = benchmark.evaluate(tasks.people(tasks.FINE_AGES), splits=2).figures
+    ours = found[OURS].mean(axis=0)
+    for name in benchmark.BASELINES:
+        assert (ours > found[name].mean(axis=0)).all(), name
+    assert ours[0] >= 0.69
+    assert ours[1] >= 0.41
+    assert (found[OURS][:, 0] > 0.5).all()
 
 
-def test_training_on_movielens_is_quick() -> None:
-    data = benchmark.as_interactions(movielens.interactions())
+def test_recall_metric_is_near_the_true_recall() -> None:
+    errors = benchmark.metric_errors(replace(task := tasks.films(tasks.REPORT[0]), groups=task.groups[:12]), splits=2)
+    assert abs(errors.mean()) <= 0.05
+
+
+def test_training_and_generating_on_movielens_are_quick() -> None:
+    data = tasks.people(tasks.FINE_AGES).rated
     began = time.process_time()
-    lookalike.learn(data, 0)
-    assert time.process_time() - began < 5
+    model = lookalike.learn(data, 0)
+    learnt = time.process_time()
+    seed = np.arange(0, 943, 10)
+    lookalike.score(model, seed)
+    lookalike.recall(model, seed, 0)
+    assert learnt - began < 5
+    assert time.process_time() - learnt < 1
+
+
+def test_the_synthetic_table_is_what_it_says() -> None:
+    made = synthetic.table(2000, 22_000, 400)
+    counts = np.bincount(made.interactions.users, minlength=2000)
+    popular = np.sort(np.bincount(made.interactions.items, minlength=400))[::-1]
+    assert counts.min() >= 2
+    assert counts.sum() == 22_000
+    assert popular[:40].sum() > 0.3 * 22_000
+    seed = np.flatnonzero(made.taste == 1)[::2]
+    others = np.setdiff1d(np.arange(2000), seed)
+    scores = lookalike.score(lookalike.learn(made.interactions, 0), seed)[others]
+    assert metrics.auc(scores, made.taste[others] == 1) > 0.8
