@@ -92,7 +92,7 @@ def _within(rows: pa.Table, name: str, window: Window) -> pa.Table:
 
 def _numbered(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:
     """Codes (records,), -1 for null, and the sorted names they stand for; the order of the files leaves no trace."""
-    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    encoded = column.cast(pa.string()).dictionary_encode().combine_chunks()
     names = np.array(encoded.dictionary.to_pylist(), dtype=np.str_)  # per name, not per record
     order = np.argsort(names)
     place = np.empty(len(names), dtype=np.int64)
@@ -120,8 +120,9 @@ def _features(
 def _flat(column: pa.ChunkedArray, users: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], pa.ChunkedArray]:
     """Values, and whose they are; every element of an array is a value of its own, "not a number" is none."""
     if pa.types.is_list(column.type):
-        users = users[pyarrow.compute.list_parent_indices(column).to_numpy()]
-        column = pyarrow.compute.list_flatten(column)
+        whole = column.combine_chunks()
+        users = users[pyarrow.compute.list_parent_indices(whole).to_numpy()]
+        column = pa.chunked_array([pyarrow.compute.list_flatten(whole)])
     if pa.types.is_floating(column.type):
         column = pyarrow.compute.if_else(pyarrow.compute.is_nan(column), None, column)
     return users, column

@@ -224,7 +224,7 @@ def test_categorical_features_are_shares_of_the_most_frequent() -> None:
     [
         ([1, 2, 3, 4], [False, False, True, True]),
         ([0, 0, 1, 0], [False, False, True, False]),
-        ([5, 5, np.nan, 1], [True, True, False, False]),
+        ([5, 1, np.nan, 5], [True, False, False, True]),
         ([2, 2, 2, 2], None),
         ([1, 1, 9, 9], None),
         ([np.nan] * 4, None),
@@ -250,8 +250,9 @@ def test_a_sample_of_others_ranks_nearly_like_all(monkeypatch: pytest.MonkeyPatc
     model = lookalike.learn(data, 0)
     few = lookalike.score(model, evens[:40], most_others=100)
     assert few[evens].min() > few[1::2].max()
+    whole = lookalike.recall(model, evens[:40], 3)
     monkeypatch.setattr(lookalike, "RECALL_OTHERS", 100)
-    assert lookalike.recall(model, evens[:40], 3) == lookalike.recall(model, evens[:40], 3) > 0.4
+    assert lookalike.recall(model, evens[:40], 3) == pytest.approx(whole, abs=0.15)
 
 
 def test_threads_and_processes_leave_no_trace_in_the_bytes() -> None:
@@ -346,7 +347,7 @@ def test_the_synthetic_table_is_what_it_says() -> None:
     popular = np.sort(np.bincount(made.interactions.items, minlength=400))[::-1]
     assert counts.min() >= 2
     assert counts.sum() == 22_000
-    assert popular[:40].sum() > 0.3 * 22_000
+    assert popular[:40].sum() > 0.2 * 22_000, "a tenth of the items"
     seed = np.flatnonzero(made.taste == 1)[::2]
     others = np.setdiff1d(np.arange(2000), seed)
     scores = lookalike.score(lookalike.learn(made.interactions, 0), seed)[others]
