@@ -16,7 +16,7 @@ from botocore import auth
 from botocore.credentials import CredentialProvider, Credentials
 
 from service.adapters.kafka.msk import LIFETIME, of_msk, sign
-from service.adapters.kafka.security import token_provider
+from service.adapters.kafka.security import fetch_of, token_provider
 from service.adapters.kafka.tokens import TokenUnavailable
 from service.settings.oauth import OAuth
 from tests.adapters.identities import SECRETS, Aws, assumed
@@ -96,6 +96,16 @@ async def test_a_role_is_assumed_once_and_the_token_kept(aws: tuple[Aws, Server]
 
 
 DENIED = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+
+
+async def test_the_next_token_asks_for_credentials_anew(aws: tuple[Aws, Server], base: None) -> None:
+    """What the first one has used is closed; a second one, 12 minutes later, must not miss it."""
+    fake, server = aws
+    fetch = fetch_of(settings(server))
+    for key in ("ASIAFIRST", "ASIASECOND"):
+        fake.assume = assumed(key)
+        token = await fetch()
+        assert parameters(token.text)[1]["X-Amz-Credential"].startswith(f"{key}/")
 
 
 @pytest.mark.parametrize(

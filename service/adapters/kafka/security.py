@@ -47,10 +47,11 @@ def _ssl_context(kafka: Kafka) -> ssl.SSLContext:
 
 def token_provider(oauth: OAuth) -> AbstractTokenProvider:
     """Gives tokens as the settings say; connects to nothing yet."""
-    return Tokens(_fetch(oauth))
+    return Tokens(fetch_of(oauth))
 
 
-def _fetch(oauth: OAuth) -> Fetch:
+def fetch_of(oauth: OAuth) -> Fetch:
+    """Fetches one token as the settings say."""
     if oauth.provider == "msk_iam":
         return _of_msk(oauth)
     if oauth.token_file is not None:
@@ -82,12 +83,13 @@ def _of_msk(oauth: OAuth) -> Fetch:
         sts_endpoint_url=oauth.sts_endpoint_url,
         allow_plain_http=True,  # as whoever set it has decided
     )
-    sessions = Sessions({"kafka": target})
 
     async def credentials() -> Any:
+        """Anew for every token, each 12 minutes: no client is kept, and they outlive the token."""
+        sessions = Sessions({"kafka": target})
         try:
             return await sessions.frozen_credentials("kafka")
         finally:
-            await sessions.close()  # the client of STS: a token is needed every few minutes, and nobody ends a provider
+            await sessions.close()
 
     return of_msk(region, credentials)
