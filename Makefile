@@ -38,7 +38,7 @@ test-clients: $(VENV)/.dev ## Others' SDKs against the sandbox: JavaScript v2, A
 	$(PY) -m pytest -m clients tests/clients
 
 .PHONY: render-clients
-render-clients: $(VENV)/.dev ## Run every SDK (needs node, npm, java, mvn, go) and write docs/reference/sandbox-clients.md anew
+render-clients: $(VENV)/.dev ## Run every SDK (needs node, npm, java, mvn, go) and write docs/sandbox/clients.md anew
 	mkdir -p .cache/clients
 	CLIENTS_RECORD=.cache/clients $(PY) -m pytest tests/clients
 	$(PY) -m tests.clients.table .cache/clients
@@ -100,7 +100,7 @@ test-chart: $(VENV)/.chart ## The chart in the cluster of KUBECONFIG (CHART_IMAG
 .PHONY: render
 render: $(VENV)/.dev ## Write docs/settings.md, docs/reference, schemas/generated and the chart's generated files anew
 	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"
-	$(PY) -c "from pathlib import Path; from sandbox.assumptions import reference; Path('docs/reference/sandbox-assumptions.md').write_text(reference(), encoding='utf-8')"
+	$(PY) -c "from pathlib import Path; from sandbox.assumptions import reference; Path('docs/sandbox/assumptions.md').write_text(reference(), encoding='utf-8')"
 	$(PY) -m schemas.render
 	$(PY) -m helm
 	$(PY) -m deploy.render

@@ -1,6 +1,6 @@
 """What AWS does not document and the sandbox therefore assumes: a switch each, with its default and its reason.
 
-`docs/reference/sandbox-assumptions.md` is rendered from this table.
+`docs/sandbox/assumptions.md` is rendered from this table.
 """
 
 # ruff: noqa: RUF009 - `_switch` makes a field

@@ -35,9 +35,7 @@ def serve_command(
     data_dir: Path | None = None,
     access_key: tuple[str, ...] = (),
     check_signatures: bool = False,
-    assume: Annotated[Assumptions, Parameter(name="*", group="Assumptions (docs/reference/sandbox-assumptions.md)")] = (
-        _ASSUMED
-    ),
+    assume: Annotated[Assumptions, Parameter(name="*", group="Assumptions (docs/sandbox/assumptions.md)")] = (_ASSUMED),
 ) -> None:
     """Serve Clean Rooms ML, S3, Glue, IAM and STS on one port until SIGTERM or Ctrl-C.
 

@@ -14,7 +14,7 @@ from sandbox.operations import OPERATIONS
 from tests.clients.harness import CLIENTS, HERE
 
 ROOT = HERE.parents[1]
-PAGE = ROOT / "docs" / "reference" / "sandbox-clients.md"
+PAGE = ROOT / "docs" / "sandbox" / "clients.md"
 _PINS = {
     "JavaScript v2": (HERE / "javascript-v2" / "package.json", r'"aws-sdk": "([\d.]+)"'),
     "Java v2": (HERE / "java" / "pom.xml", r"cleanroomsml</artifactId>\s*<version>([\d.]+)"),
@@ -33,9 +33,9 @@ answered. Rendered from a passing run by `make render-clients`.
 
 """
 TAIL = """
-What a client can't do here: the Go SDK v1, JavaScript v2 and the AWS CLI hand out no `quotaName` and `quotaValue` or
-were not asked for them; JavaScript v2 and Go v1 have no `sqlComputeConfiguration`, this version of Java's no
-`properties` in it. The AWS CLI shows request ids and HTTP statuses in its debug output only.
+What differs: the AWS CLI prints no `quotaName` and `quotaValue`, and request ids and HTTP statuses in its debug output
+only; Go's v1 was not asked for the two members. JavaScript v2 and Go v1 do not know `sqlComputeConfiguration`, this
+version of Java's does not know `properties` in it; these members were left out of their requests.
 
 Not tested: `@aws-sdk/client-cleanroomsml` (JavaScript v3) and `aws-sdk-go-v2/service/cleanroomsml`. The registries that
 the project was built with did not have these two packages.

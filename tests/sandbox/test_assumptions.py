@@ -74,7 +74,7 @@ def test_every_switch_is_turned_here() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    page = Path(__file__).parents[2] / "docs" / "reference" / "sandbox-assumptions.md"
+    page = Path(__file__).parents[2] / "docs" / "sandbox" / "assumptions.md"
     assert page.read_text("utf-8") == reference(), "run `make render`"
 
 
