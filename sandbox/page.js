@@ -128,7 +128,7 @@ function showRequests(requests, total) {
     const spoilt = each.fault ? ` (fault: ${each.fault})` : "";
     const answer = `${each.status ?? "no answer"}${each.error ? ` ${each.error}` : ""}${spoilt}`;
     return row(make("td", clock(each.time), "tight soft"), make("td", each.operation ?? "unknown"),
-      make("td", answer, each.status === 200 ? "good" : "bad"), make("td", each.account, "soft"),
+      make("td", answer, each.status === 200 ? "good" : "bad"), make("td", each.account, "tight soft"),
       make("td", each.name ?? each.arn ?? ""), make("td", each.attempt ?? "", "tight soft"));
   });
   byId("requests").replaceChildren(...(rows.length ? rows : [empty(6, "None yet.")]));

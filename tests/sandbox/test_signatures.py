@@ -176,3 +176,21 @@ def test_access_keys_of_another_form_are_refused_without_their_secret(text: str)
         AccessKey.parse(text)
     assert ":s" not in str(error.value)
     assert AccessKey.parse("k:s/+:123456789012") == AccessKey("k", "s/+", "123456789012")
+
+
+class SortsDecoded(SigV4Auth):
+    """Sorts as the Go SDK v1 does."""
+
+    def canonical_query_string(self, request: Any) -> str:
+        return str(request.url.partition("?")[2])
+
+
+@pytest.mark.parametrize("signer", [SigV4Auth, SortsDecoded])
+def test_values_of_a_repeated_parameter_may_be_sorted_encoded_or_decoded(signer: type[SigV4Auth]) -> None:
+    path = "/tags/arn%3Aa?tagKeys=a%20b&tagKeys=%D0%BA"
+    made = AWSRequest("DELETE", f"http://h{path}", {"Host": "h"})
+    signing = signer(Credentials(KEY.key, KEY.secret), "cleanrooms-ml", "eu-west-1")
+    signing.add_auth(made)
+    Signatures(lambda _: KEY.secret).check("DELETE", path, dict(made.headers), b"")
+    with pytest.raises(InvalidSignature):
+        Signatures(lambda _: KEY.secret).check("DELETE", path + "&tagKeys=c", dict(made.headers), b"")
