@@ -2,8 +2,8 @@
 
     python -m benchmarks.scaling [USERS ...]     # 100000 300000 1000000: takes many minutes and 8 GB at most
 
-Each size runs in a process of its own, so that the peak memory is its own. Below AWS's minimum (100,000 users and
-1.1 million records) there are 11 records per user, above it 20. Prints wall and CPU seconds.
+Each size runs in a process of its own, so that the peak memory is its own. The first row is AWS's
+minimum size, 11 records per user; the others have 20. Prints wall and CPU seconds.
 """
 
 from __future__ import annotations
