@@ -31,7 +31,11 @@ demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show i
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
-	$(TWO) -m "not long and not clients and not image and not chart and not cluster"
+	$(TWO) -m "not long and not rights and not clients and not image and not chart and not cluster"
+
+.PHONY: test-rights
+test-rights: $(VENV)/.dev ## Each right in Kafka that `acls` lists, taken away in turn: `check` names it
+	$(PY) -m pytest -m rights tests/secured
 
 .PHONY: test-clients
 test-clients: $(VENV)/.dev ## Others' SDKs against the sandbox: JavaScript v2, AWS CLI (needs node and npm)

@@ -22,14 +22,20 @@ async def both_share(first: ServiceProcess, second: ServiceProcess) -> None:
     await until(lambda: all([*copies(first).values(), *copies(second).values()]), 30, second.tail)
 
 
-async def test_take_over_reads_nothing_that_is_known(
-    running: ServiceProcess, another: ServiceProcess, client: Client, world: World
-) -> None:
+async def two(running: ServiceProcess, another: ServiceProcess, client: Client, world: World) -> tuple[Films, str]:
+    """Both serve and know each other's partitions; a data set is there."""
     films = Films.upload(world)
     dataset = await films.dataset_made(client)
     another.start()
     await another.ready(60)
     await both_share(running, another)
+    return films, dataset
+
+
+async def test_take_over_reads_nothing_that_is_known(
+    running: ServiceProcess, another: ServiceProcess, client: Client, world: World
+) -> None:
+    films, dataset = await two(running, another, client, world)
     await client.send("CreateAudienceModel", films.model(dataset), command_id="model")
     await client.reply("model", "started")
     before = len(restores(another))
@@ -50,11 +56,7 @@ async def test_a_slot_is_waited_for_across_replicas(
     running: ServiceProcess, another: ServiceProcess, client: Client, world: World
 ) -> None:
     """Two models may be trained at once. A third waits, wherever it was sent, without AWS being asked in vain."""
-    films = Films.upload(world)
-    dataset = await films.dataset_made(client)
-    another.start()
-    await another.ready(60)
-    await both_share(running, another)
+    films, dataset = await two(running, another, client, world)
     for number in range(2):
         await client.send("CreateAudienceModel", films.model(dataset), command_id=f"m{number}", key=f"k{number}")
         await client.reply(f"m{number}", "started")

@@ -22,7 +22,7 @@ from service.settings import load
 from tests.secured.clients import Environment, confluent, deprived, made, privileged
 from tests.secured.fortress import Fortress
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.rights, pytest.mark.timeout(300)]
 
 Run = Callable[..., tuple[int, str]]
 

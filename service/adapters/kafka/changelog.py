@@ -19,6 +19,17 @@ FETCH_BYTES = 4 * 1024 * 1024
 Batch = Sequence[tuple[bytes, bytes | None]]
 
 
+def committed_reader(settings: KafkaSettings, role: str) -> Any:
+    """A consumer without a group, for much at once: committed records, from wherever it is told to begin."""
+    return AIOKafkaConsumer(
+        **client_options(settings, role),
+        isolation_level="read_committed",
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=FETCH_BYTES,
+    )
+
+
 async def read_changelog(
     settings: KafkaSettings, partition: TopicPartition, start: int, end: int
 ) -> AsyncGenerator[Batch, None]:
@@ -30,13 +41,7 @@ async def read_changelog(
     if start >= end:
         return
     wanted = KafkaPartition(*partition)
-    consumer = AIOKafkaConsumer(
-        **client_options(settings, f"restore-{partition.topic}-{partition.partition}"),
-        isolation_level="read_committed",
-        auto_offset_reset="none",
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=FETCH_BYTES,
-    )
+    consumer = committed_reader(settings, f"restore-{partition.topic}-{partition.partition}")
     try:
         async with deadline(settings.read_deadline, f"connecting to restore {wanted}"):
             await consumer.start()

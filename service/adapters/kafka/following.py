@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
-from service.adapters.kafka.changelog import FETCH_BYTES
+from service.adapters.kafka.changelog import committed_reader
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.offsets import Offsets
-from service.adapters.kafka.settings import KafkaSettings, backoff, client_options
+from service.adapters.kafka.settings import KafkaSettings, backoff
 from service.runtime.ports import Follower, LogError, TopicPartition
 
 POLL_MS: Final = 200
@@ -73,13 +72,7 @@ class Following:
         return sources
 
     async def _session(self, follower: Follower, sources: Mapping[KafkaPartition, TopicPartition]) -> None:
-        consumer = AIOKafkaConsumer(
-            **client_options(self._settings, "standby"),
-            isolation_level="read_committed",
-            auto_offset_reset="none",
-            enable_auto_commit=False,
-            max_partition_fetch_bytes=FETCH_BYTES,
-        )
+        consumer = committed_reader(self._settings, "standby")
         try:
             async with deadline(self._settings.read_deadline, "connecting to follow changelogs"):
                 await consumer.start()
