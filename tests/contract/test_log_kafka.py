@@ -22,7 +22,7 @@ from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.settings import KafkaSettings, backoff
 from service.adapters.kafka.topics import TopicSpec, changelog, ensure, stream, verify
 from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition, Unfit
-from tests.contract.test_log_worlds import RECORD_BYTES, KafkaWorld, eventually, running
+from tests.contract.test_log_worlds import PARTITIONS, RECORD_BYTES, KafkaWorld, eventually, running
 
 SHORT: dict[str, Any] = {
     "request_timeout": 2.0,
@@ -256,10 +256,11 @@ async def test_a_topic_that_may_not_be_read_any_more_halts_alone(
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", guarded)
     log = world.log()
     async with running(world, log) as member:
-        await world.produce(0, [b"a"])
-        await eventually(lambda: member.deliveries)
+        for number in range(PARTITIONS):  # only what was started can be halted
+            await world.produce(number, [b"a"])
+        await eventually(lambda: len({record.partition for record in member.deliveries}) == PARTITIONS)
         refusals.append(True)
-        await eventually(lambda: len(member.halts) == 2)
+        await eventually(lambda: len(member.halts) == PARTITIONS)
         assert all("grant the right" in why for _, why in member.halts)
         assert log.statistics().sessions == 1, "the membership is not given up for it"
 
