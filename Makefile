@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 # Two processes, a file each: most tests wait for somebody. They must collect the same, hence the seed.
-TWO    := PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+TWO    := PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadfile
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
