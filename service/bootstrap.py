@@ -193,8 +193,6 @@ def build(settings: Settings) -> Service:
     liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
     telemetry.pull(app.jobs, app.inboxes)
     telemetry.pull_slots(app.slots)
-    telemetry.pull_copies(app.copies)
-    telemetry.pull_superseded(lambda: bool(app.superseded))
     gauges.register(telemetry, app, clock)
     server = StatusServer(
         settings.http.host,

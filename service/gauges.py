@@ -18,6 +18,18 @@ _BUDGET = {
 def register(telemetry: Telemetry, app: App, clock: Clock) -> None:
     """Adds the gauges of a service."""
     telemetry.gauge("ready", "1 when every partition held is being served", (), lambda: {(): float(app.ready)})
+    telemetry.gauge(
+        "superseded",
+        "1 while another process has this one's instance id",
+        (),
+        lambda: {(): float(bool(app.superseded))},
+    )
+    telemetry.gauge(
+        "standby_current",
+        "1 when the copy of another replica's partition is current, 0 while it catches up",
+        ("partition",),
+        lambda: {(partition,): current for partition, current in app.copies().items()},
+    )
     for member, (name, text) in _BUDGET.items():
         telemetry.gauge(name, text, ("target", "calls"), partial(_budgets, app, attrgetter(member)))
     telemetry.gauge(

@@ -214,14 +214,6 @@ def test_what_a_library_repeats_is_said_now_and_then(
     assert len(events) == 7
 
 
-def test_whether_another_process_has_our_place_is_asked_for() -> None:
-    telemetry, superseded = Telemetry(["eu"]), [True]
-    telemetry.pull_superseded(lambda: bool(superseded))
-    assert telemetry.registry.get_sample_value("crml_superseded") == 1
-    superseded.clear()
-    assert telemetry.registry.get_sample_value("crml_superseded") == 0
-
-
 def test_a_waiting_command_is_logged_with_reason_and_position(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
     Telemetry(["eu"]).waiting("c-1", "eu", "ConcurrencyLimit", 3)

@@ -122,11 +122,6 @@ class Telemetry:
         """Registers a gauge whose values are asked for at each scrape, by the values of its labels."""
         self.registry.register(Pulled(f"crml_{name}", text, labels, values))
 
-    def pull_superseded(self, superseded: Callable[[], bool]) -> None:
-        """Names who knows whether another process has our place in the group."""
-        gauge = self._gauge("superseded", "1 while another process has this one's instance id")
-        gauge.set_function(lambda: float(superseded()))
-
     def pull_slots(self, statistics: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
         """Names who knows the concurrency slots by ``target/quota``, to be asked at each scrape."""
         texts = {
@@ -136,11 +131,6 @@ class Telemetry:
         }
         for name, (key, text) in texts.items():
             self.gauge(f"slots_{name}", text, ("quota",), partial(_one, statistics, key))
-
-    def pull_copies(self, current: Callable[[], Mapping[str, int]]) -> None:
-        """Names who knows which other replicas' partitions have a copy here, and whether it is current."""
-        text = "1 when the copy of another replica's partition is current, 0 while it catches up"
-        self.gauge("standby_current", text, ("partition",), lambda: _keyed(current()))
 
     def commit(self, partition: str, records: int, seconds: float) -> None:
         """A transaction was committed."""
