@@ -81,7 +81,8 @@ async def test_a_person_lists_and_resolves_parked_commands(
     assert (await client.terminal("retried")).kind == "succeeded"
     adopting = ("parked", "resolve", "adopted", "--source", "test", "--wait", "--adopt")
     assert "does not carry the command's marker" in run(service, *adopting, arn, code=3)
-    assert "ResourceNotFoundException" in run(service, *adopting, arn[:-1] + "0", code=3)
+    missing = arn.rpartition("/")[0] + "/00000000-0000-4000-8000-000000000000"
+    assert "ResourceNotFoundException" in run(service, *adopting, missing, code=3)
     out = run(service, *adopting, arn, "--unchecked")
     assert "the command is now running" in out
     assert (await client.terminal("adopted")).data["result"]["audienceModelArn"] == arn

@@ -125,7 +125,7 @@ async def _tell_a_secret(team: Team, films: Films, configured: str) -> None:
     wanted["seedAudience"] = {"roleArn": films.world.role, "sqlParameters": query}
     for command_id, data in {
         "sql": wanted,
-        "sql-absent": {**wanted, "configuredAudienceModelArn": configured[:-4] + "0000"},
+        "sql-absent": {**wanted, "configuredAudienceModelArn": configured.rpartition("/")[0] + "/00000000-0000-4000-8000-000000000000"},
         "sql-wrong": {**wanted, "seedAudience": {"roleArn": 7, "sqlParameters": query}},
     }.items():
         await team.send("StartAudienceGenerationJob", data, command_id=command_id)
