@@ -89,10 +89,12 @@ def consumed(settings: Settings) -> dict[str, str]:
     return {**dict(settings.sources()), settings.topics.changes: settings.topics.resources}
 
 
-def _outlets(settings: Settings) -> tuple[str, ...]:
-    """Topics that every shard may write to; what a single command names in `replyto` is its own affair."""
-    topics = settings.topics
-    return (topics.changes, topics.replies, topics.events, topics.dead_letters)
+def outlets(settings: Settings) -> dict[str, frozenset[str]]:
+    """Topics without which a shard is not served, by the topic it consumes; a command's `replyto` is not among them."""
+    topics, tenants = settings.topics, settings.places().values()
+    shared = {topics.changes, topics.replies, topics.events, topics.dead_letters}
+    needed = {places.commands: frozenset({*shared, *places[2:]}) for places in tenants}
+    return {**needed, topics.changes: frozenset({*shared, *(places.events for places in tenants)})}
 
 
 def policy(settings: Settings) -> Policy:
@@ -135,6 +137,7 @@ def _context(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> Co
         removal_cadence=_cadence(settings.polling.removal),
         max_batch=settings.runtime.max_batch,
         inbox_limit=settings.runtime.inbox_limit,
+        open_jobs_limit=settings.runtime.open_jobs_limit,
     )
 
 
@@ -173,7 +176,7 @@ def build(settings: Settings) -> Service:
     clock = SystemClock()
     telemetry = Telemetry(settings.targets)
     sessions = Sessions(settings.targets)
-    log = KafkaLog(kafka_settings(settings), consumed(settings), _outlets(settings))
+    log = KafkaLog(kafka_settings(settings), consumed(settings), outlets(settings))
     limiters = {
         name: Limiter(
             clock,

@@ -4,7 +4,8 @@ Steps are applied to the store as they are gathered. If the commit fails, the sh
 so nothing has to be undone.
 """
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Collection
 
 from schemas import events, records
 from schemas.events import Message, ReplyKind
@@ -35,6 +36,7 @@ class Batch:
         self._records: dict[bytes, Record | None] = {}
         self._messages: list[OutRecord] = []
         self._tellings: list[Callable[[], None]] = []
+        self._named: dict[str, str] = {}
         self.next_offset: int | None = None
         self.acting: dict[bytes, None] = {}
         self.departed: dict[bytes, float] = {}
@@ -48,6 +50,17 @@ class Batch:
     def empty(self) -> bool:
         """True when there is nothing to commit."""
         return not self._records and not self._messages and self.next_offset is None
+
+    @property
+    def named(self) -> Collection[str]:
+        """Topics that commands have named for their replies."""
+        return self._named.keys()
+
+    def divert(self, missing: Collection[str]) -> None:
+        """Replies to a topic that is not there go to the tenant's own: sent, they would fail the whole transaction."""
+        for index, message in enumerate(self._messages):
+            if message.topic in missing:
+                self._messages[index] = dataclasses.replace(message, topic=self._named[message.topic])
 
     def apply(self, key: bytes, before: Job | None, step: Step) -> None:
         """Takes over a step, the job's record if it changed and its events: all, or nothing if one can't be told."""
@@ -149,7 +162,10 @@ class Batch:
             now=self._now,
             source=self._context.names.source,
         )
-        self._send(command.reply_to or self._context.names.of(command.tenant).replies, message)
+        own = self._context.names.of(command.tenant).replies
+        if command.reply_to and command.reply_to != own:
+            self._named[command.reply_to] = own
+        self._send(command.reply_to or own, message)
         self._tellings.append(lambda: self._context.telemetry.reply(told.kind))
         if kind is ReplyKind.WAITING:
             reason, position = told.data["reason"], told.data["position"]

@@ -66,6 +66,7 @@ class Context:
         removal_cadence: How often to look at a resource that is being deleted.
         max_batch: Most inbox items in one transaction.
         inbox_limit: Records waiting in an inbox at which delivery pauses.
+        open_jobs_limit: Jobs of a partition that have not ended, at which delivery pauses.
     """
 
     clock: Clock
@@ -78,6 +79,7 @@ class Context:
     removal_cadence: Cadence
     max_batch: int = 500
     inbox_limit: int = 2000
+    open_jobs_limit: int = 5000
 
     def tenant(self, topic: str) -> str:
         """Whose topic it is; the default tenant's, as far as nobody else's."""

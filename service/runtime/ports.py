@@ -9,7 +9,7 @@ values; exceptions are::
     └── CommitUnknown        a transactional request was lost: the outcome is unknown, close dirty
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -106,6 +106,10 @@ class PartitionLog(Protocol):
 
     async def position(self) -> int:
         """The offset of the first command that no transaction has consumed; read after the fence."""
+        ...
+
+    async def existing(self, topics: Collection[str]) -> frozenset[str]:
+        """Those of the topics that are there; one that we may not see is not."""
         ...
 
     async def commit(self, records: Sequence[OutRecord], next_offset: int | None) -> None:

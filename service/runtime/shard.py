@@ -88,6 +88,8 @@ class Shard:
         self._delivery_paused = False
         self._busy = False
         self._restored = 0
+        self._reply_topics: frozenset[str] = frozenset()
+        self._diverted: set[str] = set()
         self._ready = asyncio.Event()
 
     @property
@@ -102,6 +104,7 @@ class Shard:
             "restored": self._restored,
             "position": self.position,
             "inbox": len(self._inbox),
+            "delivery": "held" if self._delivery_paused else "open",
             "jobs": self._store.phases(),
             **self._activities.statistics(),
         }
@@ -130,6 +133,7 @@ class Shard:
                 self._enter(State.RUNNING)
                 self._observe_restored()
                 self._log.start(self.partition, self.position)
+                self._hold_delivery()
                 self._ready.set()
                 await self._serve(log)
                 self._activities.end()
@@ -141,7 +145,7 @@ class Shard:
             await log.close()
 
     def receive(self, records: Sequence[InRecord]) -> None:
-        """Takes records from the group's delivery, in order; pauses delivery when the inbox is long.
+        """Takes records from the group's delivery, in order; pauses delivery when it can't keep up.
 
         What comes before :meth:`run` has asked for a position was meant for a predecessor that halted: taken, it would
         stand before the records that the predecessor has left, and its commit would skip them.
@@ -151,9 +155,7 @@ class Shard:
         for record in records:
             self._inbox.put(Arrived(record))
             self.position = record.offset + 1
-        if len(self._inbox) >= self._context.inbox_limit and not self._delivery_paused:
-            self._delivery_paused = True
-            self._log.pause(self.partition)
+        self._hold_delivery()
 
     def observe(self, key: bytes, observation: Observation) -> None:
         """Takes an observation about a job."""
@@ -185,6 +187,7 @@ class Shard:
         self._inbox.put(Resumed())
         if self._ready.is_set():
             self._log.start(self.partition, self.position)
+            self._hold_delivery()
         self._activities.proceed()
 
     async def close(self, patience: float) -> None:
@@ -242,10 +245,22 @@ class Shard:
             self._busy = False
             self._resume_delivery()
 
+    def _hold_delivery(self) -> None:
+        """What is not taken in waits in its topic, which has more room than our memory."""
+        if not self._delivery_paused and self._load >= 1:
+            self._delivery_paused = True
+            self._log.pause(self.partition)
+
     def _resume_delivery(self) -> None:
-        if self._delivery_paused and not self._paused and len(self._inbox) <= self._context.inbox_limit // 2:
+        if self._delivery_paused and not self._paused and self._load <= _RELIEF:
             self._delivery_paused = False
             self._log.resume(self.partition)
+
+    @property
+    def _load(self) -> float:
+        """How much there is to do, as a share of the nearest limit."""
+        inbox, context = len(self._inbox), self._context
+        return max(inbox / context.inbox_limit, (inbox + self._store.going_on) / context.open_jobs_limit)
 
     async def _commit(self, log: PartitionLog, items: list[Item]) -> None:
         batch = Batch(self.partition, self._store, self._context)
@@ -254,6 +269,7 @@ class Shard:
         # The window of a call opens before the commit: a process frozen in between must not find it open.
         began = self._context.clock.monotonic()
         if not batch.empty:
+            await self._divert(log, batch)
             records = batch.out()
             await log.commit(records, batch.next_offset)
             self._context.telemetry.commit(self.name, len(records), self._context.clock.monotonic() - began)
@@ -264,6 +280,20 @@ class Shard:
         for key in batch.acting:
             self._activities.plan(key, self._store.job(key), began)
             self._release_waiting(key)
+
+    async def _divert(self, log: PartitionLog, batch: Batch) -> None:
+        """A topic that a command named may have gone since; asked once, the first failure ends what is remembered."""
+        if unseen := set(batch.named) - self._reply_topics:
+            self._reply_topics |= await log.existing(unseen)
+            missing = unseen - self._reply_topics
+            batch.divert(missing)
+            for topic in sorted(missing - self._diverted):
+                self._context.telemetry.problem(
+                    "a reply topic is missing; its replies go to the default one",
+                    partition=self.name,
+                    topic=topic,
+                )
+            self._diverted = missing
 
     def _release_waiting(self, key: bytes) -> None:
         """Tells the cancellations that wait for a job that it has ended, or is not there."""
@@ -336,6 +366,9 @@ class Shard:
         self._state = state
         self._context.telemetry.shard(self.name, state.value)
 
+
+_RELIEF: Final = 0.9
+"""Share of a limit at which delivery goes on."""
 
 _DEFECT: Final = Fault("ServiceError", "an answer of AWS could not be dealt with, please report it", retryable=True)
 

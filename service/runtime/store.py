@@ -18,6 +18,12 @@ class Store:
         self._resources: dict[bytes, ResourceState] = {}
         self._awaiting: dict[bytes, set[bytes]] = {}
         self._corrupt: dict[bytes, str] = {}
+        self._going_on = 0
+
+    @property
+    def going_on(self) -> int:
+        """How many jobs have not ended."""
+        return self._going_on
 
     def load(self, key: bytes, value: bytes | None) -> None:
         """Replays one changelog record; a tombstone forgets.
@@ -43,9 +49,13 @@ class Store:
 
     def put(self, key: bytes, record: Record | None) -> None:
         """Sets what a key means from now on."""
+        before = self._jobs.get(key)
+        if before is not None and not ended(before):
+            self._going_on -= 1
         if isinstance(record, Job):
-            self._note(key, self._jobs.get(key), record)
+            self._note(key, before, record)
             self._jobs[key] = record
+            self._going_on += not ended(record)
         elif isinstance(record, ResourceState):
             self._resources[key] = record
         else:

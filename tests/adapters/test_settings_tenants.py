@@ -84,6 +84,13 @@ def test_each_tenant_has_its_topics(file: Path) -> None:
         "music": Outlets("music.replies", "music.events", "music.dead"),
         "quiet": Outlets("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
     }
+    shared = {f"cleanroomsml.{name}" for name in ("changes", "replies", "events", "dead-letters")}
+    assert bootstrap.outlets(settings) == {
+        "cleanroomsml.films.commands": shared,
+        "cleanroomsml.music.commands": shared | {"music.replies", "music.events", "music.dead"},
+        "cleanroomsml.quiet.commands": shared,
+        "cleanroomsml.changes": shared | {"music.events"},
+    }, "a tenant's topic that is missing stops that tenant, and the events that go there"
     specs = {spec.name for spec in bootstrap.topic_specs(settings)}
     assert {"cleanroomsml.films.jobs", "music.dead", "films.other", "cleanroomsml.replies"} <= specs
     assert "cleanroomsml.commands" not in specs, "the default tenant is one of the list, or none"

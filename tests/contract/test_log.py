@@ -280,3 +280,19 @@ async def test_a_record_that_is_too_large_commits_nothing(world: World) -> None:
     assert await restored(successor) == []
     assert await world.read(world.replies) == []
     await successor.close()
+
+
+async def test_a_topic_that_somebody_deletes_spends_the_log_and_is_then_known_to_be_missing(world: World) -> None:
+    first = TopicPartition(world.commands, 0)
+    log = await world.log().open(first)
+    assert await log.existing([world.replies, world.jobs]) == {world.replies, world.jobs}
+    await log.commit([job(world, b"1"), OutRecord(world.replies, b"k", b"r")], None)
+    await world.remove(world.replies)
+    with pytest.raises(LogError):
+        await log.commit([job(world, b"2"), OutRecord(world.replies, b"k", b"r")], None)
+    await log.close()
+    successor = await world.log().open(first)
+    assert await successor.existing([world.replies, world.jobs]) == {world.jobs}
+    assert await restored(successor) == [(b"key", b"1")]
+    await successor.commit([job(world, b"3")], None)
+    await successor.close()

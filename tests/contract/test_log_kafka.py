@@ -226,7 +226,8 @@ async def test_a_partition_without_its_changelog_is_for_a_person(world: KafkaWor
 
 async def test_a_topic_that_is_missing_is_for_a_person(world: KafkaWorld) -> None:
     place = TopicPartition(world.commands, 0)
-    blind = KafkaLog(world.settings, {world.commands: world.jobs}, [world.replies, f"{world.replies}-none"])
+    outlets = {world.commands: [world.replies, f"{world.replies}-none"], "others": ["nowhere"]}
+    blind = KafkaLog(world.settings, {world.commands: world.jobs}, outlets)
     with pytest.raises(Unfit, match=f"{place.topic}-0 is not served: {world.replies}-none does not exist.*topics"):
         await blind.open(place)
     await blind.close()

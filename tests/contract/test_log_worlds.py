@@ -61,6 +61,10 @@ class World(Protocol):
         """Retention removes commands."""
         ...
 
+    async def remove(self, topic: str) -> None:
+        """Somebody deletes a topic."""
+        ...
+
     async def close(self) -> None:
         """Ends what the world has opened itself."""
         ...
@@ -96,6 +100,9 @@ class MemoryWorld:
 
     async def delete_before(self, partition: int, offset: int) -> None:
         self.broker.delete_records(self.commands, partition, offset)
+
+    async def remove(self, topic: str) -> None:
+        self.broker.missing.add(topic)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -163,6 +170,16 @@ class KafkaWorld:
         await admin.start()
         try:
             await admin.delete_records({KafkaPartition(self.commands, partition): RecordsToDelete(offset)})
+        finally:
+            await admin.close()
+
+    async def remove(self, topic: str) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.delete_topics([topic])
+            while topic in await admin.list_topics():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         finally:
             await admin.close()
 

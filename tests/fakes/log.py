@@ -78,6 +78,7 @@ class MemoryBroker:
         witness: Is told of everything.
         follow_every: Seconds after which followers are asked again what they want.
         follow_lag: Seconds by which followers are behind.
+        missing: Topics that do not exist; all others do.
     """
 
     partitions: int = 2
@@ -92,6 +93,7 @@ class MemoryBroker:
     witness: Witness | None = None
     follow_every: float = 1.0
     follow_lag: float = 0.03
+    missing: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.group = Group(self)
@@ -248,6 +250,8 @@ class MemoryBroker:
         self.leave_open(partition, records)
         if any(len(each.value or b"") > self.record_bytes for each in records):
             raise CommitUnknown("a record is too large: the transaction was left open")
+        if any(each.topic in self.missing for each in records):
+            raise CommitUnknown("a topic does not exist: the transaction was left open")
 
     def _decide(self, partition: TopicPartition, epoch: int, next_offset: int | None) -> None:
         self._require(partition, epoch)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from service.runtime.ports import (
@@ -164,6 +164,10 @@ class MemoryPartitionLog:
         if not commands.start <= offset <= commands.end:
             raise Unfit(f"offset {offset} is out of range [{commands.start}, {commands.end}]")
         return offset
+
+    async def existing(self, topics: Collection[str]) -> frozenset[str]:
+        await self._broker.answer()
+        return frozenset(topics) - self._broker.missing
 
     async def commit(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
         if self._spent:

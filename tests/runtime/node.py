@@ -76,6 +76,7 @@ class Options:
     tick: float = 1.0
     max_batch: int = 500
     inbox_limit: int = 2000
+    open_jobs_limit: int = 5000
     commit_latency: float = 0.01
     standby: bool = True
     instance_id: str = ""
@@ -112,6 +113,7 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
         removal_cadence=CADENCE,
         max_batch=options.max_batch,
         inbox_limit=options.inbox_limit,
+        open_jobs_limit=options.open_jobs_limit,
     )
 
 

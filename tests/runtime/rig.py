@@ -106,6 +106,10 @@ class Rig:
         """Commands that have ended."""
         return {reply.key for reply in self._replies.messages() if reply.kind in TERMINAL}
 
+    def answered(self) -> set[str]:
+        """Commands that were replied to at all."""
+        return {reply.key for reply in self._replies.messages()}
+
     def events(self) -> list[Heard]:
         """All events, in order of publication within each resource."""
         return self._events.messages()

@@ -57,6 +57,25 @@ def job(command_id: str, phase: Phase = Phase.INTENDED) -> Job:
     return Job(Command(command_id, "/tests", "CreateAudienceModel", "default", {}, ""), phase, accepted_at=1.0)
 
 
+def test_a_store_counts_what_goes_on() -> None:
+    store = Store()
+    for key, record in (
+        (b"a", job("a")),
+        (b"b", job("b")),
+        (b"a", job("a", Phase.RUNNING)),
+        (b"c", job("c", Phase.SUCCEEDED)),
+        (b"r", state("r")),
+    ):
+        store.put(key, record)
+    assert store.going_on == len(store.open()) == 2
+    store.put(b"b", job("b", Phase.FAILED))
+    store.put(b"c", None)
+    assert store.going_on == len(store.open()) == 1
+    store.put(b"a", None)
+    store.put(b"a", None)
+    assert store.going_on == len(store.open()) == 0
+
+
 def state(name: str) -> ResourceState:
     return ResourceState(name, "audience-model", 3, "ACTIVE")
 

@@ -9,6 +9,7 @@ from schemas.records import job_key
 from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from tests.fakes import api as fake
+from tests.fakes.member import BATCH as DELIVERY
 from tests.runtime.messages import COMMANDS, request
 from tests.runtime.rig import Rig
 
@@ -180,6 +181,31 @@ async def test_a_full_inbox_pauses_delivery_and_goes_on() -> None:
 
         await rig.until(all_ended)
         assert 20 <= most < 600
+        for command_id in list(rig.sent)[::50]:
+            assert [kind for kind in rig.kinds(command_id) if kind != "waiting"] == ["accepted", "succeeded"]
+
+
+async def test_a_partition_takes_in_no_more_than_it_may_hold() -> None:
+    """A flood waits in its topic, before and after rebalances and restarts, and nothing of it is lost."""
+    async with Rig(partitions=1, open_jobs_limit=50, reads_per_second=200.0) as rig:
+        node = await rig.start()
+        for _ in range(1200):
+            rig.send("ListTrainingDatasets")
+        most = 0
+
+        def held() -> int:
+            nonlocal most
+            accepted, ended = rig.answered(), rig.ended()
+            most = max(most, len(accepted) - len(ended))
+            return len(accepted)
+
+        await rig.until(lambda: held() > 100)
+        assert node.shard(0).statistics()["delivery"] == "held"
+        rig.broker.group.rebalance()
+        await rig.until(lambda: held() > DELIVERY)
+        await rig.restart(node)
+        await rig.until(lambda: held() == 1200 and rig.ended() == set(rig.sent))
+        assert most <= 50 + DELIVERY
         for command_id in list(rig.sent)[::50]:
             assert [kind for kind in rig.kinds(command_id) if kind != "waiting"] == ["accepted", "succeeded"]
 

@@ -123,9 +123,10 @@ async def _tell_a_secret(team: Team, films: Films, configured: str) -> None:
     wanted = films.generation(configured, "with-sql")
     query = {"queryString": SQL}
     wanted["seedAudience"] = {"roleArn": films.world.role, "sqlParameters": query}
+    absent = configured.rpartition("/")[0] + "/00000000-0000-4000-8000-000000000000"
     for command_id, data in {
         "sql": wanted,
-        "sql-absent": {**wanted, "configuredAudienceModelArn": configured.rpartition("/")[0] + "/00000000-0000-4000-8000-000000000000"},
+        "sql-absent": {**wanted, "configuredAudienceModelArn": absent},
         "sql-wrong": {**wanted, "seedAudience": {"roleArn": 7, "sqlParameters": query}},
     }.items():
         await team.send("StartAudienceGenerationJob", data, command_id=command_id)

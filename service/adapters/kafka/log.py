@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from service.adapters.kafka.following import Following
 from service.adapters.kafka.group import Group
@@ -16,13 +17,18 @@ from service.runtime.ports import Assignee, Follower, TopicPartition
 class KafkaLog:
     """One member of the group. Must be made and used in one event loop; :meth:`close` it at the end."""
 
-    def __init__(self, settings: KafkaSettings, topics: Mapping[str, str], outlets: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Mapping[str, str],
+        outlets: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         """Connects to nothing yet.
 
         Args:
             settings: Connection, names and limits.
             topics: Commands topics, each with its changelog.
-            outlets: Topics without which nothing can be served.
+            outlets: By commands topic, the topics without which its partitions can't be served.
 
         Raises:
             RuntimeError: Python runs with assertions switched off.
@@ -33,7 +39,7 @@ class KafkaLog:
             )
         self._settings = settings
         self._topics = dict(topics)
-        self._outlets = tuple(outlets)
+        self._outlets = dict(outlets)
         self._counters = Counters()
         self._offsets = Offsets(settings)
         self._restores = asyncio.Semaphore(settings.restores_at_once)
@@ -42,7 +48,7 @@ class KafkaLog:
     async def open(self, partition: TopicPartition) -> KafkaPartitionLog:
         """See :class:`service.runtime.ports.Log`."""
         changelog = TopicPartition(self._topics[partition.topic], partition.partition)
-        await self._offsets.require(changelog, partition, self._outlets)
+        await self._offsets.require(changelog, partition, self._outlets.get(partition.topic, ()))
         producer = await open_producer(self._settings, partition)
         return KafkaPartitionLog(
             self._settings, partition, changelog, producer, self._offsets, self._restores, self._counters

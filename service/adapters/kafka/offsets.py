@@ -78,7 +78,7 @@ class Offsets:
             LogError: Kafka did not answer in time.
         """
         cluster = await self._all_topics(partition.topic)
-        if missing := [topic for topic in outlets if not cluster.partitions_for_topic(topic)]:
+        if missing := [topic for topic in sorted(outlets) if not cluster.partitions_for_topic(topic)]:
             raise Unfit(f"{counterpart.topic}-{counterpart.partition} is not served: {absent(missing)}")
         numbers = cluster.partitions_for_topic(partition.topic) or ()
         if partition.partition not in numbers:
@@ -95,6 +95,15 @@ class Offsets:
             LogError: Kafka did not answer in time.
         """
         return frozenset((await self._all_topics(topic)).partitions_for_topic(topic) or ())
+
+    async def existing(self, topics: Collection[str]) -> frozenset[str]:
+        """Those of the topics that we can see.
+
+        Raises:
+            LogError: Kafka did not answer in time.
+        """
+        cluster = await self._all_topics(", ".join(sorted(topics)))
+        return frozenset(topic for topic in topics if cluster.partitions_for_topic(topic))
 
     async def _all_topics(self, wanted: str) -> Any:
         """Metadata of all topics: asking for one by its name would create it, where the broker does so by itself."""

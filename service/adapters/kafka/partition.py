@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -51,6 +51,10 @@ class KafkaPartitionLog:
     async def position(self) -> int:
         """See :class:`service.runtime.ports.PartitionLog`."""
         return await self._offsets.position(self._partition)
+
+    async def existing(self, topics: Collection[str]) -> frozenset[str]:
+        """See :class:`service.runtime.ports.PartitionLog`."""
+        return await self._offsets.existing(topics)
 
     async def commit(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
         """See :class:`service.runtime.ports.PartitionLog`."""

@@ -50,6 +50,7 @@ PROBLEMS: Final = frozenset(
         "a call broke the service",
         "a look broke the service",
         "a record broke the service",
+        "a reply topic is missing; its replies go to the default one",
         "an observation broke the service",
         "another process has our instance id; this one has stepped back",
         "poll failed; will look again",
