@@ -296,6 +296,8 @@ def test_every_problem_is_known() -> None:
     sources = "\n".join(file.read_text() for file in (ROOT / "service" / "runtime").glob("*.py"))
     told = set(re.findall(r'\.problem\(\s*"([^"]+)"', sources))
     assert told == PROBLEMS
+    operating = (ROOT / "docs/howto/operate.md").read_text()
+    assert set(re.findall(r"^\| `([^`]+)` \|", operating.partition("## Problems")[2], re.MULTILINE)) >= PROBLEMS
 
 
 def test_every_reason_of_a_dead_letter_in_the_tests_is_known() -> None:
