@@ -176,16 +176,20 @@ class Assignment:
         shard = self._shards[partition] = self._make_shard(partition)
         task = self._group.create_task(self._serve(partition, shard), name=f"shard:{shard.name}")
         self._tasks[partition] = task
-        task.add_done_callback(lambda _: self._ended(partition, task))
+        task.add_done_callback(lambda _: self._ended(partition, shard))  # also of one that was cancelled unbegun
 
-    def _ended(self, partition: TopicPartition, task: asyncio.Task[None]) -> None:
-        if self._tasks.get(partition) is task:
+    def _ended(self, partition: TopicPartition, shard: Shard) -> None:
+        if self._shards.get(partition) is shard:
             del self._tasks[partition]
             del self._shards[partition]
 
     async def _serve(self, partition: TopicPartition, shard: Shard) -> None:
         try:
-            await shard.run()
+            try:
+                await shard.run()
+            finally:
+                # Before anything else is done about it: an assignment that comes now has to open the partition anew.
+                self._ended(partition, shard)
         except* Unfit as errors:
             self._halt(partition, "; ".join(str(error) for error in _leaves(errors)))
         except* LogError as errors:

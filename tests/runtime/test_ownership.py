@@ -11,6 +11,7 @@ from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import State
 from tests.fakes import api as fake
+from tests.fakes.member import MemoryLog
 from tests.runtime.messages import COMMANDS, request
 from tests.runtime.node import POLICY
 from tests.runtime.rig import Rig
@@ -44,6 +45,25 @@ async def test_an_unknown_commit_spends_the_shard_only() -> None:
         assert node.shard(1) is other
         assert other.state is State.RUNNING
         rig.audit()
+
+
+async def test_an_assignment_in_the_moment_of_a_shards_end_opens_its_partition_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by the simulator: a rebalance that others wanted came between a shard's end and its being forgotten."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        held = frozenset(node.assignment.shards)
+        given: list[asyncio.Task[None]] = []
+
+        def rejoin(*_: object) -> None:
+            given.append(asyncio.create_task(node.assignment.assigned(held)))
+
+        monkeypatch.setattr(MemoryLog, "rejoin", rejoin)
+        rig.broker.fail_next_commit(applied=False)
+        command_id = rig.send(CREATE)
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert len(given) == 1
 
 
 async def test_of_two_processes_of_one_instance_id_the_elder_says_that_it_is_not_ready() -> None:
