@@ -47,6 +47,7 @@ class Assignment:
         self._unread: dict[TopicPartition, str] = {}
         self._retries: dict[TopicPartition, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._given: frozenset[TopicPartition] = frozenset()
         self._joined = False
         self._started = False
         self._closing = False
@@ -69,8 +70,10 @@ class Assignment:
 
     @property
     def ready(self) -> bool:
-        """True once the group has spoken and every shard has restored."""
+        """True once the group has spoken and every partition that it gave has a shard that has restored, or stands."""
         if not self._joined or self._closing or self._superseded:
+            return False
+        if not self._given <= self._shards.keys() | self._halted.keys():
             return False
         return all(shard.state in (State.RUNNING, State.PAUSED) for shard in self._shards.values())
 
@@ -98,7 +101,7 @@ class Assignment:
         """Closes what was lost, goes on with what was kept, opens what is new."""
         if self._is_closing():
             return
-        self._joined, self._superseded = True, ""
+        self._joined, self._superseded, self._given = True, "", partitions
         await self._give_up(self._shards.keys() - partitions, self._halted.keys() - partitions)
         if self._is_closing():  # meanwhile: what would be opened now nobody would close
             return
