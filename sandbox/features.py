@@ -17,20 +17,16 @@ MOST_CATEGORIES = 32
 """Categories kept per column, the most frequent ones; the rest say little about so few users."""
 FARTHEST = 4.0
 """A user further from the mean than so many standard deviations is moved there: one typing error must not rule."""
-LEAST_WITHIN = 0.05
-"""A column which varies less than this within users, in parts of its variance, tells of users and not of records."""
-LEAST_HIGH = 0.05
-"""High values are told apart if at least this share of the records has one, and at least this share has none."""
 
 
 def numerical(users: Indices, values: Floats, user_count: int) -> Floats:
     """Standardised mean value per user (user_count, 1); NaN is "unknown" and counts as average."""
     known = np.isfinite(values)
-    means, counted = _means(users[known], values[known], user_count)
+    centres, counted = means(users[known], values[known], user_count)
     if not counted.any():
         return np.zeros((user_count, 1))
-    overall, spread = float(means[counted].mean()), float(means[counted].std())
-    scaled = np.where(counted, (means - overall) / (spread if spread > 1e-12 else np.inf), 0.0)
+    overall, spread = float(centres[counted].mean()), float(centres[counted].std())
+    scaled = np.where(counted, (centres - overall) / (spread if spread > 1e-12 else np.inf), 0.0)
     result: Floats = np.clip(scaled, -FARTHEST, FARTHEST)[:, None]
     return result
 
@@ -60,26 +56,8 @@ def categorical(users: Indices, codes: Indices, user_count: int) -> Floats:
     return result
 
 
-def high(users: Indices, values: Floats, user_count: int) -> Flags | None:
-    """Which records (records,) have a high value: about the upper half of the column.
-
-    None if that would tell nothing of the records: the column is (nearly) constant, or constant within every user.
-    """
-    known = np.isfinite(values)
-    if not known.any():
-        return None
-    means, _ = _means(users[known], values[known], user_count)
-    total = float(values[known].var())
-    if float(np.square(values[known] - means[users[known]]).mean()) <= LEAST_WITHIN * total:
-        return None
-    middle = np.median(values[known])
-    halves = [known & (values >= middle), known & (values > middle)]
-    best = min(halves, key=lambda flags: abs(float(flags.mean()) - 0.5))
-    return best if LEAST_HIGH <= float(best.mean()) <= 1 - LEAST_HIGH else None
-
-
-def _means(users: Indices, values: Floats, user_count: int) -> tuple[Floats, Flags]:
-    """Mean value per user (user_count,), 0 without any, and who has one."""
+def means(users: Indices, values: Floats, user_count: int) -> tuple[Floats, Flags]:
+    """Mean value per user (user_count,), 0 without any, and who has one; the order of the records leaves no trace."""
     counts = np.bincount(users, minlength=user_count)
     # Records may come in any order; sorting first makes the rounding of the sums the same for each.
     order = np.lexsort((values, users))

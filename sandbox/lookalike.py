@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,15 +23,18 @@ from scipy import sparse
 from scipy.special import expit
 from threadpoolctl import ThreadpoolController
 
-from sandbox import metrics, views
-from sandbox.features import high
+from sandbox import features, metrics, values, views
 from sandbox.views import View
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 MOST_VALUE_COLUMNS = 2
-"""Numerical columns whose high values are looked at as records of their own, the first ones; each costs a training."""
+"""Numerical columns whose values are looked at record by record, the first ones; each costs a training."""
+HIGH, TOP = 0.5, 0.2
+"""Shares of the records whose value is high, and very high."""
+SIDE_BY_SIDE = 2
+"""Factorisations at once: each holds a copy of the records, and waits for memory much of the time."""
 MOST_OTHERS = 200_000
 """Users outside the seed a regression is fitted on; beyond, a random part of them tells as much about "everyone"."""
 RECALL_OTHERS = 20_000
@@ -77,14 +81,25 @@ def _threads() -> ThreadpoolController:
 
 def learn(interactions: Interactions, random_seed: int) -> Model:
     """Train on interactions; the order of the records does not matter, repeats count logarithmically."""
-    with _threads().limit(limits=1, user_api="blas"):
-        found = list(views.of_records(_strengths(interactions), _activity(interactions), random_seed))
-        for part in _high_parts(interactions):
-            known = np.hstack([_activity(interactions), _activity(part)])
-            found += views.of_records(_strengths(part), known, random_seed)
-        if interactions.features is not None and interactions.features.shape[1]:
-            found.append(views.of_features(interactions.features))
-    return Model(tuple(found), interactions.user_count)
+    met, activity = _part(interactions)
+    columns = _columns(interactions)
+    makers = views.of_records(met, activity, random_seed)
+    parts, known = [met], [activity]
+    for column in columns:
+        makers += views.of_records(column.high, np.hstack([activity, column.often]), random_seed)
+        parts += [column.high, column.surprises]
+        known += [column.often, column.mean]
+        if column.top is not None:
+            top, often = column.top
+            makers += views.of_records(top, np.hstack([activity, often]), random_seed, brief=True)
+            known.append(often)
+    makers.append(lambda: [views.of_items(parts, np.hstack(known))])
+    if interactions.features is not None and interactions.features.shape[1]:
+        found = interactions.features
+        makers.append(lambda: [views.of_features(found)])
+    with _threads().limit(limits=1, user_api="blas"), ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        made = list(pool.map(lambda make: make(), makers))
+    return Model(tuple(view for each in made for view in each), interactions.user_count)
 
 
 def score(model: Model, seed: Indices, most_others: int = MOST_OTHERS) -> Floats:
@@ -138,22 +153,48 @@ def relevance(scores: Floats, seed: Indices, rows: Sequence[int]) -> list[float]
     return [float(running[min(max(wanted, 1), len(ranked)) - 1]) for wanted in rows]
 
 
-def _high_parts(interactions: Interactions) -> list[Interactions]:
-    """The records whose value is high, for each of the first numerical columns which vary within users."""
-    shape = interactions.user_count, interactions.item_count
-    found = (high(interactions.users, column, interactions.user_count) for column in interactions.values)
-    kept = [flags for flags in found if flags is not None][:MOST_VALUE_COLUMNS]
-    return [Interactions(interactions.users[flags], interactions.items[flags], *shape) for flags in kept]
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What a numerical column tells of the records.
+
+    Attributes:
+        high: (users, items) strengths of about the upper half; ``often``: (users, 1) how many a user has of them.
+        top: the same of about the upper fifth, if that is another part.
+        surprises: (users, items), see `values`.
+        mean: (users, 1) mean value.
+    """
+
+    high: sparse.csr_matrix
+    often: Floats
+    top: tuple[sparse.csr_matrix, Floats] | None
+    surprises: sparse.csr_matrix
+    mean: Floats
 
 
-def _strengths(interactions: Interactions) -> sparse.csr_matrix:
-    shape = interactions.user_count, interactions.item_count
-    return views.strengths(interactions.users, interactions.items, shape)
+def _columns(interactions: Interactions) -> list[_Column]:
+    """The first numerical columns which vary within users."""
+    users, items, count = interactions.users, interactions.items, interactions.user_count
+    shape = count, interactions.item_count
+    found: list[_Column] = []
+    for column in interactions.values:
+        high, top = (values.high(column, share) for share in (HIGH, TOP))
+        if high is None or len(found) == MOST_VALUE_COLUMNS or not values.varies(users, column, count):
+            continue
+        apart = top is not None and top.sum() < high.sum()
+        surprises = values.surprises(users, items, column, shape)
+        mean = features.numerical(users, column, count)
+        found.append(_Column(*_part(interactions, high), _part(interactions, top) if apart else None, surprises, mean))
+    return found
 
 
-def _activity(interactions: Interactions) -> Floats:
-    activity: Floats = np.log1p(np.bincount(interactions.users, minlength=interactions.user_count))[:, None]
-    return activity
+def _part(interactions: Interactions, flags: npt.NDArray[np.bool_] | None = None) -> tuple[sparse.csr_matrix, Floats]:
+    """Of the flagged records, or all: strengths (users, items), and how active each user is (users, 1)."""
+    users, items = interactions.users, interactions.items
+    if flags is not None:
+        users, items = users[flags], items[flags]
+    strengths = views.strengths(users, items, (interactions.user_count, interactions.item_count))
+    activity: Floats = np.log1p(np.bincount(users, minlength=interactions.user_count))[:, None]
+    return strengths, activity
 
 
 def _sample(user_count: int, seed: Indices, most_others: int, random_seed: int) -> Indices:

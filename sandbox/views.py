@@ -3,20 +3,21 @@
 From the records (users x items):
 
 - *embeddings* by implicit-feedback factorisation (`als`) at two ranks, and by singular vectors (`svd`) at two,
-  each with how active the user is. A low rank generalises, a high one tells finer differences;
-- *items*: the user's items themselves, which hold the rare ones that no short embedding can.
+  each with how active the user is. A low rank generalises, a high one tells finer differences. From those records
+  whose value in a numerical column is high for that column (a high rating, many minutes), the same again;
+- *items*: the user's items themselves, which hold the rare ones that no short embedding can: those met, and by each
+  numerical column those with a high value and by how much it surprises (`values`), all in one regression.
 
-From those records whose value in a numerical column is high for that column (a high rating, many minutes), the same
-again: that somebody *liked* an item says more than that they met it. From the optional columns, what each user's
-values are: *features*.
+From the optional columns, what each user's values are: *features*.
 
 Pure: arrays in, arrays out; the same input and seed give the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,24 +74,42 @@ class View:
         return View(self.rows[users], self.penalty, self.weight)
 
 
-def of_records(strengths: sparse.csr_matrix, activity: Floats, random_seed: int) -> Iterator[View]:
-    """Describe users by what they met.
+Maker = Callable[[], list[View]]
+
+
+def of_records(strengths: sparse.csr_matrix, activity: Floats, random_seed: int, brief: bool = False) -> list[Maker]:
+    """Describe users by short embeddings of what they met.
 
     Args:
         strengths: (users, items), 0 where the user did not meet the item.
         activity: (users, n) how much they met, logarithmically.
         random_seed: starts the factorisations.
+        brief: only the lower ranks.
+
+    Returns:
+        What makes the views; in any order, or side by side, they come out the same.
     """
     known = standardised(activity)
-    for settings in EMBEDDINGS:
+
+    def squares(settings: als.Settings) -> list[View]:
         users, _ = als.factorise(strengths, settings, random_seed)
-        yield View(np.hstack([standardised(users), known]), EMBEDDING_PENALTY)
-    most, _ = SINGULAR_VECTORS[-1]
-    vectors = standardised(svd.leading_rows(unit_rows(strengths, RARITY), most, random_seed))
-    for factors, penalty in SINGULAR_VECTORS:
-        yield View(np.hstack([vectors[:, :factors], known]), penalty)
-    beside = sparse.csr_matrix(np.float32(ACTIVITY_SCALE) * known)
-    yield View(sparse.hstack([unit_rows(strengths, 0.0), beside], format="csr"), ITEMS_PENALTY, ITEMS_WEIGHT)
+        return [View(np.hstack([standardised(users), known]), EMBEDDING_PENALTY)]
+
+    def vectors() -> list[View]:
+        ranks = SINGULAR_VECTORS[:1] if brief else SINGULAR_VECTORS
+        most, _ = ranks[-1]
+        rows = standardised(svd.leading_rows(unit_rows(strengths, RARITY), most, random_seed))
+        return [View(np.hstack([rows[:, :factors], known]), penalty) for factors, penalty in ranks]
+
+    factorised = EMBEDDINGS[:1] if brief else EMBEDDINGS
+    return [*(partial(squares, settings) for settings in factorised), vectors]
+
+
+def of_items(parts: Sequence[sparse.csr_matrix], activity: Floats) -> View:
+    """Describe users by the items themselves: in each part (users, items), rows of length 1."""
+    beside = sparse.csr_matrix(np.float32(ACTIVITY_SCALE) * standardised(activity))
+    rows = sparse.hstack([*(unit_rows(part, 0.0) for part in parts), beside], format="csr")
+    return View(rows, ITEMS_PENALTY * (1 + len(parts)) / 2, ITEMS_WEIGHT)
 
 
 def of_features(features: Floats) -> View:
