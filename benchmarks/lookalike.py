@@ -1,8 +1,8 @@
 """Quality of the sandbox's lookalike model beside simple baselines, on MovieLens-100k, in one run.
 
-    python -m benchmarks.lookalike                      # the films it was not tuned on, and people; two minutes
+    python -m benchmarks.lookalike                      # films, and people; half a minute
     python -m benchmarks.lookalike --tuning             # also the films it was tuned on
-    python -m benchmarks.lookalike --shuffle 7 --halving 1    # 50 films and halves which nobody has looked at
+    python -m benchmarks.lookalike --shuffle 8 --halving 1    # 50 films and halves which nobody has looked at
     python -m benchmarks.lookalike --peer               # beside `implicit`, if that is installed
     python -m benchmarks.lookalike --plots docs/images  # and draw the figures of docs/lookalike.md
 
@@ -122,7 +122,7 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tuning", action="store_true", help="also the films which every knob was chosen on")
-    parser.add_argument("--last", action="store_true", help="also the films which are kept for one last look")
+    parser.add_argument("--last", action="store_true", help="also the last films of the shuffle")
     parser.add_argument("--shuffle", type=int, help="instead: 50 films from the front of another shuffle")
     parser.add_argument("--halving", type=int, default=0, help="other random halves")
     parser.add_argument("--peer", action="store_true", help="also cosine on the embedding of the implicit library")

@@ -5,8 +5,9 @@
 - *B, people*: 11 groups: the seven occupations of at least 50 users, three age bands, women; and 13 with five bands.
   No column says so.
 
-The films come from a shuffle of all eligible ones. Every number of the model was chosen on the films `TUNING` of
-shuffle 1234 and on task B; `REPORT` and `LAST` are others. Another shuffle, and other halves, are one option away.
+The films come from a shuffle of all eligible ones. What the model makes of users and items was chosen on the films
+`TUNING` of shuffle 1234 and on task B; what it makes of values on `REPORT` and `LAST`, too. Another shuffle, and other
+halves, are one option away.
 """
 
 from __future__ import annotations
