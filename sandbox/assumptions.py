@@ -9,8 +9,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 UniqueNames = Literal["documented", "all", "none"]
-UnknownMembers = Literal["refused", "ignored"]
+Unknown = Literal["refused", "ignored"]
 SchemaColumns = Literal["exact", "free"]
+Percentages = Literal["text", "model"]
+Window = Literal["ordered", "free"]
+ExportSize = Literal["configured", "any"]
 SeedSources = Literal["one", "free"]
 Collaboration = Literal["required", "optional"]
 ErrorKind = Literal["validation", "conflict"]
@@ -41,22 +44,40 @@ class Assumptions:
         all="every kind",
         none="no kind",
     )
-    unknown_members: UnknownMembers = _switch(
+    unknown_members: Unknown = _switch(
         "refused",
         "What happens to a member of the body that the API model does not know.",
         refused="ValidationException that names it, so that a misspelt member does not pass silently",
         ignored="it is skipped",
+    )
+    unknown_query: Unknown = _switch(
+        "ignored",
+        "What happens to a query parameter that the API model does not know, but for those of signatures (`X-Amz-`).",
+        ignored="it is skipped: SDKs and proxies add their own",
+        refused="ValidationException that names it",
     )
     default_bins: tuple[int, ...] = _switch(
         (1, 2, 5, 10, 20),
         "Percentages that a configured model gets without audienceSizeConfig; each is an option of its own "
         "(`--default-bins 5 --default-bins 50`).",
     )
+    percentages: Percentages = _switch(
+        "text",
+        "Which percentages an audience size may have; the text of the API and its model differ.",
+        text="1 to 100, as the text says, else ValidationException",
+        model="all that the model allows; 100 and more are everybody",
+    )
     schema_columns: SchemaColumns = _switch(
         "exact",
         "Which columns the schema of a training dataset needs.",
         exact="one USER_ID, one ITEM_ID and one TIMESTAMP column, else ValidationException",
         free="any; a training that lacks one fails with TRAINING_DATA_READ_FAILED",
+    )
+    training_window: Window = _switch(
+        "ordered",
+        "Whether trainingDataStartTime must be before trainingDataEndTime.",
+        ordered="yes, else ValidationException",
+        free="no; a training without records fails with INSUFFICIENT_TRAINING_DATA",
     )
     seed_sources: SeedSources = _switch(
         "one",
@@ -106,6 +127,12 @@ class Assumptions:
         "What becomes of the export jobs of a deleted generation job.",
         vanish="they are listed no longer; the exported files stay",
         stay="they stay listed",
+    )
+    export_size: ExportSize = _switch(
+        "configured",
+        "Which sizes an export may have; the reference puts the rule on an operation that has no such member.",
+        configured="one that the configured model had when the generation job was started, else ValidationException",
+        any="any",
     )
     seed_hidden_from: Party = _switch(
         "other",
@@ -177,16 +204,8 @@ _FIXED: Final = (
         "the API has the names, not the order",
     ),
     ("A policy's hash", "SHA-256 of its text, in hexadecimal", "the API only gives a length and an alphabet"),
-    ("Percentages", "1 to 100", "the text says so; the model allows 20,000,000"),
-    (
-        "Size of an export",
-        "a size that the configured model had when the generation job was started",
-        "the reference puts the rule on an operation that has no such member",
-    ),
-    ("The training window", "its end is after its start", "anything else would be empty"),
-    ("Columns of a schema", "their names differ", "Glue's do"),
+    ("Columns of a schema", "their names differ", "those of a Glue table do"),
     ("Wording of errors", "ours; names, codes and HTTP statuses are the API model's", "AWS publishes no texts"),
-    ("Unknown query parameters", "ignored", "SDKs and proxies add their own"),
     (
         "Resource policies",
         "Principal, Action, Resource, and `StringEquals` on `cleanrooms-ml:CollaborationId`; others don't hold",

@@ -54,7 +54,10 @@ class Counter:
         operation, labels = found
         entry.operation = operation.name
         query = {name: request.query.getall(name) for name in request.query}
-        params = wire.parse(operation, labels, query, body, unknown=self._desk.options.assume.unknown_members)
+        assume = self._desk.options.assume
+        params = wire.parse(
+            operation, labels, query, body, unknown=assume.unknown_members, unknown_query=assume.unknown_query
+        )
         entry.describe(params)
         self._throttle.admit(caller.account, caller.region, read=request.method == "GET")
         if (fault := self._take(Stage.BEFORE, entry)) is not None:

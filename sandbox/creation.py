@@ -47,7 +47,7 @@ def create(desk: Desk, call: Call) -> Outcome:
     kind = call.subject
     check_roles(kind, call)
     parent = find_parent(desk, call)
-    if parent is not None and kind is EXPORT:
+    if parent is not None and kind is EXPORT and desk.options.assume.export_size == "configured":
         _check_size(parent, call)
     _check_name(desk, call)
     _check_quotas(desk, call, parent)

@@ -48,22 +48,24 @@ def training_data(params: Params, assume: Assumptions) -> Problems:
     return problems
 
 
-def training_window(params: Params, _assume: Assumptions) -> Problems:
+def training_window(params: Params, assume: Assumptions) -> Problems:
     """The window must not be empty."""
+    if assume.training_window == "free":
+        return []
     start, end = params.get("trainingDataStartTime"), params.get("trainingDataEndTime")
     if start and end and start >= end:
         return [("trainingDataStartTime", "Member must be before trainingDataEndTime")]
     return []
 
 
-def size_bins(params: Params, _assume: Assumptions) -> Problems:
+def size_bins(params: Params, assume: Assumptions) -> Problems:
     """Unique bins; percentages between 1 and 100."""
     at, config = "audienceSizeConfig.audienceSizeBins", params["audienceSizeConfig"]
     bins = config["audienceSizeBins"]
     problems: Problems = []
     if len(set(bins)) != len(bins):
         problems.append((at, "Members must be unique"))
-    if config["audienceSizeType"] == "PERCENTAGE" and max(bins) > MAXIMUM_PERCENTAGE:
+    if config["audienceSizeType"] == "PERCENTAGE" and max(bins) > MAXIMUM_PERCENTAGE and assume.percentages == "text":
         problems.append((at, f"Percentages must be between 1 and {MAXIMUM_PERCENTAGE}"))
     return problems
 
@@ -87,10 +89,10 @@ def seed(params: Params, assume: Assumptions) -> Problems:
     return problems
 
 
-def audience_size(params: Params, _assume: Assumptions) -> Problems:
+def audience_size(params: Params, assume: Assumptions) -> Problems:
     """A percentage is between 1 and 100."""
     size = params["audienceSize"]
-    if size["type"] == "PERCENTAGE" and size["value"] > MAXIMUM_PERCENTAGE:
+    if size["type"] == "PERCENTAGE" and size["value"] > MAXIMUM_PERCENTAGE and assume.percentages == "text":
         return [("audienceSize.value", f"Percentages must be between 1 and {MAXIMUM_PERCENTAGE}")]
     return []
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from botocore.model import OperationModel, Shape
 
-from sandbox.assumptions import UnknownMembers
+from sandbox.assumptions import Unknown
 from sandbox.errors import ValidationError
 
 Problems = list[tuple[str, str]]
@@ -28,12 +28,14 @@ def parse(
     query: Mapping[str, Sequence[str]],
     body: bytes,
     *,
-    unknown: UnknownMembers = "refused",
+    unknown: Unknown = "refused",
+    unknown_query: Unknown = "ignored",
 ) -> dict[str, Any]:
     """Collect an operation's parameters from path labels, query string and body.
 
     Raises:
-        ValidationError: The body is not a JSON object, a value has the wrong type, or a member is unknown.
+        ValidationError: The body is not a JSON object, a value has the wrong type, or a member or
+            query parameter is unknown.
     """
     shape = operation.input_shape
     document = _document(body)
@@ -42,6 +44,10 @@ def parse(
     if unknown == "refused":
         named = {name: each for name, each in (shape.members if shape else {}).items() if _in_body(each)}
         problems += [p for name, value in document.items() for p in _strangers(named.get(name), value, name)]
+    if unknown_query == "refused":
+        asked = {each.serialization.get("name", name) for name, each in (shape.members if shape else {}).items()}
+        strange = sorted(name for name in query.keys() - asked if not name.lower().startswith("x-amz-"))
+        problems += [(name, "Query parameter is not known to the API") for name in strange]
     for name, member in (shape.members if shape else {}).items():
         wire_name = member.serialization.get("name", name)
         location = member.serialization.get("location")

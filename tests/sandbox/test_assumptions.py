@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from tests.sandbox.world import SCHEMA, World, until_gone
 OTHERWISE = Assumptions(
     unique_names="none",
     unknown_members="ignored",
+    unknown_query="refused",
+    percentages="model",
+    training_window="free",
+    export_size="any",
     default_bins=(5, 50),
     schema_columns="free",
     seed_sources="free",
@@ -109,6 +114,35 @@ def test_bins_relevance_and_form_of_the_output(other: World) -> None:
     until_gone(lambda: other.ml.get_audience_generation_job(audienceGenerationJobArn=job), missing)
     [export] = other.ml.list_audience_export_jobs()["audienceExportJobs"]
     assert export["audienceGenerationJobArn"] == job
+
+
+def test_sizes_beyond_the_text_and_beyond_the_configured_model(other: World) -> None:
+    bins = {"audienceSizeType": "PERCENTAGE", "audienceSizeBins": [50, 150]}
+    job = other.job(other.configured(audienceSizeConfig=bins), other.put_seed())
+    assert other.until_job(job)["status"] == "ACTIVE"
+    other.export(job, value=7)
+    assert other.until_export(job)["status"] == "ACTIVE"
+
+
+def test_a_window_that_ends_before_it_starts(other: World) -> None:
+    start, end = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    arn = other.model(trainingDataStartTime=start, trainingDataEndTime=end)
+    assert other.until_model(arn)["trainingDataEndTime"] == end
+
+
+def test_a_query_parameter_that_nobody_knows(other: World) -> None:
+    def add(request: Any, **_: Any) -> None:
+        request.url += "?X-Amz-Security-Token=t&colour=red"
+
+    event = "before-sign.cleanroomsml.ListAudienceModels"
+    other.ml.meta.events.register(event, add)
+    try:
+        with pytest.raises(ClientError, match="colour") as error:
+            other.ml.list_audience_models()
+    finally:
+        other.ml.meta.events.unregister(event, add)
+    assert code(error) == "ValidationException"
+    assert "X-Amz" not in str(error.value)
 
 
 def test_a_seed_of_neither_or_of_sql_without_collaboration(other: World) -> None:
