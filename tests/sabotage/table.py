@@ -113,6 +113,23 @@ SABOTAGES = (
         simulated=True,
     ),
     Sabotage(
+        "tell of a shard's end before it is forgotten",
+        "service.runtime.assignment",
+        "                self._ended(partition, shard)\n",
+        "                pass\n",
+        "An assignment in that moment goes on with a shard that has ended: nobody serves its partition.",
+        "tests/runtime/test_ownership.py"
+        "::test_an_assignment_in_the_moment_of_a_shards_end_opens_its_partition_anew",
+    ),
+    Sabotage(
+        "send replies to a topic that is missing",
+        "service.runtime.shard",
+        "            batch.divert(missing)\n",
+        "",
+        "No transaction with such a reply ever ends: the partition stands still for everybody.",
+        "tests/runtime/test_reply_topics.py::test_replies_to_a_topic_that_never_was_go_to_the_default_one",
+    ),
+    Sabotage(
         "open partitions while stopping",
         "service.runtime.assignment",
         "if self._is_closing():  # meanwhile: what would be opened now nobody would close",
