@@ -4,16 +4,17 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tests.faults.ground import Ground
 from tests.faults.history import TERMINAL, Identity, Sent
+from tests.faults.publisher import Publisher
 from tests.faults.subscriber import Subscriber
 from tests.faults.workers import until
 
@@ -38,9 +39,9 @@ class Load:
         self.grounds = list(grounds)
         self._topics, self._partitions = topics, partitions
         self._subscriber, self._reply_topic = replies, reply_topic
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap, enable_idempotence=True, acks="all", request_timeout_ms=5000, linger_ms=0
-        )
+        self.errors: Counter[str] = Counter()
+        """What publishing failed with."""
+        self._publisher = Publisher(bootstrap)
         self._pending: set[asyncio.Task[None]] = set()
         self._deleted: set[str] = set()
         self._numbers = 0
@@ -48,13 +49,13 @@ class Load:
         self._going.set()
 
     async def __aenter__(self) -> "Load":
-        await self._producer.start()
+        await self._publisher.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._pending:
             task.cancel()
-        await self._producer.stop()
+        await self._publisher.stop()
 
     # One command
 
@@ -92,10 +93,11 @@ class Load:
         topic, value = self._topics[sent.tenant], json.dumps(sent.data).encode()
         while True:
             try:
-                place_in_log = await self._producer.send_and_wait(
+                place_in_log = await self._publisher.send(
                     topic, value, key=sent.id.encode(), partition=sent.partition, headers=encoded
                 )
-            except KafkaError:  # doubtful: the same command again is a copy, for which the ledger has an entry too
+            except KafkaError as error:  # doubtful: again it is a copy, for which the ledger has an entry too
+                self.errors[type(error).__name__] += 1
                 self.sent.append(sent)
                 await asyncio.sleep(0.5)
             else:
@@ -190,6 +192,11 @@ class Load:
     def ended(self) -> set[Identity]:
         """Commands that have a terminal reply."""
         return {reply.command for reply in self._subscriber.told[self._reply_topic] if reply.kind in TERMINAL}
+
+    def unpublished(self) -> str:
+        """How many commands Kafka has not acknowledged, and why: those say nothing of the service."""
+        errors = ", ".join(f"{name} {count}" for name, count in self.errors.items())
+        return f"{len(self._pending)} commands not acknowledged by Kafka ({errors or 'no error'})"
 
     def open(self) -> set[Identity]:
         """Commands whose end is still to come."""

@@ -144,7 +144,9 @@ async def _resumed(lab: Lab, mark: Mark, row: Row) -> float:
     while len(found := lab.load.resumption(mark.since)) < PARTITIONS * len(TENANTS):
         if time.monotonic() > deadline:
             missing = PARTITIONS * len(TENANTS) - len(found)
-            raise AssertionError(f"{missing} partitions have not answered {row.bound + 20:g} s after the fault")
+            raise AssertionError(
+                f"{missing} partitions have not answered {row.bound + 20:g} s after the fault; {lab.load.unpublished()}"
+            )
         await asyncio.sleep(0.05)
     slowest = max(found.values())
     if slowest > row.bound * haste():

@@ -118,8 +118,7 @@ SABOTAGES = (
         "                self._ended(partition, shard)\n",
         "                pass\n",
         "An assignment in that moment goes on with a shard that has ended: nobody serves its partition.",
-        "tests/runtime/test_ownership.py"
-        "::test_an_assignment_in_the_moment_of_a_shards_end_opens_its_partition_anew",
+        "tests/runtime/test_ownership.py::test_an_assignment_in_the_moment_of_a_shards_end_opens_its_partition_anew",
     ),
     Sabotage(
         "send replies to a topic that is missing",
