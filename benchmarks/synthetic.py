@@ -49,7 +49,8 @@ def table(users: int, records: int, items: int, random_seed: int = 3) -> Table:
     columns = np.hstack(
         [features.categorical(np.arange(users), category, users), features.numerical(owners, value, users)]
     )
-    made = Interactions(owners, rank * TASTES + chosen, users, items, columns, (value,))
+    joined = features.cohort(owners, rng.random(records), users)
+    made = Interactions(owners, rank * TASTES + chosen, users, items, columns, (value,), joined)
     return Table(made, tastes[:, 0])
 
 

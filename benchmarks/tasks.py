@@ -13,12 +13,12 @@ halves, are one option away.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from sandbox import movielens
+from sandbox import features, movielens
 from sandbox.lookalike import Interactions
 
 Indices = npt.NDArray[np.int64]
@@ -38,7 +38,7 @@ class Task:
 
     Attributes:
         name: for the table.
-        plain: the records, users and items only.
+        plain: the records: user, item and time.
         rated: the same with the numerical column "rating".
         groups: user indices of each group.
     """
@@ -80,6 +80,7 @@ def halves(group: Indices, key: int, splits: int = SPLITS, halving: int = 0) -> 
 
 def _task(name: str, ratings: movielens.Ratings, groups: list[Indices]) -> Task:
     counts = len(movielens.people()), len(movielens.titles())
-    plain = Interactions(ratings.users - 1, ratings.items - 1, *counts)
-    rated = Interactions(ratings.users - 1, ratings.items - 1, *counts, values=(ratings.stars.astype(np.float64),))
+    joined = features.cohort(ratings.users - 1, ratings.times.astype(np.float64), counts[0])
+    plain = Interactions(ratings.users - 1, ratings.items - 1, *counts, joined=joined)
+    rated = replace(plain, values=(ratings.stars.astype(np.float64),))
     return Task(name, plain, rated, groups)

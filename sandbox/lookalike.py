@@ -16,6 +16,7 @@ import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,7 @@ class Interactions:
         item_count: number of items.
         features: (users, n) optional numbers per user, scaled as `sandbox.features` does; no NaN.
         values: numerical columns, each (records,), NaN where unknown.
+        joined: (users, n) optional numbers that say when each user first appears, see `features.cohort`.
     """
 
     users: Indices
@@ -60,6 +62,7 @@ class Interactions:
     item_count: int
     features: Floats | None = None
     values: tuple[Floats, ...] = ()
+    joined: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,9 @@ def learn(interactions: Interactions, random_seed: int) -> Model:
             makers += views.of_records(top, np.hstack([activity, often]), random_seed, brief=True)
             known.append(often)
     makers.append(lambda: [views.of_items(parts, np.hstack(known))])
-    if interactions.features is not None and interactions.features.shape[1]:
-        found = interactions.features
-        makers.append(lambda: [views.of_features(found)])
+    for numbers in (interactions.joined, interactions.features):
+        if numbers is not None and numbers.shape[1]:
+            makers.append(partial(_of_features, numbers))
     with _threads().limit(limits=1, user_api="blas"), ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         made = list(pool.map(lambda make: make(), makers))
     return Model(tuple(view for each in made for view in each), interactions.user_count)
@@ -151,6 +154,10 @@ def relevance(scores: Floats, seed: Indices, rows: Sequence[int]) -> list[float]
         return [0.0 for _ in rows]
     running = np.minimum.accumulate(np.cumsum(ranked) / np.arange(1, len(ranked) + 1))
     return [float(running[min(max(wanted, 1), len(ranked)) - 1]) for wanted in rows]
+
+
+def _of_features(numbers: Floats) -> list[View]:
+    return [views.of_features(numbers)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,10 +58,12 @@ def read(where: Storage, database: str, table: str, columns: Columns, window: Wi
     for name in (user, item, moment):
         _require_values(rows, name)
     rows = _within(rows, moment, window)
+    moments = _seconds(rows.column(moment)).astype(np.float64)
     user_codes, users = _numbered(rows.column(user))
     item_codes, items = _numbered(rows.column(item))
     extra, values = _features(rows, columns, user_codes, len(users))
-    return TrainingData(Interactions(user_codes, item_codes, len(users), len(items), extra, values), users)
+    joined = features.cohort(user_codes, moments, len(users))
+    return TrainingData(Interactions(user_codes, item_codes, len(users), len(items), extra, values, joined), users)
 
 
 def _single(columns: Columns, kind: str) -> str:
@@ -78,16 +80,21 @@ def _require_values(rows: pa.Table, name: str) -> None:
 
 
 def _within(rows: pa.Table, name: str, window: Window) -> pa.Table:
-    column = rows.column(name)
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("s"), safe=False)
-    seconds = column.cast(pa.int64()).to_numpy()
+    seconds = _seconds(rows.column(name))
     kept = np.ones(len(seconds), dtype=bool)
     if window.start is not None:
         kept &= seconds >= window.start
     if window.end is not None:
         kept &= seconds <= window.end
     return rows.filter(pa.array(kept))
+
+
+def _seconds(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Unix seconds (records,) of a column of timestamps or of whole numbers."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("s"), safe=False)
+    seconds: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+    return seconds
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:

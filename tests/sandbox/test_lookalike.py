@@ -221,6 +221,35 @@ def test_categorical_features_are_shares_of_the_most_frequent() -> None:
     assert features.categorical(np.array([0]), np.array([-1]), 1).shape == (1, 0)
 
 
+def test_cohorts_are_parts_of_the_time_in_which_users_come() -> None:
+    users, moments = np.arange(160), np.arange(160.0)
+    found = features.cohort(np.append(users, 0), np.append(moments, 9e9), 161)
+    assert found is not None
+    assert found.shape == (161, features.COHORTS)
+    assert found[0].argmax() == 0, "a later record does not count"
+    assert found[80].argmax() in {7, 8}
+    assert found[159].argmax() == features.COHORTS - 1
+    assert found[160].tolist() == [0.0] * features.COHORTS
+    assert found.var(axis=0).sum() == pytest.approx(1)
+    wrong = features.cohort(np.append(users, 160), np.append(moments, -9e9), 161)
+    assert wrong is not None
+    assert wrong[80].argmax() == found[80].argmax(), "one wrong clock moves nobody else"
+
+
+@pytest.mark.parametrize("moments", [np.zeros(0), np.full(50, 7.0)], ids=["nobody", "all at once"])
+def test_without_a_difference_there_are_no_cohorts(moments: npt.NDArray[np.float64]) -> None:
+    assert features.cohort(np.arange(len(moments)), moments, 50) is None
+
+
+def test_who_came_together_is_found_by_it() -> None:
+    data = small(5, users=300, items=30, records=3000)
+    moments = data.users + np.random.default_rng(0).random(3000)
+    timed = replace(data, joined=features.cohort(data.users, moments, 300))
+    scores = lookalike.score(lookalike.learn(timed, 0), np.arange(40, 80, 2))
+    others = np.setdiff1d(np.arange(300), np.arange(40, 80, 2))
+    assert metrics.auc(scores[others], (others >= 40) & (others < 80)) > 0.9
+
+
 def test_high_values_tell_who_likes_what_all_have_met() -> None:
     rng = np.random.default_rng(1)
     users, items = np.repeat(np.arange(200), 20), np.tile(np.arange(20), 200)
