@@ -8,7 +8,7 @@ From the records (users x items):
 - *items*: the user's items themselves, which hold the rare ones that no short embedding can: those met, and by each
   numerical column those with a high value and by how much it surprises (`values`), all in one regression.
 
-From the optional columns, what each user's values are: *features*.
+From the timestamps, when each user first appears, and from the optional columns, what their values are: *features*.
 
 Pure: arrays in, arrays out; the same input and seed give the same bytes.
 """
@@ -113,7 +113,7 @@ def of_items(parts: Sequence[sparse.csr_matrix], activity: Floats) -> View:
 
 
 def of_features(features: Floats) -> View:
-    """Describe users by their own columns (users, n), which are scaled already (`sandbox.features`)."""
+    """Describe users by numbers of their own (users, n), which are scaled already (`sandbox.features`)."""
     return View(features.astype(np.float32), FEATURES_PENALTY, FEATURES_WEIGHT)
 
 
