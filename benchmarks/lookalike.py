@@ -74,7 +74,7 @@ def evaluate(task: Task, splits: int = SPLITS, halving: int = 0, peer: bool = Fa
     return Quality(figures, curves)
 
 
-def metric_errors(task: Task, splits: int = 2, halving: int = 0) -> Floats:
+def metric_errors(task: Task, splits: int = SPLITS, halving: int = 0) -> Floats:
     """(groups x splits) recallMetric, from the seed alone, less the true recall@20 %."""
     model = lookalike.learn(task.plain, random_seed=0)
     errors = []

@@ -1,7 +1,9 @@
-"""Timestamps and optional feature columns, one value per record, condensed to numbers per user. Pure: arrays in, arrays out.
+"""Timestamps and optional feature columns, one value per record, condensed to numbers per user.
 
 A column's numbers are scaled so that together they vary as much as one standardised number, whatever the column's unit
 and however many categories it has: a rare category, standardised by itself, would shout.
+
+Pure: arrays in, arrays out.
 """
 
 from __future__ import annotations

@@ -312,9 +312,23 @@ def test_auc_is_the_chance_that_a_positive_outranks_a_negative(pairs: list[tuple
 def test_held_out_recall_of_an_oracle_and_of_noise(size: int) -> None:
     seed, noise = np.arange(size), np.random.default_rng(0)
     oracle = metrics.held_out_recall(lambda _: (np.arange(5000) < size).astype(np.float64), 5000, seed, 1)
-    random = metrics.held_out_recall(lambda _: noise.random(5000), 5000, seed, 1, splits=20)
+    random = metrics.held_out_recall(lambda _: noise.random(5000), 5000, seed, 1, splits=10)
+    blind = metrics.held_out_recall(lambda _: np.zeros(5000), 5000, seed, 1)
     assert oracle == 1.0
-    assert 0.1 < random < 0.3
+    assert 0.05 < random < 0.35
+    assert blind == pytest.approx(0.2), "who tells nobody apart finds a fifth in a fifth"
+
+
+def test_each_of_a_small_seed_is_held_out_once_and_nobody_of_a_seed_of_everybody_is_missed() -> None:
+    asked: list[int] = []
+
+    def score(part: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        asked.extend(set(range(37)) - set(part.tolist()))
+        return np.arange(100.0)
+
+    metrics.held_out_recall(score, 100, np.arange(37), 5)
+    assert sorted(asked) == list(range(37))
+    assert metrics.held_out_recall(lambda _: np.zeros(8), 8, np.arange(8), 5) == 1.0
 
 
 def test_quality_on_films_it_was_not_tuned_on() -> None:
