@@ -12,11 +12,10 @@ order on any machine: the same data and seed give the same bytes.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +76,7 @@ class Model:
         return Model(tuple(view.of(users) for view in self.views), len(users))
 
 
-@functools.cache
+@cache
 def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
