@@ -6,6 +6,7 @@ Nothing is lost when a look fails: the watch stays due and the next tick looks a
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from schemas.operations import RESOURCES, Resource
@@ -135,19 +136,19 @@ class Poller:
         self._telemetry.poll(self._target, lists=len(plan.lists), gets=len(plan.gets), watched=len(self._watches))
         async with asyncio.TaskGroup() as looks:
             for kind in plan.lists:
-                looks.create_task(
-                    self._look(self._list(RESOURCES[kind], due[kind])), name=f"poll:{self._target}:{kind}"
-                )
+                look = partial(self._list, RESOURCES[kind], due[kind])
+                looks.create_task(self._look(look), name=f"poll:{self._target}:{kind}")
             for kind, resource_id in plan.gets:
-                name = f"poll:{self._target}:{resource_id}"
-                looks.create_task(
-                    self._look(self._get(RESOURCES[kind], resource_id, due[kind][resource_id])), name=name
-                )
+                look = partial(self._get, RESOURCES[kind], resource_id, due[kind][resource_id])
+                looks.create_task(self._look(look), name=f"poll:{self._target}:{resource_id}")
 
-    async def _look(self, look: Awaitable[None]) -> None:
-        """One look; a defect of ours in it is told, and the next tick looks again."""
+    async def _look(self, look: Callable[[], Awaitable[None]]) -> None:
+        """One look; a defect of ours in it is told, and the next tick looks again.
+
+        Called here and not before: a task that is cancelled before it begins would leave a coroutine never awaited.
+        """
         try:
-            await look
+            await look()
         except Exception as error:
             self._telemetry.problem("a look broke the service", target=self._target, error=place(error))
 

@@ -1,6 +1,7 @@
 """The poller: every watched resource is looked at, with as few calls as possible."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -326,3 +327,20 @@ async def test_lag_counts_from_the_last_look_that_showed_something() -> None:
             b.api.always(operation, None)
         await asyncio.sleep(11.0)
         assert b.poller.lag() < 2.0
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning", "error::pytest.PytestUnraisableExceptionWarning")
+async def test_a_poller_that_is_cancelled_before_its_looks_begin_leaves_nothing_behind() -> None:
+    """Found by the simulator: a coroutine that was made for a look, and that nobody ever awaited."""
+    made = Bench()
+    for arn in await made.models(3):
+        made.watch(arn)
+    looking = asyncio.create_task(made.poller.tick())
+    await asyncio.sleep(0)  # it runs until its looks are tasks, which have not begun
+    looks = [task for task in asyncio.all_tasks() if task.get_name().startswith("poll:")]
+    assert looks
+    for task in looks:
+        task.cancel()
+    await asyncio.wait([looking, *looks])
+    assert made.looks() == 0
+    gc.collect()
