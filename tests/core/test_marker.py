@@ -143,7 +143,9 @@ def test_a_match_is_exact(others: list[str], text: str) -> None:
     command = of("/shop", "c-1")
     mine = stamp({MARKER_MEMBER: text, "name": "mine"}, marker(command))
     near: list[dict[str, Any]] = [{MARKER_MEMBER: similar} for similar in nearly(marker(command))]
-    foreign = [stamp({MARKER_MEMBER: text}, token) for token in others if token != marker(command)]
+    token = marker(command)
+    alike = [token[:place] + ("0" if token[place] != "0" else "1") + token[place + 1 :] for place in range(len(token))]
+    foreign = [stamp({MARKER_MEMBER: text}, each) for each in [*alike, *others] if each != token]
     assert match(command, [*foreign, *near, mine, {}, {MARKER_MEMBER: None}]) == (mine,)
     assert match(command, [*foreign, *near]) == ()
     assert len(match(command, [mine, *foreign, mine])) == 2
