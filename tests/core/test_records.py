@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from schemas.records import (
@@ -161,6 +161,8 @@ def test_an_unknown_phase_is_refused() -> None:
 
 
 @given(texts, texts, texts, texts)
+@example("/shop", "1", "/library", "1")
+@example("/shop", "1", "/shop", "2")
 def test_no_two_keys_are_the_same(one: str, two: str, three: str, four: str) -> None:
     assert job_key(one, two) != resource_key(one, two)
     assume((one, two) != (three, four))
