@@ -115,8 +115,8 @@ class Broker:
         self._process = self._archive = None
 
     def freeze(self) -> None:
-        """Suspend Kafka (SIGSTOP): its connections stay open and silent."""
-        self._running().send(signal.SIGSTOP)
+        """Suspend Kafka (SIGSTOP): its connections stay open and silent, from when this returns."""
+        self._running().suspend()
 
     def thaw(self) -> None:
         """Let a frozen Kafka go on (SIGCONT)."""

@@ -70,6 +70,15 @@ class Tied:
         """Signal the command, not its watcher; nothing happens when it has ended."""
         self._process.send_signal(number)
 
+    def suspend(self) -> None:
+        """Stop the command (SIGSTOP), and return when all its threads have stopped, or when it has ended.
+
+        The signal alone only asks for it: meanwhile a thread on another processor still answers a request.
+        """
+        self.send(signal.SIGSTOP)
+        if self.poll() is None and hasattr(os, "waitid"):  # not on macOS before Python 3.13
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def close(self) -> None:
         """Kill what is left of the process group, reap it and free the pipe; may be repeated."""
         if self._process.stdin is None or self._process.stdin.closed:

@@ -1,8 +1,12 @@
 """The check of a target says which way led in, and what to mend if none did."""
 
-import pytest
+from typing import Any
 
-from service.adapters.aws import Sessions, probe
+import pytest
+from botocore import exceptions
+
+from service.adapters.aws import Sessions, probe, remedies
+from service.settings import Target
 from tests.adapters import wire
 from tests.adapters.identities import Aws, joined
 from tests.adapters.wire import Behaviour, Server, answer, refusal
@@ -52,9 +56,29 @@ async def test_probe_survives_a_broken_sts(
     assert "STS" in finding.message
 
 
-async def test_probe_without_an_endpoint(made: list[Sessions], server: Server) -> None:
+@pytest.mark.parametrize("deadline", [1.0, 15.0], ids=["amid STS's attempts", "after them"])
+async def test_probe_without_an_endpoint(made: list[Sessions], server: Server, deadline: float) -> None:
     sessions, api = joined(made, server, endpoint_url="http://127.0.0.1:9")
-    findings = await probe(sessions, api, "default", 1.0)
+    findings = await probe(sessions, api, "default", deadline)
     assert [finding.ok for finding in findings] == [True, False, False]
     assert "network to STS" in findings[1].message
     assert "ConnectFailed" in findings[2].message
+
+
+def _nothing_reached() -> list[BaseException]:
+    said: dict[str, Any] = {"endpoint_url": "x", "proxy_url": "x", "error": "x"}
+    return [
+        TimeoutError(),
+        exceptions.EndpointConnectionError(**said),
+        exceptions.ConnectTimeoutError(**said),
+        exceptions.ReadTimeoutError(**said),
+        exceptions.ConnectionClosedError(**said),
+        exceptions.ProxyConnectionError(**said),
+        exceptions.SSLError(**said),
+        exceptions.HTTPClientError(**said),
+    ]
+
+
+@pytest.mark.parametrize("error", _nothing_reached(), ids=lambda error: type(error).__name__)
+def test_nothing_reached_is_a_matter_of_the_network(error: BaseException) -> None:
+    assert "network to STS" in remedies.of_credentials(error, Target(region="us-east-1"), {})

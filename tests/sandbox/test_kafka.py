@@ -103,6 +103,23 @@ async def test_a_frozen_broker_is_silent_and_goes_on_when_thawed(broker: Broker)
         await asyncio.wait_for(sending, 5)
 
 
+def states_of_threads(broker: Broker) -> set[str]:
+    files = Path(f"/proc/{broker.pid}/task").glob("*/stat")
+    return {file.read_text().rpartition(") ")[2][0] for file in files}
+
+
+async def test_a_broker_that_is_frozen_or_gone_may_be_frozen_again(broker: Broker) -> None:
+    for _ in range(20):
+        broker.freeze()
+        broker.freeze()
+        assert states_of_threads(broker) == {"T"}
+        broker.thaw()
+    os.kill(broker.pid, signal.SIGKILL)
+    broker.freeze()
+    broker.kill()
+    await broker.start()
+
+
 async def test_a_taken_port_is_named(broker: Broker, tmp_path: Path) -> None:
     port = int(broker.bootstrap.rpartition(":")[2])
     with pytest.raises(BrokerError, match=rf"port {port} is taken"):

@@ -5,6 +5,7 @@ from typing import Final
 
 from botocore.exceptions import (
     ClientError,
+    ConnectionError,  # noqa: A004 - botocore's: no connection was made
     CredentialRetrievalError,
     HTTPClientError,
     MetadataRetrievalError,
@@ -65,7 +66,7 @@ def of_credentials(error: BaseException, target: Target, environ: Mapping[str, s
             return told.format(role=target.role_arn, actions=" and ".join(_actions(target)), condition=_demands(target))
         case CredentialRetrievalError() | MetadataRetrievalError():
             return _ENDPOINT if environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI") else NONE_FOUND
-        case TimeoutError() | HTTPClientError():
+        case TimeoutError() | ConnectionError() | HTTPClientError():
             return "check the network to STS: the Region, sts_endpoint_url, proxy and firewall"
         case ClientError() | ResponseParserError():
             return "check what answers for STS: endpoint_url, sts_endpoint_url and proxy"
