@@ -48,8 +48,9 @@ render-clients: $(VENV)/.dev ## Run every SDK (needs node, npm, java, mvn, go) a
 	$(PY) -m tests.clients.table .cache/clients
 
 .PHONY: test-long
-test-long: $(VENV)/.dev ## The long suites (simulation with many schedules)
-	$(PY) -m pytest -m "long and not image"
+test-long: $(VENV)/.dev ## The long suites (simulation with many schedules), and every property on examples never seen before
+	$(PY) -m pytest --hypothesis-profile explore -m "long and not image"
+	$(PY) -m pytest --hypothesis-profile explore -m "hypothesis and not long"
 
 $(VENV)/.deploy: requirements/deploy.lock $(VENV)/.dev
 	$(PIP) -r requirements/deploy.lock
