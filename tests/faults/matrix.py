@@ -217,7 +217,7 @@ FOOTINGS: Mapping[str, Footing] = {
 """Brokers, by what is special about them."""
 
 
-ALONE = ("1", "2", "3", "4", "5", "8", "8s", "9", "12", "14a")
+ALONE = ("1", "2", "3", "4", "5", "8", "8s", "9", "12", "14a", "14b", "14c")
 """What is measured one laboratory at a time; an outage of the broker strikes all alike, and torn transactions wait."""
 
 FIGURES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
