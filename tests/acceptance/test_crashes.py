@@ -115,7 +115,7 @@ async def test_a_second_signal_is_a_crash_and_as_safe(running: ServiceProcess, c
     await client.send("CreateAudienceModel", films.model(dataset), command_id="model")
     await until(lambda: world.ml.list_audience_models()["audienceModels"], 10, running.tail)
     running.signal(signal.SIGTERM)
-    await asyncio.sleep(0.3)
+    await until(lambda: "stopping" in running.log.read_text(), 10, running.tail)
     running.signal(signal.SIGTERM)
     process = running.process
     assert process is not None

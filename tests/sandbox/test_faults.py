@@ -96,11 +96,11 @@ def test_a_success_without_its_answer(world: World, fault: str) -> None:
 
 
 def test_list_lag(world: World) -> None:
-    world.fault("list_lag", "ListTrainingDatasets", seconds=0.3, count=None)
+    world.fault("list_lag", "ListTrainingDatasets", seconds=2, count=None)
     arn = world.dataset()
     assert made(world) == 0
     assert world.ml.get_training_dataset(trainingDatasetArn=arn)["status"] == "ACTIVE"
-    time.sleep(0.3)
+    time.sleep(2)
     assert made(world) == 1
 
 
