@@ -119,7 +119,7 @@ async def test_hang_is_unknown_at_the_deadline(api: AwsApi, server: Server) -> N
     outcome = await call(api, CREATE, timeout=0.3)
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.sent) == ("ReadTimeout", True)
-    assert asyncio.get_running_loop().time() - began < 3
+    assert asyncio.get_running_loop().time() - began < 1
     assert len(server.requests) == 1
 
 
@@ -144,9 +144,9 @@ async def test_closed_window(api: AwsApi, server: Server) -> None:
     assert (outcome.code, outcome.sent, server.requests) == ("CallWindowClosed", False, [])
 
 
-async def _busy(api: AwsApi, server: Server, seconds: float) -> list[asyncio.Task[Any]]:
+async def _busy(api: AwsApi, server: Server) -> list[asyncio.Task[Any]]:
     """Both connections of the pool carry a request that will be answered by nobody."""
-    calls = [asyncio.create_task(call(api, GET, timeout=seconds)) for _ in range(2)]
+    calls = [asyncio.create_task(call(api, GET, timeout=1.0)) for _ in range(2)]
     while len(server.requests) < 2:  # noqa: ASYNC110 - the server tells nobody
         await asyncio.sleep(0.01)
     return calls
@@ -155,7 +155,7 @@ async def _busy(api: AwsApi, server: Server, seconds: float) -> list[asyncio.Tas
 async def test_the_window_is_asked_after_the_wait_for_a_connection(api: AwsApi, server: Server) -> None:
     """The pool has two connections, both busy: a call that waits for one until its window closes never leaves."""
     server.behaviour = wire.hang
-    busy = await _busy(api, server, 1.0)
+    busy = await _busy(api, server)
     asked: list[float] = []
 
     def may_send() -> bool:
@@ -174,7 +174,7 @@ async def test_the_window_is_asked_after_the_wait_for_a_connection(api: AwsApi, 
 
 async def test_deadline_while_waiting_for_a_connection(api: AwsApi, server: Server) -> None:
     server.behaviour = wire.hang
-    busy = await _busy(api, server, 1.0)
+    busy = await _busy(api, server)
     outcome = await call(api, CREATE, timeout=0.1)
     await asyncio.gather(*busy)
     assert isinstance(outcome, Failure)

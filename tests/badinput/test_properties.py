@@ -26,7 +26,6 @@ BOUND = 0.05
 """Seconds of CPU time, which hides the pauses of a shared machine; docs/howto/publish-and-subscribe.md states it."""
 
 QUIET = {
-    "deadline": None,
     "database": None,
     "suppress_health_check": list(HealthCheck),
     "phases": (Phase.explicit, Phase.generate, Phase.shrink),

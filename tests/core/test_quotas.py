@@ -83,7 +83,7 @@ class Quotas(RuleBasedStateMachine):
 
 
 TestQuotas = Quotas.TestCase
-TestQuotas.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestQuotas.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_a_higher_priority_goes_first_then_the_earlier_arrival() -> None:

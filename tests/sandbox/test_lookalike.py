@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert lookalike.score(first, chosen).tobytes() == lookalike.score(second, chosen).tobytes()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31), st.randoms(use_true_random=False))
 def test_the_order_of_records_leaves_no_trace(seed: int, shuffle: object) -> None:
     data = small(seed)
@@ -80,7 +80,7 @@ def test_the_order_of_records_leaves_no_trace(seed: int, shuffle: object) -> Non
     assert contents(first) == contents(second)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31), st.sets(st.integers(0, 39), min_size=2, max_size=40), st.booleans())
 def test_ranking_and_relevance_hold_for_any_seed(seed: int, members: set[int], include: bool) -> None:
     model = lookalike.learn(small(seed), seed)
@@ -138,7 +138,7 @@ def test_features_help_when_they_carry_the_answer() -> None:
     assert plain < 0.7
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**31), st.integers(1, 30), st.integers(1, 12))
 def test_als_with_enough_steps_reaches_the_least_squares_solution(seed: int, users: int, factors: int) -> None:
     rng = np.random.default_rng(seed)

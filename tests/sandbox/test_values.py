@@ -54,7 +54,7 @@ def test_repeated_records_count_by_their_mean_and_unknown_ones_not_at_all() -> N
     assert once[2].nnz == again[2].nnz == 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**31))
 def test_the_order_of_records_leaves_no_trace(seed: int) -> None:
     rng = np.random.default_rng(seed)
