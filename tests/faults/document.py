@@ -89,9 +89,10 @@ def _table(outcomes: Sequence[Outcome]) -> str:
     lines = [
         "\n## Results\n",
         "Resumed: seconds from the fault, or from its end where the fault is an outage, until every partition has\n"
-        "answered a command that was sent after it; median and maximum.\n",
-        "| # | fault | how | runs | violations | resumed | bound |",
-        "|---|---|---|---|---|---|---|",
+        "answered a command that was sent after it; median and maximum. Parked: commands that ended so. Dirty: shards\n"
+        "closed because a commit failed. Rebalances: assignments that living replicas received. Sums of all runs.\n",
+        "| # | fault | how | runs | violations | resumed | bound | parked | dirty | rebalances |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in ROWS:
         own = [outcome for outcome in outcomes if outcome.number == row.number]
@@ -100,7 +101,9 @@ def _table(outcomes: Sequence[Outcome]) -> str:
             resumed = row.verdict if row.spoils else report.spread([outcome.resumed for outcome in own])
             bound = f"{row.bound:g}" if row.bound else "-"
             shown = resumed.replace("/", " / ")
-            lines.append(f"| {row.number} | {row.name} | {row.how} | {len(own)} | {broken} | {shown} | {bound} |")
+            counts = (sum(getattr(each, name) for each in own) for name in ("parked", "dirty", "rebalances"))
+            cells = [row.number, row.name, row.how, len(own), broken, shown, bound, *counts]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 

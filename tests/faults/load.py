@@ -80,6 +80,12 @@ class Load:
         task.add_done_callback(self._pending.discard)
         return sent
 
+    def foreign(self, tenant: str, source: str, name: str, operation: str, partition: int) -> None:
+        """Enters a command that was published by other means: it may be answered, and need not be."""
+        self.sent.append(
+            Sent(tenant, source, name, operation, {}, partition, time.monotonic(), acknowledged=False, misuse=False)
+        )
+
     async def _send(self, target: str, sent: Sent, place: int) -> None:
         headers = {
             "ce_specversion": "1.0",
@@ -200,7 +206,7 @@ class Load:
 
     def open(self) -> set[Identity]:
         """Commands whose end is still to come."""
-        return {sent.identity for sent in self.sent} - self.ended()
+        return {sent.identity for sent in self.sent if sent.source != "/poison"} - self.ended()
 
     async def settled(self, seconds: float) -> float:
         """Waits until everything is published and every command has ended; how long that took."""

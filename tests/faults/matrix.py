@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Mapping
 
-from tests.faults import aws, brokers, credentials, network, processes, topics, versions
+from tests.faults import aws, brokers, clocks, credentials, network, poison, processes, topics, versions
 from tests.faults.lab import REQUEST_TIMEOUT, SESSION
 from tests.faults.proxy import Action, Api
 from tests.faults.runner import Row
@@ -182,6 +182,21 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("43", "Corrupt changelog record", topics.changelog_corrupt, "raw produce", 0.0, spoils=True),
     Row("44", "Log to a full disk, log to a closed pipe", processes.log_unwritable, "/dev/full, FIFO", TAKEOVER),
+    Row("45a", "Clock steps 2 h ahead, and back", clocks.stepped(2 * clocks.HOUR), "libfaketime, 8 s", 12.0),
+    Row("45b", "Clock steps 2 h back, and ahead", clocks.stepped(-2 * clocks.HOUR), "libfaketime, 8 s", 12.0),
+    Row("45c", "Clock steps 30 days ahead, and back", clocks.stepped(30 * clocks.DAY), "libfaketime, 8 s", 12.0),
+    Row("45d", "Replica starts with a clock 30 days ahead", clocks.started(30 * clocks.DAY), "libfaketime", TAKEOVER),
+    Row("45e", "Replica starts with a clock 30 days back", clocks.started(-30 * clocks.DAY), "libfaketime", TAKEOVER),
+    Row(
+        "46",
+        "Records near every limit, 9 shapes",
+        poison.every_shape,
+        "raw produce",
+        10.0,
+        quick=True,
+        calm=True,
+        parks=False,
+    ),
 )
 
 

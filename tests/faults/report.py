@@ -15,6 +15,8 @@ def line(row: Row, outcomes: Sequence[Outcome]) -> str:
     head = (
         f"{row.number:>4} {row.name:<46} runs {len(outcomes)} violations {len(violations)}"
         f" resumed {spread([outcome.resumed for outcome in outcomes])} {figures}"
+        f" parked {sum(o.parked for o in outcomes)} dirty {sum(o.dirty for o in outcomes)}"
+        f" rebalances {sum(o.rebalances for o in outcomes)}"
         f" ({sum(outcome.commands for outcome in outcomes)} commands, {seconds:.0f} s, load {outcomes[-1].load:.1f})"
     )
     return "\n".join([head, *(f"       seed {o.seed}: {v}" for o in outcomes for v in o.violations[:8])])

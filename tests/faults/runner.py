@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from tests.faults.auditor import audit
@@ -64,6 +64,10 @@ class Row:
     alone: bool = False
     settings: tuple[tuple[str, str], ...] = ()
     """A laboratory of its own, with these settings."""
+    calm: bool = False
+    """The fault must close no shard and cause no rebalance."""
+    parks: bool = True
+    """Commands may end as parked: the fault makes an outcome that a search cannot settle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,12 @@ class Outcome:
     """The machine's load average."""
     alone: bool = False
     """No other laboratory ran beside it, and probes went ten times a second: it was made to measure."""
+    parked: int = 0
+    """Commands that ended as parked."""
+    dirty: int = 0
+    """Shards that closed because a commit failed."""
+    rebalances: int = 0
+    """Assignments that the replicas alive at the end received during the run."""
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.violations)) or "well"
@@ -90,12 +100,13 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
     """Runs a row once."""
     began, mark = time.monotonic(), Mark()
     lab.chance = random.Random(f"{row.number}-{seed}")
-    before = len(lab.load.sent)
+    before, watch = len(lab.load.sent), Disturbances(lab)
     source = f"f{row.number}s{seed}"
     resumed = float("nan")
     try:
         async with asyncio.timeout(LIMIT * haste()):
             await lab.start()
+            await watch.begin()
             async with lab.load.running(source, lab.chance, pulse=row.pulse, work=row.work):
                 await asyncio.sleep(1 + lab.chance.random())
                 mark.now()
@@ -106,6 +117,8 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
             if not row.spoils:
                 await lab.load.settled(SETTLED * haste())
                 mark.violations += await _judged(lab)
+                await watch.end()
+                mark.violations += watch.unexpected(row)
     except Exception as error:  # a run that could not be made is no run that went well
         mark.broken("I6", source, str(error) if isinstance(error, AssertionError) else repr(error))
     finally:
@@ -122,7 +135,53 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
         time.monotonic() - began,
         os.getloadavg()[0],
         row.alone,
+        watch.parked,
+        watch.dirty,
+        watch.rebalances,
     )
+
+
+class Disturbances:
+    """What a fault causes beside violations: parked commands, dirty closes, rebalances."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.parked = self.dirty = self.rebalances = 0
+        self._lab = lab
+        self._replies = len(lab.subscriber.told[lab.topic("replies")])
+        self._sizes = {file: file.stat().st_size for file in lab.directory.glob("*.log")}
+        self._assigned: dict[int, float] = {}
+
+    async def begin(self) -> None:
+        """Call when the replicas serve and before the fault."""
+        self._assigned = await self._assignments()
+
+    async def end(self) -> None:
+        """Counts what has happened since."""
+        replies = self._lab.subscriber.told[self._lab.topic("replies")][self._replies :]
+        self.parked = len({reply.command for reply in replies if reply.kind == "parked"})
+        for file in self._lab.directory.glob("*.log"):
+            with file.open("rb") as log:
+                log.seek(self._sizes.get(file, 0))
+                self.dirty += log.read().count(_CLOSED_DIRTY)
+        now = await self._assignments()
+        self.rebalances = round(sum(count - self._assigned.get(pid, 0.0) for pid, count in now.items()))
+
+    def unexpected(self, row: Row) -> Iterator[Violation]:
+        """What this row's fault must not cause."""
+        if row.calm and (self.dirty or self.rebalances):
+            yield Violation(
+                "I6", row.name, f"{self.dirty} dirty closes and {self.rebalances} rebalances; none expected"
+            )
+        if self.parked and not row.parks:
+            yield Violation("I1", row.name, f"{self.parked} commands parked; a search can settle all of them")
+
+    async def _assignments(self) -> dict[int, float]:
+        living = [worker for worker in self._lab.workers if worker.alive]
+        return {worker.pid: (await worker.metrics())["crml_rebalances_total"] for worker in living}
+
+
+_CLOSED_DIRTY = b"shard closed dirty"
+"""Begins the log line of a shard that ends because a commit failed."""
 
 
 def haste() -> float:
