@@ -14,9 +14,9 @@ create --topic cleanroomsml.commands --partitions 8 \
   --config cleanup.policy=delete \
   --config retention.ms=604800000 \
   --config max.message.bytes=1114112 \
+  --config message.timestamp.type=LogAppendTime \
   --config unclean.leader.election.enable=false \
-  --config compression.type=uncompressed \
-  --config message.timestamp.type=LogAppendTime
+  --config compression.type=uncompressed
 create --topic cleanroomsml.jobs --partitions 8 \
   --config min.insync.replicas=2 \
   --config cleanup.policy=compact \
@@ -26,12 +26,14 @@ create --topic cleanroomsml.jobs --partitions 8 \
   --config max.compaction.lag.ms=86400000 \
   --config delete.retention.ms=86400000 \
   --config max.message.bytes=2162688 \
+  --config message.timestamp.type=LogAppendTime \
   --config unclean.leader.election.enable=false
 create --topic cleanroomsml.changes --partitions 8 \
   --config min.insync.replicas=2 \
   --config cleanup.policy=delete \
   --config retention.ms=604800000 \
   --config max.message.bytes=2162688 \
+  --config message.timestamp.type=LogAppendTime \
   --config unclean.leader.election.enable=false
 create --topic cleanroomsml.resources --partitions 8 \
   --config min.insync.replicas=2 \
@@ -42,22 +44,26 @@ create --topic cleanroomsml.resources --partitions 8 \
   --config max.compaction.lag.ms=86400000 \
   --config delete.retention.ms=86400000 \
   --config max.message.bytes=2162688 \
+  --config message.timestamp.type=LogAppendTime \
   --config unclean.leader.election.enable=false
 create --topic cleanroomsml.dead-letters --partitions 8 \
   --config min.insync.replicas=2 \
   --config cleanup.policy=delete \
   --config retention.ms=604800000 \
   --config max.message.bytes=2162688 \
+  --config message.timestamp.type=LogAppendTime \
   --config unclean.leader.election.enable=false
 create --topic cleanroomsml.events --partitions 8 \
   --config min.insync.replicas=2 \
   --config cleanup.policy=delete \
   --config retention.ms=604800000 \
   --config max.message.bytes=2162688 \
+  --config message.timestamp.type=LogAppendTime \
   --config unclean.leader.election.enable=false
 create --topic cleanroomsml.replies --partitions 8 \
   --config min.insync.replicas=2 \
   --config cleanup.policy=delete \
   --config retention.ms=604800000 \
   --config max.message.bytes=2162688 \
+  --config message.timestamp.type=LogAppendTime \
   --config unclean.leader.election.enable=false

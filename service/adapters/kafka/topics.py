@@ -74,11 +74,10 @@ def inlet(name: str, partitions: int, *, retention: float, record_bytes: int) ->
     """A stream that others write to, who may mean harm or have a wrong clock.
 
     The broker unpacks what it stores, so that it measures a batch as every reader will have it: a compressed bomb is
-    refused to its sender. And it stamps the time itself: a record from 1970 would be deleted before it is read.
+    refused to its sender.
     """
     plain = stream(name, partitions, retention=retention, record_bytes=record_bytes)
-    own = {"compression.type": "uncompressed", "message.timestamp.type": "LogAppendTime"}
-    return replace(plain, config={**plain.config, **own})
+    return replace(plain, config={**plain.config, "compression.type": "uncompressed"})
 
 
 def changelog(name: str, commands: TopicSpec, *, record_bytes: int) -> TopicSpec:
@@ -98,7 +97,16 @@ def changelog(name: str, commands: TopicSpec, *, record_bytes: int) -> TopicSpec
 
 
 def _limits(record_bytes: int) -> dict[str, str]:
-    return {"max.message.bytes": str(record_bytes), "unclean.leader.election.enable": "false"}
+    """What all topics have in common.
+
+    The broker stamps the time: it deletes a record from 1970 at once, and refuses one that is an hour ahead of its own
+    clock (``message.timestamp.after.max.ms``), which would stop every transaction of a process whose clock is ahead.
+    """
+    return {
+        "max.message.bytes": str(record_bytes),
+        "message.timestamp.type": "LogAppendTime",
+        "unclean.leader.election.enable": "false",
+    }
 
 
 def config_at_creation(spec: TopicSpec, replication: int) -> dict[str, str]:
