@@ -5,7 +5,10 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+import aiohttp
 
 from tests.faults.auditor import audit
 from tests.faults.history import Violation
@@ -117,11 +120,11 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
             if not row.spoils:
                 await lab.load.settled(SETTLED * haste())
                 mark.violations += await _judged(lab)
-                await watch.end()
-                mark.violations += watch.unexpected(row)
     except Exception as error:  # a run that could not be made is no run that went well
         mark.broken("I6", source, str(error) if isinstance(error, AssertionError) else repr(error))
     finally:
+        await watch.end()
+        mark.violations += watch.unexpected(row)
         lab.clear_faults()
         lab.proxy.clear()
         lab.usual()
@@ -176,8 +179,12 @@ class Disturbances:
             yield Violation("I1", row.name, f"{self.parked} commands parked; a search can settle all of them")
 
     async def _assignments(self) -> dict[int, float]:
-        living = [worker for worker in self._lab.workers if worker.alive]
-        return {worker.pid: (await worker.metrics())["crml_rebalances_total"] for worker in living}
+        counts = {}
+        for worker in self._lab.workers:
+            if worker.alive:
+                with suppress(OSError, aiohttp.ClientError):  # frozen or just ending: its count is unknown
+                    counts[worker.pid] = (await worker.metrics())["crml_rebalances_total"]
+        return counts
 
 
 _CLOSED_DIRTY = b"shard closed dirty"

@@ -76,7 +76,8 @@ def test_the_document_counts_runs_commands_and_violations() -> None:
 def test_every_fault_of_the_study_has_a_row() -> None:
     numbers = [row.number for row in ROWS]
     assert len(numbers) == len(set(numbers))
-    assert {number.rstrip("abcs") for number in numbers} == {str(number) for number in range(1, 45)}
+    study = {str(number) for number in range(1, 45)}
+    assert {number.rstrip("abcdes") for number in numbers} >= study
 
 
 def test_rows_and_figures_name_what_there_is() -> None:

@@ -116,7 +116,11 @@ class Worker:
 
     async def metrics(self) -> dict[str, float]:
         """Its metrics without labels."""
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as answer:
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"http://127.0.0.1:{self.port}/metrics") as answer,
+        ):
             lines = [line.split() for line in (await answer.text()).splitlines() if line[0] != "#" and "{" not in line]
             return {name: float(value) for name, value in lines}
 
