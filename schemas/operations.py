@@ -322,7 +322,12 @@ _BY_ARN: Final = {row.arn_type: row for row in _RESOURCES if row.arn_type}
 
 def resource_of(arn: str) -> Resource | None:
     """The resource kind that an ARN names; None for a kind that this table does not have."""
-    return _BY_ARN.get(arn.rsplit(":", 1)[-1].split("/", 1)[0])
+    return _BY_ARN.get(arn_type(arn))
+
+
+def arn_type(arn: str) -> str:
+    """The resource type in an ARN."""
+    return arn.rsplit(":", 1)[-1].split("/", 1)[0]
 
 
 def removal_of(resource: Resource) -> Operation | None:

@@ -116,6 +116,8 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         awaits: Changelog key, as text, of the job whose end this one waits for.
         told: How many replies were published; numbers them.
         reply: Data of the terminal reply, to be told again to a duplicate.
+        account: The account that its target stood for when the command was accepted; empty if it was not known.
+        region: The Region that its target stood for then; empty in records of older releases.
         v: Version of this record.
     """
 
@@ -136,6 +138,8 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     awaits: str = ""
     told: int = 0
     reply: dict[str, Any] | None = None
+    account: str = ""
+    region: str = ""
     v: int = VERSION
 
 
@@ -257,7 +261,8 @@ def _decoded(decoder: msgspec.json.Decoder[Versioned], value: bytes) -> Versione
         record = decoder.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         _require_known(_version(value))  # a later release may have another shape
-        raise CorruptRecord(f"not a changelog record: {error}") from error
+        newer = "; run the release that wrote it" if isinstance(error, msgspec.ValidationError) else ""
+        raise CorruptRecord(f"not a changelog record: {error}{newer}") from error
     _require_known(record.v)
     return record
 

@@ -16,6 +16,7 @@ from service.adapters.kafka.security import security
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import TopicSpec, changelog, inlet, stream
 from service.adapters.telemetry import Telemetry
+from service.core import holding
 from service.core.pacing import Cadence
 from service.core.policy import Policy
 from service.runtime import intake, numbering
@@ -113,6 +114,7 @@ def policy(settings: Settings) -> Policy:
         },
         quota_retry=timing.quota_retry,
         retention=timing.retention,
+        targets={name: (facts.account, facts.region) for name, facts in tenancy.facts(settings).items()},
     )
 
 
@@ -224,7 +226,11 @@ def _app(
         assignment.wake(claim.partition, claim.key)
 
     slots = SlotRegistry({name: target.quotas for name, target in settings.targets.items()}, wake, clock.monotonic)
-    standby = Standby(slots, follows=settings.runtime.standby)
+    standby = Standby(
+        slots,
+        follows=settings.runtime.standby,
+        serves=lambda job: not holding.obstacle(job, context.policy),
+    )
     workshop = Workshop(Dispatch(caller, clock), pollers, slots)
 
     def make_shard(partition: TopicPartition) -> Shard:

@@ -30,6 +30,12 @@ def register(telemetry: Telemetry, app: App, clock: Clock) -> None:
         ("partition",),
         lambda: {(partition,): current for partition, current in app.copies().items()},
     )
+    telemetry.gauge(
+        "jobs_held",
+        "Jobs that this replica keeps but can't serve: it does not know what they name",
+        ("reason",),
+        lambda: {(reason,): float(count) for reason, count in app.held().items()},
+    )
     for member, (name, text) in _BUDGET.items():
         telemetry.gauge(name, text, ("target", "calls"), partial(_budgets, app, attrgetter(member)))
     telemetry.gauge(

@@ -14,17 +14,22 @@ from service.settings.tenants import DEFAULT_TENANT
 
 def limits(settings: Settings) -> dict[str, Limits]:
     """What may be asked for, by commands topic."""
-    facts = {name: _facts(target) for name, target in settings.targets.items()}
+    known = facts(settings)
     return {
         places.commands: Limits(
             grant=_grant(name, settings),
             default_target=_default_target(settings.tenants.get(name), settings),
-            facts=facts,
+            facts=known,
             tenant=_known_as(name),
             max_bytes=settings.topics.max_message_bytes,
         )
         for name, places in settings.places().items()
     }
+
+
+def facts(settings: Settings) -> dict[str, TargetFacts]:
+    """What is known of each target."""
+    return {name: _facts(target) for name, target in settings.targets.items()}
 
 
 def outlets(settings: Settings) -> dict[str, Outlets]:

@@ -7,7 +7,7 @@ the resource as soon as the command that makes it has ended.
 from enum import Enum, auto
 from typing import Final
 
-from schemas.operations import RESOURCES, Kind, removal_of
+from schemas.operations import COMMANDS, RESOURCES, Kind, removal_of
 from schemas.records import Fault
 from service.core import endings
 from service.core.effects import Step, Told
@@ -31,15 +31,16 @@ class Chance(Enum):
     TOO_LATE = auto()
 
 
-def chance(job: Job) -> Chance:
-    """Whether a command can be stopped, as far as its job tells."""
+def chance(job: Job, *, held: bool = False) -> Chance:
+    """Whether a command can be stopped, as far as its job shows; of a held one, a former owner may have called."""
     if ended(job) or job.awaits or may_have_happened(job):
         return Chance.TOO_LATE
     if job.phase is Phase.QUEUED or (job.phase is Phase.INTENDED and job.due):
         return Chance.CERTAIN
     if job.phase is Phase.INTENDED:
-        return Chance.IF_UNSENT
-    return Chance.CERTAIN if row(job.command).kind is Kind.TRACK else Chance.TOO_LATE
+        return Chance.TOO_LATE if held else Chance.IF_UNSENT
+    operation = COMMANDS.get(job.command.operation)
+    return Chance.CERTAIN if operation is not None and operation.kind is Kind.TRACK else Chance.TOO_LATE
 
 
 def done(command: Command, now: float) -> Step:
@@ -84,11 +85,13 @@ def _job(command: Command, now: float) -> Job:
 
 
 def _deletable(other: Job) -> bool:
-    operation = row(other.command) if other.command.operation else None
+    operation = COMMANDS.get(other.command.operation)
     return operation is not None and operation.creates and removal_of(operation.resource) is not None
 
 
 def _too_late(other: Job) -> Fault:
     now = f"it has ended ({other.phase})" if ended(other) else f"its call has left or may have (phase {other.phase})"
+    if other.command.operation not in COMMANDS:
+        return Fault("TooLate", f"the command can't be cancelled: {now}, and this release does not know its operation")
     hint = "deleteResource: true deletes what it makes" if _deletable(other) else "AWS can neither stop nor delete it"
     return Fault("TooLate", f"the command can't be cancelled any more: {now}; {hint}")

@@ -68,7 +68,14 @@ class Await:
     """Do nothing until another job has ended."""
 
 
-Activity = Call | Search | Watch | Rest | Await
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Do nothing: this process does not know what the job speaks of."""
+
+    why: str
+
+
+Activity = Call | Search | Watch | Rest | Await | Hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,11 @@ MARKER_LENGTH: Final = 26
 
 
 def row(command: Command) -> Operation:
-    """The table's row of a command."""
+    """The table's row of a command.
+
+    Raises:
+        KeyError: This release has no such operation; jobs of one are held (:mod:`service.core.holding`).
+    """
     return COMMANDS[command.operation]
 
 
@@ -47,6 +51,8 @@ def subject(command: Command) -> Resource:
 
 def may_have_happened(job: Job) -> bool:
     """True for a blind repeat: an earlier call's outcome was lost, and no search has shown that it failed."""
+    if job.command.operation not in COMMANDS:
+        return job.attempt > 1
     reconciled = repeat(job.command) in (Repeat.MARKED, Repeat.GUARDED)
     return job.attempt > 1 and not reconciled and row(job.command).kind is not Kind.READ
 
@@ -92,15 +98,15 @@ def occupies_slot(job: Job) -> str:
     """Name of the concurrency quota that the job may be using up at AWS; empty when it uses none."""
     if ended(job) or job.phase is Phase.QUEUED:
         return ""
-    operation = row(job.command)
-    if operation.kind is not Kind.JOB or (job.phase is Phase.INTENDED and job.due):
+    operation = COMMANDS.get(job.command.operation)
+    if operation is None or operation.kind is not Kind.JOB or (job.phase is Phase.INTENDED and job.due):
         return ""
     return operation.resource.slot
 
 
 def awaits_slot(job: Job) -> str:
     """Name of the concurrency quota for which the job waits in a queue; empty when it waits for none."""
-    operation = row(job.command) if job.phase is Phase.QUEUED else None
+    operation = COMMANDS.get(job.command.operation) if job.phase is Phase.QUEUED else None
     return operation.resource.slot if operation is not None and operation.kind is Kind.JOB else ""
 
 

@@ -21,6 +21,7 @@ class Policy:
         write_patience: How long a repeatable write is retried before it fails or is parked.
         vanish_grace: How long a new resource may be absent from answers before that means anything.
         retention: How long an ended command is remembered.
+        targets: Account and Region (empty: not known) of each configured target; None: any target is served.
     """
 
     call_window: float = 2.0
@@ -35,6 +36,7 @@ class Policy:
     write_patience: float = 86_400.0
     vanish_grace: float = 60.0
     retention: float = 604_800.0
+    targets: Mapping[str, tuple[str, str]] | None = None
 
     def __post_init__(self) -> None:
         """Refuses a policy that breaks law 2 by construction."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from schemas.operations import Kind, Repeat
 from schemas.records import Fault
-from service.core import cancellation, effects, endings, reconciliation, resolution, resting
+from service.core import cancellation, effects, endings, holding, reconciliation, resolution, resting
 from service.core import observations as seen
 from service.core.effects import Step, Told
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
@@ -52,12 +52,18 @@ def _permitted(job: Job) -> Job:
 
 def step(job: Job, observation: seen.Observation, now: float, policy: Policy) -> Step:
     """Applies one observation; what fits no cell changes nothing and says so."""
+    if (why := holding.obstacle(job, policy)) and not isinstance(observation, seen.Cancelled):
+        return holding.held(job, observation, why)
+    if isinstance(observation, seen.Restored):
+        job = holding.freed(job)
     transition = TRANSITIONS.get((job.phase, type(observation)))
     return transition(job, observation, now, policy) if transition else Step(job, ignored=True)
 
 
 def activity(job: Job, policy: Policy) -> effects.Activity:
     """What is to be done next: a function of the job alone, so that recovery is load, observe Restored, act."""
+    if why := holding.obstacle(job, policy):
+        return effects.Hold(why)
     match job.phase:
         case Phase.INTENDED:
             return effects.Rest(job.due) if job.due else effects.Call()

@@ -4,6 +4,7 @@ A job has at most one call or search under way. What is learnt goes back into th
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from schemas.operations import Kind
 from schemas.records import Fault
 from service.core import effects, transitions
 from service.core.job import Job, Phase, awaits_slot, keeps_line, occupies_slot, row, subject
-from service.core.observations import Delayed, Due, Held, Late, Lost, Observation, QuotaFull, Unsearched
+from service.core.observations import Delayed, Due, Held, Late, Lost, Observation, QuotaFull, Restored, Unsearched
 from service.core.pacing import Cadence
 from service.runtime.context import Context
 from service.runtime.defects import place
@@ -108,6 +109,7 @@ class Activities:
         self._searching: set[bytes] = set()
         self._watched: dict[bytes, str] = {}
         self._put_off: list[tuple[bytes, object]] = []
+        self._held: dict[bytes, str] = {}
         self._holding = False
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,6 +119,11 @@ class Activities:
         """How many calls are under way."""
         return sum(not intent.over for intent in self._intents.values())
 
+    @property
+    def held(self) -> Counter[str]:
+        """How many jobs are held, by reason."""
+        return Counter(self._held.values())
+
     def statistics(self) -> dict[str, object]:
         """What is going on, in numbers."""
         return {
@@ -125,6 +132,7 @@ class Activities:
             "searches": len(self._searching),
             "watches": len(self._watched),
             "timers": len(self._timers),
+            "held": len(self._held),
         }
 
     def begin(self, group: asyncio.TaskGroup) -> None:
@@ -188,6 +196,8 @@ class Activities:
                 self._timers.set(key, until, activity)
             case effects.Await():
                 pass  # the end of the other job is told by the shard
+            case effects.Hold(why):
+                self._hold(key, job, why)
 
     def _put_away(self, key: bytes, job: Job | None, activity: effects.Activity | None, committed_at: float) -> None:
         """Ends what the job no longer wants: timers, watches, calls, its slot and its place in line."""
@@ -198,6 +208,8 @@ class Activities:
             self._settle(key, committed_at)
         if job is None or not occupies_slot(job):
             self._leave_slot(key, job)
+        if not isinstance(activity, effects.Hold):
+            self._held.pop(key, None)
         if job is None or not keeps_line(job):
             self._leave_line(key)
 
@@ -209,6 +221,15 @@ class Activities:
             self._spawn(self._search(key, what), f"search:{what.command.id}")
         else:
             self._inbox.put(Observed(key, Due()))
+
+    def _hold(self, key: bytes, job: Job, why: str) -> None:
+        """Keeps the job's place in the line of its key; what follows it must not overtake it."""
+        self._held[key] = why
+        self._workshop.slots.release(self._claim(key))
+        if keeps_line(job):
+            self._lines.join(job.command.order, key)
+        if job.reason != why:
+            self._inbox.put(Observed(key, Restored()))  # its publisher hears of it
 
     # Calls
 

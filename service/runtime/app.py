@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
+from service.core import holding
 from service.runtime.assignment import Assignment
 from service.runtime.limiter import Budget, Limiter
 from service.runtime.poller import Poller
@@ -67,6 +68,7 @@ class App:
             "superseded": self.superseded,
             "started": self._assignment.started,
             "jobs": self.jobs(),
+            "held": self.held(),
             "shards": {shard.name: shard.statistics() for shard in self._assignment.shards.values()},
             "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.standing.items()},
             "targets": {
@@ -82,6 +84,13 @@ class App:
         counts: Counter[str] = Counter()
         for shard in self._assignment.shards.values():
             counts.update(shard.phases())
+        return dict(counts)
+
+    def held(self) -> dict[str, int]:
+        """How many jobs are held because this process can't serve them, by reason."""
+        counts = Counter(dict.fromkeys(sorted(holding.REASONS), 0))
+        for shard in self._assignment.shards.values():
+            counts.update(shard.held)
         return dict(counts)
 
     def inboxes(self) -> dict[str, int]:

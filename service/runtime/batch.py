@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from schemas import events, records
 from schemas.events import Message, ReplyKind
 from schemas.records import Command, Job, Record, ResourceChange
-from service.core import publication
+from service.core import holding, publication
 from service.core.effects import Changed, Event, Step, Told
 from service.core.job import replace
 from service.core.publication import over
@@ -64,7 +64,7 @@ class Batch:
 
     def apply(self, key: bytes, before: Job | None, step: Step) -> None:
         """Takes over a step, the job's record if it changed and its events: all, or nothing if one can't be told."""
-        after = step.job
+        after = holding.born(step.job, self._context.policy) if before is None and step.job is not None else step.job
         messages, tellings = len(self._messages), len(self._tellings)
         try:
             for event in step.events:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from schemas.records import Command, job_key
-from service.core import cancellation, transitions
+from service.core import cancellation, holding, transitions
 from service.core.cancellation import Chance
 from service.core.observations import Cancelled
 from service.runtime.batch import Batch
@@ -22,7 +22,8 @@ def cancel(command: Command, store: Store, batch: Batch, context: Context, revok
     if other is None:
         batch.apply(key, None, cancellation.unknown(command, batch.now))
         return
-    chance = cancellation.chance(other)
+    held = bool(holding.obstacle(other, context.policy))
+    chance = cancellation.chance(other, held=held)
     # Even a job at rest may have a call under way, when it was given back amid a hand-over.
     if chance is not Chance.TOO_LATE and revoke(other_key):
         batch.apply(other_key, other, transitions.step(other, Cancelled(), batch.now, context.policy))

@@ -5,13 +5,15 @@ that wants it. A commit that fails ends the shard; memory is dropped and the cha
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import Final
 
+from schemas.operations import COMMANDS
 from schemas.records import CorruptRecord, Fault
-from service.core import transitions
+from service.core import holding, transitions
 from service.core.job import Job, ended, row
 from service.core.observations import (
     Due,
@@ -113,6 +115,11 @@ class Shard:
     def waiting(self) -> int:
         """Items in the inbox."""
         return len(self._inbox)
+
+    @property
+    def held(self) -> Counter[str]:
+        """How many jobs are held, by reason."""
+        return self._activities.held
 
     def phases(self) -> dict[str, int]:
         """How many jobs stand in each phase."""
@@ -233,10 +240,24 @@ class Shard:
                 self._activities.rest(key, job.finished_at + self._context.policy.retention)
         # Most jobs have ended; only the open ones, whose calls stand in line, need the order of their acceptance.
         going_on = [(key, found) for key in self._store.open() if (found := self._store.job(key))]
+        self._report_held([job for _, job in going_on])
         for key, job in sorted(going_on, key=lambda item: item[1].accepted_at):
             self.observe(key, Restored())
             if job.awaits:
                 self._release_waiting(job.awaits.encode())
+
+    def _report_held(self, jobs: Iterable[Job]) -> None:
+        """Names each word that is unknown here, once."""
+        held = [(why, job) for job in jobs if (why := holding.obstacle(job, self._context.policy))]
+        words = Counter((why, holding.word(job, why)) for why, job in held)
+        for (why, word), count in sorted(words.items()):
+            self._context.telemetry.problem(
+                "jobs are held: this process does not know what they name",
+                partition=self.name,
+                reason=why,
+                word=word[:_LONGEST_WORD],
+                jobs=count,
+            )
 
     async def _serve(self, log: PartitionLog) -> None:
         while items := await self._inbox.take(self._context.max_batch):
@@ -298,6 +319,8 @@ class Shard:
     def _release_waiting(self, key: bytes) -> None:
         """Tells the cancellations that wait for a job that it has ended, or is not there."""
         job = self._store.job(key)
+        if job is not None and job.resource_id and job.command.operation not in COMMANDS:
+            return  # only a release that knows the operation can tell what there is to delete
         if job is None or ended(job):
             for waiting in self._store.awaiting(key):
                 kind = row(job.command).resource.kind if job and job.resource_id else ""
@@ -366,6 +389,9 @@ class Shard:
         self._state = state
         self._context.telemetry.shard(self.name, state.value)
 
+
+_LONGEST_WORD: Final = 100
+"""Characters of an unknown word that are logged."""
 
 _RELIEF: Final = 0.9
 """Share of a limit at which delivery goes on."""

@@ -6,9 +6,10 @@ not grow with the changelog. And the concurrency slots of an account are counted
 A copy is never written from: the changelog is the truth, and only the partition's owner adds to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from service.core.job import Job
 from service.runtime.ports import TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.store import Store
@@ -35,10 +36,12 @@ class Standby:
     Args:
         slots: To be told of other replicas' jobs.
         follows: Whether anybody reads changelogs for it; otherwise it holds nothing, and every restore reads all.
+        serves: Whether this process knows what a job speaks of; one that is held has no slot here.
     """
 
-    def __init__(self, slots: SlotRegistry, *, follows: bool) -> None:
+    def __init__(self, slots: SlotRegistry, *, follows: bool, serves: Callable[[Job], bool] = lambda _: True) -> None:
         self.follows = follows
+        self._serves = serves
         self._slots = slots
         self._copies: dict[TopicPartition, Copy] = {}
         self._owned: set[TopicPartition] = set()
@@ -111,4 +114,5 @@ class Standby:
 
     def _tell(self, partition: TopicPartition, keys: set[bytes], store: Store) -> None:
         for key in sorted(keys):
-            self._slots.note(Claim(partition, key), store.job(key))
+            job = store.job(key)
+            self._slots.note(Claim(partition, key), job if job is not None and self._serves(job) else None)

@@ -70,6 +70,8 @@ jobs = st.builds(
     awaits=texts,
     told=st.integers(0, 99),
     reply=st.none() | documents,
+    account=texts,
+    region=texts,
 )
 states = st.builds(ResourceState, texts, texts, st.integers(1, 10**9), texts, texts, seconds)
 records = jobs | states
@@ -95,7 +97,7 @@ def test_the_samples_have_every_field() -> None:
             "due",
             "resource_id",
         ),
-        *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "v"),
+        *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "account", "region", "v"),
     }
 
 
@@ -104,6 +106,14 @@ def test_members_of_a_later_release_are_passed_over(record: Record, more: dict[s
     written = json.loads(encode(record))
     assume(not set(more) & ({*Job.__struct_fields__} | {*ResourceState.__struct_fields__} | {"record"}))
     assert decode(json.dumps({**more, **written}).encode()) == record
+
+
+@pytest.mark.parametrize("phase", ["halfway", ""])
+def test_a_phase_that_only_another_release_knows_is_refused_and_says_what_to_do(phase: str) -> None:
+    """It may permit a call or forbid one: nothing can be done with the job, nor without it."""
+    written = json.loads(encode(Job(Command("c", "/s", "o", "t", {}, "d"), Phase.INTENDED, 0.0)))
+    with pytest.raises(CorruptRecord, match=r"Invalid enum value.*phase.*run the release that wrote it"):
+        decode(json.dumps({**written, "phase": phase}).encode())
 
 
 @given(records, st.integers(VERSION + 1, 2**31))

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from schemas.commands import Limits
 from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import open_grant
+from service.core import holding
 from service.core.pacing import Cadence
 from service.core.policy import Policy
 from service.runtime import intake, numbering
@@ -61,6 +62,8 @@ class Options:
 
     partitions: int = 2
     targets: tuple[str, ...] = ("default",)
+    accounts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Account and Region of targets, as far as they are known."""
     tenants: tuple[str, ...] = ()
     """Tenants beside the default one."""
     tenant_writes: Mapping[str, float] = field(default_factory=dict)
@@ -98,7 +101,9 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
     return Context(
         clock=clock,
         telemetry=story,
-        policy=options.policy,
+        policy=replace(
+            options.policy, targets={name: options.accounts.get(name, ("", "")) for name in options.targets}
+        ),
         limits={commands_of(name): Limits(grant, options.targets[0], tenant=name) for name in ("", *options.tenants)},
         names=Names(
             changelogs=options.consumed,
@@ -143,7 +148,11 @@ class Node:
             lambda claim: self.assignment.wake(claim.partition, claim.key),
             self.clock.monotonic,
         )
-        self.standby = Standby(self.slots, follows=options.standby)
+        self.standby = Standby(
+            self.slots,
+            follows=options.standby,
+            serves=lambda job: not holding.obstacle(job, self.context.policy),
+        )
         self._workshop = Workshop(Dispatch(caller, self.clock), self.pollers, self.slots)
         self._log = log = broker.log(name, options.instance_id)
         self.assignment = Assignment(

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from schemas import records
-from schemas.operations import OPERATIONS
+from schemas.operations import COMMANDS, OPERATIONS
 from schemas.records import Job, Record, ResourceState
 from service.core.job import marker
 from service.runtime.ports import TopicPartition
@@ -86,7 +86,7 @@ class Rig:
         command_id = command_id or f"c-{next(self._numbers)}"
         if data is None:
             data = messages.request(operation)
-        if OPERATIONS[operation].creates and isinstance(data, dict):
+        if COMMANDS[operation].creates and isinstance(data, dict):
             data = {**data, "name": data.get("name") if len(data.get("name", "n")) > 1 else command_id}
         key, value, headers = messages.command(operation, command_id, data, **attributes)
         self.broker.produce(commands_of(tenant), key, value, headers, partition)

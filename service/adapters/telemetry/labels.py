@@ -53,6 +53,7 @@ PROBLEMS: Final = frozenset(
         "a reply topic is missing; its replies go to the default one",
         "an observation broke the service",
         "another process has our instance id; this one has stepped back",
+        "jobs are held: this process does not know what they name",
         "poll failed; will look again",
         "shard closed dirty; its state is read again",
         "shard halted: somebody must mend it; nothing is skipped",

@@ -1,0 +1,69 @@
+"""Jobs that this process can't serve: a word in their record is unknown here, or means something else than it did.
+
+A newer release wrote the job, the settings lack its target, or the target is another account by now. Such a job is
+held: its phase stays, nothing is sent for it and nothing looks for what it made. It goes on when an owner that knows
+its words restores it.
+"""
+
+from typing import Final
+
+from schemas.operations import COMMANDS, Kind, arn_type, resource_of
+from service.core import observations as seen
+from service.core.effects import Step, Told
+from service.core.job import Job, ended, replace
+from service.core.policy import Policy
+
+UNKNOWN_OPERATION: Final = "UnknownOperation"
+UNKNOWN_TARGET: Final = "UnknownTarget"
+UNKNOWN_RESOURCE: Final = "UnknownResourceKind"
+TARGET_CHANGED: Final = "TargetChanged"
+REASONS: Final = frozenset({UNKNOWN_OPERATION, UNKNOWN_TARGET, UNKNOWN_RESOURCE, TARGET_CHANGED})
+"""Why a job is held; its publisher reads it in a ``waiting`` reply."""
+
+
+def obstacle(job: Job, policy: Policy) -> str:
+    """Why this process can't serve a job; empty when it can, and for a job for which nothing is to be done."""
+    if ended(job) or job.awaits:
+        return ""
+    operation = COMMANDS.get(job.command.operation)
+    if operation is None:
+        return UNKNOWN_OPERATION
+    if policy.targets is not None and job.command.target not in policy.targets:
+        return UNKNOWN_TARGET
+    if operation.kind is Kind.TRACK and resource_of(job.command.params[operation.resource.identity]) is None:
+        return UNKNOWN_RESOURCE
+    return "" if _at_home(job, policy) else TARGET_CHANGED
+
+
+def word(job: Job, reason: str) -> str:
+    """What is unknown of a held job: the name of its operation, of a resource kind in an ARN, or of its target."""
+    command = job.command
+    if reason == UNKNOWN_RESOURCE:
+        return arn_type(command.params[COMMANDS[command.operation].resource.identity])
+    return command.operation if reason == UNKNOWN_OPERATION else command.target
+
+
+def born(job: Job, policy: Policy) -> Job:
+    """A new job, with the account and Region that its target stands for."""
+    account, region = (policy.targets or {}).get(job.command.target, ("", ""))
+    return replace(job, account=account, region=region) if account or region else job
+
+
+def _at_home(job: Job, policy: Policy) -> bool:
+    """False when the target is another account or Region than the job's; what is not known is not compared."""
+    account, region = (policy.targets or {}).get(job.command.target, ("", ""))
+    return job.account in ("", account or job.account) and job.region in ("", region or job.region)
+
+
+def held(job: Job, observation: seen.Observation, why: str) -> Step:
+    """A held job changes nothing but the reason for which it waits, of which its publisher hears once."""
+    if not isinstance(observation, seen.Restored):
+        return Step(job, ignored=True)
+    if job.reason == why:
+        return Step(job)
+    return Step(replace(job, reason=why), (Told("waiting", {"reason": why, "position": 0}),))
+
+
+def freed(job: Job) -> Job:
+    """The job once its words are known again."""
+    return replace(job, reason="") if job.reason in REASONS else job
