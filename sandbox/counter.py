@@ -86,7 +86,9 @@ class Counter:
             return web.Response()
         entry.status = 200
         content_type = _JSON
-        if fault is not None:
+        if fault is not None and fault.fault == "wrong_types":
+            content = faults.mistyped(content)
+        elif fault is not None:
             content_type, content = BODIES.get(fault.fault, (_JSON, content))
         return web.Response(body=content, content_type=content_type, headers=_headers())
 

@@ -8,6 +8,7 @@ AFTER   the request has its effect, but the answer does not tell.
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
@@ -20,6 +21,7 @@ from sandbox.errors import (
     AccessDenied,
     ApiError,
     InternalError,
+    NotFound,
     QuotaExceeded,
     SignatureExpired,
     Throttled,
@@ -41,6 +43,7 @@ FAULTS: Final[dict[str, Stage]] = {
     "quota": Stage.BEFORE,  # 402
     "error": Stage.BEFORE,  # 500
     "deny": Stage.BEFORE,  # 403
+    "not_found": Stage.BEFORE,  # 404, whatever is there
     "clock_skew": Stage.BEFORE,  # 403, the signature's time is too far from the server's
     "expired_token": Stage.BEFORE,  # 400 about nextToken; `skip` the first page
     "close": Stage.BEFORE,  # connection closed without an answer
@@ -56,6 +59,7 @@ FAULTS: Final[dict[str, Stage]] = {
     "bad_json": Stage.AFTER,  # 200, truncated JSON
     "html": Stage.AFTER,  # 200, a web page
     "empty": Stage.AFTER,  # 200, {}
+    "wrong_types": Stage.AFTER,  # 200, every member has another JSON type than the model says
     "unknown_status": Stage.AFTER,  # every status in the answer is one that no model knows
     "backward_status": Stage.AFTER,  # every status in the answer is CREATE_PENDING again
 }
@@ -141,6 +145,7 @@ REFUSALS: Final[dict[str, Callable[[], ApiError]]] = {
     "error": lambda: InternalError("Internal error by a fault switch, before any effect"),
     "error_after_effect": lambda: InternalError("Internal error by a fault switch, after the effect"),
     "deny": lambda: AccessDenied("Denied by a fault switch"),
+    "not_found": lambda: NotFound("Not found, says a fault switch"),
     "clock_skew": lambda: SignatureExpired("Signature expired: a fault switch says that the clocks differ"),
     "expired_token": lambda: ValidationError.of([("nextToken", "Token has expired")]),
 }
@@ -170,6 +175,23 @@ def _distorted(status: str, name: str, value: Any) -> Any:
     if isinstance(value, list):
         return [{**each, "status": status} if isinstance(each, dict) and "status" in each else each for each in value]
     return value
+
+
+def mistyped(content: bytes) -> bytes:
+    """The same JSON answer, in which each member has a type that the model does not give it."""
+    return json.dumps({name: _other_type(value) for name, value in json.loads(content).items()}).encode()
+
+
+def _other_type(value: Any) -> Any:
+    match value:
+        case str():
+            return {"code": 17}
+        case list():
+            return "a list"
+        case dict():
+            return [value]
+        case _:
+            return "another type"
 
 
 def hang_up(request: web.Request) -> None:

@@ -197,6 +197,22 @@ ROWS: tuple[Row, ...] = (
         calm=True,
         parks=False,
     ),
+    Row(
+        "47a",
+        "API: 200 with members of wrong types",
+        aws.switches("wrong_types", operations=("Create*", "Start*", "Get*", "List*"), count=4),
+        "switch",
+        3.0,
+    ),
+    Row(
+        "47b",
+        "API: 404 for what is there",
+        aws.switches("not_found", operations=("Get*",), count=6),
+        "switch",
+        3.0,
+        parks=False,
+    ),
+    Row("48", "Commits slower than the call window, 10 s", network.slow_commits(1.5, 10), "EndTxn 1.5 s late", LOST),
 )
 
 

@@ -77,6 +77,18 @@ async def slow_line(lab: Lab, mark: Mark) -> None:
     mark.now()
 
 
+def slow_commits(seconds: float, lasting: float) -> Inject:
+    """Each transaction takes longer to commit than its calls may wait for."""
+
+    async def inject(lab: Lab, mark: Mark) -> None:
+        lab.proxy.arm(Action.DELAY, Api.END_TXN, count=None, seconds=seconds)
+        await asyncio.sleep(lasting)
+        lab.proxy.clear()
+        mark.now()
+
+    return inject
+
+
 async def _strikes(rule: Rule, client: str) -> None:
     try:
         await asyncio.wait_for(rule.struck.wait(), _STRUCK)

@@ -1,5 +1,6 @@
 """Fault switches: what the client sees, and what nevertheless happened."""
 
+import json
 import time
 from typing import Any
 
@@ -8,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from sandbox.faults import FAULTS, Faults, Stage
+from sandbox.faults import FAULTS, Faults, Stage, mistyped
 from tests.sandbox.world import World
 
 
@@ -157,9 +158,28 @@ def test_an_expired_token(world: World) -> None:
         world.ml.list_training_datasets(maxResults=2, nextToken=token)
 
 
+def test_what_is_there_is_not_found(world: World) -> None:
+    arn = world.dataset()
+    world.fault("not_found", "GetTrainingDataset")
+    with pytest.raises(world.ml.exceptions.ResourceNotFoundException):
+        world.ml.get_training_dataset(trainingDatasetArn=arn)
+    assert world.ml.get_training_dataset(trainingDatasetArn=arn)["status"] == "ACTIVE"
+
+
+def test_members_of_other_types_than_the_models() -> None:
+    content = b'{"audienceModelArn": "arn", "audienceModels": [{"a": 1}], "metrics": {"a": 1}, "size": 7}'
+    assert json.loads(mistyped(content)) == {
+        "audienceModelArn": {"code": 17},
+        "audienceModels": "a list",
+        "metrics": [{"a": 1}],
+        "size": "another type",
+    }
+
+
 def test_every_fault_has_a_test() -> None:
     tested = {"throttle", "quota", "error", "deny", "close", "close_after_effect", "error_after_effect", "hang"}
     tested |= {"delay", "bad_json", "html", "empty", "list_lag", "stuck", "create_failed", "delete_failed"}
     tested |= {"unknown_status", "backward_status", "expired_token"}
+    tested |= {"not_found", "wrong_types"}
     tested |= {"clock_skew", "overlap"}  # in tests/faults/test_switches.py
     assert tested == set(FAULTS)
