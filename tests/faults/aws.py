@@ -22,14 +22,14 @@ def switches(*faults: str, operations: tuple[str, ...] = CREATIONS, count: int =
             for fault in faults:
                 for operation in operations:
                     await asyncio.to_thread(lab.fault, fault, operation, tenant, count=count, **more)
-        await _create(lab, len(faults) * 2)
+        await create_each(lab, len(faults) * 2)
         mark.now()
         await asyncio.sleep(2)
 
     return inject
 
 
-async def _create(lab: Lab, each: int) -> None:
+async def create_each(lab: Lab, each: int) -> None:
     """Commands that make something of each kind."""
     kinds = {
         "CreateTrainingDataset": Ground.create_dataset,
@@ -74,7 +74,7 @@ async def stale_lists(lab: Lab, mark: Mark) -> None:
         await asyncio.to_thread(lab.fault, "list_lag", "List*", tenant, count=None, seconds=3)
         for operation in CREATIONS:
             await asyncio.to_thread(lab.fault, "close_after_effect", operation, tenant, count=2)
-    await _create(lab, 2)
+    await create_each(lab, 2)
     mark.now()
     await asyncio.sleep(8)
 
@@ -86,7 +86,7 @@ async def paging(lab: Lab, mark: Mark) -> None:
         await asyncio.to_thread(lab.fault, "expired_token", "List*", tenant, count=3, skip=2)
         for operation in CREATIONS:
             await asyncio.to_thread(lab.fault, "close_after_effect", operation, tenant, count=2)
-    await _create(lab, 2)
+    await create_each(lab, 2)
     mark.now()
     await asyncio.sleep(4)
 
@@ -96,18 +96,18 @@ async def foreign_deletion(lab: Lab, mark: Mark) -> None:
     for tenant in range(len(lab.worlds)):
         await asyncio.to_thread(lab.fault, "stuck", "CreateAudienceModel", tenant, count=1)
         await asyncio.to_thread(lab.fault, "stuck", "StartAudienceGenerationJob", tenant, count=1)
-    await _create(lab, 1)
+    await create_each(lab, 1)
     mark.now()
     await asyncio.sleep(1)
-    before = await _unfinished(lab)
+    before = await unfinished(lab)
     await asyncio.sleep(2.5)
-    stuck = before & await _unfinished(lab)  # not one that ends by itself: nobody waits for it when it is removed
+    stuck = before & await unfinished(lab)  # not one that ends by itself: nobody waits for it when it is removed
     mark.figures["stuck"] = len(stuck)
     for arn in stuck:
         await asyncio.to_thread(lab.worlds[0].admin, "POST", "remove", {"arn": arn})
 
 
-async def _unfinished(lab: Lab) -> set[str]:
+async def unfinished(lab: Lab) -> set[str]:
     """What is being made in this laboratory's accounts."""
     state = (await asyncio.to_thread(lab.worlds[0].admin, "GET", "state"))["resources"]
     return {each["arn"] for each in state if each["account"] in lab.accounts and each["status"] == "CREATE_IN_PROGRESS"}

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Mapping
 
-from tests.faults import aws, brokers, clocks, credentials, network, poison, processes, topics, versions
+from tests.faults import aws, brokers, clocks, credentials, network, poison, processes, rollouts, topics, versions
 from tests.faults.lab import REQUEST_TIMEOUT, SESSION
 from tests.faults.proxy import Action, Api
 from tests.faults.runner import Row
@@ -213,6 +213,7 @@ ROWS: tuple[Row, ...] = (
         parks=False,
     ),
     Row("48", "Commits slower than the call window, 10 s", network.slow_commits(1.5, 10), "EndTxn 1.5 s late", LOST),
+    Row("49", "A target missing on one replica", rollouts.target_missing, "settings differ", TAKEOVER, parks=False),
 )
 
 
