@@ -78,7 +78,7 @@ class Admin:
         try:
             spec = json.loads(await request.read())
             fault = self._faults.arm(spec if isinstance(spec, dict) else {})
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return web.json_response({"message": str(error)}, status=400)
         return web.json_response({"id": fault.id}, status=201)
 
@@ -96,7 +96,7 @@ class Admin:
         """`{"arn": ...}` is gone at once, in whatever state: somebody else has deleted it."""
         try:
             found = self._store.find(str(json.loads(await request.read())["arn"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             found = None
         if found is None:
             return web.json_response({"message": "arn must name a resource"}, status=404)

@@ -208,8 +208,16 @@ _FIXED: Final = (
     ("Wording of errors", "ours; names, codes and HTTP statuses are the API model's", "AWS publishes no texts"),
     (
         "Resource policies",
-        "Principal, Action, Resource, and `StringEquals` on `cleanrooms-ml:CollaborationId`; others don't hold",
-        "a policy with more refuses rather than allows",
+        "Principal, Action, Resource and their Not forms; the String operators and `Null` on "
+        "`cleanrooms-ml:CollaborationId`, `aws:PrincipalAccount` and `aws:RequestedRegion`. No other condition can be "
+        "evaluated: an Allow with one does not allow, a Deny with one refuses. A malformed statement is refused at the "
+        "Put",
+        "a policy must fail closed",
+    ),
+    (
+        "Names of databases and tables in Glue",
+        "kept in lower case, whatever the request writes",
+        "Glue folds them for Hive compatibility; moto does not",
     ),
     (
         "Collaborations, IAM policies, trust, KMS keys",

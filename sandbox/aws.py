@@ -1,6 +1,7 @@
 """S3, Glue, IAM and STS: requests are passed to a moto server byte for byte."""
 
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +12,9 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from multidict import CIMultiDict
 from yarl import URL
 
+from sandbox.glue_names import folded
 from sandbox.identity import Accounts, Caller
+from sandbox.model import origin_form
 
 _log: Final = logging.getLogger(__name__)
 _HOP_BY_HOP: Final = frozenset(
@@ -105,7 +108,13 @@ class Proxy:
         headers = _forwarded(request.headers)
         if caller is not None:
             headers["x-moto-account-id"] = caller.account
-        url = URL(self._moto.url + request.raw_path, encoded=True)
+        if caller is not None and caller.service == "glue":
+            try:
+                body = folded(request.headers.get("X-Amz-Target", ""), await request.read())
+            except ValueError as error:
+                return _unreadable(error)
+            headers["Content-Length"] = str(len(body))
+        url = URL(self._moto.url + origin_form(request.raw_path), encoded=True)
         data: Any = _body(request) if body is None and request.body_exists else body
         try:
             async with self._session.request(
@@ -124,6 +133,12 @@ class Proxy:
         except ClientError as error:
             _log.warning("moto did not answer %s %s: %s", request.method, request.path, error)
             return web.Response(status=503, text="The sandbox's S3, Glue, IAM and STS are not answering.\n")
+
+
+def _unreadable(error: ValueError) -> web.Response:
+    """Answer as Glue does when a body is not JSON; moto would fail."""
+    told = {"__type": "SerializationException", "Message": f"The body is not readable: {error}"}
+    return web.Response(status=400, body=json.dumps(told).encode(), content_type="application/x-amz-json-1.1")
 
 
 def _forwarded(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -48,7 +48,7 @@ class Counter:
         self, request: web.Request, body: bytes, caller: Caller, entry: Entry
     ) -> tuple[web.Response, Fault | None]:
         """Do the work between reading and writing; nothing awaits here, so an effect is never half done."""
-        found = model.match(request.method, request.raw_path.partition("?")[0])
+        found = model.match(request.method, model.origin_form(request.raw_path).partition("?")[0])
         if found is None:
             raise UnknownOperation(f"No operation is {request.method} {request.path}")
         operation, labels = found

@@ -1,13 +1,12 @@
 """Generation jobs across accounts: A starts on B's configured model, one execution, one view in each account."""
 
-import json
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Final
 
 from sandbox.assumptions import Assumptions
 from sandbox.desk import Call, Desk
 from sandbox.errors import AccessDenied, NotFound
+from sandbox.policy_language import Request, allows
 from sandbox.resources import GENERATION, Resource
 from sandbox.store import Store
 
@@ -23,48 +22,17 @@ def foreign_model(desk: Desk, arn: str, call: Call) -> Resource:
     if configured is None and desk.options.assume.foreign_model == "missing":
         raise NotFound(f"Resource {arn} does not exist")
     usable = configured is not None and configured.kind.identity in call.params and configured.region == call.region
-    if not usable or configured is None or not allows(configured.policy, arn, call):
+    if not usable or configured is None or not allows(configured.policy, _request(arn, call)):
         raise AccessDenied(f"Account {call.account} is not authorized to perform {_ACTION} on {arn}")
     return configured
 
 
-def allows(policy: str | None, arn: str, call: Call) -> bool:
-    """Whether a policy has a matching Allow and no matching Deny."""
-    if policy is None:
-        return False
-    statements = _many(json.loads(policy).get("Statement"))
-    effects = {each.get("Effect") for each in statements if isinstance(each, dict) and _matches(each, arn, call)}
-    return "Allow" in effects and "Deny" not in effects
-
-
-def _matches(statement: Mapping[str, Any], arn: str, call: Call) -> bool:
-    return (
-        _principal(statement.get("Principal"), call.account)
-        and any(fnmatchcase(_ACTION.lower(), str(each).lower()) for each in _many(statement.get("Action")))
-        and any(fnmatchcase(arn, str(each)) for each in _many(statement.get("Resource")))
-        and _condition(statement.get("Condition", {}), call)
-    )
-
-
-def _principal(principal: Any, account: str) -> bool:
-    names = _many(principal.get("AWS")) if isinstance(principal, dict) else _many(principal)
-    return any(name in {"*", account, f"arn:aws:iam::{account}:root"} for name in names)
-
-
-def _condition(condition: Mapping[str, Any], call: Call) -> bool:
-    """Only StringEquals on the collaboration is understood; any other condition is not met."""
-    known = {"cleanrooms-ml:collaborationid": call.params.get("collaborationId")}
-    return all(
-        operator == "StringEquals" and known.get(key.lower()) in _many(values)
-        for operator, tests in condition.items()
-        for key, values in tests.items()
-    )
-
-
-def _many(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+def _request(arn: str, call: Call) -> Request:
+    """What a policy's conditions can be compared with."""
+    keys = {"aws:principalaccount": call.account, "aws:requestedregion": call.region}
+    if "collaborationId" in call.params:
+        keys["cleanrooms-ml:collaborationid"] = call.params["collaborationId"]
+    return Request(call.account, _ACTION, arn, keys)
 
 
 def mirror(store: Store, job: Resource, configured: Resource, tags: Mapping[str, str]) -> None:

@@ -28,30 +28,33 @@ _QUERY: Final[Mapping[type[ApiError], str]] = {
 
 
 class Door:
-    """Checks signatures, if it was told to."""
+    """Refuses unsigned requests to Clean Rooms ML, and checks signatures if it was told to."""
 
     def __init__(self, signatures: Signatures | None) -> None:
         self._signatures = signatures
 
     async def refusal(self, request: web.Request, caller: Caller | None) -> web.Response | None:
-        """Return the answer to a request that may not come in; None lets it in.
+        """Return the answer to a request that is refused; None lets it in.
 
         Unsigned requests that can't be for Clean Rooms ML are let in: S3 has public objects, and STS calls that are
         not signed. Of old S3 signatures (SigV2) nothing is checked, of bodies that S3 streams the announced hash only.
         """
-        if self._signatures is None or (caller is None and _route(request) is None):
+        if caller is None and _route(request) is None:
             return None
+        if self._signatures is None:
+            unsigned = MissingAuthentication("Missing Authentication Token")
+            return _answer(model.SIGNING_NAME, unsigned) if caller is None else None
         service = caller.service if caller else model.SIGNING_NAME
         body = None if service == "s3" else await request.read()
         try:
-            self._signatures.check(request.method, request.raw_path, request.headers, body)
+            self._signatures.check(request.method, model.origin_form(request.raw_path), request.headers, body)
         except ApiError as error:
             return _answer(service, error)
         return None
 
 
 def _route(request: web.Request) -> object:
-    return model.match(request.method, request.raw_path.partition("?")[0])
+    return model.match(request.method, model.origin_form(request.raw_path).partition("?")[0])
 
 
 def _answer(service: str, error: ApiError) -> web.Response:

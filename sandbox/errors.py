@@ -10,7 +10,7 @@ ApiError
 ├── InternalError        500  only by a fault switch
 ├── InvalidSignature     403  when signatures are checked
 │   └── SignatureExpired 403  the clocks differ; also by a fault switch
-├── MissingAuthentication 403  when signatures are checked
+├── MissingAuthentication 403  the request is not signed
 ├── UnrecognizedClient   403  when signatures are checked: nobody has given out this access key
 ├── NotBuilt             501  an operation of custom models, outside the sandbox
 └── UnknownOperation     404  no such route

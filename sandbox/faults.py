@@ -64,6 +64,13 @@ FAULTS: Final[dict[str, Stage]] = {
     "backward_status": Stage.AFTER,  # every status in the answer is CREATE_PENDING again
 }
 _DEFAULT_SECONDS: Final = 30.0
+_TYPES: Final[Mapping[str, Any]] = {
+    "operation": str,
+    "count": int | None,
+    "skip": int,
+    "seconds": int | float,
+    "account": str | None,
+}
 
 
 @dataclass(slots=True)
@@ -110,9 +117,9 @@ class Faults:
         known = {each.name for each in fields(Fault)} - {"id", "fired"}
         if unknown := spec.keys() - known:
             raise ValueError(f"unknown members: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
-        if spec.get("fault") not in FAULTS:
+        if not isinstance(spec.get("fault"), str) or spec["fault"] not in FAULTS:
             raise ValueError(f"unknown fault {spec.get('fault')!r}; known: {', '.join(FAULTS)}")
-        for member, types in {"operation": str, "count": int | None, "skip": int, "seconds": int | float}.items():
+        for member, types in _TYPES.items():
             if member in spec and not isinstance(spec[member], types):
                 raise ValueError(f"{member} has the wrong type")
         fault = Fault(**spec, id=next(self._ids))

@@ -15,6 +15,7 @@ from botocore.model import OperationModel, ServiceModel
 SERVICE: Final = "cleanroomsml"
 SIGNING_NAME: Final = "cleanrooms-ml"
 _LABEL: Final = re.compile(r"\{(\w+)\}")
+_ABSOLUTE: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
 
 
 @functools.cache
@@ -42,6 +43,15 @@ def routes() -> tuple[Route, ...]:
         pattern = _LABEL.sub(r"(?P<\1>[^/]+)", operation.http["requestUri"].rstrip("/"))
         found.append(Route(operation.http["method"], re.compile(pattern), operation))
     return tuple(found)
+
+
+def origin_form(target: str) -> str:
+    """Path and query of a request target, still percent-encoded; a client of a proxy sends the whole URL."""
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None:
+        return target
+    rest = target[absolute.end() :]
+    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def match(method: str, raw_path: str) -> tuple[OperationModel, dict[str, str]] | None:

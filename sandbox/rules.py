@@ -3,11 +3,11 @@
 A rule looks at the parameters alone; rules that need other resources are in `operations`.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from sandbox import policy_language
 from sandbox.assumptions import Assumptions
 from sandbox.wire import Problems
 
@@ -98,13 +98,9 @@ def audience_size(params: Params, assume: Assumptions) -> Problems:
 
 
 def policy(params: Params, _assume: Assumptions) -> Problems:
-    """The policy is a JSON object."""
+    """The policy is a JSON object whose statements can be evaluated."""
     at = "configuredAudienceModelPolicy"
-    try:
-        document = json.loads(params[at])
-    except ValueError:
-        return [(at, "Member must be a valid JSON document")]
-    return [] if isinstance(document, dict) else [(at, "Member must be a JSON object")]
+    return [(at, problem) for problem in policy_language.problems(params[at])]
 
 
 RULES: Final[Mapping[str, Rule]] = {

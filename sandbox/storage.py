@@ -77,7 +77,11 @@ def client(storage: Storage, service: str) -> Any:
         aws_access_key_id=storage.account,
         aws_secret_access_key=SECRET,
         config=Config(
-            connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 3}, s3={"addressing_style": "path"}
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"total_max_attempts": 3},
+            s3={"addressing_style": "path"},
+            proxies={},  # the sandbox calls itself; a proxy of the environment could not reach it
         ),
     )
 

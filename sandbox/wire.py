@@ -89,7 +89,8 @@ def _document(body: bytes) -> dict[str, Any]:
         return {}
     try:
         document = json.loads(body)
-    except ValueError as error:
+        json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored or hashed
+    except (ValueError, RecursionError) as error:
         raise ValidationError.of([("(body)", "Body must be valid JSON")]) from error
     if not isinstance(document, dict):
         raise ValidationError.of([("(body)", "Body must be a JSON object")])

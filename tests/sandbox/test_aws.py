@@ -93,6 +93,30 @@ def test_glue(world: World) -> None:
     assert got["StorageDescriptor"]["Columns"] == columns
 
 
+def test_glue_keeps_names_in_lower_case(world: World) -> None:
+    glue = world.client("glue")
+    glue.create_database(DatabaseInput={"Name": "FilmsÄ"})
+    columns = [{"Name": "User_Id", "Type": "string"}]
+    descriptor = {"Columns": columns, "Location": "s3://B/Ratings/", "SerdeInfo": {"Name": "CSV"}}
+    keys = [{"Name": "Day", "Type": "int"}]
+    glue.create_table(
+        DatabaseName="FILMSÄ", TableInput={"Name": "Ratings", "StorageDescriptor": descriptor, "PartitionKeys": keys}
+    )
+    part = {"Values": ["X"], "StorageDescriptor": descriptor}
+    glue.create_partition(DatabaseName="filmsÄ", TableName="RATINGS", PartitionInput=part)
+    assert [each["Name"] for each in glue.get_databases()["DatabaseList"]] == ["filmsä"]
+    got = glue.get_table(DatabaseName="Filmsä", Name="rAtings")["Table"]
+    assert (got["DatabaseName"], got["Name"]) == ("filmsä", "ratings")
+    stored = got["StorageDescriptor"]
+    assert (stored["Location"], stored["SerdeInfo"]["Name"], stored["Columns"]) == ("s3://B/Ratings/", "CSV", columns)
+    assert glue.get_partitions(DatabaseName="filmsä", TableName="Ratings")["Partitions"][0]["Values"] == ["X"]
+    with pytest.raises(glue.exceptions.AlreadyExistsException):
+        glue.create_table(DatabaseName="filmsä", TableInput={"Name": "RATINGS", "StorageDescriptor": descriptor})
+    glue.batch_delete_table(DatabaseName="filmsä", TablesToDelete=["RATINGS"])
+    assert glue.get_tables(DatabaseName="FILMSä")["TableList"] == []
+    glue.delete_database(Name="FILMSä")
+
+
 def test_accounts_are_apart(world: World) -> None:
     world.client("glue").create_database(DatabaseInput={"Name": "mine"})
     other = World(world.url, "999988887777")

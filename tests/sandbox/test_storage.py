@@ -367,3 +367,14 @@ def test_parameters_are_found_only_outside_quotes(text: str) -> None:
     literal = "'" + text.replace("'", "''") + "'"
     assert seed_query.with_parameters(literal, ["a", "b"], lambda _: "?") == literal
     assert seed_query.with_parameters(f"{literal} :a", ["a"], lambda name: f"${name}") == f"{literal} $a"
+
+
+def test_calls_to_itself_ignore_the_proxies_of_the_environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    cloud.table("t", LAZY, serde_settings={"field.delim": ","})
+    cloud.put("t/a", CSV)
+    apart = Storage(cloud.where.endpoint_url.replace("127.0.0.1", "localhost"), cloud.where.region, cloud.where.account)
+    assert len(store.read_columns(apart, store.read_layout(apart, "db", "t"), ["viewer"])) == 3

@@ -1,0 +1,217 @@
+"""Resource policies: what is wrong with one, and whether it lets an account act.
+
+An element of a statement holds, does not hold, or cannot be evaluated: a condition on a key which the sandbox does not
+know, say. A policy fails closed: an Allow counts only if every element holds, a Deny unless one does not hold.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Verdict = bool | None
+"""Whether an element holds; None: it cannot be evaluated."""
+
+_PAIRS: Final = (("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource"))
+_ELEMENTS: Final = frozenset({"Sid", "Effect", "Condition"} | {name for pair in _PAIRS for name in pair})
+
+
+def _like(found: str, pattern: str) -> bool:
+    """Compare with IAM's wildcards: `*` for any characters, `?` for one."""
+    parts = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
+    return re.fullmatch(".*".join(parts), found, re.DOTALL) is not None
+
+
+_COMPARED: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "StringEquals": lambda found, wanted: found == wanted,
+    "StringEqualsIgnoreCase": lambda found, wanted: found.lower() == wanted.lower(),
+    "StringLike": _like,
+}
+_NEGATED: Final = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+}
+_NUMBERS: Final = ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
+_OPERATORS: Final = frozenset(
+    {
+        *_COMPARED,
+        *_NEGATED,
+        *(kind + test for kind in ("Numeric", "Date") for test in _NUMBERS),
+        *("Bool", "BinaryEquals", "IpAddress", "NotIpAddress", "Null"),
+        *("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"),
+    }
+)
+_OPERATOR: Final = re.compile(r"(?:ForAllValues:|ForAnyValue:)?([A-Za-z]+?)(IfExists)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a policy is asked.
+
+    Attributes:
+        account: who wants to act.
+        action: what is to be done, as `service:Operation`.
+        resource: ARN of what it is done to.
+        keys: condition keys that are known, in lower case, and their values.
+    """
+
+    account: str
+    action: str
+    resource: str
+    keys: Mapping[str, str]
+
+
+def allows(policy: str | None, request: Request) -> bool:
+    """Whether a policy has an Allow that holds and no Deny that might."""
+    if policy is None:
+        return False
+    statements = [each for each in _many(json.loads(policy).get("Statement")) if isinstance(each, dict)]
+    verdicts = [(each.get("Effect"), _holds(each, request)) for each in statements]
+    if any(effect != "Allow" and verdict is not False for effect, verdict in verdicts):
+        return False
+    return any(effect == "Allow" and verdict is True for effect, verdict in verdicts)
+
+
+def problems(policy: str) -> list[str]:
+    """Describe what is wrong with a policy; empty if it can be evaluated, or refuses where it cannot."""
+    try:
+        document = json.loads(policy)
+    except (ValueError, RecursionError):
+        return ["Member must be a valid JSON document"]
+    if not isinstance(document, dict):
+        return ["Member must be a JSON object"]
+    statements = _many(document.get("Statement"))
+    return [
+        f"Statement {number}: {problem}" for number, each in enumerate(statements, 1) for problem in _malformed(each)
+    ]
+
+
+def _malformed(statement: Any) -> list[str]:
+    if not isinstance(statement, dict):
+        return ["must be a JSON object"]
+    found = [f"{name} is not an element of a statement" for name in sorted(statement.keys() - _ELEMENTS)]
+    if statement.get("Effect") not in ("Allow", "Deny"):
+        found.append("Effect must be Allow or Deny")
+    found += [
+        f"must have exactly one of {plain} and {negated}"
+        for plain, negated in _PAIRS
+        if (plain in statement) == (negated in statement)
+    ]
+    found += [
+        f"{name} must be a string or a list of strings"
+        for name in ("Action", "NotAction", "Resource", "NotResource")
+        if name in statement and not _strings(statement[name])
+    ]
+    found += [
+        f'{name} must be "*" or an object of strings or lists of strings'
+        for name in ("Principal", "NotPrincipal")
+        if name in statement and not _is_principal(statement[name])
+    ]
+    return found + _malformed_condition(statement.get("Condition", {}))
+
+
+def _is_principal(value: Any) -> bool:
+    return value == "*" or (isinstance(value, dict) and bool(value) and all(map(_strings, value.values())))
+
+
+def _malformed_condition(condition: Any) -> list[str]:
+    if not isinstance(condition, dict):
+        return ["Condition must be a JSON object"]
+    found = []
+    for operator, tests in condition.items():
+        parts = _OPERATOR.fullmatch(operator)
+        if parts is None or parts[1] not in _OPERATORS:
+            found.append(f"Condition: {operator[:80]} is not an operator")
+        if not isinstance(tests, dict) or not tests:
+            found.append("Condition: an operator must have a JSON object of keys and values")
+        elif not all(_values(each) for each in tests.values()):
+            found.append("Condition: a value must be a string, number or Boolean, or a list of them that is not empty")
+    return found
+
+
+def _strings(value: Any) -> bool:
+    return bool(_many(value)) and all(isinstance(each, str) for each in _many(value))
+
+
+def _values(value: Any) -> bool:
+    return bool(_many(value)) and all(isinstance(each, str | int | float) for each in _many(value))
+
+
+def _holds(statement: Mapping[str, Any], request: Request) -> Verdict:
+    tests: tuple[Callable[[Any], Verdict], ...] = (
+        lambda value: _principal(value, request.account),
+        lambda value: any(_like(request.action.lower(), str(each).lower()) for each in _many(value)),
+        lambda value: any(_like(request.resource, str(each)) for each in _many(value)),
+    )
+    elements = [_either(statement, pair, test) for pair, test in zip(_PAIRS, tests, strict=True)]
+    return _all([*elements, _condition(statement.get("Condition", {}), request.keys)])
+
+
+def _either(statement: Mapping[str, Any], pair: tuple[str, str], test: Callable[[Any], Verdict]) -> Verdict:
+    """Whether an element holds, or its counterpart does not; None without either."""
+    plain, negated = pair
+    if plain in statement:
+        return test(statement[plain])
+    return _not(test(statement[negated])) if negated in statement else None
+
+
+def _principal(principal: Any, account: str) -> Verdict:
+    """Whether the account is meant; a user or role of it is not known, only its account is."""
+    names = _many(principal.get("AWS")) if isinstance(principal, dict) else _many(principal)
+    root = re.compile(rf"arn:aws[-a-z]*:iam::{account}:root")
+    if any(name in {"*", account} or root.fullmatch(str(name)) for name in names):
+        return True
+    return None if any(f"::{account}:" in str(name) for name in names) else False
+
+
+def _condition(condition: Any, keys: Mapping[str, str]) -> Verdict:
+    if not isinstance(condition, dict):
+        return None
+    verdicts = [
+        _test(operator, keys.get(key.lower()), key.lower(), values)
+        for operator, tests in condition.items()
+        for key, values in (tests.items() if isinstance(tests, dict) else [("", None)])
+    ]
+    return _all(verdicts)
+
+
+def _test(operator: str, found: str | None, key: str, values: Any) -> Verdict:
+    """Compare one key; None if the operator or the key is not one that the sandbox evaluates."""
+    parts = _OPERATOR.fullmatch(operator)
+    wanted = [str(each) for each in _many(values)]
+    if parts is None or ":" in operator or key not in _KNOWN or any("${" in each for each in wanted):
+        return None
+    name, optional = parts[1], bool(parts[2])
+    if name == "Null":
+        return (found is None) == (wanted == ["true"]) if wanted in (["true"], ["false"]) else None
+    compare = _COMPARED.get(_NEGATED.get(name, name))
+    if compare is None:
+        return None
+    if found is None:
+        return optional or name in _NEGATED
+    return any(compare(found, each) for each in wanted) != (name in _NEGATED)
+
+
+_KNOWN: Final = frozenset({"cleanrooms-ml:collaborationid", "aws:principalaccount", "aws:requestedregion"})
+"""Condition keys whose absence from a request means that it has none."""
+
+
+def _all(verdicts: Iterable[Verdict]) -> Verdict:
+    seen = set(verdicts)
+    if False in seen:
+        return False
+    return None if None in seen else True
+
+
+def _not(verdict: Verdict) -> Verdict:
+    return None if verdict is None else not verdict
+
+
+def _many(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,172 @@
+"""What a policy allows: it fails closed, and what cannot be evaluated is refused where it is put."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.policy_language import Request, allows, problems
+
+MODEL = "arn:aws:cleanrooms-ml:eu-west-1:111111111111:configured-audience-model/m"
+ACTION = "cleanrooms-ml:StartAudienceGenerationJob"
+GUEST = "222222222222"
+COLLABORATION = "6b1f0c52-0000-4000-8000-0123456789ab"
+REQUEST = Request(GUEST, ACTION, MODEL, {"cleanrooms-ml:collaborationid": COLLABORATION})
+OPEN: dict[str, Any] = {"Effect": "Allow", "Principal": {"AWS": GUEST}, "Action": ACTION, "Resource": MODEL}
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def deny(**elements: Any) -> str:
+    """An Allow for the guest, and a Deny with other elements; None takes one away."""
+    made = {**OPEN, "Effect": "Deny", "Principal": "*", **elements}
+    return policy(OPEN, {name: value for name, value in made.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        "*",
+        {"AWS": "*"},
+        {"AWS": GUEST},
+        {"AWS": [f"arn:aws:iam::{GUEST}:root"]},
+        {"AWS": f"arn:aws-cn:iam::{GUEST}:root"},
+    ],
+)
+@pytest.mark.parametrize("action", [ACTION, "cleanrooms-ml:*", "*", "CleanRooms-ML:startaudience?enerationJob"])
+@pytest.mark.parametrize("resource", [MODEL, "*", "arn:aws:cleanrooms-ml:*:111111111111:configured-audience-model/?"])
+def test_what_an_allow_covers(principal: Any, action: str, resource: str) -> None:
+    text = policy({**OPEN, "Principal": principal, "Action": action, "Resource": resource})
+    assert problems(text) == []
+    assert allows(text, REQUEST)
+    assert not allows(text.replace("Allow", "Deny"), REQUEST)
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"Principal": {"AWS": "333333333333"}},
+        {"Principal": {"Service": "*"}},
+        {"Principal": {"AWS": f"arn:aws:iam::{GUEST}:role/one-of-many"}},
+        {"Action": "cleanrooms-ml:GetAudienceModel"},
+        {"Resource": MODEL + "x"},
+        {"Resource": "arn:aws:cleanrooms-ml:eu-west-1:111111111111:configured-audience-model/[a-z]"},
+        {"Condition": {"StringEquals": {"cleanrooms-ml:CollaborationId": "another"}}},
+        {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}},
+        {"Condition": {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}},
+        {"Condition": {"DateGreaterThan": {"aws:CurrentTime": "2000-01-01T00:00:00Z"}}},
+        {"Condition": {"ForAnyValue:StringEquals": {"cleanrooms-ml:CollaborationId": COLLABORATION}}},
+        {"Condition": {"StringEquals": {"cleanrooms-ml:CollaborationId": "${aws:PrincipalTag/c}"}}},
+    ],
+)
+def test_an_allow_that_does_not_hold_or_cannot_be_evaluated_allows_nothing(elements: dict[str, Any]) -> None:
+    text = policy({**OPEN, **elements})
+    assert problems(text) == []
+    assert not allows(text, REQUEST)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        deny(),
+        deny(Principal=None, NotPrincipal={"AWS": "333333333333"}),
+        deny(Action=None, NotAction="cleanrooms-ml:GetAudienceModel"),
+        deny(Resource=None, NotResource="arn:aws:s3:::other"),
+        deny(Condition={"StringNotEquals": {"cleanrooms-ml:CollaborationId": "another"}}),
+        deny(Condition={"StringLike": {"cleanrooms-ml:CollaborationId": "6b1f*"}}),
+        deny(Condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}}),
+        deny(Condition={"Bool": {"aws:SecureTransport": "false"}}),
+        deny(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+        deny(Condition={"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}),
+        deny(Principal={"AWS": f"arn:aws:iam::{GUEST}:role/one-of-many"}),
+        deny(Principal=None, NotPrincipal={"AWS": f"arn:aws:iam::{GUEST}:role/one-of-many"}),
+    ],
+)
+def test_a_deny_that_holds_or_cannot_be_evaluated_refuses(text: str) -> None:
+    assert problems(text) == []
+    assert not allows(text, REQUEST)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        deny(Principal={"AWS": "333333333333"}),
+        deny(Principal=None, NotPrincipal={"AWS": GUEST}),
+        deny(Action="cleanrooms-ml:Get*"),
+        deny(Action=None, NotAction="cleanrooms-ml:Start*"),
+        deny(Resource=None, NotResource=MODEL),
+        deny(Condition={"StringNotEquals": {"cleanrooms-ml:CollaborationId": COLLABORATION}}),
+        deny(Condition={"Null": {"cleanrooms-ml:CollaborationId": "true"}}),
+        deny(Condition={"StringEquals": {"aws:PrincipalAccount": "333333333333", "aws:SourceVpc": "vpc-1"}}),
+    ],
+)
+def test_a_deny_of_something_else_does_not_refuse(text: str) -> None:
+    request = Request(GUEST, ACTION, MODEL, {**REQUEST.keys, "aws:principalaccount": GUEST})
+    assert allows(text, request)
+
+
+@pytest.mark.parametrize(
+    ("operator", "wanted", "without"),
+    [
+        ("StringEquals", "x", False),
+        ("StringEqualsIfExists", "x", True),
+        ("StringNotEquals", "x", True),
+        ("Null", "true", True),
+    ],
+)
+def test_a_key_that_the_request_does_not_have(operator: str, wanted: str, *, without: bool) -> None:
+    text = policy({**OPEN, "Condition": {operator: {"cleanrooms-ml:CollaborationId": wanted}}})
+    assert allows(text, Request(GUEST, ACTION, MODEL, {})) is without
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("x", "must be a JSON object"),
+        ({**OPEN, "Effect": "allow"}, "Effect must be Allow or Deny"),
+        ({**OPEN, "Conditions": {}}, "Conditions is not an element"),
+        ({**OPEN, "NotAction": "x"}, "exactly one of Action and NotAction"),
+        ({"Effect": "Allow", "Principal": "*", "Action": "*"}, "exactly one of Resource and NotResource"),
+        ({**OPEN, "Action": 3}, "Action must be a string"),
+        ({**OPEN, "Resource": []}, "Resource must be a string"),
+        ({**OPEN, "Principal": GUEST}, 'Principal must be "*"'),
+        ({**OPEN, "Principal": {}}, 'Principal must be "*"'),
+        ({**OPEN, "Condition": []}, "Condition must be a JSON object"),
+        ({**OPEN, "Condition": {"StringEquals": "x"}}, "must have a JSON object of keys"),
+        ({**OPEN, "Condition": {"StringEquals": {}}}, "must have a JSON object of keys"),
+        ({**OPEN, "Condition": {"StringEquals": {"k": None}}}, "a value must be a string"),
+        ({**OPEN, "Condition": {"StringEquals": {"k": [None]}}}, "a value must be a string"),
+        ({**OPEN, "Condition": {"StringEquals": {"k": []}}}, "a value must be a string"),
+        ({**OPEN, "Condition": {"StringEqual": {"k": "v"}}}, "StringEqual is not an operator"),
+        ({**OPEN, "Condition": {"stringequals": {"k": "v"}}}, "stringequals is not an operator"),
+        ({**OPEN, "Condition": {"ForNoValue:StringEquals": {"k": "v"}}}, "is not an operator"),
+    ],
+)
+def test_a_malformed_statement_is_described(statement: Any, message: str) -> None:
+    text = json.dumps({"Statement": [OPEN, statement]})
+    assert any(each.startswith("Statement 2: ") and message in each for each in problems(text))
+    assert not allows(text.replace('"Allow"', '"Deny"'), REQUEST)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 5000, '{"a":' * 5000, "[]", "3", "\ud800"])
+def test_what_is_no_policy_is_described(text: str) -> None:
+    assert problems(text)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=5), each, max_size=3),
+)
+
+
+@given(name=st.sampled_from(["Principal", "Action", "Resource", "Condition", "Effect", "NotAction"]), value=_JSON)
+def test_a_deny_with_any_element_never_opens_what_it_does_not_rule_out(name: str, value: Any) -> None:
+    """Whatever stands in an element: it is refused where it is put, or evaluated without an error."""
+    text = policy(OPEN, {**OPEN, "Effect": "Deny", name: value})
+    if problems(text):
+        return
+    assert isinstance(allows(text, REQUEST), bool)
