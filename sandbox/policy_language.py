@@ -1,7 +1,8 @@
 """Resource policies: what is wrong with one, and whether it lets an account act.
 
 An element of a statement holds, does not hold, or cannot be evaluated: a condition on a key which the sandbox does not
-know, say. A policy fails closed: an Allow counts only if every element holds, a Deny unless one does not hold.
+know, say, or one that is missing. A policy fails closed: an Allow counts only if every element holds, a Deny unless one
+does not hold.
 """
 
 from __future__ import annotations
@@ -94,12 +95,12 @@ def _malformed(statement: Any) -> list[str]:
     if not isinstance(statement, dict):
         return ["must be a JSON object"]
     found = [f"{name} is not an element of a statement" for name in sorted(statement.keys() - _ELEMENTS)]
-    if statement.get("Effect") not in ("Allow", "Deny"):
+    if statement.get("Effect", "Deny") not in ("Allow", "Deny"):
         found.append("Effect must be Allow or Deny")
     found += [
-        f"must have exactly one of {plain} and {negated}"
+        f"must not have both {plain} and {negated}"
         for plain, negated in _PAIRS
-        if (plain in statement) == (negated in statement)
+        if plain in statement and negated in statement
     ]
     found += [
         f"{name} must be a string or a list of strings"
