@@ -12,11 +12,12 @@ Messages name databases, objects and lines, never a user id: the training party 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -93,14 +94,19 @@ def client(storage: Storage, service: str) -> Any:
 
 
 def read_layout(storage: Storage, database: str, table: str) -> tables.Layout:
-    """Ask Glue about a table.
+    """Ask Glue about a table, whose name it keeps in lower case, and its partitions.
 
     Raises:
         TableUnreadableError: there is no such table, or its format is not supported.
     """
+    named = {"DatabaseName": database.lower(), "TableName": table.lower()}
+    glue = client(storage, "glue")
     try:
-        answer = client(storage, "glue").get_table(DatabaseName=database, Name=table)
-        return tables.layout(answer["Table"])
+        answer = glue.get_table(DatabaseName=named["DatabaseName"], Name=named["TableName"])
+        layout = tables.layout(answer["Table"])
+        pages = glue.get_paginator("get_partitions").paginate(**named) if layout.partitions else ()
+        parts = [tables.partition(layout, each) for page in pages for each in page["Partitions"]]
+        return replace(layout, parts=tuple(parts))
     except AWS_ERRORS as error:
         raise TableUnreadableError(f"Glue table {database}.{table}: {error}") from error
     except tables.TableError as error:
@@ -108,13 +114,19 @@ def read_layout(storage: Storage, database: str, table: str) -> tables.Layout:
 
 
 def read_columns(storage: Storage, layout: tables.Layout, names: Sequence[str]) -> pa.Table:
-    """Read the named columns of all objects under a table's location, in key order.
+    """Read the named columns of all objects of a table, partition by partition, in key order.
+
+    A table that has partitions in Glue consists of those; one that has none, of the objects under its location.
 
     Raises:
         TableUnreadableError: an object cannot be fetched or contradicts the layout.
     """
     try:
-        parts = [tables.decode(body, key, layout, names) for key, body in _objects(storage, layout.location)]
+        parts = [
+            tables.decode(body, key, part, names)
+            for part in layout.parts or (layout,)
+            for key, body in _objects(storage, part.location)
+        ]
     except AWS_ERRORS as error:
         raise TableUnreadableError(f"data at {layout.location}: {error}") from error
     except (tables.TableError, ValueError) as error:
@@ -209,13 +221,15 @@ def _objects(storage: Storage, uri: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _hidden(below: str) -> bool:
-    return any(segment.startswith(("_", ".")) for segment in below.split("/") if "=" not in segment)
+    """Whether Hive leaves out an object: a part of its name begins with a mark, or it stands for a folder."""
+    marked = any(segment.startswith(("_", ".")) for segment in below.split("/") if "=" not in segment)
+    return marked or below.endswith("_$folder$")
 
 
 def _seed_rows(key: str, body: bytes) -> Iterator[str]:
     """User ids of JSON Lines; blank lines are allowed."""
     try:
-        lines = tables.unpacked(body).splitlines()
+        lines = tables.unpacked(body, key).removeprefix(codecs.BOM_UTF8).splitlines()
     except ValueError as error:
         raise ValueError(f"seed object {key}: {error}") from error
     for number, line in enumerate(lines, start=1):
@@ -226,11 +240,13 @@ def _seed_rows(key: str, body: bytes) -> Iterator[str]:
 def _seed_row(where: str, line: bytes) -> str:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise ValueError(f"{where}: not JSON") from None
     if not isinstance(row, dict) or "user_id" not in row:
         raise ValueError(f'{where}: not an object with "user_id"')
     user = row["user_id"]
     if isinstance(user, bool) or not isinstance(user, str | int) or user == "":
         raise ValueError(f'{where}: "user_id" is neither a string nor an integer')
+    if isinstance(user, str) and not user.isascii() and any("\ud800" <= each <= "\udfff" for each in user):
+        raise ValueError(f'{where}: "user_id" has half a surrogate pair')
     return str(user)

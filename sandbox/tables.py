@@ -3,25 +3,24 @@
 Which formats and column types count is AWS's list (user guide, "training data requirements"): CSV, JSON Lines or
 Parquet without ZSTD; ids are string, int or bigint; times are Unix seconds in int or bigint, or ``timestamp``.
 
-Columns of text formats are found as Athena finds them: CSV by position in the Glue schema, whatever a header says; JSON
-and Parquet by name. Hive partitions (``.../day=7/...``) are read from the object's key.
+Columns are found as Athena finds them: in text by position in the Glue schema, whatever a header says; in JSON and
+Parquet by name, without regard to case. Partitions are Glue's, or, of a table without any, those in the objects' keys.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
-import io
-import re
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet
+
+from sandbox.formats import json_lines, lazy_simple, open_csv, parquet, text
+from sandbox.formats.types import arrow_type, base_type
 
 _IDS = frozenset({"string", "int", "bigint"})
 ALLOWED_TYPES: Mapping[str, frozenset[str]] = {
@@ -33,18 +32,30 @@ ALLOWED_TYPES: Mapping[str, frozenset[str]] = {
 }
 """Glue types which a declared column type may have; keys are the API's ``columnTypes``."""
 
-_ARROW_TYPES: Mapping[str, pa.DataType] = {
-    "tinyint": pa.int8(),
-    "smallint": pa.int16(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us"),
-    "date": pa.date32(),
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+"""Hive's name of the partition whose rows have no value of the key."""
+
+Reader = Callable[[bytes, Mapping[str, str], Sequence[str], Mapping[str, str]], pa.Table]
+_READERS: Mapping[str, Reader] = {
+    "LazySimpleSerDe": lazy_simple.read,
+    "OpenCSVSerDe": open_csv.read,
+    "OpenX JSON SerDe": json_lines.read_openx,
+    "Hive JSON SerDe": json_lines.read_hive,
+    "Parquet": parquet.read,
 }
-_SYNONYMS = {"integer": "int", "long": "bigint", "varchar": "string", "char": "string", "bool": "boolean"}
+_LIBRARIES: Mapping[str, str] = {
+    "org.apache.hadoop.hive.serde2.lazy.lazysimpleserde": "LazySimpleSerDe",
+    "org.apache.hadoop.hive.serde2.opencsvserde": "OpenCSVSerDe",
+    "com.bizo.hive.serde.csv.csvserde": "OpenCSVSerDe",
+    "org.openx.data.jsonserde.jsonserde": "OpenX JSON SerDe",
+    "org.apache.hive.hcatalog.data.jsonserde": "Hive JSON SerDe",
+    "org.apache.hadoop.hive.serde2.jsonserde": "Hive JSON SerDe",
+    "org.apache.hadoop.hive.ql.io.parquet.serde.parquethiveserde": "Parquet",
+    "parquet.hive.serde.parquethiveserde": "Parquet",
+}
+"""SerDe by serialization library, in lower case."""
+_CLASSIFIED = {"csv": "LazySimpleSerDe", "json": "OpenX JSON SerDe", "parquet": "Parquet"}
+"""SerDe by a crawler's classification, for a table that names no library."""
 
 
 class TableError(Exception):
@@ -53,27 +64,25 @@ class TableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a Glue table says about its files.
+    """What Glue says about the files of a table, or of one of its partitions.
 
     Attributes:
         location: ``s3://bucket/prefix`` of the data.
-        format: csv, json or parquet.
-        columns: name -> Glue type, in file order.
-        partitions: name -> Glue type of the partition keys.
-        delimiter: between the cells of a CSV line.
-        quote: CSV quote character, or "" for none.
-        escape: CSV escape character, or "" for none.
-        skipped_lines: CSV header lines.
+        serde: what reads them, a key of the readers.
+        columns: name, in lower case -> Glue type, in file order.
+        partitions: name, in lower case -> Glue type of the partition keys.
+        settings: properties of the SerDe and of the table.
+        values: of the partition keys, if this is a partition in Glue.
+        parts: the table's partitions in Glue.
     """
 
     location: str
-    format: str
+    serde: str
     columns: Mapping[str, str]
     partitions: Mapping[str, str]
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str = ""
-    skipped_lines: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] | None = None
+    parts: tuple[Layout, ...] = ()
 
     @property
     def all_columns(self) -> dict[str, str]:
@@ -85,23 +94,45 @@ def layout(table: Mapping[str, Any]) -> Layout:
     """Understand the ``Table`` member of Glue's GetTable answer.
 
     Raises:
-        TableError: no location, or a format other than CSV, JSON and Parquet.
+        TableError: no location, a SerDe or property that is not supported, or two columns of one name.
     """
     storage = table.get("StorageDescriptor") or {}
-    serde = storage.get("SerdeInfo") or {}
-    settings = {**table.get("Parameters", {}), **storage.get("Parameters", {}), **serde.get("Parameters", {})}
     if not storage.get("Location"):
         raise TableError("the Glue table has no location")
-    library = str(serde.get("SerializationLibrary", ""))
+    described = storage.get("SerdeInfo") or {}
+    settings = {**_settings(table), **_settings(storage), **_settings(described)}
+    if not described.get("SerializationLibrary"):
+        settings.setdefault("delimiter", ",")  # of a table that a crawler has only classified
     return Layout(
         location=storage["Location"],
-        format=_format(library, str(settings.get("classification", ""))),
-        columns={column["Name"]: column.get("Type", "string").lower() for column in storage.get("Columns", ())},
-        partitions={column["Name"]: column.get("Type", "string").lower() for column in table.get("PartitionKeys", ())},
-        delimiter=_delimiter(settings),
-        quote=settings.get("quoteChar", '"')[:1],
-        escape=settings.get("escapeChar", settings.get("escape.delim", ""))[:1],
-        skipped_lines=int(settings.get("skip.header.line.count", 0)),
+        serde=_serde(described, settings),
+        columns=_columns(storage.get("Columns")),
+        partitions=_columns(table.get("PartitionKeys")),
+        settings=settings,
+    )
+
+
+def partition(table: Layout, described: Mapping[str, Any]) -> Layout:
+    """Understand a partition of Glue's GetPartitions answer; what it leaves out is as in the table.
+
+    Raises:
+        TableError: it has not as many values as the table has keys, or its SerDe is not supported.
+    """
+    given = described.get("Values") or []
+    if len(given) != len(table.partitions):
+        raise TableError(f"a partition has {len(given)} values, the table {len(table.partitions)} keys")
+    values = dict(zip(table.partitions, given, strict=True))
+    storage = described.get("StorageDescriptor") or {}
+    serde = storage.get("SerdeInfo") or {}
+    named = bool(serde.get("SerializationLibrary"))
+    settings = {**table.settings, **_settings(described), **_settings(storage), **_settings(serde)}
+    folders = "/".join(f"{name}={value}" for name, value in values.items())
+    return replace(
+        table,
+        location=storage.get("Location") or f"{table.location.rstrip('/')}/{folders}/",
+        serde=_serde(serde, settings) if named else table.serde,
+        settings=settings,
+        values=values,
     )
 
 
@@ -113,65 +144,49 @@ def check_schema(table: Layout, declared: Sequence[tuple[str, str]]) -> None:
     """
     known = table.all_columns
     for name, kind in declared:
-        if name not in known:
+        glue_type = known.get(name.lower())
+        if glue_type is None:
             raise TableError(f"column {name} is not in the Glue table, which has {', '.join(known) or 'none'}")
         allowed = ALLOWED_TYPES.get(kind)
         if allowed is None:
             raise TableError(f"column {name}: unknown column type {kind}")
-        if base_type(known[name]) not in allowed:
-            raise TableError(f"column {name}: Glue says {known[name]}, {kind} takes {', '.join(sorted(allowed))}")
-
-
-def base_type(glue_type: str) -> str:
-    """Glue type without its parameters: ``array<string>`` -> ``array``, ``varchar(9)`` -> ``string``."""
-    name = re.split(r"[(<]", glue_type, maxsplit=1)[0].strip().lower()
-    return _SYNONYMS.get(name, name)
-
-
-def arrow_type(glue_type: str) -> pa.DataType:
-    """Arrow's type for a Glue type; what Arrow's readers cannot produce from text is read as a string."""
-    base = base_type(glue_type)
-    inner = re.fullmatch(r"array<(.+)>", glue_type.strip())
-    if inner:
-        return pa.list_(arrow_type(inner[1]))
-    precision = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", glue_type.strip())
-    if precision:
-        return pa.decimal128(int(precision[1]), int(precision[2]))
-    return _ARROW_TYPES.get(base, pa.string())
+        if base_type(glue_type) not in allowed:
+            raise TableError(f"column {name}: Glue says {glue_type}, {kind} takes {', '.join(sorted(allowed))}")
 
 
 def decode(body: bytes, key: str, table: Layout, names: Sequence[str]) -> pa.Table:
-    """Read the named columns of one object, gzipped or not; ``key`` is used for partitions and in errors.
+    """Read the named columns of one object, compressed or not; ``key`` is used for partitions and in errors.
 
     Raises:
         TableError: the bytes contradict the table's description.
     """
     try:
-        plain = unpacked(body)
+        plain = unpacked(body, key)
         stored = [name for name in names if name in table.columns]
         # A query may ask for partition keys only; some stored column still has to say how many rows there are.
-        read = _READERS[table.format](plain, table, stored or list(table.columns)[:1])
+        read = _READERS[table.serde](plain, table.columns, stored or list(table.columns)[:1], table.settings)
         for name in names:
             if name in table.partitions:
-                value = pa.scalar(_partition_value(key, name)).cast(arrow_type(table.partitions[name]))
+                value = _partition_value(table, key, name)
                 read = read.append_column(name, pa.repeat(value, read.num_rows))
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
-        raise TableError(f"object {key} is not readable as {table.format}: {error}") from error
+        raise TableError(f"object {key} is not readable by {table.serde}: {error}") from error
     return read.select(list(names))
 
 
-def unpacked(body: bytes) -> bytes:
-    """Gzipped bytes unpacked, others as they are.
+def unpacked(body: bytes, key: str = "") -> bytes:
+    """Gzipped bytes unpacked, and those of a ``.bz2``; others as they are.
 
     Raises:
-        ValueError: damaged gzip.
+        ValueError: they are damaged.
     """
-    if body[:2] != b"\x1f\x8b":
+    bzipped = key.endswith(".bz2") and body[:3] == b"BZh"
+    if not bzipped and body[:2] != b"\x1f\x8b":
         return body
     try:
-        return gzip.decompress(body)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"gzip: {error}") from error
+        return bz2.decompress(body) if bzipped else gzip.decompress(body)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise ValueError(f"{'bzip2' if bzipped else 'gzip'}: {error}") from error
 
 
 def empty(table: Layout, names: Sequence[str]) -> pa.Table:
@@ -179,90 +194,46 @@ def empty(table: Layout, names: Sequence[str]) -> pa.Table:
     return pa.schema([(name, arrow_type(table.all_columns[name])) for name in names]).empty_table()
 
 
-def _format(library: str, classification: str) -> str:
-    """Format by serde class name, else by the crawler's classification."""
-    simple = library.rsplit(".", 1)[-1].lower()
-    for mark, name in (("parquet", "parquet"), ("json", "json"), ("csv", "csv"), ("lazysimple", "csv")):
-        if mark in simple:
-            return name
-    if not library and classification.lower() in _READERS:
-        return classification.lower()
-    raise TableError(f"serde {library or 'missing'} (classification {classification or 'missing'}) is not supported")
+def _settings(part: Mapping[str, Any] | None) -> dict[str, str]:
+    return dict((part or {}).get("Parameters") or {})
 
 
-def _delimiter(settings: Mapping[str, str]) -> str:
-    named = settings.get("separatorChar") or settings.get("field.delim") or settings.get("delimiter")
-    return (named or ",").replace("\\t", "\t")[:1]
+def _columns(described: Sequence[Mapping[str, Any]] | None) -> dict[str, str]:
+    pairs = [(each["Name"].lower(), (each.get("Type") or "string").lower()) for each in described or ()]
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise TableError(f"the Glue table has two columns of one name: {', '.join(name for name, _ in pairs)}")
+    return found
 
 
-def _read_csv(body: bytes, table: Layout, names: Sequence[str]) -> pa.Table:
-    schema = _schema(table, names)
-    if body.count(b"\n", 0, len(body.rstrip(b"\n")) + 1) < table.skipped_lines or not body.strip():
-        return schema.empty_table()
-    return pyarrow.csv.read_csv(
-        io.BytesIO(body),
-        read_options=pyarrow.csv.ReadOptions(column_names=list(table.columns), skip_rows=table.skipped_lines),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=table.delimiter, quote_char=table.quote or False, escape_char=table.escape or False
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=list(names),
-            column_types=dict(zip(schema.names, schema.types, strict=True)),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=["", "\\N"],
-        ),
-    )
+def _serde(described: Mapping[str, Any], settings: Mapping[str, str]) -> str:
+    """SerDe by serialization library, else by the crawler's classification."""
+    library = str(described.get("SerializationLibrary") or "")
+    classification = str(settings.get("classification", ""))
+    found = _LIBRARIES.get(library.lower()) if library else _CLASSIFIED.get(classification.lower())
+    if found is None:
+        named = f"serde {library or 'missing'} (classification {classification or 'missing'})"
+        raise TableError(f"{named} is not supported; supported: {', '.join(_READERS)}")
+    return found
 
 
-def _read_json(body: bytes, table: Layout, names: Sequence[str]) -> pa.Table:
-    schema = _schema(table, names)
-    if not body.strip():
-        return schema.empty_table()
-    options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    return pyarrow.json.read_json(io.BytesIO(body), parse_options=options).select(list(names))
+def _partition_value(table: Layout, key: str, name: str) -> pa.Scalar:
+    """The value of a partition key: Glue's, else the one in the object's key."""
+    written = _in_key(key, name) if table.values is None else table.values[name]
+    kind = table.partitions[name]
+    if written == NO_VALUE:
+        return pa.scalar(None, arrow_type(kind))
+
+    def refuse(glue_type: str) -> Any:
+        raise ValueError(f"partition {name}: {written!r} is not a value of type {glue_type}")
+
+    parsers = {**text.HIVE, "decimal": text.decimal(kind)} if base_type(kind) == "decimal" else text.HIVE
+    return text.values(pa.array([written], pa.large_string()), kind, refuse, parsers)[0]
 
 
-def _read_parquet(body: bytes, table: Layout, names: Sequence[str]) -> pa.Table:
-    file = pyarrow.parquet.ParquetFile(pa.BufferReader(body))
-    schema = _schema(table, names)
-    for name in names:
-        found = file.schema_arrow.field(name).type
-        if _family(found) != _family(schema.field(name).type):
-            raise ValueError(f"column {name} is {found} in the file and {table.columns[name]} in Glue")
-    groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
-    if any(group.column(at).compression == "ZSTD" for group in groups for at in range(group.num_columns)):
-        raise ValueError("ZSTD compression is not supported")
-    return file.read(columns=list(names)).select(list(names)).cast(schema)
-
-
-_READERS = {"csv": _read_csv, "json": _read_json, "parquet": _read_parquet}
-
-
-def _schema(table: Layout, names: Sequence[str]) -> pa.Schema:
-    """Arrow schema of stored columns; CSV has no lists, so there they stay text."""
-    types = {name: arrow_type(table.columns[name]) for name in names}
-    as_text = table.format == "csv"
-    return pa.schema(
-        [(name, pa.string() if as_text and pa.types.is_list(kind) else kind) for name, kind in types.items()]
-    )
-
-
-def _family(kind: pa.DataType) -> str:
-    """Arrow types which may stand for one another."""
-    checks = {
-        "integer": pa.types.is_integer,
-        "number": pa.types.is_floating,
-        "text": lambda given: pa.types.is_string(given) or pa.types.is_large_string(given),
-        "time": pa.types.is_timestamp,
-        "list": pa.types.is_list,
-    }
-    return next((name for name, check in checks.items() if check(kind)), str(kind))
-
-
-def _partition_value(key: str, name: str) -> str:
+def _in_key(key: str, name: str) -> str:
     for segment in key.split("/")[:-1]:
         label, equals, value = segment.partition("=")
-        if equals and label.lower() == name.lower():
+        if equals and label.lower() == name:
             return unquote(value)
     raise ValueError(f"the key names no value for partition {name}")

@@ -51,6 +51,7 @@ def read(where: Storage, database: str, table: str, columns: Columns, window: Wi
     layout = storage.read_layout(where, database, table)
     try:
         tables.check_schema(layout, columns)
+        columns = [(name.lower(), kind) for name, kind in columns]
         user, item, moment = (_single(columns, kind) for kind in ("USER_ID", "ITEM_ID", "TIMESTAMP"))
     except tables.TableError as error:
         raise TableUnreadableError(f"Glue table {database}.{table}: {error}") from error
@@ -74,9 +75,13 @@ def _single(columns: Columns, kind: str) -> str:
 
 
 def _require_values(rows: pa.Table, name: str) -> None:
-    missing = rows.column(name).null_count
+    column = rows.column(name)
+    missing = column.null_count
+    if pa.types.is_string(column.type):
+        missing += pyarrow.compute.sum(pyarrow.compute.equal(column, "")).as_py() or 0
     if missing:
-        raise TableUnreadableError(f"column {name}: {missing} of {rows.num_rows} records have no value")
+        hint = "" if missing < rows.num_rows else ": see whether Glue's columns, SerDe and field.delim suit the files"
+        raise TableUnreadableError(f"column {name}: {missing} of {rows.num_rows} records have no value{hint}")
 
 
 def _within(rows: pa.Table, name: str, window: Window) -> pa.Table:

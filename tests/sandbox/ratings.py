@@ -19,6 +19,9 @@ def provide(client: Callable[[str], Any], bucket: str, region: str) -> None:
     storage = {
         "Columns": [{"Name": name, "Type": kind} for name, kind in COLUMNS],
         "Location": f"s3://{bucket}/ratings/",
-        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"},
+        "SerdeInfo": {
+            "SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+            "Parameters": {"field.delim": ","},
+        },
     }
     glue.create_table(DatabaseName="films", TableInput={"Name": "ratings", "StorageDescriptor": storage})

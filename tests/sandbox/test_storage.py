@@ -17,6 +17,7 @@ from moto.server import ThreadedMotoServer
 
 from sandbox import seed_query, tables
 from sandbox import storage as store
+from sandbox.formats import types
 from sandbox.storage import SeedUnreadableError, Storage, TableUnreadableError
 
 COLUMNS = [("viewer", "string"), ("title", "string"), ("seen", "bigint"), ("minutes", "double")]
@@ -26,6 +27,7 @@ LAZY, OPEN, JSON, PARQUET = (
     "org.openx.data.jsonserde.JsonSerDe",
     "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
 )
+COMMA = {"field.delim": ","}
 ROWS = [("u-1", "t-1", 1735689600, 88.0), ("u-1", "t-2", 1735776000, 12.5), ("u-2", "t-1", 1735776001, 3.0)]
 
 
@@ -60,7 +62,9 @@ class Cloud:
                 "StorageDescriptor": {
                     "Columns": [{"Name": key, "Type": kind} for key, kind in columns or COLUMNS],
                     "Location": f"s3://data/{name}/",
-                    "SerdeInfo": {"Parameters": serde_settings or {}}
+                    "SerdeInfo": {
+                        "Parameters": COMMA if serde == LAZY and serde_settings is None else serde_settings or {}
+                    }
                     | ({"SerializationLibrary": serde} if serde else {}),
                 },
             },
@@ -159,11 +163,11 @@ def test_empty_data_is_an_empty_table(cloud: Cloud, serde: str) -> None:
 
 def test_timestamps_lists_and_nulls(cloud: Cloud) -> None:
     columns = [("viewer", "string"), ("seen", "timestamp"), ("tags", "array<string>")]
-    cloud.table("csv", LAZY, columns=columns)
+    cloud.table("csv", LAZY, columns=columns, serde_settings={"field.delim": ",", "collection.delim": "|"})
     cloud.put("csv/a", "u-1,2025-01-01 00:00:00,a|b\n\\N,2025-01-01 00:00:01.5,\n")
     first, second = cloud.read("csv", ["viewer", "seen", "tags"])
-    assert (first["viewer"], first["seen"].isoformat(), first["tags"]) == ("u-1", "2025-01-01T00:00:00", "a|b")
-    assert (second["viewer"], second["tags"]) == (None, None)
+    assert (first["viewer"], first["seen"].isoformat(), first["tags"]) == ("u-1", "2025-01-01T00:00:00", ["a", "b"])
+    assert (second["viewer"], second["tags"]) == (None, [])
     cloud.table("json", JSON, columns=columns)
     cloud.put("json/a", '{"viewer": "u-1", "tags": ["a", "b"], "more": 1}\n')
     assert cloud.read("json", ["tags", "viewer"]) == [{"tags": ["a", "b"], "viewer": "u-1"}]
@@ -172,12 +176,15 @@ def test_timestamps_lists_and_nulls(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("serde", "body", "message"),
     [
-        (LAZY, b"u-1,t-1,yesterday,1\n", "t/bad is not readable as csv"),
-        (LAZY, b"u-1,t-1\n", "t/bad is not readable as csv"),
-        (LAZY, b"\x1f\x8bnot gzip", "t/bad is not readable as csv"),
-        (JSON, b'{"viewer": 7}\n', "t/bad is not readable as json"),
-        (PARQUET, b"PAR1", "t/bad is not readable as parquet"),
-        (PARQUET, parquet(ROWS, KINDS[:2]), "t/bad is not readable as parquet"),
+        (LAZY, b"\x1f\x8bnot gzip", "t/bad is not readable by LazySimpleSerDe: gzip"),
+        (LAZY, b"u-1,t-1,1\nu-\xff,t-1,1\n", "line 2 of the data is not UTF-8"),
+        (OPEN, b"u-1,t-1,yesterday,1\n", "t/bad is not readable by OpenCSVSerDe: column seen"),
+        (
+            JSON,
+            b'{"viewer": 7}\n{"seen": "yesterday"}\n',
+            "t/bad is not readable by OpenX JSON SerDe: line 2 of the data",
+        ),
+        (PARQUET, b"PAR1", "t/bad is not readable by Parquet"),
         (PARQUET, parquet([("u", "t", "9")], [pa.string()] * 3), "string in the file and bigint in Glue"),
         (PARQUET, parquet(ROWS, KINDS, compression="zstd"), "ZSTD"),
     ],
@@ -195,11 +202,11 @@ def test_missing_tables_buckets_and_odd_serdes(cloud: Cloud) -> None:
     cloud.table("orc", "org.apache.hadoop.hive.ql.io.orc.OrcSerde")
     with pytest.raises(TableUnreadableError, match="OrcSerde"):
         store.read_layout(cloud.where, "db", "orc")
-    lost = tables.Layout("s3://nowhere/x", "csv", {"a": "string"}, {})
+    lost = tables.Layout("s3://nowhere/x", "LazySimpleSerDe", {"a": "string"}, {})
     with pytest.raises(TableUnreadableError, match="nowhere"):
         store.read_columns(cloud.where, lost, ["a"])
     with pytest.raises(TableUnreadableError, match="not an s3:// address"):
-        store.read_columns(cloud.where, tables.Layout("file:///x", "csv", {"a": "string"}, {}), ["a"])
+        store.read_columns(cloud.where, tables.Layout("file:///x", "LazySimpleSerDe", {"a": "string"}, {}), ["a"])
     with pytest.raises(tables.TableError, match="no location"):
         tables.layout({"Name": "t"})
 
@@ -215,7 +222,7 @@ def test_missing_tables_buckets_and_odd_serdes(cloud: Cloud) -> None:
     ],
 )
 def test_the_declared_schema_has_to_agree_with_glue(declared: tuple[str, str], message: str) -> None:
-    table = tables.Layout("s3://b/k", "csv", dict(COLUMNS), {})
+    table = tables.Layout("s3://b/k", "LazySimpleSerDe", dict(COLUMNS), {})
     with pytest.raises(tables.TableError, match=message):
         tables.check_schema(table, [declared])
 
@@ -231,12 +238,12 @@ def test_the_declared_schema_has_to_agree_with_glue(declared: tuple[str, str], m
     ],
 )
 def test_glue_types_have_a_base(glue: str, base: str) -> None:
-    assert tables.base_type(glue) == base
+    assert types.base_type(glue) == base
 
 
 def test_decimals_and_lists_have_arrow_types() -> None:
-    assert tables.arrow_type("decimal(9,2)") == pa.decimal128(9, 2)
-    assert tables.arrow_type("array<bigint>") == pa.list_(pa.int64())
+    assert types.arrow_type("decimal(9,2)") == pa.decimal128(9, 2)
+    assert types.arrow_type("array<bigint>") == pa.list_(pa.int64())
 
 
 def test_seeds_are_read_from_an_object_or_a_folder(cloud: Cloud) -> None:
