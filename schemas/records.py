@@ -118,6 +118,8 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         reply: Data of the terminal reply, to be told again to a duplicate.
         account: The account that its target stood for when the command was accepted; empty if it was not known.
         region: The Region that its target stood for then; empty in records of older releases.
+        turn: Its number in the line of its Kafka key, drawn when it joined it; lower ones call first. 0: it never
+            joined one, or was written by a release that kept no numbers.
         v: Version of this record.
     """
 
@@ -140,6 +142,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     reply: dict[str, Any] | None = None
     account: str = ""
     region: str = ""
+    turn: int = 0
     v: int = VERSION
 
 

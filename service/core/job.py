@@ -90,8 +90,13 @@ def order_of(key: bytes | None) -> str:
 
 
 def keeps_line(job: Job) -> bool:
-    """True while the fate of its call is open, so that the next command with the same key must wait."""
-    return job.phase in (Phase.INTENDED, Phase.UNCERTAIN)
+    """True while the fate of its call is open, so that the next command with the same key must wait.
+
+    A job that rests before its next try is in the line, and so is one whose call is searched for. One that waits for
+    its start time, for a slot or for another command has called nothing: it joins the line when it can be called.
+    """
+    begins_later = job.due > 0 and not (job.turn or job.retries or job.attempt > 1)
+    return job.phase is Phase.UNCERTAIN or (job.phase is Phase.INTENDED and not begins_later)
 
 
 def occupies_slot(job: Job) -> str:

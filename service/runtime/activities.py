@@ -5,7 +5,7 @@ A job has at most one call or search under way. What is learnt goes back into th
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,6 +176,12 @@ class Activities:
         """Observes Due at the given time (epoch seconds)."""
         self._timers.set(key, until, effects.Rest(until))
 
+    def line_up(self, jobs: Iterable[tuple[bytes, Job]]) -> None:
+        """Puts jobs in the lines of their keys, in order of their turns; comes before any of them is planned."""
+        waiting = [(key, job) for key, job in jobs if keeps_line(job)]
+        for key, job in sorted(waiting, key=lambda each: (each[1].turn, each[1].accepted_at)):
+            self._lines.join(job.command.order, key)
+
     def plan(self, key: bytes, job: Job | None, committed_at: float) -> None:
         """Begins the activity of a job as it was just committed (``committed_at`` in monotonic seconds)."""
         activity = transitions.activity(job, self._context.policy) if job else None
@@ -226,8 +232,6 @@ class Activities:
         """Keeps the job's place in the line of its key; what follows it must not overtake it."""
         self._held[key] = why
         self._workshop.slots.release(self._claim(key))
-        if keeps_line(job):
-            self._lines.join(job.command.order, key)
         if job.reason != why:
             self._inbox.put(Observed(key, Restored()))  # its publisher hears of it
 
@@ -239,7 +243,7 @@ class Activities:
             intent.committed(committed_at, permitted=True)  # one call at a time, until its outcome is stepped
         elif self._holding:
             self._inbox.put(Observed(key, Held()))
-        elif not self._lines.join(job.command.order, key):
+        elif not self._lines.first(key):
             self._standing[key] = (job, committed_at)
         elif (position := self._position(key, job)) > 0:
             fault = Fault(NO_SLOT, "all slots of this quota are used by our own jobs", retryable=True)

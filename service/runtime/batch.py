@@ -12,7 +12,7 @@ from schemas.events import Message, ReplyKind
 from schemas.records import Command, Job, Record, ResourceChange
 from service.core import holding, publication
 from service.core.effects import Changed, Event, Step, Told
-from service.core.job import replace
+from service.core.job import keeps_line, replace
 from service.core.publication import over
 from service.runtime.context import Context
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
@@ -73,6 +73,7 @@ class Batch:
             del self._messages[messages:], self._tellings[tellings:]
             raise
         if after is not before:
+            after = self._in_line(before, after)
             self._put(key, after)
             self.acting[key] = None
             if after is not None:
@@ -138,6 +139,13 @@ class Batch:
         """Tells telemetry what is now true."""
         for tell in self._tellings:
             tell()
+
+    def _in_line(self, before: Job | None, after: Job | None) -> Job | None:
+        """Numbers a job that joins the line of its key, in the commit of the step that lets it be called."""
+        if after is None or not after.command.order or not keeps_line(after):
+            return after
+        joined = before is not None and keeps_line(before)
+        return after if joined else replace(after, turn=self._store.next_turn)
 
     def _put(self, key: bytes, record: Record | None) -> None:
         self._store.put(key, record)

@@ -1,4 +1,7 @@
-"""Commands with equal Kafka keys reach the API in the order of their arrival: one call at a time for each key."""
+"""Commands with equal Kafka keys reach the API in the order of their turns: one call at a time for each key.
+
+A line is a function of the durable jobs (``keeps_line`` and ``Job.turn``), so a new owner has the same lines.
+"""
 
 from collections import deque
 
@@ -10,15 +13,16 @@ class Lines:
         self._lines: dict[str, deque[bytes]] = {}
         self._orders: dict[bytes, str] = {}
 
-    def join(self, order: str, key: bytes) -> bool:
-        """Stands in line, once; True when it is the job's turn. Without an order it always is."""
-        if not order:
-            return True
-        line = self._lines.setdefault(order, deque())
-        if key not in self._orders:
+    def join(self, order: str, key: bytes) -> None:
+        """Stands at the end of the line, once; without an order there is none."""
+        if order and key not in self._orders:
             self._orders[key] = order
-            line.append(key)
-        return line[0] == key
+            self._lines.setdefault(order, deque()).append(key)
+
+    def first(self, key: bytes) -> bool:
+        """True when it is the job's turn; it always is outside of a line."""
+        order = self._orders.get(key)
+        return order is None or self._lines[order][0] == key
 
     def leave(self, key: bytes) -> bytes | None:
         """Leaves the line.

@@ -241,6 +241,7 @@ class Shard:
         # Most jobs have ended; only the open ones, whose calls stand in line, need the order of their acceptance.
         going_on = [(key, found) for key in self._store.open() if (found := self._store.job(key))]
         self._report_held([job for _, job in going_on])
+        self._activities.line_up(going_on)
         for key, job in sorted(going_on, key=lambda item: item[1].accepted_at):
             self.observe(key, Restored())
             if job.awaits:
@@ -298,6 +299,7 @@ class Shard:
             self._consumed = batch.next_offset or self._consumed
         for key, deleted_at in batch.departed.items():
             self._activities.rest(key, deleted_at + self._context.policy.retention)
+        self._activities.line_up((key, job) for key in batch.acting if (job := self._store.job(key)))
         for key in batch.acting:
             self._activities.plan(key, self._store.job(key), began)
             self._release_waiting(key)

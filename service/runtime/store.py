@@ -19,11 +19,17 @@ class Store:
         self._awaiting: dict[bytes, set[bytes]] = {}
         self._corrupt: dict[bytes, str] = {}
         self._going_on = 0
+        self._last_turn = 0
 
     @property
     def going_on(self) -> int:
         """How many jobs have not ended."""
         return self._going_on
+
+    @property
+    def next_turn(self) -> int:
+        """The number of the next job that joins a line: above those of all jobs that are known."""
+        return self._last_turn + 1
 
     def load(self, key: bytes, value: bytes | None) -> None:
         """Replays one changelog record; a tombstone forgets.
@@ -56,6 +62,7 @@ class Store:
             self._note(key, before, record)
             self._jobs[key] = record
             self._going_on += not ended(record)
+            self._last_turn = max(self._last_turn, record.turn)
         elif isinstance(record, ResourceState):
             self._resources[key] = record
         else:

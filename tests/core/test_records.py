@@ -72,6 +72,7 @@ jobs = st.builds(
     reply=st.none() | documents,
     account=texts,
     region=texts,
+    turn=st.integers(0, 2**53),
 )
 states = st.builds(ResourceState, texts, texts, st.integers(1, 10**9), texts, texts, seconds)
 records = jobs | states
@@ -97,7 +98,7 @@ def test_the_samples_have_every_field() -> None:
             "due",
             "resource_id",
         ),
-        *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "account", "region", "v"),
+        *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "account", "region", "turn", "v"),
     }
 
 

@@ -1,11 +1,17 @@
 """Commands with equal Kafka keys reach the API in order; others don't wait for each other."""
 
+import asyncio
 import itertools
+from random import Random
 
 import pytest
 
+from schemas import records
+from schemas.cloudevents import format_time
 from service.runtime.lines import Lines
-from tests.fakes.api import LOST_REPLY, THROTTLED
+from tests.fakes.api import HANG_AFTER, LOST_REPLY, LOST_REQUEST, NOT_SENT, THROTTLED, UNAVAILABLE
+from tests.runtime.messages import CHANGELOG, request
+from tests.runtime.node import Node
 from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
@@ -90,13 +96,132 @@ async def test_the_order_survives_a_stop() -> None:
         rig.audit()
 
 
+RESTARTS = ("crash", "stop", "rebalance")
+
+
+@pytest.mark.parametrize("how", RESTARTS)
+async def test_what_is_searched_for_keeps_its_turn_over_a_restart(how: str) -> None:
+    """The creation reaches AWS first, although the next command could be sent while the lost call settles."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        dataset = await rig.made(CREATE)
+        model = rig.api.by_hand("CreateAudienceModel", name="m", trainingDatasetArn=dataset)
+        rig.api.log.clear()
+        rig.api.inject("CreateConfiguredAudienceModel", LOST_REQUEST)
+        creation = request("CreateConfiguredAudienceModel", audienceModelArn=model)
+        first = rig.send("CreateConfiguredAudienceModel", creation, key="same")
+        second = rig.send("DeleteAudienceModel", {"audienceModelArn": model}, key="same")
+        await rig.until(lambda: rig.phase(first) == "uncertain")
+        await asyncio.sleep(1.0)
+        await restarted(rig, node, how)
+        assert (await rig.end(first)).kind == "succeeded"
+        assert (await rig.end(second)).code == "ConflictException"
+        rig.audit()
+
+
+@pytest.mark.parametrize("how", RESTARTS)
+async def test_what_is_tried_again_later_keeps_its_turn_over_a_restart(how: str) -> None:
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        rig.api.always(CREATE, THROTTLED)
+        first, second = rig.send(CREATE, key="same"), rig.send(READ, key="same")
+        await asyncio.sleep(20.0)
+        await restarted(rig, node, how)
+        await asyncio.sleep(5.0)
+        rig.api.always(CREATE, None)
+        assert [(await rig.end(each)).kind for each in (first, second)] == ["succeeded", "succeeded"]
+        assert begun(rig)[-1] == READ
+        assert begun(rig).count(READ) == 1
+
+
+async def test_who_waits_for_a_start_time_holds_nobody_up_and_comes_last_then() -> None:
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        later = rig.send(CREATE, key="same", notbefore=format_time(rig.clock.wall() + 60.0))
+        await rig.perform(READ, key="same")
+        rig.api.latency = 4.0
+        await asyncio.sleep(58.0)
+        others = [rig.send(TAG, key="same") for _ in range(3)]
+        await asyncio.sleep(3.0)
+        await rig.restart(node)
+        await rig.until(lambda: rig.ended() >= {later, *others})
+        assert calls(rig)[-1] == later
+
+
+async def test_turns_are_in_the_records_and_not_in_the_order_of_the_changelog() -> None:
+    """Compaction leaves the last record of each key; which comes first says nothing about who arrived first."""
+    async with Rig(partitions=1) as rig:
+        rig.api.always(CREATE, THROTTLED)
+        node = await rig.start()
+        sent = [rig.send(operation, key="same") for operation in (CREATE, READ, TAG)]  # accepted in one commit
+        await asyncio.sleep(5.0)
+        await node.crash()
+        jobs = rig.folded(0)
+        end = rig.broker.partition(CHANGELOG, 0).committed(0)[-1].offset + 1
+        for key in reversed(jobs):
+            rig.broker.produce(CHANGELOG, key, records.encode(jobs[key]), partition=0)
+        rig.broker.delete_records(CHANGELOG, 0, before=end)
+        rig.api.always(CREATE, None)
+        await rig.start()
+        await rig.until(lambda: rig.ended() == set(sent))
+        turns = [command_id for command_id, _ in itertools.groupby(calls(rig))]
+        assert turns == sent
+
+
+def calls(rig: Rig) -> list[str]:
+    """Commands in the order of their requests, searches left out."""
+    return [entry.cause.command_id for entry in rig.api.log if entry.cause]
+
+
+async def restarted(rig: Rig, node: Node, how: str) -> Node:
+    if how == "rebalance":
+        rig.broker.group.rebalance()
+        return node
+    await (node.crash() if how == "crash" else node.stop())
+    return await rig.start()
+
+
+WRITES = ("TagResource", "UntagResource", "UpdateConfiguredAudienceModel", "PutConfiguredAudienceModelPolicy")
+TROUBLE = (LOST_REPLY, LOST_REQUEST, THROTTLED, NOT_SENT, HANG_AFTER, UNAVAILABLE)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_any_commands_amid_any_restarts(seed: int) -> None:
+    """By what AWS receives: nobody calls before all who came earlier under its key have called for the last time."""
+    draw = Random(f"order/{seed}")
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        dataset = rig.api.by_hand(CREATE, name="d")
+        model = rig.api.by_hand("CreateAudienceModel", name="m", trainingDatasetArn=dataset)
+        configured = rig.api.by_hand("CreateConfiguredAudienceModel", name="c", audienceModelArn=model)
+        known = {"resourceArn": model, "configuredAudienceModelArn": configured, "audienceModelArn": model}
+        rig.api.worlds["default"].tags[model] = {}
+        rig.api.chance = lambda operation: draw.choice(TROUBLE) if draw.random() < 0.3 else None
+        rig.api.slowness = lambda: draw.choice((0.0, 0.5, 3.0))
+        rig.api.list_lag = 4.0
+        sent: dict[str, list[str]] = {"one": [], "two": []}
+        for _ in range(4):
+            for _ in range(5):
+                key, operation = draw.choice(list(sent)), draw.choice((*WRITES, CREATE, READ))
+                data = {**request(operation), **{name: known[name] for name in known if name in request(operation)}}
+                sent[key].append(rig.send(operation, data, key=key))
+            await asyncio.sleep(draw.choice((0.1, 1.0, 5.0)))
+            node = await restarted(rig, node, draw.choice(RESTARTS))
+        rig.api.chance = lambda _: None
+        await rig.until(lambda: rig.ended() >= set(rig.sent), 1200.0)
+        for key, expected in sent.items():
+            order = [command_id for command_id in calls(rig) if command_id in expected]
+            turns = [command_id for command_id, _ in itertools.groupby(order)]
+            assert turns == [command_id for command_id in expected if command_id in turns], (key, order)
+
+
 def test_lines() -> None:
     lines = Lines()
-    assert lines.join("", b"free")
-    assert lines.join("x", b"1")
-    assert not lines.join("x", b"2")
-    assert not lines.join("x", b"3")
-    assert lines.join("x", b"1"), "joining again changes nothing"
+    assert lines.first(b"free")
+    for key in (b"1", b"2", b"3", b"1"):
+        lines.join("x", key)
+    lines.join("", b"free")
+    assert [lines.first(key) for key in (b"1", b"2", b"3", b"free")] == [True, False, False, True]
     assert lines.leave(b"2") is None
     assert lines.leave(b"1") == b"3"
     assert lines.leave(b"unknown") is None

@@ -65,6 +65,7 @@ class Monitor:
         self._offsets: dict[TopicPartition, int] = {}
         self._permitted: dict[str, float] = {}
         self._places: dict[str, TopicPartition] = {}
+        self._lines: dict[tuple[TopicPartition, str], dict[str, bool]] = defaultdict(dict)
 
     def note(self, what: str, count: str = "") -> None:
         """Writes a line of the story; ``count`` also counts it."""
@@ -127,9 +128,31 @@ class Monitor:
         if isinstance(decoded, Job):
             token = marker(decoded.command)
             self._places[token] = partition
+            self._stand(partition, token, decoded)
             self.note(f"    {decoded.command.id} {decoded.command.operation} is {decoded.phase.value}")
             if decoded.phase is records.Phase.INTENDED and not decoded.due:
                 self._permitted[token] = self._clock()
+
+    def _stand(self, partition: TopicPartition, token: str, job: Job) -> None:
+        """Books of the lines: who may call or may have called, from when on; True once its call has left."""
+        line = self._lines[partition, job.command.order]
+        if job.phase is records.Phase.INTENDED and job.reason == "NotBefore" and job.due:
+            return
+        if job.phase in (records.Phase.INTENDED, records.Phase.UNCERTAIN):
+            line.setdefault(token, False)
+        else:
+            line.pop(token, None)
+
+    def _in_turn(self, entry: Entry) -> None:
+        """The owner calls in the order of each key; what a zombie still sends is counted apart."""
+        partition = self._places[entry.trace]
+        for (place, order), line in self._lines.items():
+            if order and place == partition and entry.trace in line:
+                before = list(line)[: list(line).index(entry.trace)]
+                others = [token for token, left in line.items() if left and token != entry.trace]
+                self.demand(not before, f"{entry.operation} of {entry.trace} overtakes {before}")
+                self.demand(not others, f"{entry.operation} of {entry.trace} leaves beside {others}")
+                line[entry.trace] = True
 
     def _same(self, partition: TopicPartition, shard: Shard) -> None:
         """Memory is what the changelog folds to."""
@@ -174,6 +197,8 @@ class Monitor:
         self.note(f"{OWNER.get()} sends {entry.operation} {entry.trace}", "requests")
         if not entry.trace:
             return
+        if self._owners.get(self._places.get(entry.trace, TopicPartition("", 0))) == OWNER.get():
+            self._in_turn(entry)
         permitted = self._permitted.get(entry.trace)
         self.demand(permitted is not None, f"{entry.operation} leaves before its intent is durable")
         if permitted is None or ROWS[entry.operation].kind is Kind.READ:

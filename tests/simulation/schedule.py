@@ -96,7 +96,8 @@ class Schedule:
         self._send(self._random.choice(CREATES), **attributes)
 
     async def _command(self) -> None:
-        self._send(self._random.choice(OTHERS))
+        attributes = {"key": self._random.choice(("one", "other"))} if self._random.random() < 0.3 else {}
+        self._send(self._random.choice(OTHERS), **attributes)
 
     async def _delete(self) -> None:
         if self._spare:
