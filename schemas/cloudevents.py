@@ -146,8 +146,8 @@ def timestamp(text: str) -> float | None:
     if len(text) > 40 or not _RFC3339.fullmatch(text):
         return None
     try:
-        return datetime.fromisoformat(text.upper()).timestamp()
-    except (ValueError, OverflowError):
+        return datetime.fromisoformat(text.upper()).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):  # there is no such date, or UTC has none for it: 9999-12-31T23:00:00-12:00
         return None
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import cloudevents, permissions, records, rules, service_commands, shapes, strictjson
+from schemas import cloudevents, permissions, records, rules, service_commands, shapes, sizes, strictjson
 from schemas.cloudevents import Envelope, Headers, timestamp
 from schemas.operations import COMMAND_PREFIX, COMMANDS, SERVICE_COMMANDS
 from schemas.permissions import Grant, TargetFacts
@@ -65,7 +65,8 @@ class Rejected:
             parameters.
         code: What kind of fault, for machines.
         message: What to change.
-        violations: Everything that is wrong; of the payload, the first ``MAX_VIOLATIONS``.
+        violations: Everything that is wrong; of the payload, the first ``MAX_VIOLATIONS``, and of all of them as many
+            as ``sizes.MAX_VIOLATIONS_BYTES`` hold.
     """
 
     command: records.Command
@@ -190,9 +191,22 @@ def _rejected(
     code: str,
     violations: tuple[Violation, ...],
 ) -> Rejected:
-    first = f"{violations[0].path}: {violations[0].message}"
+    told = tuple(_within_limits(violations))
+    first = f"{told[0].path}: {told[0].message}"
     message = first if len(violations) == 1 else f"{len(violations)} violations; the first: {first}"
-    return Rejected(_known(envelope, content, limits, {}), code, message, violations)
+    return Rejected(_known(envelope, content, limits, {}), code, message, told)
+
+
+def _within_limits(violations: tuple[Violation, ...]) -> Iterator[Violation]:
+    """Paths may hold names that the sender made up, and messages list what settings allow: both may be long."""
+    room = sizes.MAX_VIOLATIONS_BYTES
+    for number, each in enumerate(violations):
+        path = sizes.printable(each.path, sizes.MAX_PATH)
+        short = Violation(path, each.rule, sizes.shortened(each.message, sizes.MAX_MESSAGE))
+        room -= len(orjson.dumps([short.path, short.rule, short.message]))
+        if room < 0 and number:
+            return
+        yield short
 
 
 def _known(

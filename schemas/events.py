@@ -14,13 +14,12 @@ from typing import Any, Final, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas import cloudevents, records
+from schemas import cloudevents, records, sizes
 from schemas.cloudevents import Envelope, format_time
 
 REPLY_PREFIX: Final = "cleanroomsml.reply."
 EVENT_PREFIX: Final = "cleanroomsml."
 EVENT_SUFFIX: Final = ".status-changed"
-MAX_DLQ_MESSAGE: Final = 1_000
 
 _SEQUENCE_DIGITS: Final = 10
 
@@ -165,7 +164,7 @@ def dead_letter(
     """
     added = {
         "dlq_reason": reason,
-        "dlq_message": message[:MAX_DLQ_MESSAGE],
+        "dlq_message": sizes.shortened(message, sizes.MAX_MESSAGE),
         "dlq_topic": topic,
         "dlq_partition": str(partition),
         "dlq_offset": str(offset),

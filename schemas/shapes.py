@@ -204,8 +204,13 @@ class Pattern:
         return text
 
 
+_YEAR_1000: Final = -30_610_224_000.0
+"""Epoch seconds; botocore writes earlier years with fewer than four digits, which is no timestamp."""
+
+
 def _check_timestamp(text: str) -> str:
-    if timestamp(text) is None:
+    moment = timestamp(text)
+    if moment is None or moment < _YEAR_1000:
         raise PydanticCustomError("timestamp", "must be an RFC 3339 timestamp such as 2025-01-31T12:00:00Z")
     return text
 

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import to_builtins
-
+from schemas import sizes
 from schemas.operations import Change, Kind
 from schemas.records import Fault
 from service.core.effects import Changed, Event, Step, Told
-from service.core.faults import NOT_FOUND
+from service.core.faults import NOT_FOUND, bounded, details
 from service.core.job import Command, Job, Phase, replace, row, subject
 from service.core.reconciliation import strip
 
@@ -73,11 +72,13 @@ def succeeded(job: Job, result: Mapping[str, Any], now: float, *events: Event, *
 
 def failed(job: Job, fault: Fault, now: float, *events: Event, **changes: Any) -> Step:
     """The command ends without what was asked."""
+    fault = bounded(fault)
     return _end(job, Phase.FAILED, {"error": _error(fault)}, now, *events, fault=fault, **changes)
 
 
 def parked(job: Job, fault: Fault, now: float, searched: str) -> Step:
     """Nobody can say what happened: a person decides."""
+    fault = bounded(fault)
     data = {"error": _error(fault), "searched": searched}
     return _end(job, Phase.PARKED, data, now, fault=fault)
 
@@ -177,17 +178,17 @@ def _change(job: Job, status: str, description: Mapping[str, Any], *, full: bool
         status,
         name=_name(job, description),
         description=strip(description) if full else None,
-        details=description.get("statusDetails"),
+        details=details(description.get("statusDetails")),
     )
 
 
 def _name(job: Job, description: Mapping[str, Any]) -> str:
     creates = row(job.command).kind is Kind.JOB
-    return str(description.get("name") or (job.command.params.get("name", "") if creates else ""))
+    name = str(description.get("name") or (job.command.params.get("name", "") if creates else ""))
+    return sizes.shortened(name, sizes.MAX_NAME)
 
 
 def _status_fault(status: str, description: Mapping[str, Any]) -> Fault:
-    details = description.get("statusDetails") or {}
-    code = details.get("statusCode", "")
-    message = details.get("message") or "AWS gives no reason"
-    return Fault(status, f"{code}: {message}" if code else message, status_details=to_builtins(details) or None)
+    told = details(description.get("statusDetails")) or {}
+    code, message = told.get("statusCode", ""), told.get("message", "") or "AWS gives no reason"
+    return Fault(status, f"{code}: {message}" if code else message, status_details=told or None)

@@ -1,15 +1,23 @@
 """Error code -> fault class: a table. Unknown codes fall to their HTTP status, and what is unclear counts as lost."""
 
+from collections.abc import Mapping
 from enum import Enum, auto
+from itertools import islice
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
+from msgspec.structs import replace
+
+from schemas import sizes
 from schemas.records import Fault
 from service.core.observations import Failure, Late, Lost, Observation, Postponed, QuotaFull, Refused
 
 NOT_FOUND: Final = "ResourceNotFoundException"
 CONFLICT: Final = "ConflictException"
 INVALID: Final = "ValidationException"
+_MAX_DETAILS: Final = 8
+SERVICE_ERROR: Final = "ServiceError"
+"""A defect of the service."""
 
 
 class FaultClass(Enum):
@@ -34,6 +42,7 @@ CLASSES: Final = MappingProxyType(
         "ServiceQuotaExceededException": _Q,
         INVALID: _R,
         "InvalidRequest": _R,  # ours: it could not even be built
+        SERVICE_ERROR: _R,  # ours: an exception that nobody foresaw, before anything was sent
         "AccessDeniedException": _R,
         "AccessDenied": _R,
         CONFLICT: _R,
@@ -73,7 +82,28 @@ def fault(failure: Failure, *, retryable: bool) -> Fault:
     message = failure.message
     if failure.extra:
         message += " (" + ", ".join(f"{name}={value}" for name, value in sorted(failure.extra.items())) + ")"
-    return Fault(failure.code, message, retryable=retryable, http_status=failure.http_status)
+    return bounded(Fault(failure.code, message, retryable=retryable, http_status=failure.http_status))
+
+
+def bounded(fault: Fault) -> Fault:
+    """The error with texts of limited length: AWS, or something before it, may answer with any amount."""
+    return replace(
+        fault,
+        code=sizes.shortened(fault.code, sizes.MAX_CODE),
+        message=sizes.shortened(fault.message, sizes.MAX_ERROR),
+        status_details=details(fault.status_details),
+    )
+
+
+def details(given: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """AWS's ``statusDetails``: its first members as texts of limited length, the message being the longest."""
+    return {
+        sizes.shortened(name, sizes.MAX_CODE): sizes.shortened(
+            str(value), sizes.MAX_ERROR if name == "message" else sizes.MAX_CODE
+        )
+        for name, value in islice((given or {}).items(), _MAX_DETAILS)
+        if value is not None
+    } or None
 
 
 def observe(failure: Failure) -> Observation:
