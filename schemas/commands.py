@@ -53,7 +53,7 @@ class Limits:
     default_target: str
     facts: Mapping[str, TargetFacts] = field(default_factory=dict)
     tenant: str = ""
-    max_bytes: int = 1_048_576
+    max_bytes: int = sizes.MAX_VALUE
 
 
 @dataclass(frozen=True, slots=True)

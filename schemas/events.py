@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -95,6 +96,7 @@ def status_changed(
     description: Mapping[str, Any] | None,
     now: float,
     source: str,
+    truncated: bool = False,
 ) -> Message:
     """Builds the event of a resource's new status.
 
@@ -107,6 +109,7 @@ def status_changed(
         description: The full description; given on a terminal status.
         now: Epoch seconds.
         source: CloudEvents source of the service.
+        truncated: Whether only the short members of the description are left.
     """
     data = {
         ("resourceArn" if resource.id.startswith("arn:") else "resourceId"): resource.id,
@@ -120,6 +123,8 @@ def status_changed(
     }
     if description is not None:
         data["resource"] = description
+    if truncated:
+        data["truncated"] = True
     # The extension wants strings that sort: zeros in front.
     sequence = {"sequence": f"{resource.sequence:0{_SEQUENCE_DIGITS}d}", "sequencetype": "Integer"}
     envelope = Envelope(
@@ -135,6 +140,14 @@ def status_changed(
     return _message(resource.id, envelope)
 
 
+class Place(NamedTuple):
+    """Where a record is."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
 def dead_letter(
     key: bytes | None,
     value: bytes | None,
@@ -142,9 +155,7 @@ def dead_letter(
     *,
     reason: str,
     message: str,
-    topic: str,
-    partition: int,
-    offset: int,
+    place: Place,
     now: float,
 ) -> Message:
     """Builds a dead letter: the original untouched, and ``dlq_`` headers behind its own.
@@ -157,21 +168,48 @@ def dead_letter(
         headers: The original's headers.
         reason: What kind of fault, for machines.
         message: What was found, for people.
-        topic: Where the original is.
-        partition: Where the original is.
-        offset: Where the original is.
+        place: Where the original is.
         now: Epoch seconds.
     """
+    return Message(key, value, (*headers, *_dlq_headers(reason, message, place, now)))
+
+
+def dead_letter_without_content(
+    key: bytes | None,
+    value: bytes | None,
+    headers: cloudevents.Headers,
+    *,
+    reason: str,
+    message: str,
+    place: Place,
+    now: float,
+) -> Message:
+    """Builds a dead letter of a record that is too large to be wrapped: its place, its size and its hash.
+
+    The arguments are those of :func:`dead_letter`. The key is kept if it is short.
+    """
+    omitted = {
+        "dlq_omitted": "value, headers" if len(key or b"") <= sizes.MAX_KEPT_KEY else "key, value, headers",
+        "dlq_size": str(sizes.record_size(key, value, headers)),
+        "dlq_sha256": hashlib.sha256(value or b"").hexdigest(),
+    }
+    kept = key if len(key or b"") <= sizes.MAX_KEPT_KEY else None
+    return Message(kept, None, _dlq_headers(reason, message, place, now, omitted))
+
+
+def _dlq_headers(
+    reason: str, message: str, place: Place, now: float, more: Mapping[str, str] = MappingProxyType({})
+) -> tuple[tuple[str, bytes | None], ...]:
     added = {
         "dlq_reason": reason,
         "dlq_message": sizes.shortened(message, sizes.MAX_MESSAGE),
-        "dlq_topic": topic,
-        "dlq_partition": str(partition),
-        "dlq_offset": str(offset),
+        "dlq_topic": place.topic,
+        "dlq_partition": str(place.partition),
+        "dlq_offset": str(place.offset),
         "dlq_time": format_time(now),
+        **more,
     }
-    told = tuple((name, text.encode("utf-8", "backslashreplace")) for name, text in added.items())
-    return Message(key, value, (*headers, *told))
+    return tuple((name, text.encode("utf-8", "backslashreplace")) for name, text in added.items())
 
 
 def command_digest(command: records.Command) -> str:
@@ -265,6 +303,7 @@ class SucceededData(ReplyData):
     """Done."""
 
     result: dict[str, Any] = Field(description="The API's response, or the resource's final description.")
+    truncated: bool = Field(False, description="True when result was too large, and holds its short members only.")
 
 
 class FailedData(ReplyData):
@@ -301,6 +340,7 @@ class StatusChangedData(_Data):
     target: str = Field(description="The command's AWS target.")
     region: str = Field(description="AWS region.")
     resource: dict[str, Any] | None = Field(None, description="Full description; on a terminal status.")
+    truncated: bool = Field(False, description="True when resource was too large, and holds its short members only.")
 
 
 class AttributesData(BaseModel):

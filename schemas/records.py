@@ -183,6 +183,7 @@ class ResourceChange(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         name: The resource's name, as far as known.
         details: AWS's ``statusDetails``.
         description: The full description, on a terminal status.
+        truncated: Whether it was too large, and only its short members are left.
         v: Version of this record.
     """
 
@@ -194,6 +195,7 @@ class ResourceChange(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     name: str = ""
     details: dict[str, Any] | None = None
     description: dict[str, Any] | None = None
+    truncated: bool = False
     v: int = VERSION
 
 

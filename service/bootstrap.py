@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from schemas import shapes
+from schemas import shapes, sizes
 from service import gauges, tenancy
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.sessions import Sessions
@@ -23,6 +23,7 @@ from service.runtime import intake, numbering
 from service.runtime.activities import Workshop
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
+from service.runtime.ceilings import Ceilings
 from service.runtime.context import Context, Names
 from service.runtime.dispatch import Caller, Deadlines, Dispatch
 from service.runtime.limiter import Limiter
@@ -37,14 +38,14 @@ from service.settings.running import Pace
 SOURCE: Final = "cleanroomsml-service"
 """CloudEvents ``source`` of what we publish."""
 
-_HEADROOM: Final = 64 * 1024
+_BATCH_BYTES: Final = 512 * 1024
 _COMMANDS_KEPT: Final = 7 * 86_400.0
 _OUTPUT_KEPT: Final = 7 * 86_400.0
 
 
 def record_bytes(settings: Settings) -> int:
     """Largest record of ours: a command is wrapped into job records and dead letters, which must always fit."""
-    return 2 * settings.topics.max_message_bytes + _HEADROOM
+    return sizes.largest_record(settings.topics.max_message_bytes)
 
 
 def kafka_settings(settings: Settings) -> KafkaSettings:
@@ -64,6 +65,7 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         rebalance_timeout=kafka.rebalance_timeout,
         transaction_timeout=kafka.transaction_timeout,
         request_timeout=kafka.request_timeout,
+        batch_bytes=min(_BATCH_BYTES, record_bytes(settings)),
         record_bytes=record_bytes(settings),
     )
 
@@ -75,7 +77,11 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     for commands, jobs in settings.sources():
         # What a tenant sends is bounded as sent; compression is the broker's affair, or a small batch could be a bomb.
         source = inlet(
-            commands, topics.partitions, retention=_COMMANDS_KEPT, record_bytes=topics.max_message_bytes + _HEADROOM
+            commands,
+            topics.partitions,
+            retention=_COMMANDS_KEPT,
+            record_bytes=sizes.largest_command(topics.max_message_bytes),
+            at_most=largest,
         )
         specs += [source, changelog(jobs, source, record_bytes=largest)]
     changes = stream(topics.changes, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest)
@@ -140,6 +146,7 @@ def _context(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> Co
         max_batch=settings.runtime.max_batch,
         inbox_limit=settings.runtime.inbox_limit,
         open_jobs_limit=settings.runtime.open_jobs_limit,
+        ceilings=Ceilings(record_bytes(settings)),
     )
 
 

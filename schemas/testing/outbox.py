@@ -76,9 +76,7 @@ class Outbox:
             message.headers,
             reason=reason,
             message=text,
-            topic=f"{self.prefix}.commands",
-            partition=0,
-            offset=len(self.dead_letters),
+            place=events.Place(f"{self.prefix}.commands", 0, len(self.dead_letters)),
             now=now,
         )
         self.dead_letters.append(letter)

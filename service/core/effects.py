@@ -26,6 +26,7 @@ class Changed:
         name: The resource's name, as far as known.
         description: The full description, on a terminal status.
         details: AWS's ``statusDetails``.
+        truncated: Whether the description was too large, and only its short members are left.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Changed:
     name: str = ""
     description: Mapping[str, Any] | None = None
     details: Mapping[str, Any] | None = None
+    truncated: bool = False
 
 
 Event = Told | Changed

@@ -1,11 +1,12 @@
 """How a command ends, and what is told then. Called only by :mod:`service.core.transitions`."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas import sizes
 from schemas.operations import Change, Kind
-from schemas.records import Fault
+from schemas.records import Fault, ResourceChange
 from service.core.effects import Changed, Event, Step, Told
 from service.core.faults import NOT_FOUND, bounded, details
 from service.core.job import Command, Job, Phase, replace, row, subject
@@ -192,3 +193,46 @@ def _status_fault(status: str, description: Mapping[str, Any]) -> Fault:
     told = details(description.get("statusDetails")) or {}
     code, message = told.get("statusCode", ""), told.get("message", "") or "AWS gives no reason"
     return Fault(status, f"{code}: {message}" if code else message, status_details=told or None)
+
+
+def shortened(before: Job | None, step: Step, size: int, limit: int, now: float) -> Step:
+    """The same step in fewer words, when one of its records would be larger than can be written.
+
+    A read has nothing but its result to give, so it fails. Anything else has happened: what is left of the description
+    are its short members, marked as ``truncated``.
+    """
+    job = step.job
+    if before is not None and job is not None and job.phase is Phase.SUCCEEDED and row(job.command).kind is Kind.READ:
+        message = (
+            f"AWS's answer makes a record of {size} bytes, at most {limit} can be written; ask for less at once, "
+            "with maxResults where the operation has it"
+        )
+        return failed(before, Fault("ResultTooLarge", message), now)
+    if job is not None and job.reply is not None:
+        job = replace(job, reply=_brief(job.reply))
+    return Step(job, tuple(map(_brief_event, step.events)), step.ignored)
+
+
+def shortened_change(change: ResourceChange) -> ResourceChange:
+    """The same change with the short members of its description only."""
+    return replace(change, description=sizes.essentials(change.description or {}), truncated=True)
+
+
+def _brief_event(event: Event) -> Event:
+    if isinstance(event, Told):
+        return Told(event.kind, _brief(event.data))
+    if event.description is None:
+        return event
+    return dataclasses.replace(event, description=sizes.essentials(event.description), truncated=True)
+
+
+def _brief(data: Mapping[str, Any]) -> dict[str, Any]:
+    brief = dict(data)
+    if "result" in brief:
+        brief |= {"result": sizes.essentials(brief["result"]), "truncated": True}
+    if "error" in brief:
+        error = {**brief["error"], "message": sizes.shortened(brief["error"]["message"], sizes.MAX_PATH)}
+        if "violations" in error:
+            error["violations"] = error["violations"][:1]
+        brief |= {"error": error, "truncated": True}
+    return brief

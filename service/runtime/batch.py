@@ -7,16 +7,32 @@ so nothing has to be undone.
 import dataclasses
 from collections.abc import Callable, Collection
 
-from schemas import events, records
+from schemas import events, records, sizes
 from schemas.events import Message, ReplyKind
-from schemas.records import Command, Job, Record, ResourceChange
-from service.core import holding, publication
+from schemas.records import Command, Job, Record, ResourceChange, ResourceState
+from service.core import endings, holding, publication
 from service.core.effects import Changed, Event, Step, Told
 from service.core.job import keeps_line, replace
 from service.core.publication import over
 from service.runtime.context import Context
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
 from service.runtime.store import Store
+
+
+class RecordTooLarge(Exception):
+    """A record is larger than its topic takes, and so is not part of the batch.
+
+    Attributes:
+        topic: Where it was to go.
+        size: Its bytes.
+        limit: The topic's.
+    """
+
+    def __init__(self, topic: str, size: int, limit: int) -> None:
+        super().__init__(f"a record of {size} bytes for {topic}, which takes {limit}")
+        self.topic = topic
+        self.size = size
+        self.limit = limit
 
 
 class Batch:
@@ -33,7 +49,8 @@ class Batch:
         self._store = store
         self._context = context
         self._now = context.clock.wall()
-        self._records: dict[bytes, Record | None] = {}
+        self._records: dict[bytes, OutRecord] = {}
+        self._size = 0
         self._messages: list[OutRecord] = []
         self._tellings: list[Callable[[], None]] = []
         self._named: dict[str, str] = {}
@@ -52,6 +69,11 @@ class Batch:
         return not self._records and not self._messages and self.next_offset is None
 
     @property
+    def full(self) -> bool:
+        """True when it holds as much as a transaction should: a larger one might never end within its deadline."""
+        return self._size >= self._context.batch_bytes
+
+    @property
     def named(self) -> Collection[str]:
         """Topics that commands have named for their replies."""
         return self._named.keys()
@@ -63,18 +85,38 @@ class Batch:
                 self._messages[index] = dataclasses.replace(message, topic=self._named[message.topic])
 
     def apply(self, key: bytes, before: Job | None, step: Step) -> None:
-        """Takes over a step, the job's record if it changed and its events: all, or nothing if one can't be told."""
+        """Takes over a step, the job's record if it changed and its events: all, or nothing if one can't be written.
+
+        Raises:
+            RecordTooLarge: A record is, even when it says only what it must.
+        """
+        try:
+            self._apply(key, before, step)
+        except RecordTooLarge as excess:
+            job = step.job or before
+            self._context.telemetry.problem(
+                "a record is too large; what it says is shortened",
+                partition=f"{self._partition.topic}-{self._partition.partition}",
+                command_id=job.command.id if job else "",
+                topic=excess.topic,
+                size=excess.size,
+                limit=excess.limit,
+            )
+            self._apply(key, before, endings.shortened(before, step, excess.size, excess.limit, self._now))
+
+    def _apply(self, key: bytes, before: Job | None, step: Step) -> None:
         after = holding.born(step.job, self._context.policy) if before is None and step.job is not None else step.job
         messages, tellings = len(self._messages), len(self._tellings)
         try:
             for event in step.events:
                 after = self._publish(event, after or before)
+            if after is not before:
+                after = self._in_line(before, after)
+                self._put(key, after)
         except Exception:
             del self._messages[messages:], self._tellings[tellings:]
             raise
         if after is not before:
-            after = self._in_line(before, after)
-            self._put(key, after)
             self.acting[key] = None
             if after is not None:
                 self._tellings.append(lambda: self._context.telemetry.transition(before, after))
@@ -90,6 +132,24 @@ class Batch:
         after = publication.publish(before, change)
         if after is None:
             return
+        try:
+            self._send_event(change, before, after)
+        except RecordTooLarge as excess:
+            self._context.telemetry.problem(
+                "a record is too large; what it says is shortened",
+                partition=f"{self._partition.topic}-{self._partition.partition}",
+                command_id=change.command.id,
+                topic=excess.topic,
+                size=excess.size,
+                limit=excess.limit,
+            )
+            self._send_event(endings.shortened_change(change), before, after)
+        self._put(key, after)
+        if over(after):
+            self.departed[key] = after.observed_at
+        self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
+
+    def _send_event(self, change: ResourceChange, before: ResourceState | None, after: ResourceState) -> None:
         message = events.status_changed(
             resource=after,
             previous_status=before.status if before else None,
@@ -97,29 +157,39 @@ class Batch:
             region=self._context.regions.get(change.command.target, ""),
             status_details=change.details,
             description=change.description,
+            truncated=change.truncated,
             now=self._now,
             source=self._context.names.source,
         )
-        self._put(key, after)
-        if over(after):
-            self.departed[key] = after.observed_at
         self._send(self._context.names.of(change.command.tenant).events, message)
-        self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
 
     def dead_letter(self, record: InRecord, reason: str, message: str) -> None:
-        """Publishes a record that could not be used, untouched, with the reason in headers."""
-        letter = events.dead_letter(
-            record.key,
-            record.value,
-            record.headers,
-            reason=reason,
-            message=message,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            now=self._now,
-        )
-        self._send(self._context.names.of(self._context.tenant(record.topic)).dead_letters, letter)
+        """Publishes a record that could not be used, untouched, with the reason in headers.
+
+        One that is too large to be wrapped is named and measured instead: its headers may have grown when they were
+        read, or its topic takes more than ours do.
+        """
+        place = events.Place(record.topic, record.partition, record.offset)
+        topic = self._context.names.of(self._context.tenant(record.topic)).dead_letters
+        original = (record.key, record.value, record.headers)
+        letter = events.dead_letter(*original, reason=reason, message=message, place=place, now=self._now)
+        try:
+            self._send(topic, letter)
+        except RecordTooLarge as excess:
+            self._context.telemetry.problem(
+                "a dead letter is without its content, which is too large",
+                partition=f"{record.topic}-{record.partition}",
+                offset=record.offset,
+                topic=topic,
+                size=excess.size,
+                limit=excess.limit,
+            )
+            self._send(
+                topic,
+                events.dead_letter_without_content(
+                    *original, reason=reason, message=message, place=place, now=self._now
+                ),
+            )
         self._tellings.append(lambda: self._context.telemetry.dead_letter(reason))
 
     def forget(self, key: bytes) -> None:
@@ -128,12 +198,7 @@ class Batch:
 
     def out(self) -> list[OutRecord]:
         """Everything to be produced: the changelog first."""
-        changelog = self._context.names.changelogs[self._partition.topic]
-        state = [
-            OutRecord(changelog, key, records.encode(record) if record else None, (), self._partition.partition)
-            for key, record in self._records.items()
-        ]
-        return state + self._messages
+        return [*self._records.values(), *self._messages]
 
     def committed(self) -> None:
         """Tells telemetry what is now true."""
@@ -148,8 +213,10 @@ class Batch:
         return after if joined else replace(after, turn=self._store.next_turn)
 
     def _put(self, key: bytes, record: Record | None) -> None:
+        changelog = self._context.names.changelogs[self._partition.topic]
+        value = records.encode(record) if record else None
+        self._records[key] = self._measured(OutRecord(changelog, key, value, (), self._partition.partition))
         self._store.put(key, record)
-        self._records[key] = record
 
     def _publish(self, event: Event, job: Job | None) -> Job | None:
         if job is None:
@@ -190,9 +257,19 @@ class Batch:
             change.name,
             dict(change.details) if change.details else None,
             dict(change.description) if change.description else None,
+            change.truncated,
         )
         key = change.resource_id.encode()
-        self._messages.append(OutRecord(self._context.names.changes, key, records.encode(record)))
+        self._messages.append(self._measured(OutRecord(self._context.names.changes, key, records.encode(record))))
 
     def _send(self, topic: str, message: Message) -> None:
-        self._messages.append(OutRecord(topic, message.key, message.value, message.headers))
+        self._messages.append(self._measured(OutRecord(topic, message.key, message.value, message.headers)))
+
+    def _measured(self, record: OutRecord) -> OutRecord:
+        """A record that can be written: nothing else gets into a batch."""
+        size = sizes.record_size(record.key, record.value, record.headers)
+        limit = self._context.ceilings.of(record.topic)
+        if size > limit:
+            raise RecordTooLarge(record.topic, size, limit)
+        self._size += size
+        return record

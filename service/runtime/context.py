@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from schemas.commands import Limits
 from service.core.pacing import Cadence
 from service.core.policy import Policy
+from service.runtime.ceilings import Ceilings
 from service.runtime.ports import Clock, Telemetry
 
 
@@ -67,6 +68,9 @@ class Context:
         max_batch: Most inbox items in one transaction.
         inbox_limit: Records waiting in an inbox at which delivery pauses.
         open_jobs_limit: Jobs of a partition that have not ended, at which delivery pauses.
+        ceilings: The largest record that each topic takes.
+        batch_bytes: Bytes of records in one transaction at which no further item is taken into it.
+        inbox_bytes: Bytes of records waiting in an inbox at which delivery pauses.
     """
 
     clock: Clock
@@ -80,6 +84,9 @@ class Context:
     max_batch: int = 500
     inbox_limit: int = 2000
     open_jobs_limit: int = 5000
+    ceilings: Ceilings = field(default_factory=Ceilings)
+    batch_bytes: int = 8 * 1024 * 1024
+    inbox_bytes: int = 32 * 1024 * 1024
 
     def tenant(self, topic: str) -> str:
         """Whose topic it is; the default tenant's, as far as nobody else's."""

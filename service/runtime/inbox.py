@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from schemas import sizes
 from service.core.observations import Observation
 from service.runtime.ports import InRecord
 
@@ -38,11 +39,18 @@ class Inbox:
         self._items: deque[Item] = deque()
         self._changed = asyncio.Event()
         self._closed = False
+        self._bytes = 0
+
+    @property
+    def bytes(self) -> int:
+        """Size of the records that wait."""
+        return self._bytes
 
     def put(self, item: Item) -> None:
         """Adds an item; after closing it is dropped, since nobody would commit it."""
         if not self._closed:
             self._items.append(item)
+            self._bytes += _weight(item)
             self._changed.set()
 
     async def take(self, most: int) -> list[Item]:
@@ -50,7 +58,9 @@ class Inbox:
         while not self._items and not self._closed:
             self._changed.clear()
             await self._changed.wait()
-        return [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        self._bytes -= sum(map(_weight, taken))
+        return taken
 
     def close(self) -> None:
         """Takes nothing more; what is there can still be taken."""
@@ -59,3 +69,10 @@ class Inbox:
 
     def __len__(self) -> int:
         return len(self._items)
+
+
+def _weight(item: Item) -> int:
+    if not isinstance(item, Arrived):
+        return 0
+    record = item.record
+    return sizes.record_size(record.key, record.value, record.headers)

@@ -1,13 +1,13 @@
 """A record from the commands topic becomes a job, an acknowledgement, a rejection or a dead letter."""
 
 from schemas import commands
-from schemas.commands import Rejected, Undecodable
+from schemas.commands import Rejected, Undecodable, Violation
 from schemas.operations import Kind
 from schemas.records import Command, Fault, Job, job_key
 from service.core import endings, transitions
 from service.core.effects import Told
 from service.core.job import ended, order_of, replace, row
-from service.runtime.batch import Batch
+from service.runtime.batch import Batch, RecordTooLarge
 from service.runtime.cancelling import Revoke, cancel
 from service.runtime.context import Context
 from service.runtime.ports import InRecord
@@ -37,7 +37,20 @@ def receive(record: InRecord, store: Store, batch: Batch, context: Context, revo
         elif row(command).kind is Kind.RESOLVE:
             resolve(command, store, batch, context)
         else:
-            batch.apply(key, None, transitions.accept(command, batch.now, context.policy))
+            _accept(key, record, command, batch, context)
+            return
+        context.telemetry.command(command.operation, "accepted")
+
+
+def _accept(key: bytes, record: InRecord, command: Command, batch: Batch, context: Context) -> None:
+    try:
+        batch.apply(key, None, transitions.accept(command, batch.now, context.policy))
+    except RecordTooLarge as excess:
+        message = f"makes a job record of {excess.size} bytes; {excess.topic} takes {excess.limit}"
+        batch.dead_letter(record, "TooLarge", message)
+        bare = replace(command, params={})
+        _reject(key, Rejected(bare, "TooLarge", message, (Violation("data", "TooLarge", message),)), batch, context)
+    else:
         context.telemetry.command(command.operation, "accepted")
 
 

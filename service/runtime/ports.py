@@ -6,6 +6,7 @@ values; exceptions are::
     LogError                 something is wrong between us and Kafka
     ├── Unfit                only a person can mend it: halt, skip nothing
     ├── Fenced               another owner holds the partition: close dirty
+    ├── RecordRefused        a record is larger than its topic takes: nothing was committed, close dirty
     └── CommitUnknown        a transactional request was lost: the outcome is unknown, close dirty
 """
 
@@ -31,6 +32,7 @@ __all__ = [
     "LogError",
     "OutRecord",
     "PartitionLog",
+    "RecordRefused",
     "Reply",
     "Telemetry",
     "TopicPartition",
@@ -82,6 +84,23 @@ class Unfit(LogError):
 
 class Fenced(LogError):
     """Another owner holds the partition: nothing more can be committed here."""
+
+
+class RecordRefused(LogError):
+    """A record is larger than its topic takes: nothing was committed.
+
+    Attributes:
+        topic: Whose limit it is.
+        size: Bytes of the largest record for that topic in the transaction.
+    """
+
+    def __init__(self, topic: str, size: int) -> None:
+        super().__init__(
+            f"topic {topic} refuses a record of {size} bytes: raise its max.message.bytes, "
+            "`python -m service check` says to what"
+        )
+        self.topic = topic
+        self.size = size
 
 
 class CommitUnknown(LogError):

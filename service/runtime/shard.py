@@ -37,7 +37,7 @@ from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
 from service.runtime.defects import place
 from service.runtime.inbox import Arrived, Inbox, Item, Observed, Resumed
-from service.runtime.ports import InRecord, Log, PartitionLog, TopicPartition
+from service.runtime.ports import InRecord, Log, OutRecord, PartitionLog, RecordRefused, TopicPartition, Unfit
 from service.runtime.standby import Standby
 from service.runtime.store import Store
 
@@ -263,7 +263,8 @@ class Shard:
     async def _serve(self, log: PartitionLog) -> None:
         while items := await self._inbox.take(self._context.max_batch):
             self._busy = True
-            await self._commit(log, items)
+            while items:
+                items = await self._commit(log, items)
             self._busy = False
             self._resume_delivery()
 
@@ -282,18 +283,25 @@ class Shard:
     def _load(self) -> float:
         """How much there is to do, as a share of the nearest limit."""
         inbox, context = len(self._inbox), self._context
-        return max(inbox / context.inbox_limit, (inbox + self._store.going_on) / context.open_jobs_limit)
+        return max(
+            inbox / context.inbox_limit,
+            self._inbox.bytes / context.inbox_bytes,
+            (inbox + self._store.going_on) / context.open_jobs_limit,
+        )
 
-    async def _commit(self, log: PartitionLog, items: list[Item]) -> None:
+    async def _commit(self, log: PartitionLog, items: list[Item]) -> list[Item]:
+        """Commits as many items as one transaction should hold; returns the others."""
         batch = Batch(self.partition, self._store, self._context)
-        for item in items:
-            self._step(item, batch)
+        taken = 0
+        while taken < len(items) and not batch.full:
+            self._step(items[taken], batch)
+            taken += 1
         # The window of a call opens before the commit: a process frozen in between must not find it open.
         began = self._context.clock.monotonic()
         if not batch.empty:
             await self._divert(log, batch)
             records = batch.out()
-            await log.commit(records, batch.next_offset)
+            await self._write(log, records, batch.next_offset)
             self._context.telemetry.commit(self.name, len(records), self._context.clock.monotonic() - began)
             batch.committed()
             self._consumed = batch.next_offset or self._consumed
@@ -303,6 +311,16 @@ class Shard:
         for key in batch.acting:
             self._activities.plan(key, self._store.job(key), began)
             self._release_waiting(key)
+        return items[taken:]
+
+    async def _write(self, log: PartitionLog, records: list[OutRecord], next_offset: int | None) -> None:
+        """A record that its topic refuses is written shorter by the next owner, which may be this process again."""
+        try:
+            await log.commit(records, next_offset)
+        except RecordRefused as refused:
+            if not self._context.ceilings.lower(refused.topic, refused.size):
+                raise Unfit(str(refused)) from refused
+            raise
 
     async def _divert(self, log: PartitionLog, batch: Batch) -> None:
         """A topic that a command named may have gone since; asked once, the first failure ends what is remembered."""

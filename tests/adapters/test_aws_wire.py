@@ -5,8 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import NoCredentialsError, ProfileNotFound, UnknownEndpointError
 
 from service.adapters.aws import AwsApi, Sessions
+from service.adapters.aws.failures import failure_of
+from service.adapters.aws.transport import Attempt
+from service.core import faults
 from service.runtime.ports import Failure, Reply
 from service.settings import Target
 from tests.adapters import wire
@@ -259,3 +263,31 @@ async def test_closed(api: AwsApi, server: Server) -> None:
     outcome = await call(api, LIST)
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.sent) == ("ConnectFailed", False)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OverflowError("date value out of range"), "InvalidRequest"),
+        (RecursionError(), "ServiceError"),
+        (AssertionError("canary"), "ServiceError"),
+        (RuntimeError("canary"), "ServiceError"),
+        (UnknownEndpointError(service_name="x", region_name="y"), "InvalidRequest"),
+        (NoCredentialsError(), "CredentialsUnavailable"),
+        (ProfileNotFound(profile="p"), "CredentialsUnavailable"),
+        (PermissionError("config"), "CredentialsUnavailable"),
+    ],
+)
+def test_only_a_listed_exception_before_the_request_is_about_credentials(error: Exception, code: str) -> None:
+    """What nobody foresaw ends the command: it is neither retried for a day nor quoted."""
+    failure = failure_of(error, Attempt())
+    assert (failure.code, failure.sent) == (code, False)
+    assert "canary" not in failure.message
+    ends = faults.fault_class(failure) is faults.FaultClass.REFUSED
+    assert ends == (code != "CredentialsUnavailable")
+
+
+async def test_a_date_that_cannot_be_sent_is_no_lack_of_credentials(api: AwsApi, server: Server) -> None:
+    outcome = await call(api, (CREATE[0], CREATE[1] | {"trainingDataEndTime": "9999-12-31T23:59:59-12:00"}))
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent, server.requests) == ("InvalidRequest", False, [])

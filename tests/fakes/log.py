@@ -17,6 +17,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from schemas import sizes
 from service.runtime.ports import (
     CommitUnknown,
     Fenced,
@@ -24,6 +25,7 @@ from service.runtime.ports import (
     InRecord,
     LogError,
     OutRecord,
+    RecordRefused,
     TopicPartition,
 )
 from tests.fakes.member import MemoryLog
@@ -71,7 +73,8 @@ class MemoryBroker:
         wall: Gives records their timestamps, in epoch seconds.
         latency: Seconds that a commit takes; half of them until its records are written, half until it is decided.
         deadline: Seconds after which a call to a frozen broker fails.
-        record_bytes: A commit with a larger value fails.
+        record_bytes: A commit with a larger record is refused.
+        topic_bytes: The same for single topics.
         chance: Asked for the fate of a commit.
         spread: Asked for the seconds after which a partition gets its marker of a decided transaction.
         opening: Asked for the seconds that the opening of a partition takes.
@@ -86,7 +89,8 @@ class MemoryBroker:
     wall: Callable[[], float] = time.time
     latency: float = 0.0
     deadline: float = 5.0
-    record_bytes: int = 1_000_000
+    record_bytes: int = sizes.largest_record()
+    topic_bytes: dict[str, int] = field(default_factory=dict)
     chance: Callable[[TopicPartition], Fate | None] = lambda _: None
     spread: Callable[[], float] = lambda: 0.0
     opening: Callable[[], float] = lambda: 0.0
@@ -248,8 +252,12 @@ class MemoryBroker:
         self._require(partition, epoch)
         self._complete(partition)
         self.leave_open(partition, records)
-        if any(len(each.value or b"") > self.record_bytes for each in records):
-            raise CommitUnknown("a record is too large: the transaction was left open")
+        for each in records:
+            size = sizes.record_size(each.key, each.value, each.headers)
+            if size > self.topic_bytes.get(each.topic, self.record_bytes):
+                own = [one for one in records if one.topic == each.topic]
+                largest = max(sizes.record_size(one.key, one.value, one.headers) for one in own)
+                raise RecordRefused(each.topic, largest)
         if any(each.topic in self.missing for each in records):
             raise CommitUnknown("a topic does not exist: the transaction was left open")
 

@@ -13,6 +13,7 @@ from service.adapters.aws.failures import failure_of, invalid, timed_out
 from service.adapters.aws.parsing import missing_members, result_of
 from service.adapters.aws.sessions import Sessions
 from service.adapters.aws.transport import Attempt, ClientClosed, attempting
+from service.core.faults import SERVICE_ERROR
 from service.runtime.ports import Cause, Failure, Reply
 
 _log = structlog.stdlib.get_logger("service.aws")
@@ -51,7 +52,7 @@ class AwsApi:
             outcome = timed_out(attempt, timeout)
         except Exception as error:
             outcome = failure_of(error, attempt)
-            if outcome.code in {"InvalidRequest", "InvalidResponse"}:
+            if outcome.code in {"InvalidRequest", "InvalidResponse", SERVICE_ERROR}:
                 _log.warning("aws call broke", target=target, operation=operation, exception=type(error).__name__)
             if outcome.code in _REFUSED_KEYS:
                 self._sessions.access(target).distrust(cause if attempt.signer else None)

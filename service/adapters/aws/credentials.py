@@ -11,9 +11,10 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final
 
+import aiohttp
 from aiobotocore.credentials import AioCredentials, AioDeferredRefreshableCredentials
 from aiobotocore.session import AioSession
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 
 from service.adapters.aws.config import client_config, trusted
 from service.adapters.aws.transport import ATTEMPT, Signer, TransportError
@@ -31,6 +32,16 @@ _PATIENCE: Final = 0.5
 """Seconds that a call waits for a renewal which is not urgent yet; well below the call window."""
 
 _LONGEST_RENEWAL: Final = 30.0
+
+CREDENTIAL_ERRORS: Final = (
+    *(BotoCoreError, ClientError, aiohttp.ClientError, OSError),
+    *(ValueError, LookupError, TypeError, AttributeError),
+)
+"""What a source of credentials raises: a refusal, a broken connection or file, and, since botocore does not check the
+shape of what an agent or a file says, the errors of reading nonsense.
+
+Such a failure passes, so a call waits for it to. Any other exception is a defect of the service.
+"""
 
 _KEPT: Final = 512
 """Sessions of single commands that are remembered; one that fell out is asked for anew."""
@@ -121,7 +132,9 @@ class Access:
 
     async def _assume(self, cause: Cause | None) -> dict[str, str]:
         sts = await self._client()
-        given = (await sts.assume_role(**assumption(self._target, cause)))["Credentials"]
+        given = (await sts.assume_role(**assumption(self._target, cause))).get("Credentials")
+        if not given:
+            raise CredentialRetrievalError(provider="assume-role", error_msg="the answer holds no credentials")
         return {
             "access_key": given["AccessKeyId"],
             "secret_key": given["SecretAccessKey"],
@@ -153,11 +166,11 @@ class PerCall(AioCredentials):  # type: ignore[misc]
         """Asked by botocore for each request.
 
         Raises:
-            TransportError: There are none; whatever went wrong, it is not the request's fault.
+            TransportError: There are none, which is not the request's fault.
         """
         try:
             return await self._access.keys(ATTEMPT.get().signer or await self._access.shared())
-        except Exception as error:
+        except CREDENTIAL_ERRORS as error:
             raise TransportError("CredentialsUnavailable", str(error) or type(error).__name__) from error
 
 

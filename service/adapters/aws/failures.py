@@ -3,9 +3,24 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigNotFound,
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from service.adapters.aws.transport import Attempt, Stage, TransportError
+from service.core.faults import SERVICE_ERROR
 from service.runtime.ports import Failure
 
 _LONGEST_MESSAGE: Final = 2048
@@ -16,7 +31,23 @@ _DEADLINE: Final = {
     Stage.SENT: "ReadTimeout",
 }
 
-_UNBUILDABLE: Final = (ParamValidationError, LookupError, TypeError, ValueError)
+_NO_CREDENTIALS: Final = (
+    ConfigNotFound,
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    OSError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+"""Problems of credentials and their files that show before a request is signed; they pass, so the call waits."""
+
+_UNBUILDABLE: Final = (BotoCoreError, LookupError, TypeError, ValueError, ArithmeticError)
 
 _NOT_EXTRA: Final = frozenset({"Error", "ResponseMetadata", "message", "Message"})
 
@@ -35,8 +66,9 @@ def invalid(message: str) -> Failure:
 def failure_of(error: Exception, attempt: Attempt) -> Failure:
     """Any exception of a call.
 
-    An exception before anything was written is about ourselves: credentials, or a request that can't be built. One
-    after it that is neither AWS's refusal nor the transport's comes from reading the answer.
+    An exception before anything was written is about ourselves: a request that can't be built, credentials, or a
+    defect, which ends the command since it would come again. One after it that is neither AWS's refusal nor the
+    transport's comes from reading the answer.
     """
     if isinstance(error, TransportError):
         return Failure(error.code, _text(error), sent=attempt.sent)
@@ -44,9 +76,12 @@ def failure_of(error: Exception, attempt: Attempt) -> Failure:
         return (
             _refusal(error) if isinstance(error, ClientError) else invalid(f"the answer can't be read: {_text(error)}")
         )
+    if isinstance(error, _NO_CREDENTIALS):
+        return Failure("CredentialsUnavailable", _text(error), sent=False)
     if isinstance(error, _UNBUILDABLE):
         return Failure("InvalidRequest", f"the request can't be built: {_text(error)}", sent=False)
-    return Failure("CredentialsUnavailable", _text(error), sent=False)
+    message = f"{type(error).__name__} in the service before anything was sent; please report it"
+    return Failure(SERVICE_ERROR, message, sent=False)
 
 
 def _refusal(error: ClientError) -> Failure:

@@ -16,6 +16,7 @@ from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
     KafkaError,
+    MessageSizeTooLargeError,
     NodeNotReadyError,
     ProducerFenced,
 )
@@ -27,10 +28,11 @@ from aiokafka.protocol.transaction import (
     TxnOffsetCommitRequest,
 )
 
+from schemas import sizes
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import REFUSALS, deadline, refusal
 from service.adapters.kafka.settings import KafkaSettings, client_options, milliseconds
-from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, TopicPartition, Unfit
+from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, RecordRefused, TopicPartition, Unfit
 
 TRANSACTIONAL = (AddPartitionsToTxnRequest, AddOffsetsToTxnRequest, TxnOffsetCommitRequest, EndTxnRequest)
 FENCING = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
@@ -76,10 +78,12 @@ async def transact(
     aiokafka commits although a record was refused, so every acknowledgement is awaited before.
     """
     await producer.begin_transaction()
-    acknowledgements = [await _send(producer, record) for record in records]
+    acknowledgements = {await _send(producer, record): record for record in records}
     if acknowledgements:
         done, _ = await asyncio.wait(acknowledgements, return_when=asyncio.FIRST_EXCEPTION)
         for each in done:
+            if isinstance(each.exception(), MessageSizeTooLargeError):
+                raise _refused(acknowledgements[each].topic, records)
             each.result()
     if offsets:
         await producer.send_offsets_to_transaction(offsets, group_id)
@@ -88,6 +92,8 @@ async def transact(
 
 def as_log_error(error: BaseException) -> LogError:
     """Whether another owner or a missing right was the reason, or nobody knows."""
+    if isinstance(error, RecordRefused):
+        return error
     refused = next((each for each in _chain(error) if isinstance(each, REFUSALS)), None)
     if refused is not None:
         return Unfit(f"nothing was committed: {refusal(refused)}")
@@ -96,12 +102,21 @@ def as_log_error(error: BaseException) -> LogError:
     return CommitUnknown(f"the transaction's outcome is unknown: {error!r}")
 
 
+def _refused(topic: str, records: Sequence[OutRecord]) -> RecordRefused:
+    """Brokers refuse whole batches of a topic's partition; the largest record is the reason."""
+    own = [record for record in records if record.topic == topic]
+    return RecordRefused(topic, max(sizes.record_size(each.key, each.value, each.headers) for each in own))
+
+
 async def _send(producer: Any, record: OutRecord) -> asyncio.Future[Any]:
     # aiokafka insists on a key or a value; a dead letter of a record of nothing at all has neither.
     key = b"" if record.key is None and record.value is None else record.key
-    future: asyncio.Future[Any] = await producer.send(
-        record.topic, record.value, key, record.partition, headers=list(record.headers)
-    )
+    try:
+        future: asyncio.Future[Any] = await producer.send(
+            record.topic, record.value, key, record.partition, headers=list(record.headers)
+        )
+    except MessageSizeTooLargeError as error:
+        raise _refused(record.topic, [record]) from error
     future.add_done_callback(_retrieve)
     return future
 

@@ -32,12 +32,14 @@ class TopicSpec:
         partitions: When it is created; an existing topic may have another number.
         config: Kafka's topic settings.
         partitions_of: Another topic, whose number of partitions it must have instead.
+        at_most: Settings, beside those of ``config``, that must not be above a number.
     """
 
     name: str
     partitions: int
     config: Mapping[str, str] = field(default_factory=dict)
     partitions_of: str | None = None
+    at_most: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,22 @@ def stream(name: str, partitions: int, *, retention: float, record_bytes: int) -
     return TopicSpec(name, partitions, config | _limits(record_bytes))
 
 
-def inlet(name: str, partitions: int, *, retention: float, record_bytes: int) -> TopicSpec:
+def inlet(name: str, partitions: int, *, retention: float, record_bytes: int, at_most: int) -> TopicSpec:
     """A stream that others write to, who may mean harm or have a wrong clock.
 
     The broker unpacks what it stores, so that it measures a batch as every reader will have it: a compressed bomb is
     refused to its sender.
+
+    Args:
+        name: Of the topic.
+        partitions: When it is created.
+        retention: Seconds for which records are kept.
+        record_bytes: The largest record that others may need to send.
+        at_most: The largest record that can still be wrapped into a dead letter.
     """
     plain = stream(name, partitions, retention=retention, record_bytes=record_bytes)
-    return replace(plain, config={**plain.config, "compression.type": "uncompressed"})
+    config = {**plain.config, "compression.type": "uncompressed"}
+    return replace(plain, config=config, at_most={"max.message.bytes": at_most})
 
 
 def changelog(name: str, commands: TopicSpec, *, record_bytes: int) -> TopicSpec:
@@ -200,6 +210,8 @@ def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> Iterator[Findin
             must_be = needed
         elif setting in AT_LEAST and not (present.isdecimal() and int(present) >= int(needed)):
             must_be = f"at least {needed}"
+        elif setting in spec.at_most and int(present) > spec.at_most[setting]:
+            must_be = f"at most {spec.at_most[setting]}: a larger record's content is lost in its dead letter"
         else:
             continue
         remedy = (

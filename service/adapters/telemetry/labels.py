@@ -49,7 +49,9 @@ PROBLEMS: Final = frozenset(
     {
         "a call broke the service",
         "a look broke the service",
+        "a dead letter is without its content, which is too large",
         "a record broke the service",
+        "a record is too large; what it says is shortened",
         "a reply topic is missing; its replies go to the default one",
         "an observation broke the service",
         "another process has our instance id; this one has stepped back",
@@ -84,6 +86,7 @@ OUTCOMES: Final = frozenset(
         "InvalidRequest",
         "InvalidResponse",
         "ReadTimeout",
+        "ServiceError",
     }
 )
 

@@ -1,0 +1,76 @@
+"""How long a derived text may be, and how large a record is: nothing that comes in can make what can't be written.
+
+Every text that we derive from a record, or take from an answer of AWS, is cut to the limit that is stated here. So a
+job record or a reply is at most a command's own bytes and a known remainder. What has no limit of its own, such as a
+result, is measured with its whole record: :func:`record_size` counts as Kafka's record format does, uncompressed.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from schemas.cloudevents import Headers
+
+MAX_PATH: Final = 200
+"""Characters of a violation's path."""
+MAX_MESSAGE: Final = 1_000
+"""Characters of a violation's message."""
+MAX_VIOLATIONS_BYTES: Final = 24 * 1024
+"""Bytes of all violations of a command; the first one is always reported."""
+MAX_CODE: Final = 128
+"""Characters of an error's code, a status or a header that names one."""
+MAX_ERROR: Final = 2_048
+"""Characters of an error's message, and of each text in AWS's ``statusDetails``."""
+MAX_NAME: Final = 255
+"""Characters of a resource's name, as the API limits it."""
+MAX_KEPT_KEY: Final = 1_024
+"""Bytes of the longest key that a dead letter without content keeps."""
+
+MAX_VALUE: Final = 1024 * 1024
+"""Bytes of the longest command that is read, unless a setting says otherwise."""
+
+_HEADROOM: Final = 64 * 1024
+_MAX_SHORT_MEMBER: Final = 1_024
+_BATCH_HEADER: Final = 61
+_RECORD_OVERHEAD: Final = 21
+
+
+def largest_record(max_value: int = MAX_VALUE) -> int:
+    """Bytes of the largest record that is written, for a limit of what is read: a command is wrapped into others."""
+    return 2 * max_value + _HEADROOM
+
+
+def largest_command(max_value: int = MAX_VALUE) -> int:
+    """Bytes of the largest record of a commands topic: a value as long as is read, its key and its headers."""
+    return max_value + _HEADROOM
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text, cut to a number of characters; an ellipsis shows that it was longer."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def printable(text: str, limit: int) -> str:
+    """A text of unknown origin on one line: what can't be printed becomes a question mark."""
+    return "".join(char if char.isprintable() else "?" for char in shortened(text, limit))
+
+
+def essentials(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The short members of a description that is too large as a whole: its ARN, name, status and times."""
+    scalars = {name: value for name, value in result.items() if value is None or isinstance(value, str | int | float)}
+    return {name: value for name, value in scalars.items() if len(msgspec.json.encode(value)) <= _MAX_SHORT_MEMBER}
+
+
+def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Bytes of a record in a batch of its own: the upper bound that aiokafka's producer measures by."""
+    size = _BATCH_HEADER + _RECORD_OVERHEAD + _sized(key) + _sized(value) + _varint(len(headers))
+    return size + sum(_sized(name.encode()) + _sized(content) for name, content in headers)
+
+
+def _sized(content: bytes | None) -> int:
+    return 1 if content is None else _varint(len(content)) + len(content)
+
+
+def _varint(number: int) -> int:
+    return (number.bit_length() + 7) // 7  # seven bits a byte, after zigzag has doubled the number

@@ -1,0 +1,36 @@
+"""The largest record that each topic takes.
+
+A producer has one limit, and every topic of ours is verified to take as much. Should a broker refuse a record all the
+same, since somebody has lowered a topic's ``max.message.bytes``, the topic gets a lower limit for as long as this
+process runs. So what was refused is written shorter the next time, and not read again for ever.
+"""
+
+from typing import Final
+
+from schemas import sizes
+
+FLOOR: Final = 16 * 1024
+"""Bytes; a topic that refuses records of this size is misconfigured."""
+
+
+class Ceilings:
+    """Bytes of the largest record, by topic.
+
+    Args:
+        largest: The producer's limit.
+    """
+
+    def __init__(self, largest: int = sizes.largest_record()) -> None:
+        self._largest = largest
+        self._lowered: dict[str, int] = {}
+
+    def of(self, topic: str) -> int:
+        """The limit of a topic."""
+        return self._lowered.get(topic, self._largest)
+
+    def lower(self, topic: str, refused: int) -> bool:
+        """A broker has refused a record of this size; False when nothing of use would fit below it."""
+        if refused <= FLOOR:
+            return False
+        self._lowered[topic] = max(FLOOR, min(refused, self.of(topic)) // 2)
+        return True
