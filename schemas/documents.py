@@ -57,6 +57,13 @@ _DEAD_LETTER: Final = {
     "dlq_time": "When it was written, RFC 3339.",
 }
 
+_OMITTED: Final = {
+    "dlq_omitted": "What the letter lacks, because the record is too large to be wrapped.",
+    "dlq_size": "Bytes of the original record, as it was read.",
+    "dlq_sha256": "SHA-256 of the original value, hex.",
+}
+"""Headers of a dead letter without content."""
+
 _COUNTED: Final[dict[str, Schema]] = {
     "attempts": {"type": "integer", "description": "Calls to AWS that may have happened."},
     "durationSeconds": {"type": "number", "description": "From acceptance to the end."},
@@ -126,8 +133,8 @@ def published_attributes(message_type: str, *, event: bool) -> Schema:
 
 def dead_letter_headers() -> Schema:
     """The schema of the headers that a dead letter has beside those of the original."""
-    members = {name: {"type": "string", "description": text} for name, text in _DEAD_LETTER.items()}
-    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": True}
+    members = {name: {"type": "string", "description": text} for name, text in (_DEAD_LETTER | _OMITTED).items()}
+    return {"type": "object", "properties": members, "required": list(_DEAD_LETTER), "additionalProperties": True}
 
 
 def headers(attributes: Schema) -> Schema:

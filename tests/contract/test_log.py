@@ -6,7 +6,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.adapters.kafka.offsets import OffsetOutOfRange
-from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, PartitionLog, TopicPartition
+from service.runtime.ports import (
+    CommitUnknown,
+    Fenced,
+    LogError,
+    OutRecord,
+    PartitionLog,
+    RecordRefused,
+    TopicPartition,
+)
 from tests.contract.test_log_worlds import RECORD_BYTES, KafkaWorld, MemoryWorld, World, eventually, running
 
 
@@ -272,8 +280,10 @@ async def test_a_record_that_is_too_large_commits_nothing(world: World) -> None:
     first = TopicPartition(world.commands, 0)
     await world.produce(0, [b"a"])
     log = await world.log().open(first)
-    with pytest.raises(CommitUnknown):
+    with pytest.raises(RecordRefused, match=r"max\.message\.bytes") as refused:
         await log.commit([OutRecord(world.replies, b"k", b"small"), job(world, b"x" * RECORD_BYTES * 2)], 1)
+    assert refused.value.topic == world.jobs
+    assert RECORD_BYTES * 2 < refused.value.size < RECORD_BYTES * 2 + 200
     await log.close()
     successor = await world.log().open(first)
     assert await successor.position() == 0

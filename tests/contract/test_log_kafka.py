@@ -307,12 +307,14 @@ async def test_topics_are_created_once_and_verified(kafka: Broker) -> None:
     wrong = [
         TopicSpec(world.commands, 3, {"cleanup.policy": "compact", "max.message.bytes": str(RECORD_BYTES + 1)}),
         TopicSpec(world.replies, 1),
+        TopicSpec(world.jobs, 3, {"max.message.bytes": "9"}, at_most={"max.message.bytes": 10}),
     ]
-    await ensure(settings, wrong[1:], replication=1)
+    await ensure(settings, wrong[1:2], replication=1)
     found = [*await verify(settings, wrong), *await verify(settings, [TopicSpec(world.replies, 1, {}, world.jobs)])]
     assert [(each.setting, each.is_, each.must_be) for each in found] == [
         ("cleanup.policy", "delete", "compact"),
         ("max.message.bytes", str(RECORD_BYTES), f"at least {RECORD_BYTES + 1}"),
+        ("max.message.bytes", str(RECORD_BYTES), "at most 10: a larger record's content is lost in its dead letter"),
         ("partitions", "1", f"3, as many as {world.jobs} has"),
     ]
     assert "add-config cleanup.policy=compact" in str(found[0])

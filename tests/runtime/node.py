@@ -80,6 +80,8 @@ class Options:
     max_batch: int = 500
     inbox_limit: int = 2000
     open_jobs_limit: int = 5000
+    batch_bytes: int = 8 * 1024 * 1024
+    inbox_bytes: int = 32 * 1024 * 1024
     commit_latency: float = 0.01
     standby: bool = True
     instance_id: str = ""
@@ -119,6 +121,8 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
         max_batch=options.max_batch,
         inbox_limit=options.inbox_limit,
         open_jobs_limit=options.open_jobs_limit,
+        batch_bytes=options.batch_bytes,
+        inbox_bytes=options.inbox_bytes,
     )
 
 

@@ -32,7 +32,7 @@ class TopicSpec:
         partitions: When it is created; an existing topic may have another number.
         config: Kafka's topic settings.
         partitions_of: Another topic, whose number of partitions it must have instead.
-        at_most: Settings, beside those of ``config``, that must not be above a number.
+        at_most: Of settings in ``config``: the largest number that is still right.
     """
 
     name: str

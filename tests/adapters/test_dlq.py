@@ -1,0 +1,25 @@
+"""Dead letters as an operator's command reads them."""
+
+from collections.abc import Callable
+
+from schemas import events
+from service.dlq.letters import DeadLetter
+from service.dlq.replaying import obstacle
+
+PLACE = events.Place("commands", 1, 7)
+
+
+def _letter(build: Callable[..., events.Message], key: bytes) -> DeadLetter:
+    made = build(key, b"value", (("ce_id", b"c"),), reason="TooLarge", message="m", place=PLACE, now=0.0)
+    return DeadLetter(0, 0, 0.0, made.key, made.value, made.headers)
+
+
+def test_a_letter_without_its_content_is_not_sent_back() -> None:
+    existing = {"commands": {0, 1}}
+    assert obstacle(_letter(events.dead_letter, b"k"), existing) == ""
+    bare = _letter(events.dead_letter_without_content, b"k")
+    assert "too large" in obstacle(bare, existing)
+    assert (bare.key, bare.value, bare.topic, bare.source_partition) == (b"k", None, "commands", 1)
+    assert bare.told["omitted"] == "value, headers"
+    long = _letter(events.dead_letter_without_content, b"k" * 2000)
+    assert (long.key, long.told["omitted"]) == (None, "key, value, headers")
