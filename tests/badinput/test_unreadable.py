@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
 
-from tests.badinput.records import CANARY
+from tests.badinput.records import CANARY, command
 from tests.badinput.stage import COMMANDS, Stage, told_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="session")]
@@ -44,14 +44,38 @@ async def test_07_a_header_s_name_that_is_not_utf_8(stage: Stage) -> None:
     assert (BAD_NAME, offset) in stage.client.letters
 
 
-async def _produce_bad_name(producer: AIOKafkaProducer) -> int:
+async def _produce_bad_name(producer: AIOKafkaProducer, size: int = 4) -> int:
     batch = producer.create_batch()
-    batch.append(key=b"k", value=CANARY.encode(), timestamp=None, headers=[("name", b"v")])
+    name = "name" + "A" * (size - 4)
+    batch.append(key=b"k", value=CANARY.encode(), timestamp=None, headers=[(name, b"v")])
     batch.close()
     built = bytearray(batch._build())
     place = built.index(b"name")
-    built[place : place + 4] = b"\xff\xfe\xfd\xfc"
+    built[place : place + size] = b"\xff" * size
     built[17:21] = struct.pack(">I", calc_crc32c(bytes(built[21:])))
     batch._buffer = built
     taken: Any = await (await producer.send_batch(batch, COMMANDS, partition=BAD_NAME))
     return int(taken.offset)
+
+
+async def test_07_a_header_s_name_that_grows_beyond_what_can_be_wrapped(stage: Stage) -> None:
+    """Read tolerantly, it is four times as long: its dead letter measures the record instead of holding it."""
+    offset = await _produce_bad_name(stage.producer, 1_000_000)
+    await stage.sentinel(BAD_NAME, 15)
+    letter = stage.client.letters[BAD_NAME, offset]
+    told = told_of(letter)
+    assert (letter.key, letter.value, told["dlq_omitted"]) == (b"k", None, "value, headers")
+    assert int(told["dlq_size"]) > 4_000_000
+    assert stage.service.log.read_text(errors="replace").count("closed dirty") == 0
+
+
+async def test_03_a_member_s_name_of_a_megabyte(stage: Stage) -> None:
+    """A violation quotes a name that the sender made up: in part, or the job record would not fit."""
+    arn = "arn:aws:cleanrooms-ml:eu-west-1:123456789012:audience-model/x"
+    sent = await stage.send(command("TrackResource", {"resourceArn": arn, "x" * 1_000_000: 1}))
+    await stage.sentinel(seconds=15)
+    await stage.letter(sent)
+    reply = await stage.terminal(sent)
+    assert reply.kind == "rejected"
+    assert len(reply.data["error"]["violations"][0]["path"]) == 200
+    assert stage.service.log.read_text(errors="replace").count("closed dirty") == 0
