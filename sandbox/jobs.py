@@ -246,6 +246,7 @@ def _seed_users(r: GenerateRequest) -> list[str]:
         raise storage.SeedUnreadableError(f"seed query: {error}") from error
 
 
-def _matching(known: npt.NDArray[np.str_], seed: list[str]) -> npt.NDArray[np.int64]:
+def _matching(known: training_data.Names, seed: list[str]) -> npt.NDArray[np.int64]:
     """Indices, ascending, of the seed's users among the model's sorted ids."""
-    return np.flatnonzero(np.isin(known, np.array(seed, dtype=np.str_)))
+    wanted = set(seed)  # np.isin would cut the zeros at a string's end
+    return np.flatnonzero(np.fromiter((user in wanted for user in known.tolist()), dtype=bool, count=len(known)))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from sandbox.lookalike import Model
+from sandbox.training_data import Names
 from sandbox.views import View
 
 MODEL = "model.npz"
@@ -31,14 +32,14 @@ class Audience:
         user_count: users in the training data, of which percentages are taken.
     """
 
-    users: npt.NDArray[np.str_]
+    users: Names
     user_count: int
 
 
-def save_model(folder: Path, users: npt.NDArray[np.str_], model: Model) -> None:
+def save_model(folder: Path, users: Names, model: Model) -> None:
     """Write a model and the ids of its users (users,), sorted."""
     arrays: dict[str, npt.NDArray[Any]] = {
-        "users": users,
+        **_packed(users),
         "penalties": np.array([view.penalty for view in model.views]),
         "weights": np.array([view.weight for view in model.views]),
     }
@@ -48,12 +49,12 @@ def save_model(folder: Path, users: npt.NDArray[np.str_], model: Model) -> None:
     _save(folder / MODEL, arrays)
 
 
-def load_model(folder: Path) -> tuple[npt.NDArray[np.str_], Model]:
+def load_model(folder: Path) -> tuple[Names, Model]:
     """Read what `save_model` wrote."""
     with np.load(folder / MODEL, allow_pickle=False) as file:
         knobs = zip(file["penalties"].tolist(), file["weights"].tolist(), strict=True)
         views = tuple(View(_rows(file, number), *knob) for number, knob in enumerate(knobs))
-        users = file["users"]
+        users = _unpacked(file)
     return users, Model(views, len(users))
 
 
@@ -72,13 +73,29 @@ def _rows(file: Mapping[str, npt.NDArray[Any]], number: int) -> Any:
 
 def save_audience(folder: Path, audience: Audience) -> None:
     """Write an audience."""
-    _save(folder / AUDIENCE, {"users": audience.users, "user_count": np.array(audience.user_count)})
+    _save(folder / AUDIENCE, {**_packed(audience.users), "user_count": np.array(audience.user_count)})
 
 
 def load_audience(folder: Path) -> Audience:
     """Read what `save_audience` wrote."""
     with np.load(folder / AUDIENCE, allow_pickle=False) as file:
-        return Audience(file["users"], int(file["user_count"]))
+        return Audience(_unpacked(file), int(file["user_count"]))
+
+
+def _packed(users: Names) -> dict[str, npt.NDArray[Any]]:
+    """Ids as the bytes of all of them and where each ends."""
+    encoded = [user.encode() for user in users.tolist()]
+    ends = np.cumsum([len(each) for each in encoded], dtype=np.int64)
+    return {"user_bytes": np.frombuffer(b"".join(encoded), dtype=np.uint8), "user_ends": ends}
+
+
+def _unpacked(file: Mapping[str, npt.NDArray[Any]]) -> Names:
+    """What `_packed` made; files of earlier versions have the ids as they are."""
+    if "users" in file:
+        return np.array(file["users"].tolist(), dtype=np.dtypes.StringDType())
+    whole, ends = file["user_bytes"].tobytes(), file["user_ends"].tolist()
+    users = [whole[begin:end].decode() for begin, end in zip([0, *ends], ends, strict=False)]
+    return np.array(users, dtype=np.dtypes.StringDType())
 
 
 def _save(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:

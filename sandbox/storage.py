@@ -121,15 +121,59 @@ def read_columns(storage: Storage, layout: tables.Layout, names: Sequence[str]) 
     Raises:
         TableUnreadableError: an object cannot be fetched or contradicts the layout.
     """
+    return _decoded(layout, _files(storage, layout), names)
+
+
+def read_readable(storage: Storage, layout: tables.Layout) -> tuple[pa.Table, dict[str, str]]:
+    """Read all columns that can be read, and say by name why others can't be.
+
+    Raises:
+        TableUnreadableError: an object cannot be fetched, or no column can be read.
+    """
+    files = list(_files(storage, layout))
+    unread = {name: str(why) for name, kind in layout.all_columns.items() if (why := tables.unreadable(kind))}
+    names = [name for name in layout.all_columns if name not in unread]
+    if not names:
+        raise TableUnreadableError(f"data at {layout.location}: " + "; ".join(unread.values()))
     try:
-        parts = [
-            tables.decode(body, key, part, names)
-            for part in layout.parts or (layout,)
-            for key, body in _objects(storage, part.location)
-        ]
+        return _decoded(layout, files, names), unread
+    except TableUnreadableError:
+        return _column_by_column(layout, files, names, unread)
+
+
+def _column_by_column(
+    layout: tables.Layout, files: Sequence[_File], names: Sequence[str], unread: dict[str, str]
+) -> tuple[pa.Table, dict[str, str]]:
+    found: dict[str, pa.ChunkedArray] = {}
+    for name in names:
+        try:
+            found[name] = _decoded(layout, files, [name]).column(name)
+        except TableUnreadableError as error:
+            unread[name] = str(error)
+    if not found:
+        raise TableUnreadableError(unread[names[0]])
+    return pa.table(found), unread
+
+
+_File = tuple[tables.Layout, str, bytes]
+"""An object of a table: what Glue says about it, its key, and its bytes."""
+
+
+def _files(storage: Storage, layout: tables.Layout) -> Iterator[_File]:
+    try:
+        for part in layout.parts or (layout,):
+            for key, body in _objects(storage, part.location):
+                yield part, key, body
     except AWS_ERRORS as error:
         raise TableUnreadableError(f"data at {layout.location}: {error}") from error
-    except (tables.TableError, ValueError) as error:
+    except ValueError as error:
+        raise TableUnreadableError(str(error)) from error
+
+
+def _decoded(layout: tables.Layout, files: Iterable[_File], names: Sequence[str]) -> pa.Table:
+    try:
+        parts = [tables.decode(body, key, part, names) for part, key, body in files]
+    except tables.TableError as error:
         raise TableUnreadableError(str(error)) from error
     return pa.concat_tables(parts) if parts else tables.empty(layout, names)
 

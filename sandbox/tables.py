@@ -189,6 +189,15 @@ def unpacked(body: bytes, key: str = "") -> bytes:
         raise ValueError(f"{'bzip2' if bzipped else 'gzip'}: {error}") from error
 
 
+def unreadable(glue_type: str) -> str | None:
+    """Why columns of a Glue type are not read; None if they are."""
+    try:
+        arrow_type(glue_type)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def empty(table: Layout, names: Sequence[str]) -> pa.Table:
     """The named columns without rows."""
     return pa.schema([(name, arrow_type(table.all_columns[name])) for name in names]).empty_table()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from sandbox.lookalike import Interactions
 from sandbox.storage import Storage, TableUnreadableError
 
 Columns = Sequence[tuple[str, str]]
+Names = npt.NDArray[Any]
+"""Ids, of NumPy's `StringDType`: its older strings take ``u`` and ``u\\0`` for the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class TrainingData:
     """
 
     interactions: Interactions
-    users: npt.NDArray[np.str_]
+    users: Names
 
     def users_with_two(self) -> int:
         """Users with at least two interactions, the ones who count towards AWS's minimum."""
@@ -102,10 +105,10 @@ def _seconds(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return seconds
 
 
-def _numbered(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_]]:
+def _numbered(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], Names]:
     """Codes (records,), -1 for null, and the sorted names they stand for; the order of the files leaves no trace."""
     encoded = column.cast(pa.string()).dictionary_encode().combine_chunks()
-    names = np.array(encoded.dictionary.to_pylist(), dtype=np.str_)  # per name, not per record
+    names = np.array(encoded.dictionary.to_pylist(), dtype=np.dtypes.StringDType())  # per name, not per record
     order = np.argsort(names)
     place = np.empty(len(names), dtype=np.int64)
     place[order] = np.arange(len(names))

@@ -90,10 +90,9 @@ def _read(
     rows = list(_rows(text.lines(body, settings), dialect, values_of))
     made = {}
     for name in names:
-        coerce = dialect.coercion(columns[name], settings)
+        kind, coerce = types.arrow_type(columns[name]), dialect.coercion(columns[name], settings)
         found = [_coerced(row.get(name), coerce, name, number, dialect) for number, row in rows]
-        array = text.typed(found, types.arrow_type(columns[name]))
-        made[name] = types.bounded(array, columns[name])
+        made[name] = types.bounded(text.typed(found, kind), columns[name])
     return pa.table(made)
 
 
@@ -199,6 +198,8 @@ def _openx(glue_type: str, settings: Mapping[str, str]) -> Coercion:
     if base == "boolean":
         return lambda value: (_written(value) or "").lower() == "true"
     parse = _openx_parser(glue_type, base, settings)
+    if parse is _whole:
+        return _fitting(glue_type, lambda value: value if type(value) is int else _whole(_written(value) or ""))
     return _fitting(glue_type, lambda value: None if (cell := _written(value)) is None else parse(cell))
 
 
@@ -223,6 +224,8 @@ def _openx_array(value: Any, inner: Coercion) -> list[Any] | None:
 
 def _canonical(value: Any) -> str:
     """Text as it is, numbers as they are usually written, objects and arrays as compact JSON."""
+    if type(value) is str:
+        return value
     if isinstance(value, Real):
         return str(Decimal(value)) if _NUMBER.fullmatch(value) else str(value)
     written = _written(value)

@@ -78,7 +78,9 @@ def _converted(column: pa.ChunkedArray, name: str, glue_type: str) -> pa.Chunked
 
 
 def _compatible(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether a type of the file may stand for one of Glue."""
+    """Whether a type of the file may stand for one of Glue; one without any value may for each."""
+    if pa.types.is_null(found):
+        return True
     if pa.types.is_list(wanted):
         return bool(pa.types.is_list(found)) and _compatible(found.value_type, wanted.value_type)
     if pa.types.is_integer(wanted):

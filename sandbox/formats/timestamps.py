@@ -102,13 +102,13 @@ def _piece(match: re.Match[str], pattern: str) -> str:
     literal, letter, other = match[1], match[2], match[3]
     if letter is None:
         return re.escape((literal.replace("''", "'") or "'") if literal is not None else other)
-    if letter in _FIELDS:
+    if letter in _FIELDS and not (letter == "M" and len(match[0]) > 2):
         digits = len(match[0]) if letter == "S" or len(match[0]) > 1 else 2
         least = digits if len(match[0]) > 1 else 1
         return rf"(?P<{_FIELDS[letter]}>\d{{{least},{max(digits, 9 if letter == 'S' else digits)}}})"
     if letter in "ZX":
         return r"(?P<offset>[Zz]|[+-]\d{2}:?\d{2})"
-    raise ValueError(f"timestamp.formats: the letter {letter} of {pattern!r} is not supported")
+    raise ValueError(f"timestamp.formats: {match[0]} in {pattern!r} is not supported")
 
 
 def _offset(text: str) -> timedelta:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -68,6 +72,16 @@ class Cloud:
                     | ({"SerializationLibrary": serde} if serde else {}),
                 },
             },
+        )
+
+    def partition(
+        self, name: str, values: list[str], location: str, serde: str = "", settings: dict[str, str] | None = None
+    ) -> None:
+        described: dict[str, Any] = {"Location": location}
+        if serde:
+            described["SerdeInfo"] = {"SerializationLibrary": serde, "Parameters": settings or {}}
+        self.glue.create_partition(
+            DatabaseName="db", TableName=name, PartitionInput={"Values": values, "StorageDescriptor": described}
         )
 
     def read(self, name: str, columns: list[str]) -> list[dict[str, Any]]:
@@ -385,3 +399,221 @@ def test_calls_to_itself_ignore_the_proxies_of_the_environment(cloud: Cloud, mon
     cloud.put("t/a", CSV)
     apart = Storage(cloud.where.endpoint_url.replace("127.0.0.1", "localhost"), cloud.where.region, cloud.where.account)
     assert len(store.read_columns(apart, store.read_layout(apart, "db", "t"), ["viewer"])) == 3
+
+
+# --- seeds given as SQL -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "users"),
+    [
+        # aliases and joins
+        ("SELECT s.viewer FROM db.seen s JOIN db.people AS p ON s.viewer = p.user_id WHERE p.age > 40", ["u-2"]),
+        ("SELECT p.user_id FROM seen s, people p WHERE p.user_id = s.viewer AND s.minutes > 80", ["u-1"]),
+        ('SELECT "S".viewer FROM "db"."seen" AS "S" LEFT JOIN people ON viewer = user_id', ["u-1", "u-2"]),
+        ("SELECT user_id FROM people JOIN (SELECT viewer AS user_id FROM seen) x USING (user_id)", ["u-1", "u-2"]),
+        ("SELECT a.user_id FROM people a JOIN people b ON a.age < b.age", ["u-1", "u-2"]),
+        ("SELECT user_id FROM people people WHERE people.age > 40", ["u-2"]),
+        ("SELECT viewer FROM seen AS people", ["u-1", "u-2"]),
+        ("SELECT * FROM people a JOIN people b USING (user_id)", ["u-1", "u-2"]),
+        ("SELECT a.*, b.* FROM people a JOIN people b ON a.user_id = b.user_id", ["u-1", "u-2"]),
+        ("SELECT user_id FROM people WHERE user_id IN (SELECT viewer FROM seen WHERE minutes < 4)", ["u-2"]),
+        ("SELECT user_id FROM people UNION SELECT title FROM seen", ["t-1", "t-2", "u-1", "u-2"]),
+        ("SELECT viewer FROM seen EXCEPT SELECT user_id FROM people WHERE age > 40", ["u-1"]),
+        # WITH
+        ("WITH seen AS (SELECT user_id FROM people) SELECT * FROM seen", ["u-1", "u-2"]),
+        ("WITH seen AS (SELECT viewer FROM db.seen WHERE minutes > 80) SELECT * FROM seen", ["u-1"]),
+        ("WITH new AS (SELECT 'u-9' AS user_id), newer AS (SELECT * FROM new) SELECT * FROM newer", ["u-9"]),
+        # the column of users
+        ("SELECT age, USER_ID FROM people", ["u-1", "u-2"]),
+        ("SELECT age, viewer AS User_Id FROM people JOIN seen ON viewer = user_id", ["u-1", "u-2"]),
+        ('SELECT count(*) AS n, viewer AS "USER_ID" FROM seen GROUP BY viewer', ["u-1", "u-2"]),
+        ("SELECT VIEWER FROM SEEN", ["u-1", "u-2"]),
+        ("SELECT sum(age) AS user_id FROM people", ["131"]),
+        ("SELECT DISTINCT viewer FROM seen ORDER BY viewer DESC LIMIT 1", ["u-2"]),
+        ("SELECT NULL AS user_id", []),
+        ("SELECT 12345678901234567890123::HUGEINT", ["12345678901234567890123"]),
+    ],
+)
+def test_the_users_of_a_query(queried: Cloud, query: str, users: list[str]) -> None:
+    assert seed_query.run(queried.where, query, ()) == users
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("SELECT age, age + 1 FROM people", "none of its 2 columns is named user_id"),
+        ("SELECT title, viewer FROM seen", "none of its 2 columns is named user_id"),
+        ("SELECT * FROM people a CROSS JOIN people b", "2 columns named user_id differ"),
+        (
+            "SELECT a.user_id, b.viewer AS user_id FROM people a LEFT JOIN seen b ON a.age > b.seen",
+            "named user_id differ",
+        ),
+        ("SELECT minutes AS user_id FROM seen", "of type double; strings or integers"),
+        ("SELECT minutes > 3 FROM seen", "of type bool"),
+        ("SELECT [user_id] FROM people", "of type list"),
+        ("SELECT viewer FROM other.seen", "other.seen is not in Glue"),
+        ("SELECT viewer FROM a.db.seen", "a.db.seen is not in Glue"),
+        ("EXPLAIN SELECT 1", "one SELECT"),
+    ],
+)
+def test_which_users_are_meant_is_never_guessed(queried: Cloud, query: str, message: str) -> None:
+    with pytest.raises(SeedUnreadableError, match=re.escape(message)):
+        seed_query.run(queried.where, query, ())
+
+
+def test_columns_that_cannot_be_read_are_no_hindrance_unless_they_are_asked_for(cloud: Cloud) -> None:
+    columns = [("user_id", "string"), ("extra", "map<string,int>"), ("raw", "binary"), ("deep", "struct<a:int>")]
+    cloud.table("odd", JSON, columns=[*columns, ("n", "bigint")])
+    cloud.put(
+        "odd/a", '{"user_id": "u-1", "extra": {"x": 1}, "deep": {"a": 1}, "n": 1}\n{"user_id": "u-2", "n": "x"}\n'
+    )
+    assert seed_query.run(cloud.where, "SELECT user_id FROM odd o", ()) == ["u-1", "u-2"]
+    assert seed_query.run(cloud.where, "SELECT * FROM odd", ()) == ["u-1", "u-2"]
+    with pytest.raises(SeedUnreadableError, match="map<string,int> are not read by the sandbox"):
+        seed_query.run(cloud.where, "SELECT user_id FROM odd WHERE extra IS NOT NULL", ())
+    with pytest.raises(SeedUnreadableError, match="line 2 of the data, column n"):
+        seed_query.run(cloud.where, "SELECT user_id FROM odd WHERE n > 0", ())
+    cloud.table("odder", PARQUET, columns=columns[1:])
+    with pytest.raises(TableUnreadableError, match="are not read by the sandbox"):
+        seed_query.run(cloud.where, "SELECT extra FROM odder", ())
+
+
+def test_the_bound_of_seeds_holds_for_queries(queried: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_SEEDS", 1)
+    with pytest.raises(SeedUnreadableError, match="2 unique user ids, more than 1"):
+        seed_query.run(queried.where, "SELECT user_id FROM people", ())
+
+
+# --- partitions -------------------------------------------------------------------------------------------------------
+
+
+def test_partitions_are_those_of_glue(cloud: Cloud) -> None:
+    """Values and places are Glue's, not what the keys say; what is not registered does not exist."""
+    cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("Day", "int"), ("country", "string")])
+    cloud.put("t/day=1/country=de/a", "u-1\n")
+    cloud.put("t/day=2/country=fr/a", "not registered\n")
+    cloud.put("elsewhere/2025/a", "u-2\nu-3\n")
+    cloud.put("t/day=9/country=__HIVE_DEFAULT_PARTITION__/a", "u-4\n")
+    cloud.partition("t", ["1", "de"], "s3://data/t/day=1/country=de/")
+    cloud.partition("t", ["03", "us%20east"], "s3://data/elsewhere/2025")
+    cloud.partition("t", ["9", "__HIVE_DEFAULT_PARTITION__"], "s3://data/t/day=9/country=__HIVE_DEFAULT_PARTITION__")
+    cloud.partition("t", ["4", "gone"], "s3://data/empty/")
+    rows = [tuple(row.values()) for row in cloud.read("t", ["viewer", "day", "country"])]
+    assert sorted(rows, key=str) == [
+        ("u-1", 1, "de"),
+        ("u-2", 3, "us%20east"),
+        ("u-3", 3, "us%20east"),
+        ("u-4", 9, None),
+    ]
+    assert seed_query.run(cloud.where, "SELECT viewer FROM t WHERE DAY = 3", ()) == ["u-2", "u-3"]
+
+
+def test_a_partition_may_be_stored_in_another_way(cloud: Cloud) -> None:
+    cloud.table("t", LAZY, columns=[("viewer", "string"), ("n", "int")], partitions=[("day", "date")])
+    cloud.put("t/a/x", "u-1,1\n")
+    cloud.put("t/b/x", '{"N": 2, "viewer": "u-2"}\n')
+    cloud.put("t/c/x", "u-3;3\n")
+    cloud.partition("t", ["2025-01-01"], "s3://data/t/a")
+    cloud.partition("t", ["2025-01-02"], "s3://data/t/b", JSON)
+    cloud.partition("t", ["2025-01-03"], "s3://data/t/c", LAZY, {"field.delim": ";"})
+    rows = [(row["viewer"], row["n"], row["day"].isoformat()) for row in cloud.read("t", ["viewer", "n", "day"])]
+    assert sorted(rows) == [("u-1", 1, "2025-01-01"), ("u-2", 2, "2025-01-02"), ("u-3", 3, "2025-01-03")]
+
+
+def test_many_partitions_come_in_pages(cloud: Cloud) -> None:
+    cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("n", "bigint")])
+    for number in range(0, 1200, 100):
+        inputs = [
+            {"Values": [str(each)], "StorageDescriptor": {"Location": f"s3://data/t/{each}/"}}
+            for each in range(number, number + 100)
+        ]
+        cloud.glue.batch_create_partition(DatabaseName="db", TableName="t", PartitionInputList=inputs)
+    assert len(store.read_layout(cloud.where, "db", "t").parts) == 1200
+
+
+@pytest.mark.parametrize(
+    ("kind", "segment", "value"),
+    [
+        ("int", "p=007", 7),
+        ("bigint", "P=-1", -1),
+        ("string", "p=a%3Db%2Fc d+", "a=b/c d+"),
+        ("string", "p=", ""),
+        ("string", "p=__HIVE_DEFAULT_PARTITION__", None),
+        ("int", "p=__HIVE_DEFAULT_PARTITION__", None),
+        ("boolean", "p=true", True),
+        ("double", "p=1.5", 1.5),
+        ("decimal(4,2)", "p=1.5", Decimal("1.50")),
+        ("varchar(2)", "p=abc", "ab"),
+        ("date", "p=2025-01-02", date(2025, 1, 2)),
+        ("timestamp", "p=2025-01-02 03%3A04%3A05", datetime(2025, 1, 2, 3, 4, 5)),
+    ],
+)
+def test_values_of_partitions_in_keys(cloud: Cloud, kind: str, segment: str, value: Any) -> None:
+    """For a table that has no partition in Glue."""
+    cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("p", kind)])
+    cloud.put(f"t/{segment}/a", "u-1\n")
+    assert cloud.read("t", ["p"]) == [{"p": value}]
+
+
+def test_values_of_partitions_that_are_none_of_their_type(cloud: Cloud) -> None:
+    cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("p", "int")])
+    cloud.put("t/p=one/a", "u-1\n")
+    with pytest.raises(TableUnreadableError, match="partition p: 'one' is not a value of type int"):
+        cloud.read("t", ["p"])
+    cloud.s3.delete_object(Bucket="data", Key="t/p=one/a")
+    cloud.put("t/a", "u-1\n")
+    with pytest.raises(TableUnreadableError, match="the key names no value for partition p"):
+        cloud.read("t", ["p"])
+    layout = store.read_layout(cloud.where, "db", "t")
+    with pytest.raises(tables.TableError, match="a partition has 2 values, the table 1 keys"):
+        tables.partition(layout, {"Values": ["1", "2"]})
+    assert tables.partition(layout, {"Values": ["1"]}).location == "s3://data/t/p=1/"
+
+
+# --- names, marks, compression ----------------------------------------------------------------------------------------
+
+
+def test_names_of_tables_and_columns_fold(cloud: Cloud) -> None:
+    cloud.table("people", JSON, columns=[("User_Id", "string"), ("AGE", "Int")])
+    cloud.put("people/a", '{"userid": "x", "USER_ID": "u-1", "age": 7}\n')
+    layout = store.read_layout(cloud.where, "DB", "People")
+    assert store.read_columns(cloud.where, layout, ["age", "user_id"]).to_pylist() == [{"age": 7, "user_id": "u-1"}]
+    tables.check_schema(layout, [("USER_ID", "USER_ID"), ("Age", "NUMERICAL_FEATURE")])
+    with pytest.raises(tables.TableError, match="two columns of one name"):
+        tables.layout(
+            {
+                "StorageDescriptor": {
+                    "Location": "s3://b",
+                    "Columns": [{"Name": "a"}, {"Name": "A"}],
+                    "SerdeInfo": {"SerializationLibrary": LAZY},
+                }
+            }
+        )
+
+
+def test_marks_of_folders_are_no_data_and_bz2_is_unpacked(cloud: Cloud) -> None:
+    cloud.table("t", LAZY, columns=[("viewer", "string")])
+    cloud.put("t/2025_$folder$", "x")
+    cloud.put("t/a.bz2", bz2.compress(b"u-1\nu-2\n"))
+    cloud.put("t/b", b"BZh is text here\n")
+    assert [row["viewer"] for row in cloud.read("t", ["viewer"])] == ["u-1", "u-2", "BZh is text here"]
+    cloud.put("t/c.bz2", b"BZh9 damaged")
+    with pytest.raises(TableUnreadableError, match=r"t/c\.bz2 .*bzip2"):
+        cloud.read("t", ["viewer"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"user_id": "\\ud800"}',
+        "[" * 5000,
+        '{"user_id": ' + "9" * 5000 + "}",
+        '{"user_id": "a"} {"user_id": "b"}',
+        "\xff",
+    ],
+)
+def test_seeds_that_mean_harm(cloud: Cloud, line: str) -> None:
+    uri = cloud.put("seed.jsonl", b'\xef\xbb\xbf{"user_id": "u-9"}\n' + line.encode("latin-1"))
+    with pytest.raises(SeedUnreadableError, match="line 2"):
+        store.read_seed(cloud.where, uri)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +17,17 @@ import pyarrow.parquet
 import pytest
 from moto.server import ThreadedMotoServer
 
+from sandbox import jobs, model_files, training_data
 from sandbox import storage as store
-from sandbox import training_data
 from sandbox.storage import Storage
 from sandbox.training_data import TrainingData, Window
 
+_numbers = itertools.count()
 SERDES = {
     "parquet": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
     "json": "org.openx.data.jsonserde.JsonSerDe",
+    "lazy": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+    "csv": "org.apache.hadoop.hive.serde2.OpenCSVSerde",
 }
 GLUE = {"who": "string", "what": "bigint", "at": "timestamp", "tags": "array<string>", "paid": "boolean", "n": "double"}
 SCHEMA = (
@@ -53,13 +58,20 @@ def where() -> Iterator[Storage]:
     server.stop()
 
 
-def put(where: Storage, name: str, kind: str, columns: dict[str, str], bodies: list[bytes]) -> None:
+def put(
+    where: Storage,
+    name: str,
+    kind: str,
+    columns: dict[str, str],
+    bodies: list[bytes],
+    settings: dict[str, str] | None = None,
+) -> None:
     for number, body in enumerate(bodies):
         store.client(where, "s3").put_object(Bucket="tables", Key=f"{name}/{number}", Body=body)
     descriptor = {
         "Columns": [{"Name": column, "Type": glue} for column, glue in columns.items()],
         "Location": f"s3://tables/{name}/",
-        "SerdeInfo": {"SerializationLibrary": SERDES[kind]},
+        "SerdeInfo": {"SerializationLibrary": SERDES[kind], "Parameters": settings or {}},
     }
     table = {"Name": name, "StorageDescriptor": descriptor}
     store.client(where, "glue").create_table(DatabaseName="db", TableInput=table)
@@ -122,3 +134,109 @@ def test_records_are_read_by_column(where: Storage) -> None:
     data = training_data.read(where, "db", "many", schema, Window())
     assert time.thread_time() - began < 1
     assert len(data.interactions.users) == count
+
+
+BARE = {"user": "string", "item": "string", "at": "bigint", "note": "string"}
+BARE_SCHEMA = (("user", "USER_ID"), ("item", "ITEM_ID"), ("at", "TIMESTAMP"), ("note", "CATEGORICAL_FEATURE"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "body", "users", "records"),
+    [
+        # a quote that no other ends swallows nothing
+        ("lazy", {"field.delim": ","}, 'u1,i1,1,5" disc\nu2,i2,2,x\nu3,i3,3,12" disc\n', ["u1", "u2", "u3"], 3),
+        ("csv", {}, 'u1,i1,1,"5 inch\nu2,i2,2,x\nu3,i3,3,"12 inch\n', ["u1", "u2", "u3"], 3),
+        # quotes are part of an id, or not, as the SerDe says
+        ("lazy", {"field.delim": ","}, '"u1",i1,1,x\nu1,i2,2,x\n', ['"u1"', "u1"], 2),
+        ("csv", {}, '"u1",i1,1,x\nu1,i2,2,x\n', ["u1"], 2),
+        # an id may hold any character
+        ("lazy", {"field.delim": ","}, "u0\0,i1,1,x\nu0,i2,2,x\nu0\0\0,i2,3,x\n", ["u0", "u0\0", "u0\0\0"], 3),
+        (
+            "json",
+            {},
+            '{"user":"u0\\u0000","item":"i","at":1}\n{"user":"u0","item":"i\\u0000","at":2}\n',
+            ["u0", "u0\0"],
+            2,
+        ),
+        (
+            "json",
+            {},
+            '{"user":"\U0001f600","item":"i","at":1}\n{"user":"\uffee","item":"i","at":2}\n',
+            ["\uffee", "\U0001f600"],
+            2,
+        ),
+        ("json", {}, '{"user":7,"item":"i","at":"1"}\n{"user":"7","item":"i","at":2.0}\n', ["7"], 2),
+        # a line break inside quotes ends the line, as Athena says
+        ("csv", {}, '"u1","i1","1","x"\r\n"u2","i2","2","y"\r\n', ["u1", "u2"], 2),
+    ],
+)
+def test_no_record_is_lost_and_no_user_is_taken_for_another(
+    where: Storage, kind: str, settings: dict[str, str], body: str, users: list[str], records: int
+) -> None:
+    name = f"exact_{next(_numbers)}"
+    put(where, name, kind, BARE, [body.encode()], settings)
+    data = training_data.read(where, "db", name, BARE_SCHEMA, Window())
+    assert data.users.tolist() == users
+    assert len(data.interactions.users) == records
+
+
+def test_ids_that_differ_in_a_last_zero_stay_apart_in_files(tmp_path: Path) -> None:
+    users = np.array(["u0", "u0\0", "ü", ""], dtype=np.dtypes.StringDType())
+    model_files.save_audience(tmp_path, model_files.Audience(users, 4))
+    assert model_files.load_audience(tmp_path).users.tolist() == ["u0", "u0\0", "ü", ""]
+    model_files.save_audience(tmp_path, model_files.Audience(users[:0], 4))
+    assert model_files.load_audience(tmp_path).users.tolist() == []
+    assert jobs._matching(users, ["u0\0", "none"]).tolist() == [1]
+
+
+def test_files_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "audience.npz", users=np.array(["u1", "ü2"]), user_count=np.array(2))
+    assert model_files.load_audience(tmp_path).users.tolist() == ["u1", "ü2"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "body", "message"),
+    [
+        ("lazy", {}, "u1,i1,1,x\nu2,i2,2,x\n", "column item: 2 of 2 records have no value: see whether Glue's columns"),
+        ("lazy", {"field.delim": ","}, "u1,i1,1,x\nu2,i2,2.5.1,x\n", "column at: 1 of 2 records have no value"),
+        ("lazy", {"field.delim": ","}, ",i1,1,x\nu2,i2,2,x\n", "column user: 1 of 2 records have no value"),
+        ("csv", {}, 'u1,i1,1,x\n"u2,i2,2,x\n', "column user: 1 of 2 records have no value"),
+        ("json", {}, '{"USER":"u1","item":"","at":1}', "column item: 1 of 1 records have no value"),
+    ],
+)
+def test_a_record_without_an_id_or_a_time_fails_the_training(
+    where: Storage, kind: str, settings: dict[str, str], body: str, message: str
+) -> None:
+    name = f"lacking_{next(_numbers)}"
+    put(where, name, kind, BARE, [body.encode()], settings)
+    with pytest.raises(store.TableUnreadableError, match=message):
+        training_data.read(where, "db", name, BARE_SCHEMA, Window())
+
+
+def test_declared_names_are_compared_without_regard_to_case(where: Storage) -> None:
+    put(
+        where,
+        "cased",
+        "json",
+        {"User": "string", "ITEM": "string", "At": "bigint"},
+        [b'{"uSER":"u","Item":"i","AT":1}'],
+    )
+    schema = (("USER", "USER_ID"), ("Item", "ITEM_ID"), ("aT", "TIMESTAMP"))
+    assert training_data.read(where, "DB", "Cased", schema, Window()).users.tolist() == ["u"]
+
+
+@pytest.mark.parametrize(("kind", "settings"), [("lazy", {"field.delim": ","}), ("csv", {}), ("json", {})])
+def test_text_is_read_in_time(where: Storage, kind: str, settings: dict[str, str]) -> None:
+    """AWS's minimum is a million records; they must not take minutes."""
+    count = 50_000
+    if kind == "json":
+        body = "".join(
+            f'{{"user": "u{n % 9999}", "item": "i{n % 99}", "at": {n}, "note": "x"}}\n' for n in range(count)
+        )
+    else:
+        body = "".join(f'u{n % 9999},i{n % 99},{n},"x"\n' for n in range(count))
+    put(where, f"long_{kind}", kind, BARE, [body.encode()], settings)
+    began = time.thread_time()
+    data = training_data.read(where, "db", f"long_{kind}", BARE_SCHEMA, Window())
+    assert time.thread_time() - began < 3
+    assert (len(data.interactions.users), len(data.users)) == (count, 9999)
