@@ -101,18 +101,19 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         command: The command.
         phase: Where it stands.
         accepted_at: Epoch seconds of its first commit.
-        tries_from: Epoch seconds since when its call is being tried; waiting for a slot or a start time is not trying.
         attempt: How many calls may have left for AWS so far, the intended one included.
         retries: Refusals in a row that asked for patience; sets the backoff.
-        since: Epoch seconds, by the present owner's clock, of the last commit or take-over that changed its phase: no
+        tried: Seconds rested between them, which limit how long a call is tried; by no clock.
+        since: By the present owner's time, of the last commit or take-over that changed its phase: no
             call was permitted after it while the phase is UNCERTAIN.
         searches: Searches finished without a find since then.
-        due: Epoch seconds before which nothing is done; 0 for at once.
+        due: Owner's time before which nothing is done; 0 for at once. A start time that the publisher has named is by
+            the wall clock: then it equals the command's ``not_before``.
         resource_id: ARN, or the stable id of a resource without one.
         status: Last status seen.
         reason: Why the command waits.
         fault: The error that ended it, or the evidence carried into a search.
-        finished_at: Epoch seconds of its end.
+        finished_at: Epoch seconds of its end, by the owner's time or Kafka's, whichever was later.
         awaits: Changelog key, as text, of the job whose end this one waits for.
         told: How many replies were published; numbers them.
         reply: Data of the terminal reply, to be told again to a duplicate.
@@ -126,9 +127,9 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     command: Command
     phase: Phase
     accepted_at: float
-    tries_from: float = 0.0
     attempt: int = 1
     retries: int = 0
+    tried: float = 0.0
     since: float = 0.0
     searches: int = 0
     due: float = 0.0
@@ -156,6 +157,8 @@ class ResourceState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, t
         status: Status in that event.
         name: The resource's name, as far as known.
         observed_at: Epoch seconds of that observation.
+        finished_at: Epoch seconds since when nothing more is told of it, as a job's; 0 while something may be, and in
+            records of earlier releases.
         v: Version of this record.
     """
 
@@ -165,6 +168,7 @@ class ResourceState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, t
     status: str
     name: str = ""
     observed_at: float = 0.0
+    finished_at: float = 0.0
     v: int = VERSION
 
 

@@ -42,7 +42,7 @@ def register(telemetry: Telemetry, app: App, clock: Clock) -> None:
         "slots_oldest_wait_seconds",
         "How long ago the command was accepted that waits longest for a concurrency slot",
         ("quota",),
-        lambda: {(quota,): max(0.0, clock.wall() - since) for quota, since in app.oldest_waiting().items()},
+        lambda: {(quota,): max(0.0, clock.now() - since) for quota, since in app.oldest_waiting().items()},
     )
     telemetry.gauge(
         "poll_lag_seconds",

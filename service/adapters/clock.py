@@ -1,15 +1,26 @@
 """The ``Clock`` port on the system's clocks."""
 
 import time
+from typing import Final
+
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""CLOCK_MONOTONIC stops on Linux while the machine is suspended, and a call window must not; CLOCK_BOOTTIME goes on."""
 
 
 class SystemClock:
-    """Where time comes from outside tests."""
+    """Real time; made once, when the process starts."""
+
+    def __init__(self) -> None:
+        self._anchor = self.wall() - self.monotonic()
+
+    def now(self) -> float:
+        """See :class:`service.runtime.ports.Clock`."""
+        return self._anchor + self.monotonic()
 
     def wall(self) -> float:
-        """Epoch seconds."""
+        """See :class:`service.runtime.ports.Clock`."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
+        """See :class:`service.runtime.ports.Clock`."""
+        return time.clock_gettime(_STEADY)

@@ -75,13 +75,13 @@ def delete(job: Job, kind: str, resource_id: str, now: float, *told: Told) -> St
         params={operation.resource.identity: resource_id},
     )
     return Step(
-        replace(job, command=command, phase=Phase.INTENDED, awaits="", reason="", due=0.0, since=now, tries_from=now),
+        replace(job, command=command, phase=Phase.INTENDED, awaits="", reason="", due=0.0, since=now),
         told,
     )
 
 
 def _job(command: Command, now: float) -> Job:
-    return Job(command, Phase.INTENDED, accepted_at=now, tries_from=now, since=now)
+    return Job(command, Phase.INTENDED, accepted_at=now, since=now)
 
 
 def _deletable(other: Job) -> bool:

@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Find out what a call has done, not before ``at`` (epoch seconds)."""
+    """Find out what a call has done, not before ``at`` (owner's time)."""
 
     at: float
 
@@ -60,9 +60,17 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Do nothing before ``until`` (epoch seconds), then observe ``Due``."""
+    """Do nothing before ``until``, then observe ``Due``; by the ``wall`` clock, observe ``StartReached``."""
 
     until: float
+    wall: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Remember the end at ``since`` for the retention, then observe ``Outlived``."""
+
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ class Hold:
     why: str
 
 
-Activity = Call | Search | Watch | Rest | Await | Hold
+Activity = Call | Search | Watch | Rest | Await | Keep | Hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,14 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowMissed:
+    """The call window closed again although the intent had just been renewed: nothing was sent.
+
+    Commits, or connections to AWS, take longer than the window.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Delayed:
     """The call has waited for the rate budget for a while, and goes on waiting."""
 
@@ -101,6 +109,21 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class StartReached:
+    """The wall clock shows the start time that the publisher has named."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The publisher's deadline has passed, and the call certainly has not left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlived:
+    """The retention has passed since the job's end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """The job was read from the changelog by a new owner; what the former one did since is unknown."""
 
@@ -111,7 +134,7 @@ class Found:
 
     Attributes:
         matches: Descriptions of every resource that carries the marker, or what the witness shows; empty for none.
-        searched_at: Epoch seconds when the search began.
+        searched_at: Owner's time when the search began.
     """
 
     matches: tuple[Mapping[str, Any], ...]
@@ -179,9 +202,13 @@ Observation = (
     | Refused
     | Lost
     | Late
+    | WindowMissed
     | Delayed
     | Held
     | Due
+    | StartReached
+    | DeadlinePassed
+    | Outlived
     | Restored
     | Found
     | Unsearched

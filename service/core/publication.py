@@ -36,3 +36,8 @@ def over(state: ResourceState) -> bool:
     if state.status == Change.DELETED or resource is None:
         return state.status == Change.DELETED
     return not resource.get_operation and state.status in resource.done | resource.failed
+
+
+def finished_at(state: ResourceState) -> float:
+    """Since when nothing more is told of a resource; earlier releases have kept the observation's time only."""
+    return state.finished_at or state.observed_at

@@ -77,9 +77,9 @@ def _reopened(job: Job, now: float) -> Job:
     return replace(
         job,
         since=now,
-        tries_from=now,
         due=0.0,
         retries=0,
+        tried=0.0,
         searches=0,
         status="",
         reason="",
@@ -120,4 +120,4 @@ def refused(command: Command, fault: Fault, now: float) -> Step:
 
 
 def _job(command: Command, now: float) -> Job:
-    return Job(command, Phase.INTENDED, accepted_at=now, tries_from=now, since=now)
+    return Job(command, Phase.INTENDED, accepted_at=now, since=now)

@@ -1,36 +1,55 @@
-"""How long a job rests: until its deadline at most, longer after each failed try, and for how long it tries at all."""
-
-from typing import Any
+"""How long a job rests: longer after each failed try, and for how long it tries at all; how long an end is kept."""
 
 from schemas.operations import Kind
-from service.core.job import Command, Job, jitter, may_have_happened, replace, row
+from service.core.job import Job, Phase, jitter, may_have_happened, replace, row
 from service.core.pacing import backoff
 from service.core.policy import Policy
 
 
-def overdue(job: Job, now: float) -> bool:
+def may_expire(job: Job) -> bool:
+    """True while a deadline can still keep the call from being made."""
+    return job.phase in (Phase.INTENDED, Phase.QUEUED) and job.command.deadline > 0 and not may_have_happened(job)
+
+
+def overdue(job: Job, wall: float) -> bool:
     """True when the deadline has passed and the call certainly has not been made."""
-    return 0 < job.command.deadline < now and not may_have_happened(job)
+    return may_expire(job) and job.command.deadline < wall
 
 
-def rest(job: Job, until: float, **changes: Any) -> Job:
-    """The job at rest; a deadline wakes it earlier."""
-    deadline = job.command.deadline
-    capped = min(until, deadline + 0.001) if deadline and not may_have_happened(job) else until
-    return replace(job, due=capped, **changes)
+def awaits_start(job: Job) -> bool:
+    """True while a job rests for the start time that its publisher has named, by the wall clock."""
+    return job.phase is Phase.INTENDED and 0 < job.due == job.command.not_before
 
 
-def patience(command: Command, policy: Policy) -> float:
-    """How long a call is tried."""
-    return policy.read_patience if row(command).kind is Kind.READ else policy.write_patience
+def tried_enough(job: Job, policy: Policy) -> bool:
+    """True when the rests between the tries of this streak exceed the limit.
+
+    Rests alone are counted: not what the call waited before each try, for the budget, a slot or its key's line, and
+    not the time without an owner.
+    """
+    limit = policy.read_patience if row(job.command).kind is Kind.READ else policy.write_patience
+    return job.tried > limit
 
 
 def backed_off(job: Job, now: float, policy: Policy) -> Job:
     """The job at rest until the next try."""
-    return rest(job, now + wait(job, policy), retries=job.retries + 1)
+    seconds = wait(job, policy)
+    return replace(job, due=now + seconds, retries=job.retries + 1, tried=job.tried + seconds)
 
 
 def wait(job: Job, policy: Policy) -> float:
     """Seconds until the next try."""
     retries = job.retries + 1
     return backoff(retries, *policy.patience(job.command.target), jitter(job.command, retries))
+
+
+def outlived(since: float, now: float, latest: float, policy: Policy) -> bool:
+    """True when the retention has passed since an end by two clocks, of which one may be wrong.
+
+    Args:
+        since: The end, by the later of the two.
+        now: The owner's time.
+        latest: Kafka's time: that of the record consumed last.
+        policy: Numbers.
+    """
+    return since + policy.retention <= min(now, latest)

@@ -6,7 +6,10 @@ The laws exist because a Kafka fence does not stop a zombie's call to AWS:
    ``Late`` asks for a renewed intent.)
 2. An empty search permits a repeat only ``settle`` after the last permitted call, ``settle > call_window + List lag``.
 
-Nothing here waits, reads a clock or draws a random number: the same arguments give the same step.
+Nothing here waits, reads a clock or draws a random number: the same arguments give the same step. ``now`` is the
+owner's time, which never steps. What the publisher has named by the wall clock, a start time and a deadline, is
+observed (``StartReached``, ``DeadlinePassed``) and never compared with it. A new owner's time is another one, so
+``Restored`` begins every wait anew.
 """
 
 from collections.abc import Callable
@@ -27,18 +30,34 @@ from service.core.reconciliation import Verdict
 OUT_OF_BUDGET: Final = "RateBudget"
 """Reason of a command that waits for its turn to call."""
 
+NOT_BEFORE: Final = "NotBefore"
+"""Reason of a command that waits for its start time."""
+
+CALL_WINDOW: Final = "CallWindow"
+"""Reason of a command whose call could not leave in time after its commit."""
+
+_WINDOW_RETRY: Final = 10.0
+"""Seconds until a call is tried again after commits were too slow for it."""
+
 Transition = Callable[[Job, Any, float, Policy], Step]
 
 
-def accept(command: Command, now: float, policy: Policy) -> Step:
-    """A new command: its intent, to be made durable before anything is sent."""
-    job = Job(command, Phase.INTENDED, accepted_at=now, tries_from=max(now, command.not_before), since=now)
+def accept(command: Command, now: float, wall: float, policy: Policy) -> Step:
+    """A new command: its intent, to be made durable before anything is sent.
+
+    Args:
+        command: The command.
+        now: The owner's time.
+        wall: The wall clock, by which the publisher has named a start time and a deadline.
+        policy: Numbers.
+    """
+    job = Job(command, Phase.INTENDED, accepted_at=now, since=now)
     accepted = Told("accepted")
-    if resting.overdue(job, now):
+    if resting.overdue(job, wall):
         return endings.failed(job, endings.DEADLINE_EXCEEDED, now, accepted)
-    if command.not_before > now:
-        waiting = Told("waiting", {"reason": "NotBefore", "position": 0})
-        return Step(resting.rest(job, command.not_before, reason="NotBefore"), (accepted, waiting))
+    if command.not_before > wall:
+        waiting = Told("waiting", {"reason": NOT_BEFORE, "position": 0})
+        return Step(replace(job, due=command.not_before, reason=NOT_BEFORE), (accepted, waiting))
     return Step(_permitted(job), (accepted,))
 
 
@@ -66,7 +85,7 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
         return effects.Hold(why)
     match job.phase:
         case Phase.INTENDED:
-            return effects.Rest(job.due) if job.due else effects.Call()
+            return effects.Rest(job.due, wall=resting.awaits_start(job)) if job.due else effects.Call()
         case Phase.QUEUED:
             return effects.Await() if job.awaits else effects.Rest(job.due)
         case Phase.UNCERTAIN | Phase.ACCEPTED:
@@ -74,7 +93,7 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
         case Phase.RUNNING:
             return effects.Watch()
         case _:
-            return effects.Rest(job.finished_at + policy.retention)
+            return effects.Keep(job.finished_at)
 
 
 # INTENDED and QUEUED: nothing may have left, or this very process knows what became of it.
@@ -107,7 +126,7 @@ def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
 
 
 def _postponed(job: Job, observation: seen.Postponed, now: float, policy: Policy) -> Step:
-    if now - max(job.tries_from, job.accepted_at) > resting.patience(job.command, policy):
+    if resting.tried_enough(job, policy):
         return _give_up(job, observation.fault, now, lost=may_have_happened(job))
     return Step(resting.backed_off(job, now, policy))
 
@@ -128,7 +147,7 @@ def _give_up(job: Job, fault: Fault, now: float, *, lost: bool) -> Step:
 def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Policy) -> Step:
     reason = observation.fault.code
     told = (Told("waiting", {"reason": reason, "position": observation.position}),) if job.reason != reason else ()
-    return Step(resting.rest(job, now + policy.quota_retry, phase=Phase.QUEUED, since=now, reason=reason), told)
+    return Step(replace(job, due=now + policy.quota_retry, phase=Phase.QUEUED, since=now, reason=reason), told)
 
 
 def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) -> Step:
@@ -155,7 +174,7 @@ _EVIDENCE: Final = MappingProxyType(
 def _lost(job: Job, observation: seen.Lost, now: float, policy: Policy) -> Step:
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
-    if now - max(job.tries_from, job.accepted_at) <= resting.patience(job.command, policy):
+    if not resting.tried_enough(job, policy):
         return Step(resting.backed_off(replace(job, attempt=job.attempt + 1), now, policy))
     return _give_up(job, observation.fault, now, lost=True)
 
@@ -164,14 +183,20 @@ _RECONCILED: Final = frozenset({Repeat.MARKED, Repeat.GUARDED})
 
 
 def _uncertain(job: Job, now: float, evidence: Fault | None) -> Job:
-    return replace(job, phase=Phase.UNCERTAIN, since=now, due=0.0, retries=0, searches=0, fault=evidence, reason="")
+    return replace(
+        job, phase=Phase.UNCERTAIN, since=now, due=0.0, retries=0, tried=0.0, searches=0, fault=evidence, reason=""
+    )
 
 
 def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
     """Law 1: the intent is renewed by a commit of its own; a new object is what makes the shard write it."""
-    if resting.overdue(job, now):
-        return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
     return Step(replace(job, due=0.0, since=now))
+
+
+def _window_missed(job: Job, observation: seen.WindowMissed, now: float, policy: Policy) -> Step:
+    """Commits at once would be as slow again: the job rests, and its publisher is told why."""
+    told = (Told("waiting", {"reason": CALL_WINDOW, "position": 0}),) if job.reason != CALL_WINDOW else ()
+    return Step(replace(job, due=now + _WINDOW_RETRY, reason=CALL_WINDOW), told)
 
 
 def _delayed(job: Job, observation: seen.Delayed, now: float, policy: Policy) -> Step:
@@ -195,20 +220,26 @@ def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
     """
     if not job.due:
         return Step(job, ignored=True)
-    if resting.overdue(job, now):
-        return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
-    if job.due > now:
+    if job.due > now or resting.awaits_start(job):
         return Step(job)
     return Step(_permitted(replace(job, due=0.0, since=now)))
+
+
+def _start_reached(job: Job, observation: seen.StartReached, now: float, policy: Policy) -> Step:
+    if not resting.awaits_start(job):
+        return Step(job, ignored=True)
+    return Step(_permitted(replace(job, due=0.0, since=now, reason="")))
+
+
+def _expired(job: Job, observation: seen.DeadlinePassed, now: float, policy: Policy) -> Step:
+    return Step(job, ignored=True) if may_have_happened(job) else endings.failed(job, endings.DEADLINE_EXCEEDED, now)
 
 
 def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
     """A slot may be free: told by another job's end, or tried after a while unasked."""
     if job.awaits:
         return Step(job, ignored=True)
-    if resting.overdue(job, now):
-        return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
-    return Step(replace(job, phase=Phase.INTENDED, due=0.0, retries=0, since=now, tries_from=now))
+    return Step(replace(job, phase=Phase.INTENDED, due=0.0, retries=0, tried=0.0, since=now))
 
 
 def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
@@ -217,17 +248,23 @@ def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: P
         return _restored_rest(job, observation, now, policy)
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
-    again = replace(job, attempt=job.attempt + 1, since=now)
-    return endings.failed(job, endings.DEADLINE_EXCEEDED, now) if resting.overdue(again, now) else Step(again)
+    return Step(replace(job, attempt=job.attempt + 1, since=now))
 
 
 def _restored_rest(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
-    """The former owner's clock is not ours: what it has put off is put off, what is new is new, from now at most."""
-    if job.phase is Phase.RUNNING and job.since > now:
-        return Step(replace(job, since=now))
+    """The former owner's clock is not ours: what it has put off is put off, but from now on for one wait at most."""
+    if resting.awaits_start(job):
+        return Step(job)
     waits = {Phase.QUEUED: policy.quota_retry, Phase.ACCEPTED: max(policy.search_delays)}
-    latest = max(job.command.not_before, now + waits.get(job.phase, policy.patience(job.command.target)[1]))
+    latest = now + waits.get(job.phase, max(policy.patience(job.command.target)[1], _WINDOW_RETRY))
+    if job.phase is Phase.ACCEPTED:
+        return Step(replace(job, since=now, due=min(job.due, latest)))
     return Step(replace(job, due=latest) if job.due > latest else job)
+
+
+def _restored_running(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
+    """Until a status was seen the grace counts, by our own clock."""
+    return Step(job if job.status else replace(job, since=now))
 
 
 # UNCERTAIN and ACCEPTED: only a search leads out.
@@ -283,9 +320,11 @@ def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> 
         return Step(replace(job, searches=job.searches + 1, due=due))
     if job.fault is not None:
         return endings.failed(job, job.fault, now)
-    if resting.overdue(job, now):
-        return endings.failed(job, endings.DEADLINE_EXCEEDED, now)
-    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, since=now, due=0.0, searches=0))
+    return Step(
+        replace(
+            job, phase=Phase.INTENDED, attempt=job.attempt + 1, since=now, due=0.0, retries=0, tried=0.0, searches=0
+        )
+    )
 
 
 def _still_accepted(job: Job, now: float, policy: Policy) -> Step:
@@ -340,8 +379,8 @@ def _watch_cancelled(job: Job, observation: seen.Cancelled, now: float, policy: 
 # The ended: remembered for the retention, then forgotten.
 
 
-def _forget(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
-    return Step(None) if now >= job.finished_at + policy.retention else Step(job)
+def _forget(job: Job, observation: seen.Outlived, now: float, policy: Policy) -> Step:
+    return Step(None)
 
 
 def _resolved(job: Job, observation: seen.Resolved, now: float, policy: Policy) -> Step:
@@ -355,7 +394,7 @@ def _unchanged(job: Job, observation: seen.Observation, now: float, policy: Poli
 _ENDED: Final[dict[tuple[Phase, type], Transition]] = {
     (phase, observed): transition
     for phase in TERMINAL
-    for observed, transition in ((seen.Due, _forget), (seen.Restored, _unchanged))
+    for observed, transition in ((seen.Outlived, _forget), (seen.Restored, _unchanged))
 }
 
 TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
@@ -366,12 +405,16 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.INTENDED, seen.Refused): _refused,
         (Phase.INTENDED, seen.Lost): _lost,
         (Phase.INTENDED, seen.Late): _late,
+        (Phase.INTENDED, seen.WindowMissed): _window_missed,
         (Phase.INTENDED, seen.Delayed): _delayed,
         (Phase.INTENDED, seen.Held): _held,
         (Phase.INTENDED, seen.Due): _due,
+        (Phase.INTENDED, seen.StartReached): _start_reached,
+        (Phase.INTENDED, seen.DeadlinePassed): _expired,
         (Phase.INTENDED, seen.Restored): _restored_intent,
         (Phase.INTENDED, seen.Cancelled): _cancelled,
         (Phase.QUEUED, seen.Due): _dequeued,
+        (Phase.QUEUED, seen.DeadlinePassed): _expired,
         (Phase.QUEUED, seen.Cancelled): _cancelled,
         (Phase.QUEUED, seen.Released): _released,
         (Phase.UNCERTAIN, seen.Found): _found,
@@ -383,7 +426,8 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.RUNNING, seen.Vanished): _vanished,
         (Phase.RUNNING, seen.Cancelled): _watch_cancelled,
         (Phase.PARKED, seen.Resolved): _resolved,
-        **{(phase, seen.Restored): _restored_rest for phase in (Phase.QUEUED, Phase.ACCEPTED, Phase.RUNNING)},
+        (Phase.RUNNING, seen.Restored): _restored_running,
+        **{(phase, seen.Restored): _restored_rest for phase in (Phase.QUEUED, Phase.ACCEPTED)},
         **_ENDED,
     }
 )

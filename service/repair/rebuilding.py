@@ -129,7 +129,7 @@ def _job(
     command: Command, refused: bool, told: Sequence[Said], arrived: float, now: float, kept_since: float
 ) -> tuple[Job, str]:
     accepted_at = told[0].time if told else arrived
-    job = Job(command, Phase.INTENDED, accepted_at, tries_from=now, since=now, told=told[-1].number if told else 0)
+    job = Job(command, Phase.INTENDED, accepted_at, since=now, told=told[-1].number if told else 0)
     job = replace(job, resource_id=_resource_id(told))
     if told and told[-1].kind in _ENDS:
         return _ended(job, told[-1]), f"ended: {_ENDS[told[-1].kind]}"
@@ -178,7 +178,7 @@ def _open(job: Job, now: float) -> tuple[Job, str]:
     if job.resource_id:
         return replace(job, phase=Phase.RUNNING), "open: started, watched"
     if command.not_before > now:
-        return replace(job, due=command.not_before, tries_from=command.not_before), "open: not due yet"
+        return replace(job, due=command.not_before), "open: not due yet"
     if repeat(command) in (Repeat.MARKED, Repeat.GUARDED):
         return replace(job, phase=Phase.UNCERTAIN), "open: uncertain, the service searches"
     return replace(job, attempt=2), "open: repeated, which is safe"

@@ -4,16 +4,31 @@ A job has at most one call or search under way. What is learnt goes back into th
 """
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from schemas.operations import Kind
 from schemas.records import Fault
-from service.core import effects, transitions
+from service.core import effects, resting, transitions
 from service.core.job import Job, Phase, awaits_slot, keeps_line, occupies_slot, row, subject
-from service.core.observations import Delayed, Due, Held, Late, Lost, Observation, QuotaFull, Restored, Unsearched
+from service.core.observations import (
+    DeadlinePassed,
+    Delayed,
+    Due,
+    Held,
+    Late,
+    Lost,
+    Observation,
+    QuotaFull,
+    Restored,
+    StartReached,
+    Unsearched,
+    WindowMissed,
+)
 from service.core.pacing import Cadence
 from service.runtime.context import Context
 from service.runtime.defects import place
@@ -23,10 +38,12 @@ from service.runtime.lines import Lines
 from service.runtime.poller import Poller, Watch
 from service.runtime.ports import TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
-from service.runtime.timers import Timers
+from service.runtime.timers import Deadlines, Timers
 
 NO_SLOT = "ConcurrencyLimit"
 """Reason of a command that waits because our own jobs use up the quota."""
+_SAY_AGAIN: Final = 60.0
+"""Seconds until it is said again that call windows are missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +59,27 @@ class _Intent:
     """The commit that permits a job's call, and the way to renew or revoke it.
 
     It outlives the call until the outcome is stepped, so that a cancellation can tell whether the call has left.
+
+    Args:
+        key: Of the job.
+        committed_at: When its intent was committed, in monotonic seconds.
+        inbox: The shard's.
+        context: The shard's.
+        expired: Whether the job's deadline has passed.
+        read: Whether the call changes nothing: then no window counts, and it may be broken off at any time.
     """
 
-    def __init__(self, key: bytes, committed_at: float, inbox: Inbox, context: Context) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        committed_at: float,
+        inbox: Inbox,
+        context: Context,
+        expired: Callable[[], bool],
+        *,
+        read: bool,
+    ) -> None:
+        self.expired = expired
         self.over = False
         self.answer: Observation | None = None
         self.task: asyncio.Task[None] | None = None
@@ -52,6 +87,7 @@ class _Intent:
         self._committed_at = committed_at
         self._inbox = inbox
         self._context = context
+        self._read = read
         self._renewal: asyncio.Future[bool] | None = None
         self._sent = False
         self._revoked = False
@@ -59,16 +95,21 @@ class _Intent:
     def open(self) -> bool:
         """Law 1: a call leaves only within the window of its intent's commit."""
         age = self._context.clock.monotonic() - self._committed_at
-        return not self._revoked and age <= self._context.policy.call_window
+        return not self._revoked and (self._read or age <= self._context.policy.call_window)
 
     def permit(self) -> bool:
         """The same, asked when the request is about to be written: from here on it may have left."""
-        self._sent = self._sent or self.open()
-        return self.open()
+        permitted = self.open() and not self.expired()
+        self._sent = self._sent or permitted
+        return permitted
+
+    def expire(self) -> bool:
+        """Stops the call because its deadline has passed; False when it may have left, so that its outcome counts."""
+        return not self._sent and self.revoke()
 
     def revoke(self) -> bool:
-        """Stops the call for good; False when it may have left."""
-        self._revoked = self._revoked or not self._sent
+        """Stops the call for good; False when it may have left and may have an effect."""
+        self._revoked = self._revoked or self._read or not self._sent
         if self._revoked and self.task is not None:
             self.task.cancel()
             self.over = True
@@ -102,7 +143,10 @@ class Activities:
         self._inbox = inbox
         self._workshop = workshop
         self._context = context
-        self._timers = Timers(context.clock, self._fire)
+        self._timers = Timers(context.clock.now, self._fire)
+        self._starts = Timers(context.clock.wall, self._fire)
+        self._deadlines = Deadlines(context.clock, lambda key: self._fire(key, DeadlinePassed()))
+        self._missed_at = -math.inf
         self._intents: dict[bytes, _Intent] = {}
         self._lines = Lines()
         self._standing: dict[bytes, tuple[Job, float]] = {}
@@ -131,14 +175,15 @@ class Activities:
             "in_line": len(self._standing),
             "searches": len(self._searching),
             "watches": len(self._watched),
-            "timers": len(self._timers),
+            "timers": len(self._timers) + len(self._starts),
             "held": len(self._held),
         }
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Tasks live in this group from now on."""
         self._group = group
-        self._spawn(self._timers.run(), f"timers:{self._label}")
+        for timers in (self._timers, self._starts, *self._deadlines.timers):
+            self._spawn(timers.run(), f"timers:{self._label}")
 
     def end(self) -> None:
         """Stops everything; what was under way is found out by the next owner."""
@@ -172,10 +217,6 @@ class Activities:
         """Stops a job's call before it leaves; False when it may have left. True where none was begun."""
         return self._intents[key].revoke() if key in self._intents else True
 
-    def rest(self, key: bytes, until: float) -> None:
-        """Observes Due at the given time (epoch seconds)."""
-        self._timers.set(key, until, effects.Rest(until))
-
     def line_up(self, jobs: Iterable[tuple[bytes, Job]]) -> None:
         """Puts jobs in the lines of their keys, in order of their turns; comes before any of them is planned."""
         waiting = [(key, job) for key, job in jobs if keeps_line(job)]
@@ -186,7 +227,7 @@ class Activities:
         """Begins the activity of a job as it was just committed (``committed_at`` in monotonic seconds)."""
         activity = transitions.activity(job, self._context.policy) if job else None
         self._put_away(key, job, activity, committed_at)
-        if job is None or activity is None:
+        if job is None or (not isinstance(activity, effects.Hold) and self._overdue(key, job)):
             return
         match activity:
             case effects.Call():
@@ -197,17 +238,20 @@ class Activities:
             case effects.Watch():
                 self._occupy(key, job)
                 self._watch(key, job)
-            case effects.Rest(until):
+            case effects.Rest(until, wall):
                 self._queue(key, job)
-                self._timers.set(key, until, activity)
-            case effects.Await():
-                pass  # the end of the other job is told by the shard
+                (self._starts if wall else self._timers).set(key, until, activity)
+            case effects.Await() | effects.Keep():
+                pass  # the end of the other job, or of the retention, is told by the shard
             case effects.Hold(why):
                 self._hold(key, job, why)
 
     def _put_away(self, key: bytes, job: Job | None, activity: effects.Activity | None, committed_at: float) -> None:
         """Ends what the job no longer wants: timers, watches, calls, its slot and its place in line."""
         self._timers.cancel(key)
+        self._starts.cancel(key)
+        if job is None or not resting.may_expire(job):
+            self._deadlines.cancel(key)
         if not isinstance(activity, effects.Watch):
             self.unwatch(key)
         if not isinstance(activity, effects.Call):
@@ -225,8 +269,28 @@ class Activities:
         elif isinstance(what, Job):
             self._searching.add(key)
             self._spawn(self._search(key, what), f"search:{what.command.id}")
+        elif isinstance(what, DeadlinePassed):
+            self._expire(key)
         else:
-            self._inbox.put(Observed(key, Due()))
+            by_wall = isinstance(what, effects.Rest) and what.wall
+            self._inbox.put(Observed(key, StartReached() if by_wall else Due()))
+
+    # Deadlines
+
+    def _overdue(self, key: bytes, job: Job) -> bool:
+        """Watches the deadline of a call that has not been made; True when it has passed, and the job will end."""
+        if not resting.may_expire(job):
+            return False
+        self._deadlines.watch(key, job.command.deadline)
+        return self._deadlines.passed(key) and self._expire(key)
+
+    def _expire(self, key: bytes) -> bool:
+        """A deadline has passed: ends who waits for anything, but not whose call may have left."""
+        intent = self._intents.get(key)
+        if self._holding or (intent is not None and (intent.answer is not None or not intent.expire())):
+            return False
+        self._inbox.put(Observed(key, DeadlinePassed()))
+        return True
 
     def _hold(self, key: bytes, job: Job, why: str) -> None:
         """Keeps the job's place in the line of its key; what follows it must not overtake it."""
@@ -249,8 +313,13 @@ class Activities:
             fault = Fault(NO_SLOT, "all slots of this quota are used by our own jobs", retryable=True)
             self._inbox.put(Observed(key, QuotaFull(fault, position)))
         else:
-            intent = self._intents[key] = _Intent(key, committed_at, self._inbox, self._context)
+            intent = self._intents[key] = self._intent(key, job, committed_at)
             intent.task = self._spawn(self._perform(key, job, intent), f"call:{job.command.id}")
+
+    def _intent(self, key: bytes, job: Job, committed_at: float) -> _Intent:
+        expired = partial(self._deadlines.passed, key)
+        read = row(job.command).kind is Kind.READ
+        return _Intent(key, committed_at, self._inbox, self._context, expired, read=read)
 
     async def _perform(self, key: bytes, job: Job, intent: _Intent) -> None:
         try:
@@ -259,11 +328,24 @@ class Activities:
             observation = Lost(self._defect(job, error))
         finally:
             intent.over = True
+        if isinstance(observation, WindowMissed):
+            self._say_missed()
         if observation is not None:
             intent.answer = observation
             self._inbox.put(Observed(key, observation))
         elif self._intents.get(key) is intent:
             del self._intents[key]
+
+    def _say_missed(self) -> None:
+        """Now and then, since every waiting call misses its window then."""
+        now = self._context.clock.monotonic()
+        if now - self._missed_at >= _SAY_AGAIN:
+            self._missed_at = now
+            self._context.telemetry.problem(
+                "calls wait: commits or connections take longer than timing.call_window",
+                partition=self._label,
+                call_window=self._context.policy.call_window,
+            )
 
     def stepped(self, key: bytes, observation: Observation) -> None:
         """An observation was taken from the inbox; a call whose outcome it is may be followed by another."""
@@ -312,7 +394,7 @@ class Activities:
                 resource.kind,
                 job.resource_id,
                 job.status,
-                job.accepted_at,
+                min(job.accepted_at, self._context.clock.now()),
                 self._cadence(job),
                 lambda observation: self._inbox.put(Observed(key, observation)),
             ),

@@ -12,7 +12,7 @@ from schemas.events import Message, ReplyKind
 from schemas.records import Command, Job, Record, ResourceChange, ResourceState
 from service.core import endings, holding, publication
 from service.core.effects import Changed, Event, Step, Told
-from service.core.job import keeps_line, replace
+from service.core.job import ended, keeps_line, replace
 from service.core.publication import over
 from service.runtime.context import Context
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
@@ -39,16 +39,20 @@ class Batch:
     """One group commit in the making.
 
     Attributes:
+        now: The owner's time of all that is decided in this batch.
+        wall: The wall clock at that time, which what is published bears.
         next_offset: The offset after the last command consumed; None when none was.
         acting: Keys of the jobs whose activity is to be planned anew after the commit, in order.
-        departed: Keys of the resources of which nothing more will be told, with the time (epoch seconds).
+        latest: Kafka's time: that of the record consumed last.
+        ended: Keys of the jobs and resources that have ended, with the time by the later clock.
     """
 
-    def __init__(self, partition: TopicPartition, store: Store, context: Context) -> None:
+    def __init__(self, partition: TopicPartition, store: Store, context: Context, latest: float = 0.0) -> None:
         self._partition = partition
         self._store = store
         self._context = context
-        self._now = context.clock.wall()
+        self.now = context.clock.now()
+        self.wall = context.clock.wall()
         self._records: dict[bytes, OutRecord] = {}
         self._size = 0
         self._messages: list[OutRecord] = []
@@ -56,12 +60,8 @@ class Batch:
         self._named: dict[str, str] = {}
         self.next_offset: int | None = None
         self.acting: dict[bytes, None] = {}
-        self.departed: dict[bytes, float] = {}
-
-    @property
-    def now(self) -> float:
-        """Epoch seconds of all that happens in this batch."""
-        return self._now
+        self.latest = latest
+        self.ended: dict[bytes, float] = {}
 
     @property
     def empty(self) -> bool:
@@ -102,7 +102,7 @@ class Batch:
                 size=excess.size,
                 limit=excess.limit,
             )
-            self._apply(key, before, endings.shortened(before, step, excess.size, excess.limit, self._now))
+            self._apply(key, before, endings.shortened(before, step, excess.size, excess.limit, self.now))
 
     def _apply(self, key: bytes, before: Job | None, step: Step) -> None:
         after = holding.born(step.job, self._context.policy) if before is None and step.job is not None else step.job
@@ -111,7 +111,7 @@ class Batch:
             for event in step.events:
                 after = self._publish(event, after or before)
             if after is not before:
-                after = self._in_line(before, after)
+                after = self._kept(key, before, self._in_line(before, after))
                 self._put(key, after)
         except Exception:
             del self._messages[messages:], self._tellings[tellings:]
@@ -120,6 +120,13 @@ class Batch:
             self.acting[key] = None
             if after is not None:
                 self._tellings.append(lambda: self._context.telemetry.transition(before, after))
+
+    def _kept(self, key: bytes, before: Job | None, after: Job | None) -> Job | None:
+        """The retention of a job that ends now counts by the later clock."""
+        if after is None or not ended(after) or (before is not None and ended(before)):
+            return after
+        self.ended[key] = max(after.finished_at, self.latest)
+        return replace(after, finished_at=self.ended[key])
 
     def retell(self, job: Job, told: Told, number: int) -> None:
         """Publishes a reply once more, or one that leaves the job as it is."""
@@ -144,9 +151,10 @@ class Batch:
                 limit=excess.limit,
             )
             self._send_event(endings.shortened_change(change), before, after)
-        self._put(key, after)
         if over(after):
-            self.departed[key] = after.observed_at
+            self.ended[key] = max(self.now, self.latest)
+            after = replace(after, finished_at=self.ended[key])
+        self._put(key, after)
         self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
 
     def _send_event(self, change: ResourceChange, before: ResourceState | None, after: ResourceState) -> None:
@@ -158,7 +166,7 @@ class Batch:
             status_details=change.details,
             description=change.description,
             truncated=change.truncated,
-            now=self._now,
+            now=self.wall,
             source=self._context.names.source,
         )
         self._send(self._context.names.of(change.command.tenant).events, message)
@@ -172,7 +180,7 @@ class Batch:
         place = events.Place(record.topic, record.partition, record.offset)
         topic = self._context.names.of(self._context.tenant(record.topic)).dead_letters
         original = (record.key, record.value, record.headers)
-        letter = events.dead_letter(*original, reason=reason, message=message, place=place, now=self._now)
+        letter = events.dead_letter(*original, reason=reason, message=message, place=place, now=self.wall)
         try:
             self._send(topic, letter)
         except RecordTooLarge as excess:
@@ -187,7 +195,7 @@ class Batch:
             self._send(
                 topic,
                 events.dead_letter_without_content(
-                    *original, reason=reason, message=message, place=place, now=self._now
+                    *original, reason=reason, message=message, place=place, now=self.wall
                 ),
             )
         self._tellings.append(lambda: self._context.telemetry.dead_letter(reason))
@@ -234,7 +242,7 @@ class Batch:
             kind,
             told.data,
             number=number,
-            now=self._now,
+            now=self.wall,
             source=self._context.names.source,
         )
         own = self._context.names.of(command.tenant).replies
@@ -253,7 +261,7 @@ class Batch:
             change.resource_id,
             change.status,
             replace(command, params={}),
-            self._now,
+            self.wall,
             change.name,
             dict(change.details) if change.details else None,
             dict(change.description) if change.description else None,

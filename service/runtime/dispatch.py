@@ -13,11 +13,24 @@ from schemas.operations import MARKER_MEMBER, Kind, Operation
 from service.core import faults, reconciliation
 from service.core.budget import Lane
 from service.core.job import Job, marker, row
-from service.core.observations import Failure, Found, Observation, Postponed, Refused, Reply, Returned, Unsearched
+from service.core.observations import (
+    DeadlinePassed,
+    Failure,
+    Found,
+    Observation,
+    Postponed,
+    Refused,
+    Reply,
+    Returned,
+    Unsearched,
+    WindowMissed,
+)
 from service.core.reconciliation import Request
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Api, Cause, Clock, Telemetry
 
+_RENEWALS: Final = 3
+"""How often a request may miss its call window before the call is put off."""
 _LONG_WAIT: Final = 5.0
 """Seconds of waiting for the budget after which the publisher is told."""
 
@@ -30,7 +43,11 @@ class Intent(Protocol):
         ...
 
     def permit(self) -> bool:
-        """The same, asked right before the request is written: from here on it may have left."""
+        """The same, and in time for the deadline, asked right before the request is written: it may have left then."""
+        ...
+
+    def expired(self) -> bool:
+        """True when the publisher's deadline has passed."""
         ...
 
     def delayed(self) -> None:
@@ -178,15 +195,20 @@ class Dispatch:
         with _told_of_a_long_wait(intent):
             await self._caller.token(target, lane(operation), job.command.tenant)
         cause = Cause(marker(job.command), job.command.id, job.command.tenant)
-        while True:
-            if operation.kind is not Kind.READ and not intent.open() and not await intent.renew():
-                return None
-            guard = None if operation.kind is Kind.READ else intent
-            outcome = await self._caller.send(target, operation.name, params, lane(operation), guard, cause)
+        for _ in range(_RENEWALS):
+            if not intent.open():
+                if not await intent.renew():
+                    return None
+                if not intent.open():
+                    break
+            outcome = await self._caller.send(target, operation.name, params, lane(operation), intent, cause)
             if isinstance(outcome, Reply):
                 return Returned(outcome.result)
             if faults.fault_class(outcome) is not faults.FaultClass.LATE:
                 return faults.observe(outcome)
+            if intent.expired():
+                return DeadlinePassed()
+        return WindowMissed()
 
     async def _prepared(self, job: Job) -> dict[str, Any] | Observation:
         """The request to send: with our marker, or with the marker that an update must keep."""
@@ -204,7 +226,7 @@ class Dispatch:
 
     async def search(self, job: Job) -> Observation:
         """Finds out what a call of this job has done."""
-        searched_at = self._clock.wall()
+        searched_at = self._clock.now()
         request = reconciliation.search_request(job.command)
         outcome = await self._caller.read(job.command.target, request, Lane.READ)
         if isinstance(outcome, Reply):

@@ -29,7 +29,12 @@ class Resumed:
     """A new assignment has left the partition where it was: whether nobody had it in between, a commit shows."""
 
 
-Item = Arrived | Observed | Resumed
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """More is to be forgotten than one transaction should hold."""
+
+
+Item = Arrived | Observed | Resumed | Outdated
 
 
 class Inbox:

@@ -44,7 +44,7 @@ def receive(record: InRecord, store: Store, batch: Batch, context: Context, revo
 
 def _accept(key: bytes, record: InRecord, command: Command, batch: Batch, context: Context) -> None:
     try:
-        batch.apply(key, None, transitions.accept(command, batch.now, context.policy))
+        batch.apply(key, None, transitions.accept(command, batch.now, batch.wall, context.policy))
     except RecordTooLarge as excess:
         message = f"makes a job record of {excess.size} bytes; {excess.topic} takes {excess.limit}"
         batch.dead_letter(record, "TooLarge", message)

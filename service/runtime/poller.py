@@ -17,6 +17,7 @@ from service.core.pacing import Cadence
 from service.runtime.defects import place
 from service.runtime.dispatch import Caller
 from service.runtime.ports import Clock, Telemetry
+from service.runtime.timers import LONGEST_SLEEP
 
 ABSENCES: Final = 3
 """Complete Lists in a row, at least, without a resource that only List shows, until it counts as gone."""
@@ -32,13 +33,13 @@ class Watch:
         kind: Resource kind.
         resource_id: ARN or stable id.
         status: Last status delivered.
-        born: Epoch seconds since when it is watched; its age sets the pace.
+        born: Owner's time since when it is watched; its age sets the pace.
         cadence: How often to look.
         sink: Where observations go.
-        due: Epoch seconds of the next look.
+        due: Owner's time of the next look.
         absences: Complete Lists in a row that did not show it.
-        missed: Epoch seconds of the first of them.
-        looked: Epoch seconds of the last look that showed how it stands; set by the poller.
+        missed: Owner's time of the first of them.
+        looked: Owner's time of the last look that showed how it stands; set by the poller.
     """
 
     kind: str
@@ -88,7 +89,7 @@ class Poller:
     def watch(self, key: object, watch: Watch) -> None:
         """Begins to look, at once; a key that is watched already goes on as it is."""
         if key not in self._watches:
-            watch.looked = self._clock.wall()
+            watch.looked = self._clock.now()
             self._watches[key] = watch
             self._changed.set()
 
@@ -101,7 +102,7 @@ class Poller:
 
     def lag(self) -> float:
         """By how many seconds the look that is most overdue is late; failed looks don't count as looks."""
-        now = self._clock.wall()
+        now = self._clock.now()
         late = (now - watch.looked - watch.cadence.interval(now - watch.born) for watch in self._watches.values())
         return max(0.0, max(late, default=0.0))
 
@@ -122,11 +123,12 @@ class Poller:
     def _wait(self) -> float | None:
         if not self._watches:
             return None
-        return min(watch.due for watch in self._watches.values()) - self._clock.wall()
+        wait = min(watch.due for watch in self._watches.values()) - self._clock.now()
+        return min(wait, LONGEST_SLEEP)
 
     async def tick(self) -> None:
         """Looks once at everything that is due; Lists and Gets go side by side."""
-        now = self._clock.wall()
+        now = self._clock.now()
         due: dict[str, dict[str, list[Watch]]] = {}
         for watch in self._watches.values():
             if watch.due <= now:
@@ -187,7 +189,7 @@ class Poller:
             self._deliver(watches, summary)
 
     def _absent(self, watches: list[Watch]) -> None:
-        now = self._clock.wall()
+        now = self._clock.now()
         for watch in watches:
             watch.looked = now
             watch.missed = watch.missed if watch.absences else now
@@ -206,7 +208,7 @@ class Poller:
             self._unseen(resource, outcome)
 
     def _deliver(self, watches: list[Watch], description: Mapping[str, Any]) -> None:
-        now = self._clock.wall()
+        now = self._clock.now()
         for watch in watches:
             watch.looked = now
             watch.absences = 0

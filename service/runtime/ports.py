@@ -286,14 +286,24 @@ class Api(Protocol):
 
 
 class Clock(Protocol):
-    """Where time comes from."""
+    """Three times, each for its own use; see docs/adr/0024-which-clock-decides-what.md."""
+
+    def now(self) -> float:
+        """The owner's time, for every decision: epoch seconds at the start of this process, advanced by monotonic().
+
+        It never steps, so it may differ from the wall clock, and from the time of other processes.
+        """
+        ...
 
     def wall(self) -> float:
-        """Epoch seconds."""
+        """Epoch seconds as they are known now; may step in either direction.
+
+        For what others read, and for the times that a publisher has named.
+        """
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds that never go back and go on while the machine is suspended."""
         ...
 
 

@@ -20,6 +20,7 @@ from service.core.observations import (
     Found,
     Lost,
     Observation,
+    Outlived,
     Postponed,
     QuotaFull,
     Refused,
@@ -27,17 +28,19 @@ from service.core.observations import (
     Restored,
     Returned,
     Seen,
+    StartReached,
     Unsearched,
 )
-from service.core.publication import over
+from service.core.publication import finished_at, over
 from service.runtime import intake
 from service.runtime.activities import Activities, Workshop
 from service.runtime.batch import Batch
 from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
 from service.runtime.defects import place
-from service.runtime.inbox import Arrived, Inbox, Item, Observed, Resumed
+from service.runtime.inbox import Arrived, Inbox, Item, Observed, Outdated, Resumed
 from service.runtime.ports import InRecord, Log, OutRecord, PartitionLog, RecordRefused, TopicPartition, Unfit
+from service.runtime.retention import Retention
 from service.runtime.standby import Standby
 from service.runtime.store import Store
 
@@ -84,6 +87,7 @@ class Shard:
         self._standby = standby
         self._store = Store()
         self._inbox = Inbox()
+        self._retention = Retention(context.policy)
         self._activities = Activities(partition, self._inbox, workshop, context)
         self._state = State.OPENING
         self._paused = False
@@ -108,6 +112,7 @@ class Shard:
             "inbox": len(self._inbox),
             "delivery": "held" if self._delivery_paused else "open",
             "jobs": self._store.phases(),
+            "remembered": len(self._retention),
             **self._activities.statistics(),
         }
 
@@ -232,12 +237,9 @@ class Shard:
             raise CorruptRecord(f"{changelog}-{self.partition.partition}: {error}; {remedy}") from error
 
     def _observe_restored(self) -> None:
-        for key, state in self._store.resources():
-            if over(state):
-                self._activities.rest(key, state.observed_at + self._context.policy.retention)
-        for key, job in self._store.jobs():
-            if ended(job):
-                self._activities.rest(key, job.finished_at + self._context.policy.retention)
+        gone = [(key, finished_at(state)) for key, state in self._store.resources() if over(state)]
+        done = [(key, job.finished_at) for key, job in self._store.jobs() if ended(job)]
+        self._retention.restore((*gone, *done), self._context.clock.now())
         # Most jobs have ended; only the open ones, whose calls stand in line, need the order of their acceptance.
         going_on = [(key, found) for key in self._store.open() if (found := self._store.job(key))]
         self._report_held([job for _, job in going_on])
@@ -291,11 +293,12 @@ class Shard:
 
     async def _commit(self, log: PartitionLog, items: list[Item]) -> list[Item]:
         """Commits as many items as one transaction should hold; returns the others."""
-        batch = Batch(self.partition, self._store, self._context)
+        batch = Batch(self.partition, self._store, self._context, self._retention.latest)
         taken = 0
         while taken < len(items) and not batch.full:
             self._step(items[taken], batch)
             taken += 1
+        self._forget(batch)
         # The window of a call opens before the commit: a process frozen in between must not find it open.
         began = self._context.clock.monotonic()
         if not batch.empty:
@@ -305,8 +308,8 @@ class Shard:
             self._context.telemetry.commit(self.name, len(records), self._context.clock.monotonic() - began)
             batch.committed()
             self._consumed = batch.next_offset or self._consumed
-        for key, deleted_at in batch.departed.items():
-            self._activities.rest(key, deleted_at + self._context.policy.retention)
+        for key, since in batch.ended.items():
+            self._retention.keep(key, since)
         self._activities.line_up((key, job) for key in batch.acting if (job := self._store.job(key)))
         for key in batch.acting:
             self._activities.plan(key, self._store.job(key), began)
@@ -349,15 +352,17 @@ class Shard:
     def _step(self, item: Item, batch: Batch) -> None:
         if isinstance(item, Arrived):
             batch.next_offset = item.record.offset + 1
+            batch.latest = self._retention.latest = item.record.timestamp
             self._receive(item.record, batch)
             return
         if isinstance(item, Resumed):
             batch.next_offset = batch.next_offset or self._consumed
             return
+        if isinstance(item, Outdated):
+            return
         self._activities.stepped(item.key, item.observation)
         job = self._store.job(item.key)
         if job is None:
-            self._forget_resource(item.key, batch)
             return
         try:
             self._apply(item.key, job, item.observation, batch)
@@ -374,14 +379,19 @@ class Shard:
         batch.apply(key, job, step)
         if step.ignored:
             self._context.telemetry.ignored(job.phase, type(observation).__name__)
-        elif isinstance(observation, Restored | Due):
+        elif isinstance(observation, Restored | Due | StartReached):
             batch.acting[key] = None
 
-    def _forget_resource(self, key: bytes, batch: Batch) -> None:
-        """A resource of which nothing more is told is remembered as long as a command is."""
-        state = self._store.resource(key)
-        if state and over(state) and batch.now >= state.observed_at + self._context.policy.retention:
-            batch.forget(key)
+    def _forget(self, batch: Batch) -> None:
+        """Forgets what has ended long ago: commands, and resources of which nothing more is told."""
+        for key, since in self._retention.take(batch.now, self._context.max_batch):
+            job, state = self._store.job(key), self._store.resource(key)
+            if job is not None and ended(job) and job.finished_at == since:
+                self._apply(key, job, Outlived(), batch)
+            elif state is not None and over(state) and finished_at(state) == since:
+                batch.forget(key)
+        if self._retention.outlived(batch.now):
+            self._inbox.put(Outdated())
 
     def _receive(self, record: InRecord, batch: Batch) -> None:
         try:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.records import Command, Job, ResourceChange, ResourceState, job_key
-from service.core import faults, reconciliation, transitions
+from service.core import faults, reconciliation, resting, transitions
 from service.core.effects import Call, Changed, Rest, Search, Step, Watch
 from service.core.job import Phase, ended, marker, row
 from service.core.observations import (
+    DeadlinePassed,
     Due,
     Failure,
     Found,
@@ -20,6 +21,7 @@ from service.core.observations import (
     Restored,
     Returned,
     Seen,
+    StartReached,
     Unsearched,
     Vanished,
 )
@@ -124,7 +126,9 @@ class Owner:
             before = self.jobs.get(key)
             if isinstance(observed, Command):
                 if before is None:
-                    self._begin(key, transitions.accept(observed, self.world.now, self.policy), observed)
+                    self._begin(
+                        key, transitions.accept(observed, self.world.now, self.world.now, self.policy), observed
+                    )
                 continue
             assert before is not None
             step = transitions.step(before, observed, self.world.now, self.policy)
@@ -192,6 +196,9 @@ class Owner:
 
         if self.closing:
             return
+        if resting.overdue(job, now):
+            self.receive(key, DeadlinePassed())
+            return
         match transitions.activity(job, self.policy):
             case Call() if self.world.chance(0.03):
                 self._hand_over(key)
@@ -203,11 +210,18 @@ class Owner:
                 self.later(max(0.0, at - now), unless_moved_on(lambda: self._search(key, job)))
             case Watch():
                 self.later(self.random.uniform(0.5, 3.0), unless_moved_on(lambda: self._look(key, job)))
-            case Rest(until) if not ended(job):
-                due = unless_moved_on(lambda: self.receive(key, Due()))
+            case Rest(until, wall):
+                due = unless_moved_on(lambda: self.receive(key, StartReached() if wall else Due()))
                 self.later(max(0.0, until - now), due)
-                if self.world.chance(0.2):  # woken twice, by a timer and by a free slot
-                    self.later(max(0.0, until - now) + 0.1, lambda: self.receive(key, Due()))
+                self._wake_twice(key, until - now)
+                if resting.may_expire(job):
+                    expire = unless_moved_on(lambda: self.receive(key, DeadlinePassed()))
+                    self.later(max(0.0, job.command.deadline - now), expire)
+
+    def _wake_twice(self, key: bytes, wait: float) -> None:
+        """Now and then both a timer and a free slot wake a job."""
+        if self.world.chance(0.2):
+            self.later(max(0.0, wait) + 0.1, lambda: self.receive(key, Due()))
 
     def _hand_over(self, key: bytes) -> None:
         """Leaves in good order: says that nothing was sent, and acts no more."""

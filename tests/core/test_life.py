@@ -16,7 +16,7 @@ EXPORT = OPERATIONS["StartAudienceExportJob"]
 
 
 def accepted(operation: Operation) -> Job:
-    step = transitions.accept(given.command(operation), NOW, POLICY)
+    step = transitions.accept(given.command(operation), NOW, NOW, POLICY)
     assert told(step) == ["accepted"]
     assert step.job is not None
     assert given.doing(step.job) == Call()

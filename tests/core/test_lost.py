@@ -180,7 +180,7 @@ def test_a_refused_repeat_of_a_conditional_write_is_evidence(operation: Operatio
 
 @pytest.mark.parametrize("operation", [row for row in given.SAFE if row.kind is Kind.WRITE], ids=given.named)
 def test_a_write_that_stays_lost_is_parked_and_a_read_fails(operation: Operation) -> None:
-    step = observe(given.job(operation), LOST, POLICY.write_patience + 1)
+    step = observe(given.job(operation, tried=POLICY.write_patience + 1), LOST)
     assert (told(step), given.error(step)) == (["parked"], "ReadTimeout")
-    read = observe(given.job(given.READS[0]), LOST, POLICY.read_patience + 1)
+    read = observe(given.job(given.READS[0], tried=POLICY.read_patience + 1), LOST)
     assert (told(read), given.error(read)) == (["failed"], "ReadTimeout")

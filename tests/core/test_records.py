@@ -56,9 +56,9 @@ jobs = st.builds(
     command=commands,
     phase=st.sampled_from(Phase),
     accepted_at=seconds,
-    tries_from=seconds,
     attempt=st.integers(0, 99),
     retries=st.integers(0, 99),
+    tried=seconds,
     since=seconds,
     searches=st.integers(0, 99),
     due=seconds,
@@ -74,7 +74,7 @@ jobs = st.builds(
     region=texts,
     turn=st.integers(0, 2**53),
 )
-states = st.builds(ResourceState, texts, texts, st.integers(1, 10**9), texts, texts, seconds)
+states = st.builds(ResourceState, texts, texts, st.integers(1, 10**9), texts, texts, seconds, seconds)
 records = jobs | states
 
 
@@ -90,9 +90,9 @@ def test_the_samples_have_every_field() -> None:
             "command",
             "phase",
             "accepted_at",
-            "tries_from",
             "attempt",
             "retries",
+            "tried",
             "since",
             "searches",
             "due",

@@ -1,5 +1,7 @@
 """Defects that tests and simulation have found; each stays found."""
 
+import pytest
+
 from schemas.operations import OPERATIONS
 from schemas.records import Phase
 from service.core import observations as seen
@@ -8,7 +10,7 @@ from service.core.effects import Call
 from service.core.quotas import Rank, Slots
 from service.core.transitions import accept
 from tests.core import given
-from tests.core.given import FULL, NOW, POLICY, THROTTLED, after, observe, told
+from tests.core.given import FULL, NOW, POLICY, THROTTLED, TIMEOUT, after, observe, told
 
 CREATE, TAG, READ = (OPERATIONS[name] for name in ("CreateAudienceModel", "TagResource", "GetAudienceModel"))
 REMOVE, PUT = OPERATIONS["DeleteAudienceModel"], OPERATIONS["PutConfiguredAudienceModelPolicy"]
@@ -23,19 +25,33 @@ def test_due_told_to_a_job_whose_call_is_under_way_permits_no_second_call() -> N
     assert step.ignored
 
 
-def test_waiting_for_a_slot_does_not_use_up_the_patience() -> None:
-    queued = after(given.job(CREATE), seen.QuotaFull(FULL), 1)
+def test_waiting_for_a_slot_is_not_trying() -> None:
+    queued = after(given.job(CREATE, tried=POLICY.write_patience + 1), seen.QuotaFull(FULL), 1)
     called = after(queued, seen.Due(), POLICY.write_patience + 100)
     throttled = after(called, seen.Postponed(THROTTLED), POLICY.write_patience + 101)
     assert throttled.phase is Phase.INTENDED
 
 
-def test_waiting_for_a_start_time_does_not_use_up_the_patience() -> None:
+def test_waiting_for_a_start_time_is_not_trying() -> None:
     command = given.command(READ, not_before=NOW + POLICY.read_patience + 100)
-    step = accept(command, NOW, POLICY)
+    step = accept(command, NOW, NOW, POLICY)
     assert step.job is not None
-    called = after(step.job, seen.Due(), POLICY.read_patience + 101)
+    called = after(step.job, seen.StartReached(), POLICY.read_patience + 101)
     assert after(called, seen.Postponed(THROTTLED), POLICY.read_patience + 102).phase is Phase.INTENDED
+
+
+@pytest.mark.parametrize("observation", [seen.Postponed(THROTTLED), seen.Lost(TIMEOUT)])
+def test_only_the_rests_between_tries_are_trying(observation: seen.Observation) -> None:
+    """Waiting for the budget or in a key's line counted too: the first throttle ended a command that had waited."""
+    job, rested = given.job(READ), 0.0
+    for tries in range(4):
+        later = 10 * POLICY.read_patience * (tries + 1)
+        job = after(job, observation, later)
+        rested += job.due - NOW - later
+        assert job.tried == pytest.approx(rested, abs=1e-3)
+        job = after(job, seen.Due(), later + POLICY.backoff_cap)
+        job = after(job, seen.Restored(), later + POLICY.backoff_cap)
+    assert job.phase is Phase.INTENDED
 
 
 def test_a_blind_repeat_backs_off_after_its_deadline_too() -> None:
@@ -66,8 +82,7 @@ def test_a_deeply_nested_policy_is_compared_without_a_crash() -> None:
 
 def test_a_read_is_not_called_after_its_deadline_by_a_new_owner() -> None:
     job = given.job(READ, command=given.command(READ, deadline=NOW + 5))
-    step = observe(job, seen.Restored(), 10)
-    assert told(step) == ["failed"]
+    assert told(observe(after(job, seen.Restored(), 10), seen.DeadlinePassed(), 10)) == ["failed"]
 
 
 def test_a_lagging_read_of_an_old_failure_does_not_end_a_new_removal() -> None:

@@ -8,6 +8,7 @@ from service.core import cancellation, transitions
 from service.core import observations as seen
 from service.core.cancellation import Chance
 from service.core.effects import Await, Call, Step, Told, Watch
+from service.core.job import replace
 from tests.core import given
 from tests.core.given import NOW, POLICY, after, changed, observe, told
 
@@ -17,7 +18,7 @@ CREATE, EXPORT = OPERATIONS["CreateAudienceModel"], OPERATIONS["StartAudienceExp
 
 
 def tracking(**params: str) -> Job:
-    step = transitions.accept(command("TrackResource", resourceArn=ARN, **params), NOW, POLICY)
+    step = transitions.accept(command("TrackResource", resourceArn=ARN, **params), NOW, NOW, POLICY)
     assert step.job is not None
     assert told(step) == ["accepted"]
     return step.job
@@ -41,7 +42,9 @@ def describe(status: str) -> seen.Seen:
 def test_tracking_sends_nothing_and_watches() -> None:
     job = tracking()
     assert (job.phase, job.resource_id, given.doing(job)) == (Phase.RUNNING, ARN, Watch())
-    assert observe(job, seen.Restored(), 9).job is job
+    assert after(job, seen.Restored(), 9) == replace(job, since=NOW + 9)
+    known = replace(job, status="CREATE_PENDING")
+    assert after(known, seen.Restored(), 9) is known
 
 
 def test_a_tracked_resource_is_told_until_it_has_ended() -> None:

@@ -9,23 +9,27 @@ from schemas.operations import OPERATIONS
 from schemas.records import TERMINAL, Job, Phase
 from service.core import endings, transitions
 from service.core import observations as seen
-from service.core.effects import Call, Rest, Search, Watch
+from service.core.effects import Call, Keep, Rest, Search, Watch
 from service.core.job import replace
 from tests.core import given
 from tests.core.given import NOW, OBSERVATIONS, POLICY, observe
 
 CREATE = OPERATIONS["CreateAudienceModel"]
 
-CELLS: dict[tuple[Phase, type], tuple[Phase, list[str]]] = {
+CELLS: dict[tuple[Phase, type], tuple[Phase | None, list[str]]] = {
     (Phase.INTENDED, seen.Returned): (Phase.RUNNING, ["started"]),
     (Phase.INTENDED, seen.Postponed): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.QuotaFull): (Phase.QUEUED, ["waiting"]),
     (Phase.INTENDED, seen.Refused): (Phase.FAILED, ["failed"]),
     (Phase.INTENDED, seen.Lost): (Phase.UNCERTAIN, []),
     (Phase.INTENDED, seen.Late): (Phase.INTENDED, []),
+    (Phase.INTENDED, seen.WindowMissed): (Phase.INTENDED, ["waiting"]),
     (Phase.INTENDED, seen.Delayed): (Phase.INTENDED, ["waiting"]),
     (Phase.INTENDED, seen.Held): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.Due): (Phase.INTENDED, []),
+    (Phase.INTENDED, seen.StartReached): (Phase.INTENDED, []),
+    (Phase.INTENDED, seen.DeadlinePassed): (Phase.FAILED, ["failed"]),
+    (Phase.QUEUED, seen.DeadlinePassed): (Phase.FAILED, ["failed"]),
     (Phase.INTENDED, seen.Restored): (Phase.UNCERTAIN, []),
     (Phase.INTENDED, seen.Cancelled): (Phase.FAILED, ["failed"]),
     (Phase.QUEUED, seen.Cancelled): (Phase.FAILED, ["failed"]),
@@ -43,9 +47,10 @@ CELLS: dict[tuple[Phase, type], tuple[Phase, list[str]]] = {
     (Phase.RUNNING, seen.Vanished): (Phase.RUNNING, []),
     (Phase.RUNNING, seen.Restored): (Phase.RUNNING, []),
     (Phase.PARKED, seen.Resolved): (Phase.FAILED, ["failed"]),
-    **{(phase, kind): (phase, []) for phase in TERMINAL for kind in (seen.Due, seen.Restored)},
+    **{(phase, seen.Restored): (phase, []) for phase in TERMINAL},
+    **{(phase, seen.Outlived): (None, []) for phase in TERMINAL},
 }
-"""(phase, observation) -> (phase, replies), for a fresh job that creates an audience model."""
+"""(phase, observation) -> (phase, or None for forgotten, replies), for a fresh job that creates an audience model."""
 
 
 OF_OTHER_COMMANDS = {(Phase.QUEUED, seen.Released), (Phase.RUNNING, seen.Cancelled)}
@@ -72,9 +77,10 @@ def test_cell(phase: Phase, kind: type) -> None:
     job = canonical(phase)
     if phase is Phase.INTENDED and kind is seen.Due:
         job = replace(job, due=NOW + 1)
+    if kind is seen.StartReached:
+        job = replace(job, due=NOW + 1, command=replace(job.command, not_before=NOW + 1))
     step = observe(job, by_type(kind), 1.0)
-    assert step.job is not None
-    assert (step.job.phase, given.told(step)) == CELLS[phase, kind]
+    assert (step.job and step.job.phase, given.told(step)) == CELLS[phase, kind]
     assert step.ignored == ((phase, kind) in OF_OTHER_COMMANDS)
 
 
@@ -104,10 +110,9 @@ def test_an_end_is_left_only_by_being_forgotten(phase: Phase, observation: seen.
     job = canonical(phase)
     if phase is Phase.PARKED and isinstance(observation, seen.Resolved):
         return  # an end until a person decides: tests/core/test_resolution.py
-    assert observe(job, observation, POLICY.retention - 1).job is job
-    later = observe(job, observation, POLICY.retention + 1)
-    assert later.job is (None if isinstance(observation, seen.Due) else job)
-    assert later.events == ()
+    step = observe(job, observation, POLICY.retention + 1)
+    assert step.job is (None if isinstance(observation, seen.Outlived) else job)
+    assert step.events == ()
 
 
 def test_the_same_arguments_give_the_same_step() -> None:
@@ -140,7 +145,7 @@ def test_a_job_that_changed_is_another_object_and_one_that_did_not_is_the_same()
         (Phase.UNCERTAIN, NOW + 5, Search(NOW + 5)),
         (Phase.ACCEPTED, 0.0, Search(0.0)),
         (Phase.RUNNING, 0.0, Watch()),
-        *((phase, 0.0, Rest(NOW + POLICY.retention)) for phase in sorted(TERMINAL)),
+        *((phase, 0.0, Keep(NOW)) for phase in sorted(TERMINAL)),
     ],
 )
 def test_activity_is_a_function_of_the_job(phase: Phase, due: float, activity: object) -> None:
@@ -155,5 +160,5 @@ def test_a_command_of_an_unknown_operation_can_be_rejected_remembered_and_forgot
     assert given.reply(step).data["error"]["violations"] == [{"path": "type", "message": "unknown"}]
     assert step.job is not None
     assert (step.job.phase, step.job.attempt, step.job.command.params) == (Phase.REJECTED, 0, {})
-    assert given.doing(step.job) == Rest(NOW + POLICY.retention)
-    assert observe(step.job, seen.Due(), POLICY.retention).job is None
+    assert given.doing(step.job) == Keep(NOW)
+    assert observe(step.job, seen.Outlived(), POLICY.retention).job is None

@@ -5,7 +5,7 @@ import pytest
 from schemas.operations import OPERATIONS, Kind, Operation
 from schemas.records import Fault, Job, Phase
 from service.core import observations as seen
-from service.core import transitions
+from service.core import resting, transitions
 from service.core.effects import Call, Rest, Step, Told
 from service.core.job import occupies_slot, replace
 from tests.core import given
@@ -16,7 +16,7 @@ ALL = pytest.mark.parametrize("operation", given.ROWS, ids=given.named)
 
 
 def accept(operation: Operation, at: float = 0.0, **members: float) -> Step:
-    return transitions.accept(given.command(operation, **members), NOW + at, POLICY)
+    return transitions.accept(given.command(operation, **members), NOW + at, NOW + at, POLICY)
 
 
 @ALL
@@ -59,15 +59,14 @@ def test_throttling_backs_off_ever_longer_within_bounds(operation: Operation) ->
 @ALL
 def test_throttling_without_end_fails(operation: Operation) -> None:
     patience = POLICY.read_patience if operation.kind is Kind.READ else POLICY.write_patience
-    assert after(given.job(operation), seen.Postponed(THROTTLED), patience).phase is Phase.INTENDED
-    step = observe(given.job(operation), seen.Postponed(THROTTLED), patience + 1)
+    assert after(given.job(operation, tried=patience), seen.Postponed(THROTTLED)).phase is Phase.INTENDED
+    step = observe(given.job(operation, tried=patience + 1), seen.Postponed(THROTTLED))
     assert (told(step), given.error(step)) == (["failed"], "ThrottlingException")
 
 
 def test_throttling_after_a_lost_call_without_end_is_parked() -> None:
-    step = observe(
-        given.job(OPERATIONS["TagResource"], attempt=2), seen.Postponed(THROTTLED), POLICY.write_patience + 1
-    )
+    tried = given.job(OPERATIONS["TagResource"], attempt=2, tried=POLICY.write_patience + 1)
+    step = observe(tried, seen.Postponed(THROTTLED))
     assert told(step) == ["parked"]
     assert "an earlier one's outcome was lost" in given.reply(step).data["searched"]
 
@@ -96,11 +95,11 @@ def test_not_before_rests_and_says_so(operation: Operation) -> None:
     ]
     job = step.job
     assert job is not None
-    assert given.doing(job) == Rest(NOW + 60)
+    assert given.doing(job) == Rest(NOW + 60, wall=True)
     assert occupies_slot(job) == ""
     assert after(job, seen.Restored(), 5) is job
-    assert after(job, seen.Due(), 59) is job
-    called = after(job, seen.Due(), 60)
+    assert after(job, seen.Due(), 61) is job  # its own clock says nothing
+    called = after(job, seen.StartReached(), 60)
     assert (given.doing(called), called.since) == (Call(), NOW + 60)
 
 
@@ -115,19 +114,19 @@ def test_a_deadline_that_has_passed_is_told_without_a_call(operation: Operation)
 
 
 @ALL
-def test_a_deadline_wakes_a_throttled_command_and_ends_it(operation: Operation) -> None:
+def test_a_deadline_ends_a_throttled_command(operation: Operation) -> None:
     job = given.job(operation, command=given.command(operation, deadline=NOW + 0.01))
     job = after(job, seen.Postponed(THROTTLED))
-    assert job.due == pytest.approx(NOW + 0.011, abs=1e-6)
-    assert given.error(observe(job, seen.Due(), 0.02)) == "DeadlineExceeded"
+    assert resting.may_expire(job)
+    assert given.error(observe(job, seen.DeadlinePassed(), 0.02)) == "DeadlineExceeded"
 
 
 @ALL
 def test_a_deadline_ends_a_queued_command(operation: Operation) -> None:
     command = given.command(operation, deadline=NOW + 10)
     job = after(given.job(operation, command=command), seen.QuotaFull(FULL))
-    assert job.due <= NOW + 10.01
-    assert given.error(observe(job, seen.Due(), 10.02)) == "DeadlineExceeded"
+    assert resting.may_expire(job)
+    assert given.error(observe(job, seen.DeadlinePassed(), 10.02)) == "DeadlineExceeded"
 
 
 @pytest.mark.parametrize("operation", [*given.CREATING, *given.GUARDED], ids=given.named)
@@ -135,14 +134,17 @@ def test_a_deadline_ends_a_search_that_shows_nothing_was_done(operation: Operati
     command = given.guarded(operation) if operation.guards else given.command(operation)
     job = after(given.job(operation, command=replace(command, deadline=NOW + 10)), seen.Lost(TIMEOUT))
     shown = ({operation.previous: given.OLD_HASH},) if operation.guards else ()
-    step = observe(job, seen.Found(shown, NOW + POLICY.settle), POLICY.settle + 1)
-    assert given.error(step) == "DeadlineExceeded"
+    assert not resting.may_expire(job)
+    job = after(job, seen.Found(shown, NOW + POLICY.settle), POLICY.settle + 1)
+    assert given.error(observe(job, seen.DeadlinePassed(), POLICY.settle + 1)) == "DeadlineExceeded"
 
 
 @pytest.mark.parametrize("operation", [row for row in given.SAFE if row.kind is Kind.WRITE], ids=given.named)
 def test_a_deadline_does_not_end_what_may_have_been_done(operation: Operation) -> None:
     job = given.job(operation, command=given.command(operation, deadline=NOW + 10))
     job = after(job, seen.Lost(TIMEOUT), 1)
+    assert not resting.may_expire(job)
+    assert observe(job, seen.DeadlinePassed(), 11).ignored
     assert given.doing(after(job, seen.Due(), 20)) == Call()
 
 
@@ -152,8 +154,17 @@ def test_a_late_call_renews_its_intent(operation: Operation) -> None:
     renewed = after(job, seen.Late(), 5)
     assert (renewed.since, renewed.attempt, given.doing(renewed)) == (NOW + 5, 1, Call())
     assert renewed is not job
-    overdue = given.job(operation, command=given.command(operation, deadline=NOW + 4))
-    assert given.error(observe(overdue, seen.Late(), 5)) == "DeadlineExceeded"
+
+
+@ALL
+def test_a_call_that_misses_its_renewed_window_rests_and_tells_once(operation: Operation) -> None:
+    """While commits were slow each renewal came too late as well: nothing left, and nothing said so."""
+    step = observe(given.job(operation), seen.WindowMissed(), 5)
+    assert given.reply(step).data == {"reason": "CallWindow", "position": 0}
+    assert step.job is not None
+    assert given.doing(step.job) == Rest(NOW + 15)
+    again = observe(after(step.job, seen.Due(), 15), seen.WindowMissed(), 18)
+    assert (again.events, again.job and given.doing(again.job)) == ((), Rest(NOW + 28))
 
 
 @ALL

@@ -5,7 +5,7 @@ import pytest
 from schemas import records
 from schemas.records import Job, Phase, ResourceChange, job_key
 from service.core import transitions
-from service.core.observations import Due
+from service.core.observations import Outlived
 from service.runtime import numbering
 from service.runtime.ports import InRecord, TopicPartition
 from tests.runtime.insides import CREATE, Bench
@@ -60,7 +60,7 @@ async def test_a_tombstone_for_what_is_forgotten() -> None:
     b.end()
     job = b.job()
     assert job is not None
-    gone = transitions.step(job, Due(), job.finished_at + POLICY.retention, POLICY)
+    gone = transitions.step(job, Outlived(), job.finished_at + POLICY.retention, POLICY)
     b.batch.apply(job_key("/tests", "c-1"), job, gone)
     (record,) = b.batch.out()
     assert (record.topic, record.key, record.value) == (CHANGELOG, job_key("/tests", "c-1"), None)

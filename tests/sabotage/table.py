@@ -32,8 +32,8 @@ SABOTAGES = (
     Sabotage(
         "drop law 1: calls leave whenever their turn comes",
         "service.runtime.activities",
-        "return not self._revoked and age <= self._context.policy.call_window",
-        "return not self._revoked and age < float('inf')",
+        "(self._read or age <= self._context.policy.call_window)",
+        "(self._read or age < float('inf'))",
         "A process that was away calls AWS after its successor has settled and called: two resources.",
         "tests/runtime/test_ownership.py::test_a_zombie_whose_turn_comes_late_does_not_call",
         simulated=True,

@@ -1,5 +1,6 @@
 """Runs one seed: safety at every step, liveness at the end, and then whether what was told is true."""
 
+import asyncio
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -88,8 +89,12 @@ def _monitor(rig: Rig, loop: SimulatedLoop) -> Monitor:
 
 
 async def _forgetting(rig: Rig, monitor: Monitor) -> None:
-    """After the retention the changelogs are empty but for resources that still exist."""
-    await rig.until(lambda: not monitor.jobs(), POLICY.retention + FORGOTTEN, step=60.0)
+    """After the retention the next record of a partition makes it forget every command that had ended."""
+    ended = monitor.jobs().keys()
+    await asyncio.sleep(POLICY.retention + FORGOTTEN)
+    for number in range(rig.options.partitions):
+        rig.send("GetAudienceModel", command_id=f"late-{number}", partition=number)
+    await rig.until(lambda: not ended & monitor.jobs().keys(), step=1.0)
     monitor.counters["forgotten"] += 1
 
 

@@ -54,6 +54,7 @@ PROBLEMS: Final = frozenset(
         "a record is too large; what it says is shortened",
         "a reply topic is missing; its replies go to the default one",
         "an observation broke the service",
+        "calls wait: commits or connections take longer than timing.call_window",
         "another process has our instance id; this one has stepped back",
         "jobs are held: this process does not know what they name",
         "poll failed; will look again",
