@@ -125,6 +125,7 @@ class Operation:
         restamps: True for an update that may overwrite the marker: it is read first and put back.
         guards: Members whose presence turns a SAFE write into a GUARDED one.
         compare: Member that the witness must show for a guarded write to count as done.
+        erases: Member of the request that names entries of ``compare`` which it takes away; empty when none.
         previous: Member of the request with the state that the guard expects, as the witness names it.
     """
 
@@ -137,6 +138,7 @@ class Operation:
     restamps: bool = False
     guards: tuple[str, ...] = ()
     compare: str = ""
+    erases: str = ""
     previous: str = ""
 
     @property
@@ -289,7 +291,7 @@ _OPERATIONS: Final = (
     Operation("StartAudienceExportJob", EXPORT_JOB, Kind.JOB, Repeat.MARKED, creates=True),
     Operation("ListAudienceExportJobs", EXPORT_JOB, Kind.READ),
     Operation("TagResource", TAGS, Kind.WRITE, Repeat.SAFE, _UPDATED),
-    Operation("UntagResource", TAGS, Kind.WRITE, Repeat.SAFE, _UPDATED),
+    Operation("UntagResource", TAGS, Kind.WRITE, Repeat.SAFE, _UPDATED, compare="tags", erases="tagKeys"),
     Operation("ListTagsForResource", TAGS, Kind.READ),
 )
 

@@ -103,10 +103,12 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         accepted_at: Epoch seconds of its first commit.
         attempt: How many calls may have left for AWS so far, the intended one included.
         retries: Refusals in a row that asked for patience; sets the backoff.
-        tried: Seconds rested between them, which limit how long a call is tried; by no clock.
+        tried: Seconds rested between them, or between searches in vain, which limit how long either is tried; by no
+            clock.
         since: By the present owner's time, of the last commit or take-over that changed its phase: no
             call was permitted after it while the phase is UNCERTAIN.
         searches: Searches finished without a find since then.
+        empty: Those among them, in a row, that began after settling and may have missed something between two pages.
         due: Owner's time before which nothing is done; 0 for at once. A start time that the publisher has named is by
             the wall clock: then it equals the command's ``not_before``.
         resource_id: ARN, or the stable id of a resource without one.
@@ -132,6 +134,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     tried: float = 0.0
     since: float = 0.0
     searches: int = 0
+    empty: int = 0
     due: float = 0.0
     resource_id: str = ""
     status: str = ""

@@ -112,6 +112,7 @@ def policy(settings: Settings) -> Policy:
         settle=timing.settle,
         search_delays=timing.search_delays,
         accepted_limit=timing.accepted_search_limit,
+        search_limit=timing.search_limit,
         backoff_base=timing.retry_base,
         backoff_cap=timing.retry_cap,
         backoffs={

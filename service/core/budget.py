@@ -4,17 +4,38 @@ One budget belongs to one account and region, split over replicas by the share o
 argument; :mod:`service.runtime.limiter` does the waiting.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 
 class Lane(IntEnum):
-    """Who goes first when tokens are scarce."""
+    """What a call is for, as far as that decides who goes first when tokens are scarce."""
 
     CREATE = 0
     REMOVE = 1
-    READ = 2
-    POLL = 3
+    SEARCH = 2
+    """Reads on which the fate of a call depends."""
+    READ = 3
+    """Reads that publishers ask for."""
+    POLL = 4
+
+    @property
+    def writes(self) -> bool:
+        """True for calls that change something: they have a bucket of their own."""
+        return self <= Lane.REMOVE
+
+
+def next_lane(waiting: Collection[Lane], last: Lane) -> Lane:
+    """Whose turn it is in one bucket, after a call of lane ``last``.
+
+    Writes go by their lane. Reads take turns, so that none of their lanes gets less than its share (a third when all
+    three have calls waiting), whatever publishers send.
+    """
+    first = min(waiting)
+    if first.writes:
+        return first
+    return min((lane for lane in waiting if lane > last), default=first)
 
 
 @dataclass(frozen=True, slots=True)

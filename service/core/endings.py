@@ -10,7 +10,7 @@ from schemas.records import Fault, ResourceChange
 from service.core.effects import Changed, Event, Step, Told
 from service.core.faults import NOT_FOUND, bounded, details
 from service.core.job import Command, Job, Phase, replace, row, subject
-from service.core.reconciliation import strip
+from service.core.reconciliation import search_request, strip
 
 CANCELLED: Final = Fault("Cancelled", "cancelled by its publisher before AWS was called")
 DEADLINE_EXCEEDED: Final = Fault(
@@ -23,6 +23,12 @@ CONCURRENT_MODIFICATION: Final = Fault(
 )
 NO_IDENTITY: Final = Fault("InvalidResponse", "AWS's answer does not name what it made", retryable=True)
 AMBIGUOUS: Final = Fault("AmbiguousOutcome", "the call's outcome was lost and the search cannot tell")
+CALLS_LOST: Final = Fault(
+    "CallsLost",
+    "no call of this command was ever answered, and a search after each has shown that nothing was made; check what "
+    "lies between the service and AWS, then send a new command",
+    retryable=True,
+)
 NEVER_LISTED: Final = Fault("NeverListed", "AWS accepted the call but never listed what it made")
 
 _REPLY_KIND: Final = {
@@ -82,6 +88,18 @@ def parked(job: Job, fault: Fault, now: float, searched: str) -> Step:
     fault = bounded(fault)
     data = {"error": _error(fault), "searched": searched}
     return _end(job, Phase.PARKED, data, now, fault=fault)
+
+
+def unsearchable(job: Job, last: Fault, now: float) -> Step:
+    """Its outcome could not be searched for, for too long."""
+    request = search_request(job.command)
+    fault = Fault(
+        "SearchFailed",
+        f"what the call has made or changed can't be found out: {request.operation} fails, last with "
+        f"{last.code}: {last.message}; correct that, look at AWS, and decide with ResolveCommand",
+        http_status=last.http_status,
+    )
+    return parked(job, fault, now, f"{request.operation}: {job.retries + 1} searches failed, {job.searches} were empty")
 
 
 def rejected(command: Command, fault: Fault, violations: list[dict[str, str]], now: float) -> Step:

@@ -24,21 +24,28 @@ class FaultClass(Enum):
     """What a failure means for the call."""
 
     POSTPONED = auto()
+    THROTTLED = auto()
+    """Not performed, because we call too fast: later, and all of us more slowly."""
     QUOTA = auto()
     REFUSED = auto()
     LOST = auto()
     LATE = auto()
 
 
-_P, _Q, _R = FaultClass.POSTPONED, FaultClass.QUOTA, FaultClass.REFUSED
+_P, _Q, _R, _T = FaultClass.POSTPONED, FaultClass.QUOTA, FaultClass.REFUSED, FaultClass.THROTTLED
 
 CLASSES: Final = MappingProxyType(
     {
-        "ThrottlingException": _P,
-        "Throttling": _P,
-        "ThrottledException": _P,
-        "TooManyRequestsException": _P,
-        "RequestLimitExceeded": _P,
+        # Throttles come with HTTP 429, but also with 400 and 503: the code tells, and not the status.
+        "ThrottlingException": _T,
+        "Throttling": _T,
+        "ThrottledException": _T,
+        "RequestThrottled": _T,
+        "RequestThrottledException": _T,
+        "TooManyRequestsException": _T,
+        "RequestLimitExceeded": _T,
+        "BandwidthLimitExceeded": _T,
+        "SlowDown": _T,
         "ServiceQuotaExceededException": _Q,
         INVALID: _R,
         "InvalidRequest": _R,  # ours: it could not even be built
@@ -62,7 +69,7 @@ CLASSES: Final = MappingProxyType(
 )
 """AWS's codes, of the service itself and of its front door, and ours."""
 
-_BY_STATUS: Final = MappingProxyType({402: _Q, 429: _P})
+_BY_STATUS: Final = MappingProxyType({402: _Q, 429: _T})
 
 
 def fault_class(failure: Failure) -> FaultClass:
@@ -109,7 +116,7 @@ def details(given: Mapping[str, Any] | None) -> dict[str, str] | None:
 def observe(failure: Failure) -> Observation:
     """Reads a failed call into an observation."""
     match fault_class(failure):
-        case FaultClass.POSTPONED:
+        case FaultClass.POSTPONED | FaultClass.THROTTLED:
             return Postponed(fault(failure, retryable=True))
         case FaultClass.QUOTA:
             return QuotaFull(fault(failure, retryable=True))

@@ -14,9 +14,15 @@ from schemas.records import Fault
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """AWS answered with success; ``result`` holds the response members (JSON types, timestamps as RFC 3339)."""
+    """AWS answered with success.
+
+    Attributes:
+        result: The response members (JSON types, timestamps as RFC 3339); of a List in pages, those of all pages.
+        pages: In how many answers it came.
+    """
 
     result: Mapping[str, Any]
+    pages: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +141,12 @@ class Found:
     Attributes:
         matches: Descriptions of every resource that carries the marker, or what the witness shows; empty for none.
         searched_at: Owner's time when the search began.
+        stable: False for a List that came in several pages: what exists may have shifted from one to another.
     """
 
     matches: tuple[Mapping[str, Any], ...]
     searched_at: float
+    stable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ class Policy:
         settle: An empty search permits a repeat only this long after the last permitted call (law 2).
         search_delays: Waits before the first, second, ... search; the last one repeats.
         accepted_limit: How long a resource that AWS accepted is searched for before a person is asked.
+        search_limit: How long the outcome of a lost call, or the status of a running job, is asked for in vain before a
+            person is asked.
         backoff_base: First wait after a refusal that asks for patience.
         backoff_cap: Longest such wait.
         backoffs: Both, for targets that have their own.
@@ -28,6 +30,7 @@ class Policy:
     settle: float = 360.0
     search_delays: tuple[float, ...] = (0.0, 5.0, 20.0, 60.0)
     accepted_limit: float = 3600.0
+    search_limit: float = 86_400.0
     backoff_base: float = 0.5
     backoff_cap: float = 60.0
     backoffs: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -94,10 +94,29 @@ def get_request(resource: Resource, identity: str) -> Request:
     return Request(resource.get_operation, {resource.identity: identity})
 
 
+Marked = Mapping[str, tuple[Mapping[str, Any], ...]]
+"""What a List has shown, by marker."""
+
+
+def marked(resource: Resource, listed: Iterable[Mapping[str, Any]]) -> Marked:
+    """The listed resources that carry a marker, by it; each once, however many pages have shown it."""
+    found: dict[str, dict[object, Mapping[str, Any]]] = {}
+    for summary in listed:
+        if token := carried(summary.get(MARKER_MEMBER)):
+            found.setdefault(token, {})[_itself(resource, summary)] = summary
+    return {token: tuple(summaries.values()) for token, summaries in found.items()}
+
+
+def _itself(resource: Resource, summary: Mapping[str, Any]) -> object:
+    """What tells two resources apart: the ARN, or without one what never changes in a resource."""
+    if resource.identity:
+        return summary.get(resource.identity)
+    return tuple(summary.get(member) for member in ("name", "createTime", *resource.list_filters))
+
+
 def match(command: Command, listed: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     """The listed resources that carry the command's marker; more than one is for a person to judge."""
-    token = marker(command)
-    return tuple(summary for summary in listed if carried(summary.get(MARKER_MEMBER)) == token)
+    return marked(row(command).resource, listed).get(marker(command), ())
 
 
 class Verdict(Enum):
@@ -113,8 +132,12 @@ class Verdict(Enum):
 def judge(command: Command, shown: Mapping[str, Any] | None) -> Verdict:
     """Compares what a Get shows (None: nothing there) with what the command wanted."""
     operation = row(command)
-    if repeat(command) is Repeat.GUARDED:
-        return _judge_guarded(operation, command.params, shown)
+    match repeat(command):
+        case Repeat.GUARDED:
+            return _judge_guarded(operation, command.params, shown)
+        case Repeat.SAFE:
+            done = shown is not None and _as_asked(operation, command.params, shown)
+            return Verdict.DONE if done else Verdict.NOT_DONE
     if shown is None:
         return Verdict.DONE
     return Verdict.UNDER_WAY if shown.get("status") in operation.resource.leaving else Verdict.NOT_DONE
@@ -130,6 +153,24 @@ def _judge_guarded(operation: Operation, params: Mapping[str, Any], shown: Mappi
         return Verdict.NOT_DONE
     found = shown.get(operation.previous) if shown else None
     return Verdict.NOT_DONE if found == expected else Verdict.OTHERWISE
+
+
+def _as_asked(operation: Operation, params: Mapping[str, Any], shown: Mapping[str, Any]) -> bool:
+    """Whether what is there is what a repeatable write leads to; entries of a map may stand among others."""
+    if operation.erases:
+        return not set(params[operation.erases]) & set(shown.get(operation.compare) or ())
+    present = strip(shown)
+    return all(
+        _holds(present.get(name), value) for name, value in params.items() if name != operation.resource.identity
+    )
+
+
+def _holds(shown: Any, asked: Any) -> bool:
+    if isinstance(asked, Mapping) and isinstance(shown, Mapping):
+        return all(name in shown and _holds(shown[name], value) for name, value in asked.items())
+    if isinstance(asked, list) and isinstance(shown, list):
+        return sorted(map(repr, asked)) == sorted(map(repr, shown))
+    return _same_document(shown, asked)
 
 
 def _same_document(one: Any, other: Any) -> bool:

@@ -5,6 +5,7 @@ The laws exist because a Kafka fence does not stop a zombie's call to AWS:
 1. A call may leave only within ``call_window`` of the commit of its intent. (The runtime checks it; an observation
    ``Late`` asks for a renewed intent.)
 2. An empty search permits a repeat only ``settle`` after the last permitted call, ``settle > call_window + List lag``.
+   A List in several pages must be empty twice, since a deletion between two pages can hide what it shifts.
 
 Nothing here waits, reads a clock or draws a random number: the same arguments give the same step. ``now`` is the
 owner's time, which never steps. What the publisher has named by the wall clock, a start time and a deadline, is
@@ -38,6 +39,11 @@ CALL_WINDOW: Final = "CallWindow"
 
 _WINDOW_RETRY: Final = 10.0
 """Seconds until a call is tried again after commits were too slow for it."""
+EMPTY_LISTS: Final = 2
+"""Empty Lists in a row that permit a repeat, when they come in several pages."""
+
+_UNSEARCHED: Final[dict[str, Any]] = {"due": 0.0, "retries": 0, "searches": 0, "empty": 0, "tried": 0.0}
+"""Of a job as it enters a phase in which AWS is asked how things stand."""
 
 Transition = Callable[[Job, Any, float, Policy], Step]
 
@@ -110,7 +116,7 @@ def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) 
     if operation.kind is Kind.REMOVAL:
         return _started(job, job.command.params[operation.resource.identity], operation.resource.leaving[0], now)
     if not operation.resource.identity:
-        return Step(replace(job, phase=Phase.ACCEPTED, since=now, due=0.0, searches=0, fault=None))
+        return Step(replace(job, phase=Phase.ACCEPTED, since=now, fault=None, **_UNSEARCHED))
     return _started(job, observation.result[operation.resource.identity], operation.resource.arriving[0], now)
 
 
@@ -118,9 +124,7 @@ def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
     """AWS took it: from now on the resource is watched. Its status stays unknown until it is seen."""
     told = endings.started(job.command, resource_id, status)
     return Step(
-        replace(
-            job, phase=Phase.RUNNING, since=now, due=0.0, retries=0, resource_id=resource_id, reason="", fault=None
-        ),
+        replace(job, phase=Phase.RUNNING, since=now, resource_id=resource_id, reason="", fault=None, **_UNSEARCHED),
         (told,),
     )
 
@@ -151,12 +155,12 @@ def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Polic
 
 
 def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) -> Step:
-    """On a repeat, a refusal may be the trace of the first call: evidence, not failure."""
-    if job.attempt > 1:
+    """The refusal of a repeat says nothing of the call before it, and may even be its trace: evidence, not failure."""
+    if job.attempt > 1 and row(job.command).kind is not Kind.READ:
         kind, code = repeat(job.command), observation.fault.code
         if kind is Repeat.GONE_IS_DONE and code == NOT_FOUND:
             return endings.removed(job, now)
-        if code in _EVIDENCE.get(kind, ()):
+        if may_have_happened(job) or code in _EVIDENCE[kind]:
             return Step(_uncertain(job, now, observation.fault))
     return endings.failed(job, observation.fault, now)
 
@@ -164,11 +168,11 @@ def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) ->
 _EVIDENCE: Final = MappingProxyType(
     {
         Repeat.MARKED: frozenset({CONFLICT}),
-        Repeat.GONE_IS_DONE: frozenset({CONFLICT}),
         # The API models no conflict for policies, so a changed hash shows as an invalid request.
         Repeat.GUARDED: frozenset({CONFLICT, INVALID}),
     }
 )
+"""What a first call leads to although a search has shown nothing of it; all other repeats are blind."""
 
 
 def _lost(job: Job, observation: seen.Lost, now: float, policy: Policy) -> Step:
@@ -183,9 +187,7 @@ _RECONCILED: Final = frozenset({Repeat.MARKED, Repeat.GUARDED})
 
 
 def _uncertain(job: Job, now: float, evidence: Fault | None) -> Job:
-    return replace(
-        job, phase=Phase.UNCERTAIN, since=now, due=0.0, retries=0, tried=0.0, searches=0, fault=evidence, reason=""
-    )
+    return replace(job, phase=Phase.UNCERTAIN, since=now, fault=evidence, reason="", **_UNSEARCHED)
 
 
 def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
@@ -272,11 +274,14 @@ def _restored_running(job: Job, observation: seen.Restored, now: float, policy: 
 
 def _restored_uncertain(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
     """Settling starts anew: the former owner's clock is not ours."""
-    return Step(replace(job, since=now, due=0.0, searches=0))
+    return Step(replace(job, since=now, due=0.0, searches=0, empty=0))
 
 
 def _unsearched(job: Job, observation: seen.Unsearched, now: float, policy: Policy) -> Step:
-    return Step(replace(job, retries=job.retries + 1, due=now + resting.wait(job, policy)))
+    """A search that fails again and again ends, too: its time is counted in waits, which no clock can step over."""
+    later = resting.backed_off(job, now, policy)
+    limit = policy.accepted_limit if job.phase is Phase.ACCEPTED else policy.search_limit
+    return endings.unsearchable(job, observation.fault, now) if later.tried > limit else Step(later)
 
 
 def _found(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
@@ -313,25 +318,33 @@ def _found_marked(job: Job, observation: seen.Found, now: float, policy: Policy)
 
 
 def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
-    """Law 2: only an empty search that began after settling permits a repeat."""
+    """Law 2: only an empty search that began after settling permits a repeat; two, if one can have missed something."""
     settled = job.since + policy.settle
     if observation.searched_at < settled:
         due = min(now + search_delay(job.searches + 1, policy.search_delays), max(settled, now))
-        return Step(replace(job, searches=job.searches + 1, due=due))
+        return Step(replace(job, searches=job.searches + 1, empty=0, due=due))
+    if not observation.stable and job.empty + 1 < EMPTY_LISTS:
+        due = now + search_delay(1, policy.search_delays)
+        return Step(replace(job, searches=job.searches + 1, empty=job.empty + 1, due=due))
     if job.fault is not None:
-        return endings.failed(job, job.fault, now)
-    return Step(
-        replace(
-            job, phase=Phase.INTENDED, attempt=job.attempt + 1, since=now, due=0.0, retries=0, tried=0.0, searches=0
-        )
-    )
+        return _refusal_stands(job, job.fault, observation, now)
+    if job.attempt * policy.settle > policy.write_patience:  # each attempt has taken that long
+        return endings.failed(job, endings.CALLS_LOST, now)
+    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, **_UNSEARCHED, since=now))
+
+
+def _refusal_stands(job: Job, fault: Fault, observation: seen.Found, now: float) -> Step:
+    """Nothing shows the call before the refused one; of a repeatable write, its effect may have been changed again."""
+    if repeat(job.command) is Repeat.SAFE and observation.matches:
+        return endings.parked(job, fault, now, "the resource is not as asked: never changed, or changed again since")
+    return endings.failed(job, fault, now)
 
 
 def _still_accepted(job: Job, now: float, policy: Policy) -> Step:
-    if now - job.since > policy.accepted_limit:
+    wait = search_delay(job.searches + 1, policy.search_delays)
+    if job.tried + wait > policy.accepted_limit:
         return endings.parked(job, endings.NEVER_LISTED, now, f"no listed resource in {job.searches + 1} searches")
-    due = now + search_delay(job.searches + 1, policy.search_delays)
-    return Step(replace(job, searches=job.searches + 1, due=due))
+    return Step(replace(job, searches=job.searches + 1, tried=job.tried + wait, due=now + wait))
 
 
 # RUNNING: the resource is known.

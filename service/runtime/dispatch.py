@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from schemas.operations import MARKER_MEMBER, Kind, Operation
+from schemas.records import Fault
 from service.core import faults, reconciliation
 from service.core.budget import Lane
 from service.core.job import Job, marker, row
@@ -28,11 +29,17 @@ from service.core.observations import (
 from service.core.reconciliation import Request
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Api, Cause, Clock, Telemetry
+from service.runtime.searches import SharedSearches
 
 _RENEWALS: Final = 3
 """How often a request may miss its call window before the call is put off."""
 _LONG_WAIT: Final = 5.0
 """Seconds of waiting for the budget after which the publisher is told."""
+
+MOST_PAGES: Final = 1000
+"""Pages of a List, of 100 resources each, after which it counts as endless."""
+ENDLESS: Final = "EndlessList"
+"""Code of a List that does not end: a failed look or search, never a hang."""
 
 
 class Intent(Protocol):
@@ -91,16 +98,20 @@ class Caller:
         if not request.pages:
             return await self._read_one(target, request.operation, request.params, lane)
         pages: list[Mapping[str, Any]] = []
-        token: str | None = None
-        while True:
-            params = {**request.params, "nextToken": token} if token else request.params
+        tokens: dict[str, None] = {}
+        while len(pages) < MOST_PAGES:
+            params = {**request.params, "nextToken": next(reversed(tokens))} if tokens else request.params
             outcome = await self._read_one(target, request.operation, params, lane)
             if isinstance(outcome, Failure):
                 return outcome
             pages.append(outcome.result)
             token = outcome.result.get("nextToken")
             if not token:
-                return Reply(_joined(pages))
+                return Reply(_joined(pages), pages=len(pages))
+            if token in tokens:
+                return Failure(ENDLESS, f"page {len(pages)} of the list names a nextToken that an earlier page named")
+            tokens[token] = None
+        return Failure(ENDLESS, f"the list has more than {MOST_PAGES} pages; the service reads no more")
 
     async def _read_one(self, target: str, operation: str, params: Mapping[str, Any], lane: Lane) -> Reply | Failure:
         await self.token(target, lane)
@@ -125,13 +136,13 @@ class Caller:
     ) -> Reply | Failure:
         """Sends one request and lets the budget learn from its outcome."""
         began = self._clock.monotonic()
-        deadline = self._deadlines.write if lane <= Lane.REMOVE else self._deadlines.read
+        deadline = self._deadlines.write if lane.writes else self._deadlines.read
         may_send = intent.permit if intent else None
         outcome = await self._api.call(target, operation, params, timeout=deadline, may_send=may_send, cause=cause)
         limiter = self._limiters[target]
         if isinstance(outcome, Reply):
             limiter.succeeded(lane)
-        elif outcome.http_status == 429:
+        elif faults.fault_class(outcome) is faults.FaultClass.THROTTLED:
             limiter.throttled(lane)
         code = "ok" if isinstance(outcome, Reply) else outcome.code
         self._telemetry.call(target, operation, code, self._clock.monotonic() - began)
@@ -182,6 +193,7 @@ class Dispatch:
     def __init__(self, caller: Caller, clock: Clock) -> None:
         self._caller = caller
         self._clock = clock
+        self._searches = SharedSearches(caller.read, clock)
 
     async def call(self, job: Job, intent: Intent) -> Observation | None:
         """Performs the command's operation; None when the job ended while waiting for its turn.
@@ -218,7 +230,7 @@ class Dispatch:
         if not operation.restamps or MARKER_MEMBER not in params:
             return dict(params)
         request = reconciliation.get_request(operation.resource, params[operation.resource.identity])
-        present = await self._caller.read(job.command.target, request, Lane.READ)
+        present = await self._caller.read(job.command.target, request, Lane.SEARCH)
         if isinstance(present, Reply):
             return reconciliation.restamp(params, present.result)
         observed = faults.observe(present)
@@ -226,14 +238,16 @@ class Dispatch:
 
     async def search(self, job: Job) -> Observation:
         """Finds out what a call of this job has done."""
+        request, target = reconciliation.search_request(job.command), job.command.target
+        if request.pages:
+            listed = await self._searches.list(target, request, row(job.command).resource)
+            if isinstance(listed.found, Fault):
+                return Unsearched(listed.found)
+            return Found(listed.found.get(marker(job.command), ()), listed.began, stable=listed.stable)
         searched_at = self._clock.now()
-        request = reconciliation.search_request(job.command)
-        outcome = await self._caller.read(job.command.target, request, Lane.READ)
+        outcome = await self._caller.read(target, request, Lane.SEARCH)
         if isinstance(outcome, Reply):
-            resource = row(job.command).resource
-            if request.pages:
-                return Found(reconciliation.match(job.command, outcome.result[resource.summaries]), searched_at)
             return Found((outcome.result,), searched_at)
-        if outcome.code == faults.NOT_FOUND and not request.pages:
+        if outcome.code == faults.NOT_FOUND:
             return Found((), searched_at)
         return Unsearched(faults.fault(outcome, retryable=True))

@@ -1,9 +1,9 @@
 """Waits for a token of a target's rate budget; the arithmetic is :mod:`service.core.budget`'s."""
 
 import asyncio
-import heapq
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from service.core import budget
@@ -11,12 +11,10 @@ from service.core.budget import Bucket, Lane
 from service.runtime.ports import Clock
 
 
-@dataclass(order=True)
+@dataclass(slots=True, eq=False)
 class _Waiter:
-    lane: Lane
-    number: int
     since: float
-    granted: asyncio.Future[None] = field(compare=False)
+    granted: asyncio.Future[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +40,13 @@ class _Queue:
     def __init__(self, state: Bucket, clock: Clock) -> None:
         self.state = state
         self._clock = clock
-        self._waiters: list[_Waiter] = []
-        self._number = 0
+        self._waiters: dict[Lane, deque[_Waiter]] = {}
+        self._last = Lane.POLL
         self._timer: asyncio.TimerHandle | None = None
 
     async def take(self, lane: Lane) -> None:
-        self._number += 1
-        waiter = _Waiter(lane, self._number, self._clock.monotonic(), asyncio.get_running_loop().create_future())
-        heapq.heappush(self._waiters, waiter)
+        waiter = _Waiter(self._clock.monotonic(), asyncio.get_running_loop().create_future())
+        self._waiters.setdefault(lane, deque()).append(waiter)
         self._pump()
         await waiter.granted
 
@@ -58,14 +55,18 @@ class _Queue:
             self._timer.cancel()
             self._timer = None
         while self._waiters:
-            if self._waiters[0].granted.cancelled():
-                heapq.heappop(self._waiters)
-                continue
-            self.state, wait = budget.take(self.state, self._clock.monotonic())
-            if wait > 0:
-                self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
-                return
-            heapq.heappop(self._waiters).granted.set_result(None)
+            lane = budget.next_lane(self._waiters, self._last)
+            line = self._waiters[lane]
+            if not line[0].granted.cancelled():
+                self.state, wait = budget.take(self.state, self._clock.monotonic())
+                if wait > 0:
+                    self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
+                    return
+                line[0].granted.set_result(None)
+                self._last = lane
+            line.popleft()
+            if not line:
+                del self._waiters[lane]
 
     def change(self, state: Callable[[Bucket], Bucket]) -> None:
         self.state = state(self.state)
@@ -73,12 +74,13 @@ class _Queue:
             self._pump()
 
     def budget(self) -> Budget:
-        waiting = [waiter.since for waiter in self._waiters if not waiter.granted.cancelled()]
+        waiters = (waiter for line in self._waiters.values() for waiter in line)
+        waiting = [waiter.since for waiter in waiters if not waiter.granted.cancelled()]
         oldest = self._clock.monotonic() - min(waiting) if waiting else 0.0
         return Budget(self.state.rate, self.state.limit, len(waiting), oldest)
 
     def __len__(self) -> int:
-        return len(self._waiters)
+        return sum(map(len, self._waiters.values()))
 
 
 class Limiter:
@@ -119,4 +121,4 @@ class Limiter:
         return {name: queue.budget() for name, queue in self._queues.items()}
 
     def _queue(self, lane: Lane) -> _Queue:
-        return self._queues["writes" if lane <= Lane.REMOVE else "reads"]
+        return self._queues["writes" if lane.writes else "reads"]

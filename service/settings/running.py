@@ -25,6 +25,8 @@ class Timing(Group):
     """Waits before each search for what a lost call may have made; the last one repeats."""
     accepted_search_limit: Seconds = 3600.0
     """A person is asked when something AWS has accepted can't be found for so long."""
+    search_limit: Seconds = _DAY
+    """A person is asked when a lost call's outcome can't be searched for, or a job's status can't be read, so long."""
     retention: Seconds = 7 * _DAY
     """How long ended commands are remembered: within it a duplicate gets the stored reply."""
     retry_base: Seconds = 1.0

@@ -94,5 +94,19 @@ def test_another_share_keeps_the_throttling_in_proportion(
     assert moved.tokens <= min(state.tokens, moved.burst)
 
 
-def test_creations_go_first_and_polls_last() -> None:
-    assert sorted(Lane) == [Lane.CREATE, Lane.REMOVE, Lane.READ, Lane.POLL]
+def test_creations_go_first_and_reads_take_turns() -> None:
+    assert budget.next_lane({Lane.REMOVE, Lane.CREATE}, Lane.CREATE) is Lane.CREATE
+    turns = [Lane.POLL]
+    for _ in range(6):
+        turns.append(budget.next_lane({Lane.POLL, Lane.READ, Lane.SEARCH}, turns[-1]))
+    assert turns[1:] == [Lane.SEARCH, Lane.READ, Lane.POLL] * 2
+
+
+@given(st.lists(st.sets(st.sampled_from([Lane.SEARCH, Lane.READ, Lane.POLL]), min_size=1), min_size=3, max_size=30))
+def test_no_lane_of_reads_waits_for_more_than_one_call_of_each_other(waiting: list[set[Lane]]) -> None:
+    last, passed = Lane.POLL, dict.fromkeys(Lane, 0)
+    for lanes in waiting:
+        last = budget.next_lane(lanes, last)
+        assert last in lanes
+        passed = {lane: passed[lane] + 1 if lane in lanes and lane is not last else 0 for lane in Lane}
+        assert max(passed.values()) <= 2

@@ -10,6 +10,7 @@ from service.core.observations import Failure, Late, Lost, Observation, Postpone
 
 EXPECTED: dict[FaultClass, type] = {
     FaultClass.POSTPONED: Postponed,
+    FaultClass.THROTTLED: Postponed,
     FaultClass.QUOTA: QuotaFull,
     FaultClass.REFUSED: Refused,
     FaultClass.LOST: Lost,
@@ -22,6 +23,8 @@ EXPECTED: dict[FaultClass, type] = {
     [
         (Failure("ThrottlingException", "", 429), Postponed),
         (Failure("Unheard", "", 429), Postponed),
+        (Failure("SlowDown", "", 503), Postponed),
+        (Failure("Throttling", "", 400), Postponed),
         (Failure("ServiceQuotaExceededException", "", 402), QuotaFull),
         (Failure("Unheard", "", 402), QuotaFull),
         (Failure("ValidationException", "", 400), Refused),

@@ -1,5 +1,7 @@
 """A call whose outcome was lost, for each strategy of repeating it."""
 
+from typing import Any
+
 import pytest
 
 from schemas.operations import Change, Kind, Operation, Repeat
@@ -130,6 +132,148 @@ def test_a_removal_under_way_is_watched(operation: Operation) -> None:
     assert told(step) == ["started"]
     assert step.job is not None
     assert (step.job.phase, step.job.resource_id) == (Phase.RUNNING, given.arn(operation))
+
+
+ASKED: dict[str, dict[str, Any]] = {
+    "UpdateConfiguredAudienceModel": {
+        "minMatchingSeedSize": 100,
+        "description": "mine",
+        "sharedAudienceMetrics": ["ALL", "NONE"],
+        "outputConfig": {"roleArn": "role"},
+    },
+    "PutConfiguredAudienceModelPolicy": {"configuredAudienceModelPolicy": given.DOCUMENT},
+    "TagResource": {"tags": {"team": "a"}},
+    "UntagResource": {"tagKeys": ["team"]},
+}
+"""What a repeatable write asks for."""
+SHOWN: dict[str, dict[str, Any]] = {
+    "UpdateConfiguredAudienceModel": {
+        "minMatchingSeedSize": 100,
+        "description": f"mine [crml:{'0' * 26}]",
+        "sharedAudienceMetrics": ["NONE", "ALL"],
+        "outputConfig": {"roleArn": "role", "destination": {}},
+        "status": "ACTIVE",
+    },
+    "PutConfiguredAudienceModelPolicy": {"configuredAudienceModelPolicy": given.DOCUMENT.replace(" ", "  ")},
+    "TagResource": {"tags": {"team": "a", "other": "b"}},
+    "UntagResource": {"tags": {"other": "b"}},
+}
+"""What its witness shows once it was performed."""
+DIFFERENT: list[dict[str, Any]] = [{"minMatchingSeedSize": 99}, {"description": "theirs"}, {"outputConfig": {}}]
+OTHERWISE: dict[str, list[dict[str, Any]]] = {
+    "UpdateConfiguredAudienceModel": [SHOWN["UpdateConfiguredAudienceModel"] | different for different in DIFFERENT],
+    "PutConfiguredAudienceModelPolicy": [{"configuredAudienceModelPolicy": "{}"}],
+    "TagResource": [{"tags": {}}, {"tags": {"team": "b"}}],
+    "UntagResource": [{"tags": {"team": "a"}}],
+}
+WRITES = [operation for operation in given.SAFE if operation.kind is Kind.WRITE]
+REFUSALS = pytest.mark.parametrize(
+    "refusal", [given.DENIED, given.INVALID, given.GONE, given.CONFLICT], ids=lambda fault: fault.code
+)
+
+
+def refused_repeat(operation: Operation, refusal: Fault) -> Job:
+    """A blind repeat was refused; what the call before it did is unknown."""
+    params = {**given.params(operation), **ASKED.get(operation.name, {})}
+    command = given.command(operation, params=params)
+    return after(given.job(operation, command=command, attempt=2), seen.Refused(refusal), 1)
+
+
+@pytest.mark.parametrize("operation", WRITES, ids=given.named)
+@REFUSALS
+def test_a_refused_repeat_of_a_write_that_shows_has_succeeded(operation: Operation, refusal: Fault) -> None:
+    job = refused_repeat(operation, refusal)
+    assert (job.phase, job.fault, given.doing(job)) == (Phase.UNCERTAIN, refusal, Search(0.0))
+    step = observe(job, seen.Found((SHOWN[operation.name],), NOW + 2), 2)
+    assert (told(step), changed(step)) == (["succeeded"], [Change.UPDATED])
+
+
+@pytest.mark.parametrize("operation", WRITES, ids=given.named)
+@REFUSALS
+def test_a_refused_repeat_of_a_write_that_does_not_show_is_for_a_person(operation: Operation, refusal: Fault) -> None:
+    """It may have been performed and changed again; nothing is guessed."""
+    for shown in OTHERWISE[operation.name]:
+        job = refused_repeat(operation, refusal)
+        assert after(job, seen.Found((shown,), NOW + 2), 2).phase is Phase.UNCERTAIN
+        step = observe(job, seen.Found((shown,), NOW + 1 + POLICY.settle), POLICY.settle + 2)
+        assert (told(step), given.error(step)) == (["parked"], refusal.code)
+
+
+@pytest.mark.parametrize("operation", WRITES, ids=given.named)
+def test_a_refused_repeat_of_a_write_to_what_is_gone_has_failed(operation: Operation) -> None:
+    job = refused_repeat(operation, given.GONE)
+    step = observe(job, seen.Found((), NOW + 1 + POLICY.settle), POLICY.settle + 2)
+    assert (told(step), given.error(step)) == (["failed"], given.GONE.code)
+
+
+@pytest.mark.parametrize("operation", given.DELETING, ids=given.named)
+@pytest.mark.parametrize("refusal", [given.DENIED, given.INVALID, given.CONFLICT], ids=lambda fault: fault.code)
+def test_a_refused_repeat_of_a_delete_asks_what_is_there(operation: Operation, refusal: Fault) -> None:
+    job = refused_repeat(operation, refusal)
+    assert (job.phase, job.fault) == (Phase.UNCERTAIN, refusal)
+    gone = observe(job, seen.Found((), NOW + 2), 2)
+    assert (told(gone), changed(gone)) == (["succeeded"], [Change.DELETED])
+    there = seen.Found(({"status": "ACTIVE"},), NOW + 1 + POLICY.settle)
+    step = observe(job, there, POLICY.settle + 2)
+    assert (told(step), given.error(step)) == (["failed"], refusal.code)
+
+
+# Lists that shift
+
+
+@pytest.mark.parametrize("operation", given.CREATING, ids=given.named)
+def test_a_list_in_pages_must_be_empty_twice(operation: Operation) -> None:
+    """A deletion between two pages shifts what comes after it out of sight."""
+    job, settle = after(given.job(operation), LOST), POLICY.settle
+    early = after(job, seen.Found((), NOW + settle - 1, stable=False), settle)
+    once = after(early, seen.Found((), NOW + settle, stable=False), settle + 1)
+    assert (once.phase, once.empty) == (Phase.UNCERTAIN, 1)
+    assert once.due > NOW + settle + 1
+    assert after(once, seen.Restored(), settle + 2).empty == 0
+    assert after(once, seen.Found((), NOW + settle + 9, stable=False), settle + 9).attempt == 2
+    shown = seen.Found((given.listed(operation, job.command),), NOW + settle + 9, stable=False)
+    assert after(once, shown, settle + 9).attempt == 1
+
+
+# Searches that fail
+
+
+@pytest.mark.parametrize("operation", [*given.CREATING, *given.DELETING, *WRITES], ids=given.named)
+def test_a_search_that_always_fails_ends_for_a_person(operation: Operation) -> None:
+    job, now = given.job(operation, Phase.UNCERTAIN), 0.0
+    while job.phase is Phase.UNCERTAIN:
+        step = observe(job, seen.Unsearched(given.DENIED), now)
+        assert step.job is not None
+        job, now = step.job, max(now, step.job.due - NOW)
+        if job.phase is Phase.UNCERTAIN and 100 < job.retries < 103:
+            job = after(job, seen.Restored(), now)  # the next owner goes on counting
+    assert 0.9 * POLICY.search_limit < now <= POLICY.search_limit
+    assert given.error(step) == "SearchFailed"
+    error = given.reply(step).data["error"]
+    assert given.DENIED.code in error["message"]
+    assert "ResolveCommand" in error["message"]
+
+
+def test_what_was_accepted_and_can_t_be_listed_ends_for_a_person() -> None:
+    job, now = given.job(given.JOBS[-1], Phase.ACCEPTED), 0.0
+    while job.phase is Phase.ACCEPTED:
+        job = after(job, seen.Unsearched(given.DENIED), now)
+        now = max(now, job.due - NOW)
+    assert job.phase is Phase.PARKED
+    assert 0.9 * POLICY.accepted_limit < now <= POLICY.accepted_limit
+
+
+@pytest.mark.parametrize("operation", given.CREATING, ids=given.named)
+def test_a_creation_that_is_lost_and_not_made_again_and_again_fails(operation: Operation) -> None:
+    job, now = given.job(operation), 0.0
+    while job.phase in (Phase.INTENDED, Phase.UNCERTAIN):
+        lost = after(job, LOST, now)
+        now += POLICY.settle + 10
+        step = observe(lost, seen.Found((), NOW + now), now)
+        assert step.job is not None
+        job = step.job
+    assert (told(step), given.error(step)) == (["failed"], "CallsLost")
+    assert now <= POLICY.write_patience + 2 * POLICY.settle
 
 
 def lost_guarded(operation: Operation, **guard: str) -> Job:

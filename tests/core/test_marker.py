@@ -148,7 +148,7 @@ def test_a_match_is_exact(others: list[str], text: str) -> None:
     foreign = [stamp({MARKER_MEMBER: text}, each) for each in [*alike, *others] if each != token]
     assert match(command, [*foreign, *near, mine, {}, {MARKER_MEMBER: None}]) == (mine,)
     assert match(command, [*foreign, *near]) == ()
-    assert len(match(command, [mine, *foreign, mine])) == 2
+    assert len(match(command, [mine, *foreign, mine | {"audienceModelArn": "another"}, mine])) == 2
 
 
 @given(st.integers(0, 10**6), texts)

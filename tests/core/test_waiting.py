@@ -35,9 +35,9 @@ def test_a_refused_first_call_fails_at_once(operation: Operation, fault: Fault) 
     assert (step.job.fault, step.job.command.params) == (fault, {})
 
 
-@ALL
-def test_a_denied_repeat_fails(operation: Operation) -> None:
-    """Only a conflict, an absence or a changed hash can be the trace of the first call."""
+@pytest.mark.parametrize("operation", [*given.CREATING, *given.READS], ids=given.named)
+def test_a_denied_repeat_fails_where_nothing_of_the_first_call_can_be_left(operation: Operation) -> None:
+    """A creation is repeated when a search has shown nothing of it; a read leaves nothing."""
     step = observe(given.job(operation, attempt=2), seen.Refused(given.DENIED), 1)
     assert (told(step), given.error(step)) == (["failed"], "AccessDeniedException")
 

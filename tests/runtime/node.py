@@ -43,6 +43,7 @@ POLICY = Policy(
     settle=30.0,
     search_delays=(0.0, 5.0, 10.0),
     accepted_limit=600.0,
+    search_limit=1800.0,
     backoff_base=0.5,
     backoff_cap=10.0,
     quota_retry=60.0,

@@ -49,13 +49,22 @@ async def test_lanes_come_first_by_urgency_and_then_by_arrival() -> None:
     assert [lane for lane, _ in order] == [Lane.CREATE, Lane.CREATE, Lane.REMOVE, Lane.REMOVE]
 
 
-async def test_polls_wait_behind_reads_and_neither_behind_writes() -> None:
+async def test_reads_and_polls_take_turns_and_neither_waits_behind_writes() -> None:
     made = limiter(reads=1.0, writes=1.0)
     await drained(made, Lane.READ)
     await drained(made, Lane.CREATE)
-    order = await grants(made, Lane.POLL, Lane.CREATE, Lane.READ, Lane.CREATE, Lane.CREATE)
-    assert [lane for lane, _ in order if lane >= Lane.READ] == [Lane.READ, Lane.POLL]
+    order = await grants(made, Lane.READ, Lane.READ, Lane.CREATE, Lane.POLL, Lane.CREATE, Lane.CREATE)
+    assert [lane for lane, _ in order if not lane.writes] == [Lane.POLL, Lane.READ, Lane.READ]
     assert dict(order)[Lane.POLL] < dict(order)[Lane.CREATE]
+
+
+@pytest.mark.parametrize("flood", [Lane.READ, Lane.POLL, Lane.SEARCH])
+@pytest.mark.parametrize("lane", [Lane.READ, Lane.POLL, Lane.SEARCH])
+async def test_no_flood_of_one_lane_of_reads_starves_another(flood: Lane, lane: Lane) -> None:
+    made = limiter(reads=1.0)
+    order = await grants(made, *[flood] * 50, lane)
+    last = [granted for granted, _ in order].index(lane) if lane is not flood else 0
+    assert last <= 2
 
 
 async def test_a_throttle_halves_and_successes_restore() -> None:

@@ -1,0 +1,76 @@
+"""One List serves all searches that wait for it: after a crash, many commands look for what their calls have made."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from schemas.operations import Resource
+from schemas.records import Fault
+from service.core import faults, reconciliation
+from service.core.budget import Lane
+from service.core.observations import Failure, Reply
+from service.core.reconciliation import Marked, Request
+from service.runtime.ports import Clock
+
+Read = Callable[[str, Request, Lane], Awaitable[Reply | Failure]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A List that has ended.
+
+    Attributes:
+        began: When its first page was asked for, as :attr:`service.core.observations.Found.searched_at`.
+        found: What it showed, by marker; or why it broke off.
+        stable: True when one answer showed all, so that nothing could shift between pages.
+    """
+
+    began: float
+    found: Marked | Fault
+    stable: bool = True
+
+
+@dataclass(slots=True)
+class _Line:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    ended: int = 0
+    last: Listed | None = None
+
+
+class SharedSearches:
+    """Searches by List: at most one under way for each target and request.
+
+    A search is served by the first List that ends after it has asked; when that List began is said with it, because
+    nothing else counts as the time of the search. Who waits may be cancelled at any time: the next one in line lists.
+    """
+
+    def __init__(self, read: Read, clock: Clock) -> None:
+        self._read = read
+        self._clock = clock
+        self._lines: dict[object, _Line] = {}
+
+    async def list(self, target: str, request: Request, resource: Resource) -> Listed:
+        """A List of this request that ends later."""
+        key = (target, request.operation, *sorted(request.params.items()))
+        line = self._lines.setdefault(key, _Line())
+        asked = line.ended
+        line.waiting += 1
+        try:
+            async with line.lock:
+                if line.last is None or line.ended == asked:
+                    line.last = await self._list(target, request, resource)
+                    line.ended += 1
+                return line.last
+        finally:
+            line.waiting -= 1
+            if not line.waiting:
+                self._lines.pop(key, None)
+
+    async def _list(self, target: str, request: Request, resource: Resource) -> Listed:
+        began = self._clock.now()
+        outcome = await self._read(target, request, Lane.SEARCH)
+        if isinstance(outcome, Failure):
+            return Listed(began, faults.fault(outcome, retryable=True))
+        found = reconciliation.marked(resource, outcome.result[resource.summaries])
+        return Listed(began, found, stable=outcome.pages == 1)
