@@ -156,17 +156,23 @@ async def test_a_deletion_between_two_pages_makes_nothing_twice() -> None:
     """The first search after settling misses what a deletion has shifted to the first page."""
     async with Rig(partitions=1) as rig:
         await rig.start()
-        old = [rig.api.by_hand(DATASET, name=f"old{n}") for n in range(100)]
-        rig.api.inject(DATASET, fake.LOST_REPLY)
+        old = [rig.api.by_hand(MODEL, name=f"old{n}") for n in range(100)]
+        arn = rig.api.by_hand(DATASET, name="data")
+        rig.api.inject(MODEL, fake.LOST_REPLY)
         rig.api.list_lag = rig.options.policy.settle - 1.0
-        command = rig.send(DATASET)
+        command = rig.send(MODEL, request(MODEL, trainingDatasetArn=arn))
         await rig.until(lambda: rig.creates(command))
         settled = rig.clock.monotonic() + rig.options.policy.settle
         plain = rig.api._list
 
         def shifting(world: Any, row: Any, params: dict[str, Any]) -> dict[str, Any]:
             page = plain(world, row, params)
-            if old and "nextToken" not in params and rig.clock.monotonic() >= settled:
+            if (
+                old
+                and row.name == "ListAudienceModels"
+                and "nextToken" not in params
+                and rig.clock.monotonic() >= settled
+            ):
                 rig.api.remove(old.pop())
                 old.clear()
             return page
