@@ -17,6 +17,7 @@ from sandbox.kafka import Broker, free_port
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import changelog, ensure, stream
+from service.adapters.telemetry import Telemetry
 from service.runtime.ports import OutRecord, TopicPartition
 from service.runtime.slots import SlotRegistry
 from service.runtime.standby import Standby
@@ -37,7 +38,7 @@ async def fill(log: KafkaLog, size: int) -> None:
 
 async def follow(log: KafkaLog) -> tuple[Standby, float, float, float]:
     """The copy, and what it cost: seconds, CPU seconds, MiB."""
-    standby = Standby(SlotRegistry({}, lambda _: None, time.monotonic), follows=True)
+    standby = Standby(SlotRegistry({}, lambda _: None, time.monotonic), Telemetry(), follows=True)
     began, cpu, memory = time.perf_counter(), time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     task = asyncio.create_task(log.follow(standby))
     while not standby.statistics().get("commands-0", {}).get("current"):  # noqa: ASYNC110 - it tells nobody

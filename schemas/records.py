@@ -123,6 +123,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         region: The Region that its target stood for then; empty in records of older releases.
         turn: Its number in the line of its Kafka key, drawn when it joined it; lower ones call first. 0: it never
             joined one, or was written by a release that kept no numbers.
+        held: Why a process could not serve it when it was last restored; empty when it is served.
         v: Version of this record.
     """
 
@@ -147,6 +148,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     account: str = ""
     region: str = ""
     turn: int = 0
+    held: str = ""
     v: int = VERSION
 
 

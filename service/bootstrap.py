@@ -236,6 +236,7 @@ def _app(
     slots = SlotRegistry({name: target.quotas for name, target in settings.targets.items()}, wake, clock.monotonic)
     standby = Standby(
         slots,
+        telemetry,
         follows=settings.runtime.standby,
         serves=lambda job: not holding.obstacle(job, context.policy),
     )

@@ -56,14 +56,14 @@ def _at_home(job: Job, policy: Policy) -> bool:
 
 
 def held(job: Job, observation: seen.Observation, why: str) -> Step:
-    """A held job changes nothing but the reason for which it waits, of which its publisher hears once."""
+    """A held job keeps its record, but for the reason, of which its publisher hears once."""
     if not isinstance(observation, seen.Restored):
         return Step(job, ignored=True)
-    if job.reason == why:
+    if job.held == why:
         return Step(job)
-    return Step(replace(job, reason=why), (Told("waiting", {"reason": why, "position": 0}),))
+    return Step(replace(job, held=why), (Told("waiting", {"reason": why, "position": 0}),))
 
 
 def freed(job: Job) -> Job:
     """The job once its words are known again."""
-    return replace(job, reason="") if job.reason in REASONS else job
+    return replace(job, held="") if job.held else job

@@ -191,6 +191,19 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """The service itself fails with this job, again and again.
+
+    Attributes:
+        fault: What to say of it.
+        unsent: Whether this process has certainly sent no call that it was to send.
+    """
+
+    fault: Fault
+    unsent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """A person has decided about a parked command.
 
@@ -224,5 +237,6 @@ Observation = (
     | Vanished
     | Cancelled
     | Released
+    | Broken
     | Resolved
 )

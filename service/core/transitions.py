@@ -389,6 +389,18 @@ def _watch_cancelled(job: Job, observation: seen.Cancelled, now: float, policy: 
     return endings.failed(job, endings.CANCELLED, now)
 
 
+# Any phase: a defect of ours.
+
+
+def _broken(job: Job, observation: seen.Broken, now: float, policy: Policy) -> Step:
+    """What has certainly changed nothing at AWS fails; about anything else a person decides."""
+    resting = job.phase is Phase.QUEUED or (job.phase is Phase.INTENDED and (job.due > 0 or observation.unsent))
+    harmless = row(job.command).kind in (Kind.READ, Kind.TRACK)
+    if harmless or (resting and not may_have_happened(job)):
+        return endings.failed(job, observation.fault, now)
+    return endings.parked(job, observation.fault, now, "nothing more: the service itself fails with this command")
+
+
 # The ended: remembered for the retention, then forgotten.
 
 
@@ -439,6 +451,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.RUNNING, seen.Vanished): _vanished,
         (Phase.RUNNING, seen.Cancelled): _watch_cancelled,
         (Phase.PARKED, seen.Resolved): _resolved,
+        **{(phase, seen.Broken): _broken for phase in Phase if phase not in TERMINAL},
         (Phase.RUNNING, seen.Restored): _restored_running,
         **{(phase, seen.Restored): _restored_rest for phase in (Phase.QUEUED, Phase.ACCEPTED)},
         **_ENDED,

@@ -14,8 +14,9 @@ from typing import Any, Final
 from schemas.operations import Kind
 from schemas.records import Fault
 from service.core import effects, resting, transitions
-from service.core.job import Job, Phase, awaits_slot, keeps_line, occupies_slot, row, subject
+from service.core.job import Job, Phase, awaits_slot, ended, keeps_line, occupies_slot, row, subject
 from service.core.observations import (
+    Broken,
     DeadlinePassed,
     Delayed,
     Due,
@@ -24,6 +25,7 @@ from service.core.observations import (
     Lost,
     Observation,
     QuotaFull,
+    Refused,
     Restored,
     StartReached,
     Unsearched,
@@ -31,7 +33,7 @@ from service.core.observations import (
 )
 from service.core.pacing import Cadence
 from service.runtime.context import Context
-from service.runtime.defects import place
+from service.runtime.defects import DEFECT, UNUSABLE, Defects, place
 from service.runtime.dispatch import Dispatch
 from service.runtime.inbox import Inbox, Observed
 from service.runtime.lines import Lines
@@ -91,6 +93,11 @@ class _Intent:
         self._renewal: asyncio.Future[bool] | None = None
         self._sent = False
         self._revoked = False
+
+    @property
+    def sent(self) -> bool:
+        """True when the call may have left."""
+        return self._sent
 
     def open(self) -> bool:
         """Law 1: a call leaves only within the window of its intent's commit."""
@@ -154,6 +161,9 @@ class Activities:
         self._watched: dict[bytes, str] = {}
         self._put_off: list[tuple[bytes, object]] = []
         self._held: dict[bytes, str] = {}
+        self._defects = Defects()
+        self._unsearchable = Defects()
+        self._again: dict[bytes, asyncio.TimerHandle] = {}
         self._holding = False
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -189,6 +199,8 @@ class Activities:
         """Stops everything; what was under way is found out by the next owner."""
         for task in self._tasks:
             task.cancel()
+        for again in self._again.values():
+            again.cancel()
         for key, target in self._watched.items():
             self._workshop.pollers[target].unwatch(Claim(self._partition, key))
         self._watched.clear()
@@ -219,12 +231,61 @@ class Activities:
 
     def line_up(self, jobs: Iterable[tuple[bytes, Job]]) -> None:
         """Puts jobs in the lines of their keys, in order of their turns; comes before any of them is planned."""
-        waiting = [(key, job) for key, job in jobs if keeps_line(job)]
-        for key, job in sorted(waiting, key=lambda each: (each[1].turn, each[1].accepted_at)):
-            self._lines.join(job.command.order, key)
+        for key, job in sorted(jobs, key=lambda each: (each[1].turn, each[1].accepted_at)):
+            try:
+                if keeps_line(job):
+                    self._lines.join(job.command.order, key)
+            except Exception as error:  # others stand in their lines all the same
+                self._unforeseen(key, job.command.id, error, None)
 
     def plan(self, key: bytes, job: Job | None, committed_at: float) -> None:
-        """Begins the activity of a job as it was just committed (``committed_at`` in monotonic seconds)."""
+        """Begins the activity of a job as it was just committed (``committed_at`` in monotonic seconds).
+
+        What raises is tried again a few times; then the job ends or is parked. An ended one leaves its line anyway.
+        """
+        if again := self._again.pop(key, None):
+            again.cancel()
+        try:
+            self._plan(key, job, committed_at)
+            self._defects.clear(key)
+        except Exception as error:
+            name = job.command.id if job is not None else key.decode(errors="replace")
+            going_on = job is not None and not ended(job)
+            self._unforeseen(key, name, error, partial(self.plan, key, job, committed_at) if going_on else None)
+            if not going_on:
+                self._drop(key, self._timers.cancel, self.unwatch, self._free_slot, self._leave_line)
+
+    def keep(self, key: bytes) -> None:
+        """Nothing can be done with a job, not even end it: it is held until a process that can."""
+        self._drop(key, self._timers.cancel, self.unwatch)
+        self._held[key] = UNUSABLE
+
+    def keeps(self, key: bytes) -> bool:
+        """True for a job with which nothing can be done here."""
+        return self._held.get(key) == UNUSABLE
+
+    def _drop(self, key: bytes, *leaving: Callable[[bytes], None]) -> None:
+        """Each is left, whatever one of them raises."""
+        for leave in leaving:
+            try:
+                leave(key)
+            except Exception as error:
+                self._unforeseen(key, key.decode(errors="replace"), error, None)
+
+    def _unforeseen(self, key: bytes, command_id: str, error: Exception, again: Callable[[], None] | None) -> None:
+        """Reports a defect in planning, and tries again in a while; once too often, the job is to end."""
+        self._context.telemetry.problem(
+            "a job could not be planned", partition=self._label, command_id=command_id, error=place(error)
+        )
+        if again is None:
+            return
+        delay = self._defects.delay(key)
+        if delay is not None:
+            self._again[key] = asyncio.get_running_loop().call_later(delay, again)
+        else:
+            self._inbox.put(Observed(key, Broken(DEFECT, unsent=self.revoke(key))))
+
+    def _plan(self, key: bytes, job: Job | None, committed_at: float) -> None:
         activity = transitions.activity(job, self._context.policy) if job else None
         self._put_away(key, job, activity, committed_at)
         if job is None or (not isinstance(activity, effects.Hold) and self._overdue(key, job)):
@@ -264,6 +325,13 @@ class Activities:
             self._leave_line(key)
 
     def _fire(self, key: bytes, what: object) -> None:
+        try:
+            self._fired(key, what)
+        except Exception as error:
+            name = what.command.id if isinstance(what, Job) else key.decode(errors="replace")
+            self._unforeseen(key, name, error, partial(self._fire, key, what))
+
+    def _fired(self, key: bytes, what: object) -> None:
         if self._holding:
             self._put_off.append((key, what))
         elif isinstance(what, Job):
@@ -293,10 +361,10 @@ class Activities:
         return True
 
     def _hold(self, key: bytes, job: Job, why: str) -> None:
-        """Keeps the job's place in the line of its key; what follows it must not overtake it."""
+        """It stays in the line of its key, for what follows must not overtake it, and has no slot."""
         self._held[key] = why
-        self._workshop.slots.release(self._claim(key))
-        if job.reason != why:
+        self._free_slot(key)
+        if job.held != why:
             self._inbox.put(Observed(key, Restored()))  # its publisher hears of it
 
     # Calls
@@ -325,7 +393,8 @@ class Activities:
         try:
             observation = await self._workshop.dispatch.call(job, intent)
         except Exception as error:
-            observation = Lost(self._defect(job, error))
+            fault = self._defect(job, error)
+            observation = Lost(fault) if intent.sent else Refused(fault)
         finally:
             intent.over = True
         if isinstance(observation, WindowMissed):
@@ -357,7 +426,7 @@ class Activities:
         self._standing.pop(key, None)
         following = self._lines.leave(key)
         if following is not None and following in self._standing:
-            self._call(following, *self._standing.pop(following))
+            self.plan(following, *self._standing.pop(following))
 
     def _settle(self, key: bytes, committed_at: float) -> None:
         """A job that ended while its call waited for a new intent will not be called; one that has left goes on."""
@@ -376,9 +445,11 @@ class Activities:
 
     async def _search(self, key: bytes, job: Job) -> None:
         try:
-            observation = await self._workshop.dispatch.search(job)
+            observation: Observation = await self._workshop.dispatch.search(job)
+            self._unsearchable.clear(key)
         except Exception as error:
-            observation = Unsearched(self._defect(job, error))
+            fault = self._defect(job, error)
+            observation = Broken(fault) if self._unsearchable.delay(key) is None else Unsearched(fault)
         finally:
             self._searching.discard(key)
         self._inbox.put(Observed(key, observation))
@@ -387,7 +458,6 @@ class Activities:
         if key in self._watched:
             return
         resource, target = subject(job.command), job.command.target
-        self._watched[key] = target
         self._workshop.pollers[target].watch(
             self._claim(key),
             Watch(
@@ -399,6 +469,7 @@ class Activities:
                 lambda observation: self._inbox.put(Observed(key, observation)),
             ),
         )
+        self._watched[key] = target
 
     def _cadence(self, job: Job) -> Cadence:
         operation = row(job.command)
@@ -439,7 +510,10 @@ class Activities:
 
     def _leave_slot(self, key: bytes, job: Job | None) -> None:
         if job is None or job.phase is not Phase.QUEUED:
-            self._workshop.slots.release(self._claim(key))
+            self._free_slot(key)
+
+    def _free_slot(self, key: bytes) -> None:
+        self._workshop.slots.release(self._claim(key))
 
     # Tasks
 

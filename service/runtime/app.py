@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from service.core import holding
 from service.runtime.assignment import Assignment
+from service.runtime.defects import UNUSABLE
 from service.runtime.limiter import Budget, Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import Log, Telemetry
@@ -88,7 +89,7 @@ class App:
 
     def held(self) -> dict[str, int]:
         """How many jobs are held because this process can't serve them, by reason."""
-        counts = Counter(dict.fromkeys(sorted(holding.REASONS), 0))
+        counts = Counter(dict.fromkeys(sorted({*holding.REASONS, UNUSABLE}), 0))
         for shard in self._assignment.shards.values():
             counts.update(shard.held)
         return dict(counts)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from schemas.records import CorruptRecord
 from service.core.observations import Due
+from service.runtime.defects import place
 from service.runtime.ports import InRecord, Log, LogError, Telemetry, TopicPartition, Unfit
 from service.runtime.shard import Shard, State
 
@@ -95,7 +96,7 @@ class Assignment:
             self.halted(partition, "")
         async with asyncio.TaskGroup() as pauses:
             for partition in sorted(partitions & self._shards.keys()):
-                pauses.create_task(self._shards[partition].pause(self._patience))
+                pauses.create_task(self._pause(partition, self._shards[partition]))
 
     async def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """Closes what was lost, goes on with what was kept, opens what is new."""
@@ -110,7 +111,19 @@ class Assignment:
                 self._shards[partition].resume()
             else:
                 self._open(partition)
-        self._resized(partitions)
+        try:
+            self._resized(partitions)
+        except Exception as error:
+            self._telemetry.problem("an assignment broke the service", error=place(error))
+
+    async def _pause(self, partition: TopicPartition, shard: Shard) -> None:
+        """A shard that can't be drained is closed dirty, as by a crash."""
+        try:
+            await shard.pause(self._patience)
+        except Exception as error:
+            self._telemetry.problem("an assignment broke the service", error=place(error))
+            if self._shards.get(partition) is shard:
+                self._tasks[partition].cancel()
 
     async def step_back(self, reason: str) -> None:
         """Gives everything up: whoever has our place fences it anyway."""
@@ -199,6 +212,10 @@ class Assignment:
             self._lost(shard, "; ".join(repr(error) for error in _leaves(errors)))
         except* CorruptRecord as errors:
             self._halt(partition, "; ".join(str(error) for error in _leaves(errors)))
+        except* Exception as errors:
+            # Whatever it is, other partitions go on: a process that dies of it takes it to the next one.
+            why = "; ".join(place(error) for error in _leaves(errors))
+            self._halt(partition, f"a defect of the service, please report it: {why}")
 
     def _halt(self, partition: TopicPartition, why: str) -> None:
         """Stands still and says so; tried again now and then, since nothing tells when somebody has mended it."""

@@ -5,7 +5,8 @@ so nothing has to be undone.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from schemas import events, records, sizes
 from schemas.events import Message, ReplyKind
@@ -15,6 +16,7 @@ from service.core.effects import Changed, Event, Step, Told
 from service.core.job import ended, keeps_line, replace
 from service.core.publication import over
 from service.runtime.context import Context
+from service.runtime.defects import place
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
 from service.runtime.store import Store
 
@@ -58,6 +60,7 @@ class Batch:
         self._messages: list[OutRecord] = []
         self._tellings: list[Callable[[], None]] = []
         self._named: dict[str, str] = {}
+        self._undo: list[Callable[[], object]] = []
         self.next_offset: int | None = None
         self.acting: dict[bytes, None] = {}
         self.latest = latest
@@ -127,6 +130,18 @@ class Batch:
             return after
         self.ended[key] = max(after.finished_at, self.latest)
         return replace(after, finished_at=self.ended[key])
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What raises within leaves no trace: what a record does to several jobs, it does to all of them or none."""
+        messages, tellings, undo = len(self._messages), len(self._tellings), len(self._undo)
+        try:
+            yield
+        except Exception:
+            del self._messages[messages:], self._tellings[tellings:]
+            while len(self._undo) > undo:
+                self._undo.pop()()
+            raise
 
     def retell(self, job: Job, told: Told, number: int) -> None:
         """Publishes a reply once more, or one that leaves the job as it is."""
@@ -211,7 +226,10 @@ class Batch:
     def committed(self) -> None:
         """Tells telemetry what is now true."""
         for tell in self._tellings:
-            tell()
+            try:
+                tell()
+            except Exception as error:
+                self._context.telemetry.problem("telemetry broke the service", error=place(error))
 
     def _in_line(self, before: Job | None, after: Job | None) -> Job | None:
         """Numbers a job that joins the line of its key, in the commit of the step that lets it be called."""
@@ -223,8 +241,25 @@ class Batch:
     def _put(self, key: bytes, record: Record | None) -> None:
         changelog = self._context.names.changelogs[self._partition.topic]
         value = records.encode(record) if record else None
-        self._records[key] = self._measured(OutRecord(changelog, key, value, (), self._partition.partition))
+        written = self._measured(OutRecord(changelog, key, value, (), self._partition.partition))
+        self._undo.append(self._as_it_is(key))
+        self._records[key] = written
         self._store.put(key, record)
+
+    def _as_it_is(self, key: bytes) -> Callable[[], None]:
+        """Brings a key back to what it is now."""
+        record, written, acts = self._store.record(key), self._records.get(key), key in self.acting
+
+        def undo() -> None:
+            self._store.put(key, record)
+            self._records.pop(key)
+            self.acting.pop(key, None)
+            if written is not None:
+                self._records[key] = written
+            if acts:
+                self.acting[key] = None
+
+        return undo
 
     def _publish(self, event: Event, job: Job | None) -> Job | None:
         if job is None:

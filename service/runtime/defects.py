@@ -1,16 +1,46 @@
-"""Tells of an exception that nobody foresaw without its message, which could quote what a publisher wrote."""
+"""Exceptions that nobody foresaw: what is said of them, and how often the same is tried again."""
 
 import traceback
 from typing import Final
 
+from schemas.records import Fault
+
+DEFECT: Final = Fault("ServiceError", "a defect of the service, please report it", retryable=True)
+"""What a publisher hears of it; where in the code it is, the log says."""
+
+UNUSABLE: Final = "ServiceError"
+"""Why a job is held for which not even the end could be written."""
+
 _OURS: Final = ("service.", "schemas.")
+_DELAYS: Final = (1.0, 5.0, 25.0)
+"""Seconds before the same is tried again: most defects are there to stay, but memory may be short for a moment."""
 
 
 def place(error: BaseException) -> str:
-    """The exception's type and the innermost line of ours: ``KeyError at service.core.transitions:120``."""
+    """The exception's type and the innermost line of ours: ``KeyError at service.core.transitions:120``.
+
+    Without its message, which could quote what a publisher wrote.
+    """
     frames = [
         f"{name}:{line}"
         for frame, line in traceback.walk_tb(error.__traceback__)
         if (name := str(frame.f_globals.get("__name__", ""))).startswith(_OURS)
     ]
     return f"{type(error).__name__} at {frames[-1]}" if frames else type(error).__name__
+
+
+class Defects:
+    """How often in a row each job has failed."""
+
+    def __init__(self) -> None:
+        self._counts: dict[bytes, int] = {}
+
+    def delay(self, key: bytes) -> float | None:
+        """Counts a failure; seconds until the next try, None when there is to be none."""
+        count = self._counts.get(key, 0)
+        self._counts[key] = count + 1
+        return _DELAYS[count] if count < len(_DELAYS) else None
+
+    def clear(self, key: bytes) -> None:
+        """It went well."""
+        self._counts.pop(key, None)

@@ -12,15 +12,21 @@ from typing import Any, Final
 from schemas.operations import RESOURCES, Resource
 from service.core import coalescing, faults, reconciliation
 from service.core.budget import Lane
-from service.core.observations import Failure, Observation, Reply, Seen, Vanished
+from service.core.observations import Broken, Failure, Observation, Reply, Seen, Vanished
 from service.core.pacing import Cadence
-from service.runtime.defects import place
+from service.runtime.defects import DEFECT, place
 from service.runtime.dispatch import Caller
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
 
 ABSENCES: Final = 3
 """Complete Lists in a row, at least, without a resource that only List shows, until it counts as gone."""
+
+DEFECTS: Final = 3
+"""Looks in a row that break the service until whoever watches hears of it."""
+
+_NAMED: Final = 3
+"""Resources that one line of the log names."""
 
 Sink = Callable[[Observation], None]
 
@@ -37,6 +43,7 @@ class Watch:
         cadence: How often to look.
         sink: Where observations go.
         due: Owner's time of the next look.
+        defects: Looks in a row that broke the service.
         absences: Complete Lists in a row that did not show it.
         missed: Owner's time of the first of them.
         looked: Owner's time of the last look that showed how it stands; set by the poller.
@@ -49,6 +56,7 @@ class Watch:
     cadence: Cadence
     sink: Sink
     due: float = 0.0
+    defects: int = 0
     absences: int = field(default=0)
     missed: float = 0.0
     looked: float = 0.0
@@ -118,7 +126,11 @@ class Poller:
                 except TimeoutError:
                     pass
                 continue
-            await self.tick()
+            try:
+                await self.tick()
+            except Exception as error:
+                self._telemetry.problem("a look broke the service", target=self._target, error=place(error))
+                await asyncio.sleep(self._tick)
 
     def _wait(self) -> float | None:
         if not self._watches:
@@ -130,21 +142,48 @@ class Poller:
         """Looks once at everything that is due; Lists and Gets go side by side."""
         now = self._clock.now()
         due: dict[str, dict[str, list[Watch]]] = {}
-        for watch in self._watches.values():
-            if watch.due <= now:
-                due.setdefault(watch.kind, {}).setdefault(watch.resource_id, []).append(watch)
+        for watch in [watch for watch in self._watches.values() if watch.due <= now]:
+            try:
                 watch.due = self._next(watch, now)
-        plan = coalescing.plan(due, self._listed)
+                due.setdefault(watch.kind, {}).setdefault(watch.resource_id, []).append(watch)
+            except Exception as error:
+                watch.due = now + self._tick
+                self._broke([watch], error)
+        plan = self._plan(due)
         self._telemetry.poll(self._target, lists=len(plan.lists), gets=len(plan.gets), watched=len(self._watches))
         async with asyncio.TaskGroup() as looks:
             for kind in plan.lists:
                 look = partial(self._list, RESOURCES[kind], due[kind])
-                looks.create_task(self._look(look), name=f"poll:{self._target}:{kind}")
+                watches = [watch for found in due[kind].values() for watch in found]
+                looks.create_task(self._look(look, watches), name=f"poll:{self._target}:{kind}")
             for kind, resource_id in plan.gets:
                 look = partial(self._get, RESOURCES[kind], resource_id, due[kind][resource_id])
-                looks.create_task(self._look(look), name=f"poll:{self._target}:{resource_id}")
+                looks.create_task(self._look(look, due[kind][resource_id]), name=f"poll:{self._target}:{resource_id}")
 
-    async def _look(self, look: Callable[[], Awaitable[None]]) -> None:
+    def _plan(self, due: Mapping[str, Mapping[str, list[Watch]]]) -> coalescing.Plan:
+        """What can't be planned is reported, kind by kind: the others are looked at all the same."""
+        lists: list[str] = []
+        gets: list[tuple[str, str]] = []
+        for kind, found in due.items():
+            try:
+                plan = coalescing.plan({kind: found}, self._listed)
+            except Exception as error:
+                self._broke([watch for watches in found.values() for watch in watches], error)
+            else:
+                lists.extend(plan.lists)
+                gets.extend(plan.gets)
+        return coalescing.Plan(tuple(lists), tuple(gets))
+
+    def _broke(self, watches: list[Watch], error: Exception) -> None:
+        """Whoever watches what breaks the service again and again hears of it."""
+        names = ", ".join(watch.resource_id for watch in watches[:_NAMED])
+        self._telemetry.problem("a look broke the service", target=self._target, resource=names, error=place(error))
+        for watch in watches:
+            watch.defects += 1
+            if watch.defects >= DEFECTS:
+                watch.sink(Broken(DEFECT))
+
+    async def _look(self, look: Callable[[], Awaitable[None]], watches: list[Watch]) -> None:
         """One look; a defect of ours in it is told, and the next tick looks again.
 
         Called here and not before: a task that is cancelled before it begins would leave a coroutine never awaited.
@@ -152,7 +191,7 @@ class Poller:
         try:
             await look()
         except Exception as error:
-            self._telemetry.problem("a look broke the service", target=self._target, error=place(error))
+            self._broke(watches, error)
 
     def _next(self, watch: Watch, now: float) -> float:
         at = now + watch.cadence.interval(now - watch.born)
@@ -169,7 +208,8 @@ class Poller:
         shown = {reconciliation.identify(resource, summary): summary for summary in summaries}
         async with asyncio.TaskGroup() as looks:
             for resource_id, watches in due.items():
-                looks.create_task(self._listed_one(resource, resource_id, watches, shown.get(resource_id)))
+                look = partial(self._listed_one, resource, resource_id, watches, shown.get(resource_id))
+                looks.create_task(self._look(look, watches))
 
     async def _listed_one(
         self, resource: Resource, resource_id: str, watches: list[Watch], summary: Mapping[str, Any] | None
@@ -212,10 +252,17 @@ class Poller:
         for watch in watches:
             watch.looked = now
             watch.absences = 0
-            status = str(description.get("status", ""))
-            if status != watch.status:
-                watch.status = status
-                watch.sink(Seen(description))
+            try:
+                self._deliver_one(watch, description)
+            except Exception as error:  # others watch the same resource
+                self._broke([watch], error)
+
+    def _deliver_one(self, watch: Watch, description: Mapping[str, Any]) -> None:
+        status = str(description.get("status", ""))
+        if status != watch.status:
+            watch.sink(Seen(description))
+            watch.status = status
+        watch.defects = 0
 
     def _unseen(self, resource: Resource, failure: Failure) -> None:
         self._telemetry.problem(

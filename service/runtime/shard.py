@@ -12,12 +12,14 @@ from enum import StrEnum
 from typing import Final
 
 from schemas.operations import COMMANDS
-from schemas.records import CorruptRecord, Fault
+from schemas.records import CorruptRecord
 from service.core import holding, transitions
 from service.core.job import Job, ended, row
 from service.core.observations import (
+    Broken,
     Due,
     Found,
+    Held,
     Lost,
     Observation,
     Outlived,
@@ -27,7 +29,6 @@ from service.core.observations import (
     Released,
     Restored,
     Returned,
-    Seen,
     StartReached,
     Unsearched,
 )
@@ -37,7 +38,7 @@ from service.runtime.activities import Activities, Workshop
 from service.runtime.batch import Batch
 from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
-from service.runtime.defects import place
+from service.runtime.defects import DEFECT, Defects, place
 from service.runtime.inbox import Arrived, Inbox, Item, Observed, Outdated, Resumed
 from service.runtime.ports import InRecord, Log, OutRecord, PartitionLog, RecordRefused, TopicPartition, Unfit
 from service.runtime.retention import Retention
@@ -88,6 +89,7 @@ class Shard:
         self._store = Store()
         self._inbox = Inbox()
         self._retention = Retention(context.policy)
+        self._defects = Defects()
         self._activities = Activities(partition, self._inbox, workshop, context)
         self._state = State.OPENING
         self._paused = False
@@ -251,8 +253,11 @@ class Shard:
 
     def _report_held(self, jobs: Iterable[Job]) -> None:
         """Names each word that is unknown here, once."""
-        held = [(why, job) for job in jobs if (why := holding.obstacle(job, self._context.policy))]
-        words = Counter((why, holding.word(job, why)) for why, job in held)
+        words: Counter[tuple[str, str]] = Counter()
+        for job in jobs:
+            with suppress(Exception):  # it is reported when the job is restored
+                if why := holding.obstacle(job, self._context.policy):
+                    words[why, holding.word(job, why)] += 1
         for (why, word), count in sorted(words.items()):
             self._context.telemetry.problem(
                 "jobs are held: this process does not know what they name",
@@ -364,15 +369,35 @@ class Shard:
         job = self._store.job(item.key)
         if job is None:
             return
+        if self._activities.keeps(item.key):
+            return
+        if self._survives(item.key, job, item.observation, batch):
+            self._defects.clear(item.key)
+        else:
+            self._try_again(item.key, job, item.observation, batch)
+
+    def _survives(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> bool:
+        """Takes an observation; one with which the service can't cope costs its own job, and nothing else."""
         try:
-            self._apply(item.key, job, item.observation, batch)
+            with batch.all_or_nothing():
+                self._apply(key, job, observation, batch)
         except Exception as error:
-            self._broke(job, item.observation, error)
-            if (instead := _instead(item.observation)) is not None:
-                self._apply(item.key, job, instead, batch)
-            elif isinstance(item.observation, Seen):
-                self._activities.unwatch(item.key)
-                batch.acting[item.key] = None
+            self._broke(job, observation, error)
+            return False
+        return True
+
+    def _try_again(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> None:
+        """A few times: an answer counts as lost, anything else is observed again in a while. Then the job is to end."""
+        delay, instead = self._defects.delay(key), _instead(observation)
+        if delay is not None and instead is not None and self._survives(key, job, instead, batch):
+            return
+        if delay is not None and instead is None and not isinstance(observation, Broken):
+            asyncio.get_running_loop().call_later(delay, self.observe, key, observation)
+            return
+        # Whose answer this is has called; and before a job is restored, its former owner may have.
+        unsent = instead is None and not isinstance(observation, Restored) and self._activities.revoke(key)
+        if not self._survives(key, job, Broken(DEFECT, unsent), batch):
+            self._activities.keep(key)
 
     def _apply(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> None:
         step = transitions.step(job, observation, batch.now, self._context.policy)
@@ -387,16 +412,26 @@ class Shard:
         for key, since in self._retention.take(batch.now, self._context.max_batch):
             job, state = self._store.job(key), self._store.resource(key)
             if job is not None and ended(job) and job.finished_at == since:
-                self._apply(key, job, Outlived(), batch)
+                self._survives(key, job, Outlived(), batch)
             elif state is not None and over(state) and finished_at(state) == since:
                 batch.forget(key)
         if self._retention.outlived(batch.now):
             self._inbox.put(Outdated())
 
     def _receive(self, record: InRecord, batch: Batch) -> None:
+        stopped: list[bytes] = []
+
+        def revoke(key: bytes) -> bool:
+            if unsent := self._activities.revoke(key):
+                stopped.append(key)
+            return unsent
+
         try:
-            self._receive_one(record, self._store, batch, self._context, self._activities.revoke)
+            with batch.all_or_nothing():
+                self._receive_one(record, self._store, batch, self._context, revoke)
         except Exception as error:
+            for key in stopped:
+                self.observe(key, Held())  # its call was stopped for nothing, and is made anew
             # A record that breaks the service is set aside with the reason, so that its partition goes on.
             batch.dead_letter(
                 record, "ServiceError", f"{type(error).__name__}: a defect of the service, please report it"
@@ -410,6 +445,7 @@ class Shard:
             "an observation broke the service",
             partition=self.name,
             command_id=job.command.id,
+            operation=job.command.operation,
             phase=job.phase.value,
             observation=type(observation).__name__,
             error=place(error),
@@ -426,11 +462,9 @@ _LONGEST_WORD: Final = 100
 _RELIEF: Final = 0.9
 """Share of a limit at which delivery goes on."""
 
-_DEFECT: Final = Fault("ServiceError", "an answer of AWS could not be dealt with, please report it", retryable=True)
-
 
 def _instead(observation: Observation) -> Observation | None:
     """What an answer that breaks the service counts as, so that its job goes on: a lost call, a search broken off."""
     if isinstance(observation, Returned | Refused | Postponed | QuotaFull):
-        return Lost(_DEFECT)
-    return Unsearched(_DEFECT) if isinstance(observation, Found) else None
+        return Lost(DEFECT)
+    return Unsearched(DEFECT) if isinstance(observation, Found) else None

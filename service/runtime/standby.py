@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from service.core.job import Job
-from service.runtime.ports import TopicPartition
+from service.runtime.defects import place
+from service.runtime.ports import Telemetry, TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.store import Store
 
@@ -35,12 +36,21 @@ class Standby:
 
     Args:
         slots: To be told of other replicas' jobs.
+        telemetry: Where to tell.
         follows: Whether anybody reads changelogs for it; otherwise it holds nothing, and every restore reads all.
         serves: Whether this process knows what a job speaks of; one that is held has no slot here.
     """
 
-    def __init__(self, slots: SlotRegistry, *, follows: bool, serves: Callable[[Job], bool] = lambda _: True) -> None:
+    def __init__(
+        self,
+        slots: SlotRegistry,
+        telemetry: Telemetry,
+        *,
+        follows: bool,
+        serves: Callable[[Job], bool] = lambda _: True,
+    ) -> None:
         self.follows = follows
+        self._telemetry = telemetry
         self._serves = serves
         self._slots = slots
         self._copies: dict[TopicPartition, Copy] = {}
@@ -114,5 +124,10 @@ class Standby:
 
     def _tell(self, partition: TopicPartition, keys: set[bytes], store: Store) -> None:
         for key in sorted(keys):
-            job = store.job(key)
-            self._slots.note(Claim(partition, key), job if job is not None and self._serves(job) else None)
+            claim, job = Claim(partition, key), store.job(key)
+            try:
+                self._slots.note(claim, job if job is not None and self._serves(job) else None)
+            except Exception as error:  # costs the count of one slot, and no copy
+                self._telemetry.problem(
+                    "a copied job broke the service", command_id=job.command.id if job else "", error=place(error)
+                )

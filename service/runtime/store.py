@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from schemas import records
 from schemas.records import CorruptRecord, Job, Record, ResourceState
 from service.core.job import ended
+from service.runtime.defects import place
 
 
 class Store:
@@ -42,6 +43,8 @@ class Store:
         except CorruptRecord as error:
             self.put(key, None)
             self._corrupt[key] = str(error)
+        except Exception as error:  # a defect of ours costs this partition at most, and says which record it is
+            self._corrupt[key] = place(error)
 
     def require_sound(self) -> None:
         """Ends a replay.
@@ -76,6 +79,10 @@ class Store:
     def resource(self, key: bytes) -> ResourceState | None:
         """The resource of a key, if there is one."""
         return self._resources.get(key)
+
+    def record(self, key: bytes) -> Record | None:
+        """What a key means now."""
+        return self._jobs.get(key) or self._resources.get(key)
 
     def jobs(self) -> Iterator[tuple[bytes, Job]]:
         """Every job with its key."""

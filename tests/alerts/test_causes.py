@@ -13,6 +13,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from sandbox.kafka import Broker
+from schemas import records
+from schemas.records import Command, Job, Phase
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, until
 from tests.alerts.conftest import Line
@@ -76,6 +78,16 @@ async def parked(stage: Stage) -> None:
     stage.world.model(dataset, name="copy", description=made["description"])
     stage.world.clear_faults()
     assert (await stage.client.terminal("parked")).kind == "parked"
+
+
+async def held(stage: Stage) -> None:
+    """A newer release has written a job of an operation that this one does not have."""
+    command = Command("held", "/tests", "StartTrainedModelInferenceJob", "default", {}, "")
+    job = records.encode(Job(command, Phase.RUNNING, accepted_at=0.0))
+    async with AIOKafkaProducer(bootstrap_servers=stage.kafka.bootstrap) as producer:
+        await producer.send_and_wait(f"{stage.job}.jobs", job, records.job_key("/tests", "held"), 0)
+    await stage.start()
+    assert (await stage.client.reply("held", "waiting")).data["reason"] == "UnknownOperation"
 
 
 async def restore_stuck(stage: Stage) -> None:
@@ -163,6 +175,7 @@ async def credentials_failing(stage: Stage) -> None:
 
 CAUSES: Final[dict[str, Callable[[Stage], Awaitable[None]]]] = {
     "CleanRoomsMLParkedJobs": parked,
+    "CleanRoomsMLJobsHeld": held,
     "CleanRoomsMLRestoreStuck": restore_stuck,
     "CleanRoomsMLPartitionHalted": halted,
     "CleanRoomsMLBudgetExhausted": budget_exhausted,

@@ -74,6 +74,7 @@ jobs = st.builds(
     account=texts,
     region=texts,
     turn=st.integers(0, 2**53),
+    held=texts,
 )
 states = st.builds(ResourceState, texts, texts, st.integers(1, 10**9), texts, texts, seconds, seconds)
 records = jobs | states
@@ -100,7 +101,8 @@ def test_the_samples_have_every_field() -> None:
             "due",
             "resource_id",
         ),
-        *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "account", "region", "turn", "v"),
+        *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "account", "region", "turn"),
+        *("held", "v"),
     }
 
 

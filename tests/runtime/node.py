@@ -155,6 +155,7 @@ class Node:
         )
         self.standby = Standby(
             self.slots,
+            self.story,
             follows=options.standby,
             serves=lambda job: not holding.obstacle(job, self.context.policy),
         )

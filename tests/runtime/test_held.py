@@ -65,14 +65,14 @@ async def test_a_job_of_a_removed_target_is_held_and_goes_on_when_the_target_is_
         before, sent = rig.job(job), len(rig.api.log)
         node = await settled(rig, ONE)
         assert (await rig.perform(DATASET)).kind == "succeeded"
-        assert node.app.status()["held"] == {reason: int(reason == "UnknownTarget") for reason in holding.REASONS}
+        assert {why: count for why, count in node.app.held().items() if count} == {"UnknownTarget": 1}
         assert [details for what, details in node.story.problems if what.startswith(HELD)] == [
             {"partition": "cleanroomsml.commands-0", "reason": "UnknownTarget", "word": "other", "jobs": 1}
         ]
         assert not [entry for entry in rig.api.log[sent:] if entry.target == "other"]
         held = rig.job(job)
         assert before is not None
-        assert held == changed(before, reason="UnknownTarget", told=before.told + 1)
+        assert held == changed(before, held="UnknownTarget", told=before.told + 1)
         node = await rig.restart(node)
         await asyncio.sleep(60.0)
         assert rig.replies(job)[-1].data["reason"] == "UnknownTarget"
@@ -170,6 +170,7 @@ async def test_what_follows_a_held_job_under_its_key_waits_for_it() -> None:
         await node.stop()
         await settled(rig, BOTH, 0.0)
         await rig.until(lambda: {first, second} <= rig.ended(), 600.0)
+        assert [entry.operation for entry in rig.api.log if entry.trace] == [DATASET, READ]
         rig.audit()
 
 
@@ -259,5 +260,5 @@ async def test_what_is_held_is_a_gauge_with_every_reason() -> None:
     async with Rig() as rig:
         node, telemetry = await rig.start(), Telemetry(["default"])
         gauges.register(telemetry, node.app, node.clock)
-        for reason in holding.REASONS:
+        for reason in (*holding.REASONS, "ServiceError"):
             assert telemetry.registry.get_sample_value("crml_jobs_held", {"reason": reason}) == 0

@@ -47,12 +47,15 @@ DEAD_LETTER_REASONS: Final = frozenset(
 
 PROBLEMS: Final = frozenset(
     {
+        "a copied job broke the service",
+        "a job could not be planned",
         "a call broke the service",
         "a look broke the service",
         "a dead letter is without its content, which is too large",
         "a record broke the service",
         "a record is too large; what it says is shortened",
         "a reply topic is missing; its replies go to the default one",
+        "an assignment broke the service",
         "an observation broke the service",
         "calls wait: commits or connections take longer than timing.call_window",
         "another process has our instance id; this one has stepped back",
@@ -60,6 +63,7 @@ PROBLEMS: Final = frozenset(
         "poll failed; will look again",
         "shard closed dirty; its state is read again",
         "shard halted: somebody must mend it; nothing is skipped",
+        "telemetry broke the service",
         "stop took too long; closing dirty, which is safe",
     }
 )
