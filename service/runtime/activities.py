@@ -153,6 +153,7 @@ class Activities:
         self._timers = Timers(context.clock.now, self._fire)
         self._starts = Timers(context.clock.wall, self._fire)
         self._deadlines = Deadlines(context.clock, lambda key: self._fire(key, DeadlinePassed()))
+        self._waits = (self._timers.cancel, self._starts.cancel, self._deadlines.cancel)
         self._missed_at = -math.inf
         self._intents: dict[bytes, _Intent] = {}
         self._lines = Lines()
@@ -253,11 +254,11 @@ class Activities:
             going_on = job is not None and not ended(job)
             self._unforeseen(key, name, error, partial(self.plan, key, job, committed_at) if going_on else None)
             if not going_on:
-                self._drop(key, self._timers.cancel, self.unwatch, self._free_slot, self._leave_line)
+                self._drop(key, *self._waits, self.unwatch, self._free_slot, self._leave_line)
 
     def keep(self, key: bytes) -> None:
         """Nothing can be done with a job, not even end it: it is held until a process that can."""
-        self._drop(key, self._timers.cancel, self.unwatch)
+        self._drop(key, *self._waits, self.unwatch)
         self._held[key] = UNUSABLE
 
     def keeps(self, key: bytes) -> bool:

@@ -56,6 +56,7 @@ OBSERVATIONS: Final[tuple[seen.Observation, ...]] = (
     seen.Vanished(),
     seen.Cancelled(),
     seen.Released(),
+    seen.Broken(TIMEOUT, unsent=True),
     seen.Resolved(Resolution.FAIL),
 )
 """One observation of every type."""

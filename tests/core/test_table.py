@@ -47,6 +47,11 @@ CELLS: dict[tuple[Phase, type], tuple[Phase | None, list[str]]] = {
     (Phase.RUNNING, seen.Vanished): (Phase.RUNNING, []),
     (Phase.RUNNING, seen.Restored): (Phase.RUNNING, []),
     (Phase.PARKED, seen.Resolved): (Phase.FAILED, ["failed"]),
+    (Phase.INTENDED, seen.Broken): (Phase.FAILED, ["failed"]),
+    (Phase.QUEUED, seen.Broken): (Phase.FAILED, ["failed"]),
+    (Phase.UNCERTAIN, seen.Broken): (Phase.PARKED, ["parked"]),
+    (Phase.ACCEPTED, seen.Broken): (Phase.PARKED, ["parked"]),
+    (Phase.RUNNING, seen.Broken): (Phase.PARKED, ["parked"]),
     **{(phase, seen.Restored): (phase, []) for phase in TERMINAL},
     **{(phase, seen.Outlived): (None, []) for phase in TERMINAL},
 }
