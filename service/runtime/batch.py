@@ -125,10 +125,13 @@ class Batch:
                 self._tellings.append(lambda: self._context.telemetry.transition(before, after))
 
     def _kept(self, key: bytes, before: Job | None, after: Job | None) -> Job | None:
-        """The retention of a job that ends now counts by the later clock."""
+        """The retention of a job that ends now counts by the later clock, and never from before its acceptance.
+
+        An owner whose clock is days behind knows no better until the first record of the partition shows Kafka's.
+        """
         if after is None or not ended(after) or (before is not None and ended(before)):
             return after
-        self.ended[key] = max(after.finished_at, self.latest)
+        self.ended[key] = max(after.finished_at, after.accepted_at, self.latest)
         return replace(after, finished_at=self.ended[key])
 
     @contextmanager

@@ -75,6 +75,18 @@ async def test_a_role_that_cannot_be_assumed_sends_nothing(made: list[Sessions],
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
 
 
+async def test_keys_that_come_expired_are_a_matter_of_credentials(
+    made: list[Sessions], server: Server, aws: Aws
+) -> None:
+    """A clock of ours that is days ahead sees every session as expired; the call waits until it is right again."""
+    aws.assume = assumed("ASIAOLD", lifetime=-3600.0)
+    _, api = joined(made, server, role_arn=ROLE)
+    outcome = await api.call("default", *LIST, timeout=5)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent) == ("CredentialsUnavailable", False)
+    assert {request.path for request in server.requests} == {"/"}, "only STS was asked"
+
+
 async def test_sts_hanging_at_the_deadline_sends_nothing(made: list[Sessions], server: Server, aws: Aws) -> None:
     aws.assume = wire.hang
     _, api = joined(made, server, role_arn=ROLE)

@@ -134,3 +134,21 @@ async def test_a_clock_that_is_set_forward_does_not_forget_a_timer() -> None:
         await rig.until(lambda: len(rig.kinds(command_id)) == 2)
         node.clock.skew = 10_000.0
         await rig.end(command_id, within=61.0)
+
+
+async def test_an_end_seen_by_an_owner_whose_clock_is_days_behind_is_not_forgotten_early() -> None:
+    """The owner restores the job, and sees its end before any record of the partition shows Kafka's clock."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        dataset = await rig.made("CreateTrainingDataset")
+        command = rig.send("CreateAudienceModel", request("CreateAudienceModel", trainingDatasetArn=dataset))
+        await rig.until(lambda: rig.phase(command) == "running")
+        await node.crash()
+        behind = rig.begin()
+        behind.clock.skew = -30 * 86_400.0
+        await rig.end(command)
+        await behind.stop()
+        await rig.start()
+        await rig.perform("ListTrainingDatasets")
+        await asyncio.sleep(5)
+        assert rig.job(command) is not None

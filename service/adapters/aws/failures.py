@@ -1,5 +1,6 @@
 """Exceptions of the AWS client, as :class:`Failure` values."""
 
+import traceback
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -47,6 +48,10 @@ _NO_CREDENTIALS: Final = (
 )
 """Problems of credentials and their files that show before a request is signed; they pass, so the call waits."""
 
+_CREDENTIAL_CODE: Final = frozenset(
+    {f"{package}.{module}" for package in ("botocore", "aiobotocore") for module in ("credentials", "tokens")}
+)
+
 _UNBUILDABLE: Final = (BotoCoreError, LookupError, TypeError, ValueError, ArithmeticError)
 
 _NOT_EXTRA: Final = frozenset({"Error", "ResponseMetadata", "message", "Message"})
@@ -76,12 +81,21 @@ def failure_of(error: Exception, attempt: Attempt) -> Failure:
         return (
             _refusal(error) if isinstance(error, ClientError) else invalid(f"the answer can't be read: {_text(error)}")
         )
-    if isinstance(error, _NO_CREDENTIALS):
+    if isinstance(error, _NO_CREDENTIALS) or _from_credentials(error):
         return Failure("CredentialsUnavailable", _text(error), sent=False)
     if isinstance(error, _UNBUILDABLE):
         return Failure("InvalidRequest", f"the request can't be built: {_text(error)}", sent=False)
     message = f"{type(error).__name__} in the service before anything was sent; please report it"
     return Failure(SERVICE_ERROR, message, sent=False)
+
+
+def _from_credentials(error: Exception) -> bool:
+    """True when the SDK's credential code raised it: as a bare RuntimeError, say, for keys that came expired.
+
+    That is what a wrong clock of ours looks like, and it passes.
+    """
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__") in _CREDENTIAL_CODE for frame, _ in frames)
 
 
 def _refusal(error: ClientError) -> Failure:
