@@ -18,7 +18,7 @@ from typing import Any, Final
 from botocore.model import StructureShape
 
 from schemas import strictjson
-from schemas.operations import COMMANDS, SERVICE_COMMANDS
+from schemas.operations import COMMANDS, SERVICE_COMMANDS, Kind
 from schemas.rules import ARNS
 from schemas.shapes import Violation, input_shape, render, walk
 
@@ -122,6 +122,15 @@ def target_fault(name: str, grant: Grant) -> tuple[str, str, str] | None:
     return NOT_ALLOWED, "tenant.targets", allowed(grant, "targets", grant.targets)
 
 
+def call_fault(operation: str, target: str, grant: Grant) -> tuple[str, str] | None:
+    """Code and message when the tenant must not perform an operation at a target."""
+    if not matches(grant.operations, operation):
+        return NOT_ALLOWED, f"{operation}: {allowed(grant, 'operations', grant.operations)}"
+    if target not in grant.targets:
+        return NOT_ALLOWED, f"target {target}: {allowed(grant, 'targets', grant.targets)}"
+    return None
+
+
 def reply_topic_fault(name: str, grant: Grant) -> tuple[str, str, str] | None:
     """Code, rule and message when the tenant may not have its replies there."""
     if name in grant.reply_topics:
@@ -166,12 +175,19 @@ def within(prefixes: Iterable[str], uri: str) -> bool:
     return any(uri == prefix or uri.startswith(prefix if prefix.endswith("/") else f"{prefix}/") for prefix in prefixes)
 
 
+def arn_faults(arn: str, target: TargetFacts) -> list[str]:
+    """What is wrong with an ARN of something that the service itself has made at a target."""
+    return [message for _, message in _of_target(_Value("", "", arn, False, Grant(), target))]
+
+
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
 def _values(command: str, data: Any, facts: TargetFacts, grant: Grant) -> Iterator[_Value]:
     """Every text of a request, with the name of its shape."""
     row = COMMANDS[command]
+    if row.kind is Kind.RESOLVE:
+        return  # its ARN is of the target of the command that it resolves, which is not known here
     if command in SERVICE_COMMANDS:
         text = data.get(row.resource.identity) if isinstance(data, Mapping) else None
         if isinstance(text, str):

@@ -24,6 +24,7 @@ from schemas.testing.reading import Published
 QUOTA: Final = "ServiceQuotaExceededException"
 _NOT_BEFORE: Final = "NotBefore"
 _UNDER_WAY: Final = "CommandUnderWay"
+_PARKED: Final = "CommandParked"
 _MISUSE: Final = "this id and source belong to an earlier command with other content"
 
 
@@ -119,7 +120,9 @@ class Twin:
         """Lets the waiting commands of an operation go on; gives what is published."""
         before = len(self.published)
         self._held.pop(operation, None)
-        self._resume(lambda job: job.command.operation == operation and job.waiting not in {_NOT_BEFORE, _UNDER_WAY})
+        self._resume(
+            lambda job: job.command.operation == operation and job.waiting not in {_NOT_BEFORE, _UNDER_WAY, _PARKED}
+        )
         return self.published[before:]
 
     def pass_time(self, seconds: float) -> list[Published]:
@@ -248,25 +251,37 @@ class Twin:
         params, other = job.command.params, self._other(job)
         if other is None:
             self._end(job, ReplyKind.FAILED, error("UnknownCommand", "no command with this id and source is known"))
-        elif other.waiting not in {"", _UNDER_WAY} or (other.row.kind is Kind.TRACK and not other.ended):
+        elif other.waiting or (other.row.kind is Kind.TRACK and not other.ended):
             self._end(other, ReplyKind.FAILED, error("Cancelled", "cancelled by its publisher before AWS was called"))
             self._end(job, ReplyKind.SUCCEEDED, {"result": {"cancelled": True}})
         elif not params.get("deleteResource") or not (other.row.creates and removal_of(other.row.resource)):
             self._end(job, ReplyKind.FAILED, error("TooLate", "the command can't be cancelled any more"))
-        elif other.ended:
-            self._delete(job, other)
         else:
-            job.awaits = other
-            self._wait(job, _UNDER_WAY, 0)
+            self._delete(job, other)
 
     def _delete(self, job: Job, other: Job) -> None:
+        reason = _PARKED if other.last[0] is ReplyKind.PARKED else "" if other.ended else _UNDER_WAY
+        if reason:
+            job.awaits = other
+            if job.waiting != reason:
+                self._wait(job, reason, 0)
+            return
+        if (other.last[1].get("error") or {}).get("code") == "GivenUp":
+            self._end(job, ReplyKind.FAILED, error("OutcomeUnknown", "whether it made a resource is not known"))
+            return
         removal = removal_of(other.row.resource)
         if removal is None or other.resource_id not in self.account.things:
             self._end(job, ReplyKind.SUCCEEDED, {"result": {"cancelled": False, "deleted": False}})
             return
         params = {removal.resource.identity: other.resource_id}
         job.waiting, job.awaits = "", None
-        job.command = replace(job.command, operation=removal.name, asked=job.command.operation, params=params)
+        job.command = replace(
+            job.command,
+            operation=removal.name,
+            asked=job.command.operation,
+            target=other.command.target,
+            params=params,
+        )
         self._perform(job)
 
     def _resolve(self, job: Job) -> None:
@@ -351,7 +366,9 @@ class Twin:
         self._out.reply(job.command, kind, data, job.told, self.now)
 
     def _end(self, job: Job, kind: ReplyKind, data: dict[str, Any]) -> None:
-        job.ended, job.waiting = True, ""
+        job.ended, job.waiting, job.awaits = True, "", None
+        if job.command.asked and "result" in data:
+            data = {"result": {"cancelled": False, "deleted": True, **data["result"]}}
         attempts = 0 if kind is ReplyKind.REJECTED else 1
         self._reply(job, kind, {**data, "attempts": attempts, "durationSeconds": round(self.now - job.accepted_at, 3)})
         for one in [other for other in self._jobs.values() if other.awaits is job]:

@@ -1,25 +1,34 @@
 """What a CancelCommand can still do. AWS can't stop a job of ours; it can only delete what the job has made.
 
 Before the call, cancelling is certain. After it, the answer is ``TooLate``, or with ``deleteResource`` a deletion of
-the resource as soon as the command that makes it has ended.
+the resource as soon as the command that makes it has ended. What is deleted is exactly the resource in that command's
+record, at that command's target. While the command is parked nobody knows what it made: the cancellation waits.
 """
 
 from enum import Enum, auto
 from typing import Final
 
-from schemas.operations import COMMANDS, RESOURCES, Kind, removal_of
+from schemas.operations import COMMANDS, Kind, Operation, removal_of
 from schemas.records import Fault
-from service.core import endings
+from service.core import endings, resolution
 from service.core.effects import Step, Told
-from service.core.job import Command, Job, Phase, ended, may_have_happened, replace, row
+from service.core.job import Job, Phase, ended, may_have_happened, replace
 
 UNKNOWN: Final = Fault(
     "UnknownCommand",
     "no command with this id and source is known in this partition: send a cancellation with the key of the command "
     "that it cancels, within the retention",
 )
+UNRESOLVED: Final = Fault(
+    "OutcomeUnknown",
+    "the command was parked and given up, or forgotten after the retention: whether it made a resource is not known, "
+    "and nothing was deleted. `python -m service reconcile` lists resources with the marker of a command; delete what "
+    "is not wanted with a command of its own",
+)
 UNDER_WAY: Final = "CommandUnderWay"
 """Reason of a cancellation that waits for the end of the command, to delete what it makes."""
+PARKED: Final = "CommandParked"
+"""Reason of a cancellation that waits until the parked command is resolved."""
 
 
 class Chance(Enum):
@@ -33,7 +42,7 @@ class Chance(Enum):
 
 def chance(job: Job, *, held: bool = False) -> Chance:
     """Whether a command can be stopped, as far as its job shows; of a held one, a former owner may have called."""
-    if ended(job) or job.awaits or may_have_happened(job):
+    if ended(job) or may_have_happened(job):
         return Chance.TOO_LATE
     if job.phase is Phase.QUEUED or (job.phase is Phase.INTENDED and job.due):
         return Chance.CERTAIN
@@ -43,55 +52,86 @@ def chance(job: Job, *, held: bool = False) -> Chance:
     return Chance.CERTAIN if operation is not None and operation.kind is Kind.TRACK else Chance.TOO_LATE
 
 
-def done(command: Command, now: float) -> Step:
+def done(job: Job, now: float) -> Step:
     """The other command was stopped."""
-    return endings.succeeded(_job(command, now), {"cancelled": True}, now, Told("accepted"))
+    return endings.succeeded(job, {"cancelled": True}, now)
 
 
-def unknown(command: Command, now: float) -> Step:
-    """There is no such command here."""
-    return endings.failed(_job(command, now), UNKNOWN, now, Told("accepted"))
+def unknown(job: Job, now: float) -> Step:
+    """There is no such command here, or no longer one whose outcome was ever known."""
+    return endings.failed(job, UNRESOLVED if job.reason in (UNDER_WAY, PARKED) else UNKNOWN, now)
 
 
-def too_late(command: Command, other: Job, key: bytes, now: float) -> Step:
-    """The call has left, or may have: what is still possible is deleting."""
-    if not command.params.get("deleteResource") or not _deletable(other):
-        return endings.failed(_job(command, now), _too_late(other), now, Told("accepted"))
-    if not ended(other):
-        waiting = replace(_job(command, now), phase=Phase.QUEUED, awaits=key.decode(), reason=UNDER_WAY)
-        return Step(waiting, (Told("accepted"), Told("waiting", {"reason": UNDER_WAY, "position": 0})))
-    return delete(_job(command, now), row(other.command).resource.kind, other.resource_id, now, Told("accepted"))
+def deletion(job: Job, other: Job) -> Operation | None:
+    """The operation that would delete what the other command makes, if that is asked for and AWS has one."""
+    operation = COMMANDS.get(other.command.operation)
+    if operation is None or not operation.creates or not job.command.params.get("deleteResource"):
+        return None
+    return removal_of(operation.resource)
 
 
-def delete(job: Job, kind: str, resource_id: str, now: float, *told: Told) -> Step:
-    """Turns a cancellation into the deletion of what the other command has made; nothing made is nothing to do."""
-    operation = removal_of(RESOURCES[kind]) if kind and resource_id else None
+def too_late(job: Job, other: Job, key: bytes, objection: Fault | None, now: float) -> Step:
+    """The call has left, or may have: what is still possible is deleting.
+
+    Args:
+        job: The cancellation.
+        other: The command to be cancelled.
+        key: The other's changelog key.
+        objection: Why its publisher must not delete there.
+        now: Epoch seconds.
+    """
+    operation = deletion(job, other)
     if operation is None:
-        return endings.succeeded(job, {"cancelled": False, "deleted": False}, now, *told)
+        return endings.failed(job, _too_late(other), now)
+    if objection is not None:
+        return endings.failed(job, objection, now)
+    if not ended(other):
+        return _wait(job, key, UNDER_WAY, now)
+    if other.phase is Phase.PARKED:
+        return _wait(job, key, PARKED, now)
+    if other.fault is not None and other.fault.code == resolution.GIVEN_UP:
+        return endings.failed(job, UNRESOLVED, now)
+    if not other.resource_id:
+        return endings.succeeded(job, {"cancelled": False, "deleted": False}, now)
+    return Step(_deleting(job, operation, other, now))
+
+
+def _wait(job: Job, key: bytes, reason: str, now: float) -> Step:
+    waiting = replace(job, phase=Phase.QUEUED, awaits=key.decode(), reason=reason, since=now)
+    return Step(waiting, () if job.reason == reason else (Told("waiting", {"reason": reason, "position": 0}),))
+
+
+def _deleting(job: Job, operation: Operation, other: Job, now: float) -> Job:
+    """The cancellation as the deletion of the resource in the other's record, where the other has made it."""
     command = replace(
         job.command,
         operation=operation.name,
         asked=job.command.operation,
-        params={operation.resource.identity: resource_id},
+        target=other.command.target,
+        params={operation.resource.identity: other.resource_id},
     )
-    return Step(
-        replace(job, command=command, phase=Phase.INTENDED, awaits="", reason="", due=0.0, since=now),
-        told,
+    return replace(
+        job,
+        command=command,
+        account=other.account,
+        region=other.region,
+        phase=Phase.INTENDED,
+        awaits="",
+        reason="",
+        due=0.0,
+        since=now,
     )
-
-
-def _job(command: Command, now: float) -> Job:
-    return Job(command, Phase.INTENDED, accepted_at=now, since=now)
-
-
-def _deletable(other: Job) -> bool:
-    operation = COMMANDS.get(other.command.operation)
-    return operation is not None and operation.creates and removal_of(operation.resource) is not None
 
 
 def _too_late(other: Job) -> Fault:
     now = f"it has ended ({other.phase})" if ended(other) else f"its call has left or may have (phase {other.phase})"
-    if other.command.operation not in COMMANDS:
+    operation = COMMANDS.get(other.command.operation)
+    if operation is None:
         return Fault("TooLate", f"the command can't be cancelled: {now}, and this release does not know its operation")
-    hint = "deleteResource: true deletes what it makes" if _deletable(other) else "AWS can neither stop nor delete it"
+    if operation.creates and removal_of(operation.resource) is not None:
+        hint = "deleteResource: true deletes what it makes"
+    else:
+        hint = "AWS can neither stop nor delete it"
+    if other.phase is Phase.PARKED:
+        hint = f"a ResolveCommand decides about it; {hint}"
     return Fault("TooLate", f"the command can't be cancelled any more: {now}; {hint}")

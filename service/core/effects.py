@@ -79,13 +79,18 @@ class Await:
 
 
 @dataclass(frozen=True, slots=True)
+class Decide:
+    """Carry out a command about another job, in the same step."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Do nothing: this process does not know what the job speaks of."""
 
     why: str
 
 
-Activity = Call | Search | Watch | Rest | Await | Keep | Hold
+Activity = Call | Search | Watch | Rest | Await | Keep | Decide | Hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,9 @@ def _error(fault: Fault) -> dict[str, Any]:
 
 
 def succeeded(job: Job, result: Mapping[str, Any], now: float, *events: Event, **changes: Any) -> Step:
-    """The command has done what was asked."""
+    """The command has done what was asked; a cancellation that has deleted says so."""
+    if job.command.asked:
+        result = {"cancelled": False, "deleted": True, **result}
     return _end(job, Phase.SUCCEEDED, {"result": result}, now, *events, fault=None, **changes)
 
 

@@ -28,6 +28,8 @@ def obstacle(job: Job, policy: Policy) -> str:
     operation = COMMANDS.get(job.command.operation)
     if operation is None:
         return UNKNOWN_OPERATION
+    if operation.kind in (Kind.CANCEL, Kind.RESOLVE):
+        return ""  # they send nothing to their own target
     if policy.targets is not None and job.command.target not in policy.targets:
         return UNKNOWN_TARGET
     if operation.kind is Kind.TRACK and resource_of(job.command.params[operation.resource.identity]) is None:

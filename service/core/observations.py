@@ -179,15 +179,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The job that this one waits for has ended.
-
-    Attributes:
-        kind: Resource kind of what it has made; empty when it has made nothing.
-        resource_id: Its ARN.
-    """
-
-    kind: str = ""
-    resource_id: str = ""
+    """The job that this one waits for has ended, was parked or is no longer known."""
 
 
 @dataclass(frozen=True, slots=True)

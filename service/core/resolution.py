@@ -10,8 +10,8 @@ from typing import Final
 from schemas.operations import COMMANDS, Kind, Resolution, resource_of
 from schemas.records import Fault
 from service.core import endings, reconciliation
-from service.core.effects import Step, Told
-from service.core.job import Command, Job, Phase, marker, replace, row
+from service.core.effects import Step
+from service.core.job import Job, Phase, marker, replace, row
 from service.core.observations import Resolved
 
 UNKNOWN: Final = Fault(
@@ -19,6 +19,8 @@ UNKNOWN: Final = Fault(
     "no command with this id and source is known in this partition: send a resolution to the partition of the command "
     "that it resolves, within the retention",
 )
+GIVEN_UP: Final = "GivenUp"
+"""Code of a parked command that a person has given up: what it has done stays unknown."""
 INVALID: Final = "InvalidResolution"
 """Code of a decision that does not fit its command."""
 
@@ -105,19 +107,15 @@ def _adopted(job: Job, resource_id: str, now: float) -> Step:
 
 def _given_up(job: Job) -> Fault:
     before = f": {job.fault.code}: {job.fault.message}" if job.fault else ""
-    return Fault("GivenUp", f"it was parked, and a person has given it up{before}")
+    return Fault(GIVEN_UP, f"it was parked, and a person has given it up{before}")
 
 
-def done(command: Command, job: Job, now: float) -> Step:
+def done(decision: Job, job: Job, now: float) -> Step:
     """The decision was carried out; the command that it is about is now ``job``."""
-    result = {"resolution": str(command.params["resolution"]), "phase": job.phase.value}
-    return endings.succeeded(_job(command, now), result, now, Told("accepted"))
+    result = {"resolution": str(decision.command.params["resolution"]), "phase": job.phase.value}
+    return endings.succeeded(decision, result, now)
 
 
-def refused(command: Command, fault: Fault, now: float) -> Step:
+def refused(decision: Job, fault: Fault, now: float) -> Step:
     """The decision could not be carried out."""
-    return endings.failed(_job(command, now), fault, now, Told("accepted"))
-
-
-def _job(command: Command, now: float) -> Job:
-    return Job(command, Phase.INTENDED, accepted_at=now, since=now)
+    return endings.failed(decision, fault, now)

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from schemas.operations import Kind, Repeat
 from schemas.records import Fault
-from service.core import cancellation, effects, endings, holding, reconciliation, resolution, resting
+from service.core import effects, endings, holding, reconciliation, resolution, resting
 from service.core import observations as seen
 from service.core.effects import Step, Told
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
@@ -91,7 +91,7 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
         return effects.Hold(why)
     match job.phase:
         case Phase.INTENDED:
-            return effects.Rest(job.due, wall=resting.awaits_start(job)) if job.due else effects.Call()
+            return effects.Rest(job.due, wall=resting.awaits_start(job)) if job.due else _act(job)
         case Phase.QUEUED:
             return effects.Await() if job.awaits else effects.Rest(job.due)
         case Phase.UNCERTAIN | Phase.ACCEPTED:
@@ -100,6 +100,11 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
             return effects.Watch()
         case _:
             return effects.Keep(job.finished_at)
+
+
+def _act(job: Job) -> effects.Activity:
+    """Commands about other jobs send nothing."""
+    return effects.Decide() if row(job.command).kind in (Kind.CANCEL, Kind.RESOLVE) else effects.Call()
 
 
 # INTENDED and QUEUED: nothing may have left, or this very process knows what became of it.
@@ -248,6 +253,8 @@ def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: P
     """The former owner may have called at any time up to ``call_window`` from now."""
     if job.due:
         return _restored_rest(job, observation, now, policy)
+    if row(job.command).kind in (Kind.CANCEL, Kind.RESOLVE):
+        return Step(job)
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
     return Step(replace(job, attempt=job.attempt + 1, since=now))
@@ -377,10 +384,10 @@ def _cancelled(job: Job, observation: seen.Cancelled, now: float, policy: Policy
 
 
 def _released(job: Job, observation: seen.Released, now: float, policy: Policy) -> Step:
-    """The command to be cancelled has ended: what it has made is deleted."""
+    """The command to be cancelled has ended, or was parked: what is still to be done is decided anew."""
     if not job.awaits:
         return Step(job, ignored=True)
-    return cancellation.delete(job, observation.kind, observation.resource_id, now)
+    return Step(replace(job, phase=Phase.INTENDED, awaits="", due=0.0, since=now))
 
 
 def _watch_cancelled(job: Job, observation: seen.Cancelled, now: float, policy: Policy) -> Step:

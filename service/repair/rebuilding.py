@@ -18,7 +18,7 @@ from schemas.commands import Limits, Rejected, Undecodable
 from schemas.events import EVENT_SUFFIX, ReplyKind, command_digest
 from schemas.operations import COMMANDS, RESOURCES, Kind, Repeat, removal_of
 from schemas.records import Command, Fault, Job, Phase, ResourceState, job_key, resource_key
-from service.core.job import order_of, repeat, replace, row
+from service.core.job import keeps_line, order_of, repeat, replace, row
 from service.repair.reading import Found
 from service.repair.sending import reply_of
 
@@ -118,6 +118,8 @@ def rebuild(
             continue
         command = replace(command, order=order_of(record.key))
         job, how = _job(command, isinstance(outcome, Rejected), told, record.time, now, replies_kept_since(command))
+        if command.order and keeps_line(job):
+            job = replace(job, turn=len(rebuilt.jobs) + 1)
         rebuilt.jobs[key] = job
         rebuilt.counts[how] += 1
         if job.fault is UNKNOWN:
@@ -138,7 +140,7 @@ def _job(
         return _closed(job, Phase.REJECTED, fault, now, violations=[]), "ended: rejected"
     if not told and arrived < kept_since:
         return _closed(job, Phase.PARKED, UNKNOWN, now), "parked: fate unknown"
-    return _open(job, now)
+    return _open(job, now, str(told[-1].data.get("target") or command.target) if told else command.target)
 
 
 def _closed(job: Job, phase: Phase, fault: Fault, now: float, **more: Any) -> Job:
@@ -168,23 +170,23 @@ def _ended(job: Job, last: Said) -> Job:
     )
 
 
-def _open(job: Job, now: float) -> tuple[Job, str]:
+def _open(job: Job, now: float, target: str) -> tuple[Job, str]:
     command, operation = job.command, row(job.command)
     if operation.kind is Kind.TRACK:
         watched = command.params[operation.resource.identity]
         return replace(job, phase=Phase.RUNNING, resource_id=watched), "open: watched"
+    if command.not_before > now and not job.resource_id:
+        return replace(job, due=command.not_before), "open: not due yet"
     if operation.kind is Kind.CANCEL:
-        return _cancelling(job)
+        return _cancelling(job, target)
     if job.resource_id:
         return replace(job, phase=Phase.RUNNING), "open: started, watched"
-    if command.not_before > now:
-        return replace(job, due=command.not_before), "open: not due yet"
     if repeat(command) in (Repeat.MARKED, Repeat.GUARDED):
         return replace(job, phase=Phase.UNCERTAIN), "open: uncertain, the service searches"
     return replace(job, attempt=2), "open: repeated, which is safe"
 
 
-def _cancelling(job: Job) -> tuple[Job, str]:
+def _cancelling(job: Job, target: str) -> tuple[Job, str]:
     """A cancellation that has begun to delete is a removal; any other waits for the end of what it cancels."""
     params = job.command.params
     of_resource = next((one for one in RESOURCES.values() if f":{one.arn_type}/" in job.resource_id), None)
@@ -196,6 +198,7 @@ def _cancelling(job: Job) -> tuple[Job, str]:
         job.command,
         operation=removal.name,
         asked=job.command.operation,
+        target=target,
         params={removal.resource.identity: job.resource_id},
     )
     return replace(job, command=command, phase=Phase.RUNNING), "open: started, watched"

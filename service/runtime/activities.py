@@ -303,8 +303,8 @@ class Activities:
             case effects.Rest(until, wall):
                 self._queue(key, job)
                 (self._starts if wall else self._timers).set(key, until, activity)
-            case effects.Await() | effects.Keep():
-                pass  # the end of the other job, or of the retention, is told by the shard
+            case effects.Await() | effects.Keep() | effects.Decide():
+                pass  # the shard hears of the other job's end and of the retention's, and decides in the same step
             case effects.Hold(why):
                 self._hold(key, job, why)
 

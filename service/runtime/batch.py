@@ -67,6 +67,11 @@ class Batch:
         self.ended: dict[bytes, float] = {}
 
     @property
+    def topic(self) -> str:
+        """The topic of the shard's commands."""
+        return self._partition.topic
+
+    @property
     def empty(self) -> bool:
         """True when there is nothing to commit."""
         return not self._records and not self._messages and self.next_offset is None

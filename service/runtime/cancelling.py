@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from schemas.records import Command, job_key
+from schemas import permissions
+from schemas.operations import Operation
+from schemas.records import Fault, Job, job_key
 from service.core import cancellation, holding, transitions
 from service.core.cancellation import Chance
 from service.core.observations import Cancelled
@@ -14,19 +16,31 @@ Revoke = Callable[[bytes], bool]
 """Stops a job's call before it leaves; False when it may have left."""
 
 
-def cancel(command: Command, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
-    """Stops the other command if it can be stopped, and answers what was possible."""
-    key = job_key(command.source, command.id)
-    other_key = job_key(command.params["commandSource"], command.params["commandId"])
-    other = store.job(other_key)
+def cancel(key: bytes, job: Job, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
+    """Stops the other command if it can be stopped, and answers what was possible.
+
+    Called when the cancellation's time has come, and again when the other command has ended or was parked.
+    """
+    params = job.command.params
+    other_key = job_key(params["commandSource"], params["commandId"])
+    other = store.job(other_key) if other_key != key else None
     if other is None:
-        batch.apply(key, None, cancellation.unknown(command, batch.now))
+        batch.apply(key, job, cancellation.unknown(job, batch.now))
         return
     held = bool(holding.obstacle(other, context.policy))
     chance = cancellation.chance(other, held=held)
     # Even a job at rest may have a call under way, when it was given back amid a hand-over.
     if chance is not Chance.TOO_LATE and revoke(other_key):
         batch.apply(other_key, other, transitions.step(other, Cancelled(), batch.now, context.policy))
-        batch.apply(key, None, cancellation.done(command, batch.now))
-    else:
-        batch.apply(key, None, cancellation.too_late(command, other, other_key, batch.now))
+        batch.apply(key, job, cancellation.done(job, batch.now))
+        return
+    operation = cancellation.deletion(job, other)
+    objection = _objection(operation, other, batch, context) if operation else None
+    batch.apply(key, job, cancellation.too_late(job, other, other_key, objection, batch.now))
+
+
+def _objection(operation: Operation, other: Job, batch: Batch, context: Context) -> Fault | None:
+    """A deletion needs the grant that a command of its own would need, at the target of what is deleted."""
+    grant = context.limits[batch.topic].grant
+    fault = permissions.call_fault(operation.name, other.command.target, grant)
+    return Fault(*fault) if fault else None

@@ -4,12 +4,13 @@ from schemas import commands
 from schemas.commands import Rejected, Undecodable, Violation
 from schemas.operations import Kind
 from schemas.records import Command, Fault, Job, job_key
-from service.core import endings, transitions
+from service.core import effects, endings, transitions
 from service.core.effects import Told
 from service.core.job import ended, order_of, replace, row
 from service.runtime.batch import Batch, RecordTooLarge
 from service.runtime.cancelling import Revoke, cancel
 from service.runtime.context import Context
+from service.runtime.defects import place
 from service.runtime.ports import InRecord
 from service.runtime.resolving import resolve
 from service.runtime.store import Store
@@ -32,14 +33,8 @@ def receive(record: InRecord, store: Store, batch: Batch, context: Context, revo
     elif isinstance(outcome, Rejected):
         _reject(key, outcome, batch, context)
     else:
-        if row(command).kind is Kind.CANCEL:
-            cancel(command, store, batch, context, revoke)
-        elif row(command).kind is Kind.RESOLVE:
-            resolve(command, store, batch, context)
-        else:
-            _accept(key, record, command, batch, context)
-            return
-        context.telemetry.command(command.operation, "accepted")
+        _accept(key, record, command, batch, context)
+        decide(key, store, batch, context, revoke)
 
 
 def _accept(key: bytes, record: InRecord, command: Command, batch: Batch, context: Context) -> None:
@@ -52,6 +47,21 @@ def _accept(key: bytes, record: InRecord, command: Command, batch: Batch, contex
         _reject(key, Rejected(bare, "TooLarge", message, (Violation("data", "TooLarge", message),)), batch, context)
     else:
         context.telemetry.command(command.operation, "accepted")
+
+
+def decide(key: bytes, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
+    """Carries out a command about another job, if this is one and its time has come; nothing to do for any other."""
+    job = store.job(key)
+    if job is None or transitions.activity(job, context.policy) != effects.Decide():
+        return
+    try:
+        if row(job.command).kind is Kind.CANCEL:
+            cancel(key, job, store, batch, context, revoke)
+        else:
+            resolve(key, job, store, batch, context)
+    except Exception as error:
+        context.telemetry.problem("a decision broke the service", command_id=job.command.id, error=place(error))
+        batch.apply(key, job, endings.failed(job, DEFECT, batch.now))
 
 
 def _reject(key: bytes, outcome: Rejected, batch: Batch, context: Context) -> None:
@@ -80,6 +90,8 @@ def misused(known: Job, command: Command) -> Job:
     """The job under which a misuse is answered: the new command's addresses, nothing of the old one."""
     return Job(command, known.phase, accepted_at=known.accepted_at)
 
+
+DEFECT = Fault("ServiceError", "the command could not be carried out: a defect of the service, please report it")
 
 MISUSE = Told(
     "rejected",

@@ -14,7 +14,7 @@ from typing import Final
 from schemas.operations import COMMANDS
 from schemas.records import CorruptRecord
 from service.core import holding, transitions
-from service.core.job import Job, ended, row
+from service.core.job import Job, ended
 from service.core.observations import (
     Broken,
     Due,
@@ -345,14 +345,13 @@ class Shard:
             self._diverted = missing
 
     def _release_waiting(self, key: bytes) -> None:
-        """Tells the cancellations that wait for a job that it has ended, or is not there."""
+        """Tells the cancellations that wait for a job that it has ended, was parked, or is not there."""
         job = self._store.job(key)
-        if job is not None and job.resource_id and job.command.operation not in COMMANDS:
+        if job is not None and job.command.operation and job.command.operation not in COMMANDS:
             return  # only a release that knows the operation can tell what there is to delete
         if job is None or ended(job):
             for waiting in self._store.awaiting(key):
-                kind = row(job.command).resource.kind if job and job.resource_id else ""
-                self.observe(waiting, Released(kind, job.resource_id if job else ""))
+                self.observe(waiting, Released())
 
     def _step(self, item: Item, batch: Batch) -> None:
         if isinstance(item, Arrived):
@@ -402,6 +401,7 @@ class Shard:
     def _apply(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> None:
         step = transitions.step(job, observation, batch.now, self._context.policy)
         batch.apply(key, job, step)
+        intake.decide(key, self._store, batch, self._context, self._activities.revoke)
         if step.ignored:
             self._context.telemetry.ignored(job.phase, type(observation).__name__)
         elif isinstance(observation, Restored | Due | StartReached):

@@ -49,7 +49,7 @@ class Tenant(Group):
     default_target: str = ""
     """Target of its commands that name none; its only one, or the service's default if it may use that."""
     operations: Names = ()
-    """Commands it may send, as globs such as `Get*`; `CancelCommand` may delete what the cancelled command has made."""
+    """Commands it may send, as globs such as `Get*`; a `CancelCommand` that deletes needs the deletion granted too."""
     role_arns: Names = ()
     """Roles it may pass to AWS, as globs; in IAM, limit `iam:PassRole` likewise."""
     s3_prefixes: _Places = ()

@@ -7,9 +7,9 @@ import pytest
 from schemas.operations import COMMANDS, OPERATIONS, Operation, Resolution
 from schemas.records import Command, Job, Phase
 from schemas.service_commands import violations
-from service.core import endings, resolution
+from service.core import endings, resolution, transitions
 from service.core import observations as seen
-from service.core.effects import Call, Told, Watch
+from service.core.effects import Call, Decide, Told, Watch
 from service.core.job import marker, replace
 from service.core.observations import Resolved
 from tests.core import given
@@ -32,8 +32,13 @@ def adopting(operation: Operation) -> Resolved:
     return Resolved(Resolution.ADOPT, given.arn(operation) if operation.creates and operation.resource.identity else "")
 
 
-def resolving(**params: str) -> Command:
-    return Command("r-1", "/ops", COMMANDS["ResolveCommand"].name, "default", params, "digest")
+def resolving(**params: str) -> Job:
+    """A decision whose time has come."""
+    command = Command("r-1", "/ops", COMMANDS["ResolveCommand"].name, "default", params, "digest")
+    step = transitions.accept(command, NOW, NOW, given.POLICY)
+    assert step.job is not None
+    assert (told(step), given.doing(step.job)) == (["accepted"], Decide())
+    return step.job
 
 
 @pytest.mark.parametrize("operation", CALLING, ids=named)
@@ -154,16 +159,15 @@ def test_what_does_not_fit_changes_nothing_and_says_why(job: Job | None, decisio
         assert step.job is job
         assert step.ignored
     answer = resolution.refused(resolving(), fault, NOW)
-    assert told(answer) == ["accepted", "failed"]
+    assert told(answer) == ["failed"]
 
 
 def test_the_answer_to_a_decision_says_what_became_of_the_command() -> None:
     again = after(parked(CREATE), Resolved(Resolution.RETRY), LATER)
     step = resolution.done(resolving(resolution="retry"), again, NOW)
-    (accepted, last) = step.events
-    assert isinstance(accepted, Told)
+    (last,) = step.events
     assert isinstance(last, Told)
-    assert (accepted.kind, last.kind) == ("accepted", "succeeded")
+    assert last.kind == "succeeded"
     assert last.data["result"] == {"resolution": "retry", "phase": "intended"}
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from schemas.operations import AUDIENCE_MODEL, COMMANDS, OPERATIONS, Change
-from schemas.records import Command, Job, Phase
-from service.core import cancellation, transitions
+from schemas.operations import COMMANDS, OPERATIONS, Change, Resolution
+from schemas.records import Command, Fault, Job, Phase
+from service.core import cancellation, resting, transitions
 from service.core import observations as seen
 from service.core.cancellation import Chance
-from service.core.effects import Await, Call, Step, Told, Watch
+from service.core.effects import Await, Call, Decide, Rest, Step, Told, Watch
 from service.core.job import replace
 from tests.core import given
 from tests.core.given import NOW, POLICY, after, changed, observe, told
@@ -28,8 +28,13 @@ def command(operation: str, **params: object) -> Command:
     return Command("t-1", "/shop", COMMANDS[operation].name, "default", params, "digest")
 
 
-def cancelling(**more: bool) -> Command:
-    return command("CancelCommand", commandId="c-1", commandSource="/shop", **more)
+def cancelling(deadline: float = 0.0, **more: bool) -> Job:
+    """A cancellation whose time has come."""
+    asked = command("CancelCommand", commandId="c-1", commandSource="/shop", **more)
+    step = transitions.accept(replace(asked, deadline=deadline), NOW, NOW, POLICY)
+    assert step.job is not None
+    assert (told(step), given.doing(step.job)) == (["accepted"], Decide())
+    return step.job
 
 
 def describe(status: str) -> seen.Seen:
@@ -108,51 +113,100 @@ def test_what_can_be_stopped(job: Job, chance: Chance) -> None:
 def test_a_stopped_command_fails_as_cancelled_and_the_cancellation_succeeds() -> None:
     stopped = observe(given.job(CREATE), seen.Cancelled(), 1)
     assert given.reply(stopped).data["error"]["code"] == "Cancelled"
-    assert told(cancellation.done(cancelling(), NOW)) == ["accepted", "succeeded"]
+    assert told(cancellation.done(cancelling(), NOW)) == ["succeeded"]
 
 
 def error(step: Step) -> str:
-    (_, last) = step.events
+    (last,) = step.events
     assert isinstance(last, Told)
     return str(last.data["error"]["code"])
 
 
+def late(other: Job, job: Job | None = None, objection: Fault | None = None) -> Step:
+    """What a cancellation that is to delete comes to, when the call has left."""
+    return cancellation.too_late(job or cancelling(deleteResource=True), other, KEY, objection, NOW)
+
+
 def test_too_late_is_said_and_the_command_goes_on() -> None:
     running = given.job(CREATE, phase=Phase.RUNNING)
-    assert error(cancellation.too_late(cancelling(), running, KEY, NOW)) == "TooLate"
+    assert error(late(running, cancelling())) == "TooLate"
     assert error(cancellation.unknown(cancelling(), NOW)) == "UnknownCommand"
 
 
 def test_an_export_can_be_neither_stopped_nor_deleted() -> None:
-    running = given.job(EXPORT, phase=Phase.RUNNING)
-    assert error(cancellation.too_late(cancelling(deleteResource=True), running, KEY, NOW)) == "TooLate"
+    assert error(late(given.job(EXPORT, phase=Phase.RUNNING))) == "TooLate"
 
 
 def test_the_resource_of_a_running_command_is_deleted_once_that_has_ended() -> None:
-    running = given.job(CREATE, phase=Phase.RUNNING)
-    step = cancellation.too_late(cancelling(deleteResource=True), running, KEY, NOW)
-    assert told(step) == ["accepted", "waiting"]
+    step = late(given.job(CREATE, phase=Phase.RUNNING))
+    assert told(step) == ["waiting"]
     assert step.job is not None
     assert given.doing(step.job) == Await()
     assert observe(step.job, seen.Due(), 1).job is step.job
-    released = after(step.job, seen.Released(AUDIENCE_MODEL.kind, ARN), 2)
-    assert (released.command.operation, released.command.asked) == ("DeleteAudienceModel", "CancelCommand")
-    assert released.command.params == {"audienceModelArn": ARN}
-    assert given.doing(released) == Call()
+    released = after(step.job, seen.Released(), 2)
+    assert given.doing(released) == Decide()
+    ended = late(given.job(CREATE, phase=Phase.SUCCEEDED, resource_id=ARN), released).job
+    assert ended is not None
+    assert (ended.command.operation, ended.command.asked) == ("DeleteAudienceModel", "CancelCommand")
+    assert ended.command.params == {"audienceModelArn": ARN}
+    assert given.doing(ended) == Call()
+    last = observe(after(ended, seen.Returned({}), 3), seen.Vanished(), 4)
+    assert given.reply(last).data["result"] == {"cancelled": False, "deleted": True}
+
+
+def test_what_is_deleted_is_the_recorded_resource_where_it_was_made() -> None:
+    made = given.job(CREATE, phase=Phase.SUCCEEDED, resource_id=ARN, account="1", region="eu-north-1")
+    made = replace(made, command=replace(made.command, target="elsewhere"))
+    deleting = late(made).job
+    assert deleting is not None
+    assert (deleting.command.target, deleting.account, deleting.region) == ("elsewhere", "1", "eu-north-1")
+    assert deleting.command.params == {"audienceModelArn": ARN}
 
 
 def test_nothing_made_is_nothing_to_delete() -> None:
-    waiting = cancellation.too_late(
-        cancelling(deleteResource=True), given.job(CREATE, phase=Phase.RUNNING), KEY, NOW
-    ).job
-    assert waiting is not None
-    step = observe(waiting, seen.Released(), 1)
+    step = late(given.job(CREATE, phase=Phase.FAILED, fault=given.DENIED))
     assert given.reply(step).data["result"] == {"cancelled": False, "deleted": False}
 
 
-def test_what_an_ended_command_has_made_is_deleted_at_once() -> None:
-    ended = given.job(CREATE, phase=Phase.SUCCEEDED, resource_id=ARN)
-    step = cancellation.too_late(cancelling(deleteResource=True), ended, KEY, NOW)
+def test_who_must_not_delete_there_is_answered_before_anything_waits() -> None:
+    denied = Fault("NotAllowed", "target: must be one of: music; setting tenants.music.targets")
+    for phase in (Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED):
+        assert error(late(given.job(CREATE, phase=phase, resource_id=ARN), objection=denied)) == "NotAllowed"
+
+
+def test_a_parked_command_may_have_made_something() -> None:
+    """The cancellation waits for the decision, says so once, and never that nothing was made."""
+    parked = given.job(CREATE, phase=Phase.PARKED)
+    step = late(parked)
+    assert (told(step), given.reply(step).data["reason"]) == (["waiting"], "CommandParked")
     assert step.job is not None
-    assert given.doing(step.job) == Call()
-    assert step.job.command.params == {"audienceModelArn": ARN}
+    again = late(parked, after(step.job, seen.Released(), 1))
+    assert told(again) == []
+    given_up = observe(parked, seen.Resolved(Resolution.FAIL), 2).job
+    assert given_up is not None
+    assert error(late(given_up, after(step.job, seen.Released(), 3))) == "OutcomeUnknown"
+    assert error(cancellation.unknown(after(step.job, seen.Released(), 3), NOW)) == "OutcomeUnknown"
+
+
+def test_a_cancellation_that_waits_ends_at_its_own_deadline() -> None:
+    job = late(given.job(CREATE, phase=Phase.RUNNING), cancelling(deadline=NOW + 60, deleteResource=True)).job
+    assert job is not None
+    assert resting.may_expire(job)
+    assert error(observe(job, seen.DeadlinePassed(), 61)) == "DeadlineExceeded"
+
+
+def test_a_cancellation_that_waits_can_be_cancelled() -> None:
+    waiting = late(given.job(CREATE, phase=Phase.RUNNING)).job
+    assert waiting is not None
+    assert cancellation.chance(waiting) is Chance.CERTAIN
+    assert error(observe(waiting, seen.Cancelled(), 1)) == "Cancelled"
+
+
+def test_its_time_is_respected() -> None:
+    asked = command("CancelCommand", commandId="c-1", commandSource="/shop")
+    early = transitions.accept(replace(asked, not_before=NOW + 60), NOW, NOW, POLICY)
+    assert early.job is not None
+    assert (told(early), given.doing(early.job)) == (["accepted", "waiting"], Rest(NOW + 60, wall=True))
+    assert given.doing(after(early.job, seen.StartReached(), 61)) == Decide()
+    assert given.doing(after(early.job, seen.Restored(), 9)) == Rest(NOW + 60, wall=True)
+    assert told(transitions.accept(replace(asked, deadline=NOW - 1), NOW, NOW, POLICY)) == ["accepted", "failed"]

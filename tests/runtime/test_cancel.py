@@ -1,12 +1,15 @@
 """A command that stops another: certain before the call, told truly after it."""
 
 import asyncio
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 
 from schemas.cloudevents import format_time
 from schemas.operations import AUDIENCE_MODEL
+from schemas.permissions import TargetFacts
 from service.core.budget import Lane
 from service.core.job import Phase
 from tests.fakes import api as fake
@@ -15,7 +18,7 @@ from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
 
-CREATE, MODEL = "CreateTrainingDataset", "CreateAudienceModel"
+CREATE, MODEL, DELETE = "CreateTrainingDataset", "CreateAudienceModel", "DeleteAudienceModel"
 
 
 def cancel(rig: Rig, command_id: str, **members: Any) -> str:
@@ -155,3 +158,196 @@ async def test_what_nobody_knows_and_what_has_ended() -> None:
         assert (await rig.end(cancel(rig, "never"))).code == "UnknownCommand"
         ended = (await rig.perform(CREATE)).key
         assert (await rig.end(cancel(rig, ended))).code == "TooLate"
+
+
+# Deleting what the command has made: that resource, where it was made, and no other
+
+
+def cancelling(rig: Rig, of: str, **attributes: str) -> str:
+    """Publishes a cancellation that is to delete."""
+    data = {"commandId": of, "commandSource": "/tests", "deleteResource": True}
+    _, value, headers = command("CancelCommand", f"cancel-{of}", data, **attributes)
+    rig.broker.produce(COMMANDS, of.encode(), value, headers)
+    rig.sent[f"cancel-{of}"] = "CancelCommand"
+    return f"cancel-{of}"
+
+
+def deletions(rig: Rig) -> list[tuple[str, str]]:
+    """Target and resource of each deletion that was sent."""
+    return [(entry.target, entry.params["audienceModelArn"]) for entry in rig.api.log if entry.operation == DELETE]
+
+
+async def model(rig: Rig, target: str, **attributes: str) -> tuple[str, str]:
+    """A command that makes a model at a target, and its ARN; beside it lies somebody else's."""
+    dataset = rig.api.by_hand(CREATE, target, name="data")
+    rig.api.by_hand(MODEL, target, name="theirs", trainingDatasetArn=dataset)
+    data = {"name": "ours", "trainingDatasetArn": dataset}
+    command_id = rig.send(MODEL, data, target=target, **attributes)
+    await rig.until(lambda: rig.phase(command_id) == Phase.RUNNING)
+    job = rig.job(command_id)
+    assert job is not None
+    return command_id, job.resource_id
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_deletion_is_of_that_resource_at_its_target_whenever_processes_crash(seed: int) -> None:
+    draw = Random(f"cancel/{seed}")
+    async with Rig(partitions=1, targets=("default", "other")) as rig:
+        rig.api.slowness = lambda: draw.choice((0.0, 0.5, 2.0))
+        node = await rig.start()
+        command_id, arn = await model(rig, "other")
+        cancellation = cancelling(rig, command_id)
+        for _ in range(4):
+            await asyncio.sleep(draw.choice((0.05, 0.5, 4.0)) * draw.random())
+            node = await rig.restart(node)
+        ending = await rig.end(cancellation)
+        assert (ending.kind, ending.data["result"]) == ("succeeded", {"cancelled": False, "deleted": True})
+        assert ending.data["target"] == "other"
+        assert set(deletions(rig)) == {("other", arn)}
+        assert not rig.api.item(arn, "other").exists(rig.clock.monotonic())
+        assert rig.api.item("theirs", "other").exists(rig.clock.monotonic())
+        await rig.numbered()
+        assert rig.statuses(arn)[-1] == "deleted"
+        rig.audit()
+
+
+async def test_its_own_deadline_and_start_time_are_respected() -> None:
+    async with Rig(partitions=1) as rig:
+        rig.api.working = 100.0
+        node = await rig.start()
+        first, _ = await model(rig, "default")
+        second, arn = await model(rig, "default")
+        past = cancelling(rig, first, deadline=format_time(rig.clock.wall() - 60.0))
+        assert (await rig.end(past)).code == "DeadlineExceeded"
+        early = cancelling(rig, second, notbefore=format_time(rig.clock.wall() + 20.0))
+        await rig.until(lambda: rig.kinds(early) == ["accepted", "waiting"])
+        node = await rig.restart(node)
+        await asyncio.sleep(10.0)
+        assert rig.kinds(early) == ["accepted", "waiting"]
+        await rig.until(lambda: rig.kinds(early) == ["accepted", "waiting", "waiting"])
+        assert rig.replies(early)[-1].data["reason"] == "CommandUnderWay"
+        assert (await rig.end(early)).kind == "succeeded"
+        assert deletions(rig) == [("default", arn)]
+        rig.audit()
+
+
+async def test_a_deadline_passes_while_the_command_is_still_under_way() -> None:
+    async with Rig(partitions=1) as rig:
+        rig.api.working = 100.0
+        node = await rig.start()
+        command_id, _ = await model(rig, "default")
+        waiting = cancelling(rig, command_id, deadline=format_time(rig.clock.wall() + 30.0))
+        await rig.until(lambda: len(rig.kinds(waiting)) == 2)
+        await rig.restart(node)
+        began = rig.clock.monotonic()
+        assert (await rig.end(waiting)).code == "DeadlineExceeded"
+        assert rig.clock.monotonic() - began < 32.0
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert deletions(rig) == []
+        rig.audit()
+
+
+async def parked(rig: Rig, target: str = "default") -> tuple[str, str]:
+    """A command whose List shows two resources with its marker; the ARN of the one that it has made."""
+    dataset = rig.api.by_hand(CREATE, target, name="data")
+    rig.api.list_lag = 5.0
+    rig.api.inject(MODEL, fake.LOST_REPLY)
+    command_id = rig.send(MODEL, request(MODEL, trainingDatasetArn=dataset), target=target)
+    await rig.until(lambda: rig.phase(command_id) == Phase.UNCERTAIN)
+    (made,) = rig.api.items(AUDIENCE_MODEL, target)
+    description = made.members["description"]
+    rig.api.by_hand(MODEL, target, name="copy", trainingDatasetArn=dataset, description=description)
+    return command_id, made.key
+
+
+def resolve(rig: Rig, of: str, **members: str) -> str:
+    data = {"commandId": of, "commandSource": "/tests", **members}
+    _, value, headers = command("ResolveCommand", f"resolve-{of}", data)
+    rig.broker.produce(COMMANDS, of.encode(), value, headers)
+    return f"resolve-{of}"
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_parked_command_is_waited_for_and_what_it_adopts_is_deleted(before: bool) -> None:
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        command_id, arn = await parked(rig)
+        cancellation = cancelling(rig, command_id) if before else ""
+        await rig.until(lambda: rig.phase(command_id) == Phase.PARKED)
+        cancellation = cancellation or cancelling(rig, command_id)
+        await rig.until(lambda: "CommandParked" in [reply.data.get("reason") for reply in rig.replies(cancellation)])
+        node = await rig.restart(node)
+        await asyncio.sleep(60.0)
+        assert rig.ending(cancellation) is None
+        await rig.end(resolve(rig, command_id, resolution="adopt", resourceArn=arn))
+        await rig.restart(node)
+        ending = await rig.end(cancellation)
+        assert ending.data["result"] == {"cancelled": False, "deleted": True}
+        assert deletions(rig) == [("default", arn)]
+
+
+async def test_who_gave_a_parked_command_up_does_not_know_what_it_made() -> None:
+    async with Rig(partitions=1) as rig:
+        await rig.start()
+        command_id, _ = await parked(rig)
+        await rig.until(lambda: rig.phase(command_id) == Phase.PARKED)
+        cancellation = cancelling(rig, command_id)
+        await rig.end(resolve(rig, command_id, resolution="fail"))
+        assert (await rig.end(cancellation)).code == "OutcomeUnknown"
+        assert deletions(rig) == []
+
+
+async def test_what_is_adopted_lies_at_the_target_of_the_command() -> None:
+    """The decision names no target: the command's counts, not the default one."""
+    async with Rig(partitions=1, targets=("default", "other")) as rig:
+        node = await rig.start()
+        facts = {"default": TargetFacts(account="111122223333"), "other": TargetFacts(account="111122223334")}
+        node.context.limits[COMMANDS].facts.update(facts)  # type: ignore[attr-defined]
+        command_id, arn = await parked(rig, "other")
+        await rig.until(lambda: rig.phase(command_id) == Phase.PARKED)
+        elsewhere = arn.replace("111122223334", "111122223333")
+        refused = await rig.end(resolve(rig, command_id, resolution="adopt", resourceArn=elsewhere))
+        assert refused.code == "InvalidResolution"
+        assert "account" in refused.data["error"]["message"]
+        data = {"commandId": command_id, "commandSource": "/tests", "resolution": "adopt", "resourceArn": arn}
+        _, value, headers = command("ResolveCommand", "again", data)
+        rig.broker.produce(COMMANDS, command_id.encode(), value, headers)
+        assert (await rig.end("again")).kind == "succeeded"
+        await rig.until(lambda: rig.kinds(command_id)[-1] == "succeeded")
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        {"operations": ("Create*", "CancelCommand")},
+        {"targets": frozenset({"default"}), "open": False},
+    ],
+)
+async def test_a_deletion_needs_the_right_to_delete_there(grant: dict[str, Any]) -> None:
+    async with Rig(partitions=1, targets=("default", "other")) as rig:
+        node = await rig.start()
+        command_id, _ = await model(rig, "other")
+        limits = node.context.limits[COMMANDS]
+        node.context.limits[COMMANDS] = replace(limits, grant=replace(limits.grant, **grant))  # type: ignore[index]
+        refused = await rig.end(cancelling(rig, command_id))
+        assert (refused.kind, refused.code) == ("failed", "NotAllowed")
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert deletions(rig) == []
+
+
+async def test_a_cancellation_of_itself_and_of_another_cancellation() -> None:
+    async with Rig(partitions=1) as rig:
+        rig.api.working = 30.0
+        await rig.start()
+        data = {"commandId": "self", "commandSource": "/tests"}
+        key, value, headers = command("CancelCommand", "self", data)
+        rig.broker.produce(COMMANDS, key, value, headers)
+        assert (await rig.end("self")).code == "UnknownCommand"
+        command_id, _ = await model(rig, "default")
+        waiting = cancelling(rig, command_id)
+        await rig.until(lambda: len(rig.kinds(waiting)) == 2)
+        assert (await rig.end(cancel(rig, waiting))).kind == "succeeded"
+        assert (await rig.end(waiting)).code == "Cancelled"
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert deletions(rig) == []
+        rig.audit()
