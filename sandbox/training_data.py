@@ -100,7 +100,7 @@ def _within(rows: pa.Table, name: str, window: Window) -> pa.Table:
 def _seconds(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Unix seconds (records,) of a column of timestamps or of whole numbers."""
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("s"), safe=False)
+        column = pyarrow.compute.floor_temporal(column, unit="second").cast(pa.timestamp("s"))
     seconds: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
     return seconds
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sandbox.formats import types
@@ -72,9 +73,10 @@ def _converted(column: pa.ChunkedArray, name: str, glue_type: str) -> pa.Chunked
     kind = types.arrow_type(glue_type)
     if not _compatible(column.type, kind):
         raise ValueError(f"column {name} is {column.type} in the file and {glue_type} in Glue")
-    # Finer times are cut, and doubles rounded to floats; nothing else loses anything in silence.
-    lossy = pa.types.is_timestamp(kind) or pa.types.is_floating(kind)
-    return types.bounded(column.cast(kind, safe=not lossy), glue_type)
+    if pa.types.is_timestamp(kind) and not pa.types.is_null(column.type):
+        column = pc.floor_temporal(column, unit="microsecond")  # a cast would move times before 1970 to the next one
+    # Doubles are rounded to floats; nothing else loses anything in silence.
+    return types.bounded(column.cast(kind, safe=not pa.types.is_floating(kind)), glue_type)
 
 
 def _compatible(found: pa.DataType, wanted: pa.DataType) -> bool:

@@ -119,6 +119,11 @@ def test_the_window_reads_timestamps(where: Storage) -> None:
     assert data.users_with_two() == 0
 
 
+def test_parts_of_a_second_are_cut_before_1970_too() -> None:
+    moments = pa.chunked_array([pa.array([-1, -1_000_000, -1_000_001, 999_999], pa.timestamp("us"))])
+    assert training_data._seconds(moments).tolist() == [-1, -1, -2, 0]
+
+
 def test_records_are_read_by_column(where: Storage) -> None:
     """Row by row in Python, so many records take more than the whole allowance."""
     count, rng = 300_000, np.random.default_rng(0)

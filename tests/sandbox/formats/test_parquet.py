@@ -71,6 +71,7 @@ def one(array: pa.Array, glue_type: str, **options: Any) -> list[Any]:
         (pa.array([1735787045678901234], pa.timestamp("ns")), "timestamp", [AT]),
         (pa.array([1735787045678901], pa.timestamp("us", tz="Europe/Berlin")), "timestamp", [AT]),
         (pa.array([AT.replace(tzinfo=UTC)], pa.timestamp("us", tz="UTC")), "timestamp", [AT]),
+        (pa.array([-1], pa.timestamp("ns")), "timestamp", [datetime(1969, 12, 31, 23, 59, 59, 999999)]),
         (pa.array([0], pa.timestamp("s")), "timestamp", [datetime(1970, 1, 1)]),
         (pa.nulls(2), "string", [None, None]),
     ],
