@@ -90,10 +90,18 @@ def parts(value: Any, depth: int = 4) -> Iterator[Any]:
 
 
 class Curse:
-    """Makes a function raise for the chosen command, known by its id, its key and the resource that it makes."""
+    """Makes a function raise for the chosen command, known by its id, its key and the resource that it makes.
 
-    def __init__(self, rig: Rig) -> None:
+    Args:
+        rig: The world.
+        words: What strikes beside them.
+        own: Whether a method is judged by what its object holds, instead of its arguments.
+    """
+
+    def __init__(self, rig: Rig, words: frozenset[str] | set[str] = frozenset({CHOSEN}), *, own: bool = False) -> None:
         self.times = 0
+        self._words = words
+        self._own = own
         self._rig = rig
         self._key = job_key("/tests", CHOSEN)
 
@@ -105,7 +113,7 @@ class Curse:
             return part.command.id == CHOSEN
         if isinstance(part, Command):
             return part.id == CHOSEN
-        if isinstance(part, str | bytes) and part in (self._key, CHOSEN):
+        if isinstance(part, str | bytes) and (part == self._key or part in self._words):
             return True
         return isinstance(part, str) and part.startswith("arn:") and part in self._made()
 
@@ -115,7 +123,8 @@ class Curse:
 
     def on(self, work: Callable[..., Any], *, method: bool) -> Callable[..., Any]:
         def cursed(*arguments: Any, **named: Any) -> Any:
-            if self.strikes((arguments[1:] if method else arguments, named)):
+            judged = vars(arguments[0]) if self._own else arguments[1:] if method else arguments
+            if self.strikes((judged, named)):
                 self.times += 1
                 raise KeyError("nobody foresaw this")
             return work(*arguments, **named)
@@ -191,3 +200,59 @@ async def test_one_job_breaks_nothing_else(
             assert len(rig.creates(CHOSEN)) <= 1
         for node in nodes:
             await node.stop()
+
+
+async def test_a_record_that_breaks_the_service_leaves_only_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is accepted, and then something breaks: nobody hears that it was."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        with monkeypatch.context() as patch:
+            cast(patch, "tests.runtime.story:Story.command", Curse(rig, {READ}))
+            broken = rig.send(READ)
+            assert (await rig.perform(DATASET)).kind == "succeeded"
+        assert node.story.dead_letters == ["ServiceError"]
+        assert rig.kinds(broken) == []
+        assert rig.job(broken) is None
+
+
+async def test_a_cancellation_that_breaks_the_service_cancels_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call that it has stopped already is made after all."""
+    async with Rig(partitions=1, writes_per_second=0.1) as rig:
+        await rig.start()
+        await rig.perform(DATASET)
+        waiting = rig.send(DATASET, key="same")
+        await rig.until(lambda: rig.phase(waiting) == "intended")
+        with monkeypatch.context() as patch:
+            cast(patch, "service.core.cancellation:done", Curse(rig, {CHOSEN}))
+            rig.send("CancelCommand", {"commandId": waiting, "commandSource": "/tests"}, CHOSEN, key="same")
+            await rig.until(lambda: rig.nodes[0].story.dead_letters)
+        assert (await rig.end(waiting)).kind == "succeeded"
+        assert len(rig.creates(waiting)) == 1
+
+
+async def test_a_summary_that_breaks_the_service_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Rig(partitions=1, quotas={"audience-models": 3}) as rig:
+        await rig.start()
+        dataset = await rig.made(DATASET)
+        rig.api.working = 60.0
+        with monkeypatch.context() as patch:
+            cast(patch, "service.runtime.poller:Poller._listed_one", Curse(rig))
+            jobs = [
+                rig.send(MODEL, {"name": name, "trainingDatasetArn": dataset}, name)
+                for name in (CHOSEN, "two", "three")
+            ]
+            await rig.until(lambda: set(jobs) <= rig.ended())
+            assert [rig.phase(job) for job in jobs] == ["parked", "succeeded", "succeeded"]
+
+
+async def test_what_belongs_to_no_job_halts_one_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Rig(partitions=2) as rig:
+        node = await rig.start()
+        with monkeypatch.context() as patch:
+            cast(patch, "service.runtime.batch:Batch.out", Curse(rig, {CHOSEN}, own=True))
+            rig.send(READ, {}, CHOSEN, partition=0)
+            assert (await rig.perform(DATASET, partition=1)).kind == "succeeded"
+            (why,) = node.assignment.standing.values()
+            assert why.startswith("a defect of the service, please report it: KeyError")
+        await rig.end(CHOSEN)
+        rig.audit()

@@ -86,8 +86,8 @@ SABOTAGES = (
     Sabotage(
         "line up only who may call, and not who is searched for or tried again later",
         "service.runtime.activities",
-        "for key, job in jobs if keeps_line(job)]",
-        "for key, job in jobs if job.phase is Phase.INTENDED and not job.due]",
+        "                if keeps_line(job):\n",
+        "                if job.phase is Phase.INTENDED and not job.due:\n",
         "After a restart the next command of a key overtakes the one whose outcome is open.",
         "tests/runtime/test_order.py::test_what_is_searched_for_keeps_its_turn_over_a_restart[crash]",
         simulated=True,
@@ -95,8 +95,8 @@ SABOTAGES = (
     Sabotage(
         "line up in the order of the changelog",
         "service.runtime.activities",
-        "sorted(waiting, key=lambda each: (each[1].turn, each[1].accepted_at))",
-        "waiting",
+        "for key, job in sorted(jobs, key=lambda each: (each[1].turn, each[1].accepted_at)):",
+        "for key, job in jobs:",
         "After compaction a new owner calls the commands of a key in any order.",
         "tests/runtime/test_order.py::test_turns_are_in_the_records_and_not_in_the_order_of_the_changelog",
     ),
@@ -348,6 +348,98 @@ SABOTAGES = (
         "def client_config(target: Target, attempts: int = 3",
         "A creation that AWS answered with 500 leaves up to three times; measured with the defaults: five.",
         "tests/adapters/test_aws_wire.py::test_one_write_and_sent",
+    ),
+    Sabotage(
+        "serve a job whatever it names",
+        "service.core.holding",
+        """    if ended(job) or job.awaits:
+""",
+        """    if job.phase:
+""",
+        "A job of a removed target is planned: its partition fails in every process that takes it over.",
+        "tests/runtime/test_held.py::test_a_job_of_a_removed_target_is_held_and_goes_on_when_the_target_is_back",
+    ),
+    Sabotage(
+        "serve a job whatever account its target is",
+        "service.core.holding",
+        'return "" if _at_home(job, policy) else TARGET_CHANGED',
+        'return ""',
+        "Another account's lists lack what a job has made: it is made again, or said to be gone.",
+        "tests/runtime/test_held.py::test_a_target_that_is_another_account_by_now_is_not_asked_about_old_jobs[now0]",
+    ),
+    Sabotage(
+        "cancel a held job that a former owner may have called",
+        "service.core.cancellation",
+        "return Chance.TOO_LATE if held else Chance.IF_UNSENT",
+        "return Chance.IF_UNSENT",
+        "A command is said to be cancelled, and its model is trained and billed.",
+        "tests/runtime/test_held.py::test_a_held_job_whose_call_may_have_left_is_not_said_to_be_cancelled",
+    ),
+    Sabotage(
+        "give a held job its slot",
+        "service.runtime.activities",
+        """        self._held[key] = why
+        self._free_slot(key)
+""",
+        """        self._held[key] = why
+        self._occupy(key, job)
+""",
+        "Jobs of an account that is no longer a target use up the slots of the one that is.",
+        "tests/runtime/test_held.py::test_a_target_that_is_another_account_by_now_is_not_asked_about_old_jobs[now0]",
+    ),
+    Sabotage(
+        "let a defect in planning out",
+        "service.runtime.activities",
+        """        try:
+            self._plan(key, job, committed_at)
+            self._defects.clear(key)
+        except Exception as error:
+""",
+        """        try:
+            self._plan(key, job, committed_at)
+            self._defects.clear(key)
+        except ZeroDivisionError as error:
+""",
+        "One job stops its partition, in every process that takes it over.",
+        "tests/runtime/test_unforeseen.py"
+        "::test_one_job_breaks_nothing_else[service.core.transitions:activity-a creation]",
+    ),
+    Sabotage(
+        "try for ever what breaks the service",
+        "service.runtime.defects",
+        "return _DELAYS[count] if count < len(_DELAYS) else None",
+        "return _DELAYS[min(count, 2)]",
+        "A job that the service can't cope with never ends, and its key is blocked.",
+        "tests/runtime/test_unforeseen.py"
+        "::test_one_job_breaks_nothing_else[service.core.transitions:activity-a creation]",
+    ),
+    Sabotage(
+        "leave half of what a broken record has done",
+        "service.runtime.batch",
+        """            while len(self._undo) > undo:
+                self._undo.pop()()
+            raise
+""",
+        """            raise
+""",
+        "A record is a dead letter and an accepted command at once.",
+        "tests/runtime/test_unforeseen.py::test_a_record_that_breaks_the_service_leaves_only_a_dead_letter",
+    ),
+    Sabotage(
+        "let one summary break a List for all",
+        "service.runtime.poller",
+        "                looks.create_task(self._look(look, watches))\n",
+        "                looks.create_task(look())  # type: ignore[arg-type]\n",
+        "Nothing of that kind is looked at any more.",
+        "tests/runtime/test_unforeseen.py::test_a_summary_that_breaks_the_service_hides_no_other",
+    ),
+    Sabotage(
+        "let what belongs to no job end the process",
+        "service.runtime.assignment",
+        "        except* Exception as errors:\n",
+        "        except* ZeroDivisionError as errors:\n",
+        "A defect met in one partition kills each process that takes it over: no tenant is served.",
+        "tests/runtime/test_unforeseen.py::test_what_belongs_to_no_job_halts_one_partition",
     ),
     Sabotage(
         "commit without awaiting what was sent",
