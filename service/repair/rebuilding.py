@@ -34,6 +34,11 @@ UNKNOWN: Final = Fault(
     "the changelog was lost, and the replies of that time are no longer kept: nobody knows whether this command has "
     "ended; look at AWS and resolve it",
 )
+WITHDRAWN: Final = Fault(
+    "GrantWithdrawn",
+    "the changelog was lost, and the settings of today do not allow what was accepted before: it may be under way; "
+    "look at AWS and resolve it, or allow it again and rebuild",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,8 @@ def _job(
     job = replace(job, resource_id=_resource_id(told))
     if told and told[-1].kind in _ENDS:
         return _ended(job, told[-1]), f"ended: {_ENDS[told[-1].kind]}"
+    if refused and told:
+        return _closed(job, Phase.PARKED, WITHDRAWN, now), "parked: accepted once, not allowed any more"
     if refused or command.operation not in COMMANDS:
         fault = Fault("Rejected", "it was rejected; the reply with the reasons is no longer kept")
         return _closed(job, Phase.REJECTED, fault, now, violations=[]), "ended: rejected"

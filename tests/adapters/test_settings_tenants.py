@@ -130,6 +130,16 @@ def test_facts_of_targets(file: Path) -> None:
     assert facts["us"] == TargetFacts("444455556666", "us-gov-west-1", "aws-us-gov"), "the account is the role's"
 
 
+def test_the_core_knows_the_targets_and_what_they_stand_for(file: Path) -> None:
+    """A target that is taken out, or another account by now, holds its jobs."""
+    policy = bootstrap.policy(loaded(file))
+    assert policy.targets is not None
+    assert (policy.targets["eu"], policy.targets["us"]) == (
+        ("111122223333", "eu-west-1"),
+        ("444455556666", "us-gov-west-1"),
+    )
+
+
 def test_by_environment(file: Path) -> None:
     settings = loaded(file, {}, CRML_TENANTS__FILMS__TARGETS="default", CRML_TENANTS__FILMS__OPERATIONS="Get*,List*")
     assert settings.tenants["films"].operations == ("Get*", "List*")

@@ -1,10 +1,12 @@
 """A lost changelog made anew: every fate that a command can have had."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schemas.operations import OPERATIONS, Kind
+from schemas.permissions import Grant
 from schemas.records import Job, Phase, ResourceState, decode, encode, job_key, resource_key
 from service.core import transitions
 from service.core.effects import Await, Call, Rest, Search, Watch
@@ -188,3 +190,19 @@ def test_the_last_event_of_a_resource_is_its_state() -> None:
     junk = Found(sent(1, GET, "x").place, 1, NOW, b"k", b"{}", ())
     found = resources([changed(first, of), changed(last, of), changed(first, of), changed(tags, of), junk])
     assert found == {resource_key("audience-model", ARN): last, resource_key("tags", ARN): tags}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "phase"), [((), Phase.REJECTED), (("accepted",), Phase.PARKED), (("accepted", "started"), Phase.PARKED)]
+)
+def test_a_grant_that_was_withdrawn_judges_what_was_not_accepted_and_parks_what_was(
+    kinds: tuple[str, ...], phase: Phase
+) -> None:
+    """What was accepted may be under way: it is neither called nor forgotten."""
+    today = replace(LIMITS, grant=Grant(targets=LIMITS.grant.targets, operations=("List*",)))
+    record = sent(5, CREATE, "c")
+    replies = hear([told(record, number, kind, resourceArn=ARN) for number, kind in enumerate(kinds, 1)])
+    (job,) = rebuild([record], 100, replies, today, NOW, lambda _: 0.0).jobs.values()
+    assert job.phase is phase
+    assert job.resource_id == (ARN if "started" in kinds else "")
+    assert bool(job.fault and job.fault.code == "GrantWithdrawn") is bool(kinds)
