@@ -7,6 +7,7 @@ from schemas.records import Command, Fault, Job, job_key
 from service.core import effects, endings, transitions
 from service.core.effects import Told
 from service.core.job import ended, order_of, replace, row
+from service.core.observations import Held
 from service.runtime.batch import Batch, RecordTooLarge
 from service.runtime.cancelling import Revoke, cancel
 from service.runtime.context import Context
@@ -54,14 +55,30 @@ def decide(key: bytes, store: Store, batch: Batch, context: Context, revoke: Rev
     job = store.job(key)
     if job is None or transitions.activity(job, context.policy) != effects.Decide():
         return
+    stopped: list[bytes] = []
+
+    def revoking(other: bytes) -> bool:
+        if unsent := revoke(other):
+            stopped.append(other)
+        return unsent
+
     try:
-        if row(job.command).kind is Kind.CANCEL:
-            cancel(key, job, store, batch, context, revoke)
-        else:
-            resolve(key, job, store, batch, context)
+        with batch.all_or_nothing():
+            if row(job.command).kind is Kind.CANCEL:
+                cancel(key, job, store, batch, context, revoking)
+            else:
+                resolve(key, job, store, batch, context)
     except Exception as error:
+        for other in stopped:
+            _call_after_all(other, store, batch, context)
         context.telemetry.problem("a decision broke the service", command_id=job.command.id, error=place(error))
         batch.apply(key, job, endings.failed(job, DEFECT, batch.now))
+
+
+def _call_after_all(key: bytes, store: Store, batch: Batch, context: Context) -> None:
+    """A call that was stopped for nothing has certainly not been sent, and is made anew."""
+    if (job := store.job(key)) is not None:
+        batch.apply(key, job, transitions.step(job, Held(), batch.now, context.policy))
 
 
 def _reject(key: bytes, outcome: Rejected, batch: Batch, context: Context) -> None:
