@@ -204,7 +204,7 @@ _FIXED: Final = (
         "the API has the names, not the order",
     ),
     ("A policy's hash", "SHA-256 of its text, in hexadecimal", "the API only gives a length and an alphabet"),
-    ("Columns of a schema", "their names differ", "those of a Glue table do"),
+    ("Columns of a schema", "their names differ, and not only in case", "those of a Glue table do"),
     ("Wording of errors", "ours; names, codes and HTTP statuses are the API model's", "AWS publishes no texts"),
     (
         "Resource policies",

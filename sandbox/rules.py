@@ -41,7 +41,7 @@ def training_data(params: Params, assume: Assumptions) -> Problems:
         for kind in _REQUIRED_COLUMNS
         if types[kind] != 1 and assume.schema_columns == "exact"
     ]
-    if len({column["columnName"] for column in columns}) != len(columns):
+    if len({column["columnName"].lower() for column in columns}) != len(columns):
         problems.append((at, "Column names must be unique"))
     if sum(types[kind] for kind in _FEATURES) > MAXIMUM_FEATURES:
         problems.append((at, f"Schema must have at most {MAXIMUM_FEATURES} feature columns"))
