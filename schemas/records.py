@@ -208,7 +208,35 @@ class ResourceChange(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     v: int = VERSION
 
 
-Record = Job | ResourceState
+class Position(msgspec.Struct, frozen=True, gc=False, tag_field="record", tag="resource"):
+    """How far the consumed partition has been read, as of the transaction that wrote this record.
+
+    It makes the consumed position as durable as the state that goes with it: the group's offsets expire, and can be
+    deleted or reset. A release that does not know this record reads it as a resource of an unknown kind and leaves it
+    alone, so that a rolling update and a rollback stay possible; hence the members that say nothing.
+
+    Attributes:
+        offset: Of the first record that no transaction has consumed.
+        group: The consumer group that wrote it.
+        topic_id: Kafka's id of the consumed topic; empty when it was not known.
+        log_start: Where the changelog partition began. Compaction never moves it, deleting records does.
+        id: Constant.
+        kind: Constant.
+        status: Constant.
+        v: Version of this record.
+    """
+
+    offset: int = msgspec.field(name="sequence")
+    group: str = ""
+    topic_id: str = ""
+    log_start: int = 0
+    id: str = "position"
+    kind: str = "position"
+    status: str = ""
+    v: int = VERSION
+
+
+Record = Job | ResourceState | Position
 
 
 class CorruptRecord(ValueError):
@@ -232,16 +260,21 @@ def key_of(record: Record) -> bytes:
     return resource_key(record.kind, record.id)
 
 
+POSITION_KEY: Final = resource_key("position", "position")
+"""The changelog key of a partition's :class:`Position`."""
+
+
 class _AnyVersion(msgspec.Struct, gc=False):
     """What records of all releases have in common."""
 
     v: int = 0
 
 
-Versioned = TypeVar("Versioned", Job | ResourceState, ResourceChange)
+Versioned = TypeVar("Versioned", Job | ResourceState, ResourceChange, Position)
 
 _ENCODER: Final = msgspec.json.Encoder()
-_DECODER: Final = msgspec.json.Decoder(Record)
+_DECODER: Final = msgspec.json.Decoder(Job | ResourceState)
+_POSITIONS: Final = msgspec.json.Decoder(Position)
 _CHANGES: Final = msgspec.json.Decoder(ResourceChange)
 _VERSIONS: Final = msgspec.json.Decoder(_AnyVersion)
 
@@ -257,8 +290,9 @@ def decode(value: bytes) -> Record:
     Raises:
         CorruptRecord: The value is not a record, or of a newer version than this program knows.
     """
-    record: Record = _decoded(_DECODER, value)
-    return record
+    record = _decoded(_DECODER, value)
+    is_position = isinstance(record, ResourceState) and record.kind == "position"
+    return _decoded(_POSITIONS, value) if is_position else record
 
 
 def decode_change(value: bytes) -> ResourceChange:

@@ -53,7 +53,7 @@ def _version() -> str:
 app = App(name="python -m service", help=_HELP, help_epilogue=_CODES, version=_version)
 app.command(dlq)
 register(app)
-app.command(print_acls, name="acls", sort_key=9)
+app.command(print_acls, name="acls", sort_key=10)
 
 SettingsFile = Annotated[
     Path | None, Parameter(name="--settings", help="YAML file; variables win over it. Default: $CRML_SETTINGS.")

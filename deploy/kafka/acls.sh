@@ -22,7 +22,7 @@ allow --allow-principal User:cleanroomsml-dlq --operation Write --topic cleanroo
 allow --allow-principal User:cleanroomsml-repair --operation Read --operation Write --operation DescribeConfigs --topic cleanroomsml.commands --topic cleanroomsml.jobs --topic cleanroomsml.resources
 allow --allow-principal User:cleanroomsml-repair --operation Describe --operation DescribeConfigs --topic cleanroomsml.changes
 allow --allow-principal User:cleanroomsml-repair --operation Read --operation DescribeConfigs --topic cleanroomsml.dead-letters --topic cleanroomsml.events --topic cleanroomsml.replies
-allow --allow-principal User:cleanroomsml-repair --operation Describe --group cleanroomsml-service
+allow --allow-principal User:cleanroomsml-repair --operation Read --group cleanroomsml-service
 allow --allow-principal User:cleanroomsml-repair --operation Write --transactional-id cleanroomsml-service- --resource-pattern-type prefixed
 
 # publisher

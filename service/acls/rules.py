@@ -27,7 +27,7 @@ COMPONENTS: Final[Mapping[str, str]] = {
     SERVICE: "`run`, and `check`, which tries what `run` needs",
     TOPICS: "`topics`, which creates what is missing",
     DLQ: "`dlq list`, `show` and `replay`",
-    REPAIR: "`parked`, `reconcile`, `backfill` and `skip-corrupt`",
+    REPAIR: "`parked`, `reconcile`, `backfill`, `offsets` and `skip-corrupt`",
     PUBLISHER: "who sends commands; with tenants one each, `<tenant>-publisher`",
     SUBSCRIBER: "who reads replies and events; with tenants one each, `<tenant>-subscriber`",
 }
@@ -155,7 +155,14 @@ def _of_repair(settings: Settings) -> Iterator[_Rule]:
         yield _topic(REPAIR, output, "Read", "see answers, backfill from it")
     for spec in topic_specs(settings):
         yield _topic(REPAIR, spec.name, "DescribeConfigs", "verify its settings before a backfill")
-    yield REPAIR, "group", "literal", settings.kafka.group_id, "Describe", "see that the service is stopped"
+    yield (
+        REPAIR,
+        "group",
+        "literal",
+        settings.kafka.group_id,
+        "Read",
+        "see that the service is stopped, set its offsets",
+    )
     yield _transactions(settings, REPAIR, "write a changelog under its shard's fence")
 
 

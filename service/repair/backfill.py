@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.partitioner import DefaultPartitioner
 
+from schemas import records
 from schemas.records import Command, Record, ResourceState
 from service import tenancy
 from service.adapters.kafka.topics import verify
 from service.bootstrap import kafka_settings, topic_specs
+from service.core.position import position_at
 from service.repair import rebuilding, screen
+from service.repair.offsets import find
 from service.repair.reading import Found, Ranges, Reader, reader
 from service.repair.rebuilding import Rebuilt
 from service.repair.screen import EXIT_REFUSED, SettingsFile
@@ -101,13 +104,21 @@ async def _plan(
                     f"{commands} partition {place.partition}: commands before offset {start} are deleted"
                 )
             if place not in group.offsets and start < end:
-                plan.unknown.append(f"{commands} partition {place.partition}: the group has no offset; replies tell")
-            records = await _all(source, {place: (start, end)})
+                setting = f"python -m service offsets set --topic {commands} --partition {place.partition}"
+                plan.unknown.append(
+                    f"{commands} partition {place.partition}: the group has no offset; replies tell. Before the start,"
+                    f" say where to go on: {setting} --to OFFSET"
+                )
+            consumed = await _all(source, {place: (start, end)})
             rebuilt = rebuilding.rebuild(
-                records, group.offsets.get(place), replies, limits[commands], time.time(), kept_since
+                consumed, group.offsets.get(place), replies, limits[commands], time.time(), kept_since
             )
             _take(plan, place, rebuilt)
     await _resources(settings, source, plan, full)
+    for place, standing in (await find(kafka_settings(settings), changelogs, group)).items():
+        if place in plan.content and standing.kafka.committed is not None:
+            plan.content[place][records.POSITION_KEY] = position_at(standing.kafka, standing.kafka.committed)
+            plan.counts["positions, as the group has committed them"] += 1
     return plan
 
 
@@ -122,9 +133,9 @@ async def _replies(
 ) -> tuple[dict[str, list[rebuilding.Said]], Callable[[Command], float]]:
     """All replies, and since when those to a command are kept for certain where they went."""
     ranges = await source.ranges(settings.outputs())
-    records = await _all(source, ranges)
+    published = await _all(source, ranges)
     oldest: dict[TopicPartition, float] = {}
-    for record in records:
+    for record in published:
         oldest[record.place] = min(oldest.get(record.place, record.time), record.time)
     cut = {place: oldest.get(place, time.time()) for place, (start, _) in ranges.items() if start}
     own = {places.replies for places in settings.places().values()}
@@ -138,7 +149,7 @@ async def _replies(
         places = [TopicPartition(topic, _partition(command.id.encode(), width[topic])) for topic in topics]
         return max((cut.get(place, 0.0) for place in places), default=0.0)
 
-    return rebuilding.hear(records), kept_since
+    return rebuilding.hear(published), kept_since
 
 
 async def _resources(settings: Settings, source: Reader, plan: _Plan, full: set[TopicPartition]) -> None:

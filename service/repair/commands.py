@@ -3,6 +3,7 @@
 from cyclopts import App
 
 from service.repair.backfill import backfill
+from service.repair.offsets import app as offsets
 from service.repair.parked import app as parked
 from service.repair.reconcile import reconcile
 from service.repair.skipping import skip_corrupt
@@ -14,3 +15,4 @@ def register(app: App) -> None:
     app.command(reconcile, sort_key=6)
     app.command(backfill, sort_key=7)
     app.command(skip_corrupt, name="skip-corrupt", sort_key=8)
+    app.command(offsets)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from schemas.operations import COMMANDS, MARKER_MEMBER, RESOURCES, Kind, Repeat, Resolution
+from schemas.operations import COMMANDS, MARKER_MEMBER, RESOURCES, Change, Kind, Repeat, Resolution, Resource
 from service.core.job import Job, Phase, ended, marker, repeat, row, subject
 from service.core.reconciliation import carried, identify
 from service.repair.ledger import Held, Ledger
@@ -116,7 +116,7 @@ def _orphans(ledger: Ledger, survey: Survey) -> Iterator[Difference]:
                 seen.add(identity)
                 yield from _surplus(jobs[token], identity, f"{kind} {summary.get('name', '')!r}, target {target}")
                 continue
-            if known is not None and status in (known.status, ""):
+            if known is not None and _published(resource, known.status, status):
                 continue
             seen.add(identity)
             found = f"{kind} {summary.get('name', '')!r}, status {status or 'none'}, marker {token}, target {target}"
@@ -132,6 +132,13 @@ def _orphans(ledger: Ledger, survey: Survey) -> Iterator[Difference]:
                 continue
             repair = Repair(Kind.TRACK, {"resourceArn": identity}, target)
             yield Difference(What.ORPHAN, identity, f"{found}: track it, so that its status is published", repair)
+
+
+def _published(resource: Resource, published: str, listed: str) -> bool:
+    """Whether the last event says what AWS lists; of a kind without a lifecycle only that it exists is published."""
+    if not resource.arriving and published in (Change.CREATED, Change.UPDATED):
+        return True
+    return listed in (published, "")
 
 
 def _surplus(job: Job, identity: str, found: str) -> Iterator[Difference]:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from schemas import records
-from schemas.records import CorruptRecord, Job, ResourceState
+from schemas.records import CorruptRecord, Job, Position, ResourceState
 from service.adapters.kafka.settings import KafkaSettings
 from service.core.job import Phase
 from service.repair.reading import Found, reader
@@ -37,11 +37,13 @@ class Ledger:
     Attributes:
         jobs: Every job, in order of acceptance.
         resources: Every resource's last published state, by kind and id.
+        positions: How far each consumed partition has been read, where its changelog says so.
         corrupt: Last records that can't be read.
     """
 
     jobs: list[Held] = field(default_factory=list)
     resources: dict[tuple[str, str], ResourceState] = field(default_factory=dict)
+    positions: dict[TopicPartition, Position] = field(default_factory=dict)
     corrupt: list[Corrupt] = field(default_factory=list)
 
     def parked(self) -> list[Held]:
@@ -92,9 +94,11 @@ def fold(last: Iterable[Found], commands_of: Mapping[str, str]) -> Ledger:
         except CorruptRecord as error:
             ledger.corrupt.append(Corrupt(record.place, record.offset, record.key or b"", str(error)))
             continue
+        place = TopicPartition(commands_of[record.place.topic], record.place.partition)
         if isinstance(decoded, Job):
-            place = TopicPartition(commands_of[record.place.topic], record.place.partition)
             ledger.jobs.append(Held(place, decoded))
+        elif isinstance(decoded, Position):
+            ledger.positions[place] = decoded
         else:
             ledger.resources[decoded.kind, decoded.id] = decoded
     ledger.jobs.sort(key=lambda held: held.job.accepted_at)

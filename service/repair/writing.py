@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 
 from schemas import records
@@ -68,6 +69,7 @@ async def write_changelog(
     content: Mapping[bytes, Record | None],
     *,
     empty_before: Reader | None = None,
+    consumed: int | None = None,
 ) -> None:
     """Writes records, all or none; None is a tombstone. Whoever serves the partition is fenced by it.
 
@@ -77,6 +79,7 @@ async def write_changelog(
         changelog: Its changelog.
         content: Records by key.
         empty_before: Reads: the changelog's partition must still be empty after the fence.
+        consumed: The group's offset is set to this, in the same transaction.
 
     Raises:
         LogError: Nothing was written, or Kafka did not say so in time.
@@ -91,15 +94,18 @@ async def write_changelog(
             OutRecord(changelog, key, records.encode(record) if record else None, (), place.partition)
             for key, record in content.items()
         ]
-        await _transact(producer, out, settings)
+        offsets = {} if consumed is None else {KafkaPartition(*place): consumed}
+        await _transact(producer, out, offsets, settings)
         clean = True
     finally:
         await dispose(producer, settings.stop_deadline, dirty=not clean)
 
 
-async def _transact(producer: object, out: Sequence[OutRecord], settings: KafkaSettings) -> None:
+async def _transact(
+    producer: object, out: Sequence[OutRecord], offsets: dict[KafkaPartition, int], settings: KafkaSettings
+) -> None:
     try:
-        await transact(producer, out, {}, settings.group_id)
+        await transact(producer, out, offsets, settings.group_id)
     except Exception as error:
         raise as_log_error(error) from error
 

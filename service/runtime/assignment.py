@@ -1,7 +1,8 @@
 """Partitions gained or lost -> shards opened or closed.
 
 A rebalance revokes everything and gives most of it back. State stays warm meanwhile; only what was really lost is
-closed. A shard whose log was spent comes back through a fresh assignment and in no other way.
+closed. A shard whose log was spent comes back through a fresh assignment and in no other way. A shard that is halted is
+tried again now and then, and only when the group's coordinator confirms that its partition is still ours.
 """
 
 import asyncio
@@ -226,9 +227,19 @@ class Assignment:
             self._retries[partition] = self._group.create_task(self._retry(partition), name=name)
 
     async def _retry(self, partition: TopicPartition) -> None:
-        await asyncio.sleep(self._halted_retry)
+        """Opens it again as soon as the group confirms that it is ours: opening fences whoever has it."""
+        while True:
+            await asyncio.sleep(self._halted_retry)
+            if await self._is_ours(partition):
+                break
         del self._retries[partition]
         self._open(partition)
+
+    async def _is_ours(self, partition: TopicPartition) -> bool:
+        try:
+            return await self._log.holds(partition)
+        except LogError:
+            return False
 
     def _stop_retrying(self, partition: TopicPartition) -> None:
         self._halted.pop(partition, None)

@@ -229,7 +229,15 @@ class Batch:
 
     def out(self) -> list[OutRecord]:
         """Everything to be produced: the changelog first."""
-        return [*self._records.values(), *self._messages]
+        return [*self._records.values(), *self._position(), *self._messages]
+
+    def _position(self) -> list[OutRecord]:
+        """What is consumed, beside the state that it has led to."""
+        if self.next_offset is None or self._store.position is None:
+            return []
+        position = self._store.position = replace(self._store.position, offset=self.next_offset)
+        changelog = self._context.names.changelogs[self._partition.topic]
+        return [OutRecord(changelog, records.POSITION_KEY, records.encode(position), (), self._partition.partition)]
 
     def committed(self) -> None:
         """Tells telemetry what is now true."""

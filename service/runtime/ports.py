@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from schemas.records import Job
 from service.core.observations import Failure, Reply
+from service.core.position import PartitionOffsets
 
 __all__ = [
     "Api",
@@ -32,6 +33,7 @@ __all__ = [
     "LogError",
     "OutRecord",
     "PartitionLog",
+    "PartitionOffsets",
     "RecordRefused",
     "Reply",
     "Telemetry",
@@ -123,8 +125,8 @@ class PartitionLog(Protocol):
         """
         ...
 
-    async def position(self) -> int:
-        """The offset of the first command that no transaction has consumed; read after the fence."""
+    async def offsets(self) -> PartitionOffsets:
+        """What the group has committed and what the topics hold; read after the fence."""
         ...
 
     async def existing(self, topics: Collection[str]) -> frozenset[str]:
@@ -210,6 +212,10 @@ class Log(Protocol):
         Raises:
             LogError: Kafka could not be reached in time, or refuses.
         """
+        ...
+
+    async def holds(self, partition: TopicPartition) -> bool:
+        """Whether the group's coordinator confirms, now, that the partition is ours and no rebalance is under way."""
         ...
 
     async def consume(self, assignee: Assignee) -> None:

@@ -32,6 +32,7 @@ from service.core.observations import (
     StartReached,
     Unsearched,
 )
+from service.core.position import Disagreement, PartitionOffsets, position_at, resume
 from service.core.publication import finished_at, over
 from service.runtime import intake
 from service.runtime.activities import Activities, Workshop
@@ -218,6 +219,8 @@ class Shard:
         began = self._context.clock.monotonic()
         self._store, known = self._standby.take(self.partition)
         copied = len(self._store)
+        # Before the changelog is read: what it records then is never behind the group's offset.
+        found = await log.offsets()
         async for batch in log.restore(known):
             for key, value in batch:
                 self._store.load(key, value)
@@ -225,9 +228,31 @@ class Shard:
             await asyncio.sleep(0)
         self._require_sound()
         self._standby.restored(self.partition, self._store)
-        self.position = self._consumed = await log.position()
+        self._settle_position(found)
         seconds = self._context.clock.monotonic() - began
         self._context.telemetry.restored(self.name, self._restored, seconds, copied=copied)
+
+    def _settle_position(self, found: PartitionOffsets) -> None:
+        """Where to go on; a position that the changelog does not record yet is committed at once."""
+        decided = resume(found, self._store.position, self._store.replayed)
+        if isinstance(decided, Disagreement):
+            raise Unfit(f"{self.name}: {decided.reason}; nothing is skipped or repeated. {self._remedy(decided)}")
+        if decided.notice:
+            self._context.telemetry.problem(
+                "the group's offset is not where the changelog is; went on there",
+                partition=self.name,
+                error=decided.notice,
+            )
+        self.position = self._consumed = decided.offset
+        position = position_at(found, decided.offset)
+        if position != self._store.position or found.committed != decided.offset:
+            self._inbox.put(Resumed())
+        self._store.position = position
+
+    def _remedy(self, found: Disagreement) -> str:
+        where = f"python -m service offsets set --topic {self.partition.topic} --partition {self.partition.partition}"
+        rebuilt = "python -m service backfill rebuilds an empty changelog; or " if found.lost else ""
+        return f"Stop the service; {rebuilt}{where} --to OFFSET says what that would mean, and sets where to go on"
 
     def _require_sound(self) -> None:
         changelog = self._context.names.changelogs[self.partition.topic]

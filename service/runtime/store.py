@@ -6,15 +6,22 @@ Memory only: a shard that closes dirty drops its store, because the changelog is
 from collections.abc import Iterator
 
 from schemas import records
-from schemas.records import CorruptRecord, Job, Record, ResourceState
+from schemas.records import CorruptRecord, Job, Position, Record, ResourceState
 from service.core.job import ended
 from service.runtime.defects import place
 
 
 class Store:
-    """Jobs by changelog key, resources by kind and id."""
+    """Jobs by changelog key, resources by kind and id.
+
+    Attributes:
+        position: How far the partition has been consumed; None when the changelog does not say.
+        replayed: Changelog records replayed, tombstones included.
+    """
 
     def __init__(self) -> None:
+        self.position: Position | None = None
+        self.replayed = 0
         self._jobs: dict[bytes, Job] = {}
         self._resources: dict[bytes, ResourceState] = {}
         self._awaiting: dict[bytes, set[bytes]] = {}
@@ -37,6 +44,7 @@ class Store:
 
         What can't be read counts only if nothing follows under its key: compaction would have removed it else.
         """
+        self.replayed += 1
         self._corrupt.pop(key, None)
         try:
             self.put(key, records.decode(value) if value is not None else None)
@@ -68,6 +76,10 @@ class Store:
             self._last_turn = max(self._last_turn, record.turn)
         elif isinstance(record, ResourceState):
             self._resources[key] = record
+        elif isinstance(record, Position):
+            self.position = record
+        elif key == records.POSITION_KEY:
+            self.position = None
         else:
             self._jobs.pop(key, None)
             self._resources.pop(key, None)

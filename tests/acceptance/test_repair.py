@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import re
 import time
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from schemas.operations import OPERATIONS
-from schemas.records import Command, Fault, Job, Phase, encode, key_of
+from schemas.records import POSITION_KEY, Command, Fault, Job, Phase, Position, encode, key_of
 from service.core.job import marker
 from service.core.reconciliation import stamp
 from tests.acceptance.films import Films
@@ -33,8 +35,9 @@ def parked_job(command_id: str, params: dict[str, object]) -> Job:
 
 
 async def put(client: Client, *records: tuple[bytes, bytes | None], partition: int = 0) -> int:
-    """Writes to the changelog while nobody serves it; gives the last offset."""
+    """Writes to the changelog while nobody serves it, as an owner that has read no command; gives the last offset."""
     async with AIOKafkaProducer(bootstrap_servers=client.bootstrap) as producer:
+        await producer.send_and_wait(f"{client.prefix}.jobs", encode(Position(0)), POSITION_KEY, partition)
         for key, value in records:
             sent = await producer.send_and_wait(f"{client.prefix}.jobs", value, key, partition)
     return int(sent.offset)
@@ -148,8 +151,8 @@ async def test_a_lost_changelog_is_made_anew(running: ServiceProcess, client: Cl
     for told in ("2  ended: succeeded", "1  ended: rejected", "1  open: uncertain", "1  not consumed", "2  resources"):
         assert told in dry, dry
     assert "Nothing was written" in dry
-    assert "wrote 4 records" in run(running, "backfill", "--apply")
-    assert "is not empty" in run(running, "backfill")
+    assert "wrote 5 records" in run(running, "backfill", "--apply")
+    assert "there is nothing to rebuild" in run(running, "backfill", code=3)
 
     running.start()
     await running.ready()
@@ -184,3 +187,48 @@ async def test_a_corrupt_record_is_skipped_only_by_a_person(
     await service.ready(60)
     assert "0 records" in run(service, *where)
     assert "good" in run(service, "parked", "list")
+
+
+async def delete_group(client: Client, group: str) -> None:
+    """As `kafka-consumer-groups.sh --delete` does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=client.bootstrap)
+    await admin.start()
+    try:
+        node = await admin.find_coordinator(group)
+        answer = await admin._client.send(node, DeleteGroupsRequest([group]))
+        assert answer.results == [(group, 0)]
+    finally:
+        await admin.close()
+
+
+async def test_offsets_are_shown_recovered_and_set(running: ServiceProcess, client: Client, world: World) -> None:
+    """The group is deleted with Kafka's own means: the changelog knows better, unless somebody decides otherwise."""
+    films, group = Films.upload(world), f"service-{client.prefix}"
+    await films.dataset_made(client)
+    await running.terminate()
+    shown = run(running, "offsets", "show")
+    served = re.search(r"commands partition (\d+) holds 0 to 1, group's offset 1, recorded 1: goes on at 1", shown)
+    assert served, shown
+    setting = ("offsets", "set", "--topic", f"{client.prefix}.commands", "--partition", served[1], "--to")
+    assert "not an offset from 0 to 1" in run(running, *setting, "2", code=2)
+    await delete_group(client, group)
+    assert "group's offset none, recorded 1: goes on at 1" in run(running, "offsets", "show")
+
+    await put(client, (POSITION_KEY, None), partition=int(served[1]))  # now it is the changelog of an older release
+    assert "halts: the group has no offset, and the changelog is not empty" in run(running, "offsets", "show", code=3)
+    running.start()
+    await until(lambda: "offsets set --topic" in (running.get("/") or ""), 40, running.tail)
+    assert "stop the service first" in run(running, *setting, "latest", code=3)
+    await running.terminate()
+    await delete_group(client, group)
+    assert "Nobody knows what was consumed" in run(running, *setting, "latest")
+    assert "halts" in run(running, "offsets", "show", code=3), "nothing was written"
+    assert "will be read from offset 1" in run(running, *setting, "latest", "--apply")
+    assert "PERFORMED AGAIN" in run(running, *setting, "earliest")
+
+    await delete_group(client, group)
+    running.start()
+    await running.ready()
+    await client.perform("CreateTrainingDataset", films.dataset("again"), command_id="again")
+    assert len(world.requests("CreateTrainingDataset")) == 2
+    assert_gap_free(client.events())

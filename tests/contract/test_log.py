@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.adapters.kafka.offsets import OffsetOutOfRange
 from service.runtime.ports import (
     CommitUnknown,
     Fenced,
@@ -14,8 +13,18 @@ from service.runtime.ports import (
     PartitionLog,
     RecordRefused,
     TopicPartition,
+    Unfit,
 )
-from tests.contract.test_log_worlds import RECORD_BYTES, KafkaWorld, MemoryWorld, World, eventually, running
+from tests.contract.test_log_worlds import (
+    PARTITIONS,
+    RECORD_BYTES,
+    KafkaWorld,
+    MemoryWorld,
+    World,
+    eventually,
+    position,
+    running,
+)
 
 
 @pytest.fixture(params=["memory", "kafka"])
@@ -42,7 +51,7 @@ async def test_a_commit_is_atomic_and_moves_the_offset(world: World) -> None:
     first = TopicPartition(world.commands, 0)
     await world.produce(0, [b"a", b"b", b"c"])
     log = await world.log().open(first)
-    assert await log.position() == 0
+    assert await position(log) == 0
     await log.commit([job(world, b"1"), OutRecord(world.replies, b"k", b"r"), job(world, None)], 2)
     await log.commit([], 3)
     await log.commit([job(world, b"2")], None)
@@ -51,7 +60,7 @@ async def test_a_commit_is_atomic_and_moves_the_offset(world: World) -> None:
     assert await world.read(world.replies) == [(b"k", b"r")]
     await log.close()
     successor = await world.log().open(first)
-    assert await successor.position() == 3
+    assert await position(successor) == 3
     assert await restored(successor) == [(b"key", b"1"), (b"key", None), (b"key", b"2")]
     await successor.close()
 
@@ -66,7 +75,7 @@ async def test_a_second_open_fences_the_first(world: World) -> None:
         await old.commit([job(world, b"zombie")], 2)
     with pytest.raises(CommitUnknown):
         await old.commit([job(world, b"zombie")], 2)
-    assert await new.position() == 1
+    assert await position(new) == 1
     await new.commit([job(world, b"2")], 2)
     await asyncio.gather(old.close(), new.close())
     assert await world.read(world.jobs) == [(b"key", b"1"), (b"key", b"2")]
@@ -120,27 +129,59 @@ async def test_restore_reads_committed_records_of_many_batches_in_order(world: W
     await log.close()
 
 
-async def test_an_offset_out_of_range_is_refused(world: World) -> None:
+async def test_offsets_say_what_was_committed_and_what_is_there(world: World) -> None:
     first = TopicPartition(world.commands, 0)
     await world.produce(0, [b"a", b"b", b"c"])
     log = await world.log().open(first)
-    await log.commit([], 1)
+    found = await log.offsets()
+    assert (found.committed, found.start, found.end, found.log_start) == (None, 0, 3, 0)
+    await log.commit([job(world, b"1")], 1)
     await world.delete_before(0, 2)
-    with pytest.raises(LogError, match="range"):
-        await log.position()
-    await log.commit([], 2)
+    again = await log.offsets()
+    assert (again.committed, again.start, again.end) == (1, 2, 3)
+    assert again.topic_id == found.topic_id != ""
     await log.close()
+
+
+async def test_a_topic_that_was_made_anew_has_another_id_and_no_offset(world: World) -> None:
+    first = TopicPartition(world.commands, 0)
+    await world.produce(0, [b"a", b"b"])
+    log = await world.log().open(first)
+    await log.commit([job(world, b"1")], 2)
+    before = await log.offsets()
+    await log.close()
+    await world.recreate(world.commands)
+    await world.produce(0, [b"a", b"b", b"c"])
     successor = await world.log().open(first)
-    assert await successor.position() == 2
+    found = await successor.offsets()
+    assert (before.committed, found.committed, found.start, found.end) == (2, None, 0, 3)
+    assert found.topic_id not in ("", before.topic_id)
+    assert await restored(successor) == [(b"key", b"1")]
     await successor.close()
-    assert issubclass(OffsetOutOfRange, LogError)
+
+
+async def test_a_changelog_that_ends_before_what_was_read_of_it_is_refused(world: World) -> None:
+    log = await world.log().open(TopicPartition(world.commands, 0))
+    await log.commit([job(world, b"1")], None)
+    with pytest.raises(Unfit, match="anew"):
+        [batch async for batch in log.restore(known=100)]
+    await log.close()
+
+
+async def test_a_member_holds_what_its_assignment_says_until_it_leaves(world: World) -> None:
+    async with running(world) as member:
+        await eventually(lambda: len(member.partitions) == 2)
+        first = TopicPartition(world.commands, 0)
+        assert await member.log.holds(first)
+        assert not await member.log.holds(TopicPartition(world.commands, PARTITIONS))
+    assert not await member.log.holds(first)
 
 
 async def test_without_a_committed_offset_work_begins_at_the_beginning(world: World) -> None:
     await world.produce(1, [b"a", b"b", b"c"])
     await world.delete_before(1, 2)
     log = await world.log().open(TopicPartition(world.commands, 1))
-    assert await log.position() == 2
+    assert await position(log) == 2
     await log.close()
 
 
@@ -286,7 +327,7 @@ async def test_a_record_that_is_too_large_commits_nothing(world: World) -> None:
     assert RECORD_BYTES * 2 < refused.value.size < RECORD_BYTES * 2 + 200
     await log.close()
     successor = await world.log().open(first)
-    assert await successor.position() == 0
+    assert await position(successor) == 0
     assert await restored(successor) == []
     assert await world.read(world.replies) == []
     await successor.close()

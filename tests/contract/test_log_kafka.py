@@ -23,7 +23,7 @@ from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.settings import KafkaSettings, backoff
 from service.adapters.kafka.topics import TopicSpec, changelog, ensure, stream, verify
 from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition, Unfit
-from tests.contract.test_log_worlds import PARTITIONS, RECORD_BYTES, KafkaWorld, eventually, running
+from tests.contract.test_log_worlds import PARTITIONS, RECORD_BYTES, KafkaWorld, eventually, position, running
 
 SHORT: dict[str, Any] = {
     "request_timeout": 2.0,
@@ -63,7 +63,7 @@ async def test_a_frozen_broker_costs_deadlines_and_loses_nothing(kafka: Broker) 
     await world.produce(0, [b"a"])
     log = world.log()
     owner = await log.open(first)
-    assert await owner.position() == 0
+    assert await position(owner) == 0
     kafka.freeze()
     try:
         begun = time.monotonic()
@@ -74,13 +74,13 @@ async def test_a_frozen_broker_costs_deadlines_and_loses_nothing(kafka: Broker) 
         with pytest.raises(LogError):
             await log.open(first)
         with pytest.raises(LogError):
-            await owner.position()
+            await position(owner)
         assert time.monotonic() - begun < 8
     finally:
         kafka.thaw()
     assert log.statistics().unknown == 1
     successor = await reopened(log, first)
-    committed = await successor.position()
+    committed = await position(successor)
     jobs = [batch async for batch in successor.restore()]
     assert (committed, jobs) in [(0, []), (1, [[(b"k", b"v")]])]
     await successor.commit([], 1)
@@ -109,7 +109,7 @@ async def test_a_lost_end_of_a_transaction_is_never_sent_again(
     assert len(ends) == 1
     monkeypatch.undo()
     successor = await world.log().open(TopicPartition(world.commands, 0))
-    assert await successor.position() == 1
+    assert await position(successor) == 1
     assert [batch async for batch in successor.restore()] == [[(b"k", b"v")]]
     await successor.close()
 
@@ -193,19 +193,6 @@ async def test_an_offset_that_retention_removed_halts_its_partition(world: Kafka
         log.start(halted, 3)
         assert member.halts[1:] == [(halted, "")]
     assert [each.value for each in member.deliveries if each.partition == 0] == [b"c"]
-
-
-async def test_a_committed_offset_that_retention_removed_is_for_a_person(world: KafkaWorld) -> None:
-    first = TopicPartition(world.commands, 0)
-    await world.produce(0, [b"a", b"b", b"c"])
-    owner = await world.log().open(first)
-    await owner.commit([], 1)
-    await owner.close()
-    await world.delete_before(0, 3)
-    successor = await world.log().open(first)
-    with pytest.raises(Unfit, match=r"committed offset 1 is out of the partition's range \[3, 3\].*nothing is skipped"):
-        await successor.position()
-    await successor.close()
 
 
 async def test_the_end_of_a_changelog_lies_behind_what_is_still_open(world: KafkaWorld) -> None:

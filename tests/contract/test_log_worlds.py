@@ -65,6 +65,10 @@ class World(Protocol):
         """Somebody deletes a topic."""
         ...
 
+    async def recreate(self, topic: str) -> None:
+        """Somebody deletes a topic and makes it anew."""
+        ...
+
     async def close(self) -> None:
         """Ends what the world has opened itself."""
         ...
@@ -103,6 +107,9 @@ class MemoryWorld:
 
     async def remove(self, topic: str) -> None:
         self.broker.missing.add(topic)
+
+    async def recreate(self, topic: str) -> None:
+        self.broker.recreate(topic)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -183,6 +190,10 @@ class KafkaWorld:
         finally:
             await admin.close()
 
+    async def recreate(self, topic: str) -> None:
+        await self.remove(topic)
+        await self.prepare()
+
     async def close(self) -> None:
         await self._exits.aclose()
 
@@ -220,7 +231,7 @@ class Member:
         for partition in partitions:
             with self._coming_back():
                 log = self.partitions[partition] = await self.log.open(partition)
-                self.log.start(partition, await log.position())
+                self.log.start(partition, await position(log))
 
     @contextlib.contextmanager
     def _coming_back(self) -> Iterator[None]:
@@ -265,6 +276,12 @@ async def running(world: World, log: Log | None = None) -> AsyncIterator[Member]
                     task.cancel()
     finally:
         await member.revoked(member.held)
+
+
+async def position(log: PartitionLog) -> int:
+    """Where a reader without a changelog would go on."""
+    found = await log.offsets()
+    return found.start if found.committed is None else found.committed
 
 
 async def eventually(condition: Callable[[], object], within: float = 15.0) -> None:

@@ -82,6 +82,7 @@ class MemoryBroker:
         follow_every: Seconds after which followers are asked again what they want.
         follow_lag: Seconds by which followers are behind.
         missing: Topics that do not exist; all others do.
+        group_id: Of the consumer group.
     """
 
     partitions: int = 2
@@ -98,10 +99,12 @@ class MemoryBroker:
     follow_every: float = 1.0
     follow_lag: float = 0.03
     missing: set[str] = field(default_factory=set)
+    group_id: str = "cleanroomsml-service"
 
     def __post_init__(self) -> None:
         self.group = Group(self)
         self._topics: dict[str, list[Partition]] = {}
+        self._made: dict[str, int] = {}
         self._epochs: dict[TopicPartition, int] = {}
         self._owners: dict[TopicPartition, str] = {}
         self._open: dict[TopicPartition, Transaction] = {}
@@ -165,6 +168,34 @@ class MemoryBroker:
     def delete_records(self, topic: str, partition: int, before: int) -> None:
         """Moves the partition's beginning, as retention does."""
         self.partition(topic, partition).start = before
+
+    def compact(self, topic: str, partition: int) -> None:
+        """Leaves the last committed record of each key, as the log cleaner does; the beginning stays where it is."""
+        last: set[bytes | None] = set()
+        for entry in reversed(self.partition(topic, partition).entries):
+            if entry.committed and entry.record is not None:
+                if entry.record.key in last:
+                    entry.record = None
+                else:
+                    last.add(entry.record.key)
+
+    def lose_offsets(self, topic: str | None = None) -> None:
+        """The group's offsets expire, or somebody deletes them; of one topic, or of all."""
+        self._offsets = {each: offset for each, offset in self._offsets.items() if topic not in (None, each.topic)}
+
+    def set_offset(self, partition: TopicPartition, offset: int) -> None:
+        """Somebody sets the group's offset with Kafka's own tools."""
+        self._offsets[partition] = offset
+
+    def recreate(self, topic: str) -> None:
+        """Somebody deletes a topic and makes it anew: Kafka drops the group's offsets of it."""
+        self._topics.pop(topic, None)
+        self._made[topic] = self._made.get(topic, 0) + 1
+        self.lose_offsets(topic)
+
+    def topic_id(self, topic: str) -> str:
+        """What tells a topic from another one made later under its name."""
+        return f"{topic}:{self._made.get(topic, 0)}"
 
     def evict(self, member_id: str) -> None:
         """The member missed its session: its partitions go to others, and it does not know until :meth:`readmit`."""

@@ -11,6 +11,7 @@ from service.runtime.ports import (
     Follower,
     LogError,
     OutRecord,
+    PartitionOffsets,
     TopicPartition,
     Unfit,
 )
@@ -52,6 +53,10 @@ class MemoryLog:
         finally:
             self._drop()
             self._broker.group.leave(self)
+
+    async def holds(self, partition: TopicPartition) -> bool:
+        await self._broker.answer()
+        return not self.evicted and self._generation == self._broker.group.generation and partition in self._held
 
     async def follow(self, follower: Follower) -> None:
         ends: dict[TopicPartition, int] = {}
@@ -147,6 +152,8 @@ class MemoryPartitionLog:
         await self._broker.answer()
         changelog = self._broker.partition(self._broker.commands[self._tp.topic], self._tp.partition)
         end = changelog.end
+        if known > end:
+            raise Unfit(f"the changelog ends at {end}, before {known}: it was made anew")
         if changelog.stable_end < end:
             await asyncio.sleep(self._broker.deadline)
         if changelog.stable_end < end:
@@ -156,14 +163,18 @@ class MemoryPartitionLog:
             await asyncio.sleep(0)
             yield records[index : index + BATCH]
 
-    async def position(self) -> int:
+    async def offsets(self) -> PartitionOffsets:
         await self._broker.answer()
-        commands, offset = self._broker.partition(*self._tp), self._broker.committed(self._tp)
-        if offset is None:
-            return commands.start
-        if not commands.start <= offset <= commands.end:
-            raise Unfit(f"offset {offset} is out of range [{commands.start}, {commands.end}]")
-        return offset
+        commands = self._broker.partition(*self._tp)
+        changelog = self._broker.partition(self._broker.commands[self._tp.topic], self._tp.partition)
+        return PartitionOffsets(
+            self._broker.group_id,
+            self._broker.committed(self._tp),
+            commands.start,
+            commands.end,
+            changelog.start,
+            self._broker.topic_id(self._tp.topic),
+        )
 
     async def existing(self, topics: Collection[str]) -> frozenset[str]:
         await self._broker.answer()

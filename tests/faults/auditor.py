@@ -32,6 +32,7 @@ _STAGES = (
 _RANK = {status: rank for rank, stage in enumerate(_STAGES) for status in stage}
 _AGAIN = {"DELETE_FAILED": "DELETE_PENDING"}
 """The one way back that AWS has."""
+_POSITION = '["resource","position","position"]'
 _LIVING = frozenset({"audience-model", "audience-generation-job", "audience-export-job"})
 """Kinds whose status changes without a command."""
 
@@ -236,9 +237,11 @@ def _strangers(batches: Iterable[Batch]) -> Iterator[str]:
 
 
 def fold(changelog: Iterable[Told]) -> dict[tuple[str, str], Any]:
-    """The last value of each key by topic; a tombstone forgets it."""
+    """The last value of each key by topic; a tombstone forgets it. Positions are no state of anything."""
     state: dict[tuple[str, str], Any] = {}
     for record in sorted(changelog, key=_place):
+        if record.key == _POSITION:
+            continue
         if record.data is None:
             state.pop((record.topic, record.key), None)
         elif isinstance(record.data, dict):

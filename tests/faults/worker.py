@@ -69,7 +69,7 @@ class PointedPartition:
 
     def __init__(self, inner: PartitionLog) -> None:
         self._inner = inner
-        self.restore, self.position, self.close = inner.restore, inner.position, inner.close
+        self.restore, self.offsets, self.close = inner.restore, inner.offsets, inner.close
         self.existing = inner.existing
 
     async def commit(self, records: Sequence[OutRecord], next_offset: int | None) -> None:

@@ -155,3 +155,13 @@ def test_a_resource_that_is_gone_is_told_by_the_service_itself(job: Job) -> None
 def test_a_fate_open_for_too_long_is_told(age: float, count: int) -> None:
     found = differences(given.job(CREATE, Phase.UNCERTAIN, since=NOW - age), survey={})
     assert [one.what for one in found] == [What.UNCERTAIN] * count
+
+
+@pytest.mark.parametrize("published", ["created", "updated", "ACTIVE"])
+def test_what_has_no_lifecycle_is_known_once_it_was_published(published: str) -> None:
+    arn = given.arn(OPERATIONS["CreateTrainingDataset"])
+    listed = {"trainingDatasetArn": arn, "name": "spring", "status": "ACTIVE", **stamp({}, TOKEN)}
+    survey: Survey = {("main", "training-dataset"): [listed]}
+    assert differences(survey=survey, resources=(ResourceState(arn, "training-dataset", 1, published),)) == []
+    (gone,) = differences(survey=survey, resources=(ResourceState(arn, "training-dataset", 2, "deleted"),))
+    assert gone.what is What.ORPHAN

@@ -5,6 +5,7 @@ from typing import Any
 from schemas.operations import OPERATIONS, Kind
 from schemas.records import Command, Fault, Job, Phase, encode, key_of
 from service.core.job import marker
+from service.runtime.ports import TopicPartition
 from tests.runtime import messages
 from tests.runtime.messages import CHANGELOG, COMMANDS
 from tests.runtime.rig import Rig
@@ -20,6 +21,7 @@ def park(rig: Rig, command_id: str, partition: int = 0) -> Job:
     fault = Fault("AmbiguousOutcome", "the search cannot tell")
     job = Job(command, Phase.PARKED, now, since=now, finished_at=now, told=2, reply=reply, fault=fault)
     rig.broker.produce(CHANGELOG, key_of(job), encode(job), partition=partition)
+    rig.broker.set_offset(TopicPartition(COMMANDS, partition), 0)
     return job
 
 

@@ -11,7 +11,7 @@ from schemas import records
 from schemas.operations import COMMANDS as ROWS
 from schemas.operations import RESOURCES as KINDS
 from schemas.operations import Kind
-from schemas.records import Job, Record, ResourceState
+from schemas.records import Job, Position, Record, ResourceState
 from service.core.job import marker
 from service.core.policy import Policy
 from service.runtime.ports import InRecord, TopicPartition
@@ -104,7 +104,7 @@ class Monitor:
         for record in records:
             if record.topic == changelog:
                 self.demand(record.partition == partition.partition, f"{_short(partition)} writes another's changelog")
-                self._fold(partition, record)
+                self._fold(partition, record, next_offset)
             elif record.topic == REPLIES:
                 self._reply(heard(record))
             elif record.topic == EVENTS:
@@ -119,12 +119,16 @@ class Monitor:
             self.demand(next_offset >= before, f"{_short(partition)} goes back from {before} to {next_offset}")
             self._offsets[partition] = next_offset
 
-    def _fold(self, partition: TopicPartition, record: InRecord) -> None:
+    def _fold(self, partition: TopicPartition, record: InRecord, next_offset: int | None) -> None:
         key, fold = record.key or b"", self.folds[partition]
         if record.value is None:
             fold.pop(key, None)
             return
-        decoded = fold[key] = records.decode(record.value)
+        decoded = records.decode(record.value)
+        if isinstance(decoded, Position):
+            self.demand(decoded.offset == next_offset, f"{_short(partition)} records another position than it commits")
+            return
+        fold[key] = decoded
         if isinstance(decoded, Job):
             token = marker(decoded.command)
             self._places[token] = partition

@@ -90,7 +90,7 @@ class Delivery:
         except OffsetOutOfRangeError as error:
             self._rewind()
             for partition in error.args[0]:
-                self._halt(TopicPartition(*partition), _out_of_range(error))
+                self._halt(TopicPartition(*partition), _out_of_range(error, TopicPartition(*partition)))
         except TopicAuthorizationFailedError as error:
             refused = [partition for partition in self._positions if partition.topic in _topics(error)]
             if not refused:
@@ -213,8 +213,12 @@ def _concerns_records(error: Exception) -> bool:
     return not isinstance(error, OSError | TimeoutError)
 
 
-def _out_of_range(error: OffsetOutOfRangeError) -> str:
-    return f"{error!r}: records were deleted before they were read; nothing is skipped: set the group's offset by hand"
+def _out_of_range(error: OffsetOutOfRangeError, partition: TopicPartition) -> str:
+    setting = f"python -m service offsets set --topic {partition.topic} --partition {partition.partition} --to OFFSET"
+    return (
+        f"{error!r}: records were deleted before they were read; nothing is skipped. Stop the service; {setting} says"
+        " what that would mean, and sets where to go on"
+    )
 
 
 def _topics(error: TopicAuthorizationFailedError) -> frozenset[str]:

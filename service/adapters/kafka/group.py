@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import HeartbeatRequest
 
 from service.adapters.kafka import tolerant
 from service.adapters.kafka.assignor import own_class
@@ -65,6 +66,14 @@ class Group:
                 await self._step_back(assignee)
             else:
                 await self._revoke(assignee)
+
+    async def holds(self, partition: TopicPartition) -> bool:
+        """See :class:`service.runtime.ports.Log`."""
+        session = self._session
+        if session is None or partition not in self._held:
+            return False
+        confirmed = await session.confirmed()
+        return confirmed and session is self._session and partition in self._held
 
     def start(self, partition: TopicPartition, offset: int) -> None:
         """See :class:`service.runtime.ports.Log`."""
@@ -180,6 +189,17 @@ class Session:
     def generation(self) -> int:
         """The group's generation that we are in."""
         return int(self._consumer._coordinator.generation)
+
+    async def confirmed(self) -> bool:
+        """Whether the coordinator answers a heartbeat of this generation with a plain yes."""
+        coordinator = self._consumer._coordinator
+        generation = coordinator.generation
+        request = HeartbeatRequest(coordinator.group_id, generation, coordinator.member_id)
+        try:
+            answer = await coordinator._send_req(request)
+        except KafkaError:
+            return False
+        return bool(answer.error_code == 0 and generation == coordinator.generation)
 
     def ask_again(self) -> None:
         """Joins again under the same member id, as Java's ``enforceRebalance`` does.

@@ -54,6 +54,10 @@ class KafkaLog:
             self._settings, partition, changelog, producer, self._offsets, self._restores, self._counters
         )
 
+    async def holds(self, partition: TopicPartition) -> bool:
+        """See :class:`service.runtime.ports.Log`."""
+        return await self._group.holds(partition)
+
     async def follow(self, follower: Follower) -> None:
         """See :class:`service.runtime.ports.Log`."""
         await Following(self._settings, self._topics, self._offsets).follow(follower)

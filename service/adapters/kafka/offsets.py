@@ -10,11 +10,8 @@ from aiokafka import TopicPartition as KafkaPartition
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.settings import KafkaSettings, client_options
+from service.adapters.kafka.topic_ids import topic_id
 from service.runtime.ports import LogError, TopicPartition, Unfit
-
-
-class OffsetOutOfRange(Unfit):
-    """The committed offset lies outside of the partition: records are lost, or the topic was made anew."""
 
 
 def absent(topics: Collection[str]) -> str:
@@ -38,24 +35,27 @@ class Offsets:
         self._consumer: Any = None
         self._lock = asyncio.Lock()
 
-    async def position(self, partition: TopicPartition) -> int:
-        """The group's committed offset, or the partition's beginning when there is none.
+    async def committed(self, partition: TopicPartition) -> int | None:
+        """The group's committed offset; None when there is none.
 
         Raises:
-            OffsetOutOfRange: The committed offset is not in the partition.
             LogError: Kafka did not answer in time.
         """
-        start, end = await self.bounds(partition)
-        committed = await self._ask("committed", KafkaPartition(*partition))
-        if committed is None:
-            return start
-        if not start <= committed <= end:
-            raise OffsetOutOfRange(
-                f"{partition.topic}-{partition.partition}: the group's committed offset {committed} is out of the"
-                f" partition's range [{start}, {end}]: records were deleted before they were read, or the topic was"
-                " made anew; nothing is skipped: stop the service and set the group's offset by hand"
-            )
-        return int(committed)
+        offset = await self._ask("committed", KafkaPartition(*partition))
+        return None if offset is None else int(offset)
+
+    async def topic_id(self, topic: str) -> str:
+        """Kafka's id of a topic; empty when the broker gives none.
+
+        Raises:
+            LogError: Kafka did not answer in time.
+        """
+        try:
+            async with deadline(self._settings.read_deadline, f"reading the id of {topic}"):
+                return await topic_id((await self._connected())._client, topic)
+        except LogError:
+            await self.close()
+            raise
 
     async def bounds(self, partition: TopicPartition) -> tuple[int, int]:
         """Beginning and high watermark.

@@ -14,7 +14,7 @@ from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import as_log_error, transact
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.statistics import Counters
-from service.runtime.ports import CommitUnknown, Fenced, OutRecord, TopicPartition
+from service.runtime.ports import CommitUnknown, Fenced, OutRecord, PartitionOffsets, TopicPartition, Unfit
 
 
 class KafkaPartitionLog:
@@ -44,13 +44,28 @@ class KafkaPartitionLog:
         """See :class:`service.runtime.ports.PartitionLog`."""
         async with self._restores:
             start, end = await self._offsets.bounds(self._changelog)
+            if known > end:
+                name = f"{self._changelog.topic}-{self._changelog.partition}"
+                raise Unfit(
+                    f"{name} ends at offset {end}, but this process has read it up to {known}: it was deleted and made"
+                    " anew; stop every replica and run: python -m service backfill"
+                )
             async with aclosing(read_changelog(self._settings, self._changelog, max(start, known), end)) as batches:
                 async for batch in batches:
                     yield batch
 
-    async def position(self) -> int:
+    async def offsets(self) -> PartitionOffsets:
         """See :class:`service.runtime.ports.PartitionLog`."""
-        return await self._offsets.position(self._partition)
+        start, end = await self._offsets.bounds(self._partition)
+        log_start, _ = await self._offsets.bounds(self._changelog)
+        return PartitionOffsets(
+            self._settings.group_id,
+            await self._offsets.committed(self._partition),
+            start,
+            end,
+            log_start,
+            await self._offsets.topic_id(self._partition.topic),
+        )
 
     async def existing(self, topics: Collection[str]) -> frozenset[str]:
         """See :class:`service.runtime.ports.PartitionLog`."""

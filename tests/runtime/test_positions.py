@@ -1,0 +1,155 @@
+"""Offsets, changelogs and topics that disagree: a shard goes on where it can be known, and halts where it can't."""
+
+import asyncio
+
+import pytest
+
+from schemas import records
+from schemas.records import Position
+from service.runtime.ports import TopicPartition
+from tests.runtime.messages import CHANGELOG, CHANGES, COMMANDS, RESOURCES, request
+from tests.runtime.node import POLICY, Node
+from tests.runtime.rig import Rig
+
+pytestmark = pytest.mark.looptime
+
+CREATE = "CreateTrainingDataset"
+JOB = "CreateAudienceModel"
+
+
+async def served(rig: Rig) -> str:
+    """A billed job that has ended and was forgotten long ago; the service is stopped, the changelog is not empty."""
+    node = await rig.start()
+    arn = await rig.made(CREATE)
+    command_id = rig.send(JOB, request(JOB, trainingDatasetArn=arn))
+    await rig.end(command_id)
+    await asyncio.sleep(POLICY.retention + 1.0)
+    await rig.perform(CREATE)
+    await rig.until(lambda: rig.job(command_id) is None)
+    await rig.numbered()
+    await node.stop()
+    return command_id
+
+
+async def halts(rig: Rig, topic: str = COMMANDS) -> tuple[Node, str]:
+    node = await rig.start(ready=False)
+    await rig.until(lambda: node.assignment.standing)
+    (partition,) = node.assignment.standing
+    assert partition == TopicPartition(topic, 0)
+    return node, node.assignment.standing[partition]
+
+
+async def test_a_lost_offset_is_recovered_from_the_changelog() -> None:
+    async with Rig(partitions=1) as rig:
+        command_id = await served(rig)
+        events = len(rig.events())
+        rig.broker.lose_offsets()
+        node = await rig.start()
+        assert (await rig.perform(CREATE)).kind == "succeeded"
+        await rig.numbered()
+        assert len(rig.creates(command_id)) == 1
+        assert rig.kinds(command_id).count("succeeded") == 1
+        assert len(rig.events()) == events + 1
+        assert node.story.told("the group's offset is not where the changelog is; went on there")
+        assert rig.broker.committed(TopicPartition(COMMANDS, 0)) is not None
+
+
+async def test_an_offset_that_was_set_back_repeats_nothing() -> None:
+    async with Rig(partitions=1) as rig:
+        command_id = await served(rig)
+        rig.broker.set_offset(TopicPartition(COMMANDS, 0), 0)
+        await rig.start()
+        assert (await rig.perform(CREATE)).kind == "succeeded"
+        assert len(rig.creates(command_id)) == 1
+
+
+async def test_a_lost_offset_beside_the_changelog_of_an_older_release_halts() -> None:
+    async with Rig(partitions=1) as rig:
+        command_id = await served(rig)
+        rig.broker.produce(CHANGELOG, records.POSITION_KEY, None, partition=0)
+        rig.broker.lose_offsets(COMMANDS)
+        node, why = await halts(rig)
+        assert "the changelog is not empty but records no position" in why
+        assert f"python -m service offsets set --topic {COMMANDS} --partition 0 --to OFFSET" in why
+        await asyncio.sleep(120)
+        assert len(rig.creates(command_id)) == 1
+        assert not node.ready
+
+
+@pytest.mark.parametrize(("topic", "changelog"), [(COMMANDS, CHANGELOG), (CHANGES, RESOURCES)])
+async def test_a_changelog_that_was_made_anew_halts(topic: str, changelog: str) -> None:
+    async with Rig(partitions=1) as rig:
+        await served(rig)
+        rig.broker.recreate(changelog)
+        _, why = await halts(rig, topic)
+        assert "the changelog is empty: it was lost" in why
+        assert "python -m service backfill" in why
+
+
+async def test_a_changelog_whose_first_records_were_deleted_halts() -> None:
+    async with Rig(partitions=1) as rig:
+        await served(rig)
+        rig.broker.delete_records(CHANGELOG, 0, 3)
+        _, why = await halts(rig)
+        assert "compaction does not do that" in why
+
+
+@pytest.mark.parametrize("topic", [COMMANDS, CHANGES])
+@pytest.mark.parametrize("grown", [False, True])
+async def test_a_consumed_topic_that_was_made_anew_halts(topic: str, grown: bool) -> None:
+    async with Rig(partitions=1) as rig:
+        await served(rig)
+        rig.broker.recreate(topic)
+        for _ in range(30 if grown else 0):  # beyond the position that the changelog records
+            rig.broker.produce(topic, b"key", b"not read")
+        _, why = await halts(rig, topic)
+        assert "made anew" in why
+        assert f"--topic {topic} --partition 0" in why
+
+
+async def test_another_group_does_not_take_over_by_itself() -> None:
+    async with Rig(partitions=1) as rig:
+        await served(rig)
+        rig.broker.group_id = "renamed"
+        rig.broker.lose_offsets()
+        node = await rig.start(ready=False)
+        await rig.until(lambda: len(node.assignment.standing) == 2)
+        assert all(
+            "belongs to the consumer group 'cleanroomsml-service'" in each for each in node.assignment.standing.values()
+        )
+
+
+async def test_a_new_installation_performs_what_was_sent_before_its_first_start() -> None:
+    async with Rig(partitions=1) as rig:
+        early = rig.send(CREATE)
+        await rig.start()
+        assert (await rig.end(early)).kind == "succeeded"
+
+
+async def test_each_position_is_committed_with_what_it_has_led_to() -> None:
+    async with Rig(partitions=1) as rig:
+        await rig.start()
+        await rig.perform(CREATE)
+        rig.broker.produce(COMMANDS, b"key", b"no command at all")
+        consumed = TopicPartition(COMMANDS, 0)
+        await rig.until(lambda: rig.broker.committed(consumed) == rig.broker.partition(*consumed).end)
+        position = rig.folded(0)[records.POSITION_KEY]
+        assert isinstance(position, Position)
+        assert position.offset == rig.broker.committed(consumed)
+        assert (position.group, position.topic_id) == (rig.broker.group_id, rig.broker.topic_id(COMMANDS))
+
+
+async def test_a_halted_partition_that_went_elsewhere_unnoticed_is_not_opened() -> None:
+    """Opening fences: a process that missed its session would throw the true owner out, every 30 seconds."""
+    async with Rig(partitions=1) as rig:
+        rig.broker.produce(CHANGELOG, records.job_key("/tests", "old"), b"?", partition=0)
+        rig.broker.set_offset(TopicPartition(COMMANDS, 0), 0)
+        away, _ = await halts(rig)
+        rig.broker.evict(away.name)
+        rig.broker.produce(CHANGELOG, records.job_key("/tests", "old"), None, partition=0)
+        heir = await rig.start()
+        owner = heir.shard(0)
+        await asyncio.sleep(120)
+        assert (await rig.perform(CREATE)).kind == "succeeded"
+        assert heir.shard(0) is owner
+        assert not heir.story.told("shard closed dirty")
