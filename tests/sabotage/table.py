@@ -400,7 +400,7 @@ SABOTAGES = (
 """,
         "One job stops its partition, in every process that takes it over.",
         "tests/runtime/test_unforeseen.py"
-        "::test_one_job_breaks_nothing_else[service.core.transitions:activity-a creation]",
+        "::test_one_job_breaks_nothing_else[service.runtime.activities:Activities._call-a creation]",
     ),
     Sabotage(
         "try for ever what breaks the service",
@@ -409,7 +409,7 @@ SABOTAGES = (
         "return _DELAYS[min(count, 2)]",
         "A job that the service can't cope with never ends, and its key is blocked.",
         "tests/runtime/test_unforeseen.py"
-        "::test_one_job_breaks_nothing_else[service.core.transitions:activity-a creation]",
+        "::test_one_job_breaks_nothing_else[service.runtime.activities:Activities._call-a creation]",
     ),
     Sabotage(
         "leave half of what a broken record has done",

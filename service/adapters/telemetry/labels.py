@@ -48,6 +48,7 @@ DEAD_LETTER_REASONS: Final = frozenset(
 PROBLEMS: Final = frozenset(
     {
         "a copied job broke the service",
+        "a decision broke the service",
         "a job could not be planned",
         "a call broke the service",
         "a look broke the service",
