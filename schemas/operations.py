@@ -104,6 +104,11 @@ class Resource:
     slot: str = ""
     foreign: tuple[str, ...] = ()
 
+    @property
+    def paths(self) -> tuple[tuple[str, ...], ...]:
+        """Statuses that follow one another on the way to a good end: who shows a later one has passed the earlier."""
+        return (*((*self.arriving, end) for end in sorted(self.done)), self.leaving)
+
     def rank(self, status: str) -> int | None:
         """How far along a life a status is; None for one that this table does not know."""
         rungs = [{status} for status in self.arriving]

@@ -284,6 +284,17 @@ def encode(record: Record | ResourceChange) -> bytes:
     return _ENCODER.encode(record)
 
 
+def encode_proven(record: Record | ResourceChange) -> bytes:
+    """The bytes of a record of which it is certain that a next owner can read them.
+
+    Raises:
+        CorruptRecord: It could not.
+    """
+    value = encode(record)
+    (decode_change if isinstance(record, ResourceChange) else decode)(value)
+    return value
+
+
 def decode(value: bytes) -> Record:
     """Reads a changelog value.
 

@@ -104,6 +104,10 @@ def outlets(settings: Settings) -> dict[str, frozenset[str]]:
     return {**needed, topics.changes: frozenset({*shared, *(places.events for places in tenants)})}
 
 
+_BLINDNESS: Final = 24
+"""Into how many observations the time is divided for which looks at a resource may fail."""
+
+
 def policy(settings: Settings) -> Policy:
     """The numbers for the core."""
     timing = settings.timing
@@ -199,7 +203,15 @@ def build(settings: Settings) -> Service:
     tenants = tenancy.limiters(settings, clock)
     caller = Caller(AwsApi(sessions), limiters, clock, telemetry, deadlines, tenants)
     pollers = {
-        name: Poller(name, caller, settings.polling.tick, clock, telemetry, patience=settings.timing.settle)
+        name: Poller(
+            name,
+            caller,
+            settings.polling.tick,
+            clock,
+            telemetry,
+            patience=settings.timing.settle,
+            blindness=settings.timing.search_limit / _BLINDNESS,
+        )
         for name in settings.targets
     }
     app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants)

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas import sizes
-from schemas.operations import Change, Kind
+from schemas.operations import Change, Kind, Resource
 from schemas.records import Fault, ResourceChange
 from service.core.effects import Changed, Event, Step, Told
 from service.core.faults import NOT_FOUND, bounded, details
 from service.core.job import Command, Job, Phase, replace, row, subject
+from service.core.policy import Policy
 from service.core.reconciliation import search_request, strip
 
 CANCELLED: Final = Fault("Cancelled", "cancelled by its publisher before AWS was called")
@@ -104,6 +105,22 @@ def unsearchable(job: Job, last: Fault, now: float) -> Step:
     return parked(job, fault, now, f"{request.operation}: {job.retries + 1} searches failed, {job.searches} were empty")
 
 
+def unwatchable(job: Job, last: Fault, now: float) -> Step:
+    """Its status could not be read, for too long; what only watches has nothing that a person could decide."""
+    resource = subject(job.command)
+    look = resource.get_operation or resource.list_operation
+    fault = Fault(
+        "StatusUnknown",
+        f"how {job.resource_id} stands can't be found out: {look} fails, last with {last.code}: {last.message}; "
+        f"correct that, then have it watched again (last status {job.status or 'never seen'})",
+        retryable=True,
+        http_status=last.http_status,
+    )
+    if row(job.command).kind is Kind.TRACK:
+        return failed(job, fault, now)
+    return parked(job, fault, now, f"{look} of {job.resource_id}")
+
+
 def rejected(command: Command, fault: Fault, violations: list[dict[str, str]], now: float) -> Step:
     """The command is not one that can be performed."""
     job = Job(command, Phase.REJECTED, accepted_at=now, attempt=0)
@@ -176,19 +193,40 @@ def arriving(job: Job, status: str, description: Mapping[str, Any], now: float) 
         return succeeded(job, strip(description), now, change, status=status)
     if final and status not in resource.done:
         return failed(job, _status_fault(status, description), now, change, status=status)
+    if wanted and _beyond(resource, wanted, status):
+        if any(wanted in path and status in path for path in resource.paths):
+            return succeeded(job, strip(description), now, change, status=status)
+        return failed(job, _missed(job.resource_id, wanted, status), now, change, status=status)
     return Step(replace(job, status=status), (change,))
 
 
-def departing(job: Job, status: str, description: Mapping[str, Any], now: float, grace: float) -> Step:
-    """A resource being removed shows a new status; within the grace it may be one from before the delete."""
+def _beyond(resource: Resource, wanted: str, status: str) -> bool:
+    """Whether the resource can't show the wanted status any more, as far as the table knows both."""
+    sought, shown = resource.rank(wanted), resource.rank(status)
+    return sought is not None and shown is not None and sought <= shown
+
+
+def _missed(resource_id: str, wanted: str, status: str) -> Fault:
+    return Fault(
+        "StatusMissed",
+        f"{resource_id} is {status} and can't become {wanted} any more; whether it ever was, no look has shown",
+    )
+
+
+def departing(job: Job, status: str, description: Mapping[str, Any], now: float, policy: Policy) -> Step:
+    """A resource being removed shows a status: until the grace is over it may be one from before the delete."""
     resource = row(job.command).resource
-    if status in resource.undeleted and not job.status and now - job.since < grace:
-        return Step(job)
-    if status in resource.undeleted:
+    age = now - job.since
+    if status in resource.undeleted and (job.status or age >= policy.vanish_grace):
         change = _change(job, status, description, full=True)
         return failed(job, _status_fault(status, description), now, change, status=status)
+    if status in resource.undeleted:
+        return Step(job)
     if status in resource.done or status in resource.failed:
-        return Step(job)  # a read that lags behind the delete
+        if age < policy.settle:
+            return Step(job)  # a read that lags behind the delete
+        fault = Fault("NotRemoved", f"AWS took the delete {age:.0f} s ago, and the resource is {status} all the same")
+        return failed(job, fault, now)
     return Step(replace(job, status=status), (_change(job, status, description, full=False),))
 
 

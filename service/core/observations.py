@@ -168,8 +168,21 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """Every look at the resource has failed for a while.
+
+    Attributes:
+        fault: Why the last one did.
+        seconds: For how long, since the last look that showed something or the last time that this was observed.
+    """
+
+    fault: Fault
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Vanished:
-    """The resource is not there."""
+    """The resource is not there; confirmed, unless it was being deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +239,7 @@ Observation = (
     | Found
     | Unsearched
     | Seen
+    | Unseen
     | Vanished
     | Cancelled
     | Released

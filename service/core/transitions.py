@@ -360,6 +360,7 @@ def _still_accepted(job: Job, now: float, policy: Policy) -> Step:
 def _seen(job: Job, observation: seen.Seen, now: float, policy: Policy) -> Step:
     description = observation.description
     status = str(description.get("status", ""))
+    job = replace(job, tried=0.0) if job.tried else job
     if status == job.status or not status:
         return Step(job)
     resource = subject(job.command)
@@ -367,8 +368,16 @@ def _seen(job: Job, observation: seen.Seen, now: float, policy: Policy) -> Step:
     if known is not None and new is not None and new < known:
         return Step(job, ignored=True)  # a read that lags behind
     if row(job.command).kind is Kind.REMOVAL:
-        return endings.departing(job, status, description, now, policy.vanish_grace)
+        return endings.departing(job, status, description, now, policy)
     return endings.arriving(job, status, description, now)
+
+
+def _unseen(job: Job, observation: seen.Unseen, now: float, policy: Policy) -> Step:
+    """Looks that fail again and again end, too, so that a slot is not held for ever."""
+    tried = job.tried + observation.seconds
+    if tried < policy.search_limit:
+        return Step(replace(job, tried=tried))
+    return endings.unwatchable(job, observation.fault, now)
 
 
 def _vanished(job: Job, observation: seen.Vanished, now: float, policy: Policy) -> Step:
@@ -455,6 +464,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.ACCEPTED, seen.Found): _found,
         (Phase.ACCEPTED, seen.Unsearched): _unsearched,
         (Phase.RUNNING, seen.Seen): _seen,
+        (Phase.RUNNING, seen.Unseen): _unseen,
         (Phase.RUNNING, seen.Vanished): _vanished,
         (Phase.RUNNING, seen.Cancelled): _watch_cancelled,
         (Phase.PARKED, seen.Resolved): _resolved,

@@ -468,6 +468,7 @@ class Activities:
                 min(job.accepted_at, self._context.clock.now()),
                 self._cadence(job),
                 lambda observation: self._inbox.put(Observed(key, observation)),
+                removal=row(job.command).kind is Kind.REMOVAL,
             ),
         )
         self._watched[key] = target

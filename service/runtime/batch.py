@@ -256,7 +256,7 @@ class Batch:
 
     def _put(self, key: bytes, record: Record | None) -> None:
         changelog = self._context.names.changelogs[self._partition.topic]
-        value = records.encode(record) if record else None
+        value = records.encode_proven(record) if record else None
         written = self._measured(OutRecord(changelog, key, value, (), self._partition.partition))
         self._undo.append(self._as_it_is(key))
         self._records[key] = written
@@ -319,7 +319,9 @@ class Batch:
             change.truncated,
         )
         key = change.resource_id.encode()
-        self._messages.append(self._measured(OutRecord(self._context.names.changes, key, records.encode(record))))
+        self._messages.append(
+            self._measured(OutRecord(self._context.names.changes, key, records.encode_proven(record)))
+        )
 
     def _send(self, topic: str, message: Message) -> None:
         self._messages.append(self._measured(OutRecord(topic, message.key, message.value, message.headers)))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
+from schemas import answers
 from schemas.operations import MARKER_MEMBER, Kind, Operation
 from schemas.records import Fault
 from service.core import faults, reconciliation
@@ -139,6 +140,8 @@ class Caller:
         deadline = self._deadlines.write if lane.writes else self._deadlines.read
         may_send = intent.permit if intent else None
         outcome = await self._api.call(target, operation, params, timeout=deadline, may_send=may_send, cause=cause)
+        if isinstance(outcome, Reply) and (misfit := answers.misfit(operation, params, outcome.result)):
+            outcome = Failure("InvalidResponse", f"the answer is not what the API's model says: {misfit}", 200)
         limiter = self._limiters[target]
         if isinstance(outcome, Reply):
             limiter.succeeded(lane)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from schemas.operations import RESOURCES, Resource
 from service.core import coalescing, faults, reconciliation
 from service.core.budget import Lane
-from service.core.observations import Broken, Failure, Observation, Reply, Seen, Vanished
+from service.core.observations import Broken, Failure, Observation, Reply, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
 from service.runtime.defects import DEFECT, place
 from service.runtime.dispatch import Caller
@@ -20,7 +20,7 @@ from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
 
 ABSENCES: Final = 3
-"""Complete Lists in a row, at least, without a resource that only List shows, until it counts as gone."""
+"""Looks in a row, at least, that do not find a resource until it counts as gone, unless it is being deleted."""
 
 DEFECTS: Final = 3
 """Looks in a row that break the service until whoever watches hears of it."""
@@ -44,9 +44,11 @@ class Watch:
         sink: Where observations go.
         due: Owner's time of the next look.
         defects: Looks in a row that broke the service.
-        absences: Complete Lists in a row that did not show it.
+        removal: True when its deletion was asked for: then one absence is enough, and every status is delivered.
+        absences: Looks in a row that did not find it.
         missed: Owner's time of the first of them.
         looked: Owner's time of the last look that showed how it stands; set by the poller.
+        blind: Owner's time up to which failed looks were observed; 0 when none were since it was seen.
     """
 
     kind: str
@@ -57,9 +59,11 @@ class Watch:
     sink: Sink
     due: float = 0.0
     defects: int = 0
+    removal: bool = False
     absences: int = field(default=0)
     missed: float = 0.0
     looked: float = 0.0
+    blind: float = 0.0
 
 
 class Poller:
@@ -71,8 +75,9 @@ class Poller:
         tick: Seconds to which due times are rounded, so that looks fall together.
         clock: Time.
         telemetry: Is told of every look.
-        patience: Seconds that a List may lag behind, even behind what an earlier one has shown: what only List shows
-            counts as gone when it was absent for longer.
+        patience: Seconds that a read may lag behind, even behind what an earlier one has shown: what was absent for
+            longer counts as gone.
+        blindness: Seconds of failed looks after which they are observed, again and again.
     """
 
     def __init__(
@@ -83,9 +88,11 @@ class Poller:
         clock: Clock,
         telemetry: Telemetry,
         patience: float = 0.0,
+        blindness: float = 3600.0,
     ) -> None:
         self._target = target
         self._patience = patience
+        self._blindness = blindness
         self._caller = caller
         self._tick = tick
         self._clock = clock
@@ -201,7 +208,7 @@ class Poller:
         request = reconciliation.list_request(resource)
         outcome = await self._caller.read(self._target, request, Lane.POLL)
         if isinstance(outcome, Failure):
-            self._unseen(resource, outcome)
+            self._unseen(resource, [watch for watches in due.values() for watch in watches], outcome)
             return
         summaries = outcome.result[resource.summaries]
         self._listed[resource.kind] = len(summaries)
@@ -219,7 +226,7 @@ class Poller:
             if resource.get_operation:
                 await self._get(resource, resource_id, watches)
             else:
-                self._absent(watches)
+                self._absent(resource, watches)
             return
         status = summary.get("status", "")
         telling = status in resource.done | resource.failed | resource.undeleted
@@ -228,13 +235,15 @@ class Poller:
         else:
             self._deliver(watches, summary)
 
-    def _absent(self, watches: list[Watch]) -> None:
+    def _absent(self, resource: Resource, watches: list[Watch]) -> None:
+        """An eventually consistent read may miss what is there, so an absence is confirmed; a deletion explains it."""
         now = self._clock.now()
         for watch in watches:
             watch.looked = now
             watch.missed = watch.missed if watch.absences else now
             watch.absences += 1
-            if watch.absences >= ABSENCES and now - watch.missed >= self._patience:
+            explained = watch.removal or watch.status in resource.leaving
+            if explained or (watch.absences >= ABSENCES and now - watch.missed >= self._patience):
                 watch.sink(Vanished())
 
     async def _get(self, resource: Resource, resource_id: str, watches: list[Watch]) -> None:
@@ -242,10 +251,9 @@ class Poller:
         if isinstance(outcome, Reply):
             self._deliver(watches, outcome.result)
         elif outcome.code == faults.NOT_FOUND:
-            for watch in watches:
-                watch.sink(Vanished())
+            self._absent(resource, watches)
         else:
-            self._unseen(resource, outcome)
+            self._unseen(resource, watches, outcome)
 
     def _deliver(self, watches: list[Watch], description: Mapping[str, Any]) -> None:
         now = self._clock.now()
@@ -259,12 +267,18 @@ class Poller:
 
     def _deliver_one(self, watch: Watch, description: Mapping[str, Any]) -> None:
         status = str(description.get("status", ""))
-        if status != watch.status:
+        if status != watch.status or watch.removal or watch.blind:
             watch.sink(Seen(description))
-            watch.status = status
+            watch.status, watch.blind = status, 0.0
         watch.defects = 0
 
-    def _unseen(self, resource: Resource, failure: Failure) -> None:
+    def _unseen(self, resource: Resource, watches: list[Watch], failure: Failure) -> None:
+        now = self._clock.now()
+        for watch in watches:
+            seconds = now - max(watch.looked, watch.blind)
+            if seconds >= self._blindness:
+                watch.blind = now
+                watch.sink(Unseen(faults.fault(failure, retryable=True), seconds))
         self._telemetry.problem(
             "poll failed; will look again", target=self._target, resource_kind=resource.kind, code=failure.code
         )

@@ -53,6 +53,7 @@ OBSERVATIONS: Final[tuple[seen.Observation, ...]] = (
     seen.Found((), NOW),
     seen.Unsearched(TIMEOUT),
     seen.Seen({"status": "ACTIVE"}),
+    seen.Unseen(TIMEOUT, 60.0),
     seen.Vanished(),
     seen.Cancelled(),
     seen.Released(),

@@ -69,6 +69,40 @@ def test_a_given_status_ends_the_watch_and_others_do_not() -> None:
     assert told(observe(job, describe("DELETE_PENDING"), 2)) == ["succeeded"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "shown", "kinds", "code"),
+    [
+        ("CREATE_PENDING", "CREATE_IN_PROGRESS", ["succeeded"], ""),
+        ("CREATE_PENDING", "ACTIVE", ["succeeded"], ""),
+        ("CREATE_IN_PROGRESS", "ACTIVE", ["succeeded"], ""),
+        ("DELETE_PENDING", "DELETE_IN_PROGRESS", ["succeeded"], ""),
+        ("CREATE_FAILED", "ACTIVE", ["failed"], "StatusMissed"),
+        ("CREATE_PENDING", "CREATE_FAILED", ["failed"], "CREATE_FAILED"),
+        ("ACTIVE", "CREATE_FAILED", ["failed"], "CREATE_FAILED"),
+        ("ACTIVE", "DELETE_PENDING", ["failed"], "StatusMissed"),
+        ("CREATE_IN_PROGRESS", "DELETE_PENDING", ["failed"], "StatusMissed"),
+        ("DELETE_PENDING", "DELETE_FAILED", ["failed"], "DELETE_FAILED"),
+        ("DELETE_FAILED", "ACTIVE", [], ""),
+        ("DELETE_PENDING", "ACTIVE", [], ""),
+        ("deleted", "ACTIVE", [], ""),
+        ("ACTIVE", "CREATE_PENDING", [], ""),
+        ("ACTIVE", "CREATE_DREAMING", [], ""),
+    ],
+)
+def test_a_status_that_was_passed_between_two_looks_ends_the_watch(
+    wanted: str, shown: str, kinds: list[str], code: str
+) -> None:
+    step = observe(tracking(untilStatus=wanted), describe(shown), 1)
+    assert (told(step), changed(step)) == (kinds, [shown])
+    if code:
+        assert given.error(step) == code
+
+
+def test_a_tracked_resource_whose_status_can_t_be_read_ends_the_watch() -> None:
+    step = observe(tracking(), seen.Unseen(given.DENIED, POLICY.search_limit), 1)
+    assert (told(step), given.error(step)) == (["failed"], "StatusUnknown")
+
+
 def test_a_tracked_resource_that_vanishes_was_deleted_from_outside() -> None:
     job = after(tracking(), describe("CREATE_IN_PROGRESS"), 1)
     step = observe(job, seen.Vanished(), 2)

@@ -44,6 +44,7 @@ CELLS: dict[tuple[Phase, type], tuple[Phase | None, list[str]]] = {
     (Phase.ACCEPTED, seen.Unsearched): (Phase.ACCEPTED, []),
     (Phase.ACCEPTED, seen.Restored): (Phase.ACCEPTED, []),
     (Phase.RUNNING, seen.Seen): (Phase.SUCCEEDED, ["succeeded"]),
+    (Phase.RUNNING, seen.Unseen): (Phase.RUNNING, []),
     (Phase.RUNNING, seen.Vanished): (Phase.RUNNING, []),
     (Phase.RUNNING, seen.Restored): (Phase.RUNNING, []),
     (Phase.PARKED, seen.Resolved): (Phase.FAILED, ["failed"]),

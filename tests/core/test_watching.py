@@ -141,3 +141,43 @@ def test_the_name_comes_from_the_description_or_the_command() -> None:
         step = observe(running(operation), show(pending, name=shown), 1)
         (change,) = (event for event in step.events if isinstance(event, Changed))
         assert change.name == name
+
+
+# Every watch has an end
+
+
+@REMOVALS
+def test_a_deletion_that_fails_again_within_the_grace_fails_after_it(operation: Operation) -> None:
+    job = running(operation)
+    assert observe(job, show("DELETE_FAILED"), POLICY.vanish_grace - 1).job is job
+    step = observe(job, show("DELETE_FAILED"), POLICY.vanish_grace)
+    assert (told(step), given.error(step), changed(step)) == (["failed"], "DELETE_FAILED", ["DELETE_FAILED"])
+
+
+@REMOVALS
+@pytest.mark.parametrize("status", ["ACTIVE", "CREATE_FAILED"])
+def test_a_deletion_that_aws_took_and_never_began_fails(operation: Operation, status: str) -> None:
+    step = observe(running(operation), show(status), POLICY.settle)
+    assert (told(step), given.error(step), changed(step)) == (["failed"], "NotRemoved", [])
+
+
+@pytest.mark.parametrize("operation", [*given.JOBS, *given.REMOVALS], ids=given.named)
+def test_a_status_that_can_t_be_read_for_too_long_is_for_a_person(operation: Operation) -> None:
+    job, looks = running(operation, "CREATE_PENDING"), 0
+    while job.phase is Phase.RUNNING:
+        step = observe(job, seen.Unseen(given.DENIED, 3600.0), 3600.0 * looks)
+        assert step.job is not None
+        job, looks = step.job, looks + 1
+        if looks == 5:
+            job = after(job, seen.Restored(), 3600.0 * looks)  # the next owner goes on counting
+    assert looks == POLICY.search_limit / 3600.0
+    assert (told(step), given.error(step)) == (["parked"], "StatusUnknown")
+    assert "AccessDeniedException" in given.reply(step).data["error"]["message"]
+
+
+@JOBS
+def test_a_status_that_is_read_again_counts_anew(operation: Operation) -> None:
+    job = after(running(operation, "CREATE_PENDING"), seen.Unseen(given.DENIED, POLICY.search_limit - 1), 1)
+    job = after(job, show("CREATE_PENDING"), 2)
+    assert (job.phase, job.tried) == (Phase.RUNNING, 0.0)
+    assert after(job, seen.Unseen(given.DENIED, 3600.0), 3).phase is Phase.RUNNING

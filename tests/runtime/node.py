@@ -147,7 +147,10 @@ class Node:
             for name, rate in options.tenant_writes.items()
         }
         caller = Caller(api, self.limiters, self.clock, self.story, deadlines, tenants)
-        self.pollers = {name: Poller(name, caller, options.tick, self.clock, self.story) for name in options.targets}
+        self.pollers = {
+            name: Poller(name, caller, options.tick, self.clock, self.story, blindness=options.policy.search_limit / 24)
+            for name in options.targets
+        }
         self.slots = SlotRegistry(
             dict.fromkeys(options.targets, options.quotas),
             lambda claim: self.assignment.wake(claim.partition, claim.key),

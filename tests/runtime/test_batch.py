@@ -1,10 +1,14 @@
 """What one transaction holds: records, replies, events with their numbers, dead letters and the offset."""
 
+from typing import Any
+
 import pytest
 
 from schemas import records
 from schemas.records import Job, Phase, ResourceChange, job_key
 from service.core import transitions
+from service.core.effects import Step, Told
+from service.core.job import replace
 from service.core.observations import Outlived
 from service.runtime import numbering
 from service.runtime.ports import InRecord, TopicPartition
@@ -78,3 +82,12 @@ async def test_one_transaction_holds_everything_and_the_offset() -> None:
         assert len(rig.broker.read_committed(DEAD_LETTERS)) == 1
         assert rig.broker.committed(TopicPartition(COMMANDS, 0)) == 5
         rig.audit()
+
+
+@pytest.mark.parametrize("wrong", [{"resource_id": 17}, {"status": {"code": 17}}, {"accepted_at": "now"}])
+async def test_what_a_next_owner_could_not_read_is_not_written(wrong: dict[str, Any]) -> None:
+    b = Bench()
+    job = Job(records.Command("c", "/tests", CREATE, "default", {}, ""), Phase.RUNNING, accepted_at=0.0)
+    with pytest.raises(records.CorruptRecord):
+        b.batch.apply(job_key("/tests", "c"), job, Step(replace(job, **wrong), (Told("accepted"),)))
+    assert b.batch.empty

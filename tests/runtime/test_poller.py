@@ -10,13 +10,13 @@ import pytest
 
 from schemas.operations import OPERATIONS
 from service.core.job import marker
-from service.core.observations import Observation, Seen, Vanished
+from service.core.observations import Observation, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
 from service.core.reconciliation import stamp
 from service.runtime.dispatch import Caller, Deadlines
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller, Watch
-from service.runtime.ports import Reply
+from service.runtime.ports import Failure, Reply
 from tests.fakes import api as fake
 from tests.fakes.clock import LoopClock
 from tests.runtime.messages import request
@@ -31,14 +31,14 @@ PACE = Cadence(first=10.0, later=50.0, young_for=100.0)
 
 
 class Bench:
-    def __init__(self, tick: float = 1.0, patience: float = 0.0) -> None:
+    def __init__(self, tick: float = 1.0, patience: float = 0.0, blindness: float = 3600.0) -> None:
         self.clock = LoopClock()
         self.api = TwinApi(self.clock)
         self.api.pending, self.api.working = 15.0, 1000.0
         self.story = Story()
         limiters = {"default": Limiter(self.clock, reads_per_second=1000.0, writes_per_second=1000.0)}
         caller = Caller(self.api, limiters, self.clock, self.story, Deadlines(write=10.0, read=5.0))
-        self.poller = Poller("default", caller, tick, self.clock, self.story, patience)
+        self.poller = Poller("default", caller, tick, self.clock, self.story, patience, blindness)
         self.seen: list[tuple[str, Observation]] = []
         self.told: list[tuple[int, Observation]] = []
 
@@ -51,14 +51,16 @@ class Bench:
         dataset = await self.made("CreateTrainingDataset")
         return [await self.made(MODEL, name=f"m{n}", trainingDatasetArn=dataset) for n in range(number)]
 
-    def watch(self, arn: str, operation: str = MODEL, pace: Cadence = PACE, key: object = None) -> None:
+    def watch(
+        self, arn: str, operation: str = MODEL, pace: Cadence = PACE, key: object = None, *, removal: bool = False
+    ) -> None:
         kind = OPERATIONS[operation].resource.kind
 
         def sink(observation: Observation) -> None:
             self.seen.append((arn, observation))
             self.told.append((self.looks(), observation))
 
-        self.poller.watch(key or arn, Watch(kind, arn, "", self.clock.wall(), pace, sink))
+        self.poller.watch(key or arn, Watch(kind, arn, "", self.clock.wall(), pace, sink, removal=removal))
 
     def statuses(self, arn: str) -> list[str]:
         return [str(seen.description["status"]) for key, seen in self.seen if key == arn and isinstance(seen, Seen)]
@@ -70,8 +72,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(tick: float = 1.0, patience: float = 0.0) -> AsyncIterator[Bench]:
-    made = Bench(tick, patience)
+async def bench(tick: float = 1.0, patience: float = 0.0, blindness: float = 3600.0) -> AsyncIterator[Bench]:
+    made = Bench(tick, patience, blindness)
     task = asyncio.create_task(made.poller.run())
     yield made
     task.cancel()
@@ -176,8 +178,68 @@ async def test_gone_is_told(number: int) -> None:
             b.watch(arn)
         await asyncio.sleep(5.0)
         b.api.remove(arns[0])
+        await asyncio.sleep(20.0)
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
         await asyncio.sleep(10.0)
         assert [key for key, seen in b.seen if isinstance(seen, Vanished)] == [arns[0]]
+
+
+DENIED = fake.Fault(Failure("AccessDeniedException", "not authorized", http_status=403))
+GONE = fake.Fault(Failure("ResourceNotFoundException", "not found", http_status=404))
+
+
+async def test_absences_now_and_then_are_no_end() -> None:
+    async with bench(patience=25.0) as b:
+        (arn,) = await b.models(1)
+        b.api.inject(GET, *[GONE, GONE, fake.Fault(effect=True)] * 10)
+        b.watch(arn, pace=Cadence(first=10.0, later=10.0, young_for=0.0))
+        await asyncio.sleep(400.0)
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
+        b.api.remove(arn)
+        await asyncio.sleep(25.0)
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
+        await asyncio.sleep(15.0)
+        assert any(isinstance(seen, Vanished) for _, seen in b.seen)
+
+
+@pytest.mark.parametrize("removal", [True, False])
+async def test_one_absence_ends_what_is_being_deleted(removal: bool) -> None:
+    async with bench(patience=1000.0) as b:
+        (arn,) = await b.models(1)
+        b.watch(arn, removal=removal)
+        await asyncio.sleep(1.0)
+        b.api.set_status(arn, "ACTIVE" if removal else "DELETE_IN_PROGRESS")
+        await asyncio.sleep(10.0)
+        b.api.remove(arn)
+        await asyncio.sleep(10.0)
+        assert any(isinstance(seen, Vanished) for _, seen in b.seen)
+
+
+async def test_a_status_of_what_is_to_be_removed_is_told_at_every_look() -> None:
+    """Which of them count, the core decides by their age."""
+    async with bench() as b:
+        (arn,) = await b.models(1)
+        b.api.set_status(arn, "DELETE_FAILED")
+        b.watch(arn, removal=True)
+        await asyncio.sleep(25.0)
+        assert b.statuses(arn) == ["DELETE_FAILED"] * 3
+
+
+async def test_looks_that_fail_for_long_are_observed_again_and_again_and_so_is_their_end() -> None:
+    async with bench(blindness=60.0) as b:
+        (arn,) = await b.models(1)
+        b.api.pending = 10_000.0
+        b.watch(arn, pace=Cadence(first=10.0, later=10.0, young_for=0.0))
+        await asyncio.sleep(5.0)
+        b.api.always(GET, DENIED)
+        await asyncio.sleep(200.0)
+        blind = [seen for _, seen in b.seen if isinstance(seen, Unseen)]
+        assert [60.0 <= seen.seconds <= 71.0 for seen in blind] == [True] * 3
+        assert blind[0].fault.code == "AccessDeniedException"
+        told = len(b.seen)
+        b.api.always(GET, None)
+        await asyncio.sleep(50.0)
+        assert [type(seen) for _, seen in b.seen[told:]] == [Seen], "once, whatever the status"
 
 
 async def export(b: Bench) -> tuple[str, str]:

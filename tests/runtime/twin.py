@@ -8,6 +8,7 @@ from schemas.operations import OPERATIONS
 from service.runtime.ports import Cause, Clock, Failure, Reply
 from tests.fakes.account import Item
 from tests.fakes.api import Entry, FakeApi, Fault
+from tests.runtime import messages
 
 LONG = 10_000.0
 """Seconds since somebody else made what :meth:`TwinApi.by_hand` makes."""
@@ -53,6 +54,7 @@ class TwinApi(FakeApi):
     def by_hand(self, operation: str, target: str = "default", **members: Any) -> str:
         """Somebody else makes a resource with a creating operation, long ago; returns its id."""
         world, resource = self.worlds[target], OPERATIONS[operation].resource
+        members = {**messages.request(operation), **members}
         key, before = world.arn(resource, next(self._numbers)), self.clock.monotonic() - LONG
         world.items[key] = Item(resource, key, members, before, [(before, "ACTIVE")])
         return key
