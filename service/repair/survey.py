@@ -31,6 +31,8 @@ async def survey(settings: Settings) -> Survey:
 async def misfit(settings: Settings, job: Job, resource_id: str) -> str:
     """Why a resource can't be what a command has made, as far as AWS knows; empty when it may be."""
     resource = row(job.command).resource
+    if job.command.target not in settings.targets:
+        return f"target {job.command.target} is not in the settings: put it back, so that AWS can be asked there"
     if not resource.get_operation:
         return ""
     async with _calling(settings) as caller:

@@ -4,10 +4,12 @@ import pytest
 
 from schemas.operations import OPERATIONS, RESOURCES, Kind
 from schemas.records import Job, Phase, ResourceState
-from service.core.job import marker
+from service import settings
+from service.core.job import marker, replace
 from service.core.reconciliation import stable_id, stamp
 from service.repair.differences import Difference, Survey, What, compare
 from service.repair.ledger import Corrupt, Ledger
+from service.repair.survey import misfit
 from service.runtime.ports import TopicPartition
 from tests.core import given
 from tests.core.given import NOW
@@ -165,3 +167,11 @@ def test_what_has_no_lifecycle_is_known_once_it_was_published(published: str) ->
     assert differences(survey=survey, resources=(ResourceState(arn, "training-dataset", 1, published),)) == []
     (gone,) = differences(survey=survey, resources=(ResourceState(arn, "training-dataset", 2, "deleted"),))
     assert gone.what is What.ORPHAN
+
+
+async def test_a_command_of_a_removed_target_is_not_asked_about() -> None:
+    """The command line says what to do, instead of breaking."""
+    loaded = settings.load(None, {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:9092", "AWS_REGION": "eu-west-1"})
+    parked = given.job(CREATE, Phase.PARKED)
+    gone = replace(parked, command=replace(parked.command, target="gone"))
+    assert "target gone is not in the settings" in await misfit(loaded, gone, "arn")
