@@ -9,6 +9,7 @@ from schemas.operations import COMMANDS, Kind, Operation, Repeat, Resource, reso
 from schemas.records import TERMINAL, Command, Job, Phase
 
 __all__ = [
+    "GIVEN_BACK",
     "TERMINAL",
     "Command",
     "Job",
@@ -87,6 +88,10 @@ def jitter(command: Command, number: int) -> float:
 def order_of(key: bytes | None) -> str:
     """What commands with equal Kafka keys have in common; empty without a key."""
     return hashlib.blake2b(key, digest_size=8).hexdigest() if key else ""
+
+
+GIVEN_BACK: Final = 1.0
+"""``due`` of a call that was certainly not sent before a hand-over: over by any clock."""
 
 
 def keeps_line(job: Job) -> bool:

@@ -23,7 +23,7 @@ from service.core import effects, endings, holding, reconciliation, resolution, 
 from service.core import observations as seen
 from service.core.effects import Step, Told
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
-from service.core.job import TERMINAL, Command, Job, Phase, may_have_happened, repeat, replace, row, subject
+from service.core.job import GIVEN_BACK, TERMINAL, Command, Job, Phase, may_have_happened, repeat, replace, row, subject
 from service.core.pacing import search_delay
 from service.core.policy import Policy
 from service.core.reconciliation import Verdict
@@ -216,7 +216,7 @@ def _delayed(job: Job, observation: seen.Delayed, now: float, policy: Policy) ->
 
 def _held(job: Job, observation: seen.Held, now: float, policy: Policy) -> Step:
     """Says durably that nothing was sent, so that the next owner may call without settling, whatever its clock says."""
-    return Step(job if job.due else replace(job, due=1.0))  # over by any clock
+    return Step(job if job.due else replace(job, due=GIVEN_BACK))
 
 
 def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:

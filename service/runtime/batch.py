@@ -260,7 +260,7 @@ class Batch:
         written = self._measured(OutRecord(changelog, key, value, (), self._partition.partition))
         self._undo.append(self._as_it_is(key))
         self._records[key] = written
-        self._store.put(key, record)
+        self._store.put(key, record, len(value or b""))
 
     def _as_it_is(self, key: bytes) -> Callable[[], None]:
         """Brings a key back to what it is now."""

@@ -67,7 +67,7 @@ class Context:
         removal_cadence: How often to look at a resource that is being deleted.
         max_batch: Most inbox items in one transaction.
         inbox_limit: Records waiting in an inbox at which delivery pauses.
-        open_jobs_limit: Jobs of a partition that have not ended, at which delivery pauses.
+        open_jobs_limit: How much a partition takes on; see :mod:`service.core.capacity`.
         ceilings: The largest record that each topic takes.
         batch_bytes: Bytes of records in one transaction at which no further item is taken into it.
         inbox_bytes: Bytes of records waiting in an inbox at which delivery pauses.

@@ -5,7 +5,8 @@ from schemas.commands import Rejected, Undecodable, Violation
 from schemas.operations import Kind
 from schemas.records import Command, Fault, Job, job_key
 from service.core import effects, endings, transitions
-from service.core.effects import Told
+from service.core.capacity import Limits
+from service.core.effects import Step, Told
 from service.core.job import ended, order_of, replace, row
 from service.core.observations import Held
 from service.runtime.batch import Batch, RecordTooLarge
@@ -34,13 +35,19 @@ def receive(record: InRecord, store: Store, batch: Batch, context: Context, revo
     elif isinstance(outcome, Rejected):
         _reject(key, outcome, batch, context)
     else:
-        _accept(key, record, command, batch, context)
+        _accept(key, record, command, store, batch, context)
         decide(key, store, batch, context, revoke)
 
 
-def _accept(key: bytes, record: InRecord, command: Command, batch: Batch, context: Context) -> None:
+def _accept(key: bytes, record: InRecord, command: Command, store: Store, batch: Batch, context: Context) -> None:
+    step = transitions.accept(command, batch.now, batch.wall, context.policy)
+    if (fault := _crowded(step, store, context)) is not None:
+        why = Violation("source", "capacity", fault.message)
+        bare = replace(command, params={})
+        _reject(key, Rejected(bare, fault.code, fault.message, (why,)), batch, context, retryable=True)
+        return
     try:
-        batch.apply(key, None, transitions.accept(command, batch.now, batch.wall, context.policy))
+        batch.apply(key, None, step)
     except RecordTooLarge as excess:
         message = f"makes a job record of {excess.size} bytes; {excess.topic} takes {excess.limit}"
         batch.dead_letter(record, "TooLarge", message)
@@ -48,6 +55,14 @@ def _accept(key: bytes, record: InRecord, command: Command, batch: Batch, contex
         _reject(key, Rejected(bare, "TooLarge", message, (Violation("data", "TooLarge", message),)), batch, context)
     else:
         context.telemetry.command(command.operation, "accepted")
+
+
+def _crowded(step: Step, store: Store, context: Context) -> Fault | None:
+    """Why a command can't be taken on beside what waits already; what is decided at once, or over, always can."""
+    job = step.job
+    if job is None or ended(job) or transitions.activity(job, context.policy) == effects.Decide():
+        return None
+    return store.census.refusal(job, Limits(context.open_jobs_limit))
 
 
 def decide(key: bytes, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
@@ -81,12 +96,12 @@ def _call_after_all(key: bytes, store: Store, batch: Batch, context: Context) ->
         batch.apply(key, job, transitions.step(job, Held(), batch.now, context.policy))
 
 
-def _reject(key: bytes, outcome: Rejected, batch: Batch, context: Context) -> None:
+def _reject(key: bytes, outcome: Rejected, batch: Batch, context: Context, *, retryable: bool = False) -> None:
     violations = [
         {"path": violation.path, "rule": violation.rule, "message": violation.message}
         for violation in outcome.violations
     ]
-    fault = Fault(outcome.code, outcome.message)
+    fault = Fault(outcome.code, outcome.message, retryable=retryable)
     batch.apply(key, None, endings.rejected(outcome.command, fault, violations, batch.now))
     context.telemetry.command(outcome.command.operation, "rejected")
 

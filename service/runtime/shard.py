@@ -14,6 +14,7 @@ from typing import Final
 from schemas.operations import COMMANDS
 from schemas.records import CorruptRecord
 from service.core import holding, transitions
+from service.core.capacity import Limits
 from service.core.job import Job, ended
 from service.core.observations import (
     Broken,
@@ -115,6 +116,8 @@ class Shard:
             "inbox": len(self._inbox),
             "delivery": "held" if self._delivery_paused else "open",
             "jobs": self._store.phases(),
+            "callable": self._store.census.callable,
+            "waiting": self._store.census.waiting(),
             "remembered": len(self._retention),
             **self._activities.statistics(),
         }
@@ -318,7 +321,7 @@ class Shard:
         return max(
             inbox / context.inbox_limit,
             self._inbox.bytes / context.inbox_bytes,
-            (inbox + self._store.going_on) / context.open_jobs_limit,
+            (inbox + self._store.census.callable) / Limits(context.open_jobs_limit).callable,
         )
 
     async def _commit(self, log: PartitionLog, items: list[Item]) -> list[Item]:

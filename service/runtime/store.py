@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from schemas import records
 from schemas.records import CorruptRecord, Job, Position, Record, ResourceState
+from service.core.capacity import Census
 from service.core.job import ended
 from service.runtime.defects import place
 
@@ -17,6 +18,7 @@ class Store:
     Attributes:
         position: How far the partition has been consumed; None when the changelog does not say.
         replayed: Changelog records replayed, tombstones included.
+        census: What the open jobs wait for.
     """
 
     def __init__(self) -> None:
@@ -28,6 +30,7 @@ class Store:
         self._corrupt: dict[bytes, str] = {}
         self._going_on = 0
         self._last_turn = 0
+        self.census = Census()
 
     @property
     def going_on(self) -> int:
@@ -47,7 +50,7 @@ class Store:
         self.replayed += 1
         self._corrupt.pop(key, None)
         try:
-            self.put(key, records.decode(value) if value is not None else None)
+            self.put(key, records.decode(value) if value is not None else None, len(value or b""))
         except CorruptRecord as error:
             self.put(key, None)
             self._corrupt[key] = str(error)
@@ -64,8 +67,9 @@ class Store:
             others = f" (and {len(self._corrupt) - 1} more)" if len(self._corrupt) > 1 else ""
             raise CorruptRecord(f"key {key.decode(errors='backslashreplace')!a}: {why}{others}")
 
-    def put(self, key: bytes, record: Record | None) -> None:
-        """Sets what a key means from now on."""
+    def put(self, key: bytes, record: Record | None, size: int = 0) -> None:
+        """Sets what a key means from now on; ``size`` are the bytes of its record."""
+        self.census.count(key, record if isinstance(record, Job) else None, size)
         before = self._jobs.get(key)
         if before is not None and not ended(before):
             self._going_on -= 1

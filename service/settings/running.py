@@ -104,8 +104,8 @@ class Runtime(Group):
     inbox_limit: Count = 10_000
     """Commands and observations waiting in one partition before its delivery is paused."""
     open_jobs_limit: Count = 2_000
-    """Commands of one partition under way or waiting before its delivery is paused: the rest stays in the topic. What
-    cancels one of them stays there, too, so set it above what may have to wait for AWS."""
+    """Commands of one partition that may wait for AWS; more are rejected (`TooManyOpenCommands`), a source's before
+    others'. Half as many may ask to wait (`notbefore`, `TrackResource`), or be callable before delivery is paused."""
     max_batch: Count = 500
     """Inbox entries that one transaction may take."""
     standby: bool = True

@@ -10,7 +10,7 @@ from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from tests.fakes import api as fake
 from tests.fakes.member import BATCH as DELIVERY
-from tests.runtime.messages import COMMANDS, request
+from tests.runtime.messages import COMMANDS, command, request
 from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
@@ -218,3 +218,83 @@ async def test_the_smallest_inboxes(limit: int) -> None:
             for _ in range(limit):
                 rig.send("ListTrainingDatasets")
             await rig.until(lambda: rig.ended() == set(rig.sent))
+
+
+def track(rig: Rig, command_id: str, dataset: str) -> None:
+    """A watch of a model that will never be deleted."""
+    model = rig.api.by_hand(MODEL, name=command_id, trainingDatasetArn=dataset)
+    data = {"resourceArn": model, "untilStatus": "deleted"}
+    rig.broker.produce(COMMANDS, *command("TrackResource", command_id, data), 0)
+
+
+def cancel(rig: Rig, command_id: str, **members: bool) -> str:
+    data = {"commandId": command_id, "commandSource": "/tests", **members}
+    rig.broker.produce(COMMANDS, *command("CancelCommand", f"cancel-{command_id}", data), 0)
+    return f"cancel-{command_id}"
+
+
+@pytest.mark.parametrize("how", ["notbefore", "track"])
+async def test_what_asks_to_wait_closes_no_partition(how: str) -> None:
+    """More of it is refused; others' commands and cancellations are read and carried out, after a restart too."""
+    async with Rig(partitions=1, open_jobs_limit=20) as rig:
+        node = await rig.start()
+        dataset = rig.api.by_hand(CREATE, name="data")
+        waiting = [f"w{number}" for number in range(25)]
+        for command_id in waiting:
+            if how == "track":
+                track(rig, command_id, dataset)
+            else:
+                rig.send("ListTrainingDatasets", command_id=command_id, notbefore="9999-12-31T23:59:59Z")
+        await rig.until(lambda: rig.answered() >= set(waiting))
+        refused = [command_id for command_id in waiting if rig.ending(command_id)]
+        assert 0 < len(refused) < 25
+        reply = rig.replies(refused[0])[0]
+        assert (reply.kind, reply.code, reply.data["error"]["retryable"]) == ("rejected", "TooManyOpenCommands", True)
+        assert rig.kinds(refused[0]) == ["rejected"]
+        node = await rig.restart(node)
+        assert (await rig.perform("ListTrainingDatasets")).kind == "succeeded"
+        assert (await rig.end(cancel(rig, "w0"))).data["result"] == {"cancelled": True}
+        assert node.shard(0).statistics()["delivery"] == "open"
+
+
+async def test_a_target_that_answers_nothing_closes_no_partition() -> None:
+    """The calls of one publisher wait for it; another's, to another target, go on."""
+    async with Rig(partitions=1, open_jobs_limit=60, targets=("default", "other")) as rig:
+        rig.api.hung.add("other")
+        await rig.start()
+        stuck = []
+        for _ in range(8):
+            stuck += [rig.send("ListTrainingDatasets", target="other", source="/stuck") for _ in range(10)]
+            await asyncio.sleep(6.0)
+        assert {rig.replies(command_id)[-1].kind for command_id in stuck} == {"accepted", "rejected"}
+        for _ in range(3):
+            assert (await rig.end(rig.send("ListTrainingDatasets", source="/others"), 60.0)).kind == "succeeded"
+        rig.api.hung.clear()
+        await rig.until(lambda: rig.ended() >= set(stuck), 600.0)
+
+
+async def test_what_stands_behind_a_lost_call_closes_no_partition() -> None:
+    async with Rig(partitions=1, open_jobs_limit=20) as rig:
+        await rig.start()
+        rig.api.inject(CREATE, fake.LOST_REQUEST)
+        line = [rig.send(CREATE, key="same", source="/line") for _ in range(15)]
+        await rig.until(lambda: len(rig.answered()) == 15)
+        assert (await rig.end(rig.send("ListTrainingDatasets", source="/others"), 10.0)).kind == "succeeded"
+        await rig.until(lambda: rig.ended() >= set(line))
+
+
+async def test_cancellations_that_wait_are_bounded_and_the_others_are_answered() -> None:
+    async with Rig(partitions=1, open_jobs_limit=8) as rig:
+        rig.api.working = 200.0
+        await rig.start()
+        dataset = rig.api.by_hand(CREATE, name="data")
+        command_id = rig.send(MODEL, request(MODEL, trainingDatasetArn=dataset))
+        await rig.until(lambda: rig.phase(command_id) == Phase.RUNNING)
+        data = {"commandId": command_id, "commandSource": "/tests", "deleteResource": True}
+        for number in range(6):
+            rig.broker.produce(COMMANDS, *command("CancelCommand", f"c{number}", data), 0)
+        await rig.until(lambda: all(len(rig.kinds(f"c{number}")) == 2 for number in range(6)))
+        refused = [number for number in range(6) if rig.ending(f"c{number}")]
+        assert refused == [2, 3, 4, 5]
+        assert rig.replies("c5")[1].code == "TooManyOpenCommands"
+        assert (await rig.end(cancel(rig, command_id))).code == "TooLate"

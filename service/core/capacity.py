@@ -1,0 +1,170 @@
+"""How much a partition takes on, so that nobody who publishes to it closes it for the others.
+
+What can be called now drains by itself: while there is much of it, delivery pauses. What waits for something outside
+(a time, a slot, an answer of AWS, another command, a person) may wait for ever: more of it is refused, with a reply.
+Each source may have as much waiting as there is room left, so there always is some for one that has nothing waiting.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from schemas.operations import COMMANDS, Kind
+from schemas.records import Fault
+from service.core import holding, resting
+from service.core.job import GIVEN_BACK, Job, Phase, ended, keeps_line
+
+TOO_MANY: Final = "TooManyOpenCommands"
+"""Code of a command that is refused because too much waits already."""
+WEIGHT: Final = 16_384
+"""Bytes of a job's record that count as one command; a larger one counts as several."""
+RESERVE: Final = 20
+"""A source with less than this part of the limit waiting is not refused because of others' calls."""
+
+
+class Pool(StrEnum):
+    """What waits together, with a limit of its own."""
+
+    CALLS = "calls"
+    """Calls that wait for a slot, a retry, a search or the end of what they began, and what stands behind them."""
+    ASKED = "asked"
+    """Commands that ask to wait: for a start time, or watching a resource."""
+    DECISIONS = "decisions"
+    """Cancellations and resolutions that wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that may wait, by pool, and how much may be callable, all from one setting."""
+
+    open_jobs: int
+
+    def of(self, pool: Pool) -> int:
+        """The pool's limit."""
+        return self.open_jobs if pool is Pool.CALLS else self.callable
+
+    @property
+    def callable(self) -> int:
+        """Calls to be made now, at which delivery pauses."""
+        return max(1, self.open_jobs // 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    pool: Pool | None
+    """Where it waits; None when it can be called."""
+    source: str
+    order: str
+    weight: int
+
+
+@dataclass(slots=True)
+class _Line:
+    callable: int = 0
+    resting: int = 0
+
+
+def waits(job: Job) -> bool:
+    """True for an open job that can't go on before something outside has happened.
+
+    A hand-over is nothing outside. A call that has failed waits until it succeeds, also while it is tried again.
+    """
+    return job.phase is not Phase.INTENDED or job.due > GIVEN_BACK or job.retries > 0 or job.reason in holding.REASONS
+
+
+def pool(job: Job) -> Pool:
+    """Where a job counts while it waits."""
+    operation = COMMANDS.get(job.command.asked or job.command.operation)
+    if operation is not None and operation.kind in (Kind.CANCEL, Kind.RESOLVE):
+        return Pool.DECISIONS
+    if resting.awaits_start(job) or (operation is not None and operation.kind is Kind.TRACK):
+        return Pool.ASKED
+    return Pool.CALLS
+
+
+class Census:
+    """What a partition's open jobs wait for, kept up to date by each change of a job."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[bytes, _Counted] = {}
+        self._waiting: Counter[tuple[Pool, str]] = Counter()
+        self._totals: Counter[Pool] = Counter()
+        self._lines: dict[str, _Line] = {}
+        self._callable = 0
+        self._blocked = 0
+
+    @property
+    def callable(self) -> int:
+        """Calls that can be made now, behind nothing that waits."""
+        return self._callable
+
+    def waiting(self) -> dict[str, int]:
+        """How much waits, by pool, and behind one of the same key that does."""
+        return {**{each.value: self._totals[each] for each in Pool}, "blocked": self._blocked}
+
+    def count(self, key: bytes, job: Job | None, size: int = 0) -> None:
+        """Takes note of what a job is from now on; ``size`` are the bytes of its record."""
+        before = self._jobs.pop(key, None)
+        if before is not None:
+            self._add(before, -1)
+        if job is None or ended(job):
+            return
+        order = job.command.order if keeps_line(job) else ""
+        where = pool(job) if waits(job) else None
+        after = self._jobs[key] = _Counted(where, job.command.source, order, 1 + size // WEIGHT)
+        self._add(after, 1)
+
+    def refusal(self, job: Job, limits: Limits) -> Fault | None:
+        """Why a new command can't be taken on; None when it can."""
+        where, source = pool(job), job.command.source
+        taken, room = self._totals[where], limits.of(where)
+        claim = self._waiting[where, source]
+        if where is Pool.CALLS:
+            taken += self._blocked
+            line = self._lines.get(job.command.order)
+            claim = max(claim, line.callable if line is not None and line.resting else 0)
+        left = room - taken
+        if where is Pool.CALLS and taken < room + room // 2:
+            left = max(left, room // RESERVE, 1)  # what was callable and came to wait may have taken all of it
+        if claim < left:
+            return None
+        return Fault(TOO_MANY, f"{_WHAT[where].format(claim)}, and {_ADVICE}", retryable=True)
+
+    def _add(self, counted: _Counted, sign: int) -> None:
+        weight = sign * counted.weight
+        if counted.pool is not None:
+            self._waiting[counted.pool, counted.source] += weight
+            if not self._waiting[counted.pool, counted.source]:
+                del self._waiting[counted.pool, counted.source]
+            self._totals[counted.pool] += weight
+        if not counted.order:
+            self._callable += weight if counted.pool is None else 0
+            return
+        line = self._lines.setdefault(counted.order, _Line())
+        self._tally(line, -1)
+        if counted.pool is None:
+            line.callable += weight
+        else:
+            line.resting += sign
+        self._tally(line, 1)
+        if not line.callable and not line.resting:
+            del self._lines[counted.order]
+
+    def _tally(self, line: _Line, sign: int) -> None:
+        if line.resting:
+            self._blocked += sign * line.callable
+        else:
+            self._callable += sign * line.callable
+
+
+_WHAT: Final = {
+    Pool.CALLS: "{} commands of this source, or behind one of this key, wait in this partition (for a slot, a retry, "
+    "a search, or the end of a job)",
+    Pool.ASKED: "{} commands of this source wait in this partition for their notbefore or watch a resource",
+    Pool.DECISIONS: "{} cancellations of this source wait in this partition",
+}
+_ADVICE: Final = (
+    "there is room for no more: wait until some have ended, or cancel some, and send this one again under a new id; "
+    "setting runtime.open_jobs_limit"
+)
