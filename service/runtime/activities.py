@@ -18,10 +18,8 @@ from service.core.job import Job, Phase, awaits_slot, ended, keeps_line, occupie
 from service.core.observations import (
     Broken,
     DeadlinePassed,
-    Delayed,
     Due,
     Held,
-    Late,
     Lost,
     Observation,
     QuotaFull,
@@ -36,6 +34,7 @@ from service.runtime.context import Context
 from service.runtime.defects import DEFECT, UNUSABLE, Defects, place
 from service.runtime.dispatch import Dispatch
 from service.runtime.inbox import Inbox, Observed
+from service.runtime.intent import Intent
 from service.runtime.lines import Lines
 from service.runtime.poller import Poller, Watch
 from service.runtime.ports import TopicPartition
@@ -57,91 +56,6 @@ class Workshop:
     slots: SlotRegistry
 
 
-class _Intent:
-    """The commit that permits a job's call, and the way to renew or revoke it.
-
-    It outlives the call until the outcome is stepped, so that a cancellation can tell whether the call has left.
-
-    Args:
-        key: Of the job.
-        committed_at: When its intent was committed, in monotonic seconds.
-        inbox: The shard's.
-        context: The shard's.
-        expired: Whether the job's deadline has passed.
-        read: Whether the call changes nothing: then no window counts, and it may be broken off at any time.
-    """
-
-    def __init__(
-        self,
-        key: bytes,
-        committed_at: float,
-        inbox: Inbox,
-        context: Context,
-        expired: Callable[[], bool],
-        *,
-        read: bool,
-    ) -> None:
-        self.expired = expired
-        self.over = False
-        self.answer: Observation | None = None
-        self.task: asyncio.Task[None] | None = None
-        self._key = key
-        self._committed_at = committed_at
-        self._inbox = inbox
-        self._context = context
-        self._read = read
-        self._renewal: asyncio.Future[bool] | None = None
-        self._sent = False
-        self._revoked = False
-
-    @property
-    def sent(self) -> bool:
-        """True when the call may have left."""
-        return self._sent
-
-    def open(self) -> bool:
-        """Law 1: a call leaves only within the window of its intent's commit."""
-        age = self._context.clock.monotonic() - self._committed_at
-        return not self._revoked and (self._read or age <= self._context.policy.call_window)
-
-    def permit(self) -> bool:
-        """The same, asked when the request is about to be written: from here on it may have left."""
-        permitted = self.open() and not self.expired()
-        self._sent = self._sent or permitted
-        return permitted
-
-    def expire(self) -> bool:
-        """Stops the call because its deadline has passed; False when it may have left, so that its outcome counts."""
-        return not self._sent and self.revoke()
-
-    def revoke(self) -> bool:
-        """Stops the call for good; False when it may have left and may have an effect."""
-        self._revoked = self._revoked or self._read or not self._sent
-        if self._revoked and self.task is not None:
-            self.task.cancel()
-            self.over = True
-        return self._revoked
-
-    def delayed(self) -> None:
-        """Says that the call waits for the budget."""
-        if not self._revoked:
-            self._inbox.put(Observed(self._key, Delayed()))
-
-    async def renew(self) -> bool:
-        """Has the intent committed anew; False when there is nothing to call for any more."""
-        if self._revoked:
-            return False
-        self._renewal = asyncio.get_running_loop().create_future()
-        self._inbox.put(Observed(self._key, Late()))
-        return await self._renewal
-
-    def committed(self, at: float, *, permitted: bool) -> None:
-        """A commit has renewed the intent, or the job wants no call any more."""
-        self._committed_at = at
-        if self._renewal is not None and not self._renewal.done():
-            self._renewal.set_result(permitted)
-
-
 class Activities:
     """The activities of one shard."""
 
@@ -155,7 +69,7 @@ class Activities:
         self._deadlines = Deadlines(context.clock, lambda key: self._fire(key, DeadlinePassed()))
         self._waits = (self._timers.cancel, self._starts.cancel, self._deadlines.cancel)
         self._missed_at = -math.inf
-        self._intents: dict[bytes, _Intent] = {}
+        self._intents: dict[bytes, Intent] = {}
         self._lines = Lines()
         self._standing: dict[bytes, tuple[Job, float]] = {}
         self._searching: set[bytes] = set()
@@ -385,12 +299,12 @@ class Activities:
             intent = self._intents[key] = self._intent(key, job, committed_at)
             intent.task = self._spawn(self._perform(key, job, intent), f"call:{job.command.id}")
 
-    def _intent(self, key: bytes, job: Job, committed_at: float) -> _Intent:
+    def _intent(self, key: bytes, job: Job, committed_at: float) -> Intent:
         expired = partial(self._deadlines.passed, key)
         read = row(job.command).kind is Kind.READ
-        return _Intent(key, committed_at, self._inbox, self._context, expired, read=read)
+        return Intent(key, committed_at, self._inbox, self._context, expired, read=read)
 
-    async def _perform(self, key: bytes, job: Job, intent: _Intent) -> None:
+    async def _perform(self, key: bytes, job: Job, intent: Intent) -> None:
         try:
             observation = await self._workshop.dispatch.call(job, intent)
         except Exception as error:

@@ -254,6 +254,7 @@ async def waiting_for_a_slot(rig: Rig) -> str:
     [
         ("ListAudienceModels", waiting_in_line, False),
         ("CreateConfiguredAudienceModel", waiting_in_line, False),
+        ("CreateConfiguredAudienceModel", waiting_in_line, True),
         ("ListAudienceModels", waiting_for_the_budget, False),
         ("ListAudienceModels", waiting_for_the_budget, True),
         ("CreateAudienceModel", waiting_for_a_slot, False),
