@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from schemas.operations import RESOURCES
 from service.settings.base import Count, Delays, Group, Port, Seconds, hyphenated, one_of
@@ -13,8 +13,9 @@ _DAY: Final = 86_400.0
 class Timing(Group):
     """The durations on which correctness rests, and a few others."""
 
-    call_window: Seconds = 2.0
-    """A call leaves only within so long of its intent's commit; a later one renews the intent first."""
+    call_window: Annotated[Seconds, Field(ge=0.5)] = 2.0
+    """A call leaves only within this time of its intent's commit; a later one renews the intent first. Commits to Kafka
+    that take longer let no call leave, so it must be well above `crml_commit_seconds`."""
     settle: Seconds = 360.0
     """An empty search permits a repeat only after so long: above `call_window` plus the lag of lists and signatures."""
     call_timeout: Seconds = 60.0
@@ -28,7 +29,7 @@ class Timing(Group):
     search_limit: Seconds = _DAY
     """A person is asked when a lost call's outcome can't be searched for, or a job's status can't be read, so long."""
     retention: Seconds = 7 * _DAY
-    """How long ended commands are remembered: within it a duplicate gets the stored reply."""
+    """How long ended commands are remembered, by the replica's time and Kafka's: a duplicate gets the stored reply."""
     retry_base: Seconds = 1.0
     """Wait before the first retry; doubles each time, with jitter."""
     retry_cap: Seconds = 300.0

@@ -40,6 +40,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "text for a number": ({"timing": {"settle": "long"}}, "settle"),
     "text for yes": ({"kafka": {"ssl_check_hostname": "maybe"}}, "ssl_check_hostname"),
     "zero": ({"timing": {"call_window": 0}}, "call_window"),
+    "a window that commits miss": ({"timing": {"call_window": 0.2}}, "call_window"),
     "a fraction of a thing": ({"runtime": {"max_batch": 1.5}}, "max_batch"),
     "too short": ({"kafka": {"transaction_timeout": 10}}, "transaction_timeout"),
     "no such choice": ({"kafka": {"security_protocol": "TLS"}}, "security_protocol"),
