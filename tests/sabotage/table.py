@@ -172,8 +172,8 @@ SABOTAGES = (
     Sabotage(
         "a new owner goes on settling where the former one was",
         "service.core.transitions",
-        "return Step(replace(job, since=now, due=0.0, searches=0))",
-        "return Step(replace(job, due=0.0, searches=0))",
+        "return Step(replace(job, since=now, due=0.0, searches=0, empty=0))",
+        "return Step(replace(job, due=0.0, searches=0, empty=0))",
         "The former owner may have called until just now, and is not waited for: two resources.",
         "tests/runtime/test_crash.py::test_an_empty_search_begins_again_with_every_crash",
     ),
