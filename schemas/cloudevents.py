@@ -10,6 +10,8 @@ Where the specification leaves a choice:
 - An attribute given twice is refused: readers would disagree about which one counts. Other headers may repeat.
 - In structured mode the value is the truth and ``ce_`` headers, which a sender may add for filters, are not read.
 - A missing content type means JSON. The record's key is routing, never an attribute.
+- An attribute that is null is not set, in both modes. An extension may be empty, a core attribute may not.
+- A trace context that can't be read is no fault: it stands as ``MALFORMED``, for its reader to drop.
 """
 
 import base64
@@ -23,7 +25,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import strictjson
+from schemas import strictjson, tracecontext
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """Headers of a Kafka record, in their order."""
@@ -36,6 +38,9 @@ PREFIX: Final = "ce_"
 MAX_HEADERS: Final = 100
 MAX_ID: Final = 255
 MAX_ATTRIBUTE: Final = 4_096
+MALFORMED: Final = "?"
+"""Stands for a trace context that was given and can't be read."""
+
 _MAX_TOLD: Final = 10
 
 _CLOUDEVENTS_TYPE: Final = "application/cloudevents"
@@ -43,12 +48,20 @@ _REQUIRED: Final = ("id", "source", "type", "specversion")
 _CORE: Final = frozenset({*_REQUIRED, "time", "subject", "datacontenttype", "dataschema"})
 
 _NAME: Final = re.compile(r"[a-z0-9]+")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef]")
-_JSON_MEDIA: Final = re.compile(r'application/(?:[-a-z0-9.]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
-_STRUCTURED_MEDIA: Final = re.compile(r'application/cloudevents\+json\s*(?:;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
-_RFC3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[-+][0-9]{2}:[0-9]{2})"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NONCHARACTER: Final = re.compile(
+    "[\ufdd0-\ufdef"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"
 )
+_WORD: Final = r"[-!#$%&'*+.^_`|~0-9a-z]+"
+_MEDIA: Final = re.compile(rf'({_WORD}/{_WORD})((?:\s*;(?:\s*{_WORD}=(?:{_WORD}|"[^"\\]*"))?)*)\s*', re.IGNORECASE)
+_CHARSET: Final = re.compile(rf';\s*charset="?({_WORD})"?', re.IGNORECASE)
+_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
+_RFC3339: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-9]{2}:)([0-9]{2})(\.[0-9]+)?([Zz]|[-+][0-9]{2}:[0-9]{2})"
+)
+_MICROSECONDS: Final = len(".123456")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +131,9 @@ def decode(key: bytes | None, value: bytes | None, headers: Headers) -> Envelope
         faults.append(_pair(fault))
     if media.lower().startswith(_CLOUDEVENTS_TYPE):
         return _structured(media, value)
+    if not any(name.startswith(PREFIX) for name, _ in headers) and _looks_structured(value):
+        message = f"is a structured CloudEvent under content type {_shown(media)}; send it as {_CLOUDEVENTS_TYPE}+json"
+        return Undecodable("NotCloudEvent", message)
     _collect_headers(headers, attributes, faults)
     if media:
         attributes["datacontenttype"] = media
@@ -142,13 +158,31 @@ def encode(envelope: Envelope) -> tuple[bytes, tuple[tuple[str, bytes | None], .
 
 
 def timestamp(text: str) -> float | None:
-    """Epoch seconds of an RFC 3339 timestamp; ``None`` when it is none. Leap seconds are not representable."""
-    if len(text) > 40 or not _RFC3339.fullmatch(text):
+    """Epoch seconds of an RFC 3339 timestamp; ``None`` when it is none, or an instant that can't be computed with.
+
+    Digits behind a microsecond are cut. Leap seconds, and what UTC has no year for, are not representable.
+    """
+    found = _RFC3339.fullmatch(text) if len(text) <= MAX_ATTRIBUTE else None
+    if found is None:
         return None
+    minute, second, fraction, offset = found.groups()
+    text = f"{minute}{second}{(fraction or '')[:_MICROSECONDS]}{offset}"
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC).timestamp()
     except (ValueError, OverflowError):  # there is no such date, or UTC has none for it: 9999-12-31T23:00:00-12:00
         return None
+
+
+def is_timestamp(text: str) -> bool:
+    """True for any RFC 3339 timestamp, leap seconds included: for instants that nothing is computed with."""
+    found = _RFC3339.fullmatch(text) if len(text) <= MAX_ATTRIBUTE else None
+    if found is None:
+        return False
+    minute, second, _, offset = found.groups()
+    try:
+        return bool(datetime.fromisoformat(f"{minute}{'59' if second == '60' else second}{offset}".upper()))
+    except ValueError:
+        return False
 
 
 def format_time(epoch: float) -> str:
@@ -162,17 +196,37 @@ def _pair(fault: _FaultError) -> tuple[str, str]:
 
 
 def _media(headers: Headers) -> str:
-    found = [value for name, value in headers if name == CONTENT_TYPE]
+    found = [value for name, value in headers if name == CONTENT_TYPE and value is not None]
     if len(found) > 1:
         raise _FaultError("DuplicateHeader", f"has the header {CONTENT_TYPE} {len(found)} times")
     return _text(CONTENT_TYPE, found[0]) if found else ""
 
 
-def _text(name: str, value: bytes | None) -> str:
-    if value is None:
-        raise _FaultError("InvalidHeader", f"{name} is null; leave it out, or give it a value")
+def _is_json(media: str) -> bool:
+    """True for ``application/json``, ``text/json`` and any ``+json``, whatever the parameters, in UTF-8."""
+    found = _MEDIA.fullmatch(media)
+    if found is None:
+        return False
+    kind, subtype = found[1].lower().split("/")
+    charset = _CHARSET.search(found[2])
+    known = charset is None or charset[1].lower() in _CHARSETS
+    return known and (subtype.endswith("+json") or (subtype == "json" and kind in {"application", "text"}))
+
+
+def _looks_structured(value: bytes | None) -> bool:
+    """True for a JSON object with the attributes of an event."""
+    if not value or b'"specversion"' not in value:
+        return False
+    try:
+        document = strictjson.loads(value)
+    except strictjson.JsonError:
+        return False
+    return isinstance(document, dict) and document.keys() >= set(_REQUIRED)
+
+
+def _text(name: str, value: bytes) -> str:
     if len(value) > MAX_ATTRIBUTE:
-        raise _FaultError("InvalidHeader", f"{name} has {len(value)} bytes; at most {MAX_ATTRIBUTE} are read")
+        raise _FaultError("TooLarge", f"{name} has {len(value)} bytes; at most {MAX_ATTRIBUTE} are read")
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
@@ -183,9 +237,12 @@ def _text(name: str, value: bytes | None) -> str:
 
 def _check_text(name: str, text: str) -> None:
     if len(text) > MAX_ATTRIBUTE:
-        raise _FaultError("InvalidAttribute", f"{name} has {len(text)} characters; at most {MAX_ATTRIBUTE} are read")
-    if _UNPRINTABLE.search(text):
+        raise _FaultError("TooLarge", f"{name} has {len(text)} characters; at most {MAX_ATTRIBUTE} are read")
+    if _CONTROL.search(text):
         raise _FaultError("InvalidAttribute", f"{name} has a control character, which CloudEvents forbids")
+    if found := _NONCHARACTER.search(text):
+        message = f"{name} has U+{ord(found[0]):04X}, a noncharacter of Unicode, which CloudEvents forbids"
+        raise _FaultError("InvalidAttribute", message)
 
 
 def _shown(name: str) -> str:
@@ -206,23 +263,35 @@ def _collect_headers(headers: Headers, attributes: dict[str, str], faults: list[
         name = header.removeprefix(PREFIX)
         if name in seen:
             attributes.pop(name, None)
+            if name in tracecontext.ATTRIBUTES:
+                attributes[name] = MALFORMED
+                continue
             faults.append(("DuplicateHeader", f"has the header {_shown(header)} more than once"))
             continue
         seen.add(name)
+        if value is None:
+            continue
         try:
             attributes[name] = _attribute(name, _text(_shown(header), value))
         except _FaultError as fault:
-            faults.append(_pair(fault))
+            _note(name, fault, attributes, faults)
+
+
+def _note(name: str, fault: _FaultError, attributes: dict[str, str], faults: list[tuple[str, str]]) -> None:
+    if name in tracecontext.ATTRIBUTES:
+        attributes[name] = MALFORMED
+    else:
+        faults.append(_pair(fault))
 
 
 def _attribute(name: str, text: str) -> str:
     if not _NAME.fullmatch(name) or name == "data":
         raise _FaultError("InvalidAttribute", f"{_shown(name)} is not an attribute name: lower-case letters and digits")
-    if not text:
+    if not text and name in _CORE:
         raise _FaultError("InvalidAttribute", f"{name} is empty; leave it out, or give it a value")
     if name in {"id", "source"} and len(text) > MAX_ID:
         raise _FaultError("InvalidAttribute", f"{name} has {len(text)} characters; 1 to {MAX_ID} are allowed")
-    if name == "time" and timestamp(text) is None:
+    if name == "time" and not is_timestamp(text):
         raise _FaultError("InvalidAttribute", "time is not an RFC 3339 timestamp such as 2025-01-31T12:00:00Z")
     return text
 
@@ -230,7 +299,7 @@ def _attribute(name: str, text: str) -> str:
 def _structured(media: str, value: bytes | None) -> Envelope | Undecodable:
     if media.lower().startswith(_CLOUDEVENTS_TYPE + "-batch"):
         return Undecodable("BatchUnsupported", "is a batch; the Kafka binding has none, send one event per record")
-    if not _STRUCTURED_MEDIA.fullmatch(media):
+    if not _is_json(media):
         return Undecodable("UnsupportedFormat", f"has an event format that is not read; use {_CLOUDEVENTS_TYPE}+json")
     try:
         document = strictjson.loads(value or b"")
@@ -247,7 +316,7 @@ def _structured(media: str, value: bytes | None) -> Envelope | Undecodable:
         try:
             attributes[name] = _attribute(name, _attribute_text(name, item))
         except _FaultError as fault:
-            faults.append(_pair(fault))
+            _note(name, fault, attributes, faults)
     return _envelope(attributes, data, faults)
 
 
@@ -300,6 +369,6 @@ def _envelope_faults(attributes: dict[str, str]) -> list[tuple[str, str]]:
     if version != SPEC_VERSION:
         faults.append(("UnsupportedSpecVersion", f"has specversion {_shown(version)}; {SPEC_VERSION} is read"))
     media = attributes.get("datacontenttype", JSON_TYPE)
-    if not _JSON_MEDIA.fullmatch(media):
+    if not _is_json(media):
         faults.append(("UnsupportedContentType", f"has content type {_shown(media)}; data is read as {JSON_TYPE}"))
     return faults

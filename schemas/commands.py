@@ -10,7 +10,6 @@ is not changed by a new default target, by formatting or by the content mode.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,22 +17,17 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import cloudevents, permissions, records, rules, service_commands, shapes, sizes, strictjson
+from schemas import cloudevents, permissions, records, rules, service_commands, shapes, sizes, strictjson, tracecontext
 from schemas.cloudevents import Envelope, Headers, timestamp
 from schemas.operations import COMMAND_PREFIX, COMMANDS, SERVICE_COMMANDS
 from schemas.permissions import Grant, TargetFacts
 from schemas.shapes import Violation
+from schemas.tracecontext import TraceContext
 
 __all__ = ["Limits", "Rejected", "Undecodable", "Violation", "read"]
 
 MAX_VIOLATIONS: Final = 100
 MAX_CORRELATION_ID: Final = 255
-
-# Version 00 ends after the flags; later versions may add fields; ff is no version; ids of zeros are none.
-_TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:(?<!^00.{53})-[!-~]*)?"
-)
-_TRACESTATE_MEMBER: Final = re.compile(r"[a-z0-9][-a-z0-9_*/@]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +83,7 @@ class Undecodable:
 
 
 def read(
-    key: bytes | None, value: bytes | None, headers: Headers, limits: Limits
+    key: bytes | None, value: bytes | None, headers: Headers, limits: Limits, dropped: list[str] | None = None
 ) -> records.Command | Rejected | Undecodable:
     """Reads a record; never raises.
 
@@ -98,16 +92,23 @@ def read(
         value: The record's value.
         headers: The record's headers.
         limits: What is allowed here.
+        dropped: Gets the names of trace attributes that were malformed.
     """
     size = len(value or b"")
+    envelope = cloudevents.decode(key, value if size <= limits.max_bytes else None, headers)
+    if dropped is not None:
+        dropped += trace_of(envelope).dropped
     if size > limits.max_bytes:
-        envelope = cloudevents.decode(key, None, headers)
         message = f"has {size} bytes; at most {limits.max_bytes} are read"
-        return _refuse(envelope, value, limits, "TooLarge", message)
-    envelope = cloudevents.decode(key, value, headers)
+        return _refuse(envelope, value, limits, "TooLarge", message, "data")
     if isinstance(envelope, cloudevents.Undecodable):
         return _refuse(envelope, value, limits, envelope.code, envelope.message)
     return _command(envelope, limits)
+
+
+def trace_of(envelope: Envelope | cloudevents.Undecodable) -> TraceContext:
+    """The trace context that a command carries on, and what of it had to be dropped."""
+    return tracecontext.read(*(envelope.extensions.get(name, "") for name in tracecontext.ATTRIBUTES))
 
 
 def digest(command_type: str, target: str, content: bytes) -> str:
@@ -176,11 +177,15 @@ def _payload_violations(operation: str, data: Any) -> Iterator[Violation]:
 
 
 def _refuse(
-    envelope: Envelope | cloudevents.Undecodable, value: bytes | None, limits: Limits, code: str, message: str
+    envelope: Envelope | cloudevents.Undecodable,
+    value: bytes | None,
+    limits: Limits,
+    code: str,
+    message: str,
+    path: str = "envelope",
 ) -> Rejected | Undecodable:
     if not (envelope.id and envelope.source):
         return Undecodable(code, message)
-    path = "data" if code == "TooLarge" else "envelope"
     return _rejected(envelope, value or b"", limits, code, (Violation(path, code, message),))
 
 
@@ -216,6 +221,7 @@ def _known(
     valid = {name: text for name, text in envelope.extensions.items() if not _extension_fault(name, text, limits)}
     sent_target = envelope.extensions.get("target", "")
     target = valid.get("target", "") if sent_target else limits.default_target
+    trace = trace_of(envelope)
     return records.Command(
         id=envelope.id,
         source=envelope.source,
@@ -228,8 +234,8 @@ def _known(
         not_before=timestamp(valid.get("notbefore", "")) or 0.0,
         deadline=timestamp(valid.get("deadline", "")) or 0.0,
         priority=int(valid.get("priority", "0")),
-        traceparent=valid.get("traceparent", ""),
-        tracestate=valid.get("tracestate", ""),
+        traceparent=trace.parent,
+        tracestate=trace.state,
         tenant=limits.tenant,
     )
 
@@ -274,22 +280,10 @@ def _is_correlation_id(text: str) -> bool:
     return len(text) <= MAX_CORRELATION_ID
 
 
-def _is_traceparent(text: str) -> bool:
-    return len(text) <= 512 and _TRACEPARENT.fullmatch(text) is not None
-
-
-def _is_tracestate(text: str) -> bool:
-    members = [member.strip(" \t") for member in text.split(",")]
-    named = [member for member in members if member]
-    return len(text) <= 512 and len(named) <= 32 and all(map(_TRACESTATE_MEMBER.fullmatch, named))
-
-
 _TIME_MESSAGE: Final = "must be an RFC 3339 timestamp after 1970, such as 2025-01-31T12:00:00Z"
 _SYNTAX: Final = {
     "correlationid": (_is_correlation_id, f"must have at most {MAX_CORRELATION_ID} characters"),
     "notbefore": (_is_time, _TIME_MESSAGE),
     "deadline": (_is_time, _TIME_MESSAGE),
     "priority": (_is_priority, "must be a digit, 0 to 9"),
-    "traceparent": (_is_traceparent, "must be a W3C traceparent, 00-<32 hex>-<16 hex>-<2 hex>"),
-    "tracestate": (_is_tracestate, "must be a W3C tracestate: up to 32 key=value members, 512 characters"),
 }

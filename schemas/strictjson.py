@@ -45,7 +45,7 @@ DEFAULT: Final = Limits()
 _INTEGER_MIN: Final = -(2**63)
 _INTEGER_MAX: Final = 2**64 - 1
 _INTEGER_CHARS: Final = 20
-_NUMBER_CHARS: Final = 64
+_NUMBER_CHARS: Final = 4_096
 
 # A whole string in one step, or one structural character. Possessive and with an optional closing quote, so that no
 # text is looked at twice: a document of unterminated strings would cost the square of its size otherwise.
@@ -78,12 +78,30 @@ def loads(value: bytes, limits: Limits = DEFAULT) -> Any:
 def _decode(value: bytes) -> str:
     if value.startswith(b"\xef\xbb\xbf"):
         raise JsonError("InvalidJson", "starts with a byte order mark; send UTF-8 without one")
+    if frame := _registry_frame(value):
+        raise JsonError("InvalidJson", f"{frame}; send the JSON alone, without a registry's serializer")
     if value[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in value[:4]:
         raise JsonError("InvalidJson", "is UTF-16 or UTF-32; send UTF-8")
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise JsonError("InvalidJson", f"is not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def _registry_frame(value: bytes) -> str:
+    """What a schema registry's serializer has put in front of the payload; empty when nothing is there."""
+    if value[:2] in (b"\x03\x00", b"\x03\x05") and len(value) > _GLUE_FRAME:
+        return "starts with the frame of the AWS Glue Schema Registry"
+    wide = value[1:2] != b"\x00" or value[4:7] == b"\x00\x00\x00"  # the zeros of UTF-16 and UTF-32
+    if value[:1] == b"\x00" and len(value) > _CONFLUENT_FRAME and (not wide or value[5:6] in _JSON_STARTS):
+        number = int.from_bytes(value[1:_CONFLUENT_FRAME])
+        return f"starts with the frame of a Confluent schema registry (schema id {number})"
+    return ""
+
+
+_GLUE_FRAME: Final = 18
+_CONFLUENT_FRAME: Final = 5
+_JSON_STARTS: Final = tuple(bytes((char,)) for char in b'{["-0123456789tfn \t\r\n')
 
 
 def _bound(value: bytes, limits: Limits) -> None:
@@ -127,7 +145,7 @@ def _integer(literal: str) -> int:
 
 def _float(literal: str) -> float:
     if len(literal) > _NUMBER_CHARS:
-        raise JsonError("InvalidJson", f"has a number of more than {_NUMBER_CHARS} characters")
+        raise JsonError("TooLarge", f"has a number of more than {_NUMBER_CHARS} characters")
     number = float(literal)
     if math.isinf(number):
         raise JsonError("InvalidJson", "has a number too large for a double")

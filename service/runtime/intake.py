@@ -20,7 +20,10 @@ from service.runtime.store import Store
 
 def receive(record: InRecord, store: Store, batch: Batch, context: Context, revoke: Revoke = lambda _: False) -> None:
     """Reads one record into the batch. Bad input has an outcome as good input has; none raises."""
-    outcome = commands.read(record.key, record.value, record.headers, context.limits[record.topic])
+    dropped: list[str] = []
+    outcome = commands.read(record.key, record.value, record.headers, context.limits[record.topic], dropped)
+    for attribute in dropped:
+        context.telemetry.trace_dropped(attribute)
     if isinstance(outcome, Undecodable):
         batch.dead_letter(record, outcome.code, outcome.message)
         context.telemetry.command("", "undecodable")

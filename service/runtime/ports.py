@@ -320,6 +320,10 @@ class Telemetry(Protocol):
         """A record was read: ``accepted``, ``duplicate``, ``misused``, ``rejected`` or ``undecodable``."""
         ...
 
+    def trace_dropped(self, attribute: str) -> None:
+        """A record's ``traceparent`` or ``tracestate`` was malformed and is not carried on."""
+        ...
+
     def reply(self, kind: str) -> None:
         """A reply was committed."""
         ...

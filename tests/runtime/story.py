@@ -24,10 +24,14 @@ class Story:
     shards: list[tuple[str, str]] = field(default_factory=list)
     restores: list[tuple[str, int]] = field(default_factory=list)
     copied: dict[str, int] = field(default_factory=dict)
+    traces_dropped: Counter[str] = field(default_factory=Counter)
     problems: list[tuple[str, dict[str, str | int | float]]] = field(default_factory=list)
 
     def command(self, operation: str, outcome: str) -> None:
         self.commands[outcome] += 1
+
+    def trace_dropped(self, attribute: str) -> None:
+        self.traces_dropped[attribute] += 1
 
     def reply(self, kind: str) -> None:
         self.replies[kind] += 1

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import cloudevents
-from schemas.cloudevents import Envelope, Headers, Undecodable, decode, encode, format_time, timestamp
+from schemas.cloudevents import MALFORMED, Envelope, Headers, Undecodable, decode, encode, format_time, timestamp
 
 BASE = {
     "ce_specversion": b"1.0",
@@ -141,7 +141,8 @@ def test_other_formats(media: bytes) -> None:
         (_document(extra={}), "InvalidAttribute"),
         (_document(Extra="x"), "InvalidAttribute"),
         (_document(subject="a\nb"), "InvalidAttribute"),
-        (_document(subject="x" * 4097), "InvalidAttribute"),
+        (_document(subject="x" * 4097), "TooLarge"),
+        (_document(subject=""), "InvalidAttribute"),
     ],
 )
 def test_faults_of_structured_mode(value: bytes | None, code: str) -> None:
@@ -151,9 +152,11 @@ def test_faults_of_structured_mode(value: bytes | None, code: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [
-        ("ce_subject", None, "InvalidHeader"),
         ("ce_subject", b"\xff", "InvalidHeader"),
-        ("ce_subject", b"x" * 4097, "InvalidHeader"),
+        ("ce_subject", b"x" * 4097, "TooLarge"),
+        ("ce_extra", "\ufdd0".encode(), "InvalidAttribute"),
+        ("ce_extra", "\ufffe".encode(), "InvalidAttribute"),
+        ("ce_extra", "\U0010ffff".encode(), "InvalidAttribute"),
         ("ce_subject", b"", "InvalidAttribute"),
         ("ce_subject", b"a\r\nb", "InvalidAttribute"),
         ("ce_subject", b"\xc2\x85", "InvalidAttribute"),
@@ -199,8 +202,108 @@ def test_a_second_content_type_is_refused() -> None:
     assert found.id == "1"
 
 
-def test_a_null_content_type_is_refused() -> None:
-    _refused(decode(None, b"{}", _headers(content_type=None)), "InvalidHeader")
+def _read(value: bytes | None, headers: Headers) -> Envelope:
+    found = decode(None, value, headers)
+    assert isinstance(found, Envelope), found
+    return found
+
+
+def test_null_is_unset_in_both_modes() -> None:
+    assert _read(b"{}", _headers(content_type=None)).data == b"{}"
+    assert _read(b"{}", (*_headers(), ("ce_subject", None), ("ce_extra", None))).extensions == {}
+    assert _read(_document(subject=None, extra=None), STRUCTURED).extensions == {}
+    assert _refused(decode(None, b"{}", _headers(ce_id=None)), "MissingAttribute").id == ""
+
+
+def test_an_extension_may_be_empty() -> None:
+    assert _read(b"{}", (*_headers(), ("ce_extra", b""))).extensions == {"extra": ""}
+    assert _read(_document(extra=""), STRUCTURED).extensions == {"extra": ""}
+
+
+def test_a_noncharacter_is_named() -> None:
+    found = _refused(decode(None, b"{}", (*_headers(), ("ce_extra", "a\ufffe".encode()))), "InvalidAttribute")
+    assert "U+FFFE, a noncharacter" in found.message
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        'Application/JSON;charset="UTF-8"',
+        "application/json ; charset=utf-8 ; version=1",
+        "application/json;",
+        'application/json; profile="https://example.com/a;b"',
+        "text/json",
+        "application/vnd.example.v1+json",
+        "model/gltf+json; q=1",
+        "application/json; charset=us-ascii",
+    ],
+)
+def test_media_types_of_json(media: str) -> None:
+    assert _read(b"{}", _headers(content_type=media.encode())).data == b"{}"
+    assert _read(_document(datacontenttype=media, data={}), STRUCTURED).data == b"{}"
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        "text/plain",
+        "application/jsonl",
+        "application/json; charset=utf-16",
+        "json",
+        "application/json, application/json",
+        "application/json; x",
+        "application/xml",
+        "avro/binary",
+        "application/+",
+    ],
+)
+def test_media_types_of_something_else(media: str) -> None:
+    _refused(decode(None, b"{}", _headers(content_type=media.encode())), "UnsupportedContentType")
+
+
+@pytest.mark.parametrize("media", ["application/cloudevents+json; charset=utf-8; v=1", "APPLICATION/CloudEvents+JSON;"])
+def test_parameters_of_the_structured_type(media: str) -> None:
+    assert _read(_document(), (("content-type", media.encode()),)).id == "1"
+
+
+@pytest.mark.parametrize("headers", [(), (("content-type", b"application/json"),), (("x", b"y"),)])
+def test_a_structured_event_under_a_wrong_content_type_is_named(headers: Headers) -> None:
+    found = _refused(decode(None, _document(), headers), "NotCloudEvent")
+    assert "structured" in found.message
+    assert "application/cloudevents+json" in found.message
+    plain = _refused(decode(None, b'{"specversion":"1.0"}', headers), "NotCloudEvent")
+    assert "structured" not in plain.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2016-12-31T23:59:60Z",
+        "2016-12-31t15:59:60.25-08:00",
+        "2025-01-31T12:00:00." + "1" * 1000 + "Z",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-12:00",
+    ],
+)
+def test_a_time_that_nothing_is_computed_with(text: str) -> None:
+    assert _read(b"{}", (*_headers(), ("ce_time", text.encode()))).time == text
+
+
+@pytest.mark.parametrize("text", ["2025-02-30T00:00:00Z", "2025-01-01T00:00:61Z", "2025-01-01", "", "now"])
+def test_a_time_that_is_none(text: str) -> None:
+    _refused(decode(None, b"{}", (*_headers(), ("ce_time", text.encode()))), "InvalidAttribute")
+
+
+@pytest.mark.parametrize("value", [b"\xff", b"a\x00", b"x" * 5000, None])
+def test_a_trace_context_that_cannot_be_read_is_no_fault(value: bytes | None) -> None:
+    found = _read(b"{}", (*_headers(), ("ce_traceparent", value), ("ce_tracestate", value)))
+    wanted = {} if value is None else dict.fromkeys(("traceparent", "tracestate"), MALFORMED)
+    assert found.extensions == wanted
+    twice = (*_headers(), ("ce_traceparent", b"1"), ("ce_traceparent", b"2"))
+    assert _read(b"{}", twice).extensions == {"traceparent": MALFORMED}
+    assert _read(_document(traceparent={}), STRUCTURED).extensions == {"traceparent": MALFORMED}
 
 
 def test_other_headers_may_be_anything() -> None:
@@ -268,6 +371,7 @@ def test_timestamps(text: str, epoch: float) -> None:
         "9999-12-31T23:59:59-12:00",
         "0001-01-01T00:00:00+12:00",
         "1970-01-01T00:00:00." + "1" * 10_000 + "Z",
+        "1970-01-01T00:00:00.Z",
     ],
 )
 def test_no_timestamps(text: str) -> None:

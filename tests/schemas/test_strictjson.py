@@ -45,7 +45,7 @@ INVALID = {
     "long-integer": b"1" * 5000,
     "integer-65-bits": b"18446744073709551616",
     "integer-negative": b"-9223372036854775809",
-    "long-float": b"0." + b"1" * 100,
+    "confluent": b"\x00\x00\x00\x00\x2a{}",
     "leading-zero": b"01",
     "plus": b"+1",
     "hex": b"0x1",
@@ -92,6 +92,37 @@ def test_structure_is_bounded_outside_strings(value: bytes, good: bool) -> None:
         with pytest.raises(JsonError) as caught:
             strictjson.loads(value)
         assert caught.value.code == "TooLarge"
+
+
+@pytest.mark.parametrize("value", [b"0." + b"1" * 100, b"-0." + b"0" * 4000 + b"1", b"1." + b"0" * 90 + b"e-3"])
+def test_a_long_number_that_fits_a_double_is_read(value: bytes) -> None:
+    assert strictjson.loads(value) == float(value)
+
+
+def test_a_number_beyond_the_limit_is_too_large() -> None:
+    with pytest.raises(JsonError) as caught:
+        strictjson.loads(b"0." + b"1" * 5000)
+    assert caught.value.code == "TooLarge"
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (b"\x00\x00\x00\x00\x2a{}", "Confluent schema registry (schema id 42)"),
+        (b'\x00\x7f\x00\x00\x01{"a":1}', "Confluent schema registry (schema id 2130706433)"),
+        (b"\x00\x00\x00\x01\x00\x02\x06foo", "Confluent schema registry (schema id 256)"),
+        (b"\x03\x00" + b"u" * 16 + b"{}", "AWS Glue Schema Registry"),
+        (b"\x03\x05" + b"u" * 16 + b"x\x9c", "AWS Glue Schema Registry"),
+        ('{"a":1}'.encode("utf-16-be"), "UTF-16 or UTF-32"),
+        ('{"a":1}'.encode("utf-32-be"), "UTF-16 or UTF-32"),
+        ('{"a":1}'.encode("utf-16"), "UTF-16 or UTF-32"),
+        ("[1]".encode("utf-16-le"), "UTF-16 or UTF-32"),
+    ],
+)
+def test_what_a_serializer_has_made_of_it_is_named(value: bytes, named: str) -> None:
+    with pytest.raises(JsonError) as caught:
+        strictjson.loads(value)
+    assert named in caught.value.message
 
 
 def test_the_limits_can_be_set() -> None:

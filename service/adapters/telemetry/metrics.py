@@ -55,6 +55,7 @@ class Telemetry:
 
     def _make_counters(self) -> None:
         self._commands = self._counter("commands", "Commands, by what became of them", "operation", "outcome")
+        self._traces = self._counter("trace_contexts_dropped", "Malformed trace contexts not carried on", "attribute")
         self._replies = self._counter("replies", "Replies published", "kind")
         self._events = self._counter("events", "Status changes published", "resource_kind", "status")
         self._dead = self._counter("dead_letters", "Records that can't be a command", "reason")
@@ -87,6 +88,10 @@ class Telemetry:
     def command(self, operation: str, outcome: str) -> None:
         """A command was accepted, rejected or recognised as a duplicate."""
         self._commands.labels(closed(operation, OPERATION_NAMES), outcome).inc()
+
+    def trace_dropped(self, attribute: str) -> None:
+        """A record's ``traceparent`` or ``tracestate`` was malformed and is not carried on."""
+        self._traces.labels(attribute).inc()
 
     def reply(self, kind: str) -> None:
         """A reply was committed."""
