@@ -863,7 +863,6 @@ SABOTAGES = (
         "`reconcile --apply` tracks every data set whose command was forgotten.",
         "tests/repair/test_differences.py::test_what_has_no_lifecycle_is_known_once_it_was_published[created]",
     ),
-    ),
     Sabotage(
         "carry on a trace context of any form",
         "schemas.tracecontext",
