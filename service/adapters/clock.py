@@ -7,6 +7,11 @@ _STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """CLOCK_MONOTONIC stops on Linux while the machine is suspended, and a call window must not; CLOCK_BOOTTIME goes on."""
 
 
+def steady() -> float:
+    """Seconds that never go back and go on during a suspend."""
+    return time.clock_gettime(_STEADY)
+
+
 class SystemClock:
     """Real time; made once, when the process starts."""
 
@@ -23,4 +28,4 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """See :class:`service.runtime.ports.Clock`."""
-        return time.clock_gettime(_STEADY)
+        return steady()

@@ -196,6 +196,18 @@ def test_who_waits_for_a_slot_is_measured_by_quota() -> None:
         assert telemetry.registry.get_sample_value(f"crml_slots_{name}", {"quota": "eu/audience-models"}) == value
 
 
+def test_a_clock_that_is_set_back_silences_no_library(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logging()
+    now = time.time()
+    for second in (0, -86_400):
+        monkeypatch.setattr(time, "time", lambda second=second: now + second)
+        monkeypatch.setattr(time, "time_ns", lambda second=second: int((now + second) * 1e9), raising=False)
+        logging.getLogger("aiokafka.conn").error("no node")
+    assert [line["event"] for line in logged(capsys)] == ["no node", "no node"]
+
+
 def test_what_a_library_repeats_is_said_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,10 +97,24 @@ def test_what_says_no_expiry(text: str) -> None:
     assert expiry(text) is None
 
 
+@pytest.mark.parametrize("step", [-86_400.0, 86_400.0])
+async def test_a_clock_that_is_set_neither_spends_nor_prolongs_a_token(tmp_path: Path, step: float) -> None:
+    """By a clock that was set back, a token that had expired would have been shown to brokers for a day."""
+    passed, wall, file = 0.0, 1000.0, tmp_path / "token"
+    file.write_text(jwt(exp=1100))
+    tokens = Tokens(of_file(file, lambda: passed, lambda: wall), lambda: passed)
+    await tokens.token()
+    file.write_text(jwt(exp=1900 + step))
+    wall += step
+    assert await tokens.token() == jwt(exp=1100)
+    passed, wall = passed + 100.0, wall + 100.0
+    assert await tokens.token() == jwt(exp=1900 + step)
+
+
 async def test_a_file_is_read_again(tmp_path: Path) -> None:
     now, file = 1000.0, tmp_path / "token"
     file.write_text(jwt(exp=1100) + "\n")
-    tokens = Tokens(of_file(file, lambda: now), lambda: now)
+    tokens = Tokens(of_file(file, lambda: now, lambda: now), lambda: now)
     assert await tokens.token() == jwt(exp=1100)
     file.write_text(jwt(exp=1900))
     assert await tokens.token() == jwt(exp=1100)
@@ -117,7 +131,7 @@ async def test_a_file_of_no_use_is_told(tmp_path: Path, content: str | None, tol
     if content is not None:
         file.write_text(content)
     with pytest.raises(TokenUnavailable, match=told):
-        await of_file(file, lambda: 1000.0)()
+        await of_file(file, lambda: 0.0, lambda: 1000.0)()
 
 
 class Endpoint:

@@ -162,6 +162,14 @@ SABOTAGES = (
         "tests/core/test_clocks.py::test_no_limit_has_run_out_at_a_takeover",
     ),
     Sabotage(
+        "count the life of a Kafka token by the wall clock",
+        "service.adapters.kafka.tokens",
+        "now, left = clock(), _left(text, wall())",
+        "now, left = wall(), _left(text, wall())",
+        "After a step of the clock, brokers are shown a token that has expired: no connection for as long.",
+        "tests/adapters/test_tokens.py::test_a_clock_that_is_set_neither_spends_nor_prolongs_a_token",
+    ),
+    Sabotage(
         "measure on a clock that stops during a suspend",
         "service.adapters.clock",
         'getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)',

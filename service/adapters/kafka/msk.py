@@ -5,7 +5,6 @@ from aiobotocore. Signing itself is arithmetic (about a millisecond). `tests/ada
 """
 
 import base64
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from service.adapters.clock import steady
 from service.adapters.kafka.tokens import Fetch, Token, TokenUnavailable
 
 SERVICE: Final = "kafka-cluster"
@@ -26,13 +26,13 @@ Credentials = Callable[[], Awaitable[Any]]
 """Gives frozen credentials, renewed when they were about to expire."""
 
 
-def of_msk(region: str, credentials: Credentials, clock: Callable[[], float] = time.time) -> Fetch:
+def of_msk(region: str, credentials: Credentials, clock: Callable[[], float] = steady) -> Fetch:
     """Signs a token whenever one is wanted.
 
     Args:
         region: Of the cluster.
         credentials: Whose token it is to be.
-        clock: Epoch seconds.
+        clock: Steady seconds.
     """
 
     async def fetch() -> Token:

@@ -19,6 +19,8 @@ import structlog
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
 
+from service.adapters.clock import steady
+
 EARLY: Final = 0.8
 """A token is renewed when so much of its life has passed."""
 LEAST_LEFT: Final = 10.0
@@ -37,7 +39,10 @@ class TokenUnavailable(KafkaError):  # type: ignore[misc] # aiokafka has no type
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token and when it was made and will expire, in epoch seconds; ``text`` is a secret."""
+    """A token and when it was made and will expire, in steady seconds; ``text`` is a secret.
+
+    By the wall clock a token would seem good for hours after its end when that clock is set back.
+    """
 
     text: str = field(repr=False)
     made: float
@@ -60,10 +65,10 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no typ
 
     Args:
         fetch: Gives a new token, or raises `TokenUnavailable`.
-        clock: Epoch seconds.
+        clock: Steady seconds.
     """
 
-    def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, fetch: Fetch, clock: Callable[[], float] = steady) -> None:
         self._fetch = fetch
         self._clock = clock
         self._token: Token | None = None
@@ -132,7 +137,7 @@ class Client:
     ssl: Any = True
 
 
-def of_endpoint(client: Client, clock: Callable[[], float] = time.time) -> Fetch:
+def of_endpoint(client: Client, clock: Callable[[], float] = steady, wall: Callable[[], float] = time.time) -> Fetch:
     """Fetches from a token endpoint; the client proves itself by HTTP Basic, as RFC 6749 recommends."""
 
     async def fetch() -> Token:
@@ -145,10 +150,10 @@ def of_endpoint(client: Client, clock: Callable[[], float] = time.time) -> Fetch
         text = answer.get("access_token")
         if not isinstance(text, str) or not text:
             raise TokenUnavailable(f"token endpoint {client.url}: there is no access_token in its answer")
-        expires = expiry(text) if seconds is None else made + seconds
-        if expires is None:
+        left = seconds if seconds is not None else _left(text, wall())
+        if left is None:
             raise TokenUnavailable(f"token endpoint {client.url}: its answer does not say when the token expires")
-        return Token(text, made, expires)
+        return Token(text, made, made + left)
 
     return fetch
 
@@ -181,7 +186,7 @@ def _mapping(body: bytes) -> Mapping[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def of_file(file: Path, clock: Callable[[], float] = time.time) -> Fetch:
+def of_file(file: Path, clock: Callable[[], float] = steady, wall: Callable[[], float] = time.time) -> Fetch:
     """Reads a file that others renew, every time: a projected service-account token changes without a notice."""
 
     async def fetch() -> Token:
@@ -191,14 +196,19 @@ def of_file(file: Path, clock: Callable[[], float] = time.time) -> Fetch:
             raise TokenUnavailable(f"token file {file}: {_brief(error)}") from error
         if not text:
             raise TokenUnavailable(f"token file {file}: it is empty")
-        now = clock()
-        expires = expiry(text)
-        if expires is not None and expires <= now:
-            raise TokenUnavailable(f"token file {file}: the token expired {now - expires:.0f} s ago; who renews it?")
+        now, left = clock(), _left(text, wall())
+        if left is not None and left <= 0:
+            raise TokenUnavailable(f"token file {file}: the token expired {-left:.0f} s ago; who renews it?")
         # Made now as far as we know: it is read again when four fifths of what is left have passed.
-        return Token(text, now, now + 60.0 if expires is None else expires)
+        return Token(text, now, now + (60.0 if left is None else left))
 
     return fetch
+
+
+def _left(token: str, wall: float) -> float | None:
+    """Seconds until a JWT says that it expires."""
+    expires = expiry(token)
+    return None if expires is None else expires - wall
 
 
 def expiry(token: str) -> float | None:

@@ -153,7 +153,7 @@ class Seldom(logging.Filter):
             return True
         key = (record.name, str(record.msg))
         last, withheld = self._told.get(key, (float("-inf"), 0))
-        if record.created - last < _REPEAT:
+        if 0 <= record.created - last < _REPEAT:  # a clock that was set back silences nothing
             self._told[key] = (last, withheld + 1)
             return False
         if len(self._told) >= _KINDS:
