@@ -109,6 +109,18 @@ class Resource:
         """Statuses that follow one another on the way to a good end: who shows a later one has passed the earlier."""
         return (*((*self.arriving, end) for end in sorted(self.done)), self.leaving)
 
+    @property
+    def returns(self) -> bool:
+        """True for what is named after another resource, as a policy and tags are: deleted, it may come back."""
+        return bool(self.identity) and not self.arn_type
+
+    def behind(self, status: str, other: str) -> bool:
+        """Whether a status lies before another one in a life; a failed removal may be followed by another removal."""
+        known, new = self.rank(other), self.rank(status)
+        if known is None or new is None or (other in self.undeleted and status in self.leaving):
+            return False
+        return new < known
+
     def rank(self, status: str) -> int | None:
         """How far along a life a status is; None for one that this table does not know."""
         rungs = [{status} for status in self.arriving]

@@ -34,7 +34,7 @@ from service.core.observations import (
     Unsearched,
 )
 from service.core.position import Disagreement, PartitionOffsets, position_at, resume
-from service.core.publication import finished_at, over
+from service.core.publication import finished_at, named_after, over
 from service.runtime import intake
 from service.runtime.activities import Activities, Workshop
 from service.runtime.batch import Batch
@@ -442,7 +442,8 @@ class Shard:
             if job is not None and ended(job) and job.finished_at == since:
                 self._survives(key, job, Outlived(), batch)
             elif state is not None and over(state) and finished_at(state) == since:
-                batch.forget(key)
+                for gone in (key, *filter(self._store.resource, named_after(state))):
+                    batch.forget(gone)
         if self._retention.outlived(batch.now):
             self._inbox.put(Outdated())
 

@@ -1,11 +1,12 @@
 """Sequences without gaps, each distinct change once."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.operations import Change
-from schemas.records import Command, ResourceChange, ResourceState
-from service.core.publication import publish
+from schemas.operations import RESOURCES, Change
+from schemas.records import Command, ResourceChange, ResourceState, resource_key
+from service.core.publication import named_after, over, publish
 
 statuses = st.sampled_from(("CREATE_PENDING", "ACTIVE", "DELETE_PENDING", Change.UPDATED, Change.DELETED))
 observations = st.lists(st.tuples(statuses, st.sampled_from(("", "spring")), st.floats(0.0, 1e9)), max_size=30)
@@ -71,3 +72,30 @@ def test_a_status_that_was_left_behind_is_no_news() -> None:
     """Two commands watch one resource, and one of them is late."""
     active = ResourceState("arn:1", "audience-model", 2, "ACTIVE", "spring", 9.0)
     assert publish(active, change("audience-model", "arn:1", "CREATE_IN_PROGRESS", 10.0)) is None
+
+
+@pytest.mark.parametrize("again", ["DELETE_PENDING", "DELETE_IN_PROGRESS"])
+def test_a_removal_that_failed_may_be_followed_by_another_one(again: str) -> None:
+    failed = ResourceState("arn:1", "audience-model", 5, "DELETE_FAILED", "spring", 9.0)
+    assert publish(failed, change("audience-model", "arn:1", again, 10.0)) == ResourceState(
+        "arn:1", "audience-model", 6, again, "spring", 10.0
+    )
+    assert publish(failed, change("audience-model", "arn:1", "ACTIVE", 10.0)) is None
+
+
+@pytest.mark.parametrize("kind", ["configured-audience-model-policy", "tags"])
+def test_what_is_named_after_another_resource_counts_for_as_long_as_that_one_lives(kind: str) -> None:
+    state = ResourceState("arn:1", kind, 3, Change.DELETED)
+    assert not over(state)
+    put = publish(state, change(kind, "arn:1", Change.UPDATED, 9.0))
+    assert put is not None
+    assert put.sequence == 4
+    assert publish(state, change(kind, "arn:1", Change.DELETED, 9.0)) is None
+    parent = ResourceState("arn:1", "configured-audience-model", 2, Change.DELETED)
+    assert over(parent)
+    assert resource_key(kind, "arn:1") in named_after(parent)
+    assert named_after(state) == []
+
+
+def test_only_what_has_another_ones_identity_comes_back() -> None:
+    assert {kind for kind, row in RESOURCES.items() if row.returns} == {"configured-audience-model-policy", "tags"}

@@ -135,6 +135,7 @@ class FakeApi:
         working: Seconds in the working state.
         quotas: Most jobs at once by slot; none by default.
         fail_jobs: Kinds whose jobs end badly.
+        fail_removals: Kinds whose removals end badly.
         log: Every request that left.
     """
 
@@ -148,6 +149,7 @@ class FakeApi:
         self.working = 5.0
         self.quotas: dict[str, int] = {}
         self.fail_jobs: set[str] = set()
+        self.fail_removals: set[str] = set()
         self.log: list[Entry] = []
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._always: dict[str, Fault] = {}
@@ -308,7 +310,11 @@ class FakeApi:
         if row.kind is Kind.REMOVAL:
             if not item.status(now).startswith("DELETE_") or item.status(now) == "DELETE_FAILED":
                 item.schedule = [(now, "DELETE_PENDING"), (now + self.pending, "DELETE_IN_PROGRESS")]
-                item.gone = now + self.pending + self.working
+                ended = now + self.pending + self.working
+                if row.resource.kind in self.fail_removals:
+                    item.schedule.append((ended, "DELETE_FAILED"))
+                else:
+                    item.gone = ended
         else:
             item.gone = now
         for other in world.items.values():

@@ -904,4 +904,28 @@ SABOTAGES = (
         "tests/contract/test_log_kafka.py::test_topics_are_created_once_and_verified",
         kafka=True,
     ),
+    Sabotage(
+        "forget a policy's number after its deletion",
+        "service.core.publication",
+        "    if resource is None or resource.returns:\n        return resource is None and state.status == Change.DELETED\n",
+        "    if resource is None:\n        return state.status == Change.DELETED\n",
+        "A policy that comes back is numbered from 1 again, under event ids that were used.",
+        "tests/runtime/test_numbering.py::test_a_policy_that_comes_back_after_the_retention_goes_on_counting[False]",
+    ),
+    Sabotage(
+        "keep the numbers of policies and tags for ever",
+        "service.runtime.shard",
+        "                for gone in (key, *filter(self._store.resource, named_after(state))):\n",
+        "                for gone in (key,):\n",
+        "Memory grows with every resource that ever had a policy or tags.",
+        "tests/runtime/test_numbering.py::test_policy_and_tags_are_forgotten_with_their_resource",
+    ),
+    Sabotage(
+        "take a second removal for a late read of the first",
+        "schemas.operations",
+        "(other in self.undeleted and status in self.leaving)",
+        "other == '-'",
+        "A resource whose removal failed once is deleted without its statuses being published.",
+        "tests/runtime/test_numbering.py::test_a_second_removal_is_told_after_one_that_failed",
+    ),
 )

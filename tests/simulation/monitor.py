@@ -188,10 +188,8 @@ class Monitor:
         self.demand(event.sequence == (before.sequence + 1 if before else 1), f"{event.subject}: {event.id} has a gap")
         self.demand(event.data["previousStatus"] == (before.status if before else None), f"{event.id} forgets a status")
         if before is not None and (kind := KINDS.get(event.resource_kind)):
-            old, new = kind.rank(before.status), kind.rank(event.status)
-            self.demand(
-                old is None or new is None or new >= old, f"{event.subject} goes from {before.status} to {event.status}"
-            )
+            left_behind = kind.behind(event.status, before.status)
+            self.demand(not left_behind, f"{event.subject} goes from {before.status} to {event.status}")
         self.last[known] = event
 
     # What AWS sees
