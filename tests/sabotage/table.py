@@ -907,8 +907,8 @@ SABOTAGES = (
     Sabotage(
         "forget a policy's number after its deletion",
         "service.core.publication",
-        "    if resource is None or resource.returns:\n        return resource is None and state.status == Change.DELETED\n",
-        "    if resource is None:\n        return state.status == Change.DELETED\n",
+        "    if resource is None or resource.returns:\n        return resource is None and",
+        "    if resource is None:\n        return",
         "A policy that comes back is numbered from 1 again, under event ids that were used.",
         "tests/runtime/test_numbering.py::test_a_policy_that_comes_back_after_the_retention_goes_on_counting[False]",
     ),
