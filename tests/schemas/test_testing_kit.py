@@ -67,7 +67,7 @@ def test_extensions_targets_and_topics_are_the_services_affair() -> None:
         ("CreateAudienceModel", {"name": ""}, {}, "data.trainingDatasetArn"),
         ("NoSuchOperation", {}, {}, "UnknownOperation"),
         ("ListAudienceModels", {}, {"priority": "high"}, "priority"),
-        ("ListAudienceModels", {}, {"replyto": ""}, "replyto"),
+        ("ListAudienceModels", {}, {"notbefore": "soon"}, "notbefore"),
     ],
 )
 def test_an_invalid_command_is_refused_unless_it_is_wanted(
