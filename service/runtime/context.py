@@ -7,6 +7,7 @@ from schemas.commands import Limits
 from service.core.pacing import Cadence
 from service.core.policy import Policy
 from service.runtime.ceilings import Ceilings
+from service.runtime.detours import Detours
 from service.runtime.ports import Clock, Telemetry
 
 
@@ -69,6 +70,7 @@ class Context:
         inbox_limit: Records waiting in an inbox at which delivery pauses.
         open_jobs_limit: How much a partition takes on; see :mod:`service.core.capacity`.
         ceilings: The largest record that each topic takes.
+        detours: Reply topics that are avoided.
         batch_bytes: Bytes of records in one transaction at which no further item is taken into it.
         inbox_bytes: Bytes of records waiting in an inbox at which delivery pauses.
     """
@@ -85,6 +87,7 @@ class Context:
     inbox_limit: int = 2000
     open_jobs_limit: int = 5000
     ceilings: Ceilings = field(default_factory=Ceilings)
+    detours: Detours = field(default_factory=Detours)
     batch_bytes: int = 8 * 1024 * 1024
     inbox_bytes: int = 32 * 1024 * 1024
 

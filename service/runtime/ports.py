@@ -77,7 +77,15 @@ class OutRecord:
 
 
 class LogError(Exception):
-    """Something is wrong between us and Kafka."""
+    """Something is wrong between us and Kafka.
+
+    Attributes:
+        topics: Topics that refused their records, as far as they are the reason.
+    """
+
+    def __init__(self, message: str = "", topics: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.topics = frozenset(topics)
 
 
 class Unfit(LogError):
@@ -99,7 +107,8 @@ class RecordRefused(LogError):
     def __init__(self, topic: str, size: int) -> None:
         super().__init__(
             f"topic {topic} refuses a record of {size} bytes: raise its max.message.bytes, "
-            "`python -m service check` says to what"
+            "`python -m service check` says to what",
+            (topic,),
         )
         self.topic = topic
         self.size = size

@@ -42,7 +42,16 @@ from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
 from service.runtime.defects import DEFECT, Defects, place
 from service.runtime.inbox import Arrived, Inbox, Item, Observed, Outdated, Resumed
-from service.runtime.ports import InRecord, Log, OutRecord, PartitionLog, RecordRefused, TopicPartition, Unfit
+from service.runtime.ports import (
+    CommitUnknown,
+    InRecord,
+    Log,
+    LogError,
+    PartitionLog,
+    RecordRefused,
+    TopicPartition,
+    Unfit,
+)
 from service.runtime.retention import Retention
 from service.runtime.standby import Standby
 from service.runtime.store import Store
@@ -336,9 +345,8 @@ class Shard:
         began = self._context.clock.monotonic()
         if not batch.empty:
             await self._divert(log, batch)
-            records = batch.out()
-            await self._write(log, records, batch.next_offset)
-            self._context.telemetry.commit(self.name, len(records), self._context.clock.monotonic() - began)
+            records = await self._write(log, batch)
+            self._context.telemetry.commit(self.name, records, self._context.clock.monotonic() - began)
             batch.committed()
             self._consumed = batch.next_offset or self._consumed
         for key, since in batch.ended.items():
@@ -349,18 +357,43 @@ class Shard:
             self._release_waiting(key)
         return items[taken:]
 
-    async def _write(self, log: PartitionLog, records: list[OutRecord], next_offset: int | None) -> None:
-        """A record that its topic refuses is written shorter by the next owner, which may be this process again."""
+    async def _write(self, log: PartitionLog, batch: Batch) -> int:
+        """Commits; what a topic has refused is sent otherwise by the next owner, which may be this process again.
+
+        Returns:
+            How many records there were.
+        """
+        records = batch.out()
         try:
-            await log.commit(records, next_offset)
-        except RecordRefused as refused:
-            if not self._context.ceilings.lower(refused.topic, refused.size):
-                raise Unfit(str(refused)) from refused
+            await log.commit(records, batch.next_offset)
+        except LogError as error:
+            if chosen := self._avoid(error, batch):
+                raise CommitUnknown(f"reply topics refuse records: {', '.join(sorted(chosen))}: {error}") from error
+            if isinstance(error, RecordRefused) and not self._context.ceilings.lower(error.topic, error.size):
+                raise Unfit(str(error)) from error
             raise
+        self._context.detours.worked({record.topic for record in records} & set(batch.named))
+        return len(records)
+
+    def _avoid(self, error: LogError, batch: Batch) -> set[str]:
+        """Takes note of topics that refused records; returns them if nothing but a publisher's choice is to blame."""
+        chosen = error.topics & set(batch.named)
+        for topic in sorted(chosen):
+            seconds = self._context.detours.refused(topic, self._context.clock.monotonic())
+            self._context.telemetry.problem(
+                "a reply topic refuses records; its replies go to the default one",
+                partition=self.name,
+                topic=topic,
+                error=str(error),
+                tried_again_in=seconds,
+            )
+        return set(chosen) if chosen == error.topics else set()
 
     async def _divert(self, log: PartitionLog, batch: Batch) -> None:
         """A topic that a command named may have gone since; asked once, the first failure ends what is remembered."""
-        if unseen := set(batch.named) - self._reply_topics:
+        avoided = self._context.detours.avoided(batch.named, self._context.clock.monotonic())
+        batch.divert(avoided)
+        if unseen := set(batch.named) - avoided - self._reply_topics:
             self._reply_topics |= await log.existing(unseen)
             missing = unseen - self._reply_topics
             batch.divert(missing)

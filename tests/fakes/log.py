@@ -82,6 +82,7 @@ class MemoryBroker:
         follow_every: Seconds after which followers are asked again what they want.
         follow_lag: Seconds by which followers are behind.
         missing: Topics that do not exist; all others do.
+        refusing: Topics that refuse records, and what comes of it.
         group_id: Of the consumer group.
     """
 
@@ -99,6 +100,7 @@ class MemoryBroker:
     follow_every: float = 1.0
     follow_lag: float = 0.03
     missing: set[str] = field(default_factory=set)
+    refusing: dict[str, type[LogError]] = field(default_factory=dict)
     group_id: str = "cleanroomsml-service"
 
     def __post_init__(self) -> None:
@@ -289,6 +291,8 @@ class MemoryBroker:
                 own = [one for one in records if one.topic == each.topic]
                 largest = max(sizes.record_size(one.key, one.value, one.headers) for one in own)
                 raise RecordRefused(each.topic, largest)
+        if refusing := {each.topic for each in records} & self.refusing.keys():
+            raise self.refusing[min(refusing)]("nothing was committed: a topic refuses records", refusing)
         if any(each.topic in self.missing for each in records):
             raise CommitUnknown("a topic does not exist: the transaction was left open")
 

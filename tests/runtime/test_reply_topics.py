@@ -1,7 +1,11 @@
-"""A topic that a command names for its replies, and that is not there."""
+"""A topic that a command names for its replies, and that is not there or takes none."""
+
+import asyncio
 
 import pytest
 
+from service.runtime.detours import FIRST, LONGEST, Detours
+from service.runtime.ports import CommitUnknown, LogError, RecordRefused, Unfit
 from tests.fakes.api import late
 from tests.runtime import messages
 from tests.runtime.messages import Heard, Subscriber
@@ -9,7 +13,7 @@ from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
 
-CREATE = "CreateTrainingDataset"
+CREATE, READ = "CreateTrainingDataset", "ListTrainingDatasets"
 OTHER = "other.replies"
 
 
@@ -59,3 +63,67 @@ async def test_a_reply_topic_that_comes_later_is_used_from_then_on() -> None:
         rig.send(CREATE, command_id="late", replyto=OTHER)
         await rig.until(lambda: [kind for *_, kind in told(rig, "late")] == ["accepted", "succeeded"])
         assert {topic for topic, *_ in told(rig, "late")} == {OTHER}
+
+
+@pytest.mark.parametrize("what", [Unfit, CommitUnknown, RecordRefused])
+async def test_a_reply_topic_that_refuses_stops_nobody(what: type[LogError]) -> None:
+    """A right was taken away, no broker leads it, or it takes only small records."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        if what is RecordRefused:
+            rig.broker.topic_bytes[OTHER] = 10
+        else:
+            rig.broker.refusing[OTHER] = what
+        rig.send(CREATE, command_id="mine", replyto=OTHER)
+        await rig.end("mine", 60.0)
+        began = rig.clock.monotonic()
+        assert (await rig.perform("ListTrainingDatasets")).kind == "succeeded"
+        assert rig.clock.monotonic() - began < 5.0
+        assert told(rig, "mine") == [(messages.REPLIES, 1, "accepted"), (messages.REPLIES, 2, "succeeded")]
+        assert not any("halted" in what_happened for what_happened, _ in node.story.problems)
+        refusals = [details for what_happened, details in node.story.problems if "refuses records" in what_happened]
+        assert [details["topic"] for details in refusals] == [OTHER], "told once"
+        assert len(rig.creates("mine")) == 1
+
+
+async def test_a_topic_that_takes_records_again_is_used_again() -> None:
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        rig.broker.refusing[OTHER] = Unfit
+        await rig.end(rig.send(READ, command_id="first", replyto=OTHER))
+        await asyncio.sleep(FIRST)
+        await rig.end(rig.send(READ, command_id="second", replyto=OTHER))
+        rig.broker.refusing.clear()
+        await asyncio.sleep(FIRST)
+        await rig.end(rig.send(READ, command_id="third", replyto=OTHER))
+        assert {topic for topic, *_ in told(rig, "third")} == {messages.REPLIES}, (
+            "the second trial failed: twice as long"
+        )
+        await asyncio.sleep(FIRST)
+        rig.send(READ, command_id="fourth", replyto=OTHER)
+        await rig.until(lambda: len(told(rig, "fourth")) == 2)
+        assert {topic for topic, *_ in told(rig, "fourth")} == {OTHER}
+        assert sum("refuses records" in what for what, _ in node.story.problems) == 2
+
+
+async def test_the_services_own_topics_still_halt() -> None:
+    """Also when a reply topic refuses in the same transaction."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        rig.broker.refusing |= {messages.CHANGES: Unfit, OTHER: Unfit}
+        rig.send(CREATE, command_id="mine", replyto=OTHER)
+        await rig.until(lambda: node.app.status()["halted"])
+        rig.broker.refusing.clear()
+        await rig.end("mine")
+
+
+def test_detours() -> None:
+    detours = Detours()
+    assert detours.avoided({"t"}, 0.0) == set()
+    assert detours.refused("t", 0.0) == FIRST
+    assert detours.avoided({"t", "u"}, FIRST - 1) == {"t"}
+    assert detours.avoided({"t"}, FIRST) == set()
+    assert detours.refused("t", FIRST) == 2 * FIRST
+    assert [detours.refused("t", 0.0) for _ in range(20)][-1] == LONGEST
+    detours.worked({"t"})
+    assert detours.refused("t", 0.0) == FIRST

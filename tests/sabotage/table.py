@@ -301,6 +301,22 @@ SABOTAGES = (
         "tests/runtime/test_load.py::test_what_stands_behind_a_lost_call_closes_no_partition",
     ),
     Sabotage(
+        "forget which reply topic has refused",
+        "service.runtime.shard",
+        "        batch.divert(avoided)\n",
+        "",
+        "The shard closes, restores and sends the same records again, for ever: one publisher's topic stops all.",
+        "tests/runtime/test_reply_topics.py::test_a_reply_topic_that_refuses_stops_nobody[CommitUnknown]",
+    ),
+    Sabotage(
+        "halt for a reply topic as for one of the service's own",
+        "service.runtime.shard",
+        "            if chosen := self._avoid(error, batch):\n",
+        "            if (chosen := self._avoid(error, batch)) and False:\n",
+        "A publisher whose topic loses a right halts its partition for half a minute, for everybody, again and again.",
+        "tests/runtime/test_reply_topics.py::test_a_reply_topic_that_refuses_stops_nobody[Unfit]",
+    ),
+    Sabotage(
         "act before the commit",
         "service.runtime.shard",
         "            records = batch.out()\n",

@@ -1,6 +1,7 @@
 """The generated rights are enough, and each is needed: whoever lacks one is told which, on what, and for whom."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,12 +13,13 @@ from schemas.operations import Kind
 from service import bootstrap
 from service.__main__ import topics
 from service.acls.rules import REPAIR
+from service.adapters.kafka.log import KafkaLog
 from service.check import Line, check_kafka, unusable
 from service.dlq.commands import list_, replay
 from service.repair.backfill import backfill
 from service.repair.sending import compose, sender
 from service.repair.writing import write_changelog
-from service.runtime.ports import LogError, TopicPartition
+from service.runtime.ports import LogError, OutRecord, TopicPartition, Unfit
 from service.settings import load
 from tests.secured.clients import Environment, confluent, deprived, made, privileged
 from tests.secured.fortress import Fortress
@@ -176,3 +178,29 @@ def _heard(variables: Environment, prefix: str) -> set[str] | int:
         return heard
     finally:
         consumer.close()
+
+
+async def test_a_transaction_says_which_topic_has_refused_it(fortress: Fortress) -> None:
+    """So that a reply topic which a publisher chose can be avoided; the service's own transaction then goes through."""
+    prefix = made(fortress, "refusing")
+    replies, jobs = f"{prefix}.replies", f"{prefix}.jobs"
+    people = deprived(fortress, "service", prefix)
+    wanted = ("Write", replies)
+    (person,) = [one for one in people if (one.lacks.operation, one.lacks.name) == wanted]
+    partition = TopicPartition(f"{prefix}.commands", 0)
+    log = KafkaLog(bootstrap.kafka_settings(load(environ=person.environment)), {partition.topic: jobs})
+    own, refused = [OutRecord(jobs, b"k", b"v", (), 0)], OutRecord(replies, b"k", b"v")
+    try:
+        for seen in (False, True):  # hidden from us, and seen but not to be written to
+            if seen:
+                fortress.grant([dataclasses.replace(person.lacks, operation="Describe")])
+            opened = await log.open(partition)
+            with pytest.raises(Unfit) as told:
+                await opened.commit([*own, refused], 0)
+            assert told.value.topics == {replies}
+            await opened.close()
+        opened = await log.open(partition)
+        await opened.commit(own, 0)
+        await opened.close()
+    finally:
+        await log.close()

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from service.adapters.kafka.changelog import Batch, read_changelog
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.offsets import Offsets
-from service.adapters.kafka.producer import as_log_error, transact
+from service.adapters.kafka.producer import Attempt, as_log_error, transact
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.statistics import Counters
 from service.runtime.ports import CommitUnknown, Fenced, OutRecord, PartitionOffsets, TopicPartition, Unfit
@@ -96,12 +96,12 @@ class KafkaPartitionLog:
 
     async def _transact(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
         offsets = {} if next_offset is None else {KafkaPartition(*self._partition): next_offset}
-        begun = time.monotonic()
+        begun, attempt = time.monotonic(), Attempt()
         try:
             async with asyncio.timeout(self._settings.commit_deadline):
-                await transact(self._producer, records, offsets, self._settings.group_id)
+                await transact(self._producer, records, offsets, self._settings.group_id, attempt)
         except Exception as error:
-            failure = as_log_error(error)
+            failure = as_log_error(error, attempt.blamed(self._producer))
             self._counters.failed(fenced=isinstance(failure, Fenced))
             raise failure from error
         self._counters.committed(len(records), begun)

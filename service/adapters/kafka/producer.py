@@ -7,7 +7,7 @@ epoch, may go on.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -15,10 +15,12 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
+    InvalidTxnState,
     KafkaError,
     MessageSizeTooLargeError,
     NodeNotReadyError,
     ProducerFenced,
+    TopicAuthorizationFailedError,
 )
 from aiokafka.producer import sender
 from aiokafka.protocol.transaction import (
@@ -70,15 +72,56 @@ async def open_producer(settings: KafkaSettings, partition: TopicPartition) -> A
     return producer
 
 
+class Attempt:
+    """One transaction under way: which record was acknowledged, and who refused."""
+
+    def __init__(self) -> None:
+        self.acknowledgements: dict[asyncio.Future[Any], OutRecord] = {}
+        self.sending = ""
+        self.refused: set[str] = set()
+
+    def blamed(self, producer: Any) -> frozenset[str]:
+        """Topics that refused their records, or left them unanswered while others answered; none if all did."""
+        if denied := self.refused | getattr(producer.client.send, "denied", set()):
+            return frozenset(denied)
+        answers = [(record.topic, _answer(future)) for future, record in self.acknowledgements.items()]
+        if refusing := {topic for topic, answer in answers if isinstance(answer, KafkaError)}:
+            return frozenset(refusing)
+        answered = {topic for topic, answer in answers if answer is True}
+        silent = {topic for topic, answer in answers if answer is False} | {self.sending} - {""}
+        return frozenset(silent) if answered else frozenset()
+
+
+def _answer(future: asyncio.Future[Any]) -> bool | BaseException:
+    """Whether a record was acknowledged, or why not; what follows from another topic's refusal says nothing."""
+    if not future.done() or future.cancelled():
+        return False
+    error = future.exception()
+    return error is None or (False if isinstance(error, (*FENCING, InvalidTxnState)) else error)
+
+
 async def transact(
-    producer: Any, records: Sequence[OutRecord], offsets: dict[KafkaPartition, int], group_id: str
+    producer: Any,
+    records: Sequence[OutRecord],
+    offsets: dict[KafkaPartition, int],
+    group_id: str,
+    attempt: Attempt | None = None,
 ) -> None:
     """One transaction: records and consumed offsets; returns only when it is committed.
 
     aiokafka commits although a record was refused, so every acknowledgement is awaited before.
     """
+    attempt = attempt or Attempt()
+    acknowledgements = attempt.acknowledgements
     await producer.begin_transaction()
-    acknowledgements = {await _send(producer, record): record for record in records}
+    for record in records:
+        attempt.sending = record.topic
+        try:
+            acknowledgements[await _send(producer, record)] = record
+        except TopicAuthorizationFailedError:  # its metadata is hidden from us
+            attempt.refused.add(record.topic)
+            raise
+    attempt.sending = ""
     if acknowledgements:
         done, _ = await asyncio.wait(acknowledgements, return_when=asyncio.FIRST_EXCEPTION)
         for each in done:
@@ -90,16 +133,16 @@ async def transact(
     await producer.commit_transaction()
 
 
-def as_log_error(error: BaseException) -> LogError:
-    """Whether another owner or a missing right was the reason, or nobody knows."""
+def as_log_error(error: BaseException, topics: frozenset[str] = frozenset()) -> LogError:
+    """Whether another owner or a missing right was the reason, or nobody knows; ``topics`` are those to blame."""
     if isinstance(error, RecordRefused):
         return error
     refused = next((each for each in _chain(error) if isinstance(each, REFUSALS)), None)
     if refused is not None:
-        return Unfit(f"nothing was committed: {refusal(refused)}")
+        return Unfit(f"nothing was committed: {refusal(refused)}", topics)
     if any(isinstance(each, FENCING) for each in _chain(error)):
         return Fenced("another producer holds the partition, or the transaction took too long")
-    return CommitUnknown(f"the transaction's outcome is unknown: {error!r}")
+    return CommitUnknown(f"the transaction's outcome is unknown: {error!r}", topics)
 
 
 def _refused(topic: str, records: Sequence[OutRecord]) -> RecordRefused:
@@ -138,17 +181,35 @@ def _make_losses_fatal(client: Any, unready_backoff: float) -> None:
 
     A broker that can't be reached is given more time than one that has answered: aiokafka has one backoff for both.
     """
-    send = client.send
+    client.send = _Guarded(client.send, unready_backoff)
 
-    async def guarded(node_id: Any, request: Any, **options: Any) -> Any:
+
+class _Guarded:
+    """How requests are sent.
+
+    Attributes:
+        denied: Topics to which the producer must not write, by the answers of the transaction's coordinator.
+    """
+
+    def __init__(self, send: Callable[..., Awaitable[Any]], unready_backoff: float) -> None:
+        self._send = send
+        self._unready_backoff = unready_backoff
+        self.denied: set[str] = set()
+
+    async def __call__(self, node_id: Any, request: Any, **options: Any) -> Any:
         try:
-            return await send(node_id, request, **options)
+            response = await self._send(node_id, request, **options)
         except NodeNotReadyError:  # raised before anything was sent
-            await asyncio.sleep(unready_backoff)
+            await asyncio.sleep(self._unready_backoff)
             raise
         except KafkaError as error:
             if isinstance(request, TRANSACTIONAL):
                 raise RequestLost(type(request).__name__) from error
             raise
+        if isinstance(request, AddPartitionsToTxnRequest):
+            self.denied |= {topic for topic, partitions in response.errors if any(_denies(each) for each in partitions)}
+        return response
 
-    client.send = guarded
+
+def _denies(partition: tuple[int, int]) -> bool:
+    return bool(partition[1] == TopicAuthorizationFailedError.errno)

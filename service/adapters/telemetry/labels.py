@@ -56,6 +56,7 @@ PROBLEMS: Final = frozenset(
         "a record broke the service",
         "a record is too large; what it says is shortened",
         "a reply topic is missing; its replies go to the default one",
+        "a reply topic refuses records; its replies go to the default one",
         "an assignment broke the service",
         "an observation broke the service",
         "calls wait: commits or connections take longer than timing.call_window",

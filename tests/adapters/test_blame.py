@@ -1,0 +1,58 @@
+"""Which topics are the reason why a transaction failed."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka.errors import InvalidTxnState, PolicyViolationError, ProducerFenced, TopicAuthorizationFailedError
+from aiokafka.protocol.transaction import AddPartitionsToTxnRequest
+
+from service.adapters.kafka.producer import Attempt, _Guarded, as_log_error
+from service.runtime.ports import CommitUnknown, OutRecord, Unfit
+
+OWN, CHOSEN = "cleanroomsml.jobs", "other.replies"
+
+
+async def blamed(denied: set[str], sending: str = "", **answers: Any) -> frozenset[str]:
+    """By topic: None while unanswered, True when acknowledged, or the error."""
+    attempt = Attempt()
+    attempt.sending = sending
+    for topic, answer in answers.items():
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        elif answer:
+            future.set_result(None)
+        attempt.acknowledgements[future] = OutRecord(topic, b"", b"")
+    return attempt.blamed(SimpleNamespace(client=SimpleNamespace(send=SimpleNamespace(denied=denied))))
+
+
+async def test_who_refuses_is_to_blame_and_not_who_is_refused_with_it() -> None:
+    assert await blamed({"b"}, a=InvalidTxnState(), b=None) == {"b"}
+    assert await blamed(set(), a=True, b=PolicyViolationError(), c=None) == {"b"}
+    assert await blamed(set(), a=InvalidTxnState(), b=PolicyViolationError()) == {"b"}
+
+
+async def test_who_is_silent_is_to_blame_only_if_others_have_answered() -> None:
+    assert await blamed(set(), a=True, b=None) == {"b"}
+    assert await blamed(set(), a=True, sending="c") == {"c"}
+    assert await blamed(set(), a=None, b=None) == set(), "the broker, or all of Kafka"
+    assert await blamed(set(), a=True, b=True) == set(), "the coordinator"
+    assert await blamed(set(), a=ProducerFenced(), b=ProducerFenced()) == set(), "another owner"
+
+
+async def test_the_coordinators_answer_is_remembered() -> None:
+    async def answer(*_: Any, **__: Any) -> Any:
+        return SimpleNamespace(errors=[(OWN, [(0, 55)]), (CHOSEN, [(0, 29), (1, 55)])])
+
+    send = _Guarded(answer, 0.0)
+    await send(0, AddPartitionsToTxnRequest("t", 1, 0, [(OWN, [0]), (CHOSEN, [0, 1])]))
+    assert send.denied == {CHOSEN}
+
+
+def test_the_error_carries_them() -> None:
+    refused = as_log_error(TopicAuthorizationFailedError(CHOSEN), frozenset({CHOSEN}))
+    assert isinstance(refused, Unfit)
+    unknown = as_log_error(TimeoutError(), frozenset({CHOSEN}))
+    assert isinstance(unknown, CommitUnknown)
+    assert refused.topics == unknown.topics == {CHOSEN}
