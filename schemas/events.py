@@ -359,6 +359,7 @@ class AttributesData(BaseModel):
     correlationid: str | None = Field(None, description="The command's.")
     traceparent: str | None = Field(None, description="The command's trace.")
     tracestate: str | None = Field(None, description="The command's trace.")
+    tenant: str | None = Field(None, description="Whose command it is; absent for the default tenant.")
 
 
 REPLY_MODELS: Final[Mapping[ReplyKind, type[ReplyData]]] = {

@@ -76,7 +76,7 @@ def _check(message: Message) -> None:
 
 
 def _values(named: Mapping[str, bytes | None], name: str) -> list[str]:
-    return [(named[name] or b"").decode()] if name in named else []
+    return [text] if (text := (named.get(name) or b"").decode()) else []
 
 
 def open_limits(targets: Iterable[str] = (), reply_topics: Iterable[str] = ()) -> Limits:
