@@ -72,6 +72,12 @@ def recipe(row: Operation) -> str:
             f" With {members} it is not sent again before `{row.resource.get_operation}` has shown what is there: as "
             "asked, it has succeeded; as before, it is sent again; otherwise it fails, for someone else has changed it."
         )
+    if row.repeat in (Repeat.SAFE, Repeat.GONE_IS_DONE) and row.kind is not Kind.READ:
+        plain += (
+            f" If a repeat is refused{' otherwise' if row.repeat is Repeat.GONE_IS_DONE else ''}, "
+            f"`{row.resource.get_operation}` shows what the first call has done; what does not show is "
+            f"{'not done' if row.repeat is Repeat.GONE_IS_DONE else '`parked` for a person'}."
+        )
     if row.restamps:
         plain += " The mark of the creating command is read first, and put back behind a new description."
     return plain.strip()

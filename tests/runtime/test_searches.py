@@ -252,3 +252,37 @@ async def test_reads_of_publishers_do_not_starve_polls() -> None:
         await rig.end(command)
         assert rig.clock.monotonic() - began < 15.0
         assert not rig.ending(flood[-1])
+
+
+# Other operations that fail for good
+
+
+@pytest.mark.parametrize("fault", [fake.UNAVAILABLE, fake.THROTTLED, DENIED])
+async def test_an_update_whose_read_always_fails_ends(fault: fake.Fault) -> None:
+    async with Rig(partitions=1, policy=replace(POLICY, write_patience=60.0)) as rig:
+        await rig.start()
+        configured = rig.api.by_hand("CreateConfiguredAudienceModel", name="c")
+        rig.api.always("GetConfiguredAudienceModel", fault)
+        command = rig.send(UPDATE, {"configuredAudienceModelArn": configured, "description": "new"}, key="same")
+        behind = rig.send(LIST, key="same")
+        assert (await rig.end(command, 120.0)).kind == "failed"
+        assert (await rig.end(behind)).kind == "succeeded"
+        assert rig.api.counts()[UPDATE] == 0
+
+
+async def test_a_job_whose_status_can_t_be_read_is_parked_and_its_slot_is_free() -> None:
+    async with Rig(partitions=1, policy=replace(POLICY, search_limit=240.0)) as rig:
+        node = await rig.start()
+        arn = await rig.made(DATASET)
+        command = rig.send(MODEL, request(MODEL, trainingDatasetArn=arn))
+        await rig.until(lambda: rig.phase(command) == "running")
+        for operation in ("GetAudienceModel", "ListAudienceModels"):
+            rig.api.always(operation, DENIED)
+        node = await rig.restart(node)
+        assert (await rig.end(command, 400.0)).code == "StatusUnknown"
+        assert node.app.slots()["default/audience-models"]["taken"] == 0
+        for operation in ("GetAudienceModel", "ListAudienceModels"):
+            rig.api.always(operation, None)
+        about = {"commandId": command, "commandSource": "/tests", "resourceArn": rig.job(command).resource_id}  # type: ignore[union-attr]
+        ask(rig, "ResolveCommand", "again", {**about, "resolution": "adopt"})
+        await rig.until(lambda: rig.kinds(command)[-1] == "succeeded")
