@@ -87,7 +87,10 @@ class Intent:
         return await self._renewal
 
     def committed(self, at: float, *, permitted: bool) -> None:
-        """A commit has renewed the intent, or the job wants no call any more."""
-        self._committed_at = at
+        """A commit has renewed the intent, or the job wants no call any more: then it never opens again."""
+        if permitted:
+            self._committed_at = at
+        else:
+            self._revoked = self._revoked or not self._sent
         if self._renewal is not None and not self._renewal.done():
             self._renewal.set_result(permitted)

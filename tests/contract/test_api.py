@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.embedded import running_sandbox
 from sandbox.options import Options, Timing
+from schemas import answers
 from service.adapters.aws import AwsApi, Sessions
 from service.runtime.ports import Api, Failure, Reply
 from service.settings import Target
@@ -75,6 +76,7 @@ class Bench:
     async def ok(self, operation: str, **params: Any) -> dict[str, Any]:
         outcome = await self.call(operation, **params)
         assert isinstance(outcome, Reply), outcome
+        assert answers.misfit(operation, params, outcome.result) == ""
         return dict(outcome.result)
 
     async def refused(self, operation: str, timeout: float = 5.0, **params: Any) -> Failure:

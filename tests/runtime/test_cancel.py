@@ -72,6 +72,26 @@ async def test_while_it_waits_for_the_budget(wait: float) -> None:
         assert rig.api.log == []
 
 
+async def test_in_the_commit_in_which_its_turn_comes() -> None:
+    """Found by the simulator: the end of the command before it and its cancellation were stepped in one batch."""
+    async with Rig(partitions=1) as rig:
+        await rig.start()
+        rig.api.latency = 1.0
+        before = rig.send(CREATE, key="same")
+        await rig.until(lambda: rig.api.counts()[CREATE])
+        command_id = rig.send(CREATE, key="same")
+        await rig.until(lambda: rig.phase(command_id) == Phase.INTENDED)
+        rig.broker.latency = 2.0  # of a commit that begins before both and ends after them
+        rig.send("ListTrainingDatasets")
+        await rig.until(lambda: rig.api.log[0].outcome == "ok")
+        cancellation = cancel(rig, command_id)
+        assert (await rig.end(cancellation)).kind == "succeeded"
+        assert rig.ending(before)
+        await asyncio.sleep(100.0)
+        assert rig.creates(command_id) == []
+        rig.audit()
+
+
 async def test_while_it_waits_for_a_connection() -> None:
     async with Rig() as rig:
         rig.api.connect = 1.0

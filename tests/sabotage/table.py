@@ -548,6 +548,14 @@ SABOTAGES = (
         "tests/core/test_watching.py::test_a_status_that_can_t_be_read_for_too_long_is_for_a_person",
     ),
     Sabotage(
+        "let a commit open the window of a call that it has cancelled",
+        "service.runtime.intent",
+        "            self._revoked = self._revoked or not self._sent\n",
+        "            self._committed_at = at\n",
+        "A command is cancelled in the commit in which its turn in line comes, and is called all the same.",
+        "tests/runtime/test_cancel.py::test_in_the_commit_in_which_its_turn_comes",
+    ),
+    Sabotage(
         "write a request twice",
         "service.adapters.aws.transport",
         "        if self.sent:\n",
