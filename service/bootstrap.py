@@ -7,6 +7,7 @@ from typing import Final
 
 from schemas import shapes, sizes
 from service import gauges, tenancy
+from service.adapters.aws.addresses import api_address, sts_address
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.sessions import Sessions
 from service.adapters.clock import SystemClock
@@ -219,10 +220,14 @@ def build(settings: Settings) -> Service:
     telemetry.pull(app.jobs, app.inboxes)
     telemetry.pull_slots(app.slots)
     gauges.register(telemetry, app, clock)
+    addresses = {
+        name: {"Clean Rooms ML": api_address(target), "STS": sts_address(target)}
+        for name, target in settings.targets.items()
+    }
     server = StatusServer(
         settings.http.host,
         settings.http.port,
-        status=app.status,
+        status=lambda: {**app.status(), "addresses": addresses},
         metrics=telemetry.render,
         liveness=liveness,
         page=None if settings.http.page_port is None else (settings.http.page_host, settings.http.page_port),

@@ -1,12 +1,12 @@
 """Every knob of the service: type, default, unit, one sentence; loaded from a file and the environment."""
 
 from service.settings.aws import Rate, Target
+from service.settings.base import SettingsError
 from service.settings.kafka import Kafka, Replies, Topics
 from service.settings.loading import load
 from service.settings.model import Settings
 from service.settings.reference import reference
 from service.settings.running import Http, Log, Pace, Polling, Runtime, Timing
-from service.settings.sources import SettingsError
 from service.settings.tenants import Tenant, TenantRate
 
 __all__ = [

@@ -23,6 +23,10 @@ RoleArn = Annotated[str, Field(pattern=r"^arn:aws[-a-z]*:iam::[0-9]{12}:role/.+$
 """A role's name in full."""
 
 
+Region = Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$")]
+"""A Region of any partition: `eu-west-1`, `us-isob-east-1`, `eusc-de-east-1`."""
+
+
 class Rate(Group):
     """How fast we may call, in one account and Region, all replicas together."""
 
@@ -37,12 +41,17 @@ def _all_quotas(value: Any) -> Any:
     return {**DEFAULT_QUOTAS, **given} if isinstance(given, dict) else given
 
 
+def _digits(value: Any) -> Any:
+    """An account without quotes is a number in YAML; one that begins with 0 is none, so no digit is lost."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class Target(Group):
     """An account, a Region, and the way in."""
 
-    account: Annotated[str, Field(pattern=r"^[0-9]{12}$")] | None = None
-    """The account's 12 digits, quoted; when set, `check` verifies it and ARNs of others are refused."""
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    account: Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[0-9]{12}$")] | None = None
+    """The account's 12 digits; when set, `check` verifies it and ARNs of others are refused."""
+    region: Region
     """The Region; `AWS_REGION` or `AWS_DEFAULT_REGION` if not set."""
     role_arn: RoleArn | None = None
     """Role to assume; without one the standard credential chain is used as it is."""
@@ -65,7 +74,7 @@ class Target(Group):
     session_duration: Annotated[int, Field(ge=1800, le=43200, json_schema_extra={"unit": "seconds"})] = 3600
     """How long assumed credentials are valid; they are renewed in time."""
     endpoint_url: str | None = None
-    """Address to call instead of AWS's own; `AWS_ENDPOINT_URL` for the default target."""
+    """Address to call instead of AWS's own; `AWS_ENDPOINT_URL` only if no target is set, and ignored otherwise."""
     sts_endpoint_url: str | None = None
     """Address of STS; `endpoint_url` if not set."""
     allow_plain_http: bool = False
@@ -115,6 +124,8 @@ class Target(Group):
         url = value.get_secret_value() if isinstance(value, SecretStr) else value
         if url is not None and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
             raise ValueError("must be a URL such as https://host:port")
+        if url is not None and isinstance(value, str) and "@" in urlsplit(url).netloc:
+            raise ValueError("must be a URL without a user name")
         return value
 
     @model_validator(mode="after")
@@ -122,7 +133,7 @@ class Target(Group):
         problems = [
             f"{name} is plain http beyond this machine: use https, or set allow_plain_http"
             for name in ("endpoint_url", "sts_endpoint_url")
-            if not self.allow_plain_http and _exposed(getattr(self, name))
+            if not self.allow_plain_http and is_exposed(getattr(self, name))
         ]
         problems += sessions.problems(self)
         if self.endpoint_url and (self.fips or self.dualstack):
@@ -132,7 +143,7 @@ class Target(Group):
         return self
 
 
-def _exposed(url: str | None) -> bool:
+def is_exposed(url: str | None) -> bool:
     """True for plain http to anything but this machine."""
     if url is None:
         return False

@@ -1,15 +1,21 @@
 """What every group of settings shares: closed, frozen, documented by attribute docstrings, units in the type."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 FILE: Final = "_file"
 """What is appended to a secret's name for the file that it may be read from instead."""
+
+
+class SettingsError(ValueError):
+    """The settings are not usable; the message names every problem: what, found, expected."""
 
 
 class Group(BaseModel):
@@ -39,6 +45,17 @@ def secrets_of(group: type[BaseModel]) -> list[str]:
     ]
 
 
+def group_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The group that a field is, or holds by name; None for a setting."""
+    candidates = [field.annotation, *get_args(field.annotation)]
+    return next((item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)), None)
+
+
+def is_keyed(field: FieldInfo) -> bool:
+    """Whether a field holds values by name."""
+    return getattr(field.annotation, "__origin__", None) is dict
+
+
 def _secret(name: str, data: Mapping[str, Any]) -> str:
     file = data[name + FILE]
     if data.get(name) is not None:
@@ -61,13 +78,20 @@ def read_secret(file: Path) -> str:
     raise ValueError(f"{file} is empty; expected a secret in it")
 
 
+_IPV6: Final = re.compile(r"\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[\w.-]+)?\]")
+"""An address in brackets, which is no list."""
+
+
 def listed(value: Any) -> Any:
     """Lists may be given in the environment as JSON or separated by commas."""
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if text.startswith("["):
-        return json.loads(text)
+    if text.startswith("[") and not _IPV6.match(text):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ValueError(f'a list that begins with [ must be JSON, such as ["a", "b"]: {error}') from error
     return [item.strip() for item in text.split(",") if item.strip()]
 
 

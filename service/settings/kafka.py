@@ -1,10 +1,11 @@
 """Settings of Kafka: the connection, the topics, and where replies may go."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from service.settings.base import Bytes, Group, Names, Seconds
 from service.settings.oauth import OAuth
@@ -22,14 +23,26 @@ _SUFFIXES = {
 LongerThanCommit = Annotated[Seconds, Field(gt=15)]
 """A time that a commit under way must not exceed."""
 
+_BROKER: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+(%[\w.-]+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?", re.ASCII)
+
+
+def brokers(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuses what is no address of a broker: the client would take it for a host that does not answer."""
+    for each in value:
+        found = _BROKER.fullmatch(each)
+        if found is None or not 0 < int(found["port"] or 9092) < 65_536:
+            raise ValueError(f"{each!r} is no host:port, such as broker-1:9092 or [fd00::1]:9092, without a protocol")
+    return value
+
+
 TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 
 
 class Kafka(Group):
     """How to reach Kafka, and who we are there."""
 
-    bootstrap_servers: Names = Field(min_length=1)
-    """Brokers to ask first, as `host:port`."""
+    bootstrap_servers: Annotated[Names, AfterValidator(brokers)] = Field(min_length=1)
+    """Brokers to ask first, as `host:port`; an IPv6 address in brackets, `[fd00::1]:9092`."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """How connections are protected and authenticated."""
     ssl_ca_file: Path | None = None
@@ -56,11 +69,11 @@ class Kafka(Group):
     """Where tokens come from; for `OAUTHBEARER` only."""
     principal: Annotated[str, Field(pattern=r"^[A-Za-z]+:.+$")] | None = None
     """As whom Kafka knows us, such as `User:CN=crml`, for `acls` and `check`; `User:<sasl_username>` if not set."""
-    client_id: str = "cleanroomsml-service"
+    client_id: Annotated[str, Field(min_length=1)] = "cleanroomsml-service"
     """Name of our connections in the brokers' logs and quotas."""
-    group_id: str = "cleanroomsml-service"
+    group_id: Annotated[str, Field(min_length=1)] = "cleanroomsml-service"
     """Consumer group; all replicas share it."""
-    instance_id: str | None = None
+    instance_id: Annotated[str, Field(min_length=1)] | None = None
     """Static membership: a name that is unique per replica and survives its restart, such as the pod's name."""
     session_timeout: Seconds = 10.0
     """A replica silent for so long loses its partitions."""

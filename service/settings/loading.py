@@ -10,16 +10,18 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.settings.base import SettingsError
 from service.settings.model import Settings
 from service.settings.sources import (
     AWS_VARIABLES,
     DELIMITER,
     FILE_VARIABLE,
+    KEYED,
     PREFIX,
     Environment,
     File,
-    SettingsError,
     StandardAws,
+    read_file,
 )
 
 _SECRET: Final = ("password", "secret", "token", "proxy", "external_id")
@@ -36,7 +38,10 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         SettingsError: Something is missing, unknown or wrong.
     """
     variables = os.environ if environ is None else environ
-    path = file or (Path(variables[FILE_VARIABLE]) if variables.get(FILE_VARIABLE) else None)
+    named = variables.get(FILE_VARIABLE, "").strip()
+    path = file or (Path(named) if named else None)
+    tree = read_file(path) if path else {}
+    names = {keyed: group for keyed in KEYED if isinstance(group := tree.get(keyed), dict)}
 
     class Loaded(Settings, BaseSettings):
         model_config = SettingsConfigDict(env_prefix=PREFIX.lower(), env_nested_delimiter=DELIMITER, extra="forbid")
@@ -45,8 +50,8 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            of_file = [File(settings_cls, path)] if path else []
-            return (Environment(settings_cls, variables), *of_file, StandardAws(settings_cls, variables))
+            sources = Environment(settings_cls, variables, names), File(settings_cls, tree)
+            return (*sources, StandardAws(settings_cls, variables))
 
     try:
         return Loaded()
@@ -61,7 +66,7 @@ class _Origins:
 
     def __init__(self, environ: Mapping[str, str], file: Path | None) -> None:
         self._names = {name.upper() for name in environ}
-        self._aws = {environ[name]: name for name in AWS_VARIABLES if environ.get(name)}
+        self._aws = {environ[name].strip(): name for name in AWS_VARIABLES if environ.get(name, "").strip()}
         self._file = file
 
     def of(self, path: list[str], value: Any) -> str:

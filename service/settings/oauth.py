@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from service.settings.aws import RoleArn, is_loopback
+from service.settings.aws import Region, RoleArn, is_loopback
 from service.settings.base import Group
 from service.settings.sessions import SessionName
 
@@ -40,7 +40,7 @@ class OAuth(Group):
 
     provider: Provider
     """`msk_iam`: signed with AWS credentials. `client_credentials`: of a token endpoint. `file`: mounted, renewed."""
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")] | None = None
+    region: Region | None = None
     """`msk_iam`: the MSK cluster's Region; `AWS_REGION` or `AWS_DEFAULT_REGION` if not set."""
     role_arn: RoleArn | None = None
     """`msk_iam`: role to assume for Kafka; without one the standard credential chain is used as it is."""

@@ -6,6 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from service.settings.base import group_of, is_keyed
 from service.settings.loading import variable
 from service.settings.model import Settings
 
@@ -15,7 +16,13 @@ By environment variable, or in a YAML file named by `CRML_SETTINGS` or `--settin
 In the file, groups nest: `kafka: {group_id: x}` is `CRML_KAFKA__GROUP_ID=x`. Lists may be JSON or separated by commas.
 A secret may be read from a file instead: `..._PASSWORD_FILE` names it, such as a mounted Kubernetes secret.
 Unknown settings are refused. `<name>` stands for a name of your choice; in the environment `_` stands for `-` in the
-names of resource kinds and quotas.
+names of resource kinds and quotas, and for `-` and `.` in those targets and tenants that the file names. A target with
+a hyphen that the file does not name is written so in the variable (`CRML_TARGETS__eu-west__REGION`): `env`, Docker and
+Kubernetes allow that, a shell's `export` does not.
+
+A variable that is empty or blank counts as not set. Blanks and line ends around a value are dropped; of a secret, only
+the line end. The file is YAML 1.2: `012` and `no` are texts and neither 10 nor false, and a key that is given twice is
+refused.
 """
 
 
@@ -25,7 +32,7 @@ def reference() -> str:
 
 
 def _sections(model: type[BaseModel], path: str, title: str) -> Iterator[str]:
-    plain = {name: field for name, field in model.model_fields.items() if _group(field) is None}
+    plain = {name: field for name, field in model.model_fields.items() if group_of(field) is None}
     if plain:
         if title:
             yield f"## {title}\n"
@@ -34,9 +41,9 @@ def _sections(model: type[BaseModel], path: str, title: str) -> Iterator[str]:
             yield _row(path + name, field)
         yield ""
     for name, field in model.model_fields.items():
-        below = _group(field)
+        below = group_of(field)
         if below:
-            inner = f"{path}{name}." + ("<name>." if _keyed(field) else "")
+            inner = f"{path}{name}." + ("<name>." if is_keyed(field) else "")
             optional = " (optional)" if not field.is_required() and field.default is None else ""
             yield from _sections(below, inner, inner.rstrip(".") + optional)
 
@@ -79,12 +86,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-def _keyed(field: FieldInfo) -> bool:
-    return getattr(field.annotation, "__origin__", None) is dict
-
-
-def _group(field: FieldInfo) -> type[BaseModel] | None:
-    candidates = [field.annotation, *get_args(field.annotation)]
-    return next((item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)), None)

@@ -117,14 +117,23 @@ class Runtime(Group):
     """The liveness probe fails when the event loop or Kafka has been silent for so long."""
 
 
+def _host(value: Any) -> Any:
+    """An IPv6 address may be written as in a URL, in brackets."""
+    return value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
+
+
+Host = Annotated[str, BeforeValidator(_host), Field(min_length=1, pattern=r"^[^\s\[\]/]+$")]
+"""An address or name to listen on; empty would mean every address."""
+
+
 class Http(Group):
     """The server of probes, metrics and the status page."""
 
-    host: str = "127.0.0.1"
-    """Address to listen on; in a container `0.0.0.0`."""
+    host: Host = "127.0.0.1"
+    """Address to listen on; in a container `0.0.0.0`, or `::` for IPv6 (and, where the system allows, IPv4)."""
     port: Port = 8080
     """Port to listen on; 0 lets the system choose."""
-    page_host: str = "127.0.0.1"
+    page_host: Host = "127.0.0.1"
     """Address of the status page when it has a port of its own: only this machine, or who forwards the port."""
     page_port: Port | None = None
     """Port of the status page alone, so that who may scrape does not see it; beside the probes if not set."""

@@ -1,38 +1,65 @@
 """Where settings come from: pydantic-settings merges these sources key by key, the first one wins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
+
+from service.settings import yaml_file
+from service.settings.base import SettingsError, group_of, is_keyed, secrets_of
 
 PREFIX: Final = "CRML_"
 DELIMITER: Final = "__"
 FILE_VARIABLE: Final = "CRML_SETTINGS"
 AWS_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
 """Standard variables which complete the targets."""
-
-
-class SettingsError(ValueError):
-    """The settings are not usable; the message names every problem: what, found, expected."""
+KEYED: Final = ("targets", "tenants")
+"""Groups whose keys are names that the operator chooses."""
 
 
 class Environment(EnvSettingsSource):
     """``CRML_KAFKA__GROUP_ID=x`` is ``{"kafka": {"group_id": "x"}}``; names that nobody knows are kept, to be refused.
 
+    A value that is empty or blank counts as not set, and blanks and line ends around one are dropped, as they come
+    from templates and mounted files; within a secret, only the line end is.
+
+    Args:
+        settings_cls: The settings.
+        environ: The variables.
+        names: Names of targets and tenants which the file has: a variable's `_` stands for their `-` and `.` too.
+
     Raises:
-        SettingsError: A name is below one that has a value.
+        SettingsError: A name is below one that has a value, or stands there twice.
     """
 
-    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings_cls: type[BaseSettings], environ: Mapping[str, str], names: Mapping[str, Iterable[str]]
+    ) -> None:
         super().__init__(settings_cls)
-        self.env_vars = {
-            name.lower(): value
-            for name, value in environ.items()
-            if name.upper().startswith(PREFIX) and name.upper() != FILE_VARIABLE
-        }
+        self._names = {keyed: {_folded(name): name for name in names.get(keyed, ())} for keyed in KEYED}
+        self._mentioned: list[tuple[str, str]] = []
+        self.env_vars = self._read(environ)
+
+    def _read(self, environ: Mapping[str, str]) -> dict[str, str | None]:
+        found: dict[str, str] = {}
+        read: dict[str, str | None] = {}
+        for name, value in environ.items():
+            if not name.upper().startswith(PREFIX) or name.upper() == FILE_VARIABLE:
+                continue
+            if (lower := name.lower()) in found:
+                raise SettingsError(f"{name} and {found[lower]} are both set, and mean the same setting; keep one")
+            found[lower] = name
+            path = lower.removeprefix(self.env_prefix).split(DELIMITER)
+            kind = _kind(self.settings_cls, path)
+            if kind is not None and not value.strip():
+                # Not set; but that a target or a tenant is named stays true, or a slip would open what tenants close.
+                self._mentioned += [(path[0], path[1])] if path[0] in KEYED else []
+                continue
+            read[lower] = value.rstrip("\r\n") if kind == "secret" else value.strip()
+        return read
 
     def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:
         """Strings stay strings: an account's digits are no number, and lists have a form of their own."""
@@ -51,33 +78,66 @@ class Environment(EnvSettingsSource):
             for name, value in self.env_vars.items()
             if name.removeprefix(self.env_prefix).partition(DELIMITER)[0] not in self.settings_cls.model_fields
         }
-        return super().__call__() | unknown
+        tree = super().__call__() | unknown
+        for keyed, name in self._mentioned:
+            group = tree.setdefault(keyed, {})
+            if isinstance(group, dict):
+                group.setdefault(name, {})
+        return {name: self._named(name, value) for name, value in tree.items()}
+
+    def _named(self, group: str, value: Any) -> Any:
+        """The names of targets and tenants as the file writes them."""
+        known = self._names.get(group)
+        if not known or not isinstance(value, dict):
+            return value
+        exact = set(known.values())
+        return {name if name in exact else known.get(_folded(name), name): below for name, below in value.items()}
 
 
 class File(InitSettingsSource):
-    """A YAML file. pydantic-settings' own source takes a missing file for an empty one, and some lists for mappings.
+    """A YAML file. pydantic-settings' own source takes a missing file for an empty one, and some lists for mappings."""
+
+    def __init__(self, settings_cls: type[BaseSettings], tree: dict[str, Any]) -> None:
+        super().__init__(settings_cls, tree)
+
+
+def read_file(file: Path) -> dict[str, Any]:
+    """What a settings file holds.
 
     Raises:
         SettingsError: There is no such file, or it holds something else.
     """
-
-    def __init__(self, settings_cls: type[BaseSettings], file: Path) -> None:
-        super().__init__(settings_cls, _read(file))
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"settings file {file} can't be read: {error}") from error
+    tree = yaml_file.read(file)
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise SettingsError(f"settings file {file} must hold a mapping of groups, found {type(tree).__name__}")
     groups = _without_gaps(tree)
-    for keyed in ("targets", "tenants"):
+    for keyed in KEYED:
         if isinstance(groups.get(keyed), dict):
             groups[keyed] = _without_gaps(groups[keyed])
     return groups
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "_")
+
+
+def _kind(settings: type[BaseModel], path: list[str]) -> str | None:
+    """`secret` or `plain` for the path of a setting; None for a group's and for a name that is not known."""
+    model: type[BaseModel] | None = settings
+    parts = iter(path)
+    for part in parts:
+        field = model.model_fields.get(part) if model else None
+        if field is None or model is None:
+            return None
+        secret = part in secrets_of(model)
+        model = group_of(field)
+        if model is None:
+            below = next(parts, None) is not None and not is_keyed(field)
+            return None if below else ("secret" if secret else "plain")
+        if is_keyed(field) and next(parts, None) is None:
+            return None
+    return None
 
 
 def _without_gaps(tree: dict[Any, Any]) -> dict[str, Any]:
@@ -90,8 +150,9 @@ class StandardAws(PydanticBaseSettingsSource):
 
     def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
         super().__init__(settings_cls)
-        self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-        self._endpoint_url = environ.get("AWS_ENDPOINT_URL")
+        given = {name: environ.get(name, "").strip() for name in AWS_VARIABLES}
+        self._region = given["AWS_REGION"] or given["AWS_DEFAULT_REGION"]
+        self._endpoint_url = given["AWS_ENDPOINT_URL"]
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Demanded by the base class: one setting of the tree."""

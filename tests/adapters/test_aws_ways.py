@@ -241,7 +241,7 @@ async def told(made: list[Sessions], server: Server, **more: Any) -> list[tuple[
 async def test_the_check_names_the_way_in(made: list[Sessions], server: Server, irsa: Path) -> None:
     findings = await told(made, server, role_arn=ROLE)
     assert [ok for ok, _ in findings] == [True] * 4
-    assert findings[0][1] == f"web identity (IRSA): role {POD_ROLE}, token {irsa}"
+    assert findings[0][1] == f"web identity (IRSA): role {POD_ROLE}, token {irsa}, shown to {server.url}"
     assert "such as cleanroomsml-service-CHECK000" in findings[2][1]
 
 

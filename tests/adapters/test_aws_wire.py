@@ -291,3 +291,45 @@ async def test_a_date_that_cannot_be_sent_is_no_lack_of_credentials(api: AwsApi,
     outcome = await call(api, (CREATE[0], CREATE[1] | {"trainingDataEndTime": "9999-12-31T23:59:59-12:00"}))
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.sent, server.requests) == ("InvalidRequest", False, [])
+
+
+@pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n "])
+async def test_keys_with_a_line_break_send_nothing(
+    api: AwsApi, server: Server, monkeypatch: pytest.MonkeyPatch, variable: str, end: str
+) -> None:
+    """Such a header is refused when it is written, behind the gate: it must not count as a creation under way."""
+    monkeypatch.setenv(variable, f"canary{end}")
+    asked: list[int] = []
+
+    def may_send() -> bool:
+        asked.append(1)
+        return True
+
+    outcome = await call(api, CREATE, may_send=may_send)
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent, asked, server.requests) == ("CredentialsUnavailable", False, [], [])
+    assert variable in outcome.message
+    assert "canary" not in outcome.message
+
+
+@pytest.mark.parametrize("text", ["socks5://proxy:1080", "http://", "http://[::1", "ftp://proxy"])
+async def test_a_proxy_that_is_none_is_named(server: Server, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", text)
+    monkeypatch.setenv("NO_PROXY", "")
+    api = AwsApi(Sessions({"default": Target(region="eu-west-1", endpoint_url=server.url)}))
+    outcome = await call(api, CREATE)
+    await api.close()
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.sent, server.requests) == ("ConnectFailed", False, [])
+    assert "HTTP_PROXY" in outcome.message
+
+
+@pytest.mark.parametrize("form", ["{}", "http://{}", "//{}", "{}\n", " http://{}"])
+async def test_a_proxy_of_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", form.format(server.url.removeprefix("http://")))
+    monkeypatch.setenv("NO_PROXY", "")
+    api = AwsApi(Sessions({"default": Target(region="eu-west-1", endpoint_url="http://127.0.0.1:9")}))
+    await call(api, LIST)
+    await api.close()
+    assert [request.path for request in server.requests] == ["http://127.0.0.1:9/audience-model?maxResults=100"]

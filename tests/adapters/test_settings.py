@@ -89,7 +89,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(
         "kafka: {group_ids: x, session_timeout: -1}\ntiming: {settle: 1}\n"
-        "targets: {eu: {account: 123456789012, endpoint_url: 'ftp://x'}}\n"
+        "targets: {eu: {account: 12345, endpoint_url: 'ftp://x'}}\n"
     )
     message = refused(file, CRML_FOO="1", CRML_HTTP__PORT="high")
     assert message.startswith("7 problems in the settings:")

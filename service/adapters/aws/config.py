@@ -1,10 +1,12 @@
 """What a target's settings mean to botocore."""
 
+import os
+import ssl
 from typing import Any, Final
 
 from aiobotocore.config import AioConfig
 
-from service.settings import Target
+from service.settings import SettingsError, Target
 
 USER_AGENT: Final = "cleanroomsml-service"
 
@@ -12,6 +14,22 @@ USER_AGENT: Final = "cleanroomsml-service"
 def trusted(target: Target) -> bool | str | None:
     """Which certificates are trusted; None leaves it to ``AWS_CA_BUNDLE``."""
     return False if not target.verify else target.ca_file
+
+
+def require_trust(name: str, target: Target) -> None:
+    """Reads the certificates that are to be trusted: a file that can't be used would fail every call for good.
+
+    Raises:
+        SettingsError: It can't be used.
+    """
+    bundle = os.environ.get("AWS_CA_BUNDLE", "").strip()
+    where, file = (f"targets.{name}.ca_file", target.ca_file) if target.ca_file else ("AWS_CA_BUNDLE", bundle)
+    if not target.verify or not file:
+        return
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise SettingsError(f"{where}: {file} can't be used as certificates (PEM): {error}") from error
 
 
 def client_config(target: Target, attempts: int = 1, **more: Any) -> AioConfig:
@@ -27,6 +45,7 @@ def client_config(target: Target, attempts: int = 1, **more: Any) -> AioConfig:
         proxies={"http": proxy, "https": proxy} if proxy else None,
         use_fips_endpoint=target.fips,
         use_dualstack_endpoint=target.dualstack,
+        ignore_configured_endpoint_urls=True,
         defaults_mode="legacy",
         warm_up_loader_caches=True,
         **more,

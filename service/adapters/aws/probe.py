@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from schemas.operations import AUDIENCE_MODEL, OPERATIONS
-from service.adapters.aws import remedies, ways
+from service.adapters.aws import addresses, remedies, ways
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.credentials import session_name
 from service.adapters.aws.sessions import Sessions
@@ -68,7 +68,8 @@ class _Probe:
             problems = "; ".join((*suspects, broken))
             return self._finding("way in", False, f"no credentials: {problems}")
         notes = "".join(f"; but {suspect}" for suspect in suspects)
-        return self._finding("way in", True, f"{ways.way_in(method, self._environ)}{notes}")
+        shown = f", shown to {self._chain()}" if method in ways.BY_STS else ""
+        return self._finding("way in", True, f"{ways.way_in(method, self._environ)}{shown}{notes}")
 
     async def identity(self) -> Finding:
         """Who AWS says we are."""
@@ -81,7 +82,9 @@ class _Probe:
         if target.account and account != target.account:
             message = f"found account {account}, expected {target.account}: mend account or role_arn of this target"
             return self._finding("identity", False, message)
-        return self._finding("identity", True, f"{caller.get('Arn')} in account {account}")
+        where = addresses.sts_address(target)
+        unused = self._ignored(addresses.STS, where, "sts_endpoint_url")
+        return self._finding("identity", True, f"{caller.get('Arn')} in account {account}, says {where}{unused}")
 
     async def session(self) -> Finding:
         """Whether a command gets a session of its own."""
@@ -97,12 +100,21 @@ class _Probe:
     async def listing(self) -> Finding:
         """Whether the API answers us."""
         row = OPERATIONS[AUDIENCE_MODEL.list_operation]
-        where = self._target.endpoint_url or f"AWS in {self._target.region}"
+        where = addresses.api_address(self._target)
         outcome = await self._api.call(self._name, row.name, {"maxResults": 1}, timeout=self._deadline)
         if not isinstance(outcome, Failure):
-            return self._finding(row.name, True, f"answers at {where}")
+            unused = self._ignored(addresses.ML, where, "endpoint_url")
+            return self._finding(row.name, True, f"answers at {where}{unused}")
         mend = remedies.CALLS.get(outcome.code, "see AWS's message").format(action=row.action, where=where)
         return self._finding(row.name, False, f"{outcome.code} from {where}: {outcome.message}; {mend}")
+
+    def _chain(self) -> str:
+        return addresses.chain_address(self._sessions.base, self._sessions.base.get_config_variable("region") or "")
+
+    def _ignored(self, service: str, used: str, setting: str) -> str:
+        """A warning of what would lead elsewhere with an SDK."""
+        names = " and ".join(addresses.ignored(self._sessions.base, service, self._environ, used))
+        return f"; ignored: {names}; set {setting} of this target to go elsewhere" if names else ""
 
     async def _found(self) -> str:
         base = await self._access.base()

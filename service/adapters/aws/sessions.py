@@ -1,22 +1,22 @@
 """One session and one client per target: made when first needed, kept, closed at the end."""
 
 import asyncio
+import os
 import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from aiobotocore.session import AioSession
-from botocore.loaders import Loader, create_loader
+from botocore.exceptions import BotoCoreError
 
-from service.adapters.aws.config import client_config, trusted
+from service.adapters.aws import addresses
+from service.adapters.aws.config import client_config, require_trust, trusted
 from service.adapters.aws.credentials import Access, PerCall, sts_client
 from service.adapters.aws.parsing import rfc3339
 from service.adapters.aws.transport import ClientClosed, OnceSession
-from service.settings import Target
-
-SERVICE: Final = "cleanroomsml"
+from service.settings import SettingsError, Target
 
 
 class Sessions:
@@ -26,7 +26,10 @@ class Sessions:
         self._targets = dict(targets)
         self._locks = {name: asyncio.Lock() for name in targets}
         self._clients: dict[str, tuple[Any, AsyncExitStack]] = {}
+        for name, target in targets.items():
+            require_trust(name, target)
         self._base = _session()
+        addresses.settle_chain(self._base, self._targets)
         if targets and self._base.get_config_variable("region") is None:
             # The STS that takes a pod's token is asked there; botocore by itself does not know AWS_REGION.
             self._base.set_config_variable("region", next(iter(targets.values())).region)
@@ -82,6 +85,11 @@ class Sessions:
         """
         return self._accesses[name]
 
+    @property
+    def base(self) -> AioSession:
+        """What the machine configures: the standard credential chain."""
+        return self._base
+
     async def identity(self, name: str) -> dict[str, Any]:
         """Who AWS thinks we are in a target: ``Account`` and ``Arn``."""
         signer = await self._accesses[name].shared()
@@ -113,7 +121,7 @@ class Sessions:
         stack = AsyncExitStack()
         client = await stack.enter_async_context(
             session.create_client(
-                SERVICE,
+                addresses.ML,
                 region_name=target.region,
                 endpoint_url=target.endpoint_url,
                 verify=trusted(target),
@@ -134,19 +142,32 @@ class _Provided:
 
 
 @cache
-def _loader() -> Loader:
-    """Parses each service model once per process: 200 ms and 1 MiB for each further session otherwise."""
-    return create_loader()
-
-
-@cache
 def partition_of(region: str) -> str:
     """The part of AWS that a region belongs to, as ARNs call it; empty for a region that botocore doesn't know."""
-    partitions = _loader().load_data("partitions")["partitions"]
+    partitions = addresses.loader().load_data("partitions")["partitions"]
     return next((str(one["id"]) for one in partitions if re.match(one["regionRegex"], region)), "")
 
 
 def _session() -> AioSession:
+    """The session of botocore with what the machine configures.
+
+    Raises:
+        SettingsError: The profile that is named does not exist, or a configuration file can't be read.
+    """
     session = AioSession()
-    session.register_component("data_loader", _loader())
+    session.register_component("data_loader", addresses.loader())
+    session.get_component("config_store").set_config_provider("profile", _Profile())
+    try:
+        session.get_scoped_config()
+    except BotoCoreError as error:
+        files = "AWS_CONFIG_FILE (~/.aws/config) and AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials)"
+        raise SettingsError(f"AWS_PROFILE: {error}; correct it or unset it; profiles are in {files}") from error
     return session
+
+
+class _Profile:
+    """Gives botocore the profile's name; a variable that is empty or blank counts as not set."""
+
+    def provide(self) -> str | None:
+        given = (os.environ.get(name, "").strip() for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE"))
+        return next(filter(None, given), None)

@@ -10,6 +10,7 @@ say. So the gate sits where the request is written: it opens once per call, and 
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -104,6 +105,13 @@ class _GatedRequest(aiohttp.ClientRequest):
         return await super().send(conn)
 
 
+_UNSENDABLE: Final = re.compile(r"[\r\n\0]")
+"""What aiohttp refuses to write, behind the gate; found before it, so that what never left does not count as sent."""
+
+_OF_KEYS: Final = frozenset({"authorization", "x-amz-security-token"})
+"""Headers that are made of credentials."""
+
+
 class _Prepared(Protocol):
     """What botocore hands over to be sent."""
 
@@ -154,7 +162,7 @@ class OnceSession:
         """Writes the request once and reads the whole answer.
 
         Raises:
-            TransportError: There is no answer, or none that AWS could have given.
+            TransportError: There is no answer, none that AWS could have given, or the request can't be sent.
         """
         attempt = ATTEMPT.get()
         attempt.stage = Stage.CONNECTING
@@ -171,7 +179,7 @@ class OnceSession:
             url,
             data=request.body,
             headers=_headers(request.headers, ATTEMPT.get().trace),
-            proxy=self._proxies.get(url.scheme),
+            proxy=_proxy(self._proxies.get(url.scheme)),
             allow_redirects=False,
         ) as response:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.raw_headers}
@@ -218,7 +226,34 @@ def _headers(given: Mapping[str, str | bytes], trace: str) -> CIMultiDict[str]:
     headers["Accept-Encoding"] = "identity"
     if trace:
         headers["User-Agent"] = f"{headers.get('User-Agent', '')} crml/{trace}".strip()
+    for name, value in headers.items():
+        if _UNSENDABLE.search(value):
+            code = "CredentialsUnavailable" if name.lower() in _OF_KEYS else "InvalidRequest"
+            hint = (
+                "; do the keys, AWS_ACCESS_KEY_ID or AWS_SESSION_TOKEN, end in one?" if name.lower() in _OF_KEYS else ""
+            )
+            raise TransportError(code, f"the header {name} would hold a line break, so nothing was sent{hint}")
     return headers
+
+
+def _proxy(address: str | None) -> URL | None:
+    """The proxy; without a scheme it is plain http, as for curl and botocore.
+
+    Raises:
+        TransportError: It is none that can be used.
+    """
+    text = (address or "").strip()
+    if not text:
+        return None
+    try:
+        proxy = URL(text if "://" in text else f"http://{text.removeprefix('//')}")
+        usable = proxy.scheme in {"http", "https"} and bool(proxy.host)
+    except ValueError:
+        usable = False
+    if not usable:
+        told = "the proxy (proxy of this target, HTTPS_PROXY or HTTP_PROXY) is no address such as http://host:3128"
+        raise TransportError("ConnectFailed", told)
+    return proxy
 
 
 def _plausible(body: bytes) -> bool:

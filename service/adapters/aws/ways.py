@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 _ROLE, _WEB_TOKEN = "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"
-_KEY, _SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+_KEY, _SECRET, _TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 _FULL_URI, _CONTAINER_TOKEN = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 _POD_IDENTITY_HOSTS: Final = frozenset({"169.254.170.23", "fd00:ec2::23"})
 _STS_AUDIENCE: Final = "sts.amazonaws.com"
@@ -29,6 +29,10 @@ _WORDS: Final = {
     "container-role": f"container credentials from {{{_FULL_URI}}}",
     "iam-role": "the machine's role, from its metadata service",
 }
+
+
+BY_STS: Final = frozenset({"assume-role", "assume-role-with-web-identity"})
+"""Ways by which STS is asked before a target is."""
 
 
 def way_in(method: str, environ: Mapping[str, str]) -> str:
@@ -47,6 +51,9 @@ def suspects(environ: Mapping[str, str], now: datetime) -> Iterator[str]:
     """What is wrong with the environment, or may not be meant."""
     if bool(environ.get(_KEY)) != bool(environ.get(_SECRET)):
         yield f"{_KEY} and {_SECRET} go together: set both or none"
+    for name in (_KEY, _SECRET, _TOKEN):
+        if environ.get(name, "") != environ.get(name, "").strip():
+            yield f"{name} begins or ends with white space, which belongs to no key: set it without"
     web, container = bool(environ.get(_WEB_TOKEN)), bool(environ.get(_FULL_URI))
     if environ.get(_KEY) and (web or container):
         yield f"{_KEY} is set and goes before the pod's own identity: unset it to use that"

@@ -105,8 +105,7 @@ class StatusServer:
         status = self._status()
         ready = bool(status.get("ready"))
         shown = {"ready": ready, "shards": status.get("shards", {}), "halted": status.get("halted", {})}
-        if superseded := status.get("superseded"):
-            shown["superseded"] = superseded
+        shown |= {name: value for name in ("superseded", "addresses") if (value := status.get(name))}
         return web.json_response(shown, status=200 if ready else 503)
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:
