@@ -128,6 +128,7 @@ class Sandbox:
         return {
             "CRML_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap,
             "CRML_KAFKA__REPLICATION_FACTOR": "1",
+            "CRML_TARGETS__DEFAULT__ENDPOINT_URL": self.endpoint_url,
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,

@@ -15,20 +15,18 @@ import structlog
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from service import bootstrap
+from service import bootstrap, console
 from service import check as checking
 from service import iam as rights
 from service.acls.commands import print_acls
-from service.adapters.kafka.settings import KafkaSettings
+from service.adapters.http import ListenError
 from service.adapters.kafka.topics import ensure, verify
 from service.adapters.telemetry import configure_logging
+from service.console import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_SETTINGS, EXIT_UNFIT
 from service.dlq.commands import app as dlq
 from service.repair.commands import register
 from service.runtime.ports import LogError
-from service.settings import Settings, SettingsError, load
-
-EXIT_SETTINGS = 2
-EXIT_UNFIT = 3
+from service.settings import Settings, load
 
 _NAME = "cleanroomsml-service"
 
@@ -38,7 +36,10 @@ exactly once on Kafka, effectively once towards AWS.
 Settings come from CRML_... variables and from a YAML file; docs/settings.md lists them.
 The least that runs: CRML_KAFKA__BOOTSTRAP_SERVERS and AWS_REGION."""
 
-_CODES = f"Exit codes: 0 well, {EXIT_SETTINGS} settings or usage are wrong, {EXIT_UNFIT} Kafka or AWS are not fit."
+_CODES = (
+    f"Exit codes: 0 success; {EXIT_SETTINGS} invalid settings or usage; "
+    f"{EXIT_UNFIT} Kafka, AWS or a port cannot be used. All of them: docs/howto/operate.md."
+)
 
 
 def _version() -> str:
@@ -93,7 +94,7 @@ def _wait(work: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
 
 
 def _tell(work: Callable[[Settings], Coroutine[Any, Any, int]], file: Path | None) -> int:
@@ -108,7 +109,7 @@ async def _guarded(work: Callable[[Settings], Coroutine[Any, Any, int]], setting
     try:
         return await work(settings)
     except LogError as error:
-        _print(f"Kafka: {await checking.unusable(error, settings)}", wrong=True)
+        console.complain(f"Kafka: {await checking.unusable(error, settings)}")
         return EXIT_UNFIT
 
 
@@ -117,7 +118,7 @@ async def _run(settings: Settings) -> int:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     try:
-        findings = await verify(_kafka_settings(settings), bootstrap.topic_specs(settings))
+        findings = await verify(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings))
     except LogError as error:
         log.error("Kafka can't be used", reason=await checking.unusable(error, settings))
         return EXIT_UNFIT
@@ -127,30 +128,22 @@ async def _run(settings: Settings) -> int:
         return EXIT_UNFIT
     service = bootstrap.build(settings)
     log.info(
-        "serving",
+        "starting",
         version=_version(),
         commands=[commands for commands, _ in settings.sources()],
         targets={name: target.region for name, target in settings.targets.items()},
         group=settings.kafka.group_id,
-        http=f"{settings.http.host}:{settings.http.port}",
     )
-    await service.run(stop)
+    try:
+        await service.run(stop)
+    except ListenError as error:
+        log.error("the port can't be used", reason=str(error))
+        return EXIT_UNFIT
+    except Exception as error:
+        log.error("unexpected error", reason="; ".join(console.described(error)), exc_info=sys.flags.dev_mode)
+        return EXIT_DEFECT
     log.info("stopped")
     return 0
-
-
-def _kafka_settings(settings: Settings) -> KafkaSettings:
-    """What the adapter needs; it reads the TLS files.
-
-    Raises:
-        SettingsError: They can't be used.
-    """
-    try:
-        return bootstrap.kafka_settings(settings)
-    except OSError as error:
-        names = ("ssl_ca_file", "ssl_cert_file", "ssl_key_file")
-        given = [f"{name} {file}" for name in names if (file := getattr(settings.kafka, name))]
-        raise SettingsError(f"kafka: TLS can't be set up from {', '.join(given)}: {error}") from error
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
@@ -169,7 +162,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 
 
 async def _topics(settings: Settings) -> int:
-    kafka, specs = _kafka_settings(settings), bootstrap.topic_specs(settings)
+    kafka, specs = bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings)
     created = await ensure(kafka, specs, replication=settings.kafka.replication_factor)
     wrong = {finding.topic: checking.explained(finding) for finding in await verify(kafka, specs)}
     for spec in specs:
@@ -179,23 +172,18 @@ async def _topics(settings: Settings) -> int:
 
 
 async def _check(settings: Settings) -> int:
-    _kafka_settings(settings)
+    bootstrap.kafka_settings(settings)
     return 0 if checking.show(await checking.check(settings), Console()) else EXIT_UNFIT
 
 
-def _print(text: str, *, wrong: bool = False) -> None:
+def _print(text: str) -> None:
     """Plainly: what comes from outside is no markup, and a line stays a line."""
-    console = Console(stderr=wrong)
-    console.print(text, style="red" if wrong else "", markup=False, highlight=False, soft_wrap=True)
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
-    """Runs the command line; problems that the user can mend are told without a traceback."""
-    try:
-        sys.exit(app())
-    except SettingsError as error:
-        _print(str(error), wrong=True)
-        sys.exit(EXIT_SETTINGS)
+    """Runs the command line."""
+    sys.exit(console.guarded(app))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from schemas import shapes, sizes
 from service import gauges, tenancy
 from service.adapters.aws.addresses import api_address, sts_address
@@ -33,12 +35,15 @@ from service.runtime.ports import TopicPartition
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from service.settings.running import Pace
 
 SOURCE: Final = "cleanroomsml-service"
 """CloudEvents ``source`` of what we publish."""
 
+_log = structlog.get_logger("service")
+
+_READY_TICK: Final = 0.1
 _BATCH_BYTES: Final = 512 * 1024
 _COMMANDS_KEPT: Final = 7 * 86_400.0
 _OUTPUT_KEPT: Final = 7 * 86_400.0
@@ -50,8 +55,19 @@ def record_bytes(settings: Settings) -> int:
 
 
 def kafka_settings(settings: Settings) -> KafkaSettings:
-    """What the Kafka adapter needs."""
+    """What the Kafka adapter needs; it reads the TLS files.
+
+    Raises:
+        SettingsError: They can't be used.
+    """
     kafka = settings.kafka
+    try:
+        options = security(kafka)
+    except OSError as error:
+        files = {name: getattr(kafka, name) for name in ("ssl_ca_file", "ssl_cert_file", "ssl_key_file")}
+        files["oauth.ca_file"] = kafka.oauth.ca_file if kafka.oauth else None
+        given = [f"{name} {file}" for name, file in files.items() if file]
+        raise SettingsError(f"kafka: TLS can't be set up from {', '.join(given)}: {error}") from error
     return KafkaSettings(
         bootstrap_servers=",".join(kafka.bootstrap_servers),
         group_id=kafka.group_id,
@@ -60,7 +76,7 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         group_instance_id=kafka.instance_id,
         principal=kafka.known_as(),
         by_iam=kafka.oauth is not None and kafka.oauth.provider == "msk_iam",
-        security=security(kafka),
+        security=options,
         heartbeat_interval=kafka.heartbeat_interval,
         session_timeout=kafka.session_timeout,
         rebalance_timeout=kafka.rebalance_timeout,
@@ -173,16 +189,26 @@ class Service:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set; HTTP starts first and stops last, so that a probe always has an answer."""
-        await self.server.start()
         try:
+            http = await self.server.start()
             async with asyncio.TaskGroup() as tasks:
-                heartbeat = tasks.create_task(self.liveness.watch(), name="heartbeat")
+                helpers = [
+                    tasks.create_task(self.liveness.watch(), name="heartbeat"),
+                    tasks.create_task(self._announce(http), name="announce"),
+                ]
                 await self.app.run(stop)
-                heartbeat.cancel()
+                for helper in helpers:
+                    helper.cancel()
         finally:
             await self.log.close()
             await self.sessions.close()
             await self.server.stop()
+
+    async def _announce(self, http: str) -> None:
+        """Says that it serves when it does: every partition that the group gave is being served."""
+        while not self.app.ready:  # noqa: ASYNC110 - it follows from many shards, none of which knows of the others
+            await asyncio.sleep(_READY_TICK)
+        _log.info("serving", http=http)
 
 
 def build(settings: Settings) -> Service:

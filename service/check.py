@@ -16,7 +16,7 @@ from service.adapters.kafka.rights import probe_rights
 from service.adapters.kafka.topics import Finding, verify
 from service.bootstrap import consumed, kafka_settings, topic_specs
 from service.runtime.ports import LogError
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ async def _told(subject: str, looking: Awaitable[list[Line]]) -> list[Line]:
     """What was found; a failure that nobody foresaw is a finding too."""
     try:
         return await looking
+    except SettingsError as error:
+        return [Line(subject, False, str(error))]
     except Exception as error:
         return [Line(subject, False, f"can't be checked: {type(error).__name__}: {error}")]
 

@@ -1,5 +1,6 @@
 """TLS as in production: certificates are verified, and a refusal is certain to have sent nothing."""
 
+import shutil
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -73,7 +74,13 @@ async def test_verification_switched_off(certificate: Path) -> None:
     assert isinstance(await outcome(certificate, verify=False), Reply)
 
 
-async def test_a_missing_ca_file(certificate: Path) -> None:
-    failure = await outcome(certificate, ca_file="/nonexistent/ca.pem")
+async def test_a_ca_file_that_vanishes(certificate: Path, tmp_path: Path) -> None:
+    """One that is missing from the start is refused with the settings, see `test_aws_addresses`."""
+    ca = tmp_path / "vanishing.pem"
+    shutil.copy(certificate, ca)
+    sessions = Sessions({"default": Target(region="eu-west-1", endpoint_url="https://127.0.0.1:9", ca_file=str(ca))})
+    ca.unlink()
+    failure = await AwsApi(sessions).call("default", "ListAudienceModels", {}, timeout=5)
+    await sessions.close()
     assert isinstance(failure, Failure)
     assert (failure.code, failure.sent) == ("ConnectFailed", False)

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from sandbox.kafka import free_port
-from service.adapters.http import Liveness, StatusServer
+from service.adapters.http import ListenError, Liveness, StatusServer
 from service.adapters.telemetry import Telemetry
 from tests.fakes.clock import ManualClock
 
@@ -36,7 +36,7 @@ class Bench:
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     bench = Bench()
-    bench.url = f"http://127.0.0.1:{await bench.server.start()}"
+    bench.url = f"http://{await bench.server.start()}"
     yield bench
     await bench.server.stop()
     await bench.server.stop()
@@ -179,10 +179,11 @@ async def test_the_page_on_a_port_of_its_own(bench: Bench) -> None:
     probes = await apart.start()
     try:
         answers = {}
-        for own, paths in ((probes, ["/livez", "/readyz", "/metrics", "/"]), (port, ["/", "/metrics", "/livez"])):
-            bench.url = f"http://127.0.0.1:{own}"
+        own_page = f"127.0.0.1:{port}"
+        for own, paths in ((probes, ["/livez", "/readyz", "/metrics", "/"]), (own_page, ["/", "/metrics", "/livez"])):
+            bench.url = f"http://{own}"
             answers[own] = [(await bench.get(path))[0] for path in paths]
-        assert answers == {probes: [200, 200, 200, 404], port: [200, 404, 404]}
+        assert answers == {probes: [200, 200, 200, 404], own_page: [200, 404, 404]}
     finally:
         await apart.stop()
 
@@ -197,9 +198,38 @@ async def test_unknown_paths(bench: Bench) -> None:
 async def test_a_taken_port_is_told(bench: Bench) -> None:
     port = int(bench.url.rsplit(":", 1)[1])
     second = StatusServer("127.0.0.1", port, status=dict, metrics=bytes, liveness=bench.liveness)
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(ListenError, match=rf"^127\.0\.0\.1:{port} can't be .* in use; check http.host and http.port$"):
         await second.start()
     await second.stop()
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.1", "a..b", "x" * 70])
+async def test_a_host_that_is_none_of_ours_is_told(bench: Bench, host: str) -> None:
+    apart = StatusServer(host, 0, status=dict, metrics=bytes, liveness=bench.liveness)
+    with pytest.raises(ListenError, match="^" + re.escape(host)):
+        await apart.start()
+    await apart.stop()
+
+
+async def test_a_listener_on_ipv6(bench: Bench) -> None:
+    apart = StatusServer("::1", 0, status=lambda: {"ready": True}, metrics=bytes, liveness=bench.liveness)
+    bench.url = f"http://{await apart.start()}"
+    assert bench.url.startswith("http://[::1]:")
+    assert (await bench.get("/readyz"))[0] == 200
+    await apart.stop()
+
+
+async def test_addresses_of_targets_are_shown(bench: Bench) -> None:
+    addresses = {"eu": {"Clean Rooms ML": "https://ml.example", "STS": "https://sts.example"}}
+    apart = StatusServer(
+        "127.0.0.1", 0, status=lambda: {"ready": True, "addresses": addresses}, metrics=bytes, liveness=bench.liveness
+    )
+    bench.url = f"http://{await apart.start()}"
+    _, page, _ = await bench.get("/")
+    _, probe, _ = await bench.get("/readyz")
+    await apart.stop()
+    assert "<tr><td>eu</td><td>https://ml.example</td><td>https://sts.example</td></tr>" in page
+    assert json.loads(probe)["addresses"] == addresses
 
 
 @pytest.mark.looptime

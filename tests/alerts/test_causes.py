@@ -41,6 +41,8 @@ class Stage:
     def give(self, **settings: str) -> None:
         """Before the start."""
         own = {f"CRML_{name}": value for name, value in settings.items()}
+        # A target that is set has its address from the settings, not from AWS_ENDPOINT_URL.
+        own["CRML_TARGETS__DEFAULT__ENDPOINT_URL"] = self.world.url
         self.service = replace(self.service, environment={**self.service.environment, **own})
 
     async def start(self, *, ready: bool = True) -> None:

@@ -146,7 +146,7 @@ async def static_restart(lab: Lab, mark: Mark) -> None:
     began = time.monotonic()
     victim.kill()
     victim.start()
-    await until(lambda: any(line["event"] == "serving" for line in victim.lines()), 20, "not serving")
+    await until(lambda: any(line["event"] == "starting" for line in victim.lines()), 20, "not starting")
     serving = time.monotonic()
     mark.now()
     mark.figures["start to serving"] = serving - began

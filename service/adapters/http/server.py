@@ -29,6 +29,10 @@ Status = Mapping[str, Any]
 mapping of plain values."""
 
 
+class ListenError(OSError):
+    """An address and port can't be listened on; the message says which, why, and what to do."""
+
+
 class StatusServer:
     """Serves what others need to watch the service.
 
@@ -58,33 +62,36 @@ class StatusServer:
         self._liveness = liveness
         self._runners: list[web.AppRunner] = []
 
-    async def start(self) -> int:
+    async def start(self) -> str:
         """Listens.
 
         Returns:
-            The port of the probes.
+            Address and port of the probes, as in a URL.
 
         Raises:
-            OSError: A port is taken or not ours to use.
+            ListenError: A port is taken or not ours to use.
         """
         probes = {"/startupz": self._startupz, "/livez": self._livez, "/readyz": self._readyz}
         routes = [web.get(path, probe) for path, probe in probes.items()]
         routes.append(web.get("/metrics", self._show_metrics))
         page = web.get("/", self._page)
         if self._page_place is None:
-            return await self._listen(self._place, [*routes, page])
-        port = await self._listen(self._place, routes)
-        await self._listen(self._page_place, [page])
-        return port
+            return await self._listen("http.host and http.port", self._place, [*routes, page])
+        listens = await self._listen("http.host and http.port", self._place, routes)
+        await self._listen("http.page_host and http.page_port", self._page_place, [page])
+        return listens
 
-    async def _listen(self, place: tuple[str, int], routes: Iterable[web.RouteDef]) -> int:
+    async def _listen(self, names: str, place: tuple[str, int], routes: Iterable[web.RouteDef]) -> str:
         app = web.Application(middlewares=[_guarded])
         app.router.add_routes(routes)
         runner = web.AppRunner(app, access_log=None)
         self._runners.append(runner)
         await runner.setup()
-        await web.TCPSite(runner, *place).start()
-        return int(runner.addresses[0][1])
+        try:
+            await web.TCPSite(runner, *place).start()
+        except (OSError, UnicodeError) as error:
+            raise ListenError(f"{_joined(*place)} can't be listened on: {error}; check {names}") from error
+        return _joined(place[0], int(runner.addresses[0][1]))
 
     async def stop(self) -> None:
         """Stops listening. Idempotent."""
@@ -113,6 +120,10 @@ class StatusServer:
 
     async def _page(self, _request: web.Request) -> web.Response:
         return web.Response(text=render(self._status()), content_type="text/html")
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @web.middleware
