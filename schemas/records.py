@@ -101,6 +101,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         command: The command.
         phase: Where it stands.
         accepted_at: Epoch seconds of its first commit.
+        tries_from: Of releases that counted the time of trying from here; read and kept, for those that still do.
         attempt: How many calls may have left for AWS so far, the intended one included.
         retries: Refusals in a row that asked for patience; sets the backoff.
         tried: Seconds rested between them, or between searches in vain, which limit how long either is tried; by no
@@ -130,6 +131,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     command: Command
     phase: Phase
     accepted_at: float
+    tries_from: float = 0.0
     attempt: int = 1
     retries: int = 0
     tried: float = 0.0

@@ -60,17 +60,13 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Do nothing before ``until``, then observe ``Due``; by the ``wall`` clock, observe ``StartReached``."""
+    """Do nothing before ``until``, then observe ``Due``; by the ``wall`` clock, observe ``StartReached``.
+
+    An ended job rests for its retention, and then observes ``Outlived``.
+    """
 
     until: float
     wall: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Remember the end at ``since`` for the retention, then observe ``Outlived``."""
-
-    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,7 @@ class Hold:
     why: str
 
 
-Activity = Call | Search | Watch | Rest | Await | Keep | Decide | Hold
+Activity = Call | Search | Watch | Rest | Await | Decide | Hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
         case Phase.RUNNING:
             return effects.Watch()
         case _:
-            return effects.Keep(job.finished_at)
+            return effects.Rest(job.finished_at + policy.retention)
 
 
 def _act(job: Job) -> effects.Activity:

@@ -214,11 +214,13 @@ class Activities:
             case effects.Watch():
                 self._occupy(key, job)
                 self._watch(key, job)
+            case effects.Rest() if ended(job):
+                pass  # the shard forgets it, by two clocks
             case effects.Rest(until, wall):
                 self._queue(key, job)
                 (self._starts if wall else self._timers).set(key, until, activity)
-            case effects.Await() | effects.Keep() | effects.Decide():
-                pass  # the shard hears of the other job's end and of the retention's, and decides in the same step
+            case effects.Await() | effects.Decide():
+                pass  # the shard hears of the other job's end, and decides in the same step
             case effects.Hold(why):
                 self._hold(key, job, why)
 

@@ -9,7 +9,7 @@ from schemas.operations import OPERATIONS
 from schemas.records import TERMINAL, Job, Phase
 from service.core import endings, transitions
 from service.core import observations as seen
-from service.core.effects import Call, Keep, Rest, Search, Watch
+from service.core.effects import Call, Rest, Search, Watch
 from service.core.job import replace
 from tests.core import given
 from tests.core.given import NOW, OBSERVATIONS, POLICY, observe
@@ -151,7 +151,7 @@ def test_a_job_that_changed_is_another_object_and_one_that_did_not_is_the_same()
         (Phase.UNCERTAIN, NOW + 5, Search(NOW + 5)),
         (Phase.ACCEPTED, 0.0, Search(0.0)),
         (Phase.RUNNING, 0.0, Watch()),
-        *((phase, 0.0, Keep(NOW)) for phase in sorted(TERMINAL)),
+        *((phase, 0.0, Rest(NOW + POLICY.retention)) for phase in sorted(TERMINAL)),
     ],
 )
 def test_activity_is_a_function_of_the_job(phase: Phase, due: float, activity: object) -> None:
@@ -166,5 +166,5 @@ def test_a_command_of_an_unknown_operation_can_be_rejected_remembered_and_forgot
     assert given.reply(step).data["error"]["violations"] == [{"path": "type", "message": "unknown"}]
     assert step.job is not None
     assert (step.job.phase, step.job.attempt, step.job.command.params) == (Phase.REJECTED, 0, {})
-    assert given.doing(step.job) == Keep(NOW)
+    assert given.doing(step.job) == Rest(NOW + POLICY.retention)
     assert observe(step.job, seen.Outlived(), POLICY.retention).job is None

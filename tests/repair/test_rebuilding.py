@@ -129,7 +129,7 @@ def test_what_is_not_due_yet_rests() -> None:
     record = sent(5, CREATE, "c", notbefore="2030-01-01T00:00:00Z")
     job = only([record], [told(record, 1, "accepted"), told(record, 2, "waiting", reason="NotBefore", position=0)])
     assert (job.phase, job.attempt) == (Phase.INTENDED, 1)
-    assert doing(job) == Rest(job.command.not_before)
+    assert doing(job) == Rest(job.command.not_before, wall=True)
 
 
 def test_what_was_not_consumed_is_left_to_the_service() -> None:

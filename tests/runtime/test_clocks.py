@@ -323,6 +323,29 @@ async def test_a_deadline_that_passes_during_a_hand_over_is_not_missed() -> None
         assert (await rig.end(command_id, 1.0)).code == "DeadlineExceeded"
 
 
+@pytest.mark.parametrize("how", ["cancelled", "too late"])
+async def test_whoever_ends_in_the_commit_that_makes_it_first_in_line_is_not_called(how: str) -> None:
+    """The head of the line ends in the same commit: the next one's call was begun with a window opened anew."""
+    async with Rig(partitions=1) as rig:
+        rig.api.latency = 1.0
+        await rig.start()
+        head = rig.send("ListTrainingDatasets", key="same")
+        deadline = {} if how == "cancelled" else {"deadline": format_time(rig.clock.wall() + 1.6)}
+        command_id = rig.send("TagResource", key="same", **deadline)
+        await rig.until(lambda: len(rig.api.log) == 1, step=0.001)
+        await asyncio.sleep(0.9)
+        rig.broker.latency = 1.0
+        rig.send("ListAudienceModels", key="other")  # its commit lasts until all of the next one is there
+        await asyncio.sleep(0.5)
+        if how == "cancelled":
+            rig.send("CancelCommand", {"commandId": command_id, "commandSource": "/tests"}, key="same")
+        reply = await rig.end(command_id)
+        assert reply.code == ("Cancelled" if how == "cancelled" else "DeadlineExceeded")
+        assert rig.ending(head)
+        await asyncio.sleep(30.0)
+        assert "TagResource" not in rig.api.counts()
+
+
 # Trying, and commits that are too slow
 
 

@@ -59,9 +59,9 @@ SABOTAGES = (
     ),
     Sabotage(
         "settle by the wall clock",
-        "service.runtime.dispatch",
-        "searched_at = self._clock.now()",
-        "searched_at = self._clock.wall()",
+        "service.runtime.searches",
+        "began = self._clock.now()",
+        "began = self._clock.wall()",
         "A step of the clock by `settle` lets an empty search permit a repeat at once: two resources.",
         "tests/runtime/test_clocks.py::test_settling_is_counted_in_true_seconds[31.0]",
     ),
