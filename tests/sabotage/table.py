@@ -319,8 +319,8 @@ SABOTAGES = (
     Sabotage(
         "act before the commit",
         "service.runtime.shard",
-        "            records = batch.out()\n",
-        "            records = batch.out()\n            for key in batch.acting:\n"
+        "            await self._divert(log, batch)\n",
+        "            await self._divert(log, batch)\n            for key in batch.acting:\n"
         "                self._activities.plan(key, self._store.job(key), began)\n            await asyncio.sleep(0)\n",
         "A crash in the commit forgets a call that was made; the copy of the command makes a second resource.",
         "tests/runtime/test_stop.py::test_nothing_new_begins_while_stopping",
@@ -744,8 +744,8 @@ SABOTAGES = (
     Sabotage(
         "forget that a topic refused a record",
         "service.runtime.shard",
-        "if not self._context.ceilings.lower(refused.topic, refused.size):",
-        "if False:",
+        "isinstance(error, RecordRefused) and not self._context.ceilings.lower(error.topic, error.size):",
+        "False:",
         "A topic whose limit was lowered closes its writers again and again, and moves all partitions each time.",
         "tests/runtime/test_ceilings.py::test_a_topic_whose_limit_was_lowered_is_written_to_in_short",
     ),
