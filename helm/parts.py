@@ -13,6 +13,12 @@ Text = dict[str, str]
 Name = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", max_length=253)]
 """A name in Kubernetes, or nothing."""
 
+Label = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$", max_length=63)]
+"""A part of a name (RFC 1123), or nothing."""
+
+ServiceName = Annotated[str, Field(pattern=r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$", max_length=52)]
+"""What a Service may be called (RFC 1035), and leaves room for what Kubernetes appends, or nothing."""
+
 Key = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]*$")]
 Variable = Annotated[str, Field(pattern=r"^CRML_[A-Z0-9_]+$")]
 Positive = Annotated[int, Field(ge=1)]
@@ -43,7 +49,7 @@ class Image(Part):
     pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     """When it is pulled."""
     pull_secrets: list[Raw] = []
-    """Secrets for the registry, `[{name: ...}]`."""
+    """Secrets for the registry, `[{name: ...}]`; those of `global.imagePullSecrets` are added."""
 
 
 class SecretKey(Part):
@@ -187,8 +193,12 @@ class NetworkPolicy(Part):
     """Whether it is made."""
     metrics_from: list[Raw] = []
     """Who may read probes, metrics and the status page, as `from` entries; nobody but the node if empty."""
-    dns_to: list[Raw] = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]
-    """Where DNS is, as `to` entries."""
+    dns_to: list[Raw] = [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+        {"ipBlock": {"cidr": "169.254.20.10/32"}},
+    ]
+    """Where DNS is, as `to` entries: the cluster's DNS, and NodeLocal DNSCache at its usual address. Name another
+    address of yours, such as one of IPv6."""
     kafka_to: list[Raw] = []
     """Where Kafka is, as `to` entries; anywhere, at the ports of `bootstrap_servers`, if empty."""
     kafka_ports: list[Port] = []

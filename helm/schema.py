@@ -11,7 +11,11 @@ CHARTS_OWN: Final = {("Kafka", "instance_id"), ("Http", "host"), ("Http", "port"
 """Settings that the chart itself gives to the pods."""
 
 _OF_HELM: Final = {
-    "global": {"type": "object", "description": "Values of a parent chart, for all its subcharts."},
+    "global": {
+        "type": ["object", "null"],
+        "description": "Values of a parent chart, for all its subcharts; `imagePullSecrets` of it are used.",
+        "properties": {"imagePullSecrets": {"type": ["array", "null"], "items": {"type": ["string", "object"]}}},
+    },
     "enabled": {"type": "boolean", "description": "For a parent chart's `condition`."},
 }
 _MEANINGLESS: Final = ("title", "format", "writeOnly", "unit")

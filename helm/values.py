@@ -1,13 +1,12 @@
 """The chart's values, as one model: its schema, values.yaml and the README's table are generated from it."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from helm.parts import (
     Autoscaling,
     Image,
     KafkaTls,
+    Label,
     Monitoring,
     Name,
     Natural,
@@ -22,6 +21,7 @@ from helm.parts import (
     Resources,
     SecretKey,
     ServiceAccount,
+    ServiceName,
     Text,
     TopicsJob,
     TopologySpread,
@@ -103,7 +103,7 @@ class Values(Part):
     """Further labels of every object."""
     common_annotations: Text = {}
     """Further annotations of every object."""
-    name_override: Name = ""
-    """Instead of the chart's name."""
-    fullname_override: Annotated[Name, Field(max_length=52)] = ""
-    """Instead of release and chart name."""
+    name_override: Label = ""
+    """Instead of the chart's name: lower-case letters, digits, hyphens."""
+    fullname_override: ServiceName = ""
+    """Instead of release and chart name: lower-case letters, digits, hyphens, a letter first, 52 at most."""

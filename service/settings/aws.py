@@ -42,15 +42,17 @@ def _all_quotas(value: Any) -> Any:
 
 
 def _digits(value: Any) -> Any:
-    """An account without quotes is a number in YAML; one that begins with 0 is none, so no digit is lost."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """An account without quotes is a number in YAML, which tools such as Helm write as 1.2e+11."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError('the 12 digits in quotes, "123456789012": without them they are a number')  # noqa: TRY004 - pydantic's protocol
+    return value
 
 
 class Target(Group):
     """An account, a Region, and the way in."""
 
-    account: Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[0-9]{12}$")] | None = None
-    """The account's 12 digits; when set, `check` verifies it and ARNs of others are refused."""
+    account: Annotated[str, Field(pattern=r"^[0-9]{12}$"), BeforeValidator(_digits)] | None = None
+    """The account's 12 digits, quoted; when set, `check` verifies it and ARNs of others are refused."""
     region: Region
     """The Region; `AWS_REGION` or `AWS_DEFAULT_REGION` if not set."""
     role_arn: RoleArn | None = None

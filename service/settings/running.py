@@ -122,7 +122,7 @@ def _host(value: Any) -> Any:
     return value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
 
 
-Host = Annotated[str, BeforeValidator(_host), Field(min_length=1, pattern=r"^[^\s\[\]/]+$")]
+Host = Annotated[str, Field(min_length=1, pattern=r"^[^\s\[\]/]+$"), BeforeValidator(_host)]
 """An address or name to listen on; empty would mean every address."""
 
 
@@ -130,7 +130,7 @@ class Http(Group):
     """The server of probes, metrics and the status page."""
 
     host: Host = "127.0.0.1"
-    """Address to listen on; in a container `0.0.0.0`, or `::` for IPv6 (and, where the system allows, IPv4)."""
+    """Address to listen on; `0.0.0.0` is every one of IPv4, `::` every one of IPv6 and IPv4, for containers."""
     port: Port = 8080
     """Port to listen on; 0 lets the system choose."""
     page_host: Host = "127.0.0.1"

@@ -219,6 +219,21 @@ async def test_a_listener_on_ipv6(bench: Bench) -> None:
     await apart.stop()
 
 
+@pytest.mark.parametrize("dual", [True, False])
+async def test_every_address(bench: Bench, monkeypatch: pytest.MonkeyPatch, dual: bool) -> None:
+    """`::` in a container: probes come by IPv4, by IPv6, or by the one that the kernel has."""
+    if not dual:
+        monkeypatch.setattr("socket.has_dualstack_ipv6", lambda: False)
+    every = StatusServer("::", 0, status=lambda: {"ready": True}, metrics=bytes, liveness=bench.liveness)
+    port = (await every.start()).rpartition(":")[2]
+    for host in ("127.0.0.1", "[::1]") if dual else ("127.0.0.1",):
+        bench.url = f"http://{host}:{port}"
+        assert (await bench.get("/readyz"))[0] == 200
+    with pytest.raises(ListenError, match="in use"):
+        await StatusServer("::", int(port), status=dict, metrics=bytes, liveness=bench.liveness).start()
+    await every.stop()
+
+
 async def test_addresses_of_targets_are_shown(bench: Bench) -> None:
     addresses = {"eu": {"Clean Rooms ML": "https://ml.example", "STS": "https://sts.example"}}
     apart = StatusServer(

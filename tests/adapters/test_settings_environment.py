@@ -168,14 +168,7 @@ def test_a_hyphen_in_a_variable() -> None:
     assert set(settings(**{"CRML_TARGETS__eu-west__FIPS": "1"}).targets) == {"eu-west"}
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("012345670123", "012345670123"),
-        ("123456789012", "123456789012"),
-        ('"012345678901"', "012345678901"),
-    ],
-)
+@pytest.mark.parametrize(("text", "wanted"), [("012345670123", "012345670123"), ('"123456789012"', "123456789012")])
 def test_accounts_in_a_file(tmp_path: Path, text: str, wanted: str) -> None:
     """YAML 1.1 read the first one as octal."""
     loaded = by_file(tmp_path, f"targets: {{a: {{region: eu-west-1, account: {text}}}}}")

@@ -136,6 +136,21 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         {"settings": {**MINIMAL, "kafka": {"bootstrap_servers": ["kafka"]}}},
         "host:port",
     ),
+    "a broker with a protocol": (
+        {"settings": {**MINIMAL, "kafka": {"bootstrap_servers": ["SASL_SSL://kafka:9092"]}}},
+        "host:port",
+    ),
+    "an IPv6 broker without brackets": (
+        {"settings": {**MINIMAL, "kafka": {"bootstrap_servers": ["fd00::1:9092"]}}},
+        "[fd00::1]:9092",
+    ),
+    "a name with dots": ({"fullnameOverride": "team.crml"}, "fullnameOverride"),
+    "a name that begins with a digit": ({"fullnameOverride": "2nd"}, "fullnameOverride"),
+    "a name in capitals": ({"fullnameOverride": "Crml"}, "fullnameOverride"),
+    "a name that ends in a hyphen": ({"fullnameOverride": "crml-"}, "fullnameOverride"),
+    "a long name": ({"fullnameOverride": "x" * 53}, "fullnameOverride"),
+    "a part of a name with dots": ({"nameOverride": "a.b"}, "nameOverride"),
+    "a part of a name with an underscore": ({"nameOverride": "a_b"}, "nameOverride"),
     "annotations for nobody": (
         {"serviceAccount": {"create": False, "annotations": {"a": "b"}}},
         "serviceAccount.annotations",

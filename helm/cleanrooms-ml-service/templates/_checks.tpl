@@ -21,8 +21,8 @@ start; here a wrong value fails before anything is installed. All problems are t
 {{- $kafka := .settings.kafka }}
 {{- $values := .root.Values }}
 {{- range $server := $kafka.bootstrap_servers }}
-{{- if not (regexMatch "^[^\\s/]+:[0-9]+$" $server) }}
-settings.kafka.bootstrap_servers: found {{ $server | quote }}; expected host:port
+{{- if not (regexMatch "^(\\[[0-9A-Fa-f:.]+(%[\\w.-]+)?\\]|[\\w.-]+):[0-9]{1,5}$" $server) }}
+settings.kafka.bootstrap_servers: found {{ $server | quote }}; expected host:port, such as broker-1:9092 or [fd00::1]:9092
 {{- end }}
 {{- end }}
 {{- if gt (mulf 3 $kafka.heartbeat_interval) (float64 $kafka.session_timeout) }}

@@ -1,19 +1,27 @@
 {{/* Names and labels. */}}
 
 {{- define "crml.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | include "crml.cut" -}}
 {{- end -}}
 
-{{/* At most 52 characters: a StatefulSet's pods add their number, and the controller a revision of 11 characters. */}}
+{{/*
+At most 52 characters: a StatefulSet's pods add their number, and the controller a revision of 11 characters. Letters,
+digits and hyphens, a letter first, as a Service's name must be (RFC 1035): a release may be called `team.a` or `2nd`.
+*/}}
 {{- define "crml.fullname" -}}
 {{- $name := include "crml.name" . -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
-{{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- $full := ternary $release (printf "%s-%s" $release $name) (contains $name $release) -}}
+{{- $full = ternary $full (printf "crml-%s" $full) (regexMatch "^[a-z]" $full) -}}
+{{- include "crml.cut" $full -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "crml.cut" -}}
+{{- regexReplaceAll "-+$" (trunc 52 .) "" -}}
 {{- end -}}
 
 {{/* What selectors may name: it never changes. */}}
@@ -61,6 +69,15 @@ annotations:
 {{- else -}}
 {{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Names of Secrets for the registry: the image's own and a parent chart's, which may be names or {name: ...}. */}}
+{{- define "crml.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat .Values.image.pullSecrets (dig "imagePullSecrets" list (.Values.global | default dict) | default list) -}}
+{{- $names = append $names (ternary . (dig "name" "" (ternary dict . (kindIs "string" .))) (kindIs "string" .)) -}}
+{{- end -}}
+{{- $names | compact | uniq | toJson -}}
 {{- end -}}
 
 {{/* Time for a clean stop, and for the broker to end a transaction that was cut off. */}}

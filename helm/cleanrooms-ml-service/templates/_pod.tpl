@@ -34,7 +34,7 @@ env:
     value: /etc/cleanrooms-ml-service/settings.yaml
   {{- if .member }}
   - name: CRML_HTTP__HOST
-    value: "0.0.0.0"
+    value: "::" # every address, of IPv6 and IPv4: the cluster may have either, or both
   - name: CRML_HTTP__PORT
     value: {{ $values.httpPort | int | quote }}
   {{- if eq $values.kind "StatefulSet" }}
@@ -126,9 +126,11 @@ volumes:
 
 {{/* Where a pod may run. */}}
 {{- define "crml.placement" -}}
-{{- with .Values.image.pullSecrets }}
+{{- with include "crml.pullSecrets" . | fromJsonArray }}
 imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
 {{- end }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . | quote }}

@@ -3,6 +3,7 @@
 The page at ``/`` may have a port of its own.
 """
 
+import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -88,7 +89,7 @@ class StatusServer:
         self._runners.append(runner)
         await runner.setup()
         try:
-            await web.TCPSite(runner, *place).start()
+            await _site(runner, *place).start()
         except (OSError, UnicodeError) as error:
             raise ListenError(f"{_joined(*place)} can't be listened on: {error}; check {names}") from error
         return _joined(place[0], int(runner.addresses[0][1]))
@@ -120,6 +121,15 @@ class StatusServer:
 
     async def _page(self, _request: web.Request) -> web.Response:
         return web.Response(text=render(self._status()), content_type="text/html")
+
+
+def _site(runner: web.AppRunner, host: str, port: int) -> web.BaseSite:
+    """`::` is every address of both families, as for Go and Java; asyncio by itself would leave IPv4 out."""
+    if host != "::":
+        return web.TCPSite(runner, host, port)
+    if not socket.has_dualstack_ipv6():  # a kernel without IPv6
+        return web.TCPSite(runner, "0.0.0.0", port)  # noqa: S104 - it is what was asked for
+    return web.SockSite(runner, socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=True))
 
 
 def _joined(host: str, port: int) -> str:
