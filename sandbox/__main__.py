@@ -1,9 +1,12 @@
 """`python -m sandbox <command>`: each command is a function in a module that is imported only when it is called."""
 
+import sys
 from importlib.util import find_spec
 from typing import Final
 
 from cyclopts import App
+
+from sandbox.console import guarded
 
 COMMANDS: Final = {
     "serve": "sandbox.serve:serve_command",
@@ -18,4 +21,4 @@ for _name, _target in COMMANDS.items():
         app.command(_target, name=_name)
 
 if __name__ == "__main__":
-    app()
+    sys.exit(guarded(app))

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from sandbox import kafka_java
+from sandbox.console import Port
 from sandbox.kafka_jars import JarError, fetch_jars
 
 START_BOUND = 90.0
@@ -216,7 +217,7 @@ async def _ask(port: int, request: bytes, wanted: int) -> bytes | None:
         return None
 
 
-def kafka_command(*, port: int = 9092, data_dir: Path = Path(".cache/kafka"), verify: bool = False) -> None:
+def kafka_command(*, port: Port = 9092, data_dir: Path = Path(".cache/kafka"), verify: bool = False) -> None:
     """Run a local Kafka until interrupted.
 
     Args:

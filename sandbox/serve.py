@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from sandbox.assumptions import Assumptions
+from sandbox.console import Count, Port, Seconds
 from sandbox.keeping import KeepingError
 from sandbox.options import AccessKey, Options, Profile, Quotas, Timing
 from sandbox.server import Sandbox
@@ -20,16 +21,16 @@ _ASSUMED: Final = Assumptions()
 def serve_command(
     *,
     host: str = "127.0.0.1",
-    port: int = 4599,
+    port: Port = 4599,
     profile: Profile = "demo",
-    time_scale: float = 1.0,
-    pending: float = 0.2,
-    floor: float = 0.5,
-    quota_audience_models: int = 2,
-    quota_generation_jobs: int = 10,
-    quota_export_jobs: int = 20,
-    quota_exports_per_generation_job: int = 25,
-    workers: int = 1,
+    time_scale: Seconds = 1.0,
+    pending: Seconds = 0.2,
+    floor: Seconds = 0.5,
+    quota_audience_models: Count = 2,
+    quota_generation_jobs: Count = 10,
+    quota_export_jobs: Count = 20,
+    quota_exports_per_generation_job: Count = 25,
+    workers: Count = 1,
     random_seed: int = 7,
     request_log: Path | None = None,
     data_dir: Path | None = None,
@@ -87,8 +88,11 @@ def serve_command(
         asyncio.run(_serve(options))
     except KeepingError as error:
         sys.exit(f"sandbox: {error}")
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        sys.exit(f"sandbox: cannot serve on {host}:{port}: {error.strerror or error}")
+        what = error.filename or f"cannot serve on {host}:{port}"
+        sys.exit(f"sandbox: {what}: {error.strerror or error}")
 
 
 async def _serve(options: Options) -> None:

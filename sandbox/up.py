@@ -23,6 +23,7 @@ import aiohttp
 
 from sandbox import movielens
 from sandbox.child import Child
+from sandbox.console import Port
 from sandbox.kafka import Broker, BrokerError, free_port
 from sandbox.kafka_jars import JarError, fetch_jars
 from sandbox.movielens import Catalogued, DownloadError, Taste
@@ -262,7 +263,7 @@ def python_command() -> str:
     return str(executable.relative_to(here)) if executable.is_relative_to(here) else str(executable)
 
 
-def up_command(*, kafka_port: int = 9092, port: int = 4599, data_dir: Path | None = None) -> None:
+def up_command(*, kafka_port: Port = 9092, port: Port = 4599, data_dir: Path | None = None) -> None:
     """Run Kafka and Clean Rooms ML with MovieLens-100k in S3 and Glue until Ctrl-C, and say how to use them.
 
     Args:

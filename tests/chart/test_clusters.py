@@ -74,7 +74,8 @@ def test_names_of_before_stay(major: int, tmp_path: Path) -> None:
 def test_pull_secrets_of_a_parent_chart(
     given: Any, own: list[dict[str, str]], wanted: list[str], major: int, tmp_path: Path
 ) -> None:
-    found = things(tmp_path, major, image={"pullSecrets": own}, **{"global": {"imagePullSecrets": given}})
+    values: dict[str, Any] = {"image": {"pullSecrets": own}, "global": {"imagePullSecrets": given}}
+    found = things(tmp_path, major, **values)
     specs = list(pod_specs(found))
     assert len(specs) == 3
     for label, spec in specs:
@@ -84,8 +85,9 @@ def test_pull_secrets_of_a_parent_chart(
 
 @pytest.mark.parametrize("value", [None, {}, {"imageRegistry": "x"}])
 def test_a_parent_chart_without_pull_secrets(value: Any, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"global": value}
     for major in HELMS:
-        found = things(tmp_path, major, **{"global": value})
+        found = things(tmp_path, major, **given)
         assert not [spec for _, spec in pod_specs(found) if "imagePullSecrets" in spec]
 
 

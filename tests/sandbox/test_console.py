@@ -1,0 +1,79 @@
+"""How a command of the sandbox ends: a line and an exit code, never a traceback."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox import console
+from sandbox.__main__ import app
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def command() -> int:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (SystemExit("sandbox: why"), 1, "sandbox: why"),
+        (SystemExit(2), 2, ""),
+        (SystemExit(None), 0, ""),
+        (FileExistsError(17, "File exists", "/x"), 1, "File exists: '/x'"),
+        (KeyError("film"), 70, "unexpected error, please report it: KeyError: 'film'"),
+    ],
+)
+def test_ends(capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str) -> None:
+    assert console.guarded(raising(error)) == code
+    err = capsys.readouterr().err
+    assert told in err
+    assert len(err.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            ["serve", "--port", "65536"],
+            ["serve", "--port", "-1"],
+            ["serve", "--workers", "0"],
+            ["kafka", "--port", "99999"],
+        ),
+        *(["serve", "--time-scale", "-1"], ["serve", "--pending", "nan"], ["serve", "--floor", "inf"]),
+        *(["serve", "--quota-export-jobs", "0"], ["up", "--port", "99999"], ["up", "--kafka-port", "-1"], ["nonsense"]),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_refused_by_name(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert console.guarded(lambda: app(words)) == 2
+    out, err = capsys.readouterr()
+    assert words[-2 if len(words) > 1 else 0] in out + err
+
+
+@pytest.mark.parametrize("option", ["--data-dir", "--request-log"])
+def test_a_path_that_cannot_be_used_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" if option == "--data-dir" else tmp_path / "file" / "log"
+    assert console.guarded(lambda: app(["serve", "--port", "0", option, str(path)])) == 1
+    assert capsys.readouterr().err.startswith(f"sandbox: {path}: ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
+def test_an_address_that_cannot_be_listened_on_is_named(capsys: pytest.CaptureFixture[str], host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert console.guarded(lambda: app(["serve", "--host", host, "--port", port])) == 1
+    assert capsys.readouterr().err.startswith(f"sandbox: cannot serve on {host}:{port}: ")
+
+
+def test_a_reader_that_has_gone() -> None:
+    command = f"{sys.executable} -m sandbox --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout.split(), done.stderr) == (["141"], "")
