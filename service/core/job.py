@@ -100,7 +100,7 @@ def keeps_line(job: Job) -> bool:
     A job that rests before its next try is in the line, and so is one whose call is searched for. One that waits for
     its start time, for a slot or for another command has called nothing: it joins the line when it can be called.
     """
-    begins_later = job.due > 0 and not (job.turn or job.retries or job.attempt > 1)
+    begins_later = job.due > GIVEN_BACK and not (job.turn or job.retries or job.attempt > 1)
     return job.phase is Phase.UNCERTAIN or (job.phase is Phase.INTENDED and not begins_later)
 
 

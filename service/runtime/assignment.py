@@ -138,6 +138,11 @@ class Assignment:
         if shard := self._shards.get(partition):
             shard.receive(records)
 
+    def passed(self, partition: TopicPartition, offset: int) -> None:
+        """Tells a shard of offsets at which nothing is to be received."""
+        if shard := self._shards.get(partition):
+            shard.passed(offset)
+
     def halted(self, partition: TopicPartition, reason: str) -> None:
         """Shows that a partition's records can't be read, or can again; its shard goes on with what it has."""
         shard = self._shards.get(partition)

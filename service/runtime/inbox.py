@@ -30,11 +30,18 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """Everything before this offset is consumed; what lies behind the last record is nothing to receive."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outdated:
     """More is to be forgotten than one transaction should hold."""
 
 
-Item = Arrived | Observed | Resumed | Outdated
+Item = Arrived | Observed | Resumed | Passed | Outdated
 
 
 class Inbox:

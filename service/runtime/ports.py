@@ -173,6 +173,10 @@ class Assignee(Protocol):
         """Records of a started partition, in order, without gaps (but for aborted ones)."""
         ...
 
+    def passed(self, partition: TopicPartition, offset: int) -> None:
+        """Behind the records received, up to this offset, are only markers of transactions and aborted records."""
+        ...
+
     async def step_back(self, reason: str) -> None:
         """Another process has taken our place in the group: nothing is ours, until the next assignment."""
         ...

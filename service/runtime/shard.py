@@ -41,7 +41,7 @@ from service.runtime.batch import Batch
 from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
 from service.runtime.defects import DEFECT, Defects, place
-from service.runtime.inbox import Arrived, Inbox, Item, Observed, Outdated, Resumed
+from service.runtime.inbox import Arrived, Inbox, Item, Observed, Outdated, Passed, Resumed
 from service.runtime.ports import (
     CommitUnknown,
     InRecord,
@@ -183,6 +183,16 @@ class Shard:
             self._inbox.put(Arrived(record))
             self.position = record.offset + 1
         self._hold_delivery()
+
+    def passed(self, offset: int) -> None:
+        """Consumes offsets that hold no record for us.
+
+        Kafka deletes them with the record before them. A position that stayed there would look, to the next owner, as
+        if records had been deleted before they were read.
+        """
+        if self._ready.is_set() and offset > self.position:
+            self._inbox.put(Passed(offset))
+            self.position = offset
 
     def observe(self, key: bytes, observation: Observation) -> None:
         """Takes an observation about a job."""
@@ -422,6 +432,9 @@ class Shard:
             return
         if isinstance(item, Resumed):
             batch.next_offset = batch.next_offset or self._consumed
+            return
+        if isinstance(item, Passed):
+            batch.next_offset = item.offset
             return
         if isinstance(item, Outdated):
             return

@@ -221,6 +221,23 @@ async def test_a_member_gets_everything_once_and_in_order(world: World) -> None:
     assert abs(member.deliveries[0].timestamp - member.deliveries[-1].timestamp) < 60
 
 
+async def test_markers_and_aborted_records_behind_the_last_record_are_passed_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.adapters.kafka.delivery.QUIET", 0.5)
+    monkeypatch.setattr("tests.fakes.member.QUIET", 0.5)
+    first = TopicPartition(world.commands, 0)
+    await world.produce(0, [b"a"])
+    await world.produce_aborted(world.commands, 0, [b"never"])
+    async with running(world, world.log()) as member:
+        await eventually(lambda: member.passes)
+        assert [each.value for each in member.deliveries] == [b"a"]
+        assert member.passes == [(first, 3)]
+        await world.produce(0, [b"b"])
+        await eventually(lambda: len(member.deliveries) == 2)
+    assert [each.value for each in member.deliveries] == [b"a", b"b"]
+
+
 async def test_nothing_is_delivered_before_start_nor_while_paused(world: World) -> None:
     first = TopicPartition(world.commands, 0)
     await world.produce(0, [b"a", b"b", b"c"])
@@ -261,6 +278,9 @@ class _Silent:
     def received(self, partition: TopicPartition, records: object) -> None:
         assert isinstance(records, list)
         self.values += [record.value for record in records]
+
+    def passed(self, partition: TopicPartition, offset: int) -> None:
+        pass
 
     async def step_back(self, reason: str) -> None:
         raise AssertionError(reason)

@@ -334,6 +334,9 @@ class _Nobody:
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         raise AssertionError("never had a partition")
 
+    def passed(self, partition: TopicPartition, offset: int) -> None:
+        raise AssertionError("never had a partition")
+
     async def step_back(self, reason: str) -> None:
         raise AssertionError("never had a place")
 

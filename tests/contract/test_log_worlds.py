@@ -207,6 +207,7 @@ class Member:
         self.partitions: dict[TopicPartition, PartitionLog] = {}
         self.deliveries: list[InRecord] = []
         self.halts: list[tuple[TopicPartition, str]] = []
+        self.passes: list[tuple[TopicPartition, int]] = []
         self.committed: set[bytes | None] = set()
         self.assignments = 0
         self.steps_back: list[str] = []
@@ -243,6 +244,9 @@ class Member:
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         self.deliveries += records
         self._inbox.put_nowait((partition, records))
+
+    def passed(self, partition: TopicPartition, offset: int) -> None:
+        self.passes.append((partition, offset))
 
     def halted(self, partition: TopicPartition, reason: str) -> None:
         self.halts.append((partition, reason))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.fakes.log import MemoryBroker
 
 BATCH = 500
+QUIET = 60.0
+"""Seconds without news after which what holds no record is passed over."""
 
 
 class MemoryLog:
@@ -48,7 +50,7 @@ class MemoryLog:
                 elif not self.evicted and self._generation != self._broker.group.generation:
                     await self._rebalance(assignee)
                 elif not self._deliver(assignee):
-                    await self.woken()
+                    await self._wait(assignee)
                 await asyncio.sleep(0)
         finally:
             self._drop()
@@ -105,6 +107,18 @@ class MemoryLog:
     async def woken(self) -> None:
         await self.woken_by.wait()
         self.woken_by.clear()
+
+    async def _wait(self, assignee: Assignee) -> None:
+        """Until there is news; when there is none for a while, control and aborted records are passed over."""
+        try:
+            async with asyncio.timeout(QUIET):
+                await self.woken()
+        except TimeoutError:
+            for tp in sorted(self._positions.keys() - self._paused):
+                stable = self._broker.partition(*tp).stable_end
+                if stable > self._positions[tp] and not self.evicted and not self._broker._frozen:
+                    self._positions[tp] = stable
+                    assignee.passed(tp, stable)
 
     def _drop(self) -> None:
         self._held, self._generation = frozenset(), -1

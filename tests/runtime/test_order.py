@@ -8,6 +8,7 @@ import pytest
 
 from schemas import records
 from schemas.cloudevents import format_time
+from service.core.job import GIVEN_BACK, replace
 from service.runtime.lines import Lines
 from tests.fakes.api import HANG_AFTER, LOST_REPLY, LOST_REQUEST, NOT_SENT, THROTTLED, UNAVAILABLE
 from tests.runtime.messages import CHANGELOG, request
@@ -165,6 +166,28 @@ async def test_turns_are_in_the_records_and_not_in_the_order_of_the_changelog() 
         await rig.until(lambda: rig.ended() == set(sent))
         turns = [command_id for command_id, _ in itertools.groupby(calls(rig))]
         assert turns == sent
+
+
+async def test_what_an_older_release_has_given_back_is_in_line_before_what_comes_later() -> None:
+    """Its records have no turns."""
+    async with Rig(partitions=1) as rig:
+        rig.api.always(CREATE, THROTTLED)
+        node = await rig.start()
+        first, second = rig.send(CREATE, key="same"), rig.send(READ, key="same")
+        rig.send(CREATE, key="other", command_id="other")  # its search makes the restore end with a commit
+        await asyncio.sleep(5.0)
+        await node.stop()
+        for key, job in rig.folded(0).items():
+            if isinstance(job, records.Job):
+                due = 0.0 if job.command.id == "other" else GIVEN_BACK
+                given_back = replace(job, turn=0, retries=0, due=due)
+                rig.broker.produce(CHANGELOG, key, records.encode(given_back), partition=0)
+        third = rig.send(TAG, key="same")
+        rig.api.log.clear()
+        rig.api.always(CREATE, None)
+        await rig.start()
+        await rig.until(lambda: rig.ended() >= {first, second, third})
+        assert [command_id for command_id in calls(rig) if command_id != "other"] == [first, second, third]
 
 
 def calls(rig: Rig) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from schemas import records
 from schemas.records import Position
 from service.runtime.ports import TopicPartition
+from tests.fakes.member import QUIET
 from tests.runtime.messages import CHANGELOG, CHANGES, COMMANDS, RESOURCES, request
 from tests.runtime.node import POLICY, Node
 from tests.runtime.rig import Rig
@@ -153,3 +154,29 @@ async def test_a_halted_partition_that_went_elsewhere_unnoticed_is_not_opened() 
         assert (await rig.perform(CREATE)).kind == "succeeded"
         assert heir.shard(0) is owner
         assert not heir.story.told("shard closed dirty")
+
+
+async def test_a_marker_that_kafka_deletes_with_its_record_is_consumed() -> None:
+    """Behind each change is the marker of its transaction: when both have expired, nothing is missing."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        await rig.made(CREATE)
+        await rig.numbered()
+        await asyncio.sleep(QUIET + 1.0)
+        changes = rig.broker.partition(CHANGES, 0)
+        assert rig.broker.committed(TopicPartition(CHANGES, 0)) == changes.end
+        rig.broker.delete_records(CHANGES, 0, changes.end)
+        node = await rig.restart(node)
+        await rig.made(CREATE)
+        await rig.numbered()
+        assert len(rig.events()) == 2
+        rig.audit()
+
+
+async def test_what_was_passed_over_is_where_a_shard_resumes() -> None:
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        await rig.made(CREATE)
+        await asyncio.sleep(QUIET + 1.0)
+        changes = rig.broker.partition(CHANGES, 0)
+        assert node.assignment.shards[TopicPartition(CHANGES, 0)].position == changes.end

@@ -223,7 +223,7 @@ SABOTAGES = (
     Sabotage(
         "hold the line for a start time",
         "service.core.job",
-        "begins_later = job.due > 0 and not (job.turn or job.retries or job.attempt > 1)",
+        "begins_later = job.due > GIVEN_BACK and not (job.turn or job.retries or job.attempt > 1)",
         "begins_later = False",
         "A command with a notbefore of next year blocks its key until then.",
         "tests/runtime/test_order.py::test_who_waits_for_a_start_time_holds_nobody_up_and_comes_last_then",

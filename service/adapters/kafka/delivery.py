@@ -24,6 +24,8 @@ from service.adapters.kafka.settings import KafkaSettings, milliseconds
 from service.adapters.kafka.statistics import Counters
 from service.runtime.ports import Assignee, InRecord, TopicPartition
 
+QUIET = 60.0
+"""Seconds after which the shards are told of offsets that hold nothing for them."""
 SUSPICION = 5.0
 """Seconds for which a partition is read record by record after it could not be read."""
 
@@ -40,6 +42,8 @@ class Delivery:
         self._counters = counters
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
+        self._told: dict[TopicPartition, int] = {}
+        self._told_at = time.monotonic()
         self._gaps: dict[TopicPartition, int] = {}
         self._suspects: dict[TopicPartition, float] = {}
         self._halted: dict[TopicPartition, float] = {}
@@ -52,12 +56,13 @@ class Delivery:
 
     def drop(self) -> None:
         """Delivers nothing any more of what was started."""
-        for state in (self._positions, self._paused, self._gaps, self._suspects, self._halted, self._counters.halted):
+        for state in (self._positions, self._told, self._paused, self._gaps, self._suspects, self._halted):
             state.clear()
+        self._counters.halted.clear()
 
     def start(self, partition: TopicPartition, offset: int) -> None:
         """Delivers from this offset on."""
-        self._positions[partition] = offset
+        self._positions[partition] = self._told[partition] = offset
         self._forget(partition)
         self._paused.discard(partition)
         self._seek(partition)
@@ -107,6 +112,7 @@ class Delivery:
             _log.warning("Kafka records cannot be read, looking for the partition", error=repr(error))
         else:
             await self._deliver_all(batches)
+            await self._pass_over()
 
     async def _poll_singly(self) -> None:
         """Reads suspects record by record, each on its own, until the bad one is at the front of its partition."""
@@ -150,7 +156,22 @@ class Delivery:
         self._positions[partition] = max(expected, reached)
         if fresh:
             self._counters.records_in += len(fresh)
+            self._told[partition] = fresh[-1].offset + 1
             self._assignee.received(partition, [_convert(record) for record in fresh])
+
+    async def _pass_over(self) -> None:
+        """Tells now and then of markers and aborted records: nothing is delivered that would tell of them."""
+        if time.monotonic() < self._told_at + QUIET:
+            return
+        self._told_at = time.monotonic()
+        for partition in self._positions.keys() - self._paused - self._halted.keys():
+            expected = self._positions[partition]
+            reached = await self._consumer.position(KafkaPartition(*partition))  # at once, as above
+            if reached > expected and self._is_real_gap(partition, expected):
+                self._positions[partition] = reached
+            if self._positions[partition] > self._told[partition]:
+                self._told[partition] = self._positions[partition]
+                self._assignee.passed(partition, self._told[partition])
 
     def _is_real_gap(self, partition: TopicPartition, expected: int) -> bool:
         """Offsets are missing: read them once more, then believe that only control and aborted records are there."""
