@@ -46,7 +46,7 @@ class Batch:
         next_offset: The offset after the last command consumed; None when none was.
         acting: Keys of the jobs whose activity is to be planned anew after the commit, in order.
         latest: Kafka's time: that of the record consumed last.
-        ended: Keys of the jobs and resources that have ended, with the time by the later clock.
+        ended: Keys of the jobs and resources that have ended, with the time by the latest clock.
     """
 
     def __init__(self, partition: TopicPartition, store: Store, context: Context, latest: float = 0.0) -> None:
@@ -130,13 +130,14 @@ class Batch:
                 self._tellings.append(lambda: self._context.telemetry.transition(before, after))
 
     def _kept(self, key: bytes, before: Job | None, after: Job | None) -> Job | None:
-        """The retention of a job that ends now counts by the later clock, and never from before its acceptance.
+        """The retention of a job that ends now counts by the latest clock, and never from before its acceptance.
 
-        An owner whose clock is days behind knows no better until the first record of the partition shows Kafka's.
+        An owner that began with a clock days behind keeps its time when the clock is set right, and knows Kafka's only
+        from the next record on.
         """
         if after is None or not ended(after) or (before is not None and ended(before)):
             return after
-        self.ended[key] = max(after.finished_at, after.accepted_at, self.latest)
+        self.ended[key] = max(after.finished_at, after.accepted_at, self.latest, self.wall)
         return replace(after, finished_at=self.ended[key])
 
     @contextmanager
@@ -175,7 +176,7 @@ class Batch:
             )
             self._send_event(endings.shortened_change(change), before, after)
         if over(after):
-            self.ended[key] = max(self.now, self.latest)
+            self.ended[key] = max(self.now, self.latest, self.wall)
             after = replace(after, finished_at=self.ended[key])
         self._put(key, after)
         self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))

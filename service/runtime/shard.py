@@ -382,7 +382,6 @@ class Shard:
             if isinstance(error, RecordRefused) and not self._context.ceilings.lower(error.topic, error.size):
                 raise Unfit(str(error)) from error
             raise
-        self._context.detours.worked({record.topic for record in records} & set(batch.named))
         return len(records)
 
     def _avoid(self, error: LogError, batch: Batch) -> set[str]:

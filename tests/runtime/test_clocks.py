@@ -152,6 +152,24 @@ async def test_an_end_by_a_clock_that_was_ahead_is_not_kept_as_much_longer() -> 
         await rig.until(lambda: rig.job("once") is None)
 
 
+async def test_an_end_seen_by_an_owner_that_began_days_behind_is_kept_for_the_whole_retention() -> None:
+    """Its clock was set right since, and it has consumed no record; its successor counts from the true end."""
+    async with Rig(partitions=1, policy=BRIEF) as rig:
+        node = await rig.start()
+        rig.send(CREATE, command_id="once", notbefore=format_time(rig.clock.wall() + 90.0))
+        await rig.until(lambda: rig.job("once"))
+        await node.crash()
+        node = rig.begin()
+        node.clock.skew = -30 * 86_400.0
+        await rig.until(lambda: node.ready)
+        node.clock.skew = 0.0
+        await rig.end("once")
+        await rig.restart(node)
+        await asyncio.sleep(BRIEF.retention - 10.0)
+        await rig.perform(CREATE)
+        assert rig.job("once") is not None
+
+
 def remembered(rig: Rig) -> int:
     """Commands of the first partition."""
     return sum(isinstance(record, Job) for record in rig.folded(0).values())

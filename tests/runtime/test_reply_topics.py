@@ -125,5 +125,17 @@ def test_detours() -> None:
     assert detours.avoided({"t"}, FIRST) == set()
     assert detours.refused("t", FIRST) == 2 * FIRST
     assert [detours.refused("t", 0.0) for _ in range(20)][-1] == LONGEST
-    detours.worked({"t"})
-    assert detours.refused("t", 0.0) == FIRST
+    assert detours.refused("t", 2 * LONGEST) == FIRST, "that was long ago"
+
+
+async def test_a_topic_that_takes_only_small_records_is_tried_ever_more_rarely() -> None:
+    """What it takes between two refusals proves nothing, and each refusal costs the partition a restart."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        for _ in range(10):
+            await rig.made(CREATE)
+        rig.broker.topic_bytes[OTHER] = 1000  # an acceptance, but not the list
+        for _ in range(12):
+            rig.send(READ, replyto=OTHER)
+            await asyncio.sleep(FIRST + 10.0)
+        assert sum("refuses records" in what for what, _ in node.story.problems) == 4
