@@ -13,7 +13,7 @@ from service.adapters.aws.probe import probe
 from service.adapters.aws.sessions import Sessions
 from service.adapters.kafka.reaching import why_unreachable
 from service.adapters.kafka.rights import probe_rights
-from service.adapters.kafka.topics import Finding, verify
+from service.adapters.kafka.topics import Finding, foreign_producers, verify
 from service.bootstrap import consumed, kafka_settings, topic_specs
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError
@@ -55,10 +55,12 @@ async def check_kafka(settings: Settings) -> list[Line]:
         found = {finding: Line(f"topic {finding.topic}", False, explained(finding)) for finding in findings}
         if any(finding.setting != "right" for finding in findings):
             return [answers, *found.values()]
+        clashing = await foreign_producers(kafka, consumed(settings))
         rights = await probe_rights(kafka, consumed(settings), [*settings.outputs(), settings.topics.changes])
     except LogError as error:
         return [Line("kafka", False, await unusable(error, settings))]
     lines = [Line(right.subject, right.ok, right.message) for right in rights]
+    lines += [Line(f"group {kafka.group_id}", False, why) for why in clashing]
     # A topic that is not to be seen is told of by what was tried with it: that is the right that is really missing.
     tried = {line.subject.partition(":")[0] for line in lines}
     lacking = [line for finding, line in found.items() if finding.is_ != "Describe" or line.subject not in tried]

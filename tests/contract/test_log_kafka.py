@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,11 +18,15 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError, UnsupportedCodecError
 from aiokafka.producer import AIOKafkaProducer, sender
 from aiokafka.protocol.transaction import EndTxnRequest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sandbox.kafka import Broker
+from service.adapters.kafka import brokers
 from service.adapters.kafka.log import KafkaLog
+from service.adapters.kafka.producer import clashes, transactional_id
 from service.adapters.kafka.settings import KafkaSettings, backoff
-from service.adapters.kafka.topics import TopicSpec, changelog, ensure, stream, verify
+from service.adapters.kafka.topics import TopicSpec, changelog, ensure, foreign_producers, stream, verify
 from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition, Unfit
 from tests.contract.test_log_worlds import PARTITIONS, RECORD_BYTES, KafkaWorld, eventually, position, running
 
@@ -308,6 +313,51 @@ async def test_topics_are_created_once_and_verified(kafka: Broker) -> None:
     with pytest.raises(LogError, match="InvalidReplicationFactor"):
         await ensure(settings, [TopicSpec(f"{world.commands}.x", 1)], replication=5)
     await world.close()
+
+
+async def test_a_broker_that_is_too_old_is_refused(world: KafkaWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = TopicSpec(world.commands, PARTITIONS)
+    assert await verify(world.settings, [spec]) == []
+    monkeypatch.setattr(brokers, "_SINCE", 99)
+    for refused in (verify(world.settings, [spec]), ensure(world.settings, [spec], replication=1)):
+        with pytest.raises(Unfit, match=r"Kafka 4\.0 or later is needed"):
+            await refused
+
+
+async def test_a_group_that_shares_our_transactional_ids_is_found(world: KafkaWorld) -> None:
+    name = world.settings.group_id
+    elsewhere = replace(world.settings, group_id=f"{name}-a", application=f"{name}-a")
+    ours = f"a-{world.commands}"
+    await ensure(world.settings, [TopicSpec(ours, 1)], replication=1)
+    assert await foreign_producers(world.settings, [ours, world.commands]) == []
+    log = KafkaLog(elsewhere, {world.commands: world.jobs})
+    async with running(world, log) as member:
+        await eventually(lambda: member.held)
+        (why,) = await foreign_producers(world.settings, [ours, world.commands])
+        assert f"{ours} of group {name} and {world.commands} of group {name}-a" in why
+    await log.close()
+
+
+names = st.text("ab-.", min_size=1, max_size=6)
+
+
+@given(st.sampled_from(("svc", "svc-a", "a")), names, names)
+@example("svc", "a-b", "b")
+@example("svc-a", "b", "a-b")
+def test_transactional_ids_are_shared_only_where_that_is_found(group: str, first: str, second: str) -> None:
+    ids = [transactional_id(group, TopicPartition(topic, number)) for topic in {first, second} for number in (1, 11)]
+    assert len(set(ids)) == len(ids)
+    for other in ("svc", "svc-a", "a"):
+        shared = transactional_id(group, TopicPartition(first, 1)) == transactional_id(other, TopicPartition(second, 1))
+        found = (first, other, second) in clashes(group, [first], ["svc", "svc-a", "a"], [second])
+        assert found == (shared and other != group)
+
+
+def test_brokers_are_told_by_the_versions_that_they_speak() -> None:
+    kafka_3_9, kafka_4_0 = [(24, 0, 5), (26, 0, 4)], [(24, 0, 5), (26, 0, 5)]
+    assert brokers.supported(kafka_4_0)
+    assert not brokers.supported(kafka_3_9)
+    assert not brokers.supported([])
 
 
 async def test_nothing_listens() -> None:

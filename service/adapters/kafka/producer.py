@@ -7,7 +7,7 @@ epoch, may go on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -54,7 +54,7 @@ async def open_producer(settings: KafkaSettings, partition: TopicPartition) -> A
     sender.BACKOFF_OVERRIDE = settings.transaction_backoff
     producer = AIOKafkaProducer(
         **client_options(settings, f"{partition.topic}-{partition.partition}"),
-        transactional_id=f"{settings.application}-{partition.topic}-{partition.partition}",
+        transactional_id=transactional_id(settings.application, partition),
         transaction_timeout_ms=milliseconds(settings.transaction_timeout),
         retry_backoff_ms=milliseconds(settings.produce_backoff),
         max_batch_size=settings.batch_bytes,
@@ -98,6 +98,35 @@ def _answer(future: asyncio.Future[Any]) -> bool | BaseException:
         return False
     error = future.exception()
     return error is None or (False if isinstance(error, (*FENCING, InvalidTxnState)) else error)
+
+
+def transactional_id(application: str, partition: TopicPartition) -> str:
+    """Whoever opens a producer with it fences all that had it before.
+
+    Within an application no two partitions share one. Two applications can: ``svc`` with a topic ``a-commands`` and
+    ``svc-a`` with ``commands``; :func:`clashes` finds that. The form can't be changed: during a rolling update the new
+    release has to fence the old one, and the old one the new.
+    """
+    return f"{application}-{partition.topic}-{partition.partition}"
+
+
+def clashes(
+    application: str, topics: Iterable[str], applications: Collection[str], existing: Collection[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Finds what would fence our producers: our topic, the other application and its topic.
+
+    Args:
+        application: Ours.
+        topics: What we consume.
+        applications: All there are.
+        existing: All topics there are.
+    """
+    for topic in topics:
+        ours = f"{application}-{topic}"
+        for other in sorted(applications):
+            theirs = ours.removeprefix(f"{other}-")
+            if other != application and theirs != ours and theirs in existing:
+                yield topic, other, theirs
 
 
 async def transact(

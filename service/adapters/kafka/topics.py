@@ -1,7 +1,7 @@
 """Creates topics that are missing, and says what is wrong with those that exist."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,9 +10,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
+from service.adapters.kafka.brokers import require_supported
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.grants import Lack, hidden, remedy, told
+from service.adapters.kafka.producer import clashes
 from service.adapters.kafka.settings import KafkaSettings, client_options
 from service.runtime.ports import LogError, Unfit
 
@@ -183,6 +185,22 @@ async def verify(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[Fi
     return findings
 
 
+async def foreign_producers(settings: KafkaSettings, consumed: Collection[str]) -> list[str]:
+    """Consumer groups, as far as we may see them, whose producers would be fenced by ours, and ours by theirs.
+
+    Raises:
+        LogError: Kafka could not be reached in time, or refuses.
+    """
+    async with _admin(settings) as admin:
+        groups = {group_id for group_id, *_ in await admin.list_consumer_groups()}
+        found = clashes(settings.application, consumed, groups, await _partition_counts(admin))
+        return [
+            f"{topic} of group {settings.application} and {theirs} of group {other} share their transactional ids: each"
+            " service fences the other. Give one of the groups another name"
+            for topic, other, theirs in found
+        ]
+
+
 def _lacking(settings: KafkaSettings, lack: Lack) -> Finding:
     who = f" for {settings.principal}" if settings.principal else ""
     return Finding(lack.name, "right", lack.operation, f"{lack}{who}", f"grant it with: {remedy(settings, lack)}")
@@ -226,6 +244,7 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[Any]:
     try:
         async with deadline(settings.admin_deadline, "creating or verifying topics"):
             await client.start()
+            await require_supported(client._client)
             yield client
     finally:
         await dispose(client, settings.stop_deadline)
