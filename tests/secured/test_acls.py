@@ -124,7 +124,7 @@ async def _write(variables: Environment) -> tuple[int, str]:
     loaded = load(environ=variables)
     kafka, names = bootstrap.kafka_settings(loaded), loaded.topics
     try:
-        await write_changelog(kafka, TopicPartition(names.commands, 0), names.jobs, {b"k": None})
+        await write_changelog(kafka, TopicPartition(names.commands, 0), names.jobs, {b"k": None}, consumed=0)
         await write_changelog(kafka, TopicPartition(names.changes, 0), names.resources, {b"k": None})
         async with sender(kafka) as sending:
             await sending.send(compose(Kind.TRACK, names.commands, 0, {}, target="", key="k"))
