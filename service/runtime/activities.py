@@ -446,7 +446,11 @@ class Activities:
         if self._group is None:
             work.close()
             return None
-        task = self._group.create_task(work, name=name)
+        try:
+            task = self._group.create_task(work, name=name)
+        except RuntimeError:  # the group is ending or has ended, and so does this shard: a timer came too late
+            work.close()
+            return None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

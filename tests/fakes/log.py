@@ -12,7 +12,7 @@ Nothing sleeps but for ``latency`` and ``deadline``, so it runs on a virtual clo
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -118,9 +118,16 @@ class MemoryBroker:
         self._held: list[Callable[[], None]] = []
         self._world = copy_context()
 
-    def log(self, member_id: str, instance_id: str = "") -> "MemoryLog":
-        """A member of the group, static if it has an instance id; the same member id gives the same member."""
-        return self._logs.setdefault(member_id, MemoryLog(self, member_id, instance_id))
+    def log(self, member_id: str, instance_id: str = "", topics: Collection[str] | None = None) -> "MemoryLog":
+        """A member of the group, static if it has an instance id; the same member id gives the same member.
+
+        Args:
+            member_id: Its name.
+            instance_id: Of a static member.
+            topics: Those of the commands topics that it consumes; all unless given.
+        """
+        subscribed = frozenset(self.commands if topics is None else topics)
+        return self._logs.setdefault(member_id, MemoryLog(self, member_id, instance_id, subscribed))
 
     def produce(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = (), partition: int | None = None
@@ -140,6 +147,10 @@ class MemoryBroker:
     def committed(self, partition: TopicPartition) -> int | None:
         """The offset that the group has committed."""
         return self._offsets.get(partition)
+
+    def forget_offset(self, partition: TopicPartition) -> None:
+        """The group's offset expires, or somebody deletes it."""
+        self._offsets.pop(partition, None)
 
     def fail_next_commit(self, *, applied: bool) -> None:
         """The next commit raises CommitUnknown, after it was applied or with its transaction left open."""

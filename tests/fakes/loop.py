@@ -67,6 +67,14 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._frozen.discard(owner)
         self._ready.extend(self._standing.pop(owner, ()))
 
+    def put_off(self, owner: str, seconds: float) -> None:
+        """Lets the process's timers be late by so much, as those of a machine that was suspended are."""
+        self._timers = [
+            (when + seconds if handle._context.get(OWNER) == owner else when, number, handle)  # type: ignore[attr-defined]
+            for when, number, handle in self._timers
+        ]
+        heapq.heapify(self._timers)
+
     def fail(self, error: Exception) -> None:
         """Ends the simulation with this error, wherever it was found."""
         self.call_exception_handler({"message": str(error), "exception": error})

@@ -27,8 +27,8 @@ QUIET = 60.0
 class MemoryLog:
     """A member of the group: twin of ``service.adapters.kafka.log.KafkaLog``."""
 
-    def __init__(self, broker: "MemoryBroker", member_id: str, instance_id: str = "") -> None:
-        self.member_id, self.instance_id = member_id, instance_id
+    def __init__(self, broker: "MemoryBroker", member_id: str, instance_id: str, topics: frozenset[str]) -> None:
+        self.member_id, self.instance_id, self.topics = member_id, instance_id, topics
         self.evicted = self.superseded = False
         self._broker, self._generation = broker, -1
         self._held: frozenset[TopicPartition] = frozenset()
@@ -64,7 +64,7 @@ class MemoryLog:
         ends: dict[TopicPartition, int] = {}
         while True:
             for topic, changelog in self._broker.commands.items():
-                for number in range(self._broker.partitions):
+                for number in range(self._broker.partitions if topic in self.topics else 0):
                     self._replicate(follower, TopicPartition(topic, number), changelog, ends)
             # A follower may want another partition without anything new on the broker.
             with contextlib.suppress(TimeoutError):

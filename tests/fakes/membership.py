@@ -71,11 +71,13 @@ class Group:
 
     def _assign(self) -> None:
         """As the group's leader does it: with the service's own distribution."""
-        topics = frozenset(self._broker.commands)
-        members = {each.member_id: Member(topics, self._before(each.member_id, topics)) for each in self._members}
+        members = {
+            each.member_id: Member(each.topics, self._before(each.member_id, each.topics)) for each in self._members
+        }
+        topics = dict.fromkeys(self._broker.commands, self._broker.partitions)
         self._assignment = {
             name: frozenset(TopicPartition(topic, number) for topic, numbers in placed.items() for number in numbers)
-            for name, placed in place(dict.fromkeys(topics, self._broker.partitions), members).items()
+            for name, placed in place(topics, members).items()
         }
         self._complete = True
         self._broker.touch()

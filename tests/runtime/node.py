@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 
+from schemas import sizes
 from schemas.commands import Limits
 from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import open_grant
@@ -15,6 +16,7 @@ from service.runtime import intake, numbering
 from service.runtime.activities import Workshop
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
+from service.runtime.ceilings import Ceilings
 from service.runtime.context import Context, Names
 from service.runtime.dispatch import Caller, Deadlines, Dispatch
 from service.runtime.limiter import Limiter
@@ -83,6 +85,7 @@ class Options:
     open_jobs_limit: int = 5000
     batch_bytes: int = 8 * 1024 * 1024
     inbox_bytes: int = 32 * 1024 * 1024
+    max_bytes: int = 1_048_576
     commit_latency: float = 0.01
     standby: bool = True
     instance_id: str = ""
@@ -107,7 +110,10 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
         policy=replace(
             options.policy, targets={name: options.accounts.get(name, ("", "")) for name in options.targets}
         ),
-        limits={commands_of(name): Limits(grant, options.targets[0], tenant=name) for name in ("", *options.tenants)},
+        limits={
+            commands_of(name): Limits(grant, options.targets[0], tenant=name, max_bytes=options.max_bytes)
+            for name in ("", *options.tenants)
+        },
         names=Names(
             changelogs=options.consumed,
             changes=CHANGES,
@@ -123,6 +129,7 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
         inbox_limit=options.inbox_limit,
         open_jobs_limit=options.open_jobs_limit,
         batch_bytes=options.batch_bytes,
+        ceilings=Ceilings(sizes.largest_record(options.max_bytes)),
         inbox_bytes=options.inbox_bytes,
     )
 
@@ -131,7 +138,7 @@ class Node:
     """One process, as the composition root would put it together."""
 
     def __init__(self, name: str, broker: MemoryBroker, api: TwinApi, options: Options) -> None:
-        self.name = name
+        self.name, self.options = name, options
         self.story = Story()
         self.clock = LoopClock()
         self.context = make_context(self.story, self.clock, options)
@@ -163,7 +170,7 @@ class Node:
             serves=lambda job: not holding.obstacle(job, self.context.policy),
         )
         self._workshop = Workshop(Dispatch(caller, self.clock), self.pollers, self.slots)
-        self._log = log = broker.log(name, options.instance_id)
+        self._log = log = broker.log(name, options.instance_id, options.consumed)
         self.assignment = Assignment(
             log,
             self._make_shard,

@@ -34,7 +34,7 @@ class Rig:
     """The world around the processes; ``async with`` leaves nothing behind."""
 
     def __init__(self, options: Options | None = None, **changes: Any) -> None:
-        self.options = replace(options or Options(), **changes)
+        self.options = self.whole = replace(options or Options(), **changes)
         self.clock = LoopClock()
         self.broker = MemoryBroker(self.options.partitions, self.options.consumed, self.clock.wall)
         self.broker.latency = self.options.commit_latency

@@ -1,9 +1,11 @@
 """What breaks the service costs one look, one call or one record, never a shard."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from schemas import records
 from service.core import transitions
 from service.core.observations import Returned, Seen
 from tests.runtime.rig import Rig
@@ -78,3 +80,17 @@ async def test_a_last_status_that_breaks_the_service_is_seen_again(monkeypatch: 
         assert times[0] > 1
         await rig.numbered()
         rig.audit()
+
+
+async def test_a_timer_that_comes_after_the_end_of_its_shard_begins_nothing_and_is_no_defect() -> None:
+    """Found by the simulator: it was tried again and again, in a shard that had ended."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        command_id = rig.send("CreateTrainingDataset")
+        await rig.end(command_id)
+        activities, job = node.shard(0)._activities, rig.job(command_id)
+        assert job is not None
+        await node.crash()
+        activities._fire(records.key_of(job), job)
+        await asyncio.sleep(120.0)
+        assert not node.story.told("a job could not be planned")

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from schemas.operations import OPERATIONS
+from schemas.operations import OPERATIONS, Operation
 from service.runtime.ports import Cause, Clock, Failure, Reply
-from tests.fakes.account import Item
-from tests.fakes.api import Entry, FakeApi, Fault
+from tests.fakes.account import Item, World
+from tests.fakes.api import Entry, FakeApi, Fault, Refusal
 from tests.runtime import messages
+
+Page = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Answers a List with the members given."""
 
 LONG = 10_000.0
 """Seconds since somebody else made what :meth:`TwinApi.by_hand` makes."""
@@ -24,6 +27,12 @@ class TwinApi(FakeApi):
         lag: Asked, once for each resource, for the seconds for which lists lack it; None leaves it to ``list_lag``.
         sent: Told of each request as it leaves.
         carried_out: Told of each request that had its effect.
+        turn: Asked for the fault of one particular request that met none by chance, when it arrives.
+        distort: Given each answer and its operation; returns what is answered.
+        paging: Given a List, its request and who answers one; answers it.
+        staleness: Asked for the age of what a read shows.
+        denies: Asked whether a Get says that what exists is not there.
+        undeletable: Ids of resources whose deletion fails.
     """
 
     def __init__(self, clock: Clock | None = None, targets: tuple[str, ...] = ("default",)) -> None:
@@ -34,6 +43,12 @@ class TwinApi(FakeApi):
         self.lag: Callable[[], float] | None = None
         self.sent: Callable[[Entry], None] = lambda _: None
         self.carried_out: Callable[[Entry], None] = lambda _: None
+        self.turn: Callable[[Entry], Fault | None] = lambda _: None
+        self.distort: Callable[[str, Any], Any] = lambda _, result: result
+        self.paging: Callable[[str, Mapping[str, Any], Page], dict[str, Any]] = lambda _, params, page: page(params)
+        self.staleness: Callable[[], float] = lambda: 0.0
+        self.denies: Callable[[str], bool] = lambda _: False
+        self.undeletable: set[str] = set()
         self._lags: dict[str, float] = {}
 
     async def call(
@@ -61,10 +76,38 @@ class TwinApi(FakeApi):
 
     def _attempt(self, entry: Entry, fault: Fault) -> Reply | Failure:
         self.sent(entry)
-        outcome = super()._attempt(entry, fault)
+        turned = None if fault.failure or fault.hang else self.turn(entry)
+        outcome = super()._attempt(entry, turned or fault)
         if entry.effect:
             self.carried_out(entry)
-        return outcome
+        if turned is not None and turned.failure is not None:
+            return turned.failure
+        return Reply(self.distort(entry.operation, outcome.result)) if isinstance(outcome, Reply) else outcome
+
+    def _list(self, world: World, row: Operation, params: dict[str, Any]) -> dict[str, Any]:
+        def page(asked: Mapping[str, Any]) -> dict[str, Any]:
+            return FakeApi._list(self, world, row, dict(asked))
+
+        return self.paging(row.name, params, page)
+
+    def _describe(self, world: World, row: Operation, item: Item) -> dict[str, Any]:
+        if self.denies(row.name):
+            raise Refusal("ResourceNotFoundException", 404, f"{item.key} is not seen")
+        return super()._describe(world, row, item)
+
+    def _shown(self, world: World, item: Item, members: frozenset[str]) -> dict[str, Any]:
+        shown = super()._shown(world, item, members)
+        if "status" in shown:
+            shown["status"] = item.status(self.clock.monotonic() - self.staleness())
+        return shown
+
+    def _delete(self, world: World, row: Operation, item: Item) -> dict[str, Any]:
+        result = super()._delete(world, row, item)
+        if item.key in self.undeletable and item.gone is not None:
+            now, item.gone = self.clock.monotonic(), None
+            item.schedule = [(now, "DELETE_PENDING"), (now + 0.1, "DELETE_FAILED")]
+            item.details = {"statusCode": "X", "message": "a bucket is locked"}
+        return result
 
     def _slowness(self) -> float:
         return self.latency + self.slowness()

@@ -5,10 +5,12 @@ import multiprocessing
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
+from tests.simulation.families import Family
 from tests.simulation.simulate import Outcome, simulate
 
 CHUNK = 250
@@ -68,22 +70,24 @@ class Summary:
         return "\n".join(lines)
 
 
-def run(seeds: Iterable[int]) -> Summary:
+def run(seeds: Iterable[int], families: Collection[Family] | None = None) -> Summary:
     """Runs seeds one after the other, here."""
     summary, began = Summary(), time.process_time()
     for seed in seeds:
-        summary.add(simulate(seed))
+        summary.add(simulate(seed, families))
     summary.cpu = time.process_time() - began
     return summary
 
 
-def run_apart(seeds: range, processes: int = os.cpu_count() or 1) -> Iterator[Summary]:
+def run_apart(
+    seeds: range, processes: int = os.cpu_count() or 1, families: Collection[Family] | None = None
+) -> Iterator[Summary]:
     """Runs seeds in several processes; yields the sum so far, again and again."""
     total = Summary()
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=gc.freeze) as pool:
         try:
-            for summary in pool.map(run, chunks):
+            for summary in pool.map(partial(run, families=families), chunks):
                 total += summary
                 yield total
         finally:

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from random import Random
 
 from schemas.operations import OPERATIONS, Kind
-from service.runtime.ports import TopicPartition
+from service.runtime.ports import Failure, TopicPartition
 from tests.fakes import api as fake
-from tests.fakes.api import Fault
+from tests.fakes.api import Entry, Fault
 from tests.fakes.log import Fate
 from tests.runtime.rig import Rig
+from tests.simulation.answers import Answers
+from tests.simulation.families import Family
 
 FLIGHT = 12.0
 """Longest time for which a request is in the network; with the lag of lists less than what settles."""
@@ -26,17 +28,37 @@ FAULTS = {
     "broken after": fake.BROKEN_AFTER,
     "invalid answer": fake.INVALID,
 }
+DENIED = Fault(Failure("AccessDeniedException", "not authorized to perform this", http_status=403))
 
 
 class Faults:
-    """Chance, as long as it is bad."""
+    """Chance, as long as it is bad.
 
-    def __init__(self, rig: Rig, seed: int, counters: Counter[str], note: Callable[[str, str], None]) -> None:
+    Attributes:
+        storm: Everything is throttled.
+        denied: Operations that are refused until the world heals.
+        denied_for_good: Operations that are refused even then.
+        answers: What is wrong with answers.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        seed: int,
+        counters: Counter[str],
+        note: Callable[[str, str], None],
+        families: frozenset[Family],
+        fail: Callable[[str], None],
+    ) -> None:
         self._random = random = Random(f"{seed}/faults")
         self._note = note
         self.counters = counters
         self.storm = False
-        self._badness = random.choice((0.03, 0.15, 0.4))
+        self.denied: set[str] = set()
+        self.denied_for_good: set[str] = set()
+        self.answers = Answers(rig.api, seed, counters, note, families, fail)
+        self._turns: dict[str, list[Fault]] = {}
+        self._badness = random.choice((0.15, 0.4) if Family.PAGES in families else (0.03, 0.15, 0.4))
         self._torn = random.choice((0.0, 0.02, 0.08))
         self._rig = rig
         rig.api.latency = random.choice((0.01, 0.2, 1.0))
@@ -46,6 +68,7 @@ class Faults:
         rig.api.lag = lambda: self._lag(lag)
         rig.api.slowness = self._slowness
         rig.api.chance = self._request
+        rig.api.turn = self._turn
         rig.broker.chance = self._commit
         spread = random.choice((0.0, 0.0, 0.05))
         rig.broker.spread = lambda: self._counted("markers apart", self._random.random() * spread)
@@ -55,10 +78,30 @@ class Faults:
     def heal(self) -> None:
         """From now on everything works; what is on its way still arrives."""
         rig, self.storm = self._rig, False
+        self.answers.heal()
+        self.denied = set(self.denied_for_good)
         rig.api.chance = lambda _: None
         rig.api.slowness = lambda: 0.0
         rig.api.connect = 0.0
         rig.broker.chance = lambda _: None
+
+    def lose_then_refuse(self, token: str) -> None:
+        """The answer to a command's first call is lost, and the second call refused."""
+        self._turns[token] = [fake.LOST_REPLY, DENIED]
+
+    def _turn(self, entry: Entry) -> Fault | None:
+        """The fault of one particular request."""
+        if turns := self._turns.get(entry.trace):
+            fault = turns.pop(0)
+            self._note(
+                f"{entry.operation} of {entry.trace} is {'refused' if fault is DENIED else 'lost'}",
+                "" if turns else "refused repeat",
+            )
+            return fault
+        if entry.operation in self.denied:
+            self._note(f"{entry.operation} is denied", "denied")
+            return DENIED
+        return None
 
     def _counted(self, what: str, value: float) -> float:
         if value:

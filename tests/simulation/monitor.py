@@ -18,10 +18,17 @@ from service.runtime.ports import InRecord, TopicPartition
 from service.runtime.shard import Shard, State
 from tests.fakes.api import Entry
 from tests.fakes.loop import OWNER
-from tests.runtime.messages import COMMANDS, EVENTS, REPLIES, TERMINAL, Heard, heard
+from tests.runtime.messages import CHANGES, COMMANDS, EVENTS, REPLIES, TERMINAL, Heard, heard
+from tests.runtime.rig import Rig
+from tests.simulation.families import Family
+from tests.simulation.promises import Asked, Promises
 
 SLACK = 1e-6
 """Seconds that floating-point sums may be wrong by."""
+OTHER_REPLIES = "other.replies"
+"""A topic that commands may name for their replies."""
+OPENINGS = 300
+"""Most openings of partitions in one schedule; what closes as often, closes for ever."""
 
 
 class Violation(AssertionError):
@@ -39,15 +46,16 @@ class Monitor:
         copies: How often each command was published again; a publisher says so.
         misused: Ids that were published again with other content.
         last: The last event of each resource.
+        promises: What was asked for, and whether AWS is asked for that.
     """
 
     def __init__(
         self,
-        changelogs: dict[str, str],
+        rig: Rig,
         policy: Policy,
         clock: Callable[[], float],
-        shard: Callable[[str, TopicPartition], Shard | None],
         fail: Callable[[Violation], None],
+        watched: frozenset[Family],
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.ended: set[str] = set()
@@ -58,8 +66,10 @@ class Monitor:
         self.last: dict[tuple[str, str], Heard] = {}
         self.created: Counter[str] = Counter()
         self.story: list[str] = []
-        self._changelogs, self._policy, self._clock = changelogs, policy, clock
-        self._shard, self._fail = shard, fail
+        self.promises = Promises(rig, self.demand, watched)
+        self._rig, self._changelogs, self._policy, self._clock = rig, rig.options.consumed, policy, clock
+        self._fail = fail
+        self._identities: set[str] = set()
         self._owners: dict[TopicPartition, str] = {}
         self._granted: set[tuple[str, TopicPartition]] = set()
         self._offsets: dict[TopicPartition, int] = {}
@@ -79,6 +89,10 @@ class Monitor:
             self.note(f"VIOLATION: {what}")
             self._fail(Violation(what))
 
+    def asked(self, command: Asked) -> None:
+        """A command is published for the first time."""
+        self.promises.asked(command)
+
     # What Kafka sees
 
     def assigned(self, member: str, partitions: frozenset[TopicPartition]) -> None:
@@ -90,10 +104,12 @@ class Monitor:
             self.note(f"{_short(partition)} fenced by nobody", "fences by nobody")
             return
         self.note(f"{member} opens {_short(partition)}", "openings")
+        self.demand(self.counters["openings"] <= OPENINGS, f"{_short(partition)} is opened again and again")
         granted = (member, partition) in self._granted
         self.demand(granted, f"{member} opens {_short(partition)} again without having been assigned it again")
         self._granted.discard((member, partition))
         self._owners[partition] = member
+        self.promises.taken_over(partition)
 
     def committed(
         self, member: str, partition: TopicPartition, records: Sequence[InRecord], next_offset: int | None
@@ -105,7 +121,7 @@ class Monitor:
             if record.topic == changelog:
                 self.demand(record.partition == partition.partition, f"{_short(partition)} writes another's changelog")
                 self._fold(partition, record, next_offset)
-            elif record.topic == REPLIES:
+            elif record.topic in (REPLIES, OTHER_REPLIES):
                 self._reply(heard(record))
             elif record.topic == EVENTS:
                 self._event(heard(record))
@@ -122,7 +138,9 @@ class Monitor:
     def _fold(self, partition: TopicPartition, record: InRecord, next_offset: int | None) -> None:
         key, fold = record.key or b"", self.folds[partition]
         if record.value is None:
-            fold.pop(key, None)
+            gone = fold.pop(key, None)
+            if isinstance(gone, Job):
+                self.promises.forgotten(gone.command.id, self._clock(), self._policy.retention)
             return
         decoded = records.decode(record.value)
         if isinstance(decoded, Position):
@@ -133,14 +151,17 @@ class Monitor:
             token = marker(decoded.command)
             self._places[token] = partition
             self._stand(partition, token, decoded)
+            self.promises.recorded(decoded, self._clock())
             self.note(f"    {decoded.command.id} {decoded.command.operation} is {decoded.phase.value}")
+            if decoded.phase not in records.TERMINAL:
+                self.ended.discard(decoded.command.id)
             if decoded.phase is records.Phase.INTENDED and not decoded.due:
                 self._permitted[token] = self._clock()
 
     def _stand(self, partition: TopicPartition, token: str, job: Job) -> None:
         """Books of the lines: who may call or may have called, from when on; True once its call has left."""
         line = self._lines[partition, job.command.order]
-        if job.phase is records.Phase.INTENDED and job.reason == "NotBefore" and job.due:
+        if job.phase is records.Phase.INTENDED and not job.turn and job.due:
             return
         if job.phase in (records.Phase.INTENDED, records.Phase.UNCERTAIN):
             line.setdefault(token, False)
@@ -175,7 +196,8 @@ class Monitor:
             self.demand(self.copies[reply.key] >= 0, f"reply {reply.number} to {reply.key} is told twice")
             self.demand(again.kind == reply.kind, f"{reply.key} was told {again.kind} and {reply.kind} under one id")
             return
-        self.demand(reply.key not in self.ended, f"{reply.key} is told {reply.kind} after its end")
+        parked = bool(told) and told[-1].kind == "parked"  # an end only until a person decides
+        self.demand(parked or reply.key not in self.ended, f"{reply.key} is told {reply.kind} after its end")
         self.demand(reply.number == len(told) + 1, f"{reply.key} is told number {reply.number} after {len(told)}")
         told.append(reply)
         if reply.kind in TERMINAL:
@@ -190,7 +212,20 @@ class Monitor:
         if before is not None and (kind := KINDS.get(event.resource_kind)):
             left_behind = kind.behind(event.status, before.status)
             self.demand(not left_behind, f"{event.subject} goes from {before.status} to {event.status}")
+        self.demand(event.id not in self._identities, f"the event id {event.id} was used before")
+        self._identities.add(event.id)
+        self._gone(event)
         self.last[known] = event
+
+    def _gone(self, event: Heard) -> None:
+        """What is said to be deleted is not there."""
+        kind = KINDS.get(event.resource_kind)
+        if event.status == "deleted" and kind and kind.arn_type:
+            found = [
+                world.items[event.subject] for world in self._rig.api.worlds.values() if event.subject in world.items
+            ]
+            there = any(item.exists(self._clock()) for item in found)
+            self.demand(not there, f"{event.subject} is told to be deleted, and it is there")
 
     # What AWS sees
 
@@ -199,8 +234,10 @@ class Monitor:
         self.note(f"{OWNER.get()} sends {entry.operation} {entry.trace}", "requests")
         if not entry.trace:
             return
-        if self._owners.get(self._places.get(entry.trace, TopicPartition("", 0))) == OWNER.get():
+        owned = self._owners.get(self._places.get(entry.trace, TopicPartition("", 0))) == OWNER.get()
+        if owned:
             self._in_turn(entry)
+        self.promises.sent(entry, owned=owned)
         permitted = self._permitted.get(entry.trace)
         self.demand(permitted is not None, f"{entry.operation} leaves before its intent is durable")
         if permitted is None or ROWS[entry.operation].kind is Kind.READ:
@@ -232,6 +269,12 @@ class Monitor:
         """The offset that the last decided transaction has consumed."""
         return self._offsets.get(partition, 0)
 
+    def _shard(self, member: str, partition: TopicPartition) -> Shard | None:
+        return next((node.assignment.shards.get(partition) for node in self._rig.nodes if node.name == member), None)
+
+
+_SHORT = {COMMANDS: "c", CHANGES: "changes"}
+
 
 def _short(partition: TopicPartition) -> str:
-    return f"{'c' if partition.topic == COMMANDS else 'changes'}-{partition.partition}"
+    return f"{_SHORT.get(partition.topic, partition.topic)}-{partition.partition}"

@@ -3,22 +3,26 @@
 import asyncio
 import hashlib
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
+from schemas import sizes
 from schemas.operations import COMMANDS, Kind, Repeat
 from schemas.records import Job, Phase
 from service.core.job import marker
-from service.runtime.ports import TopicPartition
-from service.runtime.shard import Shard
 from tests.fakes.loop import SimulatedLoop, Stuck
 from tests.runtime.node import POLICY
 from tests.runtime.rig import Rig
+from tests.simulation.families import ON, Family, drawn
 from tests.simulation.monitor import Monitor, Violation
 from tests.simulation.schedule import Schedule
 
 FORGOTTEN = 1300.0
 """Seconds beyond the retention within which everything is forgotten, by clocks that differ by up to 1200."""
+LISTS = 400
+"""Most Lists for a created command, on average."""
 
 
 @dataclass
@@ -44,13 +48,14 @@ class Outcome:
         return "\n".join([f"seed {self.seed}", *self.story, self.violation or "every promise was kept"])
 
 
-def simulate(seed: int) -> Outcome:
-    """One schedule, from its beginning to its end."""
+def simulate(seed: int, families: Collection[Family] | None = None) -> Outcome:
+    """One schedule, from its beginning to its end; with exactly these families, or with some of those that are on."""
+    chosen = drawn(seed, ON) if families is None else frozenset(families)
     random = Random(f"{seed}/order")
     loop = SimulatedLoop(random, disorder=random.choice((0.0, 0.1, 0.5)))  # type: ignore[abstract] # no sockets
     outcome = Outcome(seed)
     try:
-        loop.run_until_complete(_live(seed, loop, outcome))
+        loop.run_until_complete(_live(seed, chosen, loop, outcome))
     except (AssertionError, Stuck) as error:
         outcome.violation = str(error) or repr(error)
     except Exception as error:  # a process that broke; the story tells when
@@ -61,31 +66,41 @@ def simulate(seed: int) -> Outcome:
     return outcome
 
 
-async def _live(seed: int, loop: SimulatedLoop, outcome: Outcome) -> None:
-    async with Rig(stop_deadline=2.0, partitions=2, standby=seed % 2 == 0) as rig:
-        monitor = _monitor(rig, loop)
+async def _live(seed: int, families: frozenset[Family], loop: SimulatedLoop, outcome: Outcome) -> None:
+    async with Rig(**options(seed, families)) as rig:
+        monitor = Monitor(rig, POLICY, loop.time, loop.fail, ON | families)
+        rig.broker.witness = monitor
+        rig.broker.record_bytes = sizes.largest_record(rig.options.max_bytes)
+        rig.api.sent, rig.api.carried_out = monitor.sent, monitor.carried_out
         outcome.counters, outcome.story = monitor.counters, monitor.story
-        schedule = Schedule(rig, loop, monitor, seed)
+        schedule = Schedule(rig, loop, monitor, seed, families)
         try:
             await schedule.pass_over()
             outcome.healed_in = schedule.healed_in
             judge(rig, monitor)
-            if seed % 4 == 0:
+            if seed % 4 == 0 or Family.LATER in families:
                 await _forgetting(rig, monitor)
+            if Family.LATER in families:
+                await schedule.go_on()
         finally:
             rig.broker.witness = None
             rig.api.sent = rig.api.carried_out = lambda _: None
             schedule.wake_the_dead()
+            monitor.counters["halted"] += sum(node.story.told("shard halted") for node in rig.nodes)
 
 
-def _monitor(rig: Rig, loop: SimulatedLoop) -> Monitor:
-    def shard(member: str, partition: TopicPartition) -> Shard | None:
-        return next((node.assignment.shards.get(partition) for node in rig.nodes if node.name == member), None)
-
-    monitor = Monitor(rig.options.consumed, POLICY, loop.time, shard, loop.fail)
-    rig.broker.witness = monitor
-    rig.api.sent, rig.api.carried_out = monitor.sent, monitor.carried_out
-    return monitor
+def options(seed: int, families: frozenset[Family]) -> dict[str, Any]:
+    """What the first processes are told."""
+    changes: dict[str, Any] = {"stop_deadline": 2.0, "partitions": 2, "standby": seed % 2 == 0}
+    if Family.TARGETS in families or Family.SERVICE in families:
+        changes["targets"] = ("default", "other")
+    if Family.TENANTS in families:
+        changes["tenants"] = ("blue",)
+    if Family.FULL in families:
+        changes["open_jobs_limit"] = 3
+    if Family.SIZES in families:
+        changes["max_bytes"] = 200_000
+    return changes
 
 
 async def _forgetting(rig: Rig, monitor: Monitor) -> None:
@@ -93,7 +108,8 @@ async def _forgetting(rig: Rig, monitor: Monitor) -> None:
     ended = monitor.jobs().keys()
     await asyncio.sleep(POLICY.retention + FORGOTTEN)
     for number in range(rig.options.partitions):
-        rig.send("GetAudienceModel", command_id=f"late-{number}", partition=number)
+        for tenant in ("", *rig.options.tenants):
+            rig.send("GetAudienceModel", command_id=f"late-{number}{tenant}", partition=number, tenant=tenant)
     await rig.until(lambda: not ended & monitor.jobs().keys(), step=1.0)
     monitor.counters["forgotten"] += 1
 
@@ -101,6 +117,10 @@ async def _forgetting(rig: Rig, monitor: Monitor) -> None:
 def judge(rig: Rig, monitor: Monitor) -> None:
     """What must hold when everything has ended."""
     jobs = monitor.jobs()
+    monitor.promises.judge()
+    lists, creations = monitor.promises.searches()
+    if lists > LISTS * (creations + 5):
+        raise Violation(f"{lists} Lists for {creations} creations")
     for command_id, operation in rig.sent.items():
         told, job = monitor.replies[command_id], jobs.get(command_id)
         if job is None:
@@ -128,6 +148,6 @@ def _judge_truth(rig: Rig, monitor: Monitor, job: Job) -> None:
         if happened != (made == 1):
             raise Violation(f"{job.command.id} ended as {job.phase.value} {code}, and {made} were made")
     elif row.repeat is Repeat.GONE_IS_DONE and row.kind is Kind.REMOVAL and job.phase is Phase.SUCCEEDED:
-        item = rig.api.worlds["default"].items.get(job.resource_id)
+        item = rig.api.worlds[job.command.target].items.get(job.resource_id)
         if item is not None and item.exists(rig.clock.monotonic()):
             raise Violation(f"{job.command.id} has deleted {item.key}, which is there")

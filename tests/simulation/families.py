@@ -1,0 +1,93 @@
+"""Families of bad days: each can be drawn or left out by its name, so that one can be run alone."""
+
+from collections.abc import Collection
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+
+class Family(StrEnum):
+    """What may go wrong beyond crashes, torn transactions and lost requests, which belong to every day."""
+
+    CLOCKS = "clocks"
+    """Wall clocks step by minutes to days, forward and back, also in a process that starts."""
+    SUSPENDS = "suspends"
+    """A machine is suspended: its timers stop, its clocks go on."""
+    TARGETS = "targets"
+    """Processes know different targets: one is removed, and comes back."""
+    TENANTS = "tenants"
+    """Several tenants; processes that know one more or one less."""
+    RELEASES = "releases"
+    """Processes of a release that lacks operations."""
+    DENIED = "denied"
+    """One operation is refused until the world heals, or for ever."""
+    GARBAGE = "garbage"
+    """Members of answers have the wrong type."""
+    PAGES = "pages"
+    """Short pages that shift, overlap, repeat their token or never end."""
+    OFFSETS = "offsets"
+    """The group's offsets are lost, topics are truncated or made anew; an operator repairs it."""
+    SIZES = "sizes"
+    """Records as large as they can be, in every shape."""
+    ORDER = "order"
+    """Writes in ordered keys."""
+    SERVICE = "service"
+    """The service's own commands in every form, resolutions too."""
+    REPLY_TOPICS = "reply-topics"
+    """A reply topic that a command names refuses every record."""
+    TIMES = "times"
+    """Deadlines and start times of all commands, also in line and behind a spent budget."""
+    SLOW_COMMITS = "slow-commits"
+    """Commits take longer than the call window."""
+    UNTRUE = "untrue"
+    """A Get says that a resource which exists is not there."""
+    REPEATS = "repeats"
+    """The first answer of a repeatable write is lost, and the repeat refused."""
+    STALE = "stale"
+    """Reads go back to what was."""
+    UNDELETED = "undeleted"
+    """Deletions that fail, also of what failed to be deleted before."""
+    FULL = "full"
+    """Few open commands are allowed, and some wait without end."""
+    LATER = "later"
+    """Life goes on after everything was forgotten."""
+
+
+ON: Final[frozenset[Family]] = frozenset(
+    {
+        Family.DENIED,
+        Family.GARBAGE,
+        Family.LATER,
+        Family.ORDER,
+        Family.PAGES,
+        Family.REPEATS,
+        Family.SERVICE,
+        Family.SIZES,
+        Family.STALE,
+        Family.SUSPENDS,
+        Family.TARGETS,
+        Family.TENANTS,
+        Family.TIMES,
+        Family.UNDELETED,
+    }
+)
+"""Families that are drawn unless others are asked for."""
+
+EFFECTS: Final[dict[Family, tuple[str, ...]]] = {
+    Family.DENIED: ("denied",),
+    Family.GARBAGE: ("garbage in an answer",),
+    Family.LATER: ("later",),
+    Family.PAGES: ("another page", "endless pages", "overlapping pages"),
+    Family.REPEATS: ("refused repeat",),
+    Family.SERVICE: ("resolved",),
+    Family.STALE: ("stale read",),
+    Family.UNDELETED: ("undeletable",),
+    Family.UNTRUE: ("untrue 404",),
+}
+"""What is counted where it takes effect, beside the family's actions."""
+
+
+def drawn(seed: int, of: Collection[Family]) -> frozenset[Family]:
+    """Which of them a seed has: none to three, or all that are left when few are asked for."""
+    random, left = Random(f"{seed}/families"), sorted(of)
+    return frozenset(random.sample(left, min(len(left), random.choice((0, 1, 2, 2, 3)))))

@@ -1,0 +1,222 @@
+"""What publishers asked for, and whether AWS is asked for that: in order, in time, and nothing else.
+
+Books of its own again: a command as it was published, and each request that left for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.operations import COMMANDS as ROWS
+from schemas.operations import OPERATIONS, Kind, Repeat
+from schemas.records import Command, Job, Phase
+from service.core.job import marker, may_have_happened
+from service.runtime.ports import TopicPartition
+from tests.fakes.account import Item
+from tests.fakes.api import Entry
+from tests.fakes.loop import OWNER
+from tests.runtime.rig import Rig
+from tests.simulation.families import Family
+
+SLACK = 1e-3
+"""Seconds by which a time may be missed: sums of floating-point numbers, and times written in milliseconds."""
+UNCLEAR = frozenset(
+    {"pending", "ReadTimeout", "ConnectionClosed", "InternalServiceException", "InvalidResponse", "ServiceUnavailable"}
+)
+"""Outcomes of a request that leave open what it did."""
+
+
+@dataclass
+class Asked:
+    """A command as its publisher sent it.
+
+    Attributes:
+        number: Counts all commands in the order of publication.
+        key: Of the Kafka record; equal keys are in order.
+        entries: Requests that left for it.
+        queued: It waited in a queue for a quota, which is not in its key's line.
+        decided: A person resolved it, and it may be called again.
+        touched: Something made its outcome unclear.
+        ended: When its last terminal record was committed.
+    """
+
+    id: str
+    operation: str
+    data: Any
+    partition: TopicPartition
+    number: int
+    key: bytes
+    target: str = "default"
+    tenant: str = ""
+    deadline: float = 0.0
+    not_before: float = 0.0
+    entries: list[Entry] = field(default_factory=list)
+    job: Job | None = None
+    queued: bool = False
+    decided: bool = False
+    touched: bool = False
+    ended: float | None = None
+
+    @property
+    def token(self) -> str:
+        return marker(Command(self.id, "/tests", "", "", {}, "", tenant=self.tenant))
+
+    @property
+    def unclear(self) -> bool:
+        """Whether anything may have made its outcome unclear."""
+        return self.touched or any(entry.outcome in UNCLEAR for entry in self.entries)
+
+
+class Promises:
+    """Looked at whenever a request leaves or takes effect."""
+
+    def __init__(self, rig: Rig, demand: Callable[[object, str], None], watched: frozenset[Family]) -> None:
+        self.commands: dict[str, Asked] = {}
+        self.traces: dict[str, Asked] = {}
+        self.clocks_right = True
+        self.denied: set[str] = set()
+        self._rig, self._demand, self._watched = rig, demand, watched
+        self._last: dict[tuple[TopicPartition, bytes], Asked] = {}
+
+    def asked(self, command: Asked) -> None:
+        self.commands[command.id] = self.traces[command.token] = command
+
+    def recorded(self, job: Job, now: float) -> None:
+        """A job's record is committed."""
+        asked = self.commands.get(job.command.id)
+        if asked is None:
+            return
+        asked.job = job
+        asked.queued |= job.phase is Phase.QUEUED
+        ended = job.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.REJECTED, Phase.PARKED)
+        asked.ended = now if ended else None
+        if asked.operation == "ResolveCommand" and ended and (other := self.commands.get(asked.data["commandId"])):
+            other.decided = True
+
+    def forgotten(self, command_id: str, now: float, retention: float) -> None:
+        """A job's tombstone is committed."""
+        asked = self.commands.get(command_id)
+        if asked is not None and Family.CLOCKS in self._watched:
+            kept = now - asked.ended if asked.ended is not None else 0.0
+            self._demand(kept >= retention - SLACK, f"{command_id} is forgotten {kept:.0f} s after its end")
+
+    def taken_over(self, partition: TopicPartition) -> None:
+        """A new owner: what its predecessor did is unclear."""
+        for asked in self.commands.values():
+            asked.touched |= asked.partition == partition and asked.ended is None
+
+    def sent(self, entry: Entry, *, owned: bool) -> None:
+        """A request of a command leaves; of a process that owns its partition, unless it is a zombie's."""
+        asked = self.traces.get(entry.trace)
+        if asked is None:
+            return
+        self._in_time(asked)
+        if owned:
+            self._in_order(asked, entry)
+        self._only_what_was_asked(asked, entry)
+        asked.entries.append(entry)
+
+    def _in_time(self, asked: Asked) -> None:
+        wall = next((node.clock.wall() for node in self._rig.nodes if node.name == OWNER.get()), 0.0)
+        repeated = asked.job is not None and may_have_happened(asked.job)
+        if not self._watched & {Family.TIMES, Family.SERVICE}:
+            return
+        if asked.deadline and not repeated and not asked.decided:
+            late = wall - asked.deadline
+            self._demand(late <= SLACK, f"{asked.id} leaves {late:.3f} s after its deadline")
+        if asked.not_before and self.clocks_right and not asked.entries:
+            early = asked.not_before - wall
+            self._demand(early <= SLACK, f"{asked.id} leaves {early:.3f} s before its time")
+
+    def _in_order(self, asked: Asked, entry: Entry) -> None:
+        """Who rests until a time of its own, or for a quota, does not stand in the line meanwhile."""
+        if asked.decided or asked.not_before or Family.ORDER not in self._watched:
+            return
+        line = (asked.partition, asked.key)
+        last = self._last.get(line)
+        self._demand(
+            last is None or last.number <= asked.number or asked.queued,
+            f"{asked.id} {entry.operation} leaves after {last.id if last else ''}, which was sent later in its key",
+        )
+        if last is None or last.number < asked.number:
+            self._last[line] = asked
+
+    def _only_what_was_asked(self, asked: Asked, entry: Entry) -> None:
+        """A deletion must have been asked for, in this account and of this resource."""
+        row = OPERATIONS[entry.operation]
+        if row.repeat is not Repeat.GONE_IS_DONE or Family.SERVICE not in self._watched:
+            return
+        gone = entry.params[row.resource.identity]
+        self._demand(
+            self._wanted(asked, entry.target, entry.operation, gone),
+            f"{entry.operation} of {gone} in {entry.target}, which {asked.id} did not ask for",
+        )
+
+    def _wanted(self, asked: Asked, target: str, operation: str, gone: str) -> bool:
+        if asked.operation == operation:
+            return asked.target == target and asked.data.get(OPERATIONS[operation].resource.identity) == gone
+        if asked.operation != "CancelCommand" or asked.data.get("deleteResource") is not True:
+            return False
+        other = self.commands.get(asked.data["commandId"])
+        return other is not None and other.target == target and gone in {item.key for item in self.made(other)}
+
+    def made(self, asked: Asked) -> list[Item]:
+        """What a command has made, there or gone."""
+        world = self._rig.api.worlds.get(asked.target)
+        items = world.items.values() if world else ()
+        return [item for item in items if asked.token in str(item.members.get("description", ""))]
+
+    # When everything has ended
+
+    def judge(self) -> None:
+        for asked in self.commands.values():
+            if asked.job is None or asked.ended is None:
+                continue
+            code = asked.job.fault.code if asked.job.fault else ""
+            if asked.job.phase is Phase.PARKED:
+                self._demand(
+                    asked.unclear or self._unseen(asked), f"{asked.id} is parked ({code}), and nothing was unclear"
+                )
+                self._demand(code != "AmbiguousOutcome", f"{asked.id} is parked as made twice")
+            if asked.job.phase is Phase.FAILED and Family.REPEATS in self._watched:
+                self._nothing_done(asked, code)
+            if asked.operation == "CancelCommand":
+                self._cancelled(asked)
+
+    def _unseen(self, asked: Asked) -> bool:
+        """Whether what it has done could not be looked at."""
+        resource = ROWS[asked.operation].resource
+        return bool(self.denied & {resource.list_operation, resource.get_operation})
+
+    def _nothing_done(self, asked: Asked, code: str) -> None:
+        row = ROWS[asked.operation]
+        if row.kind is not Kind.WRITE or row.creates or asked.decided or code in ("ConcurrentModification",):
+            return
+        identity = row.resource.identity
+        others = [entry for entry in self._rig.api.log if entry.effect and entry.trace and entry not in asked.entries]
+        done = [
+            entry
+            for entry in asked.entries
+            if entry.effect
+            # What another command has overwritten shows no trace of it.
+            and not any(
+                other.time >= entry.time and other.params.get(identity) == entry.params[identity] for other in others
+            )
+        ]
+        self._demand(not done, f"{asked.id} {asked.operation} failed ({code}), and it was performed")
+
+    def _cancelled(self, asked: Asked) -> None:
+        job, other = asked.job, self.commands.get(str(asked.data.get("commandId")))
+        if job is None or job.phase is not Phase.SUCCEEDED or other is None or not asked.data.get("deleteResource"):
+            return
+        if (job.reply or {}).get("result", {}).get("cancelled"):
+            return
+        now = self._rig.clock.monotonic()
+        left = [item.key for item in self.made(other) if item.exists(now) and not item.status(now).startswith("DELETE")]
+        self._demand(not left, f"{asked.id} has deleted what {other.id} made, and {left} is there")
+
+    def searches(self) -> tuple[int, int]:
+        """Lists that no command asked for, and creating commands."""
+        lists = {row.resource.list_operation for row in OPERATIONS.values() if row.creates}
+        count = sum(entry.operation in lists and not entry.trace for entry in self._rig.api.log)
+        return count, sum(ROWS[asked.operation].creates for asked in self.commands.values())
