@@ -103,11 +103,12 @@ class Schedule:
         self._repair()
         bound = STATED if day.faults.denied_for_good else BOUND
         await rig.until(lambda: monitor.ended >= rig.sent.keys() - day.exempt, bound, step=0.5)
+        if not day.faults.denied_for_good:  # otherwise it has not healed
+            self.healed_in = day.loop.time() - began
         if day.has(Family.SERVICE):
             await self._decide(bound)
         await rig.until(lambda: all(self._serves(node) for node in rig.nodes if node not in day.dead), BOUND, step=0.5)
         await rig.until(lambda: all(rig.numbered_all(each) for each in self.changes), BOUND, step=0.5)
-        self.healed_in = day.loop.time() - began
 
     async def _decide(self, bound: float) -> None:
         """People look at what is parked."""
