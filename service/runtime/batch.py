@@ -133,9 +133,11 @@ class Batch:
         """The retention of a job that ends now counts by the latest clock, and never from before its acceptance.
 
         An owner that began with a clock days behind keeps its time when the clock is set right, and knows Kafka's only
-        from the next record on.
+        from the next record on. A parked job may end once more, by a person's decision.
         """
-        if after is None or not ended(after) or (before is not None and ended(before)):
+        if after is None or not ended(after):
+            return after
+        if before is not None and ended(before) and before.finished_at == after.finished_at:
             return after
         self.ended[key] = max(after.finished_at, after.accepted_at, self.latest, self.wall)
         return replace(after, finished_at=self.ended[key])

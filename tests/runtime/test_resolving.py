@@ -1,6 +1,9 @@
 """A person resolves parked commands, through Kafka as everybody else."""
 
+import asyncio
 from typing import Any
+
+import pytest
 
 from schemas.operations import OPERATIONS, Kind
 from schemas.records import Command, Fault, Job, Phase, encode, key_of
@@ -8,6 +11,7 @@ from service.core.job import marker
 from service.runtime.ports import TopicPartition
 from tests.runtime import messages
 from tests.runtime.messages import CHANGELOG, COMMANDS
+from tests.runtime.node import POLICY
 from tests.runtime.rig import Rig
 
 CREATE = next(row.name for row in OPERATIONS.values() if row.creates and row.kind is Kind.WRITE)
@@ -81,3 +85,17 @@ async def test_a_decision_survives_a_crash_of_the_service() -> None:
         await rig.restart(node)
         assert (await rig.end("c")).kind == "succeeded"
         assert len(rig.api.effects(marker(job.command))) == 1
+
+
+@pytest.mark.looptime
+async def test_what_was_given_up_is_forgotten_a_retention_later() -> None:
+    """Found by the simulator: a second end in one step was not noted, and the job remembered until the next owner."""
+    async with Rig(partitions=1) as rig:
+        park(rig, "c")
+        await rig.start()
+        await asyncio.sleep(1.0)
+        decide(rig, "r", "c", resolution="fail")
+        await rig.end("c")
+        await asyncio.sleep(POLICY.retention)
+        await rig.perform("GetAudienceModel")
+        assert rig.job("c") is None

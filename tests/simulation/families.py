@@ -74,12 +74,11 @@ ON: Final[frozenset[Family]] = frozenset(
 """Families that are drawn unless others are asked for."""
 
 EFFECTS: Final[dict[Family, tuple[str, ...]]] = {
-    Family.DENIED: ("denied",),
+    Family.DENIED: ("denied", "resolved"),
     Family.GARBAGE: ("garbage in an answer",),
     Family.LATER: ("later",),
     Family.PAGES: ("another page", "endless pages", "overlapping pages"),
     Family.REPEATS: ("refused repeat",),
-    Family.SERVICE: ("resolved",),
     Family.STALE: ("stale read",),
     Family.UNDELETED: ("undeletable",),
     Family.UNTRUE: ("untrue 404",),

@@ -105,8 +105,7 @@ class Schedule:
         await rig.until(lambda: monitor.ended >= rig.sent.keys() - day.exempt, bound, step=0.5)
         if not day.faults.denied_for_good:  # otherwise it has not healed
             self.healed_in = day.loop.time() - began
-        if day.has(Family.SERVICE):
-            await self._decide(bound)
+        await self._decide(bound)
         await rig.until(lambda: all(self._serves(node) for node in rig.nodes if node not in day.dead), BOUND, step=0.5)
         await rig.until(lambda: all(rig.numbered_all(each) for each in self.changes), BOUND, step=0.5)
 
