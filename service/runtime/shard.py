@@ -437,16 +437,14 @@ class Shard:
             return
         if isinstance(item, Outdated):
             return
-        self._activities.stepped(item.key, item.observation)
         job = self._store.job(item.key)
-        if job is None:
-            return
-        if self._activities.keeps(item.key):
-            return
-        if self._survives(item.key, job, item.observation, batch):
+        if job is None or self._activities.keeps(item.key):
+            self._activities.stepped(item.key, item.observation)
+        elif self._survives(item.key, job, item.observation, batch):
+            self._activities.stepped(item.key, item.observation)
             self._defects.clear(item.key)
-        else:
-            self._try_again(item.key, job, item.observation, batch)
+        elif not self._comes_again(item.key, job, item.observation, batch):
+            self._activities.stepped(item.key, item.observation)
 
     def _survives(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> bool:
         """Takes an observation; one with which the service can't cope costs its own job, and nothing else."""
@@ -458,18 +456,23 @@ class Shard:
             return False
         return True
 
-    def _try_again(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> None:
-        """A few times: an answer counts as lost, anything else is observed again in a while. Then the job is to end."""
+    def _comes_again(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> bool:
+        """A few times: an answer counts as lost, anything else is observed again in a while. Then the job is to end.
+
+        Returns:
+            Whether it will be observed again. Until then the call whose outcome it may be counts as one that has left.
+        """
         delay, instead = self._defects.delay(key), _instead(observation)
         if delay is not None and instead is not None and self._survives(key, job, instead, batch):
-            return
+            return False
         if delay is not None and instead is None and not isinstance(observation, Broken):
             asyncio.get_running_loop().call_later(delay, self.observe, key, observation)
-            return
+            return True
         # Whose answer this is has called; and before a job is restored, its former owner may have.
         unsent = instead is None and not isinstance(observation, Restored) and self._activities.revoke(key)
         if not self._survives(key, job, Broken(DEFECT, unsent), batch):
             self._activities.keep(key)
+        return False
 
     def _apply(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> None:
         step = transitions.step(job, observation, batch.now, self._context.policy)

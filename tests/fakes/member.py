@@ -115,8 +115,9 @@ class MemoryLog:
                 await self.woken()
         except TimeoutError:
             for tp in sorted(self._positions.keys() - self._paused):
-                stable = self._broker.partition(*tp).stable_end
-                if stable > self._positions[tp] and not self.evicted and not self._broker._frozen:
+                partition, position = self._broker.partition(*tp), self._positions[tp]
+                stable, empty = partition.stable_end, not partition.committed(position, 1)
+                if stable > position and empty and not self.evicted and not self._broker._frozen:
                     self._positions[tp] = stable
                     assignee.passed(tp, stable)
 
