@@ -245,6 +245,10 @@ class CorruptRecord(ValueError):
     """A changelog record that can't be read: the shard halts, because skipping it would forget a command."""
 
 
+class NewerRecord(CorruptRecord):
+    """A record of a version that only a later release can read."""
+
+
 def job_key(source: str, command_id: str) -> bytes:
     """The changelog key of a command: a JSON array, so that no two (source, id) pairs share one."""
     return msgspec.json.encode([source, command_id])
@@ -330,7 +334,7 @@ def _decoded(decoder: msgspec.json.Decoder[Versioned], value: bytes) -> Versione
 
 def _require_known(version: int) -> None:
     if version > VERSION:
-        raise CorruptRecord(
+        raise NewerRecord(
             f"record version {version} is newer than {VERSION}, the newest this release reads: "
             "run the release that wrote it, or a later one"
         )

@@ -16,6 +16,7 @@ def receive(record: InRecord, store: Store, batch: Batch, context: Context, revo
     """Reads one change into the batch.
 
     Raises:
+        NewerRecord: A later release has written it; the partition halts until one reads it, since no event may be lost.
         CorruptRecord: Somebody else wrote to our internal topic.
     """
     batch.number(records.decode_change(record.value or b""))

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from schemas.operations import COMMANDS
-from schemas.records import CorruptRecord
+from schemas.records import CorruptRecord, NewerRecord
 from service.core import holding, transitions
 from service.core.capacity import Limits
 from service.core.job import Job, ended
@@ -506,6 +506,8 @@ class Shard:
         try:
             with batch.all_or_nothing():
                 self._receive_one(record, self._store, batch, self._context, revoke)
+        except NewerRecord:
+            raise
         except Exception as error:
             for key in stopped:
                 self.observe(key, Held())  # its call was stopped for nothing, and is made anew

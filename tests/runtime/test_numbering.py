@@ -1,11 +1,14 @@
 """Event numbers over the whole history of a resource: none is used twice, none is left out."""
 
 import asyncio
+import json
 
 import pytest
 
+from schemas import records
 from schemas.records import ResourceState
-from tests.runtime.messages import RESOURCES, request
+from service.runtime.ports import TopicPartition
+from tests.runtime.messages import CHANGES, DEAD_LETTERS, RESOURCES, request
 from tests.runtime.node import POLICY
 from tests.runtime.rig import Rig
 
@@ -84,3 +87,20 @@ async def test_a_second_removal_is_told_after_one_that_failed() -> None:
         leaving = ["DELETE_PENDING", "DELETE_IN_PROGRESS"]
         assert rig.statuses(arn) == [*leaving, "DELETE_FAILED", *leaving, "deleted"]
         rig.audit([])
+
+
+async def test_a_change_that_only_a_later_release_can_read_waits_for_one() -> None:
+    """In a rolling update the owner of the changes may be the last old replica: no event may be lost there."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        arn = await rig.made("CreateTrainingDataset")
+        await rig.numbered()
+        (change,) = rig.broker.read_committed(CHANGES)
+        newer = json.loads(change.value or b"") | {"v": records.VERSION + 1, "status": "deleted"}
+        rig.broker.produce(CHANGES, change.key, json.dumps(newer).encode(), partition=0)
+        await rig.until(lambda: node.assignment.standing)
+        assert "run the release that wrote it" in node.assignment.standing[TopicPartition(CHANGES, 0)]
+        assert not rig.broker.read_committed(DEAD_LETTERS)
+        with pytest.MonkeyPatch.context() as later:
+            later.setattr(records, "VERSION", records.VERSION + 1)
+            await rig.until(lambda: rig.statuses(arn) == ["created", "deleted"])
