@@ -41,6 +41,7 @@ def index() -> str:
         "",
         "One page for each command, in an order in which they can be sent. What holds for all of them:",
         "",
+        f"- {snippets.PARTITION_RULE}",
         "- A command is a CloudEvent on `cleanroomsml.commands` (the prefix is a setting), binary or structured.",
         "- Its `ce_id` and `ce_source` are the idempotency key. Sent again, it gets its terminal reply again.",
         "- Replies come on `cleanroomsml.replies` with the command's id as key, events on `cleanroomsml.events`.",
@@ -89,6 +90,7 @@ def page(name: str) -> str:
         _rights(row),
         "## Examples",
         "The world is that of `python -m sandbox up`; ids in ARNs are invented.",
+        snippets.PARTITION_RULE,
         *_programs(name),
     ]
     return "\n\n".join(parts) + "\n"
@@ -211,7 +213,8 @@ def _errors(row: Operation) -> Iterator[str]:
         )
     yield (
         "From the service: `ValidationFailed` and its like in `rejected`; `IdMisuse` when the id was used with other "
-        "content; `DeadlineExceeded` when it could not be issued in time."
+        "content, or `WrongPartition` when another partition has it; `DeadlineExceeded` when it could not be issued in "
+        "time."
     )
 
 

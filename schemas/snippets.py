@@ -21,6 +21,14 @@ TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "kafkajs": "Node, kafkajs",
     }
 )
+PARTITION_RULE: Final = (
+    "All commands with one record key must reach one partition: duplicates are recognised, commands cancelled and "
+    "order kept within a partition. So every client must hash keys as Java's does (murmur2). Java and aiokafka do; "
+    "librdkafka, and so kcat and confluent-kafka, needs `partitioner=murmur2_random`; kafkajs "
+    "`Partitioners.JavaCompatiblePartitioner`."
+)
+"""To be said wherever a command is published."""
+
 LANGUAGES: Final = MappingProxyType(
     {"kcat": "sh", "aiokafka": "python", "confluent-kafka": "python", "kafkajs": "javascript"}
 )
@@ -75,7 +83,7 @@ _KCAT: Final = """\
 KAFKA=${KAFKA:-localhost:9092}
 ID=$(date +%s)-$$    # made once for each intention; a repeat keeps it
 printf '%s' @DATA@ |
-  kcat -P -b "$KAFKA" -t cleanroomsml.commands -k films \\
+  kcat -P -b "$KAFKA" -X partitioner=murmur2_random -t cleanroomsml.commands -k films \\
     -H ce_specversion=1.0 -H ce_id="$ID" -H ce_source=@SOURCE@ \\
     -H ce_type=@TYPE@ -H content-type=application/json
 until kcat -C -q -e -o beginning -b "$KAFKA" -t cleanroomsml.replies -X isolation.level=read_committed \\
@@ -152,7 +160,7 @@ headers = {
     "ce_type": "@TYPE@",
     "content-type": "application/json",
 }
-producer = Producer({"bootstrap.servers": KAFKA, "enable.idempotence": True})
+producer = Producer({"bootstrap.servers": KAFKA, "enable.idempotence": True, "partitioner": "murmur2_random"})
 producer.produce("cleanroomsml.commands", json.dumps(data), key="films", headers=headers)
 producer.flush()
 
@@ -178,7 +186,7 @@ consumer.close()
 
 _KAFKAJS: Final = """\
 const { randomUUID } = require("node:crypto");
-const { Kafka, logLevel } = require("kafkajs");
+const { Kafka, Partitioners, logLevel } = require("kafkajs");
 
 const kafka = new Kafka({ brokers: [process.env.KAFKA || "localhost:9092"], logLevel: logLevel.ERROR });
 const terminal = ["succeeded", "failed", "rejected", "parked"];
@@ -188,7 +196,7 @@ const data = @DATA@;
 async function main() {
   const commandId = randomUUID(); // made once for each intention; a repeat keeps it
   const consumer = kafka.consumer({ groupId: `example-${commandId}`, readUncommitted: false });
-  const producer = kafka.producer();
+  const producer = kafka.producer({ createPartitioner: Partitioners.JavaCompatiblePartitioner });
   await Promise.all([consumer.connect(), producer.connect()]);
   await consumer.subscribe({ topic: "cleanroomsml.replies", fromBeginning: true });
   const ended = new Promise((resolve) => {

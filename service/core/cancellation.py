@@ -16,8 +16,8 @@ from service.core.job import Job, Phase, ended, may_have_happened, replace
 
 UNKNOWN: Final = Fault(
     "UnknownCommand",
-    "no command with this id and source is known in this partition: send a cancellation with the key of the command "
-    "that it cancels, within the retention",
+    "no command with this id and source is known in this partition: send it within the retention, with the record key "
+    "and the partitioner of the command that it names (librdkafka and kcat: partitioner=murmur2_random)",
 )
 UNRESOLVED: Final = Fault(
     "OutcomeUnknown",

@@ -16,8 +16,8 @@ from service.core.observations import Resolved
 
 UNKNOWN: Final = Fault(
     "UnknownCommand",
-    "no command with this id and source is known in this partition: send a resolution to the partition of the command "
-    "that it resolves, within the retention",
+    "no command with this id and source is known in this partition: send it within the retention, with the record key "
+    "and the partitioner of the command that it names (librdkafka and kcat: partitioner=murmur2_random)",
 )
 GIVEN_UP: Final = "GivenUp"
 """Code of a parked command that a person has given up: what it has done stays unknown."""

@@ -80,7 +80,8 @@ def hear(records: Iterable[Found]) -> dict[str, list[Said]]:
         kind, data = reply
         digest, _, numbered = envelope.id.rpartition("/")
         number = numbered.partition("-")[0]
-        if not digest or not number.isdecimal() or (data.get("error") or {}).get("code") == "IdMisuse":
+        aside = (data.get("error") or {}).get("code") in ("IdMisuse", "WrongPartition")  # says nothing of the job
+        if not digest or not number.isdecimal() or aside:
             continue
         heard[digest].setdefault(int(number), Said(int(number), kind, data, timestamp(envelope.time) or record.time))
     return {digest: [told[number] for number in sorted(told)] for digest, told in heard.items()}

@@ -1,9 +1,12 @@
 """A record from the commands topic becomes a job, an acknowledgement, a rejection or a dead letter."""
 
+import hashlib
+from collections.abc import Callable
+
 from schemas import commands
 from schemas.commands import Rejected, Undecodable, Violation
-from schemas.operations import Kind
-from schemas.records import Command, Fault, Job, job_key
+from schemas.operations import COMMANDS, Kind
+from schemas.records import Command, Fault, Job, Phase, job_key
 from service.core import effects, endings, transitions
 from service.core.capacity import Limits
 from service.core.effects import Step, Told
@@ -15,10 +18,21 @@ from service.runtime.context import Context
 from service.runtime.defects import place
 from service.runtime.ports import InRecord
 from service.runtime.resolving import resolve
+from service.runtime.standby import report_twice
 from service.runtime.store import Store
 
+Elsewhere = Callable[[bytes], str]
+"""Names another partition that has a job under this key; empty when none is known."""
 
-def receive(record: InRecord, store: Store, batch: Batch, context: Context, revoke: Revoke = lambda _: False) -> None:
+
+def receive(
+    record: InRecord,
+    store: Store,
+    batch: Batch,
+    context: Context,
+    revoke: Revoke = lambda _: False,
+    elsewhere: Elsewhere = lambda _: "",
+) -> None:
     """Reads one record into the batch. Bad input has an outcome as good input has; none raises."""
     dropped: list[str] = []
     outcome = commands.read(record.key, record.value, record.headers, context.limits[record.topic], dropped)
@@ -37,7 +51,7 @@ def receive(record: InRecord, store: Store, batch: Batch, context: Context, revo
         _again(known, command, batch, context)
     elif isinstance(outcome, Rejected):
         _reject(key, outcome, batch, context)
-    else:
+    elif not _misplaced(record, command, elsewhere(key), batch, context):
         _accept(key, record, command, store, batch, context)
         decide(key, store, batch, context, revoke)
 
@@ -119,6 +133,34 @@ def _again(known: Job, command: Command, batch: Batch, context: Context) -> None
     told = endings.terminal_reply(known) if ended(known) else Told("accepted")
     batch.retell(known, told, known.told if ended(known) else 1)
     context.telemetry.command(command.operation, "duplicate")
+
+
+def _misplaced(record: InRecord, command: Command, other: str, batch: Batch, context: Context) -> bool:
+    """Whether a command that makes something is refused, because another partition has it already.
+
+    Nothing is stored of it. So if each of two partitions has it in a batch that is not committed yet, they do not
+    refuse it both for good: what is read again finds no trace of the refusal.
+    """
+    if not other:
+        return False
+    here = f"{record.topic}-{record.partition}"
+    report_twice(context.telemetry, command.id, here, other)
+    if not COMMANDS[command.operation].creates:
+        return False
+    number = int(hashlib.sha256(f"{here} {command.digest}".encode()).hexdigest()[:12], 16)
+    batch.retell(Job(command, Phase.REJECTED, accepted_at=batch.now), wrong_partition(here, other), number)
+    context.telemetry.command(command.operation, "misplaced")
+    return True
+
+
+def wrong_partition(here: str, other: str) -> Told:
+    """The reply to a command that would make a second resource."""
+    message = (
+        f"this id and source belong to a command in {other}; this one came to {here}. Send a repeat with the same "
+        f"record key and the partitioner of Java's client (librdkafka: partitioner=murmur2_random)"
+    )
+    violation = {"path": "id", "rule": "partition", "message": f"already used in {other}"}
+    return Told("rejected", {"error": {"code": "WrongPartition", "message": message, "violations": [violation]}})
 
 
 def misused(known: Job, command: Command) -> Job:

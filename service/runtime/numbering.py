@@ -8,11 +8,19 @@ from schemas import records
 from service.runtime.batch import Batch
 from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
+from service.runtime.intake import Elsewhere
 from service.runtime.ports import InRecord
 from service.runtime.store import Store
 
 
-def receive(record: InRecord, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
+def receive(
+    record: InRecord,
+    store: Store,
+    batch: Batch,
+    context: Context,
+    revoke: Revoke = lambda _: False,
+    elsewhere: Elsewhere = lambda _: "",
+) -> None:
     """Reads one change into the batch.
 
     Raises:

@@ -330,7 +330,12 @@ class Telemetry(Protocol):
     """What the runtime has to tell; an adapter makes log lines and metrics of it. Never given a payload."""
 
     def command(self, operation: str, outcome: str) -> None:
-        """A record was read: ``accepted``, ``duplicate``, ``misused``, ``rejected`` or ``undecodable``."""
+        """A record was read.
+
+        Args:
+            operation: Of the command; empty when it has none.
+            outcome: ``accepted``, ``duplicate``, ``misused``, ``misplaced``, ``rejected`` or ``undecodable``.
+        """
         ...
 
     def trace_dropped(self, attribute: str) -> None:

@@ -56,7 +56,7 @@ from service.runtime.retention import Retention
 from service.runtime.standby import Standby
 from service.runtime.store import Store
 
-Receive = Callable[[InRecord, Store, Batch, Context, Revoke], None]
+Receive = Callable[[InRecord, Store, Batch, Context, Revoke, intake.Elsewhere], None]
 
 
 class State(StrEnum):
@@ -503,9 +503,12 @@ class Shard:
                 stopped.append(key)
             return unsent
 
+        def elsewhere(key: bytes) -> str:
+            return self._standby.elsewhere(self.partition, key)
+
         try:
             with batch.all_or_nothing():
-                self._receive_one(record, self._store, batch, self._context, revoke)
+                self._receive_one(record, self._store, batch, self._context, revoke, elsewhere)
         except NewerRecord:
             raise
         except Exception as error:

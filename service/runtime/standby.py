@@ -1,12 +1,13 @@
 """Copies of the partitions that other replicas own, read from their changelogs all the time.
 
-They serve two ends. Whoever takes a partition over goes on from its copy and reads only what came since: a restore does
-not grow with the changelog. And the concurrency slots of an account are counted over all replicas.
+They serve three ends. Whoever takes a partition over goes on from its copy and reads only what came since: a restore
+does not grow with the changelog. The concurrency slots of an account are counted over all replicas. And a command that
+arrives in a second partition is recognised, unless both arrive before either copy shows the other.
 
 A copy is never written from: the changelog is the truth, and only the partition's owner adds to it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from service.core.job import Job
@@ -14,6 +15,16 @@ from service.runtime.defects import place
 from service.runtime.ports import Telemetry, TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.store import Store
+
+
+def report_twice(telemetry: Telemetry, command_id: str, here: str, there: str) -> None:
+    """Which of the two is the repeat is not known, so both partitions are named."""
+    telemetry.problem(
+        "the same command was sent to two partitions; its publisher needs the partitioner murmur2_random",
+        command_id=command_id,
+        partition=here,
+        other=there,
+    )
 
 
 @dataclass(slots=True)
@@ -55,6 +66,7 @@ class Standby:
         self._slots = slots
         self._copies: dict[TopicPartition, Copy] = {}
         self._owned: set[TopicPartition] = set()
+        self._served: dict[TopicPartition, Store] = {}
 
     def wanted(self, partition: TopicPartition) -> int | None:
         """See :class:`service.runtime.ports.Follower`."""
@@ -77,9 +89,11 @@ class Standby:
         copy = self._copies.get(partition)
         if copy is None:  # it was taken over while the records were on their way
             return
+        fresh = [key for key, _ in records if copy.current and copy.store.job(key) is None]
         for key, value in records:
             copy.store.load(key, value)
         copy.position = position
+        self._report_twice(partition, fresh, copy.store)
         if copy.current:
             self._tell(partition, {key for key, _ in records}, copy.store)
         elif current:
@@ -100,16 +114,39 @@ class Standby:
 
     def restored(self, partition: TopicPartition, store: Store) -> None:
         """The shard has read the rest: what had a slot in the copy may have ended since."""
+        self._served[partition] = store
         self._slots.adopt(partition)
         self._tell(partition, set(self._slots.keys(partition)), store)
 
     def give_back(self, partition: TopicPartition) -> None:
         """The shard is closed: somebody else goes on with the partition."""
         self._owned.discard(partition)
+        self._served.pop(partition, None)
         if self.follows:
             self._slots.entrust(partition)
         else:
             self._slots.forget(partition)
+
+    def elsewhere(self, partition: TopicPartition, key: bytes) -> str:
+        """Name of another partition of the same topic that has a job under this key; empty if none is known."""
+        for other, store in self._known():
+            if other.topic == partition.topic and other != partition and store.job(key) is not None:
+                return f"{other.topic}-{other.partition}"
+        return ""
+
+    def _known(self) -> Iterator[tuple[TopicPartition, Store]]:
+        """What is served here, and the copies that are current: one that catches up shows jobs long forgotten."""
+        yield from self._served.items()
+        yield from ((partition, copy.store) for partition, copy in self._copies.items() if copy.current)
+
+    def _report_twice(self, partition: TopicPartition, keys: Sequence[bytes], store: Store) -> None:
+        """Jobs that are new in a copy, and known in a partition that is served here: both were accepted at once."""
+        for key in keys:
+            job = store.job(key)
+            for own, served in self._served.items():
+                if job is not None and own.topic == partition.topic and served.job(key) is not None:
+                    here, there = (f"{each.topic}-{each.partition}" for each in (own, partition))
+                    report_twice(self._telemetry, job.command.id, here, there)
 
     def statistics(self) -> dict[str, dict[str, object]]:
         """Of each copy: entries, position in the changelog, and whether it has caught up."""

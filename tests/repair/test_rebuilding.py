@@ -156,10 +156,11 @@ def test_a_fate_that_nobody_knows_is_for_a_person() -> None:
     assert only([record], [], since=NOW - 2000).phase is Phase.UNCERTAIN, "replies of its time are kept, it has none"
 
 
-def test_bad_records_repeats_and_misuses_make_no_job_of_their_own() -> None:
+@pytest.mark.parametrize("code", ["IdMisuse", "WrongPartition"])
+def test_bad_records_repeats_and_misuses_make_no_job_of_their_own(code: str) -> None:
     record, other = sent(5, CREATE, "c"), sent(7, GET, "c")
     broken = Found(record.place, 4, NOW, b"k", b"\xff", ())
-    misuse = told(record, 3_000_000, "rejected", error={"code": "IdMisuse", "message": "used"})
+    misuse = told(record, 3_000_000, "rejected", error={"code": code, "message": "used"})
     found = rebuilt([broken, record, other, record], [told(record, 1, "accepted"), misuse])
     (job,) = found.jobs.values()
     assert job.phase is Phase.UNCERTAIN

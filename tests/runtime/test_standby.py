@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from schemas.operations import OPERATIONS
+from schemas.records import job_key
 from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from tests.runtime.messages import COMMANDS, request
@@ -212,3 +213,87 @@ def test_the_rows_that_take_slots_are_the_jobs() -> None:
     """What the counting over replicas rests on: a job's row names its slot."""
     slots = {row.resource.slot for row in OPERATIONS.values() if row.creates and row.resource.slot}
     assert slots == {"audience-models", "audience-generation-jobs", "audience-export-jobs"}
+
+
+# --- a command in two partitions --------------------------------------------------------------------------------------
+
+TWICE = "the same command was sent to two partitions; its publisher needs the partitioner murmur2_random"
+
+
+def reported(*nodes: Node) -> int:
+    return sum(what == TWICE for node in nodes for what, _ in node.story.problems)
+
+
+async def elsewhere_known(rig: Rig, node: Node, command_id: str) -> None:
+    """The copy of the other partition shows the command."""
+    key = job_key("/tests", command_id)
+    await rig.until(lambda: any(copy.store.job(key) for copy in node.standby._copies.values()))
+
+
+async def test_a_creation_that_comes_to_another_replicas_partition_too_is_refused() -> None:
+    async with Rig() as rig:
+        first, second = await pair(rig)
+        await caught_up(rig, second)
+        here, there = owned(first)[0], owned(second)[0]
+        sent = rig.send(CREATE, partition=here)
+        assert (await rig.end(sent)).kind == "succeeded"
+        await elsewhere_known(rig, second, sent)
+        for _ in range(2):
+            rig.send(CREATE, command_id=sent, partition=there)
+        await rig.until(lambda: second.story.commands["misplaced"] == 2)
+        refusal = next(reply for reply in rig.replies(sent) if reply.kind == "rejected")
+        assert refusal.data["error"]["code"] == "WrongPartition"
+        message = refusal.data["error"]["message"]
+        assert f"{COMMANDS}-{here}" in message
+        assert f"{COMMANDS}-{there}" in message
+        assert "partitioner=murmur2_random" in message
+        assert len(rig.creates(sent)) == 1
+        assert reported(first, second) == 2
+        assert len({reply.id for reply in rig.replies(sent) if reply.kind == "rejected"}) == 1
+
+
+async def test_a_creation_that_comes_to_two_partitions_of_one_replica_is_refused() -> None:
+    async with Rig() as rig:
+        node = await rig.start()
+        await rig.until(lambda: node.ready and len(owned(node)) == 2)
+        sent = rig.send(CREATE, partition=0)
+        await rig.end(sent)
+        rig.send(CREATE, command_id=sent, partition=1)
+        await rig.until(lambda: node.story.commands["misplaced"] == 1)
+        assert len(rig.creates(sent)) == 1
+
+
+async def test_what_makes_nothing_is_performed_in_both_partitions_and_reported() -> None:
+    async with Rig() as rig:
+        node = await rig.start()
+        await rig.until(lambda: node.ready and len(owned(node)) == 2)
+        sent = rig.send("ListTrainingDatasets", partition=0)
+        await rig.end(sent)
+        rig.send("ListTrainingDatasets", command_id=sent, partition=1)
+        await rig.until(lambda: rig.kinds(sent).count("succeeded") == 2)
+        assert reported(node) == 1
+
+
+async def test_two_that_arrive_before_the_copies_know_are_reported() -> None:
+    """Nothing can refuse them: each replica learns of the other's job only afterwards."""
+    async with Rig() as rig:
+        first, second = await pair(rig)
+        await caught_up(rig, first)
+        await caught_up(rig, second)
+        sent = rig.send(CREATE, partition=owned(first)[0])
+        rig.send(CREATE, command_id=sent, partition=owned(second)[0])
+        await rig.until(lambda: reported(first) and reported(second))
+        await asyncio.sleep(30)
+        assert (reported(first), reported(second)) == (1, 1)
+
+
+async def test_a_tenants_command_is_not_another_tenants_repeat() -> None:
+    async with Rig() as rig:
+        node = await rig.start()
+        other = TopicPartition("cleanroomsml.other.commands", 1)
+        await rig.until(lambda: node.ready and len(owned(node)) == 2)
+        sent = rig.send(CREATE, partition=0)
+        await rig.end(sent)
+        assert node.standby.elsewhere(TopicPartition(COMMANDS, 1), job_key("/tests", sent)) == f"{COMMANDS}-0"
+        assert node.standby.elsewhere(TopicPartition(COMMANDS, 0), job_key("/tests", sent)) == ""
+        assert node.standby.elsewhere(other, job_key("/tests", sent)) == ""
