@@ -41,6 +41,7 @@ class Limits:
         tenant: Name by which the tenant's commands are told apart from others' with the same id and source; empty for
             the default tenant.
         max_bytes: Longest value that is read.
+        assumed: Whether the rules that are our reading count; see :mod:`schemas.rules`.
     """
 
     grant: Grant
@@ -48,6 +49,7 @@ class Limits:
     facts: Mapping[str, TargetFacts] = field(default_factory=dict)
     tenant: str = ""
     max_bytes: int = sizes.MAX_VALUE
+    assumed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,9 @@ def _command(envelope: Envelope, limits: Limits) -> records.Command | Rejected:
         data, content, operation = {}, envelope.data, ""
     found.extend(_extension_violations(envelope.extensions, limits))
     if operation:
-        payload = islice(_payload_violations(operation, data), MAX_VIOLATIONS)  # no work for what will not be told
+        payload = islice(
+            _payload_violations(operation, data, limits.assumed), MAX_VIOLATIONS
+        )  # no work for what will not be told
         found.extend(("ValidationFailed", violation) for violation in payload)
         target = envelope.extensions.get("target", limits.default_target)
         facts = limits.facts.get(target, TargetFacts()) if target in limits.grant.targets else TargetFacts()
@@ -165,12 +169,12 @@ def _operation(command_type: str) -> str:
     return name if name in COMMANDS and name != command_type else ""
 
 
-def _payload_violations(operation: str, data: Any) -> Iterator[Violation]:
+def _payload_violations(operation: str, data: Any, assumed: bool) -> Iterator[Violation]:
     if operation in SERVICE_COMMANDS:
         yield from service_commands.violations(operation, data)
         return
     yield from shapes.violations(operation, data)
-    yield from rules.violations(operation, data)
+    yield from rules.violations(operation, data, assumed=assumed)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

@@ -144,9 +144,16 @@ def _range(least: int | None, most: int | None, unit: str) -> list[str]:
     return [f"{bounds} {unit}".rstrip()]
 
 
+_ASSUMED: Final = " (Assumed: AWS does not state it. The setting `rules.assumed` turns it off.)"
+
 RULE_WORDS: Final[Mapping[str, str]] = {
     "_name": "A name is not blank, and has no control, line or text direction characters.",
     "_tags": "At most 50 tags; keys do not start with `aws:`; no control characters.",
+    "_some_tag_keys": "At least one key.",
+    "_features": "At most 10 columns are features.",
+    "_column_names": "No two columns have names that differ only in case.",
+    "_query": "A query is either given or the one of an analysis template.",
+    "_compute": "`sqlComputeConfiguration` stands only beside `sqlParameters`.",
     "_tag_keys": "Keys do not start with `aws:`.",
     "_arn": "An ARN has no `..`, `?`, `#`, `%`, backslash or white space.",
     "_s3_uri": "An S3 address names a valid bucket and has no `..`.",
@@ -168,7 +175,7 @@ def _rules(row: Operation) -> Iterator[str]:
     inside = list(_below(shapes.input_shape(row.name)))
     for rule in RULES:
         if any(shape.name in rule.shapes or _has(shape, rule.members) for shape in inside):
-            yield RULE_WORDS[rule.check.__name__]
+            yield RULE_WORDS[rule.check.__name__] + (_ASSUMED if rule.assumed else "")
     if row.creates or row.restamps:
         yield "The description has at most 221 characters: the service puts its mark behind it, and hides it from you."
 

@@ -3,6 +3,9 @@
 A row applies to every value of a shape, or to every structure that has certain members, wherever it occurs; so the rows
 name shapes and members and never an operation. Rules look at requests that may be wrong in other ways too, and say
 nothing about values of a wrong type: the model's constraints do.
+
+A row that is *assumed* is our reading: it follows from what AWS says, or from how such a request would end, but AWS
+does not state it. A setting leaves what only such rows refuse to AWS.
 """
 
 import re
@@ -25,12 +28,18 @@ MAX_DESCRIPTION: Final = 255 - MARKER_LENGTH
 MAX_TAGS: Final = 50
 _UNBOUNDED: Final = 2**31
 MAX_PERCENTAGE: Final = 100
+FEATURES: Final = ("CATEGORICAL_FEATURE", "NUMERICAL_FEATURE")
 SINGLE_COLUMNS: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
 
 # C0, C1, line and paragraph separators, and Unicode's bidirectional controls.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _ARN_FORBIDDEN: Final = re.compile(r"[?#%\\\s]|\.\.")
 _BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/.*)?", re.DOTALL)
+
+ASSUMED: Final = "assumed: AWS does not state this; with the setting rules.assumed=false it is left to AWS"
+"""Follows the message of a rule that is our reading."""
+
+MAX_FEATURES: Final = 10
 
 Check = Callable[[Any], Iterator[str]]
 """Yields a message for each breach; the value is of the type that the row names."""
@@ -46,6 +55,7 @@ class Rule:
         check: Judges one value.
         shapes: Shapes it applies to.
         members: Or: it applies to structures with all these members.
+        assumed: Whether it is our reading, and not AWS's word.
     """
 
     name: str
@@ -53,6 +63,7 @@ class Rule:
     check: Check
     shapes: frozenset[str] = frozenset()
     members: frozenset[str] = frozenset()
+    assumed: bool = False
 
     def applies(self, shape: Shape, value: Any) -> bool:
         """True when the rule judges this value; one that is too long already breaks the model, and may be huge."""
@@ -63,14 +74,21 @@ class Rule:
         return shape.name in self.shapes
 
 
-def violations(operation: str, params: Any) -> Iterator[Violation]:
-    """What the rules refuse in a request."""
+def violations(operation: str, params: Any, *, assumed: bool = True) -> Iterator[Violation]:
+    """What the rules refuse in a request.
+
+    Args:
+        operation: A row's name.
+        params: The request.
+        assumed: Whether the rules that are our reading count too.
+    """
     top = input_shape(operation)
     for location, shape, value in walk(top, params):
         for rule in RULES:
-            if rule.applies(shape, value):
+            if (assumed or not rule.assumed) and rule.applies(shape, value):
                 for message in rule.check(value):
-                    yield Violation(render(top, location)[0], rule.name, message)
+                    text = f"{message} ({ASSUMED})" if rule.assumed else message
+                    yield Violation(render(top, location)[0], rule.name, text)
     if isinstance(params, dict):
         yield from _marker_room(OPERATIONS[operation], params.get(MARKER_MEMBER))
 
@@ -145,14 +163,47 @@ def _percentage(size: dict[str, Any]) -> Iterator[str]:
         yield f"value must be 1 to {MAX_PERCENTAGE} when type is PERCENTAGE"
 
 
-def _columns(schema: list[Any]) -> Iterator[str]:
+def _some_tag_keys(keys: list[Any]) -> Iterator[str]:
+    if not keys:
+        yield "must have at least 1 item: they are sent in the query, which shows nothing of an empty list"
+
+
+def _types(schema: list[Any]) -> list[Any]:
     types: list[Any] = []
     for column in schema:
         found = column.get("columnTypes") if isinstance(column, dict) else None
         types.extend(found if isinstance(found, list) else ())
+    return types
+
+
+def _columns(schema: list[Any]) -> Iterator[str]:
+    types = _types(schema)
     for wanted in SINGLE_COLUMNS:
         if (count := types.count(wanted)) != 1:
             yield f"must have exactly one column of type {wanted}; it has {count}"
+
+
+def _features(schema: list[Any]) -> Iterator[str]:
+    types = _types(schema)
+    if (count := sum(types.count(kind) for kind in FEATURES)) > MAX_FEATURES:
+        yield f"must have at most {MAX_FEATURES} columns of types {' and '.join(FEATURES)}; it has {count}"
+
+
+def _column_names(schema: list[Any]) -> Iterator[str]:
+    names = [column.get("columnName") for column in schema if isinstance(column, dict)]
+    folded = [name.lower() for name in names if isinstance(name, str)]
+    if len(set(folded)) != len(folded):
+        yield "must not name a column twice; case makes no difference, since Glue folds it"
+
+
+def _query(sql: dict[str, Any]) -> Iterator[str]:
+    if bool(sql.get("queryString")) == bool(sql.get("analysisTemplateArn")):
+        yield "must have exactly one of: queryString, analysisTemplateArn"
+
+
+def _compute(seed: dict[str, Any]) -> Iterator[str]:
+    if "sqlComputeConfiguration" in seed and "sqlParameters" not in seed:
+        yield "must have sqlComputeConfiguration only beside sqlParameters"
 
 
 def _seed(seed: dict[str, Any]) -> Iterator[str]:
@@ -197,19 +248,29 @@ ARNS: Final = frozenset(
 )
 """Shapes whose values are ARNs."""
 
+_SCHEMA: Final = frozenset({"DatasetInputConfigSchemaList"})
+_SEED: Final = frozenset({"AudienceGenerationJobDataSource"})
+_JOB: Final = frozenset({"seedAudience", "collaborationId"})
+_WINDOW: Final = frozenset({"trainingDataStartTime", "trainingDataEndTime"})
+
 RULES: Final = (
     Rule("name", str, _name, shapes=frozenset({"NameString"})),
     Rule("tags", dict, _tags, shapes=frozenset({"TagMap"})),
     Rule("tags", list, _tag_keys, shapes=frozenset({"TagKeys"})),
+    Rule("min", list, _some_tag_keys, shapes=frozenset({"TagKeys"})),
     Rule("arn", str, _arn, shapes=ARNS),
     Rule("s3-uri", str, _s3_uri, shapes=frozenset({"S3Path"})),
     Rule("unique", list, _size_bins, shapes=frozenset({"AudienceSizeBins"})),
     Rule("percentage", dict, _percentages, shapes=frozenset({"AudienceSizeConfig"})),
     Rule("percentage", dict, _percentage, shapes=frozenset({"AudienceSize"})),
-    Rule("columns", list, _columns, shapes=frozenset({"DatasetInputConfigSchemaList"})),
-    Rule("one-of", dict, _seed, shapes=frozenset({"AudienceGenerationJobDataSource"})),
-    Rule("required", dict, _sql_needs_collaboration, members=frozenset({"seedAudience", "collaborationId"})),
-    Rule("window", dict, _window, members=frozenset({"trainingDataStartTime", "trainingDataEndTime"})),
+    Rule("columns", list, _columns, shapes=_SCHEMA, assumed=True),
+    Rule("columns", list, _features, shapes=_SCHEMA),
+    Rule("unique", list, _column_names, shapes=_SCHEMA, assumed=True),
+    Rule("one-of", dict, _seed, shapes=_SEED, assumed=True),
+    Rule("dependent", dict, _compute, shapes=_SEED, assumed=True),
+    Rule("one-of", dict, _query, shapes=frozenset({"ProtectedQuerySQLParameters"}), assumed=True),
+    Rule("required", dict, _sql_needs_collaboration, members=_JOB, assumed=True),
+    Rule("window", dict, _window, members=_WINDOW, assumed=True),
     Rule("policy", str, _policy, shapes=frozenset({"ResourcePolicy"})),
 )
 """All rules, in the order in which their violations are told."""

@@ -22,6 +22,7 @@ def limits(settings: Settings) -> dict[str, Limits]:
             facts=known,
             tenant=_known_as(name),
             max_bytes=settings.topics.max_message_bytes,
+            assumed=settings.rules.assumed,
         )
         for name, places in settings.places().items()
     }

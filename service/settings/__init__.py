@@ -6,7 +6,7 @@ from service.settings.kafka import Kafka, Replies, Topics
 from service.settings.loading import load
 from service.settings.model import Settings
 from service.settings.reference import reference
-from service.settings.running import Http, Log, Pace, Polling, Runtime, Timing
+from service.settings.running import Http, Log, Pace, Polling, Rules, Runtime, Timing
 from service.settings.tenants import Tenant, TenantRate
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Polling",
     "Rate",
     "Replies",
+    "Rules",
     "Runtime",
     "Settings",
     "SettingsError",

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from service.settings.aws import Target
 from service.settings.base import Group
 from service.settings.kafka import Kafka, Replies, Topics
-from service.settings.running import Http, Log, Polling, Runtime, Timing
+from service.settings.running import Http, Log, Polling, Rules, Runtime, Timing
 from service.settings.tenants import DEFAULT_TENANT, Places, Tenant
 
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -34,6 +34,8 @@ class Settings(Group):
     """How often AWS is asked how things stand."""
     replies: Replies = Replies()
     """Where replies may go."""
+    rules: Rules = Rules()
+    """What a command's payload must satisfy beyond AWS's own constraints."""
     runtime: Runtime = Runtime()
     """How much is done at once."""
     http: Http = Http()

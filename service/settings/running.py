@@ -99,6 +99,14 @@ class Polling(Group):
         return value
 
 
+class Rules(Group):
+    """What a command's payload must satisfy beyond AWS's own constraints."""
+
+    assumed: bool = True
+    """Whether rules count that are our reading and that AWS does not state; violations and the pages of the commands
+    call them assumed. If not, such a request is sent, and AWS judges it: a job may start and fail."""
+
+
 class Runtime(Group):
     """How much is done at once."""
 

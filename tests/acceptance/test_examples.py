@@ -257,7 +257,7 @@ async def test_a_repeat_by_another_client_library_is_recognised(
         await client.send("CreateTrainingDataset", mine, command_id=identity, source=examples.SOURCE, key=identity)
         assert (await client.terminal(identity)).kind == "succeeded"
         told = len(client.replies(identity))
-        headers = {
+        headers: dict[str, str | bytes | None] = {
             "ce_specversion": "1.0",
             "ce_id": identity,
             "ce_source": examples.SOURCE,

@@ -37,11 +37,6 @@ SERVICE_ONLY: Mapping[str, str] = {
 """Rules by which the service refuses what the sandbox takes."""
 
 SANDBOX_ONLY: Mapping[str, str] = {
-    "Exactly one of queryString and analysisTemplateArn": "sqlParameters with neither or both",
-    "allowed only with sqlParameters": "sqlComputeConfiguration beside dataSource",
-    "at most 10 feature columns": "more than 10 feature columns",
-    "Column names must be unique": "a column twice",
-    "tagKeys: Member must not be null": "an empty list, of which a query shows nothing",
     "Statement ": "statements of a policy whose form is wrong",
 }
 """What the sandbox refuses and the service does not yet, by a part of the refusal."""

@@ -92,13 +92,20 @@ def _seed(full: bool) -> Any:
     if not full:
         return seed | {"dataSource": {"s3Uri": "s3://bucket/seed.jsonl"}}
     sql = value(model.shape_for("ProtectedQuerySQLParameters"), full=True)
+    del sql["analysisTemplateArn"]
     compute = value(model.shape_for("ComputeConfiguration"), full=True)
     return seed | {"sqlParameters": sql, "sqlComputeConfiguration": compute}
 
 
 def _columns(full: bool) -> Any:
-    types = [*_COLUMNS, *["NUMERICAL_FEATURE"] * (97 if full else 0)]
+    types = [*_COLUMNS, *["NUMERICAL_FEATURE"] * (10 if full else 0)]
     return [{"columnName": f"c{number}", "columnTypes": [kind]} for number, kind in enumerate(types)]
+
+
+def _tag_keys(full: bool) -> Any:
+    shape = shapes.service_model().shape_for("TagKeys")
+    assert isinstance(shape, ListShape)
+    return [_scalar(shape.member, full) for _ in range(_count(shape, full) or 1)]
 
 
 def _bins(full: bool) -> Any:
@@ -116,6 +123,7 @@ def _size(full: bool) -> Any:
 _SPECIAL: Final[dict[str, Any]] = {
     "AudienceGenerationJobDataSource": _seed,
     "DatasetInputConfigSchemaList": _columns,
+    "TagKeys": _tag_keys,
     "AudienceSizeBins": _bins,
     "AudienceSizeConfig": _size_config,
     "AudienceSize": _size,
@@ -168,6 +176,9 @@ def _variants(maximal: dict[str, Any]) -> Iterator[dict[str, Any]]:
         other = copy.deepcopy(maximal)
         other["seedAudience"] = _seed(False)
         yield other
+        template = copy.deepcopy(maximal)
+        template["seedAudience"]["sqlParameters"] = {"analysisTemplateArn": STRINGS["AnalysisTemplateArn"][1]}
+        yield template
 
 
 def _repeated(location: Location) -> bool:

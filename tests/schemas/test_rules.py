@@ -98,6 +98,81 @@ def test_a_schema_has_each_single_column_once(columns: list[str], bad: int) -> N
     assert {violation.path for violation in found} <= {"data.trainingData[0].inputConfig.schema"}
 
 
+COLUMNS = ("trainingData", 0, "inputConfig", "schema")
+AT_COLUMNS = "data.trainingData[0].inputConfig.schema"
+NEEDED = [{"columnName": kind, "columnTypes": [kind]} for kind in rules.SINGLE_COLUMNS]
+
+
+@pytest.mark.parametrize(("count", "good"), [(0, True), (10, True), (11, False)])
+def test_a_schema_has_at_most_ten_features(count: int, good: bool) -> None:
+    kinds = [rules.FEATURES[number % 2] for number in range(count)]
+    schema = [*NEEDED, *({"columnName": f"c{number}", "columnTypes": [kind]} for number, kind in enumerate(kinds))]
+    found = _found("CreateTrainingDataset", _with("CreateTrainingDataset", COLUMNS, schema))
+    assert [(each.path, each.rule) for each in found] == ([] if good else [(AT_COLUMNS, "columns")])
+    assert not any("assumed" in each.message for each in found)
+
+
+@pytest.mark.parametrize("name", ["ITEM_ID", "item_id"])
+def test_a_schema_names_no_column_twice(name: str) -> None:
+    schema = [*NEEDED, {"columnName": name, "columnTypes": ["NUMERICAL_FEATURE"]}]
+    _only("CreateTrainingDataset", _with("CreateTrainingDataset", COLUMNS, schema), AT_COLUMNS, "unique")
+
+
+@pytest.mark.parametrize("query", [{}, {"queryString": ""}, {"queryString": "SELECT 1", "analysisTemplateArn": "t"}])
+def test_a_query_is_given_in_one_way(query: dict[str, str]) -> None:
+    location = ("seedAudience", "sqlParameters")
+    params = _with("StartAudienceGenerationJob", location, query)
+    found = [each for each in _found("StartAudienceGenerationJob", params) if each.rule != "arn"]
+    assert [(each.path, each.rule) for each in found] == [("data.seedAudience.sqlParameters", "one-of")]
+
+
+def test_computing_is_for_queries() -> None:
+    operation = "StartAudienceGenerationJob"
+    params = _with(operation, ("seedAudience", "sqlComputeConfiguration"), {"worker": {}}, full=False)
+    _only(operation, params, "data.seedAudience", "dependent")
+
+
+def test_no_tag_keys_are_none_that_a_query_can_say() -> None:
+    _only("UntagResource", _with("UntagResource", ("tagKeys",), []), "data.tagKeys", "min")
+
+
+def _assumed() -> list[tuple[str, Any]]:
+    job, dataset = "StartAudienceGenerationJob", "CreateTrainingDataset"
+    seed = {"roleArn": samples.STRINGS["IamRoleArn"][0]}
+    alone = samples.payload(job, full=True)
+    del alone["collaborationId"]
+    window = {"trainingDataStartTime": "2025-01-02T00:00:00Z", "trainingDataEndTime": "2025-01-01T00:00:00Z"}
+    return [
+        (dataset, _with(dataset, COLUMNS, NEEDED[:2])),
+        (dataset, _with(dataset, COLUMNS, [*NEEDED, {"columnName": "user_id", "columnTypes": ["NUMERICAL_FEATURE"]}])),
+        (job, _with(job, ("seedAudience",), seed)),
+        (job, _with(job, ("seedAudience", "sqlComputeConfiguration"), {"worker": {}}, full=False)),
+        (job, _with(job, ("seedAudience", "sqlParameters"), {})),
+        (job, alone),
+        ("CreateAudienceModel", samples.payload("CreateAudienceModel", full=True) | window),
+    ]
+
+
+@pytest.mark.parametrize(("operation", "params"), _assumed(), ids=lambda each: each if isinstance(each, str) else "")
+def test_what_is_our_reading_says_so_and_can_be_left_to_aws(operation: str, params: Any) -> None:
+    (found,) = _found(operation, params)
+    assert found.message.endswith(f"({rules.ASSUMED})")
+    assert "rules.assumed" in found.message
+    assert list(rules.violations(operation, params, assumed=False)) == []
+
+
+def test_each_assumed_rule_has_a_case() -> None:
+    broken = {each.check for _, params in _assumed() for each in rules.RULES if each.assumed and _breaks(each, params)}
+    assert broken == {each.check for each in rules.RULES if each.assumed}
+
+
+def _breaks(rule: rules.Rule, params: Any) -> bool:
+    tops = [shapes.input_shape(operation) for operation, each in _assumed() if each == params]
+    return any(
+        rule.applies(shape, value) and any(rule.check(value)) for _, shape, value in shapes.walk(tops[0], params)
+    )
+
+
 def test_bins_are_unique() -> None:
     operation = "CreateConfiguredAudienceModel"
     params = _with(operation, ("audienceSizeConfig", "audienceSizeBins"), [5, 6, 5])
@@ -202,7 +277,7 @@ def test_all_arn_shapes_are_covered() -> None:
             if shape.name.endswith("Arn"):
                 names.add(shape.name)
     rule = next(rule for rule in rules.RULES if rule.name == "arn")
-    assert names == rule.shapes
+    assert names | {"AnalysisTemplateArn"} == rule.shapes
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.name)
