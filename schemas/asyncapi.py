@@ -63,7 +63,13 @@ def document() -> dict[str, Any]:
                 }
             },
             "parameters": _parameters(),
-            "messages": {**_commands(contract), **_replies(contract), **_events(contract), **_dead_letters(contract)},
+            "messages": {
+                **_commands(contract),
+                **_replies(contract),
+                **_results(contract),
+                **_events(contract),
+                **_dead_letters(contract),
+            },
         },
     }
 
@@ -76,6 +82,9 @@ def _parameters() -> dict[str, Any]:
         "prefix": {"default": _DEFAULT_PREFIX, "description": "Setting topics.prefix: one changes all names."},
         "tenant": {"description": "A tenant: a commands topic with a Write permission of its own."},
     }
+
+
+_DONE: Final = ReplyKind.SUCCEEDED
 
 
 def _channels() -> dict[str, Any]:
@@ -93,7 +102,10 @@ def _channels() -> dict[str, Any]:
             _COMMAND_BYTES,
         ),
         "replies": _channel(
-            "replies", f"What became of a command. {_SUBSCRIBE}", map(_reply_id, ReplyKind), _RECORD_BYTES
+            "replies",
+            f"What became of a command. {_SUBSCRIBE}",
+            [*map(_reply_id, ReplyKind), *map(_result_id, COMMANDS)],
+            _RECORD_BYTES,
         ),
         "events": _channel(
             "events",
@@ -161,7 +173,10 @@ def _receive(channel: str, name: str, kind: Kind) -> dict[str, Any]:
         "bindings": _consumer(),
         "reply": {
             "channel": {"$ref": "#/channels/replies"},
-            "messages": [{"$ref": f"#/channels/replies/messages/{_reply_id(reply)}"} for reply in replies_of(kind)],
+            "messages": [
+                {"$ref": f"#/channels/replies/messages/{_result_id(name) if reply is _DONE else _reply_id(reply)}"}
+                for reply in replies_of(kind)
+            ],
         },
     }
 
@@ -205,6 +220,10 @@ def _reply_id(kind: ReplyKind) -> str:
     return f"reply{kind.value.title()}"
 
 
+def _result_id(name: str) -> str:
+    return f"{_reply_id(_DONE)}{name}"
+
+
 def _event_id(kind: str) -> str:
     return "event" + "".join(word.title() for word in kind.split("-"))
 
@@ -230,6 +249,22 @@ def _replies(contract: Mapping[str, Any]) -> dict[str, Any]:
             examples.reply_message(kind),
         )
         for kind in ReplyKind
+    }
+
+
+def _results(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """The succeeded reply to each command: the reply of all, with the result of one."""
+    return {
+        _result_id(name): {
+            "name": section["type"],
+            "title": f"{section['type']} of {name}",
+            "summary": f"{name} is done, with its result.",
+            "correlationId": {"$ref": "#/components/correlationIds/correlation"},
+            "headers": documents.headers(section["attributes"]),
+            "payload": section["data"],
+            "bindings": _key("The command's id."),
+        }
+        for name, section in contract["results"].items()
     }
 
 

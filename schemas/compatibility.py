@@ -50,8 +50,8 @@ def breaks(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Break]:
         return
     if new["version"] < old["version"]:
         yield Break("version", "version", f"was {old['version']}, is {new['version']}")
-    for section in ("commands", "replies", "events", "deadLetters"):
-        yield from _section(section, old[section], new[section])
+    for section in ("commands", "replies", "results", "events", "deadLetters"):
+        yield from _section(section, old.get(section, {}), new[section])
     for kind in new["replies"].keys() - old["replies"].keys():
         yield Break(f"replies.{kind}", "closed-set", "a publisher that waits for its reply does not know this kind")
 

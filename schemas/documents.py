@@ -7,9 +7,9 @@ compare them, and so that a reader needs one file only.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas import cloudevents, commands, events, service_commands, shapes
+from schemas import cloudevents, commands, events, results, service_commands, shapes
 from schemas.events import ReplyKind
-from schemas.operations import COMMAND_PREFIX, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Change, Resource
+from schemas.operations import COMMAND_PREFIX, COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Change, Resource
 
 CONTRACT_VERSION: Final = 1
 """Raised by whoever breaks the contract on purpose; see :mod:`schemas.compatibility`."""
@@ -105,6 +105,8 @@ def event_data(resource: Resource) -> Schema:
     """The schema of the data of a resource kind's events; the statuses are AWS's and may become more."""
     schema = tidy(events.StatusChangedData.model_json_schema(mode="serialization"), outgoing=True)
     schema["properties"]["status"]["examples"] = statuses(resource)
+    full = results.description(resource) | {"type": ["object", "null"]}
+    schema["properties"]["resource"] = {"description": schema["properties"]["resource"]["description"], **full}
     return schema
 
 
@@ -159,6 +161,7 @@ def contract() -> Schema:
             for name in (*OPERATIONS, *SERVICE_COMMANDS)
         },
         "replies": {kind.value: _reply(kind) for kind in ReplyKind},
+        "results": {name: _result(name) for name in COMMANDS},
         "events": {resource.kind: _event(resource) for resource in RESOURCES.values()},
         "deadLetters": {"dead-letter": {"type": "", "key": "original key", "headers": dead_letter_headers()}},
     }
@@ -168,6 +171,15 @@ def _reply(kind: ReplyKind) -> Schema:
     name = f"{events.REPLY_PREFIX}{kind.value}"
     attributes = published_attributes(name, event=False)
     return {"type": name, "key": "command id", "attributes": attributes, "data": reply_data(kind)}
+
+
+def _result(name: str) -> Schema:
+    """The ``succeeded`` reply to one command, with what this command gives."""
+    section = _reply(ReplyKind.SUCCEEDED)
+    members = section["data"]["properties"]
+    members["operation"] = {"const": name}
+    members["result"] = {"description": members["result"]["description"], **results.result(name)}
+    return section
 
 
 def _event(resource: Resource) -> Schema:

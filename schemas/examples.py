@@ -190,14 +190,24 @@ _COMMAND: Final = records.Command(
     correlation_id="campaign-7",
 )
 _ENDED: Final = {"attempts": 1, "durationSeconds": 3_725.5}
+_TIMES: Final = {"createTime": "2026-01-31T12:00:01Z", "updateTime": "2026-01-31T13:02:05Z"}
+_PARENTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "audience-model": {"trainingDatasetArn": DATASET},
+    "audience-generation-job": {"configuredAudienceModelArn": CONFIGURED},
+    "audience-export-job": {
+        "audienceGenerationJobArn": GENERATION,
+        "audienceSize": {"type": "PERCENTAGE", "value": 5},
+        "outputLocation": f"s3://{BUCKET}/audiences/5a1b",
+    },
+}
+"""Members of the examples of descriptions, by resource kind."""
 _MODEL: Final = {
     "audienceModelArn": MODEL,
     "name": "taste",
     "trainingDatasetArn": DATASET,
     "status": "ACTIVE",
     "description": "who likes what",
-    "createTime": "2026-01-31T12:00:01Z",
-    "updateTime": "2026-01-31T13:02:05Z",
+    **_TIMES,
 }
 
 
@@ -232,7 +242,9 @@ def event_message(resource: Resource) -> Message:
     """An example of a resource kind's event: the end of its creation, or its change."""
     status = "ACTIVE" if resource.arriving else (Change.UPDATED if not resource.arn_type else Change.CREATED).value
     resource_id = _SUBJECTS[resource.kind]
-    description = {"name": "taste", "status": status} | ({resource.identity: resource_id} if resource.identity else {})
+    description = {"name": "taste", "status": status, **_TIMES, **_PARENTS.get(resource.kind, {})}
+    if resource.identity:
+        description[resource.identity] = resource_id
     return events.status_changed(
         resource=records.ResourceState(resource_id, resource.kind, 3, status, "taste", _NOW),
         previous_status="CREATE_IN_PROGRESS" if resource.arriving else None,

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from schemas import documents, examples, shapes, snippets
+from schemas import documents, examples, results, shapes, snippets
 from schemas.asyncapi import replies_of
 from schemas.documents import Schema
 from schemas.events import ReplyKind
 from schemas.facts import aws_errors, event_statuses, events_of, operations, purpose, recipe
 from schemas.iam import actions_of, passes_role
-from schemas.operations import COMMANDS, OPERATIONS, SERVICE_COMMANDS, Operation
+from schemas.operations import COMMANDS, OPERATIONS, SERVICE_COMMANDS, Kind, Operation
 from schemas.rules import RULES
 
 _MADE: Final = "<!-- Written by `make render` from the code; changes here are lost. -->\n"
@@ -80,6 +80,8 @@ def page(name: str) -> str:
         *_members(row),
         "## Replies",
         _replies(row),
+        "## Members of `result`",
+        _result(row),
         "## Events",
         _events(row),
         "## Errors",
@@ -130,6 +132,8 @@ def constraints(schema: Schema) -> str:
     if "pattern" in schema:
         escaped = str(schema["pattern"]).replace("|", "\\|")
         parts.append(f"`{escaped}`")
+    if "examples" in schema:
+        parts.append("such as " + ", ".join(f"`{value}`" for value in schema["examples"]))
     if "format" in schema:
         parts.append("RFC 3339")
     return "; ".join(parts)
@@ -205,6 +209,20 @@ _MEANINGS: Final = {
 
 def _replies(row: Operation) -> str:
     return "\n".join(f"- `{reply.value}`: {_MEANINGS[reply]}" for reply in replies_of(row.kind))
+
+
+def _result(row: Operation) -> str:
+    schema = results.result(row.name)
+    lines = [f"| `{path}` | {always} | {text} |" for path, always, text in _rows(schema)]
+    table = "\n".join(["| member | always there | form |", "|---|---|---|", *lines])
+    parts = [table] if lines else [schema.get("description", "Empty.")]
+    if row.kind is Kind.JOB:
+        parts.append("The event of its last status has the same members in `resource`.")
+    if lines and row.name in OPERATIONS:
+        parts.append(
+            "AWS may add members and values. A nested member that is always there is so within the one that holds it."
+        )
+    return "\n\n".join(parts)
 
 
 def _events(row: Operation) -> str:

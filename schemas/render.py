@@ -34,9 +34,10 @@ def files() -> dict[str, str]:
         f"{GENERATED}/operations.md": reference.operations_page(),
         f"{PAGES}/README.md": reference.index(),
     }
-    for folder in ("commands", "replies", "events", "deadLetters"):
+    for folder in ("commands", "replies", "results", "events", "deadLetters"):
         for name, section in contract[folder].items():
-            schema = documents.standalone(section["type"] or name, section)
+            title = f"{section['type'] or name}{f' of {name}' if folder == 'results' else ''}"
+            schema = documents.standalone(title, section)
             found[f"{GENERATED}/jsonschema/{folder}/{name}.json"] = _json(schema)
     found[f"{GENERATED}/iam/policy.json"] = _json(iam_policy())
     for kind in Kind:

@@ -228,6 +228,11 @@ def output_schema(operation: str) -> dict[str, Any]:
     return _document(operation, "response", output_shape(operation), strict=False)
 
 
+def response_schema(shape: StructureShape) -> dict[str, Any]:
+    """JSON Schema of a structure in responses: types and required members; AWS may add to the rest."""
+    return _schema(shape, strict=False)
+
+
 def _document(operation: str, what: str, shape: StructureShape | None, *, strict: bool) -> dict[str, Any]:
     body = _schema(shape, strict) if shape else {"type": "object"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{operation} {what}", **body}

@@ -31,7 +31,9 @@ MAX_VALUE: Final = 1024 * 1024
 """Bytes of the longest command that is read, unless a setting says otherwise."""
 
 _HEADROOM: Final = 64 * 1024
-_MAX_SHORT_MEMBER: Final = 1_024
+MAX_SHORT_MEMBER: Final = 2_112
+"""Bytes of a member that a shortened description keeps: more than the longest ARN has, with its quotes."""
+
 _BATCH_HEADER: Final = 61
 _RECORD_OVERHEAD: Final = 21
 
@@ -59,7 +61,7 @@ def printable(text: str, limit: int) -> str:
 def essentials(result: Mapping[str, Any]) -> dict[str, Any]:
     """The short members of a description that is too large as a whole: its ARN, name, status and times."""
     scalars = {name: value for name, value in result.items() if value is None or isinstance(value, str | int | float)}
-    return {name: value for name, value in scalars.items() if len(msgspec.json.encode(value)) <= _MAX_SHORT_MEMBER}
+    return {name: value for name, value in scalars.items() if len(msgspec.json.encode(value)) <= MAX_SHORT_MEMBER}
 
 
 def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int:

@@ -14,14 +14,15 @@ from botocore import xform_name
 from sandbox.embedded import running_sandbox
 from sandbox.kafka import Broker
 from sandbox.options import Options, Timing
-from schemas import examples
-from schemas.operations import EXPORT_JOB, OPERATIONS, Change, Kind, Operation, Repeat
+from schemas import documents, examples
+from schemas.operations import EXPORT_JOB, OPERATIONS, RESOURCES, Change, Kind, Operation, Repeat
 from service.core.job import Command, marker
 from service.core.reconciliation import strip
 from tests.acceptance.conftest import prepared
 from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free, until
 from tests.acceptance.kafka_fixture import outside
 from tests.sandbox.world import World, until_gone
+from tests.schemas.vocabulary import is_valid
 
 QUICK_JOBS = Options(timing=Timing(pending=0.05, floor=0.05), jobs_module="tests.sandbox.quick_jobs")
 KINDS = {Kind.READ: [], Kind.WRITE: [], Kind.JOB: ["started"], Kind.REMOVAL: ["started"]}
@@ -113,7 +114,11 @@ async def test_operation(name: str, serving: ServiceProcess, client: Client, acc
     result = await client.perform(name, data, command_id=name, key=name)
     kinds = [reply.kind for reply in client.replies(name)]
     assert kinds == ["accepted", *KINDS[operation.kind], "succeeded"]
+    assert is_valid(documents.contract()["results"][name]["data"], client.replies(name)[-1].data)
     await EFFECTS[_effect(operation)](operation, client, account, data, result)
+    for event in client.events():
+        kind = event.type.removeprefix("cleanroomsml.").removesuffix(".status-changed")
+        assert is_valid(documents.event_data(RESOURCES[kind]), event.data)
     if client.events():
         assert_gap_free(client.events())
 

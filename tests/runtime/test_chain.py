@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from schemas.operations import EXPORT_JOB, OPERATIONS, Kind
+from schemas import documents
+from schemas.operations import EXPORT_JOB, OPERATIONS, RESOURCES, Kind
 from tests.runtime.messages import request
 from tests.runtime.rig import Rig
+from tests.schemas.vocabulary import is_valid
 
 pytestmark = pytest.mark.looptime
 
@@ -76,6 +78,8 @@ async def test_every_operation_reaches_its_end() -> None:
 
         assert ends == dict.fromkeys(OPERATIONS, "succeeded")
         await rig.numbered()
+        assert_typed(rig)
+        await rig.numbered()
         assert rig.statuses(model["audienceModelArn"])[-3:] == ["DELETE_PENDING", "DELETE_IN_PROGRESS", "deleted"]
         assert rig.statuses(model["audienceModelArn"], "tags") == ["updated", "updated"]
         rig.audit()
@@ -137,3 +141,15 @@ async def test_an_export_without_identity_is_found_by_its_marker() -> None:
         await rig.until(lambda: len(rig.api.items(EXPORT_JOB)) == 1)
         assert len(rig.creates(export)) == 1
         rig.audit()
+
+
+def assert_typed(rig: Rig) -> None:
+    """Every result and every description is as its schema says."""
+    for reply in (ending for each in rig.sent if (ending := rig.ending(each)) and ending.kind == "succeeded"):
+        schema = documents.contract()["results"][reply.data["operation"]]["data"]
+        assert is_valid(schema, reply.data), (reply.data["operation"], reply.data["result"])
+    described = [event for event in rig.events() if event.data.get("resource")]
+    assert described
+    for event in described:
+        schema = documents.event_data(RESOURCES[event.resource_kind])
+        assert is_valid(schema, event.data), (event.resource_kind, event.data)

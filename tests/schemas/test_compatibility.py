@@ -40,6 +40,11 @@ def _event(contract: Contract) -> Contract:
     return found
 
 
+def _result(contract: Contract) -> Contract:
+    found: Contract = contract["results"]["CreateAudienceModel"]["data"]["properties"]["result"]
+    return found
+
+
 def _set(place: Callable[[Contract], Contract], name: str, value: Any) -> Edit:
     def edit(contract: Contract) -> None:
         place(contract)[name] = value
@@ -145,6 +150,19 @@ BREAKS: dict[str, tuple[Edit, str]] = {
         "postponed: closed-set",
     ),
     "reply: a kind is gone": (_pop(lambda contract: contract["replies"], "parked"), "parked: removed"),
+    "result: a member was removed": (
+        lambda contract: _result(contract)["properties"].pop("trainingDatasetArn"),
+        "results.CreateAudienceModel.data.result.trainingDatasetArn: removed",
+    ),
+    "result: no longer guaranteed": (
+        lambda contract: _result(contract)["required"].remove("status"),
+        "status: required",
+    ),
+    "result: gone": (_pop(lambda contract: contract["results"], "TagResource"), "results.TagResource: removed"),
+    "event: a member of the resource was removed": (
+        lambda contract: _event(contract)["properties"]["resource"]["properties"].pop("kmsKeyArn"),
+        "audience-model.data.resource.kmsKeyArn: removed",
+    ),
     "event: a member was removed": (_pop(_properties(_event), "previousStatus"), "previousStatus: removed"),
     "event: no longer guaranteed": (lambda contract: _event(contract)["required"].remove("region"), "region: required"),
     "event: a closed set was widened": (

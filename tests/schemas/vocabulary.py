@@ -11,6 +11,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "boolean": (bool,),
     "integer": (int,),
     "number": (int, float),
+    "null": (type(None),),
 }
 
 
@@ -19,8 +20,9 @@ def is_valid(schema: dict[str, Any], value: Any) -> bool:
     return all(_KEYWORDS[name](wanted, value, schema) for name, wanted in schema.items())
 
 
-def _type(wanted: str, value: Any, _: Any) -> bool:
-    return isinstance(value, _TYPES[wanted]) and (wanted == "boolean" or not isinstance(value, bool))
+def _type(wanted: str | list[str], value: Any, _: Any) -> bool:
+    names = [wanted] if isinstance(wanted, str) else wanted
+    return any(isinstance(value, _TYPES[name]) and (name == "boolean" or not isinstance(value, bool)) for name in names)
 
 
 def _properties(wanted: dict[str, Any], value: Any, _: Any) -> bool:
@@ -60,6 +62,8 @@ _KEYWORDS: Final[dict[str, Callable[[Any, Any, Any], bool]]] = {
     "$schema": _note,
     "title": _note,
     "format": _note,
+    "description": _note,
+    "const": lambda wanted, value, _: value == wanted,
     "examples": _note,
     "type": _type,
     "properties": _properties,
