@@ -134,6 +134,8 @@ def policy(settings: Settings) -> Policy:
         search_delays=timing.search_delays,
         accepted_limit=timing.accepted_search_limit,
         search_limit=timing.search_limit,
+        read_patience=timing.read_retry_limit,
+        write_patience=timing.write_retry_limit,
         backoff_base=timing.retry_base,
         backoff_cap=timing.retry_cap,
         backoffs={
@@ -228,7 +230,8 @@ def build(settings: Settings) -> Service:
     }
     deadlines = Deadlines(write=settings.timing.call_timeout, read=settings.timing.read_timeout)
     tenants = tenancy.limiters(settings, clock)
-    caller = Caller(AwsApi(sessions), limiters, clock, telemetry, deadlines, tenants)
+    api = AwsApi(sessions)
+    caller = Caller(api, limiters, clock, telemetry, deadlines, tenants)
     pollers = {
         name: Poller(
             name,
@@ -245,7 +248,7 @@ def build(settings: Settings) -> Service:
     liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
     telemetry.pull(app.jobs, app.inboxes)
     telemetry.pull_slots(app.slots)
-    gauges.register(telemetry, app, clock)
+    gauges.register(telemetry, app, clock, api.skews)
     addresses = {
         name: {"Clean Rooms ML": api_address(target), "STS": sts_address(target)}
         for name, target in settings.targets.items()

@@ -1,5 +1,6 @@
 """What the metrics ask the running service at each scrape: is it ready, and how long has what waits been waiting?"""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
 
@@ -15,9 +16,17 @@ _BUDGET = {
 }
 
 
-def register(telemetry: Telemetry, app: App, clock: Clock) -> None:
+def register(
+    telemetry: Telemetry, app: App, clock: Clock, skews: Callable[[], Mapping[str, float]] = dict[str, float]
+) -> None:
     """Adds the gauges of a service."""
     telemetry.gauge("ready", "1 when every partition held is being served", (), lambda: {(): float(app.ready)})
+    telemetry.gauge(
+        "aws_clock_skew_seconds",
+        "By how much this machine's clock is ahead of AWS's, as its last answer showed; from 300 on AWS refuses calls",
+        ("target",),
+        lambda: {(target,): skew for target, skew in skews().items()},
+    )
     telemetry.gauge(
         "superseded",
         "1 while another process has this one's instance id",

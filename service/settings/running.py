@@ -34,6 +34,10 @@ class Timing(Group):
     """Wait before the first retry; doubles each time, with jitter."""
     retry_cap: Seconds = 300.0
     """Longest wait between retries."""
+    read_retry_limit: Seconds = 900.0
+    """How long a Get or List is retried before its command fails: the sum of the waits between."""
+    write_retry_limit: Seconds = _DAY
+    """How long a call that changes something is retried before its command fails or is parked."""
     quota_retry: Seconds = 60.0
     """How often a command that waits for a full quota is tried unasked: others' jobs can't be counted."""
 

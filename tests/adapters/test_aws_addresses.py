@@ -1,11 +1,15 @@
 """Settings decide where calls go: neither the environment nor a profile leads them elsewhere unseen."""
 
+import json
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader
 
+from schemas import shapes
+from schemas.operations import OPERATIONS
 from service.adapters.aws import Sessions, addresses, probe
 from service.adapters.aws.config import client_config
 from service.adapters.aws.credentials import sts_client
@@ -212,3 +216,27 @@ async def test_the_hidden_address_gets_no_call(
         assert all(finding.ok for finding in findings), findings
         assert not elsewhere.requests
         assert server.requests
+
+
+FORGED = {"version": "2.0", "metadata": {"apiVersion": "2029-01-01", "protocol": "rest-json"}, "operations": {}}
+
+
+async def test_a_model_of_the_machine_is_not_read(
+    made: list[Sessions],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Contract and client speak one version of the API, from the installed package."""
+    for version in (shapes.API_VERSION, "2029-01-01"):
+        folder = tmp_path / "cleanroomsml" / version
+        folder.mkdir(parents=True)
+        (folder / "service-2.json").write_text(json.dumps(FORGED))
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    monkeypatch.setattr(Loader, "CUSTOMER_DATA_PATH", str(tmp_path))  # ~/.aws/models, as of the import
+    shapes.loader.cache_clear()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    made.append(sessions := Sessions({"a": Target(region="eu-west-1")}))
+    client = await sessions.client("a")
+    assert client.meta.service_model.api_version == shapes.API_VERSION
+    assert set(client.meta.service_model.operation_names) >= OPERATIONS.keys()

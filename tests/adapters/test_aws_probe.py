@@ -1,11 +1,15 @@
 """The check of a target says which way led in, and what to mend if none did."""
 
+import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
 from botocore import exceptions
 
 from service.adapters.aws import Sessions, probe, remedies
+from service.adapters.aws.api import skew_of
 from service.settings import Target
 from tests.adapters import wire
 from tests.adapters.identities import Aws, joined
@@ -82,3 +86,34 @@ def _nothing_reached() -> list[BaseException]:
 @pytest.mark.parametrize("error", _nothing_reached(), ids=lambda error: type(error).__name__)
 def test_nothing_reached_is_a_matter_of_the_network(error: BaseException) -> None:
     assert "network to STS" in remedies.of_credentials(error, Target(region="us-east-1"), {})
+
+
+def _dated(skew: float) -> Behaviour:
+    """An answer by a clock that is behind ours by so many seconds."""
+    moment = format_datetime(datetime.fromtimestamp(time.time() - skew, UTC), usegmt=True)
+    return answer(200, {"audienceModels": []}, Date=moment)
+
+
+@pytest.mark.parametrize(
+    ("skew", "ok", "told"), [(0, True, "agrees"), (90, False, "90 s ahead of"), (-100, False, "100 s behind")]
+)
+async def test_probe_measures_the_clock(
+    made: list[Sessions], server: Server, aws: Aws, skew: float, ok: bool, told: str
+) -> None:
+    aws.ml = _dated(skew)
+    sessions, api = joined(made, server)
+    finding = (await probe(sessions, api, "default"))[-1]
+    assert (finding.subject, finding.ok) == ("target default: clock", ok)
+    measured = api.skews()["default"]
+    assert skew - 1 < measured < skew + 5
+    assert told.rsplit(maxsplit=1)[-1] in finding.message
+    assert ok or any(f"{number} s" in finding.message for number in range(int(abs(skew)) - 2, int(abs(skew)) + 5))
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Fri, 31 Feb 2025 00:00:00 GMT", "9" * 50])
+def test_a_date_that_is_none_shows_no_skew(date: str) -> None:
+    assert skew_of(date, 1_700_000_000.0) is None
+
+
+def test_a_skew_is_by_how_much_we_are_ahead() -> None:
+    assert skew_of("Tue, 14 Nov 2023 22:13:20 GMT", 1_700_000_010.0) == 10.0

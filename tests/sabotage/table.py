@@ -49,6 +49,22 @@ SABOTAGES = (
         simulated=True,
     ),
     Sabotage(
+        "read the API's model from the machine",
+        "schemas.shapes",
+        "include_default_search_paths=False)",
+        "include_default_search_paths=True)",
+        "A file in ~/.aws/models changes what one replica accepts and sends.",
+        "tests/adapters/test_aws_addresses.py::test_a_model_of_the_machine_is_not_read",
+    ),
+    Sabotage(
+        "apply the rules that are our reading in any case",
+        "schemas.rules",
+        "if (assumed or not rule.assumed) and rule.applies",
+        "if rule.applies",
+        "Where AWS allows more than we read, nothing but a new release lets it pass.",
+        "tests/schemas/test_rules.py::test_what_is_our_reading_says_so_and_can_be_left_to_aws",
+    ),
+    Sabotage(
         "do not look for a command in other partitions",
         "service.runtime.shard",
         "            return self._standby.elsewhere(self.partition, key)\n",

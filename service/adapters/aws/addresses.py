@@ -12,8 +12,8 @@ from typing import Any, Final
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import EndpointProviderError
-from botocore.loaders import Loader, create_loader
 
+from schemas.shapes import loader
 from service.settings import Target
 from service.settings.aws import is_exposed
 
@@ -60,12 +60,6 @@ def chain_address(session: Any, region: str) -> str:
         configured = _configured(session, STS)
     fips = bool(session.get_config_variable("use_fips_endpoint"))
     return configured or _resolved(STS, region, fips, bool(session.get_config_variable("use_dualstack_endpoint")))
-
-
-@cache
-def loader() -> Loader:
-    """Parses each service model once per process: 200 ms and 1 MiB for each further session otherwise."""
-    return create_loader()
 
 
 def _configured(session: Any, service: str, environ: Mapping[str, str] | None = None) -> str | None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import structlog
@@ -30,6 +31,7 @@ class AwsApi:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._methods: dict[str, str] = {}
+        self._skews: dict[str, float] = {}
 
     async def call(
         self,
@@ -57,7 +59,13 @@ class AwsApi:
             if outcome.code in _REFUSED_KEYS:
                 self._sessions.access(target).distrust(cause if attempt.signer else None)
         _log_call(target, operation, outcome, attempt, time.perf_counter() - started)
+        if (skew := skew_of(attempt.date, time.time())) is not None:
+            self._skews[target] = skew
         return outcome
+
+    def skews(self) -> dict[str, float]:
+        """By how many seconds this machine's clock is ahead of AWS's, as the last answer of each target showed."""
+        return dict(self._skews)
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -85,6 +93,17 @@ class AwsApi:
         if not self._methods:
             self._methods = {name: method for method, name in client.meta.method_to_api_mapping.items()}
         return self._methods[operation]
+
+
+def skew_of(date: str, now: float) -> float | None:
+    """By how many seconds a clock that shows ``now`` is ahead of a ``Date`` header; None when that can't be read.
+
+    The header has whole seconds and was written before it arrived, so a second or two is no skew.
+    """
+    try:
+        return now - parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _changes(operation: str) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +18,9 @@ from service.adapters.aws.sessions import Sessions
 from service.runtime.ports import Cause, Failure
 
 _BROKEN: Final = (BotoCoreError, ClientError, ResponseParserError, OSError, LookupError, ValueError)
+_MOST_SKEW: Final = 30
+"""Seconds; deadlines and start times of commands are compared with the same clock."""
+
 _TRIAL: Final = Cause("CHECK" + "0" * 21, "check")
 
 
@@ -46,7 +49,7 @@ async def probe(
         return (way,)
     identity = await looking.identity()
     session = [await looking.session()] if looking.has_sessions and identity.ok else []
-    return (way, identity, *session, await looking.listing())
+    return (way, identity, *session, await looking.listing(), *looking.clock())
 
 
 class _Probe:
@@ -107,6 +110,18 @@ class _Probe:
             return self._finding(row.name, True, f"answers at {where}{unused}")
         mend = remedies.CALLS.get(outcome.code, "see AWS's message").format(action=row.action, where=where)
         return self._finding(row.name, False, f"{outcome.code} from {where}: {outcome.message}; {mend}")
+
+    def clock(self) -> Iterator[Finding]:
+        """How far this machine's clock is from AWS's; nothing when AWS has not answered."""
+        skew = self._api.skews().get(self._name)
+        if skew is None:
+            return
+        if abs(skew) <= _MOST_SKEW:
+            yield self._finding("clock", True, f"agrees with AWS's within {_MOST_SKEW} s")
+            return
+        which = "ahead of" if skew > 0 else "behind"
+        message = f"is {abs(skew):.0f} s {which} AWS's; AWS refuses signatures from 300 s on: synchronize it (NTP)"
+        yield self._finding("clock", False, message)
 
     def _chain(self) -> str:
         return addresses.chain_address(self._sessions.base, self._sessions.base.get_config_variable("region") or "")

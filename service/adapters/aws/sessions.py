@@ -11,6 +11,7 @@ from typing import Any
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
+from schemas.shapes import API_VERSION, loader
 from service.adapters.aws import addresses
 from service.adapters.aws.config import client_config, require_trust, trusted
 from service.adapters.aws.credentials import Access, PerCall, sts_client
@@ -122,6 +123,7 @@ class Sessions:
         client = await stack.enter_async_context(
             session.create_client(
                 addresses.ML,
+                api_version=API_VERSION,
                 region_name=target.region,
                 endpoint_url=target.endpoint_url,
                 verify=trusted(target),
@@ -144,7 +146,7 @@ class _Provided:
 @cache
 def partition_of(region: str) -> str:
     """The part of AWS that a region belongs to, as ARNs call it; empty for a region that botocore doesn't know."""
-    partitions = addresses.loader().load_data("partitions")["partitions"]
+    partitions = loader().load_data("partitions")["partitions"]
     return next((str(one["id"]) for one in partitions if re.match(one["regionRegex"], region)), "")
 
 
@@ -155,7 +157,7 @@ def _session() -> AioSession:
         SettingsError: The profile that is named does not exist, or a configuration file can't be read.
     """
     session = AioSession()
-    session.register_component("data_loader", addresses.loader())
+    session.register_component("data_loader", loader())
     session.get_component("config_store").set_config_provider("profile", _Profile())
     try:
         session.get_scoped_config()

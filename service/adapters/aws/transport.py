@@ -67,6 +67,7 @@ class Attempt:
         signer: The call's own credentials; None for the target's.
         stage: How far the call has come.
         request_id: AWS's, of the answer.
+        date: AWS's time, of the answer.
     """
 
     may_send: Callable[[], bool] | None = None
@@ -74,6 +75,7 @@ class Attempt:
     signer: Signer | None = None
     stage: Stage = Stage.PREPARING
     request_id: str = ""
+    date: str = ""
 
     @property
     def sent(self) -> bool:
@@ -186,6 +188,7 @@ class OnceSession:
             answer = AioAWSResponse(str(response.url), response.status, headers, response)
             body = await answer.content
         ATTEMPT.get().request_id = headers.get("x-amzn-requestid", "")
+        ATTEMPT.get().date = headers.get("date", "")
         if response.status < 300 and not _plausible(body):
             raise TransportError("InvalidResponse", "the answer is no JSON object; something in between has answered")
         return answer
