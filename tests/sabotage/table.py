@@ -51,8 +51,8 @@ SABOTAGES = (
     Sabotage(
         "read the API's model from the machine",
         "schemas.shapes",
-        "include_default_search_paths=False)",
-        "include_default_search_paths=True)",
+        "Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)",
+        "Loader()",
         "A file in ~/.aws/models changes what one replica accepts and sends.",
         "tests/adapters/test_aws_addresses.py::test_a_model_of_the_machine_is_not_read",
     ),
