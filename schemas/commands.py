@@ -41,6 +41,7 @@ class Limits:
         tenant: Name by which the tenant's commands are told apart from others' with the same id and source; empty for
             the default tenant.
         max_bytes: Longest value that is read.
+        params: Members that creating requests get which do not give them, by target.
         assumed: Whether the rules that are our reading count; see :mod:`schemas.rules`.
     """
 
@@ -50,6 +51,7 @@ class Limits:
     tenant: str = ""
     max_bytes: int = sizes.MAX_VALUE
     assumed: bool = True
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,23 @@ def digest(command_type: str, target: str, content: bytes) -> str:
     return hashed.hexdigest()
 
 
+def bound(operation: str, data: Any, params: Mapping[str, Any]) -> Any:
+    """A creating request with the members that are bound to its target, where it does not give them itself.
+
+    Maps are filled up key by key. As the digest is that of what was sent, a repeat stays one when settings change.
+    """
+    if not (COMMANDS[operation].creates and isinstance(data, dict)):
+        return data
+    known = shapes.input_shape(operation).members
+    added = {name: value for name, value in params.items() if name in known and name not in data}
+    filled = {
+        name: {**params[name], **value}
+        for name, value in data.items()
+        if isinstance(value, dict) and isinstance(params.get(name), Mapping)
+    }
+    return {**data, **added, **filled}
+
+
 def canonical(data: Any) -> bytes:
     """The canonical JSON of parsed data: members sorted, no white space."""
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
@@ -139,6 +158,7 @@ def _command(envelope: Envelope, limits: Limits) -> records.Command | Rejected:
         data, content, operation = {}, envelope.data, ""
     found.extend(_extension_violations(envelope.extensions, limits))
     if operation:
+        data = bound(operation, data, limits.params.get(envelope.extensions.get("target", limits.default_target), {}))
         payload = islice(
             _payload_violations(operation, data, limits.assumed), MAX_VIOLATIONS
         )  # no work for what will not be told

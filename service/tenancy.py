@@ -1,6 +1,7 @@
 """What the settings say of tenants, as the rest of the service needs it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from schemas.commands import Limits
 from schemas.permissions import Grant, TargetFacts, open_grant
@@ -23,6 +24,7 @@ def limits(settings: Settings) -> dict[str, Limits]:
             tenant=_known_as(name),
             max_bytes=settings.topics.max_message_bytes,
             assumed=settings.rules.assumed,
+            params=_params(settings.tenants.get(name), settings),
         )
         for name, places in settings.places().items()
     }
@@ -81,6 +83,17 @@ def _grant(name: str, settings: Settings) -> Grant:
         reply_topics=frozenset({places.replies, *tenant.reply_topics}),
         wildcard_principals=tenant.wildcard_principals,
     )
+
+
+def _params(tenant: Tenant | None, settings: Settings) -> dict[str, dict[str, Any]]:
+    """What is bound to requests, by target; of tags both, and of the same tag the tenant's."""
+    own = tenant.params.members() if tenant else {}
+    found = {}
+    for name, target in settings.targets.items():
+        general = target.params.members()
+        tags = {**general.get("tags", {}), **own.get("tags", {})}
+        found[name] = {**general, **own, **({"tags": tags} if tags else {})}
+    return found
 
 
 def _default_target(tenant: Tenant | None, settings: Settings) -> str:

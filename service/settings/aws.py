@@ -27,6 +27,22 @@ Region = Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$")]
 """A Region of any partition: `eu-west-1`, `us-isob-east-1`, `eusc-de-east-1`."""
 
 
+class Params(Group):
+    """Members of requests that make something, where a command does not give them; what it gives is never replaced."""
+
+    tags: Tags = NO_TAGS
+    """Tags of what is made, `key=value,...`; a command's own tags are added, and win."""
+    kms_key_arn: Annotated[str, Field(pattern=r"^arn:aws[-a-z]*:kms:[-a-z0-9]+:[0-9]{12}:key/.+$")] | None = None
+    """`kmsKeyArn` of the models that are made."""
+    role_arn: RoleArn | None = None
+    """`roleArn` of the training datasets that are made; roles within other members are not bound."""
+
+    def members(self) -> dict[str, Any]:
+        """By the API's names."""
+        found = {"tags": self.tags, "kmsKeyArn": self.kms_key_arn, "roleArn": self.role_arn}
+        return {name: value for name, value in found.items() if value}
+
+
 class Rate(Group):
     """How fast we may call, in one account and Region, all replicas together."""
 
@@ -105,6 +121,8 @@ class Target(Group):
     """Whether to use FIPS endpoints."""
     dualstack: bool = False
     """Whether to use endpoints that speak IPv6 as well."""
+    params: Params = Params()
+    """What requests get that make something here, where they do not say it; a tenant's own come first."""
     rate: Rate = Rate()
     """How fast we may call."""
     quotas: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_all_quotas), one_of(SLOTS)] = (

@@ -9,6 +9,7 @@ from typing import Annotated, Final, NamedTuple, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from schemas.operations import COMMANDS
+from service.settings.aws import Params
 from service.settings.base import Group, Names, PerSecond, listed
 from service.settings.kafka import TopicName
 
@@ -60,6 +61,8 @@ class Tenant(Group):
     """Topics it may name in `replyto`, beside its default one."""
     wildcard_principals: bool = False
     """Whether its policies may let everybody in."""
+    params: Params = Params()
+    """What its requests get that make something, where they do not say it; before the target's."""
     rate: TenantRate | None = None
     """How fast its commands may call AWS; only the target's budget if not set."""
 

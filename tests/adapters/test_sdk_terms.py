@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,10 +31,18 @@ def _rows(heading: str) -> dict[str, str]:
 
 
 def _exists(setting: str) -> bool:
-    group, name = setting.removeprefix("targets.*.").partition(".")[::2] if "*" not in setting else ("", "")
-    holder = Target if "*" in setting else GROUPS.get(group)
-    name = name or setting.rpartition(".")[2]
-    return name in getattr(holder, "model_fields", {})
+    holder: Any
+    if "*" in setting:
+        holder, path = Target, setting.removeprefix("targets.*.").split(".")
+    else:
+        group, *path = setting.split(".")
+        holder = GROUPS.get(group)
+    for name in path:
+        fields = getattr(holder, "model_fields", {})
+        if name not in fields:
+            return False
+        holder = fields[name].annotation
+    return True
 
 
 SETTING = re.compile(r"`((?:targets\.\*|timing|log|rules|kafka|runtime|http|polling)\.[a-z_.]+)`")
@@ -61,6 +70,7 @@ def test_a_setting_that_does_not_exist_is_noticed() -> None:
     assert _exists("targets.*.region")
     assert _exists("timing.read_retry_limit")
     assert not _exists("targets.*.retries")
+    assert not _exists("targets.*.params.name")
     assert not _exists("timing.retries")
 
 

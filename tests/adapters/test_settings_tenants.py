@@ -190,3 +190,22 @@ def test_retries_of_a_target(file: Path) -> None:
 
 def test_a_service_with_tenants_can_be_put_together(file: Path) -> None:
     assert bootstrap.build(loaded(file)).app.slots() == {}
+
+
+def test_what_is_bound_is_the_targets_and_first_the_tenants(file: Path) -> None:
+    variables = {
+        "CRML_TARGETS__EU__PARAMS__TAGS": "team=all,stage=prod",
+        "CRML_TARGETS__EU__PARAMS__KMS_KEY_ARN": "arn:aws:kms:eu-west-1:111122223333:key/k",
+        "CRML_TARGETS__EU__PARAMS__ROLE_ARN": "arn:aws:iam::111122223333:role/all",
+        "CRML_TENANTS__FILMS__PARAMS__TAGS": "team=films",
+        "CRML_TENANTS__FILMS__PARAMS__ROLE_ARN": "arn:aws:iam::111122223333:role/films-a",
+    }
+    limits = tenancy.limits(loaded(file, TWO, **variables))
+    films, music = (limits[f"cleanroomsml.{name}.commands"].params for name in ("films", "music"))
+    assert films["eu"] == {
+        "tags": {"team": "films", "stage": "prod"},
+        "kmsKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/k",
+        "roleArn": "arn:aws:iam::111122223333:role/films-a",
+    }
+    assert music["eu"]["tags"] == {"team": "all", "stage": "prod"}
+    assert music["us"] == {}

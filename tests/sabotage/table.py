@@ -65,6 +65,14 @@ SABOTAGES = (
         "tests/schemas/test_rules.py::test_what_is_our_reading_says_so_and_can_be_left_to_aws",
     ),
     Sabotage(
+        "let what is bound win",
+        "schemas.commands",
+        "        name: {**params[name], **value}\n",
+        "        name: {**value, **params[name]}\n",
+        "A default of the operator replaces what the publisher has said, unseen.",
+        "tests/schemas/test_commands.py::test_what_is_bound_fills_what_a_creating_command_leaves_out",
+    ),
+    Sabotage(
         "do not look for a command in other partitions",
         "service.runtime.shard",
         "            return self._standby.elsewhere(self.partition, key)\n",

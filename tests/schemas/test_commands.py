@@ -1,5 +1,6 @@
 """From records to commands: what is accepted, every way to be refused, and that nothing escapes."""
 
+import dataclasses
 import json
 import time
 from typing import Any
@@ -397,3 +398,47 @@ def test_hostile_commands_are_cheap(operation: str, value: bytes, structured: bo
         assert isinstance(found, Rejected)
         assert len(repr(found)) < 64_000
     assert min(taken) < 0.05
+
+
+BOUND: dict[str, Any] = {"tags": {"team": "films", "stage": "prod"}, "kmsKeyArn": samples.STRINGS["KmsKeyArn"][0]}
+
+
+def _bound(operation: str, data: Any, params: Any, target: str = "") -> Any:
+    more = {"target": target} if target else {}
+    limits = dataclasses.replace(LIMITS, params={"prod": params})
+    return commands.read(b"k", json.dumps(data).encode(), _headers(operation, **more), limits)
+
+
+def test_what_is_bound_fills_what_a_creating_command_leaves_out() -> None:
+    data = samples.payload("CreateAudienceModel", full=False) | {"tags": {"stage": "test", "own": ""}}
+    found = _bound("CreateAudienceModel", data, BOUND)
+    assert isinstance(found, Command)
+    assert found.params == data | {
+        "tags": {"team": "films", "stage": "test", "own": ""},
+        "kmsKeyArn": BOUND["kmsKeyArn"],
+    }
+    assert found.digest == _bound("CreateAudienceModel", data, {}).digest
+
+
+@pytest.mark.parametrize("operation", [name for name, row in OPERATIONS.items() if not row.creates])
+def test_nothing_is_bound_to_what_makes_nothing(operation: str) -> None:
+    data = samples.payload(operation, full=False)
+    assert _bound(operation, data, BOUND | {"roleArn": samples.STRINGS["IamRoleArn"][0]}).params == data
+
+
+def test_what_is_given_is_never_replaced_and_null_is_given() -> None:
+    key = samples.STRINGS["KmsKeyArn"][1]
+    data = samples.payload("CreateAudienceModel", full=False)
+    assert _bound("CreateAudienceModel", data | {"kmsKeyArn": key}, BOUND).params["kmsKeyArn"] == key
+    assert isinstance(_bound("CreateAudienceModel", data | {"tags": None}, BOUND), Rejected)
+
+
+def test_what_is_bound_is_judged_like_what_is_given() -> None:
+    found = _bound("CreateAudienceModel", samples.payload("CreateAudienceModel", full=False), {"tags": {"aws:x": "y"}})
+    assert isinstance(found, Rejected)
+    assert [(each.path, each.rule) for each in found.violations] == [("data.tags", "tags")]
+
+
+def test_what_is_bound_is_that_of_the_target() -> None:
+    data = samples.payload("CreateAudienceModel", full=False)
+    assert _bound("CreateAudienceModel", data, BOUND, "dev").params == data
