@@ -115,7 +115,7 @@ class Target(Group):
     """File with the proxy's address, which may hold a password, instead of `proxy`."""
     verify: bool = True
     """Whether certificates are verified."""
-    ca_file: str | None = None
+    ca_file: Annotated[str, Field(min_length=1)] | None = None
     """Certificates to trust, PEM, instead of the bundled ones."""
     fips: bool = False
     """Whether to use FIPS endpoints."""

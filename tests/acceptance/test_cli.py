@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.kafka import free_port
-from tests.acceptance.harness import ServiceProcess
+from tests.acceptance.harness import ServiceProcess, until
 
 pytestmark = pytest.mark.acceptance
 
@@ -183,6 +184,39 @@ async def test_run_without_topics(service: ServiceProcess) -> None:
     lines = [json.loads(line) for line in told.out.splitlines()]
     assert told.code == 3
     assert [line["topic"] for line in lines] == [f"cli-none.{name}" for name in NAMES]
+
+
+async def test_run_on_a_taken_port(service: ServiceProcess) -> None:
+    with socket.create_server(("127.0.0.1", service.port)):
+        told = await said(service, "run")
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    assert (told.code, told.err) == (3, "")
+    assert [line["event"] for line in lines if line["logger"] == "service"] == ["starting", "the port can't be used"]
+    assert lines[-1]["reason"].startswith(f"127.0.0.1:{service.port} can't be listened on: ")
+
+
+async def test_serving_is_logged_when_it_serves(running: ServiceProcess) -> None:
+    """Not before: the HTTP server listens, and what the group gave is restored."""
+    events = [line["event"] for line in running.lines() if line["logger"] == "service"]
+    assert events == ["starting"] or events == ["starting", "serving"]
+    await until(lambda: running.lines()[-1]["event"] == "serving", 5, running.tail)
+    assert running.lines()[-1]["http"] == f"127.0.0.1:{running.port}"
+
+
+async def test_check_and_probe_show_where_targets_are(running: ServiceProcess) -> None:
+    url = running.environment["AWS_ENDPOINT_URL"]
+    told = await said(running, "check", AWS_ENDPOINT_URL_CLEANROOMSML="http://127.0.0.1:9")
+    rows = {row[1]: row[2] for row in told.rows if len(row) > 2}
+    assert told.code == 0, told.out
+    assert f"says {url}" in rows["target default: identity"]
+    assert rows["target default: ListAudienceModels"].startswith(f"answers at {url}; ignored: AWS_ENDPOINT_URL_CLEAN")
+    assert json.loads(running.get("/readyz") or "")["addresses"] == {"default": {"Clean Rooms ML": url, "STS": url}}
+
+
+async def test_run_with_a_profile_that_does_not_exist(service: ServiceProcess) -> None:
+    told = await said(service, "run", AWS_PROFILE="nope")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("AWS_PROFILE: The config profile (nope) could not be found")
 
 
 async def test_help_and_version(service: ServiceProcess) -> None:

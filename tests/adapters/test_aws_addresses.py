@@ -170,6 +170,16 @@ async def test_a_profile_that_is_blank_is_none(
     assert (await sessions.frozen_credentials("a")).access_key == "AKIDTEST"
 
 
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [("", "eu-west-1"), (" ", "eu-west-1"), ("us-east-1\n", "us-east-1"), ("us-east-1", "us-east-1")],
+)
+def test_the_chains_region(made: list[Sessions], monkeypatch: pytest.MonkeyPatch, value: str, wanted: str) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", value)
+    made.append(sessions := Sessions({"a": Target(region="eu-west-1")}))
+    assert sessions.base.get_config_variable("region") == wanted
+
+
 def test_a_profile_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nope\n")
     with pytest.raises(SettingsError, match=r"AWS_PROFILE: .*\(nope\).*AWS_CONFIG_FILE"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import BotoCoreError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -68,6 +69,44 @@ async def test_an_unknown_certificate(certificate: Path) -> None:
     assert isinstance(failure, Failure)
     assert (failure.code, failure.sent) == ("ConnectFailed", False)
     assert "certificate" in failure.message.lower()
+
+
+@pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("value", ["", " ", "\n"])
+async def test_a_blank_bundle_does_not_switch_verification_off(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """By itself, botocore takes it for "verify nothing"."""
+    monkeypatch.setenv(name, value)
+    failure = await outcome(certificate)
+    assert isinstance(failure, Failure)
+    assert (failure.code, failure.sent) == ("ConnectFailed", False)
+    assert "certificate" in failure.message.lower()
+
+
+@pytest.mark.parametrize("value", ["", " "])
+async def test_a_blank_bundle_does_not_show_keys_to_anybody(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """STS of a target, and of the credential chain: neither gets a request."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", value)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    async with serving(answer(200, b""), context) as server:
+        sessions = Sessions({"default": Target(region="eu-west-1", endpoint_url=server.url)})
+        with pytest.raises(BotoCoreError, match=r"(?i)certificate"):
+            await sessions.identity("default")
+        async with sessions.base.create_client("sts", region_name="eu-west-1", endpoint_url=server.url) as chain:
+            with pytest.raises(BotoCoreError, match=r"(?i)certificate"):
+                await chain.get_caller_identity()
+        await sessions.close()
+    assert not server.requests
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+async def test_a_bundle_of_the_environment(certificate: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", f"{certificate}{end}")
+    assert isinstance(await outcome(certificate), Reply)
 
 
 async def test_verification_switched_off(certificate: Path) -> None:

@@ -1,6 +1,5 @@
 """What a target's settings mean to botocore."""
 
-import os
 import ssl
 from typing import Any, Final
 
@@ -12,20 +11,24 @@ USER_AGENT: Final = "cleanroomsml-service"
 
 
 def trusted(target: Target) -> bool | str | None:
-    """Which certificates are trusted; None leaves it to ``AWS_CA_BUNDLE``."""
-    return False if not target.verify else target.ca_file
+    """Which certificates are trusted; None leaves it to the machine's configuration, such as ``AWS_CA_BUNDLE``."""
+    return False if not target.verify else target.ca_file or None
 
 
-def require_trust(name: str, target: Target) -> None:
+def require_trust(name: str, target: Target, bundle: str) -> None:
     """Reads the certificates that are to be trusted: a file that can't be used would fail every call for good.
 
+    Args:
+        name: The target's name.
+        target: Its settings.
+        bundle: What the machine's configuration trusts.
+
     Raises:
-        SettingsError: It can't be used.
+        SettingsError: They can't be used.
     """
-    bundle = os.environ.get("AWS_CA_BUNDLE", "").strip()
-    where, file = (f"targets.{name}.ca_file", target.ca_file) if target.ca_file else ("AWS_CA_BUNDLE", bundle)
-    if not target.verify or not file:
+    if not target.verify:
         return
+    where, file = (f"targets.{name}.ca_file", target.ca_file) if target.ca_file else ("AWS_CA_BUNDLE", bundle)
     try:
         ssl.create_default_context(cafile=file)
     except OSError as error:

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import cache
 from typing import Any
 
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
+from botocore.httpsession import get_cert_path
 
 from schemas.shapes import API_VERSION, loader
 from service.adapters.aws import addresses
@@ -27,9 +28,9 @@ class Sessions:
         self._targets = dict(targets)
         self._locks = {name: asyncio.Lock() for name in targets}
         self._clients: dict[str, tuple[Any, AsyncExitStack]] = {}
-        for name, target in targets.items():
-            require_trust(name, target)
         self._base = _session()
+        for name, target in targets.items():
+            require_trust(name, target, self._base.get_config_variable("ca_bundle"))
         addresses.settle_chain(self._base, self._targets)
         if targets and self._base.get_config_variable("region") is None:
             # The STS that takes a pod's token is asked there; botocore by itself does not know AWS_REGION.
@@ -158,7 +159,10 @@ def _session() -> AioSession:
     """
     session = AioSession()
     session.register_component("data_loader", loader())
-    session.get_component("config_store").set_config_provider("profile", _Profile())
+    store = session.get_component("config_store")
+    store.set_config_provider("profile", _Profile())
+    for name, provider in (("region", _Region), ("ca_bundle", _Bundle)):
+        store.set_config_provider(name, provider(store.get_config_provider(name)))
     try:
         session.get_scoped_config()
     except BotoCoreError as error:
@@ -171,5 +175,26 @@ class _Profile:
     """Gives botocore the profile's name; a variable that is empty or blank counts as not set."""
 
     def provide(self) -> str | None:
-        given = (os.environ.get(name, "").strip() for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE"))
-        return next(filter(None, given), None)
+        return next(_given("AWS_DEFAULT_PROFILE", "AWS_PROFILE"), None)
+
+
+class _Region:
+    """Gives botocore the Region of the machine, without white space."""
+
+    def __init__(self, machine: Any) -> None:
+        self._machine = machine
+
+    def provide(self) -> str | None:
+        return str(self._machine.provide() or "").strip() or None
+
+
+class _Bundle(_Region):
+    """Gives botocore certificates to trust, always: it would take an empty `AWS_CA_BUNDLE` for "verify nothing"."""
+
+    def provide(self) -> str | None:
+        more = _given("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        return super().provide() or next(more, None) or str(get_cert_path(True))
+
+
+def _given(*names: str) -> Iterator[str]:
+    return filter(None, (os.environ.get(name, "").strip() for name in names))

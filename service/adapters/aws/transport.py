@@ -211,9 +211,9 @@ class OnceSession:
             return self._session
 
     def _ssl_context(self) -> ssl.SSLContext | bool:
-        if not self._verify:
+        if self._verify is False:
             return False
-        cafile = self._verify if isinstance(self._verify, str) else get_cert_path(True)
+        cafile = self._verify if isinstance(self._verify, str) and self._verify.strip() else get_cert_path(True)
         context = ssl.create_default_context(cafile=cafile)
         if self._client_cert:
             pair = (self._client_cert, None) if isinstance(self._client_cert, str) else self._client_cert

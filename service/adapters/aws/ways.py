@@ -51,9 +51,9 @@ def suspects(environ: Mapping[str, str], now: datetime) -> Iterator[str]:
     """What is wrong with the environment, or may not be meant."""
     if bool(environ.get(_KEY)) != bool(environ.get(_SECRET)):
         yield f"{_KEY} and {_SECRET} go together: set both or none"
-    for name in (_KEY, _SECRET, _TOKEN):
+    for name in (_KEY, _SECRET, _TOKEN, _ROLE, _WEB_TOKEN, _FULL_URI, _CONTAINER_TOKEN):
         if environ.get(name, "") != environ.get(name, "").strip():
-            yield f"{name} begins or ends with white space, which belongs to no key: set it without"
+            yield f"{name} begins or ends with white space, which does not belong to it: set it without"
     web, container = bool(environ.get(_WEB_TOKEN)), bool(environ.get(_FULL_URI))
     if environ.get(_KEY) and (web or container):
         yield f"{_KEY} is set and goes before the pod's own identity: unset it to use that"
