@@ -76,7 +76,7 @@ async def test_an_unknown_certificate(certificate: Path) -> None:
 async def test_a_blank_bundle_does_not_switch_verification_off(
     certificate: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """By itself, botocore takes it for "verify nothing"."""
+    """By itself, botocore refuses every call, for good; certificates are verified as if it were not set."""
     monkeypatch.setenv(name, value)
     failure = await outcome(certificate)
     assert isinstance(failure, Failure)

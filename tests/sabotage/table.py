@@ -1054,7 +1054,7 @@ SABOTAGES = (
         "service.adapters.aws.sessions",
         "return super().provide() or next(more, None) or str(get_cert_path(True))",
         "return self._machine.provide()",
-        "An empty `AWS_CA_BUNDLE` switches the verification of AWS's certificates off: keys go to anybody.",
+        "With an empty `AWS_CA_BUNDLE` every call waits for credentials, for good.",
         "tests/adapters/test_aws_tls.py::test_a_blank_bundle_does_not_show_keys_to_anybody",
     ),
 )

@@ -189,7 +189,7 @@ class _Region:
 
 
 class _Bundle(_Region):
-    """Gives botocore certificates to trust, always: it would take an empty `AWS_CA_BUNDLE` for "verify nothing"."""
+    """Gives botocore certificates to trust, always: it refuses every call for an empty `AWS_CA_BUNDLE`."""
 
     def provide(self) -> str | None:
         more = _given("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
