@@ -1,6 +1,6 @@
 """Runs catching tests with their guards dropped; one child process each, forked before anything of ours is imported.
 
-python -m tests.sabotage.runner tests NAME...      what pytest returns, by name; "" for no sabotage at all
+python -m tests.sabotage.runner tests NAME...      what pytest returns, by name
 python -m tests.sabotage.runner seeds NAME...      the first seed whose schedule shows it, by name; -1 for none
 """
 
@@ -24,25 +24,24 @@ OPTIONS = (
     *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),  # a test that fails leaves things behind
 )
 
-Work = Callable[[Sabotage | None], int]
+Work = Callable[[Sabotage], int]
 
 
-def test(sabotage: Sabotage | None) -> int:
-    """The catching test of a sabotage; without one, all that need no Kafka."""
+def test(sabotage: Sabotage) -> int:
+    """The catching test of a sabotage."""
     import pytest
 
-    chosen = [sabotage] if sabotage else [each for each in SABOTAGES if not each.kafka]
-    return int(pytest.main([*OPTIONS, *dict.fromkeys(each.caught_by for each in chosen)]))
+    return int(pytest.main([*OPTIONS, sabotage.caught_by]))
 
 
-def search(sabotage: Sabotage | None) -> int:
+def search(_: Sabotage) -> int:
     """The first seed that shows a violation."""
     from tests.simulation.simulate import simulate
 
     return next((seed for seed in range(SEEDS) if simulate(seed).violation), -1)
 
 
-def apart(work: Work, sabotage: Sabotage | None, log: Path) -> int:
+def apart(work: Work, sabotage: Sabotage, log: Path) -> int:
     """Forks; returns what the work has returned."""
     read, write = os.pipe()
     child = os.fork()
@@ -64,9 +63,7 @@ def apart(work: Work, sabotage: Sabotage | None, log: Path) -> int:
     return int(result or BROKEN)
 
 
-def _sabotaged(work: Work, sabotage: Sabotage | None) -> int:
-    if sabotage is None:
-        return work(None)
+def _sabotaged(work: Work, sabotage: Sabotage) -> int:
     editing = Editing(sabotage)
     editing.install()
     result = work(sabotage)
@@ -77,7 +74,7 @@ def main(kind: str, names: list[str]) -> dict[str, tuple[int, str]]:
     """By name: the result, and the end of what was printed."""
     for library in ("pytest", "botocore.session", "aiobotocore.session", "aiokafka", "pydantic"):
         __import__(library)
-    known: dict[str, Sabotage | None] = {each.name: each for each in SABOTAGES} | {"": None}
+    known = {each.name: each for each in SABOTAGES}
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
