@@ -1,0 +1,1 @@
+"""The promises of the service, and what proves each of them."""

@@ -1,0 +1,267 @@
+"""The promises, and by name what proves each: tests, the simulator's oracles, rows of the fault matrix, sabotages."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One promise.
+
+    Attributes:
+        title: In a few words.
+        text: What is promised, and where its limits are.
+        tests: Of `make test`, as pytest names them.
+        oracles: Words by which the simulator reports a violation.
+        faults: Numbers of rows of the fault matrix.
+        sabotages: Names of guards that are removed one at a time.
+    """
+
+    title: str
+    text: str
+    tests: tuple[str, ...]
+    oracles: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    sabotages: tuple[str, ...] = field(default=())
+
+
+PROMISES = (
+    Promise(
+        "Never a second creation",
+        "One command makes one resource at AWS, whatever is lost, late, slow or restarted. A call leaves only within "
+        "`call_window` after the commit of its intent, and only two empty searches after `settle` permit a repeat.",
+        (
+            "tests/core/test_simulation.py::test_nothing_twice_nothing_stuck_nothing_untrue",
+            "tests/runtime/test_crash.py::test_after_the_call_and_before_its_outcome_is_known",
+            "tests/acceptance/test_crashes.py::test_killed_while_the_reply_is_on_its_way",
+        ),
+        ("was carried out twice for one command", "leaves before its intent is durable", "s after its intent"),
+        ("3", "4", "7", "29", "30", "31", "32", "34", "35", "41", "48"),
+        (
+            "drop law 1: calls leave whenever their turn comes",
+            "count the call window from the commit's answer",
+            "drop law 2: settle for less than lists lag",
+            "a new owner goes on settling where the former one was",
+            "a new owner calls at once what the former one may have called",
+            "repeat a creation whose answer was lost",
+            "act before the commit",
+            "adopt what carries a marker that begins alike",
+            "repeat after one empty list in pages",
+            "write a request twice",
+            "let botocore and the transport try again",
+        ),
+    ),
+    Promise(
+        "Clocks decide nothing twice",
+        "Waiting, settling, polling and retries run on a clock that never steps and counts suspends. A wall clock that is "
+        "wrong by hours or days, in a running process or in one that starts, repeats nothing, forgets nothing early and "
+        "stops nothing for good.",
+        ("tests/runtime/test_lifetime.py",),
+        ("is forgotten", "s after its deadline", "s before its time"),
+        ("39a", "39b", "45a", "45b", "45c", "45d", "45e"),
+        (),
+    ),
+    Promise(
+        "Exactly once between Kafka topics",
+        "A command's consumed offset, its state, replies and changes are committed together. A restart, a rebalance, a "
+        "lost or torn transaction neither repeats nor loses any of them.",
+        (
+            "tests/contract/test_log.py::test_a_commit_is_atomic_and_moves_the_offset",
+            "tests/runtime/test_intake.py::test_a_duplicate_after_the_end_gets_the_terminal_reply_again",
+        ),
+        ("is told twice", "after its end", "memory differs from its changelog"),
+        ("1", "2", "5", "6", "8", "8s", "9", "10", "12", "13", "14a", "14b", "14c", "15")
+        + ("16a", "16b", "17a", "17b", "18", "19a", "19b", "20a", "20b", "21", "22", "23", "28a", "28b", "44"),
+        (
+            "commit without awaiting what was sent",
+            "send a lost transactional request again",
+            "commit offsets apart from the transaction",
+            "restore to the last stable offset",
+            "answer a known id whatever the content",
+            "take a known id for a new command",
+            "know commands by their id alone",
+            "store what can't be read",
+        ),
+    ),
+    Promise(
+        "One owner of a partition",
+        "A partition has one committer. A process that was away is fenced, and comes back only through a new assignment.",
+        (
+            "tests/runtime/test_ownership.py::test_who_was_fenced_opens_nothing_by_itself",
+            "tests/contract/test_log.py::test_a_second_open_fences_the_first",
+        ),
+        ("again without having been assigned it again", "is opened again and again"),
+        ("11",),
+        (
+            "re-initialise after being fenced",
+            "take a kept partition for one's own without a commit",
+            "tell of a shard's end before it is forgotten",
+            "open partitions while stopping",
+            "skip the fence: a producer id of one's own for each owner",
+            "open a halted partition without asking whose it is",
+        ),
+    ),
+    Promise(
+        "Offsets, changelog and topics agree, or the partition halts",
+        "A lost group offset is recovered from the changelog. A changelog, offset or topic that contradicts the others "
+        "halts its partition with the reason and the command that repairs it; nothing is read again from the beginning.",
+        (
+            "tests/runtime/test_positions.py::test_a_lost_offset_is_recovered_from_the_changelog",
+            "tests/runtime/test_positions.py::test_a_changelog_that_was_made_anew_halts",
+        ),
+        ("records another position than it commits", "goes back from"),
+        ("24", "25", "42a", "42b", "43"),
+        (
+            "reset the offset automatically",
+            "take an offset that was set back, or is stale, for the truth",
+            "begin at the beginning beside a changelog that is not empty",
+            "do not record positions",
+            "go on beside a changelog that was lost",
+            "go on although the beginning of the changelog was deleted",
+            "take a topic that was made anew for the old one",
+            "take over another group's changelog",
+            "use a copy of a changelog that was made anew",
+            "take records that were meant for a predecessor",
+            "skip a corrupt changelog record",
+        ),
+    ),
+    Promise(
+        "Bad input never blocks a partition",
+        "Whatever a publisher writes within Kafka's limits has an outcome: a rejection, a dead letter, or both. No input "
+        "makes a record that cannot be written. No publisher closes a partition for others.",
+        (
+            "tests/badinput/test_sizes.py::test_a_mebibyte_in_any_place_leaves_the_partition_running",
+            "tests/badinput/test_properties.py::test_the_decoder_has_an_outcome_for_everything",
+            "tests/runtime/test_load.py::test_what_asks_to_wait_closes_no_partition",
+        ),
+        ("is opened again and again",),
+        ("26", "27", "46"),
+        (
+            "report a member's name of any length",
+            "report all violations however many bytes they have",
+            "let a record of any size into a batch",
+            "forget that a topic refused a record",
+            "take all that waits into one transaction",
+            "hold large records in memory until there are many",
+            "take dates that UTC does not have",
+            "send replies to a topic that is missing",
+            "count what waits as what can be called",
+            "take on whatever waits",
+            "let the first source take all the room",
+            "pause for what stands behind a waiting command",
+        ),
+    ),
+    Promise(
+        "One job, record or answer can hurt only itself",
+        "A job that names what a replica does not know is held and reported. Whatever raises unexpectedly ends, parks or "
+        "holds the one job concerned.",
+        (
+            "tests/runtime/test_unforeseen.py::test_one_job_breaks_nothing_else",
+            "tests/runtime/test_held.py::test_a_job_of_a_removed_target_is_held_and_goes_on_when_the_target_is_back",
+        ),
+        (),
+        ("40", "49"),
+        (
+            "serve a job whatever it names",
+            "serve a job whatever account its target is",
+            "cancel a held job that a former owner may have called",
+            "give a held job its slot",
+            "let a defect in planning out",
+            "try for ever what breaks the service",
+            "leave half of what a broken record has done",
+            "let one summary break a List for all",
+            "let what belongs to no job end the process",
+            "call every unforeseen exception a lack of credentials",
+        ),
+    ),
+    Promise(
+        "Equal keys in order",
+        "Commands of one topic with equal Kafka keys reach the API in the order of their arrival, over crashes, restarts "
+        "and rebalances. A command that waits for its own `notbefore` or for a quota does not hold the others.",
+        ("tests/runtime/test_order.py::test_what_is_searched_for_keeps_its_turn_over_a_restart",),
+        ("overtakes", "which was sent later in its key"),
+        (),
+        (
+            "line up only who may call, and not who is searched for or tried again later",
+            "line up in the order of the changelog",
+            "hold the line for a start time",
+        ),
+    ),
+    Promise(
+        "Cancelling and resolving",
+        "A deletion is of the resource that was asked for, at the account where it was made. A cancellation respects its "
+        "own times and rights, and always has an answer.",
+        ("tests/runtime/test_cancel.py::test_a_deletion_is_of_that_resource_at_its_target_whenever_processes_crash",),
+        ("did not ask for",),
+        (),
+        (
+            "delete at the cancellation's own target",
+            "take parked for nothing made",
+            "carry a cancellation out whatever its times say",
+            "delete without the right to delete",
+            "adopt an ARN of another account",
+        ),
+    ),
+    Promise(
+        "Every command ends, and the end is what happened",
+        "Each command that can be identified gets one terminal reply. What cannot be found out is parked within a stated "
+        "time. An answer of AWS that is wrong is an outcome, not a crash.",
+        (
+            "tests/core/test_lost.py::test_a_search_that_always_fails_ends_for_a_person",
+            "tests/runtime/test_answers.py::test_a_deletion_that_fails_again_at_once_ends",
+            "tests/runtime/test_searches.py::test_a_write_that_was_performed_and_whose_repeat_is_refused_has_succeeded",
+        ),
+        ("and nothing was unclear", "and it was performed"),
+        ("33", "37c", "38", "47a"),
+        (
+            "search without an end",
+            "repeat a lost creation without an end",
+            "take the refusal of a repeat for the whole outcome",
+            "count what two pages show as two",
+            "follow a token that came before",
+            "take any JSON for an answer",
+            "tell each status of a removal once",
+            "wait for a status that was passed",
+            "look in vain for ever",
+        ),
+    ),
+    Promise(
+        "Events tell the truth, without gaps",
+        "A resource's events are in order and numbered from 1 without gaps; no event id is used twice. A status that was "
+        "published was seen, and `deleted` is published only when the resource is gone.",
+        (
+            "tests/runtime/test_batch.py::test_sequences_are_counted_over_batches_and_within_one",
+            "tests/runtime/test_answers.py::test_one_answer_that_does_not_find_a_living_job_is_not_its_end",
+        ),
+        ("has a gap", "forgets a status", "was used before"),
+        ("36", "37a", "37b", "47b"),
+        (
+            "number events without what was restored",
+            "take one absence for the end",
+            "call what has no lifecycle an orphan",
+        ),
+    ),
+    Promise(
+        "Few calls",
+        "One List serves every search of its kind; polls have a share of the read budget that publishers cannot take.",
+        (
+            "tests/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
+            "tests/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
+        ),
+        (),
+        (),
+        ("list for each search", "let reads go before polls", "know a throttle by its status"),
+    ),
+    Promise(
+        "The sandbox is an oracle",
+        "It reads data and policies as AWS documents them, and fails closed where it cannot.",
+        ("tests/sandbox/test_policy_language.py::test_a_deny_that_holds_or_cannot_be_evaluated_refuses",),
+        (),
+        (),
+        (
+            "let a Deny pass that cannot be evaluated",
+            "read Parquet by what its writer noted for Arrow",
+            "take quotes for quotes where they are text",
+            "keep ids as strings that end at a zero",
+        ),
+    ),
+)
