@@ -27,8 +27,9 @@ class Promise:
 PROMISES = (
     Promise(
         "Never a second creation",
-        "One command makes one resource at AWS, whatever is lost, late, slow or restarted. A call leaves only within "
-        "`call_window` after the commit of its intent, and only two empty searches after `settle` permit a repeat.",
+        "One command makes one resource at AWS, whatever is lost, late, slow or restarted. A call leaves only "
+        "within `call_window` after the commit of its intent, and only two empty searches after `settle` permit a "
+        "repeat.",
         (
             "tests/core/test_simulation.py::test_nothing_twice_nothing_stuck_nothing_untrue",
             "tests/runtime/test_crash.py::test_after_the_call_and_before_its_outcome_is_known",
@@ -52,9 +53,9 @@ PROMISES = (
     ),
     Promise(
         "Clocks decide nothing twice",
-        "Waiting, settling, polling and retries run on a clock that never steps and counts suspends. A wall clock that is "
-        "wrong by hours or days, in a running process or in one that starts, repeats nothing, forgets nothing early and "
-        "stops nothing for good.",
+        "Waiting, settling, polling and retries run on a clock that never steps and counts suspends. A wall clock "
+        "that is wrong by hours or days, in a running process or in one that starts, repeats nothing, forgets "
+        "nothing early and stops nothing for good.",
         ("tests/runtime/test_lifetime.py",),
         ("is forgotten", "s after its deadline", "s before its time"),
         ("39a", "39b", "45a", "45b", "45c", "45d", "45e"),
@@ -62,15 +63,17 @@ PROMISES = (
     ),
     Promise(
         "Exactly once between Kafka topics",
-        "A command's consumed offset, its state, replies and changes are committed together. A restart, a rebalance, a "
-        "lost or torn transaction neither repeats nor loses any of them.",
+        "A command's consumed offset, its state, replies and changes are committed together. A restart, a "
+        "rebalance, a lost or torn transaction neither repeats nor loses any of them.",
         (
             "tests/contract/test_log.py::test_a_commit_is_atomic_and_moves_the_offset",
             "tests/runtime/test_intake.py::test_a_duplicate_after_the_end_gets_the_terminal_reply_again",
         ),
         ("is told twice", "after its end", "memory differs from its changelog"),
-        ("1", "2", "5", "6", "8", "8s", "9", "10", "12", "13", "14a", "14b", "14c", "15")
-        + ("16a", "16b", "17a", "17b", "18", "19a", "19b", "20a", "20b", "21", "22", "23", "28a", "28b", "44"),
+        (
+            *("1", "2", "5", "6", "8", "8s", "9", "10", "12", "13", "14a", "14b", "14c", "15", "16a", "16b", "17a"),
+            *("17b", "18", "19a", "19b", "20a", "20b", "21", "22", "23", "28a", "28b", "44"),
+        ),
         (
             "commit without awaiting what was sent",
             "send a lost transactional request again",
@@ -84,7 +87,8 @@ PROMISES = (
     ),
     Promise(
         "One owner of a partition",
-        "A partition has one committer. A process that was away is fenced, and comes back only through a new assignment.",
+        "A partition has one committer. A process that was away is fenced, and comes back only through a new "
+        "assignment.",
         (
             "tests/runtime/test_ownership.py::test_who_was_fenced_opens_nothing_by_itself",
             "tests/contract/test_log.py::test_a_second_open_fences_the_first",
@@ -102,8 +106,9 @@ PROMISES = (
     ),
     Promise(
         "Offsets, changelog and topics agree, or the partition halts",
-        "A lost group offset is recovered from the changelog. A changelog, offset or topic that contradicts the others "
-        "halts its partition with the reason and the command that repairs it; nothing is read again from the beginning.",
+        "A lost group offset is recovered from the changelog. A changelog, offset or topic that contradicts the "
+        "others halts its partition with the reason and the command that repairs it; nothing is read again from "
+        "the beginning.",
         (
             "tests/runtime/test_positions.py::test_a_lost_offset_is_recovered_from_the_changelog",
             "tests/runtime/test_positions.py::test_a_changelog_that_was_made_anew_halts",
@@ -126,8 +131,8 @@ PROMISES = (
     ),
     Promise(
         "Bad input never blocks a partition",
-        "Whatever a publisher writes within Kafka's limits has an outcome: a rejection, a dead letter, or both. No input "
-        "makes a record that cannot be written. No publisher closes a partition for others.",
+        "Whatever a publisher writes within Kafka's limits has an outcome: a rejection, a dead letter, or both. "
+        "No input makes a record that cannot be written. No publisher closes a partition for others.",
         (
             "tests/badinput/test_sizes.py::test_a_mebibyte_in_any_place_leaves_the_partition_running",
             "tests/badinput/test_properties.py::test_the_decoder_has_an_outcome_for_everything",
@@ -152,8 +157,8 @@ PROMISES = (
     ),
     Promise(
         "One job, record or answer can hurt only itself",
-        "A job that names what a replica does not know is held and reported. Whatever raises unexpectedly ends, parks or "
-        "holds the one job concerned.",
+        "A job that names what a replica does not know is held and reported. Whatever raises unexpectedly ends, "
+        "parks or holds the one job concerned.",
         (
             "tests/runtime/test_unforeseen.py::test_one_job_breaks_nothing_else",
             "tests/runtime/test_held.py::test_a_job_of_a_removed_target_is_held_and_goes_on_when_the_target_is_back",
@@ -175,8 +180,9 @@ PROMISES = (
     ),
     Promise(
         "Equal keys in order",
-        "Commands of one topic with equal Kafka keys reach the API in the order of their arrival, over crashes, restarts "
-        "and rebalances. A command that waits for its own `notbefore` or for a quota does not hold the others.",
+        "Commands of one topic with equal Kafka keys reach the API in the order of their arrival, over crashes, "
+        "restarts and rebalances. A command that waits for its own `notbefore` or for a quota does not hold the "
+        "others.",
         ("tests/runtime/test_order.py::test_what_is_searched_for_keeps_its_turn_over_a_restart",),
         ("overtakes", "which was sent later in its key"),
         (),
@@ -188,8 +194,8 @@ PROMISES = (
     ),
     Promise(
         "Cancelling and resolving",
-        "A deletion is of the resource that was asked for, at the account where it was made. A cancellation respects its "
-        "own times and rights, and always has an answer.",
+        "A deletion is of the resource that was asked for, at the account where it was made. A cancellation "
+        "respects its own times and rights, and always has an answer.",
         ("tests/runtime/test_cancel.py::test_a_deletion_is_of_that_resource_at_its_target_whenever_processes_crash",),
         ("did not ask for",),
         (),
@@ -203,8 +209,8 @@ PROMISES = (
     ),
     Promise(
         "Every command ends, and the end is what happened",
-        "Each command that can be identified gets one terminal reply. What cannot be found out is parked within a stated "
-        "time. An answer of AWS that is wrong is an outcome, not a crash.",
+        "Each command that can be identified gets one terminal reply. What cannot be found out is parked within a "
+        "stated time. An answer of AWS that is wrong is an outcome, not a crash.",
         (
             "tests/core/test_lost.py::test_a_search_that_always_fails_ends_for_a_person",
             "tests/runtime/test_answers.py::test_a_deletion_that_fails_again_at_once_ends",
@@ -226,8 +232,8 @@ PROMISES = (
     ),
     Promise(
         "Events tell the truth, without gaps",
-        "A resource's events are in order and numbered from 1 without gaps; no event id is used twice. A status that was "
-        "published was seen, and `deleted` is published only when the resource is gone.",
+        "A resource's events are in order and numbered from 1 without gaps; no event id is used twice. A status "
+        "that was published was seen, and `deleted` is published only when the resource is gone.",
         (
             "tests/runtime/test_batch.py::test_sequences_are_counted_over_batches_and_within_one",
             "tests/runtime/test_answers.py::test_one_answer_that_does_not_find_a_living_job_is_not_its_end",

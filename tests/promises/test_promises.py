@@ -35,4 +35,3 @@ def test_every_fault_and_every_sabotage_supports_a_promise() -> None:
     sabotages = {name for promise in PROMISES for name in promise.sabotages}
     assert faults == {row.number for row in ROWS}
     assert sabotages == {sabotage.name for sabotage in SABOTAGES}
-
