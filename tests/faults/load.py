@@ -69,13 +69,15 @@ class Load:
         name: str,
         partition: int,
         misuse: bool = False,
+        reply_to: str = "",
     ) -> Sent:
         """Sends a command in the background; the ledger has it at once."""
         sent = Sent(
             ground.tenant, source, name, operation, data, partition, time.monotonic(), acknowledged=False, misuse=misuse
         )
         self.sent.append(sent)
-        task = asyncio.create_task(self._send(ground.target, sent, len(self.sent) - 1), name=f"send {name}")
+        extensions = {"ce_target": ground.target} | ({"ce_replyto": reply_to} if reply_to else {})
+        task = asyncio.create_task(self._send(extensions, sent, len(self.sent) - 1), name=f"send {name}")
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
         return sent
@@ -86,14 +88,14 @@ class Load:
             Sent(tenant, source, name, operation, {}, partition, time.monotonic(), acknowledged=False, misuse=False)
         )
 
-    async def _send(self, target: str, sent: Sent, place: int) -> None:
+    async def _send(self, extensions: Mapping[str, str], sent: Sent, place: int) -> None:
         headers = {
             "ce_specversion": "1.0",
             "ce_id": sent.id,
             "ce_source": sent.source,
             "ce_type": f"cleanroomsml.command.{sent.operation}",
-            "ce_target": target,
             "content-type": "application/json",
+            **extensions,
         }
         encoded = [(name, text.encode()) for name, text in headers.items()]
         topic, value = self._topics[sent.tenant], json.dumps(sent.data).encode()

@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 from typing import Any
 
+import confluent_kafka
 import confluent_kafka.admin
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
@@ -52,6 +54,39 @@ async def commands_deleted(lab: Lab, mark: Mark) -> None:
     if (now := (await admin.list_consumer_group_offsets(lab.name))[partition].offset) != committed:
         mark.broken("I1", f"{topic}-0", f"commands were skipped silently: {committed} -> {now}")
     await admin.close()
+
+
+async def offsets_deleted(lab: Lab, mark: Mark) -> None:
+    """The group is deleted while nobody is in it, as its offsets' retention would: nothing is done a second time."""
+    await all_stop(lab)
+    await asyncio.sleep(1)
+    client = _kafka.AdminClient({"bootstrap.servers": lab.station.broker.bootstrap})
+    for deleted in client.delete_consumer_groups([lab.name]).values():
+        await asyncio.to_thread(deleted.result, 20)
+    mark.now()
+    await lab.start()
+
+
+NARROW = "narrow-replies"
+"""A topic that takes no reply, since each is larger than its limit."""
+
+
+async def named_topic_refuses(lab: Lab, mark: Mark) -> None:
+    """A topic that commands name for their replies refuses every record, for good."""
+    client = _kafka.AdminClient({"bootstrap.servers": lab.station.broker.bootstrap})
+    topic = _kafka.NewTopic(NARROW, 1, 1, config={"max.message.bytes": "100"})
+    for made in client.create_topics([topic]).values():
+        with suppress(confluent_kafka.KafkaException):  # another laboratory was faster
+            await asyncio.to_thread(made.result, 20)
+    mark.now()
+    for number in range(12):
+        ground = lab.load.grounds[0]
+        name = f"narrow-{lab.chance.randrange(10**12)}"
+        data, source = ground.create_dataset(name), f"{lab.name}-narrow"
+        lab.load.publish(
+            ground, "CreateTrainingDataset", data, source=source, name=name, partition=number % 2, reply_to=NARROW
+        )
+        await asyncio.sleep(0.4)
 
 
 async def partitions_added(lab: Lab, mark: Mark) -> None:
