@@ -2,10 +2,8 @@
 
 import asyncio
 import signal
-from contextlib import suppress
 from typing import Any
 
-import confluent_kafka
 import confluent_kafka.admin
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
@@ -73,11 +71,7 @@ NARROW = "narrow-replies"
 
 async def named_topic_refuses(lab: Lab, mark: Mark) -> None:
     """A topic that commands name for their replies refuses every record, for good."""
-    client = _kafka.AdminClient({"bootstrap.servers": lab.station.broker.bootstrap})
-    topic = _kafka.NewTopic(NARROW, 1, 1, config={"max.message.bytes": "100"})
-    for made in client.create_topics([topic]).values():
-        with suppress(confluent_kafka.KafkaException):  # another laboratory was faster
-            await asyncio.to_thread(made.result, 20)
+    await asyncio.to_thread(_set, lab.station.broker.bootstrap, NARROW, "max.message.bytes", "100")
     mark.now()
     for number in range(12):
         ground = lab.load.grounds[0]
