@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from sandbox.kafka import Broker
 from schemas import records
-from schemas.records import Command, Job, Phase
+from schemas.records import Command, Job, Phase, Position
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, until
 from tests.alerts.conftest import Line
@@ -88,6 +88,8 @@ async def held(stage: Stage) -> None:
     job = records.encode(Job(command, Phase.RUNNING, accepted_at=0.0))
     async with AIOKafkaProducer(bootstrap_servers=stage.kafka.bootstrap) as producer:
         await producer.send_and_wait(f"{stage.job}.jobs", job, records.job_key("/tests", "held"), 0)
+        position = records.encode(Position(0, group=f"service-{stage.job}"))
+        await producer.send_and_wait(f"{stage.job}.jobs", position, records.POSITION_KEY, 0)
     await stage.start()
     assert (await stage.client.reply("held", "waiting")).data["reason"] == "UnknownOperation"
 
