@@ -147,6 +147,7 @@ PROMISES = (
             "go on although the beginning of the changelog was deleted",
             "take a topic that was made anew for the old one",
             "take over another group's changelog",
+            "serve on brokers that are too old",
             "use a copy of a changelog that was made anew",
             "take records that were meant for a predecessor",
             "skip a corrupt changelog record",
