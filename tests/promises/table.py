@@ -49,6 +49,9 @@ PROMISES = (
             "repeat after one empty list in pages",
             "write a request twice",
             "let botocore and the transport try again",
+            "do not look for a command in other partitions",
+            "do not report a command that two partitions have accepted",
+            "publish with librdkafka's own partitioner",
         ),
     ),
     Promise(
@@ -293,6 +296,28 @@ PROMISES = (
         (),
         (),
         ("list for each search", "let reads go before polls", "know a throttle by its status"),
+    ),
+    Promise(
+        "Settings and published rules are what runs",
+        "Targets are called at the addresses that the settings give, and nowhere else. The machine's environment, files "
+        "and models change neither that nor the rules by which commands are checked.",
+        (
+            "tests/adapters/test_aws_addresses.py::test_clients_go_where_the_settings_say",
+            "tests/adapters/test_settings_environment.py::test_a_key_twice_is_refused",
+        ),
+        (),
+        (),
+        (
+            "read the API's model from the machine",
+            "apply the rules that are our reading in any case",
+            "let what is bound win",
+            "follow the environment's endpoints",
+            "show a pod's token to any address",
+            "let a header that can't be written through the gate",
+            "forget a tenant of whom only blank variables are set",
+            "let the last of two equal keys win",
+            "take an empty bundle of certificates as it is",
+        ),
     ),
     Promise(
         "The sandbox is an oracle",
