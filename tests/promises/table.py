@@ -299,8 +299,8 @@ PROMISES = (
     ),
     Promise(
         "Settings and published rules are what runs",
-        "Targets are called at the addresses that the settings give, and nowhere else. The machine's environment, files "
-        "and models change neither that nor the rules by which commands are checked.",
+        "Targets are called at the addresses that the settings give, and nowhere else. The machine's environment, "
+        "files and models change neither that nor the rules by which commands are checked.",
         (
             "tests/adapters/test_aws_addresses.py::test_clients_go_where_the_settings_say",
             "tests/adapters/test_settings_environment.py::test_a_key_twice_is_refused",
