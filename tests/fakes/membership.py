@@ -40,6 +40,10 @@ class Group:
         named = (each for each in self._members if each is not member and each.instance_id)
         return next((each for each in named if each.instance_id == member.instance_id), None)
 
+    def has(self, name: str, partition: TopicPartition) -> bool:
+        """Whether the member has the partition, as far as the group knows."""
+        return partition in self._assignment.get(name, frozenset())
+
     def leave(self, member: "MemoryLog") -> None:
         self._assignment.pop(member.member_id, None)
         member.evicted = False

@@ -31,7 +31,7 @@ class TwinApi(FakeApi):
         distort: Given each answer and its operation; returns what is answered.
         paging: Given a List, its request and who answers one; answers it.
         staleness: Asked for the age of what a read shows.
-        denies: Asked whether a Get says that what exists is not there.
+        denies: Asked whether a Get of a resource says that it is not there although it is.
         undeletable: Ids of resources whose deletion fails.
     """
 
@@ -47,7 +47,7 @@ class TwinApi(FakeApi):
         self.distort: Callable[[str, Any], Any] = lambda _, result: result
         self.paging: Callable[[str, Mapping[str, Any], Page], dict[str, Any]] = lambda _, params, page: page(params)
         self.staleness: Callable[[], float] = lambda: 0.0
-        self.denies: Callable[[str], bool] = lambda _: False
+        self.denies: Callable[[str, str], bool] = lambda _, __: False
         self.undeletable: set[str] = set()
         self._lags: dict[str, float] = {}
 
@@ -91,7 +91,7 @@ class TwinApi(FakeApi):
         return self.paging(row.name, params, page)
 
     def _describe(self, world: World, row: Operation, item: Item) -> dict[str, Any]:
-        if self.denies(row.name):
+        if self.denies(row.name, item.key):
             raise Refusal("ResourceNotFoundException", 404, f"{item.key} is not seen")
         return super()._describe(world, row, item)
 

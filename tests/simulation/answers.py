@@ -15,6 +15,8 @@ GARBAGE: Final[tuple[Any, ...]] = (17, 1.5, True, None, [], [1], {}, {"code": 17
 
 REPEATED, ENDLESS = 10, 2000
 """Times that one page may be asked for, and pages of one listing that may be read."""
+MISSED = 2
+"""Most Gets in a row that miss what is there."""
 
 ListPage = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -39,6 +41,7 @@ class Answers:
         self._size = random.choice((1, 2, 3))
         self._endless: dict[int, bool] = {}
         self._asked: Counter[tuple[int, int]] = Counter()
+        self._missed: Counter[str] = Counter()
         self._listings = 0
         if Family.GARBAGE in families:
             api.distort = self._distort
@@ -116,5 +119,9 @@ class Answers:
     def _staleness(self) -> float:
         return self._random.uniform(0.0, STALE) if self._hit("stale read") else 0.0
 
-    def _denies(self, operation: str) -> bool:
-        return OPERATIONS[operation].name == OPERATIONS[operation].resource.get_operation and self._hit("untrue 404")
+    def _denies(self, operation: str, key: str) -> bool:
+        """A Get misses what is there, but not as often as confirms an absence."""
+        if OPERATIONS[operation].name != OPERATIONS[operation].resource.get_operation:
+            return False
+        self._missed[key] = self._missed[key] + 1 if self._missed[key] < MISSED and self._hit("untrue 404") else 0
+        return self._missed[key] > 0

@@ -53,6 +53,7 @@ class Day:
         names: One resource of each kind, by the member that names it.
         exempt: Commands of which nothing is expected.
         repairs: What an operator does when the world heals.
+        restart: Whether every process is restarted then.
     """
 
     rig: Rig
@@ -69,6 +70,7 @@ class Day:
     names: dict[str, dict[str, str]] = field(default_factory=dict)
     exempt: set[str] = field(default_factory=set)
     repairs: list[Callable[[], object]] = field(default_factory=list)
+    restart: bool = False
 
     # Publishing
 

@@ -105,11 +105,22 @@ class Monitor:
             return
         self.note(f"{member} opens {_short(partition)}", "openings")
         self.demand(self.counters["openings"] <= OPENINGS, f"{_short(partition)} is opened again and again")
-        granted = (member, partition) in self._granted
+        # A partition that has halted is tried again by the member that holds it, without a new assignment.
+        granted = (member, partition) in self._granted or self._tries_again(member, partition)
         self.demand(granted, f"{member} opens {_short(partition)} again without having been assigned it again")
         self._granted.discard((member, partition))
         self._owners[partition] = member
         self.promises.taken_over(partition)
+
+    def _tries_again(self, member: str, partition: TopicPartition) -> bool:
+        name = f"{partition.topic}-{partition.partition}"
+        halted = any(
+            what.startswith("shard halted") and details["partition"] == name
+            for node in self._rig.nodes
+            if node.name == member
+            for what, details in node.story.problems
+        )
+        return halted and self._rig.broker.group.has(member, partition)
 
     def committed(
         self, member: str, partition: TopicPartition, records: Sequence[InRecord], next_offset: int | None
@@ -218,13 +229,14 @@ class Monitor:
         self.last[known] = event
 
     def _gone(self, event: Heard) -> None:
-        """What is said to be deleted is not there."""
+        """What is said to be deleted is not there, or about to go."""
         kind = KINDS.get(event.resource_kind)
         if event.status == "deleted" and kind and kind.arn_type:
             found = [
                 world.items[event.subject] for world in self._rig.api.worlds.values() if event.subject in world.items
             ]
-            there = any(item.exists(self._clock()) for item in found)
+            now = self._clock()
+            there = any(item.exists(now) and not item.status(now).startswith("DELETE") for item in found)
             self.demand(not there, f"{event.subject} is told to be deleted, and it is there")
 
     # What AWS sees

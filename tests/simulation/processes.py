@@ -179,6 +179,7 @@ async def slow_down(day: Day) -> None:
     """Commits take longer than a call may wait after one."""
     broker, usual = day.rig.broker, day.rig.broker.latency
     broker.latency = day.random.uniform(1.5, 6.0)
+    day.repairs.append(lambda: setattr(broker, "latency", min(usual, 0.3)))
     if day.random.random() < 0.5:
         day.later(day.random.uniform(5.0, 60.0), setattr, broker, "latency", min(usual, 0.3))
 
@@ -200,7 +201,8 @@ async def lose_offsets(day: Day) -> None:
 
 @action(3, Family.OFFSETS)
 async def truncate(day: Day) -> None:
-    """Records of a changelog are deleted; an operator brings them back."""
+    """Records of a changelog are deleted; an operator restores the topic, and starts the service anew."""
+    day.restart = True
     topic = day.random.choice(sorted(day.rig.options.consumed.values()))
     number = day.random.randrange(day.rig.options.partitions)
     log = day.rig.broker.partition(topic, number)

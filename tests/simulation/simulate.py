@@ -79,6 +79,7 @@ async def _live(seed: int, families: frozenset[Family], loop: SimulatedLoop, out
             outcome.healed_in = schedule.healed_in
             judge(rig, monitor)
             if seed % 4 == 0 or Family.LATER in families:
+                await schedule.set_clocks_right()
                 await _forgetting(rig, monitor)
             if Family.LATER in families:
                 await schedule.go_on()
