@@ -125,6 +125,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         turn: Its number in the line of its Kafka key, drawn when it joined it; lower ones call first. 0: it never
             joined one, or was written by a release that kept no numbers.
         held: Why a process could not serve it when it was last restored; empty when it is served.
+        arrived: Epoch seconds at which its record came to Kafka, by Kafka's clock; 0 when that is not known.
         v: Version of this record.
     """
 
@@ -151,6 +152,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     region: str = ""
     turn: int = 0
     held: str = ""
+    arrived: float = 0.0
     v: int = VERSION
 
 

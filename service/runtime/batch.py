@@ -113,7 +113,7 @@ class Batch:
             self._apply(key, before, endings.shortened(before, step, excess.size, excess.limit, self.now))
 
     def _apply(self, key: bytes, before: Job | None, step: Step) -> None:
-        after = holding.born(step.job, self._context.policy) if before is None and step.job is not None else step.job
+        after = self._born(step.job) if before is None and step.job is not None else step.job
         messages, tellings = len(self._messages), len(self._tellings)
         try:
             for event in step.events:
@@ -129,6 +129,10 @@ class Batch:
             if after is not None:
                 self._tellings.append(lambda: self._context.telemetry.transition(before, after))
 
+    def _born(self, job: Job) -> Job:
+        job = holding.born(job, self._context.policy)
+        return replace(job, arrived=self.latest) if self.latest else job
+
     def _kept(self, key: bytes, before: Job | None, after: Job | None) -> Job | None:
         """The retention of a job that ends now counts by the latest clock, and never from before its acceptance.
 
@@ -139,7 +143,7 @@ class Batch:
             return after
         if before is not None and ended(before) and before.finished_at == after.finished_at:
             return after
-        self.ended[key] = max(after.finished_at, after.accepted_at, self.latest, self.wall)
+        self.ended[key] = max(after.finished_at, after.accepted_at, after.arrived, self.latest, self.wall)
         return replace(after, finished_at=self.ended[key])
 
     @contextmanager

@@ -170,6 +170,25 @@ async def test_an_end_seen_by_an_owner_that_began_days_behind_is_kept_for_the_wh
         assert rig.job("once") is not None
 
 
+async def test_an_end_in_the_hands_of_owners_days_behind_counts_from_when_its_command_came_to_kafka() -> None:
+    """Found by the simulator: both owners' clocks stay wrong, and the second one has consumed no record."""
+    async with Rig(partitions=1, policy=BRIEF) as rig:
+        rig.api.inject(CREATE, fake.LOST_REPLY)
+        for _ in range(2):
+            node = rig.begin()
+            node.clock.skew = -30 * 86_400.0
+            await rig.until(lambda: node.ready)  # noqa: B023
+            if not rig.sent:
+                rig.send(CREATE, command_id="once")
+                await rig.until(lambda: rig.phase("once") == "uncertain")
+                await node.crash()
+        await rig.end("once")
+        await node.crash()
+        await rig.start()
+        await rig.perform(CREATE)
+        assert rig.job("once") is not None
+
+
 def remembered(rig: Rig) -> int:
     """Commands of the first partition."""
     return sum(isinstance(record, Job) for record in rig.folded(0).values())

@@ -1057,4 +1057,31 @@ SABOTAGES = (
         "With an empty `AWS_CA_BUNDLE` every call waits for credentials, for good.",
         "tests/adapters/test_aws_tls.py::test_a_blank_bundle_does_not_show_keys_to_anybody",
     ),
+    Sabotage(
+        "count a retention from an owner's clock alone",
+        "service.runtime.batch",
+        "max(after.finished_at, after.accepted_at, after.arrived, self.latest, self.wall)",
+        "max(after.finished_at, after.accepted_at, self.latest, self.wall)",
+        "What owners days behind accept and end is forgotten by the next owner; a copy is performed again.",
+        "tests/runtime/test_clocks.py"
+        "::test_an_end_in_the_hands_of_owners_days_behind_counts_from_when_its_command_came_to_kafka",
+        simulated=True,
+    ),
+    Sabotage(
+        "take a decision for no second end",
+        "service.runtime.batch",
+        "if before is not None and ended(before) and before.finished_at == after.finished_at:",
+        "if before is not None and ended(before):",
+        "A parked command that a person has given up is remembered until the partition's next owner.",
+        "tests/runtime/test_resolving.py::test_what_was_given_up_is_forgotten_a_retention_later",
+    ),
+    Sabotage(
+        "plan a timer that comes after the end of its shard again",
+        "service.runtime.activities",
+        "except RuntimeError:  # the group is ending",
+        "except KeyError:  # the group is ending",
+        "An ended shard reports a defect and tries again, for as long as its process runs.",
+        "tests/runtime/test_shard_defects.py"
+        "::test_a_timer_that_comes_after_the_end_of_its_shard_begins_nothing_and_is_no_defect",
+    ),
 )

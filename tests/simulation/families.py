@@ -53,27 +53,11 @@ class Family(StrEnum):
     """Life goes on after everything was forgotten."""
 
 
-ON: Final[frozenset[Family]] = frozenset(
-    {
-        Family.DENIED,
-        Family.GARBAGE,
-        Family.LATER,
-        Family.ORDER,
-        Family.PAGES,
-        Family.REPEATS,
-        Family.SERVICE,
-        Family.SIZES,
-        Family.STALE,
-        Family.SUSPENDS,
-        Family.TARGETS,
-        Family.TENANTS,
-        Family.TIMES,
-        Family.UNDELETED,
-    }
-)
+ON: Final[frozenset[Family]] = frozenset(Family) - {Family.RELEASES}
 """Families that are drawn unless others are asked for."""
 
 EFFECTS: Final[dict[Family, tuple[str, ...]]] = {
+    Family.OFFSETS: ("halted",),
     Family.DENIED: ("denied", "resolved"),
     Family.GARBAGE: ("garbage in an answer",),
     Family.LATER: ("later",),
