@@ -71,6 +71,8 @@ PROMISES = (
             "forget a reopened command by its first end",
             "count the life of a Kafka token by the wall clock",
             "measure on a clock that stops during a suspend",
+            "count a retention from an owner's clock alone",
+            "take a decision for no second end",
         ),
     ),
     Promise(
@@ -209,6 +211,7 @@ PROMISES = (
             "let one summary break a List for all",
             "let what belongs to no job end the process",
             "call every unforeseen exception a lack of credentials",
+            "plan a timer that comes after the end of its shard again",
         ),
     ),
     Promise(
