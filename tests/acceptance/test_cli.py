@@ -76,7 +76,7 @@ async def test_check_without_topics(service: ServiceProcess) -> None:
     assert told.code == 3
     assert set(told.wrong()) == {f"topic cli-absent.{name}" for name in NAMES}
     assert all("python -m service topics" in message for message in told.wrong().values())
-    assert told.out.splitlines()[-1] == "7 of 11 wrong"
+    assert told.out.splitlines()[-1] == "7 of 12 wrong"
 
 
 async def test_check_without_kafka(service: ServiceProcess) -> None:

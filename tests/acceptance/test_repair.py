@@ -18,16 +18,16 @@ from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free, un
 from tests.sandbox.world import World
 
 CREATE = OPERATIONS["CreateAudienceModel"].name
-NOW = time.time()
 
 
 def parked_job(command_id: str, params: dict[str, object]) -> Job:
-    """As the service parks a command whose search was ambiguous."""
+    """As the service parks a command whose search was ambiguous: a moment ago, so that it is polled as a new one."""
+    now = time.time()
     return Job(
         Command(command_id, "test", CREATE, "default", params, "0" * 64),
         Phase.PARKED,
-        accepted_at=NOW,
-        finished_at=NOW,
+        accepted_at=now,
+        finished_at=now,
         fault=Fault("AmbiguousOutcome", "the call's outcome was lost and the search cannot tell"),
         told=2,
         reply={"error": {"code": "AmbiguousOutcome"}, "searched": "2 resources carry the marker"},

@@ -76,6 +76,7 @@ jobs = st.builds(
     region=texts,
     turn=st.integers(0, 2**53),
     held=texts,
+    arrived=seconds,
 )
 states = st.builds(ResourceState, texts, texts, st.integers(1, 10**9), texts, texts, seconds, seconds)
 records = jobs | states
@@ -104,7 +105,7 @@ def test_the_samples_have_every_field() -> None:
             "resource_id",
         ),
         *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "account", "region", "turn"),
-        *("held", "v"),
+        *("held", "arrived", "v"),
     }
 
 
