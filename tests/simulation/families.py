@@ -17,8 +17,6 @@ class Family(StrEnum):
     """Processes know different targets: one is removed, and comes back."""
     TENANTS = "tenants"
     """Several tenants; processes that know one more or one less."""
-    RELEASES = "releases"
-    """Processes of a release that lacks operations."""
     DENIED = "denied"
     """One operation is refused until the world heals, or for ever."""
     GARBAGE = "garbage"
@@ -53,7 +51,7 @@ class Family(StrEnum):
     """Life goes on after everything was forgotten."""
 
 
-ON: Final[frozenset[Family]] = frozenset(Family) - {Family.RELEASES}
+ON: Final[frozenset[Family]] = frozenset(Family)
 """Families that are drawn unless others are asked for."""
 
 EFFECTS: Final[dict[Family, tuple[str, ...]]] = {
