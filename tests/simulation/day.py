@@ -53,7 +53,7 @@ class Day:
         names: One resource of each kind, by the member that names it.
         exempt: Commands of which nothing is expected.
         repairs: What an operator does when the world heals.
-        restart: Whether every process is restarted then.
+        restart: Whether every process is stopped before that.
     """
 
     rig: Rig

@@ -100,7 +100,11 @@ class Schedule:
         day.faults.heal()
         rig.api.quotas = {}
         monitor.note("-- healed")
+        if day.restart:
+            await asyncio.gather(*(self._stop(node) for node in rig.nodes if node not in day.dead))
         self._repair()
+        if day.restart:
+            day.start()
         bound = STATED if day.faults.denied_for_good else BOUND
         await rig.until(lambda: monitor.ended >= rig.sent.keys() - day.exempt, bound, step=0.5)
         if not day.faults.denied_for_good:  # otherwise it has not healed
@@ -128,7 +132,7 @@ class Schedule:
         for node in rig.nodes:
             if node in day.dead or node.task.done():
                 continue
-            if day.restart or (node.options.targets, node.options.tenants) != (full.targets, full.tenants):
+            if (node.options.targets, node.options.tenants) != (full.targets, full.tenants):
                 day.loop.create_task(self._replace(node), name="rollout")
         timed = any(asked.not_before for asked in day.monitor.promises.commands.values())
         if timed or day.random.random() < 0.5:
@@ -144,11 +148,17 @@ class Schedule:
                 await self._replace(node)
 
     async def _replace(self, node: Node) -> None:
+        if await self._stop(node):
+            self.day.start()
+
+    async def _stop(self, node: Node) -> bool:
+        """Stops a process when it can hear of it; False when it has ended before."""
         while self.day.away[node.name]:  # noqa: ASYNC110 - a process that is away hears of nothing
             await asyncio.sleep(0.5)
-        if not node.task.done():
-            await node.stop()
-            self.day.start()
+        if node.task.done():
+            return False
+        await node.stop()
+        return True
 
     @property
     def changes(self) -> list[TopicPartition]:
