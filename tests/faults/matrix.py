@@ -213,6 +213,7 @@ ROWS: tuple[Row, ...] = (
         parks=False,
     ),
     Row("48", "Commits slower than the call window, 10 s", network.slow_commits(1.5, 10), "EndTxn 1.5 s late", LOST),
+    Row("49", "A target missing on one replica", rollouts.target_missing, "settings differ", TAKEOVER, parks=False),
     Row("50", "The group's offsets deleted", topics.offsets_deleted, "delete_consumer_groups", TAKEOVER, parks=False),
     Row(
         "51",
@@ -222,7 +223,6 @@ ROWS: tuple[Row, ...] = (
         LOST,
         settings=(("TENANTS__DEFAULT__REPLY_TOPICS", topics.NARROW),),
     ),
-    Row("49", "A target missing on one replica", rollouts.target_missing, "settings differ", TAKEOVER, parks=False),
 )
 
 
