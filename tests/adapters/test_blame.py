@@ -15,6 +15,14 @@ OWN, CHOSEN = "cleanroomsml.jobs", "other.replies"
 
 async def blamed(denied: set[str], sending: str = "", **answers: Any) -> frozenset[str]:
     """By topic: None while unanswered, True when acknowledged, or the error."""
+    return attempted(sending, **answers).blamed(producer(denied))
+
+
+def producer(denied: set[str]) -> Any:
+    return SimpleNamespace(client=SimpleNamespace(send=SimpleNamespace(denied=denied)))
+
+
+def attempted(sending: str = "", **answers: Any) -> Attempt:
     attempt = Attempt()
     attempt.sending = sending
     for topic, answer in answers.items():
@@ -24,7 +32,17 @@ async def blamed(denied: set[str], sending: str = "", **answers: Any) -> frozens
         elif answer:
             future.set_result(None)
         attempt.acknowledgements[future] = OutRecord(topic, b"", b"")
-    return attempt.blamed(SimpleNamespace(client=SimpleNamespace(send=SimpleNamespace(denied=denied))))
+    return attempt
+
+
+async def test_the_refusal_is_the_cause_and_not_what_follows_from_it() -> None:
+    """The order of the answers is the brokers': one that follows may be heard first."""
+    follows, policy = InvalidTxnState(), PolicyViolationError()
+    cause = attempted(a=follows, b=None).cause(follows, producer({"b"}))
+    assert isinstance(cause, TopicAuthorizationFailedError)
+    assert attempted(a=follows, b=policy).cause(follows, producer(set())) is policy
+    assert attempted(a=follows, b=None).cause(follows, producer(set())) is follows, "nothing else is known"
+    assert attempted(a=follows, b=policy).cause(lost := TimeoutError(), producer({"b"})) is lost
 
 
 async def test_who_refuses_is_to_blame_and_not_who_is_refused_with_it() -> None:

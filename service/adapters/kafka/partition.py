@@ -101,7 +101,7 @@ class KafkaPartitionLog:
             async with asyncio.timeout(self._settings.commit_deadline):
                 await transact(self._producer, records, offsets, self._settings.group_id, attempt)
         except Exception as error:
-            failure = as_log_error(error, attempt.blamed(self._producer))
+            failure = as_log_error(attempt.cause(error, self._producer), attempt.blamed(self._producer))
             self._counters.failed(fenced=isinstance(failure, Fenced))
             raise failure from error
         self._counters.committed(len(records), begun)

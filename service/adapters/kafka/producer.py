@@ -80,9 +80,22 @@ class Attempt:
         self.sending = ""
         self.refused: set[str] = set()
 
+    def cause(self, error: Exception, producer: Any) -> Exception:
+        """The reason of a failure.
+
+        A topic that is refused leaves the others outside of the transaction as well, and a broker may say so of them
+        (InvalidTxnState) before the refused one has failed.
+        """
+        if not isinstance(error, InvalidTxnState):
+            return error
+        if denied := self.refused | _denied(producer):
+            return TopicAuthorizationFailedError(denied)
+        answers = map(_answer, self.acknowledgements)
+        return next((answer for answer in answers if isinstance(answer, REFUSALS)), error)
+
     def blamed(self, producer: Any) -> frozenset[str]:
         """Topics that refused their records, or left them unanswered while others answered; none if all did."""
-        if denied := self.refused | getattr(producer.client.send, "denied", set()):
+        if denied := self.refused | _denied(producer):
             return frozenset(denied)
         answers = [(record.topic, _answer(future)) for future, record in self.acknowledgements.items()]
         if refusing := {topic for topic, answer in answers if isinstance(answer, KafkaError)}:
@@ -90,6 +103,10 @@ class Attempt:
         answered = {topic for topic, answer in answers if answer is True}
         silent = {topic for topic, answer in answers if answer is False} | {self.sending} - {""}
         return frozenset(silent) if answered else frozenset()
+
+
+def _denied(producer: Any) -> set[str]:
+    return getattr(producer.client.send, "denied", set())
 
 
 def _answer(future: asyncio.Future[Any]) -> bool | BaseException:
