@@ -80,7 +80,7 @@ class Attempt:
         self.sending = ""
         self.refused: set[str] = set()
 
-    def cause(self, error: Exception, producer: Any) -> Exception:
+    def cause(self, error: Exception, producer: Any) -> BaseException:
         """The reason of a failure.
 
         A topic that is refused leaves the others outside of the transaction as well, and a broker may say so of them
@@ -89,9 +89,10 @@ class Attempt:
         if not isinstance(error, InvalidTxnState):
             return error
         if denied := self.refused | _denied(producer):
-            return TopicAuthorizationFailedError(denied)
+            refusal: BaseException = TopicAuthorizationFailedError(denied)
+            return refusal
         answers = map(_answer, self.acknowledgements)
-        return next((answer for answer in answers if isinstance(answer, REFUSALS)), error)
+        return next((answer for answer in answers if isinstance(answer, BaseException)), error)
 
     def blamed(self, producer: Any) -> frozenset[str]:
         """Topics that refused their records, or left them unanswered while others answered; none if all did."""
