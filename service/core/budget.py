@@ -59,6 +59,9 @@ class Bucket:
 
 _FLOOR = 0.05  # of the limit: a storm of throttles never stops the calls for good
 _REGROWTH = 0.05  # of the limit, a success
+_SLOW = 0.25  # of the limit: below it, AWS takes far less than the settings say
+SLOW_AFTER = 60.0
+"""Seconds for which a bucket must have been slow, with calls waiting, before they no longer count as callable."""
 
 
 def bucket(limit: float, now: float) -> Bucket:
@@ -96,6 +99,11 @@ def succeeded(state: Bucket) -> Bucket:
     if state.rate >= state.limit:
         return state
     return replace(state, rate=min(state.limit, state.rate + state.limit * _REGROWTH))
+
+
+def slow(state: Bucket) -> bool:
+    """True while throttles keep the rate below a quarter of the limit."""
+    return state.rate < state.limit * _SLOW
 
 
 def shared(state: Bucket, limit: float, now: float) -> Bucket:

@@ -2,6 +2,7 @@
 
 What can be called now drains by itself: while there is much of it, delivery pauses. What waits for something outside
 (a time, a slot, an answer of AWS, another command, a person) may wait for ever: more of it is refused, with a reply.
+So does a call to a target that AWS throttles for long: its turn may never come.
 Each source may have as much waiting as there is room left, so there always is some for one that has nothing waiting.
 """
 
@@ -10,15 +11,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas.operations import COMMANDS, Kind
+from schemas.operations import COMMANDS, MARKER_MEMBER, Kind
 from schemas.records import Fault
 from service.core import holding, resting
 from service.core.job import GIVEN_BACK, Job, Phase, ended, keeps_line
+from service.core.transitions import CALL_WINDOW
 
 TOO_MANY: Final = "TooManyOpenCommands"
 """Code of a command that is refused because too much waits already."""
 WEIGHT: Final = 16_384
 """Bytes of a job's record that count as one command; a larger one counts as several."""
+READS: Final = "reads"
+WRITES: Final = "writes"
 RESERVE: Final = 20
 """A source with less than this part of the limit waiting is not refused because of others' calls."""
 
@@ -50,10 +54,16 @@ class Limits:
         return max(1, self.open_jobs // 2)
 
 
+Buckets = frozenset[tuple[str, str]]
+"""Budgets of calls: a target, and `reads` or `writes`."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    pool: Pool | None
-    """Where it waits; None when it can be called."""
+    pool: Pool
+    waits: bool
+    buckets: Buckets
+    """Of whose tokens it needs some."""
     source: str
     order: str
     weight: int
@@ -68,9 +78,11 @@ class _Line:
 def waits(job: Job) -> bool:
     """True for an open job that can't go on before something outside has happened.
 
-    A hand-over is nothing outside. A call that has failed waits until it succeeds, also while it is tried again.
+    A hand-over is nothing outside. A call that has failed, or could not leave in time, waits until it succeeds, also
+    while it is tried again.
     """
-    return job.phase is not Phase.INTENDED or job.due > GIVEN_BACK or job.retries > 0 or job.reason in holding.REASONS
+    tried = job.retries > 0 or job.reason == CALL_WINDOW
+    return job.phase is not Phase.INTENDED or job.due > GIVEN_BACK or tried or job.reason in holding.REASONS
 
 
 def pool(job: Job) -> Pool:
@@ -83,6 +95,17 @@ def pool(job: Job) -> Pool:
     return Pool.CALLS
 
 
+def buckets(job: Job) -> Buckets:
+    """The budgets of a job's call; none for a command that sends nothing."""
+    operation, target = COMMANDS.get(job.command.operation), job.command.target
+    if operation is None or operation.kind in (Kind.CANCEL, Kind.RESOLVE, Kind.TRACK):
+        return frozenset()
+    if operation.kind is Kind.READ:
+        return frozenset({(target, READS)})
+    looks_first = operation.restamps and MARKER_MEMBER in job.command.params
+    return frozenset({(target, WRITES), (target, READS)} if looks_first else {(target, WRITES)})
+
+
 class Census:
     """What a partition's open jobs wait for, kept up to date by each change of a job."""
 
@@ -93,6 +116,7 @@ class Census:
         self._lines: dict[str, _Line] = {}
         self._callable = 0
         self._blocked = 0
+        self._slow: Buckets = frozenset()
 
     @property
     def callable(self) -> int:
@@ -111,9 +135,19 @@ class Census:
         if job is None or ended(job):
             return
         order = job.command.order if keeps_line(job) else ""
-        where = pool(job) if waits(job) else None
-        after = self._jobs[key] = _Counted(where, job.command.source, order, 1 + size // WEIGHT)
-        self._add(after, 1)
+        counted = _Counted(pool(job), waits(job), buckets(job), job.command.source, order, 1 + size // WEIGHT)
+        self._jobs[key] = counted
+        self._add(counted, 1)
+
+    def regard(self, slow: Buckets) -> None:
+        """From now on calls that need these budgets wait, and no others: delivery does not pause for them."""
+        changed = slow ^ self._slow
+        moved = [each for each in self._jobs.values() if not each.waits and not changed.isdisjoint(each.buckets)]
+        for each in moved:
+            self._add(each, -1)
+        self._slow = slow
+        for each in moved:
+            self._add(each, 1)
 
     def refusal(self, job: Job, limits: Limits) -> Fault | None:
         """Why a new command can't be taken on; None when it can."""
@@ -133,20 +167,21 @@ class Census:
 
     def _add(self, counted: _Counted, sign: int) -> None:
         weight = sign * counted.weight
-        if counted.pool is not None:
+        waiting = counted.waits or not self._slow.isdisjoint(counted.buckets)
+        if waiting:
             self._waiting[counted.pool, counted.source] += weight
             if not self._waiting[counted.pool, counted.source]:
                 del self._waiting[counted.pool, counted.source]
             self._totals[counted.pool] += weight
         if not counted.order:
-            self._callable += weight if counted.pool is None else 0
+            self._callable += 0 if waiting else weight
             return
         line = self._lines.setdefault(counted.order, _Line())
         self._tally(line, -1)
-        if counted.pool is None:
-            line.callable += weight
-        else:
+        if waiting:
             line.resting += sign
+        else:
+            line.callable += weight
         self._tally(line, 1)
         if not line.callable and not line.resting:
             del self._lines[counted.order]
@@ -160,7 +195,7 @@ class Census:
 
 _WHAT: Final = {
     Pool.CALLS: "{} commands of this source, or behind one of this key, wait in this partition (for a slot, a retry, "
-    "a search, or the end of a job)",
+    "a search, the budget of a target that AWS throttles, or the end of a job)",
     Pool.ASKED: "{} commands of this source wait in this partition for their notbefore or watch a resource",
     Pool.DECISIONS: "{} cancellations of this source wait in this partition",
 }

@@ -126,6 +126,10 @@ class Caller:
         await self._limiters[target].take(lane)
         self._telemetry.waited(target, lane.name.lower(), self._clock.monotonic() - began)
 
+    def slow(self) -> frozenset[tuple[str, str]]:
+        """Targets, and `reads` or `writes`, whose calls AWS has throttled for long."""
+        return frozenset((target, calls) for target, limiter in self._limiters.items() for calls in limiter.slow())
+
     async def send(
         self,
         target: str,
@@ -197,6 +201,10 @@ class Dispatch:
         self._caller = caller
         self._clock = clock
         self._searches = SharedSearches(caller.read, clock)
+
+    def slow(self) -> frozenset[tuple[str, str]]:
+        """Targets, and `reads` or `writes`, whose calls AWS has throttled for long."""
+        return self._caller.slow()
 
     async def call(self, job: Job, intent: Intent) -> Observation | None:
         """Performs the command's operation; None when the job ended while waiting for its turn.

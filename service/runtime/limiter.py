@@ -43,6 +43,7 @@ class _Queue:
         self._waiters: dict[Lane, deque[_Waiter]] = {}
         self._last = Lane.POLL
         self._timer: asyncio.TimerHandle | None = None
+        self._slow_since: float | None = None
 
     async def take(self, lane: Lane) -> None:
         waiter = _Waiter(self._clock.monotonic(), asyncio.get_running_loop().create_future())
@@ -50,7 +51,20 @@ class _Queue:
         self._pump()
         await waiter.granted
 
+    @property
+    def slow(self) -> bool:
+        """True when calls have waited for a minute at a rate far below the limit."""
+        since = self._slow_since
+        return since is not None and self._clock.monotonic() - since >= budget.SLOW_AFTER
+
     def _pump(self) -> None:
+        self._grant()
+        if not (self._waiters and budget.slow(self.state)):
+            self._slow_since = None
+        elif self._slow_since is None:
+            self._slow_since = self._clock.monotonic()
+
+    def _grant(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -115,6 +129,10 @@ class Limiter:
         """Present rates and waiters, for metrics and the status page."""
         rates = {f"{name}_per_second": queue.state.rate for name, queue in self._queues.items()}
         return rates | {f"{name}_waiting": float(len(queue)) for name, queue in self._queues.items()}
+
+    def slow(self) -> list[str]:
+        """Buckets, `reads` or `writes`, that throttles have slowed down for long: their calls drain too slowly."""
+        return [name for name, queue in self._queues.items() if queue.slow]
 
     def budgets(self) -> dict[str, Budget]:
         """Both buckets as they are now: `reads` and `writes`."""

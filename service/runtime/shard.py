@@ -102,6 +102,8 @@ class Shard:
         self._retention = Retention(context.policy)
         self._defects = Defects()
         self._activities = Activities(partition, self._inbox, workshop, context)
+        self._slow = workshop.dispatch.slow
+        self._looking: asyncio.TimerHandle | None = None
         self._state = State.OPENING
         self._paused = False
         self._delivery_paused = False
@@ -124,6 +126,7 @@ class Shard:
             "position": self.position,
             "inbox": len(self._inbox),
             "delivery": "held" if self._delivery_paused else "open",
+            "throttled": sorted("/".join(budget) for budget in self._slow()),
             "jobs": self._store.phases(),
             "callable": self._store.census.callable,
             "waiting": self._store.census.waiting(),
@@ -167,6 +170,8 @@ class Shard:
         finally:
             self._inbox.close()
             self._activities.end()
+            if self._looking is not None:
+                self._looking.cancel()
             self._standby.give_back(self.partition)
             self._enter(State.CLOSED)
             await log.close()
@@ -317,6 +322,7 @@ class Shard:
     async def _serve(self, log: PartitionLog) -> None:
         while items := await self._inbox.take(self._context.max_batch):
             self._busy = True
+            self._store.census.regard(self._slow())
             while items:
                 items = await self._commit(log, items)
             self._busy = False
@@ -327,6 +333,17 @@ class Shard:
         if not self._delivery_paused and self._load >= 1:
             self._delivery_paused = True
             self._log.pause(self.partition)
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """While delivery pauses: a target may have become too slow to wait for, and nothing else would say so."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        if self._delivery_paused and self._state is State.RUNNING:
+            self._store.census.regard(self._slow())
+            self._resume_delivery()
+            self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look_again)
 
     def _resume_delivery(self) -> None:
         if self._delivery_paused and not self._paused and self._load <= _RELIEF:
@@ -540,6 +557,9 @@ class Shard:
 
 _LONGEST_WORD: Final = 100
 """Characters of an unknown word that are logged."""
+
+_LOOK: Final = 5.0
+"""Seconds after which a paused delivery is looked at again."""
 
 _RELIEF: Final = 0.9
 """Share of a limit at which delivery goes on."""

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from schemas.operations import COMMANDS
 from schemas.records import Command, Job, Phase
-from service.core import holding
-from service.core.capacity import TOO_MANY, WEIGHT, Census, Limits, Pool, pool, waits
+from service.core import capacity, holding
+from service.core.capacity import READS, TOO_MANY, WEIGHT, WRITES, Census, Limits, Pool, buckets, pool, waits
 from service.core.job import ended, keeps_line, replace
+from service.core.transitions import CALL_WINDOW
 from tests.core.given import NOW
 
 LIMITS = Limits(40)
@@ -47,6 +48,7 @@ def filled(census: Census, sample: Job, most: int = 1000) -> int:
         (job(due=1.0), Pool.CALLS, False),
         (job(due=NOW + 1, retries=1), Pool.CALLS, True),
         (job(retries=1), Pool.CALLS, True),
+        (job(reason=CALL_WINDOW), Pool.CALLS, True),
         (job(**QUEUED), Pool.CALLS, True),
         (job(phase=Phase.UNCERTAIN), Pool.CALLS, True),
         (job(phase=Phase.RUNNING), Pool.CALLS, True),
@@ -110,6 +112,47 @@ def test_large_commands_count_as_several() -> None:
     assert census.refusal(job(**QUEUED), LIMITS) is not None
 
 
+def test_calls_to_a_target_that_is_throttled_for_long_wait() -> None:
+    census = Census()
+    for number in range(20):
+        census.count(f"a{number}".encode(), job("a", "CreateAudienceModel", order="k"))
+        census.count(f"b{number}".encode(), job("b"))
+    assert census.callable == 40
+    census.regard(frozenset({("default", WRITES), ("other", READS)}))
+    assert (census.callable, census.waiting()["calls"]) == (20, 20)
+    assert census.refusal(job("a", "CreateAudienceModel"), LIMITS) is not None
+    assert census.refusal(job("newcomer"), LIMITS) is None
+    census.regard(frozenset())
+    assert (census.callable, census.waiting()["calls"]) == (40, 0)
+
+
+@pytest.mark.parametrize(
+    ("sample", "needed"),
+    [
+        (job(), {READS}),
+        (job(operation="CreateAudienceModel"), {WRITES}),
+        (job(operation="DeleteAudienceModel"), {WRITES}),
+        (job(operation="UpdateConfiguredAudienceModel"), {WRITES}),
+        (job(operation="CancelCommand"), set()),
+        (job(operation="ResolveCommand"), set()),
+        (job(operation="TrackResource"), set()),
+    ],
+)
+def test_whose_tokens_a_call_needs(sample: Job, needed: set[str]) -> None:
+    assert buckets(sample) == {("default", calls) for calls in needed}
+
+
+def test_an_update_that_keeps_our_marker_reads_first() -> None:
+    update = job(operation="UpdateConfiguredAudienceModel")
+    update = replace(update, command=replace(update.command, params={"description": "new"}))
+    assert buckets(update) == {("default", WRITES), ("default", READS)}
+
+
+def test_a_command_of_a_newer_release_needs_no_tokens() -> None:
+    unknown = job()
+    assert buckets(replace(unknown, command=replace(unknown.command, operation="StartSomething"))) == frozenset()
+
+
 samples = st.builds(
     lambda source, order, due, phase, operation: job(source, operation, order=order, due=due, phase=phase, turn=1),
     st.sampled_from("abc"),
@@ -120,12 +163,29 @@ samples = st.builds(
 )
 
 
-@drawn(st.lists(st.tuples(st.integers(0, 9), st.none() | samples, st.integers(0, 3 * WEIGHT)), max_size=60))
-def test_the_books_are_those_of_the_jobs_there_are(changes: list[tuple[int, Job | None, int]]) -> None:
+slownesses = st.frozensets(st.tuples(st.sampled_from(["default", "other"]), st.sampled_from([READS, WRITES])))
+
+
+@drawn(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.none() | samples, st.integers(0, 3 * WEIGHT), st.none() | slownesses),
+        max_size=60,
+    )
+)
+def test_the_books_are_those_of_the_jobs_there_are(
+    changes: list[tuple[int, Job | None, int, frozenset[tuple[str, str]] | None]],
+) -> None:
     census, jobs = Census(), {}
-    for key, sample, size in changes:
+    slow: frozenset[tuple[str, str]] = frozenset()
+    for key, sample, size, slowness in changes:
         census.count(bytes([key]), sample, size)
         jobs[key] = (sample, 1 + size // WEIGHT)
+        if slowness is not None:
+            census.regard(slow := slowness)
+
+    def waits(each: Job) -> bool:
+        return capacity.waits(each) or not slow.isdisjoint(buckets(each))
+
     there = [(each, weight) for each, weight in jobs.values() if each is not None and not ended(each)]
     resting = {each.command.order for each, _ in there if waits(each) and keeps_line(each) and each.command.order}
     going = [(each.command.order, weight) for each, weight in there if not waits(each)]

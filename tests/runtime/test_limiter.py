@@ -161,3 +161,49 @@ async def test_budgets_tell_how_long_the_oldest_waits() -> None:
     await asyncio.wait([waiting, later])
     assert limiter.budgets()["writes"].waiting == 0
     assert limiter.budgets()["reads"].oldest == 0.0
+
+
+async def waiting(made: Limiter, seconds: float) -> None:
+    """Calls wait so long, each of which is throttled as soon as it has left."""
+
+    async def call() -> None:
+        while True:
+            await made.take(Lane.CREATE)
+            made.throttled(Lane.CREATE)
+
+    calls = [asyncio.create_task(call()) for _ in range(3)]
+    await asyncio.sleep(seconds)
+    for each in calls:
+        each.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_bucket_is_slow_when_calls_have_waited_a_minute_for_a_throttled_target() -> None:
+    made = limiter(writes=1.0)
+    await waiting(made, 30.0)
+    assert made.slow() == []  # since nothing waits any more, what comes next has its minute again
+    await waiting(made, 100.0)
+    assert made.slow() == ["writes"]
+    await made.take(Lane.CREATE)
+    assert made.slow() == []
+
+
+async def test_a_bucket_is_not_slow_because_its_limit_is() -> None:
+    made = limiter(writes=0.01)
+    crowd = [asyncio.create_task(made.take(Lane.CREATE)) for _ in range(5)]
+    await asyncio.sleep(250.0)
+    assert made.slow() == []
+    await asyncio.gather(*crowd)
+
+
+async def test_a_bucket_is_no_longer_slow_when_its_rate_has_grown_again() -> None:
+    made = limiter(writes=1.0)
+    crowd = [asyncio.create_task(made.take(Lane.CREATE)) for _ in range(50)]
+    for _ in range(3):
+        made.throttled(Lane.CREATE)
+    await asyncio.sleep(61.0)
+    assert made.slow() == ["writes"]
+    for _ in range(3):
+        made.succeeded(Lane.CREATE)
+    assert made.slow() == []
+    await asyncio.gather(*crowd)

@@ -273,6 +273,45 @@ async def test_a_target_that_answers_nothing_closes_no_partition() -> None:
         await rig.until(lambda: rig.ended() >= set(stuck), 600.0)
 
 
+@pytest.mark.parametrize(("rate", "within"), [(1.0, 80.0), (0.05, 220.0)])
+async def test_a_target_that_throttles_for_good_closes_no_partition(rate: float, within: float) -> None:
+    """Calls whose turn does not come keep no cancellation and no other publisher from being read.
+
+    At the smaller rate nothing happens for minutes after the fourth call, at which the target has become slow.
+    """
+    async with Rig(partitions=1, open_jobs_limit=600, writes_per_second=rate, targets=("default", "other")) as rig:
+        node = await rig.start()
+        rig.api.always(CREATE, fake.THROTTLED)
+        stuck = [rig.send(CREATE, target="other") for _ in range(700)]
+        await rig.until(lambda: len(rig.answered()) == DELIVERY)
+        assert node.shard(0).statistics()["delivery"] == "held"
+        began = rig.clock.monotonic()
+        assert (await rig.end(cancel(rig, stuck[9]))).data["result"] == {"cancelled": True}
+        assert (await rig.perform("ListTrainingDatasets", source="/others")).kind == "succeeded"
+        assert rig.clock.monotonic() - began < within
+        assert node.shard(0).statistics()["throttled"] == ["other/writes"]
+        assert node.shard(0).statistics()["delivery"] == "open"
+        refused = {reply.code for command_id in stuck if (reply := rig.ending(command_id))}
+        assert refused == {"TooManyOpenCommands", "Cancelled"}
+        assert len(rig.answered() - rig.ended()) <= 600 * 1.5
+        rig.api.always(CREATE, None)
+        await rig.until(lambda: not node.shard(0).statistics()["throttled"], 3000.0, 5.0)
+        assert (await rig.end(stuck[20], 1000.0)).kind == "succeeded"
+        rig.audit(stuck[20:21])
+
+
+async def test_a_moment_of_throttling_refuses_nothing_of_a_flood() -> None:
+    async with Rig(partitions=1, open_jobs_limit=50, writes_per_second=20.0) as rig:
+        node = await rig.start()
+        rig.api.inject(CREATE, *[fake.THROTTLED] * 5)
+        flood = [rig.send(CREATE) for _ in range(600)]
+        await rig.until(lambda: len(rig.answered()) == DELIVERY)
+        await asyncio.sleep(20.0)
+        assert node.shard(0).statistics()["delivery"] == "held"
+        assert {rig.replies(command_id)[-1].kind for command_id in rig.ended()} == {"succeeded"}
+        assert rig.ended() <= set(flood)
+
+
 async def test_what_stands_behind_a_lost_call_closes_no_partition() -> None:
     async with Rig(partitions=1, open_jobs_limit=20) as rig:
         await rig.start()
