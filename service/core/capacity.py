@@ -66,7 +66,11 @@ class _Counted:
     """Of whose tokens it needs some."""
     source: str
     order: str
-    weight: int
+    size: int
+
+    @property
+    def weight(self) -> int:
+        return 1 + self.size // WEIGHT
 
 
 @dataclass(slots=True)
@@ -135,9 +139,13 @@ class Census:
         if job is None or ended(job):
             return
         order = job.command.order if keeps_line(job) else ""
-        counted = _Counted(pool(job), waits(job), buckets(job), job.command.source, order, 1 + size // WEIGHT)
+        counted = _Counted(pool(job), waits(job), buckets(job), job.command.source, order, size)
         self._jobs[key] = counted
         self._add(counted, 1)
+
+    def size(self, key: bytes) -> int:
+        """Bytes of an open job's record, as they were counted."""
+        return self._jobs[key].size if key in self._jobs else 0
 
     def regard(self, slow: Buckets) -> None:
         """From now on calls that need these budgets wait, and no others: delivery does not pause for them."""

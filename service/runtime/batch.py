@@ -114,15 +114,16 @@ class Batch:
 
     def _apply(self, key: bytes, before: Job | None, step: Step) -> None:
         after = self._born(step.job) if before is None and step.job is not None else step.job
-        messages, tellings = len(self._messages), len(self._tellings)
+        messages, tellings, size = len(self._messages), len(self._tellings), self._size
         try:
             for event in step.events:
                 after = self._publish(event, after or before)
             if after is not before:
-                after = self._kept(key, before, self._in_line(before, after))
-                self._put(key, after)
+                after, ends = self._kept(before, self._in_line(before, after))
+                self._put(key, after, ends)
         except Exception:
             del self._messages[messages:], self._tellings[tellings:]
+            self._size = size
             raise
         if after is not before:
             self.acting[key] = None
@@ -133,27 +134,32 @@ class Batch:
         job = holding.born(job, self._context.policy)
         return replace(job, arrived=self.latest) if self.latest else job
 
-    def _kept(self, key: bytes, before: Job | None, after: Job | None) -> Job | None:
+    def _kept(self, before: Job | None, after: Job | None) -> tuple[Job | None, float | None]:
         """The retention of a job that ends now counts by the latest clock, and never from before its acceptance.
 
         An owner that began with a clock days behind keeps its time when the clock is set right, and knows Kafka's only
         from the next record on. A parked job may end once more, by a person's decision.
+
+        Returns:
+            The job, and when it has ended if it ends now.
         """
         if after is None or not ended(after):
-            return after
+            return after, None
         if before is not None and ended(before) and before.finished_at == after.finished_at:
-            return after
-        self.ended[key] = max(after.finished_at, after.accepted_at, after.arrived, self.latest, self.wall)
-        return replace(after, finished_at=self.ended[key])
+            return after, None
+        ends = max(after.finished_at, after.accepted_at, after.arrived, self.latest, self.wall)
+        return replace(after, finished_at=ends), ends
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """What raises within leaves no trace: what a record does to several jobs, it does to all of them or none."""
         messages, tellings, undo = len(self._messages), len(self._tellings), len(self._undo)
+        size = self._size
         try:
             yield
         except Exception:
             del self._messages[messages:], self._tellings[tellings:]
+            self._size = size
             while len(self._undo) > undo:
                 self._undo.pop()()
             raise
@@ -181,10 +187,8 @@ class Batch:
                 limit=excess.limit,
             )
             self._send_event(endings.shortened_change(change), before, after)
-        if over(after):
-            self.ended[key] = max(self.now, self.latest, self.wall)
-            after = replace(after, finished_at=self.ended[key])
-        self._put(key, after)
+        ends = max(self.now, self.latest, self.wall) if over(after) else None
+        self._put(key, after if ends is None else replace(after, finished_at=ends), ends)
         self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
 
     def _send_event(self, change: ResourceChange, before: ResourceState | None, after: ResourceState) -> None:
@@ -261,26 +265,32 @@ class Batch:
         joined = before is not None and keeps_line(before)
         return after if joined else replace(after, turn=self._store.next_turn)
 
-    def _put(self, key: bytes, record: Record | None) -> None:
+    def _put(self, key: bytes, record: Record | None, ends: float | None = None) -> None:
         changelog = self._context.names.changelogs[self._partition.topic]
         value = records.encode_proven(record) if record else None
         written = self._measured(OutRecord(changelog, key, value, (), self._partition.partition))
         self._undo.append(self._as_it_is(key))
         self._records[key] = written
         self._store.put(key, record, len(value or b""))
+        if ends is not None:
+            self.ended[key] = ends
 
     def _as_it_is(self, key: bytes) -> Callable[[], None]:
-        """Brings a key back to what it is now."""
-        record, written, acts = self._store.record(key), self._records.get(key), key in self.acting
+        """Brings a key back to what it is now, in all that is kept of it."""
+        record, size, acts = self._store.record(key), self._store.census.size(key), key in self.acting
+        written, ends = self._records.get(key), self.ended.get(key)
 
         def undo() -> None:
-            self._store.put(key, record)
+            self._store.put(key, record, size)
             self._records.pop(key)
             self.acting.pop(key, None)
+            self.ended.pop(key, None)
             if written is not None:
                 self._records[key] = written
             if acts:
                 self.acting[key] = None
+            if ends is not None:
+                self.ended[key] = ends
 
         return undo
 

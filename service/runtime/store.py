@@ -73,8 +73,8 @@ class Store:
         before = self._jobs.get(key)
         if before is not None and not ended(before):
             self._going_on -= 1
+        self._note(key, before.awaits if before is not None else "", record.awaits if isinstance(record, Job) else "")
         if isinstance(record, Job):
-            self._note(key, before, record)
             self._jobs[key] = record
             self._going_on += not ended(record)
             self._last_turn = max(self._last_turn, record.turn)
@@ -119,11 +119,15 @@ class Store:
         """Keys of the jobs that wait for the end of this one."""
         return list(self._awaiting.get(key, ()))
 
-    def _note(self, key: bytes, before: Job | None, after: Job) -> None:
-        if before is not None and before.awaits and before.awaits != after.awaits:
-            self._awaiting.get(before.awaits.encode(), set()).discard(key)
-        if after.awaits:
-            self._awaiting.setdefault(after.awaits.encode(), set()).add(key)
+    def _note(self, key: bytes, before: str, after: str) -> None:
+        """Keeps the index of who waits for whom, without anything of jobs that wait no longer or are forgotten."""
+        if before and before != after:
+            waiting = self._awaiting[before.encode()]
+            waiting.discard(key)
+            if not waiting:
+                del self._awaiting[before.encode()]
+        if after:
+            self._awaiting.setdefault(after.encode(), set()).add(key)
 
     def open(self) -> list[bytes]:
         """Keys of the jobs that have not ended."""

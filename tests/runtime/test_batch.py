@@ -1,5 +1,7 @@
 """What one transaction holds: records, replies, events with their numbers, dead letters and the offset."""
 
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
@@ -7,11 +9,14 @@ import pytest
 from schemas import records
 from schemas.records import Job, Phase, ResourceChange, job_key
 from service.core import transitions
+from service.core.capacity import WEIGHT
 from service.core.effects import Step, Told
 from service.core.job import replace
 from service.core.observations import Outlived
 from service.runtime import numbering
+from service.runtime.batch import Batch
 from service.runtime.ports import InRecord, TopicPartition
+from service.runtime.store import Store
 from tests.runtime.insides import CREATE, Bench
 from tests.runtime.messages import (
     CHANGELOG,
@@ -91,3 +96,95 @@ async def test_what_a_next_owner_could_not_read_is_not_written(wrong: dict[str, 
     with pytest.raises(records.CorruptRecord):
         b.batch.apply(job_key("/tests", "c"), job, Step(replace(job, **wrong), (Told("accepted"),)))
     assert b.batch.empty
+
+
+def books(store: Store) -> dict[str, Any]:
+    """All that a store keeps beside its records."""
+    keys = [key for key, _ in store.jobs()]
+    return {
+        "open": store.going_on,
+        "callable": store.census.callable,
+        "waiting": store.census.waiting(),
+        "sizes": {key: store.census.size(key) for key in keys},
+        "awaiting": store._awaiting,
+    }
+
+
+def fresh(store: Store) -> Store:
+    """A store that has read the same records."""
+    read = Store()
+    for key, job in store.jobs():
+        read.load(key, records.encode(job))
+    for key, state in store.resources():
+        read.load(key, records.encode(state))
+    return read
+
+
+def trace(batch: Batch) -> Any:
+    """What a batch has come to hold; in which order, is all the same."""
+    out = sorted((record.topic, record.key or b"", record.value or b"") for record in batch.out())
+    return out, set(batch.acting), dict(batch.ended), batch.full, batch._size
+
+
+class Drawn(Exception):
+    """What is being done breaks off."""
+
+
+def draw_change(draw: Random, b: Bench) -> None:
+    name = draw.choice("abcd")
+    key, other = job_key("/tests", name), job_key("/tests", draw.choice("abcd"))
+    if draw.random() < 0.2:
+        change = ResourceChange(
+            "audience-model", f"arn:{name}", draw.choice(("ACTIVE", "deleted")), command_of(name), b.batch.now
+        )
+        b.batch.number(change)
+        return
+    before = b.store.job(key)
+    if before is not None and draw.random() < 0.1:
+        b.batch.apply(key, before, Step(None))
+        return
+    job = before or Job(command_of(name, WEIGHT * draw.randrange(4)), Phase.INTENDED, accepted_at=0.0)
+    phase = draw.choice((Phase.INTENDED, Phase.QUEUED, Phase.UNCERTAIN, Phase.RUNNING, Phase.SUCCEEDED))
+    over = phase is Phase.SUCCEEDED
+    after = replace(
+        job,
+        phase=phase,
+        since=draw.random(),
+        awaits=other.decode() if phase is Phase.QUEUED else "",
+        finished_at=draw.random() if over else 0.0,
+    )
+    b.batch.apply(key, before, Step(after, (Told("waiting", {"reason": "x", "position": 0}),)))
+
+
+def command_of(name: str, size: int = 0) -> records.Command:
+    return records.Command(name, "/tests", CREATE, "default", {"name": "x" * size}, "", order=name)
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_the_books_are_those_of_the_records_whatever_is_undone(seed: int) -> None:
+    """Also of what is undone within what is not, or the other way round."""
+    draw, b = Random(seed), Bench()
+    for _ in range(30):
+        if draw.random() < 0.2:
+            b.next(draw.choice((COMMANDS, CHANGES)))
+        before, written = books(fresh(b.store)), trace(b.batch)
+        breaks, inner = draw.random() < 0.5, draw.random() < 0.3
+        try:
+            with b.batch.all_or_nothing():
+                for _ in range(draw.randrange(1, 4)):
+                    draw_change(draw, b)
+                if inner:
+                    kept = trace(b.batch)
+                    with suppress(Drawn), b.batch.all_or_nothing():
+                        draw_change(draw, b)
+                        raise Drawn
+                    assert trace(b.batch) == kept
+                if breaks:
+                    raise Drawn
+        except Drawn:
+            assert trace(b.batch) == written
+            assert books(b.store) == before
+        assert books(b.store) == books(fresh(b.store))
+        for key, ends in b.batch.ended.items():
+            record = b.store.job(key) or b.store.resource(key)
+            assert record is None or not record.finished_at or record.finished_at == ends
