@@ -303,7 +303,7 @@ async def test_a_target_that_throttles_for_good_closes_no_partition(rate: float,
 async def test_a_moment_of_throttling_refuses_nothing_of_a_flood() -> None:
     async with Rig(partitions=1, open_jobs_limit=50, writes_per_second=20.0) as rig:
         node = await rig.start()
-        rig.api.inject(CREATE, *[fake.THROTTLED] * 5)
+        rig.api.inject(CREATE, *[fake.THROTTLED] * 30)
         flood = [rig.send(CREATE) for _ in range(600)]
         await rig.until(lambda: len(rig.answered()) == DELIVERY)
         await asyncio.sleep(20.0)

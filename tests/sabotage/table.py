@@ -319,8 +319,8 @@ SABOTAGES = (
     Sabotage(
         "count what waits as what can be called",
         "service.core.capacity",
-        "where = pool(job) if waits(job) else None",
-        "where = None",
+        "counted = _Counted(pool(job), waits(job), ",
+        "counted = _Counted(pool(job), False, ",
         "A few commands with a notbefore of next year close their partition; cancellations behind them are never read.",
         "tests/runtime/test_load.py::test_what_asks_to_wait_closes_no_partition[notbefore]",
     ),
