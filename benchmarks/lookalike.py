@@ -23,7 +23,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks import plots, tasks
 from benchmarks.methods import OURS, RATED, rankers
 from benchmarks.tasks import SPLITS, Task, halves
-from sandbox import lookalike, metrics
+from sandbox.lookalike import metrics
+from sandbox.lookalike import model as lookalike
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

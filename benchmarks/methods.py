@@ -9,7 +9,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from benchmarks.tasks import Task
-from sandbox import als, lookalike, svd, views
+from sandbox.lookalike import als, svd, user_views
+from sandbox.lookalike import model as lookalike
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -22,7 +23,7 @@ RATED = "lookalike + rating"
 def rankers(task: Task, peer: bool = False) -> dict[str, Ranker]:
     """Name -> seed indices -> scores of all users; the baselines first."""
     data = task.plain
-    met = views.strengths(data.users, data.items, (data.user_count, data.item_count))
+    met = user_views.strengths(data.users, data.items, (data.user_count, data.item_count))
     activity = np.log1p(np.bincount(data.users, minlength=data.user_count))
     noise = np.random.default_rng(5)
     unit = _tf_idf(met)
@@ -34,8 +35,10 @@ def rankers(task: Task, peer: bool = False) -> dict[str, Ranker]:
     }
     if peer:
         found["cosine implicit ALS-32"] = _cosine(_peer(met))
-    vectors = views.standardised(svd.leading_rows(unit, 32, 0))
-    view = views.View(np.hstack([vectors, views.standardised(activity[:, None])]), views.EMBEDDING_PENALTY)
+    vectors = user_views.standardised(svd.leading_rows(unit, 32, 0))
+    view = user_views.View(
+        np.hstack([vectors, user_views.standardised(activity[:, None])]), user_views.EMBEDDING_PENALTY
+    )
     found["logistic SVD-32"] = lambda seed: view.design.fit(_labels(seed, data.user_count)).margins(view.rows)
     for name, records in ((OURS, task.plain), (RATED, task.rated)):
         found[name] = _ours(lookalike.learn(records, random_seed=0))
@@ -57,7 +60,7 @@ def _tf_idf(met: sparse.csr_matrix) -> sparse.csr_matrix:
     seen_by = np.bincount(met.indices, minlength=met.shape[1])
     weighted = met.copy()
     weighted.data = weighted.data * (np.log((1 + met.shape[0]) / (1 + seen_by)) + 1).astype(np.float32)[met.indices]
-    return views.unit_rows(weighted, 0.0)
+    return user_views.unit_rows(weighted, 0.0)
 
 
 def _labels(seed: Indices, users: int) -> Floats:

@@ -20,7 +20,9 @@ from typing import TypeVar
 import numpy as np
 
 from benchmarks import synthetic
-from sandbox import lookalike, metrics, model_files
+from sandbox.jobs import model_files
+from sandbox.lookalike import metrics
+from sandbox.lookalike import model as lookalike
 
 SIZES = ((100_000, 1_100_000), (100_000, 2_000_000), (300_000, 6_000_000), (1_000_000, 20_000_000))
 SEED_SIZE = 2_000

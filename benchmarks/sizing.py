@@ -17,8 +17,8 @@ from collections.abc import Mapping
 
 from aiokafka import AIOKafkaProducer
 
-from sandbox.kafka import free_port
-from sandbox.up import REGION, Sandbox
+from sandbox.kafka.broker import free_port
+from sandbox.stack import REGION, Sandbox
 
 KIB = 1024
 SUCCEEDED = r'crml_replies_total\{kind="succeeded"\}'

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sandbox import features
-from sandbox.lookalike import Interactions
+from sandbox.lookalike import features
+from sandbox.lookalike.model import Interactions
 
 TASTES = 40
 MIXED = 3

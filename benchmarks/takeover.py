@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.restore import changelog as ended_jobs
-from sandbox.kafka import Broker, free_port
+from sandbox.kafka.broker import Broker, free_port
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import changelog, ensure, stream

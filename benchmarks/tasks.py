@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sandbox import features, movielens
-from sandbox.lookalike import Interactions
+from sandbox.datasets import movielens
+from sandbox.lookalike import features
+from sandbox.lookalike.model import Interactions
 
 Indices = npt.NDArray[np.int64]
 

@@ -10,8 +10,8 @@ from sandbox.console import guarded
 
 COMMANDS: Final = {
     "serve": "sandbox.serve:serve_command",
-    "kafka": "sandbox.kafka:kafka_command",
-    "up": "sandbox.up:up_command",
+    "kafka": "sandbox.kafka.broker:kafka_command",
+    "up": "sandbox.stack:up_command",
     "demo": "sandbox.demo:demo_command",
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from sandbox.options import Options
+from sandbox.cleanroomsml.options import Options
 from sandbox.server import Sandbox
 
 _START_SECONDS = 90

@@ -9,10 +9,10 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from sandbox.assumptions import Assumptions
+from sandbox.cleanroomsml.assumptions import Assumptions
+from sandbox.cleanroomsml.options import AccessKey, Options, Profile, Quotas, Timing
+from sandbox.cleanroomsml.persistence import KeepingError
 from sandbox.console import Count, Port, Seconds
-from sandbox.keeping import KeepingError
-from sandbox.options import AccessKey, Options, Profile, Quotas, Timing
 from sandbox.server import Sandbox
 
 _ASSUMED: Final = Assumptions()

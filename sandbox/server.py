@@ -11,22 +11,22 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
-from sandbox import model
-from sandbox.admin import PREFIX, Admin
-from sandbox.aws import MotoServer, Proxy
-from sandbox.counter import Counter
-from sandbox.desk import Desk
-from sandbox.door import Door
-from sandbox.faults import Faults
-from sandbox.identity import Accounts
-from sandbox.journal import Journal
-from sandbox.keeping import Forgetful, Keeper, Keeping
-from sandbox.lifecycle import Lifecycle
-from sandbox.options import Options
-from sandbox.pool import Workers
-from sandbox.signatures import Signatures
-from sandbox.store import Store
-from sandbox.work import Shop
+from sandbox.cleanroomsml import api_model
+from sandbox.cleanroomsml.accounts import Accounts
+from sandbox.cleanroomsml.admin import PREFIX, Admin
+from sandbox.cleanroomsml.auth import Door
+from sandbox.cleanroomsml.context import Desk
+from sandbox.cleanroomsml.faults import Faults
+from sandbox.cleanroomsml.gateway import Counter
+from sandbox.cleanroomsml.job_requests import Shop
+from sandbox.cleanroomsml.lifecycle import Lifecycle
+from sandbox.cleanroomsml.options import Options
+from sandbox.cleanroomsml.persistence import Forgetful, Keeper, Keeping
+from sandbox.cleanroomsml.request_log import Journal
+from sandbox.cleanroomsml.signatures import Signatures
+from sandbox.cleanroomsml.store import Store
+from sandbox.cleanroomsml.workers import Workers
+from sandbox.moto.proxy import MotoServer, Proxy
 
 _LARGEST_REQUEST: Final = 4 * 1024 * 1024  # of Clean Rooms ML; what goes to moto is streamed
 _LONGEST_LINE: Final = 64 * 1024  # request lines hold ARNs and page tokens
@@ -55,7 +55,7 @@ class Sandbox:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         listener = self._bind(stack)
-        model.routes()
+        api_model.routes()
         data_dir = self._data_dir(stack)
         self._keeper: Keeper = Keeping(data_dir) if self.options.data_dir else Forgetful()
         stack.callback(self._keeper.close)
@@ -133,7 +133,7 @@ class Sandbox:
         caller = self._accounts.identify(request.headers, request.query)
         if (refusal := await self._door.refusal(request, caller)) is not None:
             return refusal
-        if caller is not None and caller.service == model.SIGNING_NAME:
+        if caller is not None and caller.service == api_model.SIGNING_NAME:
             return await self._counter.serve(request, caller)
         read = self.options.check_signatures and caller is not None and caller.service != "s3"
         return await self._proxy.pass_on(request, caller, await request.read() if read else None)

@@ -11,15 +11,15 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from sandbox import movielens
+from sandbox.datasets import movielens
 from sandbox.demo import INTERRUPTED
 from sandbox.demo.run import Demo, clear
 from sandbox.demo.screen import Screen
 from sandbox.demo.service import LOG, ServiceError, readable
 from sandbox.demo.summary import Outcome, show
 from sandbox.demo.timeline import UnwantedError
-from sandbox.storage import StorageError
-from sandbox.up import START_ERRORS, download, python_command, until_interrupted
+from sandbox.jobs.storage import StorageError
+from sandbox.stack import START_ERRORS, download, python_command, until_interrupted
 
 FEWEST_LIKERS: Final = 50
 _LOG_LINES: Final = 20

@@ -10,8 +10,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox import storage
-from sandbox.child import Child
 from sandbox.demo import calls
 from sandbox.demo.client import Client
 from sandbox.demo.records import EVENTS, REPLIES, Command
@@ -20,7 +18,9 @@ from sandbox.demo.service import ServiceError, running_service
 from sandbox.demo.story import STEPS, Place, Step
 from sandbox.demo.summary import FILES, Outcome
 from sandbox.demo.timeline import Timeline
-from sandbox.up import Sandbox
+from sandbox.jobs import storage
+from sandbox.processes import Child
+from sandbox.stack import Sandbox
 
 STEP_SECONDS: Final = 90.0
 """Longest wait for one command's end; the first one includes the start of the service."""

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from sandbox.child import Child
-from sandbox.kafka import free_port
+from sandbox.kafka.broker import free_port
+from sandbox.processes import Child
 
 LOG: Final = "service.log"
 _TOPICS_LOG: Final = "topics.log"

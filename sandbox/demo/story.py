@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sandbox.movielens import Catalogued
+from sandbox.datasets.movielens import Catalogued
 
 SIZES: Final = (1, 2, 5, 10, 20)
 """Audience sizes to be rated, in percent of all people."""

@@ -14,12 +14,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from sandbox import movielens
+from sandbox.datasets import movielens
+from sandbox.datasets.movielens import Person, Taste, Verdict
 from sandbox.demo.calls import Calls
 from sandbox.demo.records import EVENTS, REPLIES
 from sandbox.demo.story import EXPORTED
 from sandbox.demo.timeline import Row, Timeline
-from sandbox.movielens import Person, Taste, Verdict
 
 FIRST_ROWS: Final = 5
 RANDOM_RECALL: Final = 0.2

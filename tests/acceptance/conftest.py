@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.cleanroomsml.options import Options
 from sandbox.embedded import running_sandbox
-from sandbox.kafka import Broker
-from sandbox.options import Options
+from sandbox.kafka.broker import Broker
 from service import bootstrap
 from service.adapters.kafka.topics import ensure
 from service.settings import load

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox import movielens
-from sandbox.jobs import Storage
+from sandbox.datasets import movielens
+from sandbox.jobs.worker import Storage
 from tests.acceptance.harness import Client
 from tests.sandbox.world import World
 

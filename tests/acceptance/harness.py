@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from sandbox.kafka import free_port
+from sandbox.kafka.broker import free_port
 
 TERMINAL = {"succeeded", "failed", "rejected", "parked"}
 QUICK = {

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pytest
 
-from sandbox.kafka import Broker, free_port
+from sandbox.kafka.broker import Broker, free_port
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 import json
 
-from sandbox import movielens
+from sandbox.datasets import movielens
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free
 from tests.sandbox.world import World

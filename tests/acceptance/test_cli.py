@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.kafka import free_port
+from sandbox.kafka.broker import free_port
 from tests.acceptance.harness import ServiceProcess, until
 
 pytestmark = pytest.mark.acceptance

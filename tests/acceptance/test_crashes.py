@@ -3,7 +3,7 @@
 import asyncio
 import signal
 
-from sandbox.kafka import Broker
+from sandbox.kafka.broker import Broker
 from tests.acceptance.films import Films
 from tests.acceptance.harness import TERMINAL, Client, ServiceProcess, assert_gap_free, until
 from tests.sandbox.world import World

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from botocore import xform_name
 
+from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
-from sandbox.kafka import Broker
-from sandbox.options import Options, Timing
+from sandbox.kafka.broker import Broker
 from schemas import documents, examples
 from schemas.operations import EXPORT_JOB, OPERATIONS, RESOURCES, Change, Kind, Operation, Repeat
 from service.core.job import Command, marker

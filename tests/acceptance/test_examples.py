@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from sandbox import movielens
-from sandbox.jobs import Storage
-from sandbox.kafka import Broker
+from sandbox.datasets import movielens
+from sandbox.jobs.worker import Storage
+from sandbox.kafka.broker import Broker
 from schemas import examples, snippets
 from schemas.operations import COMMANDS, RESOURCES, Kind
 from schemas.testing import Twin, assert_numbered, command, parse

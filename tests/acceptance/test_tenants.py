@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.kafka import Broker
+from sandbox.kafka.broker import Broker
 from service import bootstrap
 from service.adapters.kafka.topics import ensure
 from service.settings import load

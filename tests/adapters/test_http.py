@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sandbox.kafka import free_port
+from sandbox.kafka.broker import free_port
 from service.adapters.http import ListenError, Liveness, StatusServer
 from service.adapters.telemetry import Telemetry
 from tests.fakes.clock import ManualClock

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports w
     ResourceType,
 )
 
-from sandbox.kafka import Broker, free_port
+from sandbox.kafka.broker import Broker, free_port
 from service.adapters.kafka.rights import Right, probe_rights
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.topics import TopicSpec, ensure

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sandbox.kafka import Broker, free_port
+from sandbox.kafka.broker import Broker, free_port
 from tests.acceptance.conftest import client, number, sandbox_url, service, world
 from tests.acceptance.kafka_fixture import outside
 from tests.alerts.prometheus import Prometheus

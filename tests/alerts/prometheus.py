@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from helm.documents import CHART
-from sandbox.kafka import free_port
+from sandbox.kafka.broker import free_port
 from tests.chart import tools
 
 RULES: Final = CHART / "alerts" / "cleanrooms-ml-service.yaml"

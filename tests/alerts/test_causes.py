@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from sandbox.kafka import Broker
+from sandbox.kafka.broker import Broker
 from schemas import records
 from schemas.records import Command, Job, Phase, Position
 from tests.acceptance.films import Films

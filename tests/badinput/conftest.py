@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
-from sandbox.kafka import Broker
-from sandbox.options import Options, Timing
+from sandbox.kafka.broker import Broker
 from tests.acceptance.kafka_fixture import running_kafka
 from tests.badinput.stage import Stage, opened
 from tests.sandbox.world import World

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from sandbox.kafka import Broker
+from sandbox.kafka.broker import Broker
 from schemas.cloudevents import Headers
 from service import bootstrap
 from service.adapters.kafka.topics import ensure

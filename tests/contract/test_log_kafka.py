@@ -21,7 +21,7 @@ from aiokafka.protocol.transaction import EndTxnRequest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sandbox.kafka import Broker
+from sandbox.kafka.broker import Broker
 from service.adapters.kafka import brokers
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.producer import clashes, transactional_id

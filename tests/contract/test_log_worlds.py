@@ -14,7 +14,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from sandbox.kafka import Broker
+from sandbox.kafka.broker import Broker
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import open_producer

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import model, validation, wire
-from sandbox import rules as sandbox_rules
-from sandbox.assumptions import Assumptions
-from sandbox.errors import ValidationError
+from sandbox.cleanroomsml import api_model, protocol, validation
+from sandbox.cleanroomsml import documented_rules as sandbox_rules
+from sandbox.cleanroomsml.assumptions import Assumptions
+from sandbox.cleanroomsml.errors import ValidationError
 from schemas import rules, shapes
 from schemas.operations import OPERATIONS
 from tests.sandbox.constraints import BASES, cases
@@ -44,7 +44,7 @@ SANDBOX_ONLY: Mapping[str, str] = {
 
 def sandbox_refusals(operation: str, params: dict[str, Any]) -> list[str]:
     """Refusals of the sandbox, for a request as its SDK would send it."""
-    described = model.service_model().operation_model(operation)
+    described = api_model.service_model().operation_model(operation)
     shape: Any = described.input_shape
     body, labels, query = {}, {}, {}
     for name, value in params.items():
@@ -60,7 +60,7 @@ def sandbox_refusals(operation: str, params: dict[str, Any]) -> list[str]:
         else:
             body[wire_name] = value
     try:
-        read = wire.parse(
+        read = protocol.parse(
             described,
             labels,
             {name: given for name, given in query.items() if given},

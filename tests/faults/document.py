@@ -8,7 +8,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from sandbox.kafka_jars import KAFKA
+from sandbox.kafka.jars import KAFKA
 from tests.faults import report
 from tests.faults.matrix import FIGURES, ROWS
 from tests.faults.runner import Outcome

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox.cleanroomsml.options import Options, Quotas, Timing
 from sandbox.embedded import running_sandbox
-from sandbox.kafka import Broker, BrokerError, free_port
-from sandbox.options import Options, Quotas, Timing
+from sandbox.kafka.broker import Broker, BrokerError, free_port
 from tests.faults.rendezvous import Rendezvous
 
 QUOTA = 6

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.child import ROOT
+from sandbox.processes import ROOT
 from tests.faults.history import Violation
 from tests.faults.runner import Outcome
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sandbox.kafka import free_port
+from sandbox.kafka.broker import free_port
 from tests.faults.proxy import Action, Api, Proxy
 
 

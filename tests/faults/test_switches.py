@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
-from sandbox.options import Options, Timing
 from tests.sandbox.world import World
 
 

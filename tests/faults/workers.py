@@ -13,9 +13,9 @@ from typing import Any
 
 import aiohttp
 
-from sandbox.child import ROOT
-from sandbox.kafka import free_port
-from sandbox.kafka_java import Tied
+from sandbox.kafka.broker import free_port
+from sandbox.kafka.java import Tied
+from sandbox.processes import ROOT
 
 SERVICE = (sys.executable, "-m", "service")
 TEST_ENTRY = (sys.executable, "-m", "tests.faults.worker")

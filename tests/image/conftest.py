@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.kafka import Broker, free_port
+from sandbox.kafka.broker import Broker, free_port
 from tests.image.containers import SANDBOX, Container, started
 from tests.sandbox.world import World
 

@@ -831,7 +831,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "let a Deny pass that cannot be evaluated",
-        "sandbox.policy_language",
+        "sandbox.cleanroomsml.policy_language",
         'if any(effect != "Allow" and verdict is not False for effect, verdict in verdicts):',
         'if any(effect != "Allow" and verdict is True for effect, verdict in verdicts):',
         "The sandbox starts a job that AWS refuses; a policy is found out to be too narrow only in production.",
@@ -839,7 +839,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "read Parquet by what its writer noted for Arrow",
-        "sandbox.formats.parquet",
+        "sandbox.jobs.formats.parquet",
         "pa.BufferReader(_without_note(body))",
         "pa.BufferReader(body)",
         "Training data of pandas and polars that AWS reads fail in the sandbox.",
@@ -847,7 +847,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "take quotes for quotes where they are text",
-        "sandbox.formats.lazy_simple",
+        "sandbox.jobs.formats.lazy_simple",
         "    return pc.split_pattern(lines, by).cast(pa.large_list(pa.large_string()))",
         "    return pc.split_pattern(pc.replace_substring(lines, '\"', ''), by).cast(pa.large_list(pa.large_string()))",
         "Ids lose their quotes: the sandbox finds users of a seed whom AWS does not find.",
@@ -855,7 +855,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "keep ids as strings that end at a zero",
-        "sandbox.model_files",
+        "sandbox.jobs.model_files",
         "    return np.array(users, dtype=np.dtypes.StringDType())",
         "    return np.array(users, dtype=np.str_)",
         "Two users are taken for one, in silence.",

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
-from sandbox.options import Options, Timing
 from tests.sandbox.world import World
 
 FAST = Options(port=0, timing=Timing(pending=0.02, floor=0.02), jobs_module="tests.sandbox.quick_jobs")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sandbox import model
-from sandbox.operations import OPERATIONS
+from sandbox.cleanroomsml import api_model
+from sandbox.cleanroomsml.operations import OPERATIONS
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:cleanrooms-ml:eu-west-1:{ACCOUNT}:"
@@ -42,7 +42,7 @@ def cases() -> list[Case]:
     found = []
     for operation in OPERATIONS:
         for base in BASES[operation]:
-            shape = model.service_model().operation_model(operation).input_shape
+            shape = api_model.service_model().operation_model(operation).input_shape
             found += [_case(operation, base, *each) for each in _sites(shape, base, ())]
     return list({each.id: each for each in reversed(found)}.values())[::-1]
 
@@ -281,7 +281,7 @@ BASES: Mapping[str, list[dict[str, Any]]] = {
 
 def on_the_wire(operation: str, params: Mapping[str, Any]) -> tuple[str, str, bytes]:
     """Method, path with query, and body of a request, by the bindings of the model but without any check."""
-    found = model.service_model().operation_model(operation)
+    found = api_model.service_model().operation_model(operation)
     path, query, document = str(found.http["requestUri"]), [], dict(params)
     shape: Any = found.input_shape
     for name, member in shape.members.items():

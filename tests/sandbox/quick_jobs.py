@@ -1,4 +1,4 @@
-"""A stand-in for `sandbox.jobs` with its interface: no learning, only files; these tests are about the server."""
+"""A stand-in for `sandbox.jobs.worker` with its interface: no learning, only files."""
 
 import json
 import os

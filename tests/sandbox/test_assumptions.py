@@ -12,9 +12,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sandbox.assumptions import Assumptions, reference
+from sandbox.cleanroomsml.assumptions import Assumptions, reference
+from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
-from sandbox.options import Options, Timing
 from tests.sandbox.test_policies import COLLABORATION, allow
 from tests.sandbox.world import SCHEMA, World, until_gone
 

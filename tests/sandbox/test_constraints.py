@@ -11,8 +11,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox import model
-from sandbox.operations import OPERATIONS
+from sandbox.cleanroomsml import api_model
+from sandbox.cleanroomsml.operations import OPERATIONS
 from tests.sandbox.constraints import BASES, Case, cases, on_the_wire
 
 CASES = cases()
@@ -85,7 +85,7 @@ BY_OTHER_RULES = {"nextToken-min", "nextToken-max"}
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_no_constraint_of_the_model_is_left_out(operation: str) -> None:
-    shape = model.service_model().operation_model(operation).input_shape
+    shape = api_model.service_model().operation_model(operation).input_shape
     covered = {f"{each.member}-{each.rule}" for each in CASES if each.operation == operation}
     assert set(constraints(shape)) - covered <= BY_OTHER_RULES
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sandbox.datasets.movielens import Taste, seed_for
 from sandbox.demo import demo_command
 from sandbox.demo.calls import Calls
 from sandbox.demo.command import FEWEST_LIKERS
@@ -17,7 +18,6 @@ from sandbox.demo.service import environment, foreign, readable
 from sandbox.demo.story import STEPS
 from sandbox.demo.summary import FILES, Outcome, most_active, show
 from sandbox.demo.timeline import Timeline
-from sandbox.movielens import Taste, seed_for
 
 TASTE = Taste(1, "Fargo", seed=("1", "2", "3"), hidden=("4", "5", "6"))
 METRICS = {

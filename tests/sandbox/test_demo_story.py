@@ -7,10 +7,10 @@ import botocore.session
 import pytest
 from botocore.validate import validate_parameters
 
+from sandbox.datasets.movielens import COLUMNS, Catalogued
 from sandbox.demo.calls import count
 from sandbox.demo.records import DEAD_LETTERS, EVENTS, REPLIES, Command, decode
 from sandbox.demo.story import STEPS, Place, Step
-from sandbox.movielens import COLUMNS, Catalogued
 
 PLACE = Place(
     Catalogued("bucket", "movielens", "ratings", COLUMNS, "s3://bucket/seed/seed.jsonl", "s3://bucket/audiences"),

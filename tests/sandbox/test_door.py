@@ -10,7 +10,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.model import origin_form
+from sandbox.cleanroomsml.api_model import origin_form
 from tests.sandbox.world import World
 
 

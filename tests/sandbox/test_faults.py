@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from sandbox.faults import FAULTS, Faults, Stage, mistyped
+from sandbox.cleanroomsml.faults import FAULTS, Faults, Stage, mistyped
 from tests.sandbox.world import World
 
 

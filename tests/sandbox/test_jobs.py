@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
-from sandbox import jobs
-from sandbox import storage as store
-from sandbox.jobs import ExportRequest, GenerateRequest, JobFailed, Storage, TrainRequest
+from sandbox.jobs import storage as store
+from sandbox.jobs import worker
+from sandbox.jobs.worker import ExportRequest, GenerateRequest, JobFailed, Storage, TrainRequest
 
 USERS, ITEMS, SEED_SIZE = 300, 40, 60
 SCHEMA = (("user", "USER_ID"), ("item", "ITEM_ID"), ("seen", "TIMESTAMP"), ("minutes", "NUMERICAL_FEATURE"))
@@ -111,13 +111,13 @@ def generation(where: Storage, folder: Path, **changes: Any) -> GenerateRequest:
 @pytest.fixture(scope="module")
 def trained(where: Storage, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    jobs.train_audience_model(training(where, folder))
+    worker.train_audience_model(training(where, folder))
     return folder
 
 
 def exported(where: Storage, folder: Path, value: int, size_type: str = "ABSOLUTE") -> list[str]:
     request = ExportRequest(where, str(folder / "audience"), size_type, value, f"s3://jobs-data/out/{folder.name}")
-    result = jobs.export_audience(request)
+    result = worker.export_audience(request)
     users = store.read_audience(where, result.output_location)
     assert result.rows == len(users)
     return users
@@ -128,7 +128,7 @@ def digest(path: Path) -> str:
 
 
 def test_training_counts_what_it_read(where: Storage, tmp_path: Path) -> None:
-    result = jobs.train_audience_model(training(where, tmp_path))
+    result = worker.train_audience_model(training(where, tmp_path))
     assert (result.users, result.items, result.records) == (USERS, ITEMS, (USERS - 1) * 8 + 1)
     assert 0 < result.seconds < 20
 
@@ -136,21 +136,21 @@ def test_training_counts_what_it_read(where: Storage, tmp_path: Path) -> None:
 def test_the_window_selects_records(where: Storage, tmp_path: Path) -> None:
     times = [row[2] for row in records()]
     request = training(where, tmp_path, start_time=1200.0, end_time=1500.0, minimum_users=0, minimum_records=0)
-    assert jobs.train_audience_model(request).records == sum(1200 <= moment <= 1500 for moment in times)
+    assert worker.train_audience_model(request).records == sum(1200 <= moment <= 1500 for moment in times)
 
 
 def test_the_same_request_gives_the_same_bytes_in_any_file_order(where: Storage, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "two")]
     for folder, table in zip(folders, ("seen", "mixed"), strict=True):
-        jobs.train_audience_model(training(where, folder, table=table))
-        jobs.generate_audience(generation(where, folder))
+        worker.train_audience_model(training(where, folder, table=table))
+        worker.generate_audience(generation(where, folder))
     for file in ("model/model.npz", "audience/audience.npz"):
         assert digest(folders[0] / file) == digest(folders[1] / file)
 
 
 def test_generation_finds_the_seeds_kind(where: Storage, trained: Path, tmp_path: Path) -> None:
     request = generation(where, trained, audience_path=str(tmp_path / "audience"))
-    result = jobs.generate_audience(request)
+    result = worker.generate_audience(request)
     assert result.matched_seed == SEED_SIZE
     assert [size for size, _ in result.relevance] == [20, 1, 5]
     by_size = [score for _, score in sorted(result.relevance)]
@@ -166,7 +166,7 @@ def test_the_seed_is_left_out_or_leads(where: Storage, trained: Path, tmp_path: 
     seed = {f"u{user}" for user in range(0, SEED_SIZE * 3, 3)}
     for include in (False, True):
         folder = tmp_path / str(include)
-        jobs.generate_audience(
+        worker.generate_audience(
             generation(where, trained, audience_path=str(folder / "audience"), include_seed_in_output=include)
         )
         users = exported(where, folder, 10_000)
@@ -186,15 +186,15 @@ def test_an_sql_seed_equals_the_same_seed_from_s3(where: Storage, trained: Path,
         seed_sql_parameters=(("below", str(SEED_SIZE * 3)),),
         audience_path=str(tmp_path / "sql"),
     )
-    first = jobs.generate_audience(from_sql)
-    second = jobs.generate_audience(generation(where, trained, audience_path=str(tmp_path / "s3")))
+    first = worker.generate_audience(from_sql)
+    second = worker.generate_audience(generation(where, trained, audience_path=str(tmp_path / "s3")))
     assert (first.matched_seed, first.relevance, first.recall) == (second.matched_seed, second.relevance, second.recall)
     assert digest(tmp_path / "sql" / "audience.npz") == digest(tmp_path / "s3" / "audience.npz")
 
 
 def test_features_of_both_kinds_are_learnt_from(where: Storage, tmp_path: Path) -> None:
     schema = (*SCHEMA, ("device", "CATEGORICAL_FEATURE"))
-    jobs.train_audience_model(training(where, tmp_path, columns=schema))
+    worker.train_audience_model(training(where, tmp_path, columns=schema))
     with np.load(tmp_path / "model" / "model.npz", allow_pickle=False) as file:
         features = len(file["weights"]) - 1  # behind the views of all records, and of those with many minutes
         assert file[f"{features}.rows"].shape == (USERS, 1 + 1)
@@ -219,7 +219,7 @@ def test_features_of_both_kinds_are_learnt_from(where: Storage, tmp_path: Path) 
 )
 def test_training_failures(where: Storage, tmp_path: Path, changes: dict[str, Any], code: str, message: str) -> None:
     with pytest.raises(JobFailed) as caught:
-        jobs.train_audience_model(training(where, tmp_path, **changes))
+        worker.train_audience_model(training(where, tmp_path, **changes))
     assert caught.value.status_code == code
     assert message in caught.value.message
     assert not (tmp_path / "model").exists()
@@ -242,16 +242,16 @@ def test_generation_failures(
 ) -> None:
     request = generation(where, trained, audience_path=str(tmp_path / "audience"), **changes)
     with pytest.raises(JobFailed) as caught:
-        jobs.generate_audience(request)
+        worker.generate_audience(request)
     assert (caught.value.status_code, message in caught.value.message) == (code, True)
     assert not (tmp_path / "audience").exists()
 
 
 def test_an_export_to_nowhere_fails(where: Storage, trained: Path, tmp_path: Path) -> None:
-    jobs.generate_audience(generation(where, trained, audience_path=str(tmp_path / "audience")))
+    worker.generate_audience(generation(where, trained, audience_path=str(tmp_path / "audience")))
     request = ExportRequest(where, str(tmp_path / "audience"), "ABSOLUTE", 5, "s3://no-such-bucket/x")
     with pytest.raises(JobFailed) as caught:
-        jobs.export_audience(request)
+        worker.export_audience(request)
     assert caught.value.status_code == "OUTPUT_WRITE_FAILED"
 
 
@@ -262,7 +262,7 @@ def test_failures_survive_pickling() -> None:
 
 def test_jobs_run_in_another_process(where: Storage, tmp_path: Path) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert pool.submit(jobs.train_audience_model, training(where, tmp_path)).result().users == USERS
-        failure = pool.submit(jobs.train_audience_model, training(where, tmp_path, table="none")).exception()
+        assert pool.submit(worker.train_audience_model, training(where, tmp_path)).result().users == USERS
+        failure = pool.submit(worker.train_audience_model, training(where, tmp_path, table="none")).exception()
     assert isinstance(failure, JobFailed)
     assert failure.status_code == "TRAINING_DATA_READ_FAILED"

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from sandbox.kafka import Broker, BrokerError, free_port
+from sandbox.kafka.broker import Broker, BrokerError, free_port
 from tests.acceptance.kafka_fixture import running_kafka
 
 ROOT = Path(__file__).parents[2]
@@ -145,9 +145,9 @@ class Command:
     """`kafka_command` in a process of its own, started and ready."""
 
     def __init__(self, data_dir: Path) -> None:
-        call = f"from pathlib import Path; from sandbox.kafka import kafka_command as run; run(port={free_port()}, "
+        imports = "from pathlib import Path; from sandbox.kafka.broker import kafka_command as run"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"{call}data_dir=Path({str(data_dir)!r}))"],
+            [sys.executable, "-c", f"{imports}; run(port={free_port()}, data_dir=Path({str(data_dir)!r}))"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import kafka_jars
+from sandbox.kafka import jars as kafka_jars
 
 GOOD = b"the jar's bytes"
 

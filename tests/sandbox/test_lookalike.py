@@ -22,9 +22,10 @@ from threadpoolctl import threadpool_limits
 from benchmarks import lookalike as benchmark
 from benchmarks import synthetic, tasks
 from benchmarks.methods import OURS, RATED
-from sandbox import als, features, lookalike, metrics, svd
-from sandbox.logistic import design
-from sandbox.lookalike import Interactions
+from sandbox.lookalike import als, features, metrics, svd
+from sandbox.lookalike import model as lookalike
+from sandbox.lookalike.logistic import design
+from sandbox.lookalike.model import Interactions
 
 ROOT = Path(__file__).resolve().parents[2]
 FILM_FLOOR = np.array([0.84, 0.65, 5.0])

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from sandbox import jobs, movielens
-from sandbox import storage as store
-from sandbox.storage import Storage
+from sandbox.datasets import movielens
+from sandbox.jobs import storage as store
+from sandbox.jobs import worker
+from sandbox.jobs.storage import Storage
 
 
 @pytest.fixture(scope="module")
@@ -95,15 +96,17 @@ def test_the_demo_walk_finds_hidden_likers(aws: Storage, tmp_path: Path) -> None
     movielens.catalogue(aws, taste, bucket="movielens-test")
     made = movielens.catalogue(aws, taste, bucket="movielens-test")  # a second time is no error
     model, audience = str(tmp_path / "model"), str(tmp_path / "audience")
-    trained = jobs.train_audience_model(
-        jobs.TrainRequest(aws, made.database, made.table, made.columns, None, None, model, 500, 50_000, 0)
+    trained = worker.train_audience_model(
+        worker.TrainRequest(aws, made.database, made.table, made.columns, None, None, model, 500, 50_000, 0)
     )
     assert trained.users == 943
-    generated = jobs.generate_audience(
-        jobs.GenerateRequest(aws, model, made.seed_uri, None, (), 25, "PERCENTAGE", (1, 5, 10, 20), False, audience, 0)
+    generated = worker.generate_audience(
+        worker.GenerateRequest(
+            aws, model, made.seed_uri, None, (), 25, "PERCENTAGE", (1, 5, 10, 20), False, audience, 0
+        )
     )
     assert generated.matched_seed == len(taste.seed)
-    exported = jobs.export_audience(jobs.ExportRequest(aws, audience, "PERCENTAGE", 10, made.output_uri + "/x"))
+    exported = worker.export_audience(worker.ExportRequest(aws, audience, "PERCENTAGE", 10, made.output_uri + "/x"))
     assert exported.rows == 94
     verdict = movielens.judge(store.read_audience(aws, exported.output_location), taste)
     assert verdict.size == 94

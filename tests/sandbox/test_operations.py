@@ -2,13 +2,13 @@
 
 import pytest
 
-from sandbox import model
-from sandbox.operations import OPERATIONS
+from sandbox.cleanroomsml import api_model
+from sandbox.cleanroomsml.operations import OPERATIONS
 from tests.sandbox.world import SCHEMA, World, until_gone
 
 
 def test_the_table_has_all_lookalike_operations_of_the_model() -> None:
-    names = model.service_model().operation_names
+    names = api_model.service_model().operation_names
     lookalike = {n for n in names if "Audience" in n or "TrainingDataset" in n or "Tag" in n or "tag" in n}
     assert set(OPERATIONS) == lookalike
     assert len(OPERATIONS) == 25

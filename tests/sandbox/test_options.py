@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.assumptions import Assumptions
+from sandbox.cleanroomsml.assumptions import Assumptions
+from sandbox.cleanroomsml.options import Options, Quotas, Timing
 from sandbox.embedded import running_sandbox
-from sandbox.options import Options, Quotas, Timing
 from tests.sandbox.world import World
 
 

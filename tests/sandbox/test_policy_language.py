@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.policy_language import Request, allows, problems
+from sandbox.cleanroomsml.policy_language import Request, allows, problems
 
 MODEL = "arn:aws:cleanrooms-ml:eu-west-1:111111111111:configured-audience-model/m"
 ACTION = "cleanrooms-ml:StartAudienceGenerationJob"

@@ -1,4 +1,4 @@
-"""The server with the real `sandbox.jobs`: a small invented table is trained on; the audience is right."""
+"""The server with the real `sandbox.jobs.worker`: a small invented table is trained on; the audience is right."""
 
 import json
 import random
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
-from sandbox.options import Options, Timing
 from tests.sandbox.world import World
 
 USERS, FILMS = 200, 40

@@ -8,7 +8,7 @@ import pytest
 from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from sandbox.journal import Journal
+from sandbox.cleanroomsml.request_log import Journal
 from tests.sandbox.world import World
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from sandbox.cleanroomsml.options import Options, Timing
+from sandbox.cleanroomsml.persistence import Keeping, KeepingError
 from sandbox.embedded import running_sandbox
-from sandbox.keeping import Keeping, KeepingError
-from sandbox.moto_journal import compacted
-from sandbox.options import Options, Timing
+from sandbox.moto.journal import compacted
 from tests.sandbox.ratings import provide
 from tests.sandbox.test_serve import served
 from tests.sandbox.world import World, until

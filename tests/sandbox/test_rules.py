@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from sandbox import model, rules, validation
-from sandbox.assumptions import Assumptions
-from sandbox.errors import ValidationError
-from sandbox.wire import parse
+from sandbox.cleanroomsml import api_model, documented_rules, validation
+from sandbox.cleanroomsml.assumptions import Assumptions
+from sandbox.cleanroomsml.errors import ValidationError
+from sandbox.cleanroomsml.protocol import parse
 from tests.sandbox.world import SCHEMA, World
 
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -19,8 +19,8 @@ SQL = {"sqlParameters": {"queryString": "select 1"}}
 
 
 def problems(operation: str, **params: Any) -> str:
-    shape = model.service_model().operation_model(operation).input_shape
-    found = validation.check(shape, params) or rules.check(params, Assumptions())
+    shape = api_model.service_model().operation_model(operation).input_shape
+    found = validation.check(shape, params) or documented_rules.check(params, Assumptions())
     return "; ".join(f"{at}: {rule}" for at, rule in found)
 
 
@@ -123,14 +123,14 @@ def test_a_long_value_is_never_matched_against_a_pattern() -> None:
     ],
 )
 def test_bodies_of_the_wrong_form(body: bytes, expected: str) -> None:
-    operation = model.service_model().operation_model("CreateAudienceModel")
+    operation = api_model.service_model().operation_model("CreateAudienceModel")
     with pytest.raises(ValidationError) as error:
         parse(operation, {}, {}, body)
     assert expected in error.value.message
 
 
 def test_unknown_members_are_refused_by_name_or_ignored() -> None:
-    operation = model.service_model().operation_model("CreateTrainingDataset")
+    operation = api_model.service_model().operation_model("CreateTrainingDataset")
     body = b'{"name": "n", "banana": 1, "trainingData": [{"inputConfig": {"kiwi": {}}}], "lime": null, "tags": null}'
     with pytest.raises(ValidationError) as error:
         parse(operation, {}, {}, body)

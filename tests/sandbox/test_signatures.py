@@ -13,10 +13,10 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from sandbox.cleanroomsml.errors import InvalidSignature, SignatureExpired
+from sandbox.cleanroomsml.options import AccessKey, Options, Timing
+from sandbox.cleanroomsml.signatures import Signatures
 from sandbox.embedded import running_sandbox
-from sandbox.errors import InvalidSignature, SignatureExpired
-from sandbox.options import AccessKey, Options, Timing
-from sandbox.signatures import Signatures
 from tests.sandbox.world import World
 
 KEY = AccessKey("AKIAEXAMPLE", "s3cr/et+", "444455556666")

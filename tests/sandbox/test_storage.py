@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
-from sandbox import seed_query, tables
-from sandbox import storage as store
-from sandbox.formats import types
-from sandbox.storage import SeedUnreadableError, Storage, TableUnreadableError
+from sandbox.jobs import glue_tables, seed_query
+from sandbox.jobs import storage as store
+from sandbox.jobs.formats import types
+from sandbox.jobs.storage import SeedUnreadableError, Storage, TableUnreadableError
 
 COLUMNS = [("viewer", "string"), ("title", "string"), ("seen", "bigint"), ("minutes", "double")]
 LAZY, OPEN, JSON, PARQUET = (
@@ -216,13 +216,13 @@ def test_missing_tables_buckets_and_odd_serdes(cloud: Cloud) -> None:
     cloud.table("orc", "org.apache.hadoop.hive.ql.io.orc.OrcSerde")
     with pytest.raises(TableUnreadableError, match="OrcSerde"):
         store.read_layout(cloud.where, "db", "orc")
-    lost = tables.Layout("s3://nowhere/x", "LazySimpleSerDe", {"a": "string"}, {})
+    lost = glue_tables.Layout("s3://nowhere/x", "LazySimpleSerDe", {"a": "string"}, {})
     with pytest.raises(TableUnreadableError, match="nowhere"):
         store.read_columns(cloud.where, lost, ["a"])
     with pytest.raises(TableUnreadableError, match="not an s3:// address"):
-        store.read_columns(cloud.where, tables.Layout("file:///x", "LazySimpleSerDe", {"a": "string"}, {}), ["a"])
-    with pytest.raises(tables.TableError, match="no location"):
-        tables.layout({"Name": "t"})
+        store.read_columns(cloud.where, glue_tables.Layout("file:///x", "LazySimpleSerDe", {"a": "string"}, {}), ["a"])
+    with pytest.raises(glue_tables.TableError, match="no location"):
+        glue_tables.layout({"Name": "t"})
 
 
 @pytest.mark.parametrize(
@@ -236,9 +236,9 @@ def test_missing_tables_buckets_and_odd_serdes(cloud: Cloud) -> None:
     ],
 )
 def test_the_declared_schema_has_to_agree_with_glue(declared: tuple[str, str], message: str) -> None:
-    table = tables.Layout("s3://b/k", "LazySimpleSerDe", dict(COLUMNS), {})
-    with pytest.raises(tables.TableError, match=message):
-        tables.check_schema(table, [declared])
+    table = glue_tables.Layout("s3://b/k", "LazySimpleSerDe", dict(COLUMNS), {})
+    with pytest.raises(glue_tables.TableError, match=message):
+        glue_tables.check_schema(table, [declared])
 
 
 @pytest.mark.parametrize(
@@ -566,9 +566,9 @@ def test_values_of_partitions_that_are_none_of_their_type(cloud: Cloud) -> None:
     with pytest.raises(TableUnreadableError, match="the key names no value for partition p"):
         cloud.read("t", ["p"])
     layout = store.read_layout(cloud.where, "db", "t")
-    with pytest.raises(tables.TableError, match="a partition has 2 values, the table 1 keys"):
-        tables.partition(layout, {"Values": ["1", "2"]})
-    assert tables.partition(layout, {"Values": ["1"]}).location == "s3://data/t/p=1/"
+    with pytest.raises(glue_tables.TableError, match="a partition has 2 values, the table 1 keys"):
+        glue_tables.partition(layout, {"Values": ["1", "2"]})
+    assert glue_tables.partition(layout, {"Values": ["1"]}).location == "s3://data/t/p=1/"
 
 
 # --- names, marks, compression ----------------------------------------------------------------------------------------
@@ -579,9 +579,9 @@ def test_names_of_tables_and_columns_fold(cloud: Cloud) -> None:
     cloud.put("people/a", '{"userid": "x", "USER_ID": "u-1", "age": 7}\n')
     layout = store.read_layout(cloud.where, "DB", "People")
     assert store.read_columns(cloud.where, layout, ["age", "user_id"]).to_pylist() == [{"age": 7, "user_id": "u-1"}]
-    tables.check_schema(layout, [("USER_ID", "USER_ID"), ("Age", "NUMERICAL_FEATURE")])
-    with pytest.raises(tables.TableError, match="two columns of one name"):
-        tables.layout(
+    glue_tables.check_schema(layout, [("USER_ID", "USER_ID"), ("Age", "NUMERICAL_FEATURE")])
+    with pytest.raises(glue_tables.TableError, match="two columns of one name"):
+        glue_tables.layout(
             {
                 "StorageDescriptor": {
                     "Location": "s3://b",

@@ -17,10 +17,10 @@ import pyarrow.parquet
 import pytest
 from moto.server import ThreadedMotoServer
 
-from sandbox import jobs, model_files, training_data
-from sandbox import storage as store
-from sandbox.storage import Storage
-from sandbox.training_data import TrainingData, Window
+from sandbox.jobs import model_files, training_data, worker
+from sandbox.jobs import storage as store
+from sandbox.jobs.storage import Storage
+from sandbox.jobs.training_data import TrainingData, Window
 
 _numbers = itertools.count()
 SERDES = {
@@ -191,7 +191,7 @@ def test_ids_that_differ_in_a_last_zero_stay_apart_in_files(tmp_path: Path) -> N
     assert model_files.load_audience(tmp_path).users.tolist() == ["u0", "u0\0", "ü", ""]
     model_files.save_audience(tmp_path, model_files.Audience(users[:0], 4))
     assert model_files.load_audience(tmp_path).users.tolist() == []
-    assert jobs._matching(users, ["u0\0", "none"]).tolist() == [1]
+    assert worker._matching(users, ["u0\0", "none"]).tolist() == [1]
 
 
 def test_files_of_earlier_versions_are_read(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ import aiokafka
 import boto3
 import pytest
 
-from sandbox import storage
-from sandbox.child import ROOT, Child
-from sandbox.up import Sandbox, StartError, instructions, until_interrupted
+from sandbox.jobs import storage
+from sandbox.processes import ROOT, Child
+from sandbox.stack import Sandbox, StartError, instructions, until_interrupted
 
 
 def group_members(groups: set[int]) -> list[str]:

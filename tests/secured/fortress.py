@@ -14,7 +14,7 @@ from typing import Any
 import confluent_kafka
 import confluent_kafka.admin
 
-from sandbox.kafka import Broker, free_port
+from sandbox.kafka.broker import Broker, free_port
 from service.acls import Acl
 from tests.acceptance.kafka_fixture import outside
 from tests.secured.authority import Authority, Issuer

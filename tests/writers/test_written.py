@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import seed_query, storage, tables
+from sandbox.cleanroomsml.options import Options
 from sandbox.embedded import running_sandbox
-from sandbox.options import Options
-from sandbox.storage import Storage
+from sandbox.jobs import glue_tables, seed_query, storage
+from sandbox.jobs.storage import Storage
 
 PYTHON = Path(os.environ.get("WRITERS_PYTHON", ".venv-writers/bin/python"))
 ACCOUNT, REGION = "777777777777", "eu-west-1"
@@ -104,8 +104,8 @@ def folder(where: Storage, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(path: Path, serde: str, names: list[str], settings: dict[str, str] | None = None) -> list[tuple[Any, ...]]:
-    layout = tables.Layout("s3://b", serde, {name: COLUMNS[name] for name in names}, {}, settings or {})
-    return [tuple(row.values()) for row in tables.decode(path.read_bytes(), path.name, layout, names).to_pylist()]
+    layout = glue_tables.Layout("s3://b", serde, {name: COLUMNS[name] for name in names}, {}, settings or {})
+    return [tuple(row.values()) for row in glue_tables.decode(path.read_bytes(), path.name, layout, names).to_pylist()]
 
 
 def cut(rows: list[tuple[Any, ...]], names: list[str]) -> list[tuple[Any, ...]]:
@@ -119,7 +119,7 @@ def test_parquet(folder: Path, name: str) -> None:
 
 
 def test_what_polars_writes_if_nothing_else_is_said_is_not_for_clean_rooms_ml(folder: Path) -> None:
-    with pytest.raises(tables.TableError, match="ZSTD"):
+    with pytest.raises(glue_tables.TableError, match="ZSTD"):
         read(folder / "polars_zstd.parquet", "Parquet", FLAT)
 
 

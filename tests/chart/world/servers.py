@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import aiohttp
 
-from sandbox import movielens
-from sandbox.child import Child
-from sandbox.kafka import Broker
-from sandbox.storage import Storage
-from sandbox.up import ACCOUNT, REGION, ROLE_ARN
+from sandbox.datasets import movielens
+from sandbox.jobs.storage import Storage
+from sandbox.kafka.broker import Broker
+from sandbox.processes import Child
+from sandbox.stack import ACCOUNT, REGION, ROLE_ARN
 
 PREFIX: Final = "cleanroomsml"
 KAFKA_PORT: Final = 9092

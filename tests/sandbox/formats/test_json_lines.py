@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.formats import json_lines
-from sandbox.formats.types import UnsupportedTypeError
+from sandbox.jobs.formats import json_lines
+from sandbox.jobs.formats.types import UnsupportedTypeError
 
 READERS = {"openx": json_lines.read_openx, "hive": json_lines.read_hive}
 BOTH = pytest.mark.parametrize("serde", READERS)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.formats import lazy_simple
-from sandbox.formats.types import UnsupportedTypeError
+from sandbox.jobs.formats import lazy_simple
+from sandbox.jobs.formats.types import UnsupportedTypeError
 
 COMMA = {"field.delim": ","}
 

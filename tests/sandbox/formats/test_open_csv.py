@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.formats import open_csv
-from sandbox.formats.open_csv import BadDataError
-from sandbox.formats.types import UnsupportedTypeError
+from sandbox.jobs.formats import open_csv
+from sandbox.jobs.formats.open_csv import BadDataError
+from sandbox.jobs.formats.types import UnsupportedTypeError
 
 
 def read(body: str, columns: dict[str, str], settings: dict[str, str] | None = None) -> list[tuple[Any, ...]]:

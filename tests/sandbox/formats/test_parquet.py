@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sandbox.formats import parquet
+from sandbox.jobs.formats import parquet
 
 AT = datetime(2025, 1, 2, 3, 4, 5, 678901)
 

@@ -1,0 +1,76 @@
+"""THE table: an operation is a verb and a kind; route, parameters, constraints and answer come from the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.model import OperationModel
+
+from sandbox.cleanroomsml import (
+    documented_rules,
+    provider,
+    provider_create,
+    provider_policies,
+    provider_tags,
+    validation,
+)
+from sandbox.cleanroomsml.accounts import Caller
+from sandbox.cleanroomsml.context import Call, Desk, Outcome, Verb
+from sandbox.cleanroomsml.errors import NotBuilt, ValidationError
+from sandbox.cleanroomsml.resources import CONFIGURED, DATASET, EXPORT, GENERATION, MODEL, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What an operation does, and to which kind of resource."""
+
+    verb: Verb
+    kind: Kind | None = None
+
+
+OPERATIONS: Final[Mapping[str, Row]] = {
+    "CreateTrainingDataset": Row(provider_create.create, DATASET),
+    "GetTrainingDataset": Row(provider.get, DATASET),
+    "ListTrainingDatasets": Row(provider.list_all, DATASET),
+    "DeleteTrainingDataset": Row(provider.delete, DATASET),
+    "CreateAudienceModel": Row(provider_create.create, MODEL),
+    "GetAudienceModel": Row(provider.get, MODEL),
+    "ListAudienceModels": Row(provider.list_all, MODEL),
+    "DeleteAudienceModel": Row(provider.delete, MODEL),
+    "CreateConfiguredAudienceModel": Row(provider_create.create, CONFIGURED),
+    "UpdateConfiguredAudienceModel": Row(provider.update, CONFIGURED),
+    "GetConfiguredAudienceModel": Row(provider.get, CONFIGURED),
+    "ListConfiguredAudienceModels": Row(provider.list_all, CONFIGURED),
+    "DeleteConfiguredAudienceModel": Row(provider.delete, CONFIGURED),
+    "PutConfiguredAudienceModelPolicy": Row(provider_policies.put, CONFIGURED),
+    "GetConfiguredAudienceModelPolicy": Row(provider_policies.get, CONFIGURED),
+    "DeleteConfiguredAudienceModelPolicy": Row(provider_policies.delete, CONFIGURED),
+    "StartAudienceGenerationJob": Row(provider_create.create, GENERATION),
+    "GetAudienceGenerationJob": Row(provider.get, GENERATION),
+    "ListAudienceGenerationJobs": Row(provider.list_all, GENERATION),
+    "DeleteAudienceGenerationJob": Row(provider.delete, GENERATION),
+    "StartAudienceExportJob": Row(provider_create.create, EXPORT),
+    "ListAudienceExportJobs": Row(provider.list_all, EXPORT),
+    "TagResource": Row(provider_tags.add),
+    "UntagResource": Row(provider_tags.remove),
+    "ListTagsForResource": Row(provider_tags.show),
+}
+
+
+def perform(desk: Desk, operation: OperationModel, params: Mapping[str, Any], caller: Caller) -> Outcome:
+    """Check a request against the model and the rules in words, then do it, at once and wholly.
+
+    Raises:
+        ApiError: What the caller is to be told instead of a result.
+    """
+    row = OPERATIONS.get(operation.name)
+    if row is None:
+        raise NotBuilt(f"{operation.name} is a custom-model operation; the sandbox performs the lookalike ones")
+    problems = validation.check(operation.input_shape, params) if operation.input_shape else []
+    problems = problems or documented_rules.check(params, desk.options.assume)
+    if problems:
+        raise ValidationError.of(problems)
+    outcome = row.verb(desk, Call(operation, row.kind, params, caller.account, caller.region))
+    if operation.http["method"] != "GET" and outcome.resource is not None:
+        desk.store.keep(outcome.resource)
+    return outcome

@@ -1,0 +1,1 @@
+"""Public data sets for the demo, the tests and the benchmarks."""

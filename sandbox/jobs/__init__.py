@@ -1,0 +1,1 @@
+"""What runs in the worker processes: reads tables and seeds, trains, writes audiences."""

@@ -1,0 +1,1 @@
+"""A real, local Kafka broker in one Java process."""

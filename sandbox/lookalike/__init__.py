@@ -1,0 +1,1 @@
+"""The lookalike model. Pure: arrays in, scores out."""

@@ -1,0 +1,327 @@
+"""Kafka, Clean Rooms ML and the demo's data together: `Sandbox` for programs, `python -m sandbox up` for people.
+
+Both servers are child processes in process groups of their own, and end with this process, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any, Final, Self
+
+import aiohttp
+
+from sandbox.console import Port
+from sandbox.datasets import movielens
+from sandbox.datasets.movielens import Catalogued, DownloadError, Taste
+from sandbox.jobs.storage import Storage
+from sandbox.kafka.broker import Broker, BrokerError, free_port
+from sandbox.kafka.jars import JarError, fetch_jars
+from sandbox.processes import Child
+
+REGION: Final = "eu-west-1"
+ACCOUNT: Final = "123456789012"
+ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/clean-rooms-ml-demo"
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_START_SECONDS: Final = 90.0
+_POLL_SECONDS: Final = 0.05
+
+Progress = Callable[[str], None]
+
+
+class StartError(RuntimeError):
+    """A part of the sandbox did not start, or ended on its own; the message says which, why, and what to do."""
+
+
+START_ERRORS: Final = (StartError, BrokerError, JarError, DownloadError)
+"""What a start of `Sandbox` raises; the messages are for people."""
+
+
+class Sandbox:
+    """Everything a service needs around it, as an async context manager; port 0 picks a free one.
+
+    Attributes:
+        kafka: the broker, which a test may kill or freeze.
+        bootstrap: Kafka's address.
+        endpoint_url: address of Clean Rooms ML, S3, Glue, IAM and STS.
+        request_log: JSON lines, one for each Clean Rooms ML request (`sandbox.cleanroomsml.request_log.Entry`).
+        data_dir: everything the sandbox writes; a temporary folder, removed at the end, unless one was named.
+        storage: S3 and Glue, for `sandbox.jobs.storage` and `sandbox.datasets.movielens`.
+        role_arn: a role to name in commands.
+        taste: whose likers are the seed, and who is hidden.
+        data: bucket, database, table, columns, seed and output address; set when started.
+    """
+
+    def __init__(
+        self,
+        *,
+        kafka_port: int = 0,
+        port: int = 0,
+        data_dir: Path | None = None,
+        film: str = movielens.DEMO_TITLE,
+        serve_options: Sequence[str] = (),
+        progress: Progress = lambda _: None,
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            kafka_port: loopback port of Kafka.
+            port: loopback port of the AWS side.
+            data_dir: where to keep logs, models and Kafka's data.
+            film: title of the film whose likers are the seed.
+            serve_options: further options of ``python -m sandbox serve``, such as ``("--profile", "aws")``.
+            progress: told in a few words what takes time; may be called from another thread.
+        """
+        self.data_dir = data_dir.absolute() if data_dir else Path()
+        self._temporary = data_dir is None
+        self._kafka_port, self._port = kafka_port or free_port(), port or free_port()
+        self._film, self._serve_options, self._progress = film, tuple(serve_options), progress
+        self._stack = AsyncExitStack()
+        self._aws: Child | None = None
+        self.endpoint_url = f"http://127.0.0.1:{self._port}"
+        self.storage = Storage(self.endpoint_url, REGION, ACCOUNT)
+        self.role_arn = ROLE_ARN
+        self.taste: Taste
+        self.data: Catalogued
+
+    async def __aenter__(self) -> Self:
+        """Start both servers and provision the data.
+
+        Raises:
+            StartError: the AWS side did not start.
+            BrokerError: Kafka did not start.
+            JarError: Kafka could not be fetched.
+            DownloadError: MovieLens could not be fetched.
+            KeyError: MovieLens has no such film.
+        """
+        async with AsyncExitStack() as stack:
+            self._prepare_folder(stack)
+            _require_free(self._kafka_port, "--kafka-port")
+            _require_free(self._port, "--port")
+            self.kafka = Broker(self._kafka_port, self.data_dir / "kafka")
+            self.bootstrap = self.kafka.bootstrap
+            stack.push_async_callback(self.kafka.stop)
+            await _all_or_nothing(self.kafka.start(self._progress), self._start_aws(stack))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop both servers; a temporary data folder goes with them."""
+        await self._stack.aclose()
+
+    @property
+    def request_log(self) -> Path:
+        """Where each Clean Rooms ML request is written down."""
+        return self.data_dir / "requests.jsonl"
+
+    def environment(self) -> dict[str, str]:
+        """Variables with which the service, boto3 and the AWS command line find this sandbox."""
+        return {
+            "CRML_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap,
+            "CRML_KAFKA__REPLICATION_FACTOR": "1",
+            "CRML_TARGETS__DEFAULT__ENDPOINT_URL": self.endpoint_url,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+        }
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Process ids of the running servers; each is a process group too."""
+        return (self.kafka.pid, *([self._aws.pid] if self._aws else []))
+
+    async def wait_broken(self) -> None:
+        """Wait until one of the servers ends on its own, which is an error.
+
+        Raises:
+            StartError: always; with the last lines of the log of what ended.
+        """
+        assert self._aws is not None  # noqa: S101
+        ends = {
+            asyncio.create_task(self.kafka.wait_ended()): ("Kafka", self.kafka.last_log),
+            asyncio.create_task(self._aws.wait_ended()): ("The AWS side", self._aws.last_log),
+        }
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in ends:
+                task.cancel()
+        name, last_log = ends[done.pop()]
+        raise StartError(f"{name} of the sandbox has ended; the last lines of its log:\n{last_log()}")
+
+    def _prepare_folder(self, stack: AsyncExitStack) -> None:
+        if self._temporary:
+            self.data_dir = Path(tempfile.mkdtemp(prefix="cleanroomsml-up-"))
+            stack.callback(shutil.rmtree, self.data_dir)
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+
+    async def _start_aws(self, stack: AsyncExitStack) -> None:
+        """Fetch the data while the server starts, then provision it."""
+        folders = ["--request-log", str(self.request_log), "--data-dir", str(self.data_dir / "models")]
+        options = ["--port", str(self._port), *folders, *self._serve_options]
+        command = [sys.executable, "-m", "sandbox", "serve", *options]
+        self._aws = Child(command, log=self.data_dir / "aws.log")
+        stack.push_async_callback(self._aws.stop)
+        fetching = asyncio.to_thread(movielens.seed_for, self._film)
+        self.taste, _ = await _all_or_nothing(fetching, _wait_healthy(self._aws, self.endpoint_url))
+        self.data = await asyncio.to_thread(movielens.catalogue, self.storage, self.taste)
+
+
+def download(progress: Progress) -> None:
+    """Fetch what a first start needs; done here and not within the event loop, so that Ctrl-C ends it at once.
+
+    Raises:
+        JarError: Kafka could not be fetched.
+        DownloadError: MovieLens could not be fetched.
+    """
+    fetch_jars(progress)
+    if not any(movielens.cache_folder().glob("recbole-*.whl")):
+        progress("fetching MovieLens-100k: 2 MB (only once)")
+    movielens.fetch()
+
+
+async def _all_or_nothing(first: Coroutine[Any, Any, Any], second: Coroutine[Any, Any, Any]) -> tuple[Any, Any]:
+    """Run both; when one fails, end the other and raise what the first to fail said."""
+    tasks = [asyncio.create_task(first), asyncio.create_task(second)]
+    try:
+        one, other = await asyncio.gather(*tasks)
+        return one, other
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _wait_healthy(child: Child, url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session:
+        while not await _healthy(session, f"{url}/_sandbox/health"):
+            if child.poll() is not None:
+                raise StartError(f"The AWS side of the sandbox ended; its last words:\n{child.last_log()}")
+            if time.monotonic() > deadline:
+                raise StartError(f"The AWS side did not answer in {_START_SECONDS:.0f} s:\n{child.last_log()}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _healthy(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as answer:
+            return answer.status == 200 and (await answer.json())["status"] == "ok"
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _require_free(port: int, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            text = f"Port {port} is taken; choose another one with {option}, or stop what listens there"
+            raise StartError(text) from error
+
+
+async def until_interrupted(work: Coroutine[Any, Any, None]) -> bool:
+    """Run work until it ends or a signal (Ctrl-C, SIGTERM, a closed terminal) asks to stop; then it is cancelled.
+
+    Returns:
+        Whether a signal came. Further signals do not disturb the work's own cleaning up.
+    """
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, asked.set)
+    working, stopping = asyncio.create_task(work), asyncio.create_task(asked.wait())
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        interrupted = not working.done()
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+    finally:
+        stopping.cancel()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+    return interrupted
+
+
+def python_command() -> str:
+    """How the person at the terminal calls this Python."""
+    executable = Path(sys.executable)
+    here = Path.cwd()
+    return str(executable.relative_to(here)) if executable.is_relative_to(here) else str(executable)
+
+
+def up_command(*, kafka_port: Port = 9092, port: Port = 4599, data_dir: Path | None = None) -> None:
+    """Run Kafka and Clean Rooms ML with MovieLens-100k in S3 and Glue until Ctrl-C, and say how to use them.
+
+    Args:
+        kafka_port: Loopback port of Kafka; 0 picks a free one.
+        port: Loopback port of Clean Rooms ML, S3, Glue, IAM and STS; 0 picks a free one.
+        data_dir: Keep logs, models and Kafka's data here; by default a temporary folder, removed at the end.
+            The next start goes on with what Clean Rooms ML, S3 and Glue hold.
+    """
+    try:
+        download(_tell)
+        asyncio.run(_up(Sandbox(kafka_port=kafka_port, port=port, data_dir=data_dir, progress=_tell)))
+    except START_ERRORS as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+async def _up(sandbox: Sandbox) -> None:
+    async def serve() -> None:
+        async with sandbox:
+            _tell(instructions(sandbox, os.environ))
+            try:
+                await sandbox.wait_broken()
+            finally:
+                _tell("stopping")
+
+    await until_interrupted(serve())
+
+
+def instructions(sandbox: Sandbox, environ: Mapping[str, str]) -> str:
+    """What to do with a running sandbox: variables to set, and commands to go on with."""
+    python = python_command()
+    disturbing = [name for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN") if name in environ]
+    data = sandbox.data
+    lines = [
+        f"Kafka is on {sandbox.bootstrap}; Clean Rooms ML, S3, Glue, IAM and STS are on {sandbox.endpoint_url}.",
+        "",
+        "In another terminal:",
+        "",
+        *(f"  export {name}={shlex.quote(value)}" for name, value in sandbox.environment().items()),
+        *(f"  unset {name}" for name in disturbing),
+        "",
+        f"  {python} -m service topics    # create the topics",
+        f"  {python} -m service run       # start the service",
+        "  curl -s $AWS_ENDPOINT_URL/_sandbox/requests    # what Clean Rooms ML was asked",
+        "",
+        "To name in commands:",
+        "",
+        f"  training data   Glue table {data.database}.{data.table} (user_id, item_id, timestamp)",
+        f"  seed            {data.seed_uri}: {len(sandbox.taste.seed)} people who liked {sandbox.taste.title}",
+        f"  output          {data.output_uri}",
+        f"  role            {sandbox.role_arn}",
+        "",
+        f"Logs are in {sandbox.data_dir}. Ctrl-C stops everything.",
+    ]
+    return "\n".join(lines)
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
