@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from sandbox.cleanroomsml.options import Options
-from sandbox.server import Sandbox
+from sandbox.server import SandboxServer
 
 _START_SECONDS = 90
 
@@ -23,7 +23,7 @@ def running_sandbox(options: Options | None = None) -> Iterator[str]:
     ready, stop, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
 
     async def serve() -> None:
-        async with Sandbox(replace(options or Options(), port=0)) as sandbox:
+        async with SandboxServer(replace(options or Options(), port=0)) as sandbox:
             started.append(sandbox.url)
             ready.set()
             await stop.wait()

@@ -11,9 +11,9 @@ from cyclopts import Parameter
 
 from sandbox.cleanroomsml.assumptions import Assumptions
 from sandbox.cleanroomsml.options import AccessKey, Options, Profile, Quotas, Timing
-from sandbox.cleanroomsml.persistence import KeepingError
+from sandbox.cleanroomsml.persistence import PersistenceError
 from sandbox.console import Count, Port, Seconds
-from sandbox.server import Sandbox
+from sandbox.server import SandboxServer
 
 _ASSUMED: Final = Assumptions()
 
@@ -86,7 +86,7 @@ def serve_command(
     )
     try:
         asyncio.run(_serve(options))
-    except KeepingError as error:
+    except PersistenceError as error:
         sys.exit(f"sandbox: {error}")
     except BrokenPipeError:
         raise
@@ -100,7 +100,7 @@ async def _serve(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
-    async with Sandbox(options) as sandbox:
+    async with SandboxServer(options) as sandbox:
         sys.stdout.write(f"sandbox ready on {sandbox.url} (profile {options.profile})\n")
         sys.stdout.flush()
         await stop.wait()

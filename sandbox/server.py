@@ -14,15 +14,15 @@ from aiohttp import web
 from sandbox.cleanroomsml import api_model
 from sandbox.cleanroomsml.accounts import Accounts
 from sandbox.cleanroomsml.admin import PREFIX, Admin
-from sandbox.cleanroomsml.auth import Door
-from sandbox.cleanroomsml.context import Desk
+from sandbox.cleanroomsml.auth import Authenticator
+from sandbox.cleanroomsml.context import Context
 from sandbox.cleanroomsml.faults import Faults
-from sandbox.cleanroomsml.gateway import Counter
-from sandbox.cleanroomsml.job_requests import Shop
+from sandbox.cleanroomsml.gateway import Gateway
+from sandbox.cleanroomsml.job_requests import JobContext
 from sandbox.cleanroomsml.lifecycle import Lifecycle
 from sandbox.cleanroomsml.options import Options
-from sandbox.cleanroomsml.persistence import Forgetful, Keeper, Keeping
-from sandbox.cleanroomsml.request_log import Journal
+from sandbox.cleanroomsml.persistence import InMemory, Persistence, SqliteFile
+from sandbox.cleanroomsml.request_log import RequestLog
 from sandbox.cleanroomsml.signatures import Signatures
 from sandbox.cleanroomsml.store import Store
 from sandbox.cleanroomsml.workers import Workers
@@ -34,8 +34,8 @@ _SHUTDOWN_SECONDS: Final = 0.5
 _ANY_HOST: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104
 
 
-class Sandbox:
-    """Everything behind the port; `async with Sandbox(options) as sandbox`."""
+class SandboxServer:
+    """Everything behind the port; `async with SandboxServer(options) as sandbox`."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -57,14 +57,16 @@ class Sandbox:
         listener = self._bind(stack)
         api_model.routes()
         data_dir = self._data_dir(stack)
-        self._keeper: Keeper = Keeping(data_dir) if self.options.data_dir else Forgetful()
-        stack.callback(self._keeper.close)
-        self._accounts = Accounts(self.options.default_account, self.options.access_keys, self._keeper)
-        self._door = Door(Signatures(self._accounts.secret_of) if self.options.check_signatures else None)
+        self._persistence: Persistence = SqliteFile(data_dir) if self.options.data_dir else InMemory()
+        stack.callback(self._persistence.close)
+        self._accounts = Accounts(self.options.default_account, self.options.access_keys, self._persistence)
+        self._authenticator = Authenticator(
+            Signatures(self._accounts.secret_of) if self.options.check_signatures else None
+        )
         self._moto = MotoServer(data_dir / "moto.journal" if self.options.data_dir else None)
         self._proxy = Proxy(self._moto, self._accounts)
-        self._journal = Journal(self.options.request_log)
-        stack.callback(self._journal.close)
+        self._request_log = RequestLog(self.options.request_log)
+        stack.callback(self._request_log.close)
         self._workers = Workers(self.options.jobs_module, self.options.workers)
         stack.callback(self._workers.stop)
         self._workers.warm()
@@ -77,12 +79,12 @@ class Sandbox:
 
     def _assemble(self, stack: AsyncExitStack, data_dir: Path) -> None:
         vanish = self.options.assume.exports_of_deleted_jobs == "vanish"
-        self._store, self._faults = Store(self._keeper, exports_vanish=vanish), Faults()
-        shop = Shop(self.options, data_dir, self.url)
-        self._lifecycle = Lifecycle(self._store, self._workers, self.options.timing, shop)
+        self._store, self._faults = Store(self._persistence, exports_vanish=vanish), Faults()
+        job_context = JobContext(self.options, data_dir, self.url)
+        self._lifecycle = Lifecycle(self._store, self._workers, self.options.timing, job_context)
         stack.push_async_callback(self._lifecycle.stop)
-        self._counter = Counter(Desk(self.options, self._store, self._lifecycle, self._faults), self._journal)
-        self._admin = Admin(self._store, self._journal, self._faults, self._health, self._reset)
+        self._gateway = Gateway(Context(self.options, self._store, self._lifecycle, self._faults), self._request_log)
+        self._admin = Admin(self._store, self._request_log, self._faults, self._health, self._reset)
 
     async def _reset(self) -> None:
         """Begin anew: no resources, keys, faults, requests; S3, Glue and IAM are empty."""
@@ -90,7 +92,7 @@ class Sandbox:
         self._store.clear()
         self._accounts.forget()
         self._faults.clear()
-        self._journal.clear()
+        self._request_log.clear()
         await self._proxy.reset()
 
     def _data_dir(self, stack: AsyncExitStack) -> Path:
@@ -131,10 +133,10 @@ class Sandbox:
         if request.path.startswith(PREFIX):
             return await self._admin.serve(request)
         caller = self._accounts.identify(request.headers, request.query)
-        if (refusal := await self._door.refusal(request, caller)) is not None:
+        if (refusal := await self._authenticator.refusal(request, caller)) is not None:
             return refusal
         if caller is not None and caller.service == api_model.SIGNING_NAME:
-            return await self._counter.serve(request, caller)
+            return await self._gateway.serve(request, caller)
         read = self.options.check_signatures and caller is not None and caller.service != "s3"
         return await self._proxy.pass_on(request, caller, await request.read() if read else None)
 
@@ -144,5 +146,5 @@ class Sandbox:
             "profile": self.options.profile,
             "moto": self._moto.alive,
             "workers_warm": self._workers.warmed,
-            "requests": len(self._journal),
+            "requests": len(self._request_log),
         }

@@ -7,7 +7,7 @@ from typing import Final
 
 from sandbox import SECRET
 from sandbox.cleanroomsml.options import AccessKey
-from sandbox.cleanroomsml.persistence import Forgetful, Keeper
+from sandbox.cleanroomsml.persistence import InMemory, Persistence
 
 _HEADER_SCOPE: Final = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
 _QUERY_SCOPE: Final = re.compile(r"([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
@@ -36,10 +36,10 @@ class Accounts:
     the default account.
     """
 
-    def __init__(self, default: str, given: tuple[AccessKey, ...] = (), keeper: Keeper | None = None) -> None:
-        self._default, self._keeper = default, keeper or Forgetful()
+    def __init__(self, default: str, given: tuple[AccessKey, ...] = (), persistence: Persistence | None = None) -> None:
+        self._default, self._persistence = default, persistence or InMemory()
         self._given = {each.key: (each.account, each.secret) for each in given}
-        self._issued = {key: (account, secret) for key, account, secret in self._keeper.access_keys()}
+        self._issued = {key: (account, secret) for key, account, secret in self._persistence.access_keys()}
         self._sessions: dict[str, str] = {}  # for the request log only, so not kept
 
     def of(self, access_key: str) -> str:
@@ -76,7 +76,7 @@ class Accounts:
                 self._issued[key.group(1)] = account, secret.group(1)
                 if role:
                     self._sessions[key.group(1)] = role.group(2)
-                self._keeper.save_key(key.group(1), account, secret.group(1))
+                self._persistence.save_key(key.group(1), account, secret.group(1))
 
     def forget(self) -> None:
         """Forget the keys that were handed out."""

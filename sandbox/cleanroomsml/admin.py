@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from sandbox.cleanroomsml.faults import Faults
-from sandbox.cleanroomsml.request_log import Journal
+from sandbox.cleanroomsml.request_log import RequestLog
 from sandbox.cleanroomsml.resources import Resource
 from sandbox.cleanroomsml.store import Store
 
@@ -29,12 +29,18 @@ class Admin:
     def __init__(
         self,
         store: Store,
-        journal: Journal,
+        request_log: RequestLog,
         faults: Faults,
         health: Callable[[], Mapping[str, Any]],
         reset: Callable[[], Awaitable[None]],
     ) -> None:
-        self._store, self._journal, self._faults, self._health, self._begin_anew = store, journal, faults, health, reset
+        self._store, self._request_log, self._faults, self._health, self._begin_anew = (
+            store,
+            request_log,
+            faults,
+            health,
+            reset,
+        )
         self._routes: dict[tuple[str, str], Callable[[web.Request], Awaitable[web.Response]]] = {
             ("GET", ""): lambda _: _asset("page.html", "text/html"),
             ("GET", "page.js"): lambda _: _asset("page.js", "text/javascript"),
@@ -65,8 +71,8 @@ class Admin:
             after = int(request.query.get("after", "0"))
         except ValueError:
             return web.json_response({"message": "after must be a number"}, status=400)
-        entries = self._journal.entries(after, request.query.get("operation"))
-        return web.json_response({"requests": entries, "total": len(self._journal)})
+        entries = self._request_log.entries(after, request.query.get("operation"))
+        return web.json_response({"requests": entries, "total": len(self._request_log)})
 
     async def _get_state(self, _request: web.Request) -> web.Response:
         return web.json_response({"resources": [_describe(each) for each in self._store]})

@@ -1,4 +1,4 @@
-"""The door: refuses requests without a valid signature, in the words of the service they were meant for."""
+"""Refuses requests without a valid signature, in the words of the service they were meant for."""
 
 import html
 import json
@@ -33,7 +33,7 @@ _QUERY: Final[Mapping[type[ApiError], str]] = {
 }
 
 
-class Door:
+class Authenticator:
     """Refuses unsigned requests to Clean Rooms ML, and checks signatures if it was told to."""
 
     def __init__(self, signatures: Signatures | None) -> None:

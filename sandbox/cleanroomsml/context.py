@@ -16,7 +16,7 @@ from sandbox.cleanroomsml.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Context:
     """The sandbox as an operation sees it."""
 
     options: Options
@@ -51,12 +51,12 @@ class Outcome:
     created: bool = False
 
 
-Verb = Callable[[Desk, Call], Outcome]
+Verb = Callable[[Context, Call], Outcome]
 
 
-def named(desk: Desk, call: Call) -> Resource:
+def named(context: Context, call: Call) -> Resource:
     """Return the resource which the request's path names."""
-    return desk.store.get(
+    return context.store.get(
         call.params[call.subject.identity], call.account, call.region, {call.subject.name: call.subject}
     )
 
@@ -68,7 +68,7 @@ def refusal(kind: ErrorKind, member: str, problem: str) -> ApiError:
     return ValidationError.of([(member, problem)])
 
 
-def life_fault(desk: Desk, call: Call) -> str | None:
+def lifecycle_fault(context: Context, call: Call) -> str | None:
     """Return the fault switch that spoils what this request starts."""
-    fault = desk.faults.take(Stage.LIFE, call.operation.name, call.account)
+    fault = context.faults.take(Stage.LIFE, call.operation.name, call.account)
     return fault.fault if fault else None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sandbox.cleanroomsml.assumptions import Assumptions
-from sandbox.cleanroomsml.context import Call, Desk
+from sandbox.cleanroomsml.context import Call, Context
 from sandbox.cleanroomsml.errors import AccessDenied, NotFound
 from sandbox.cleanroomsml.policy_language import Request, allows
 from sandbox.cleanroomsml.resources import GENERATION, Resource
@@ -13,13 +13,13 @@ from sandbox.cleanroomsml.store import Store
 _ACTION: Final = "cleanrooms-ml:StartAudienceGenerationJob"
 
 
-def foreign_model(desk: Desk, arn: str, call: Call) -> Resource:
+def foreign_model(context: Context, arn: str, call: Call) -> Resource:
     """Return another account's configured model, if its policy lets the caller start a job on it.
 
     Unless told otherwise, a model that does not exist and one that is closed to the caller give the same answer.
     """
-    configured = desk.store.find(arn)
-    if configured is None and desk.options.assume.foreign_model == "missing":
+    configured = context.store.find(arn)
+    if configured is None and context.options.assume.foreign_model == "missing":
         raise NotFound(f"Resource {arn} does not exist")
     usable = configured is not None and configured.kind.identity in call.params and configured.region == call.region
     if not usable or configured is None or not allows(configured.policy, _request(arn, call)):

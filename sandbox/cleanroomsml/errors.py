@@ -103,7 +103,7 @@ class InternalError(ApiError):
         return 500
 
 
-class _AtTheDoor(ApiError):
+class _AuthenticationError(ApiError):
     """Refused before it is known which operation is meant; no model lists these."""
 
     @property
@@ -112,7 +112,7 @@ class _AtTheDoor(ApiError):
         return 403
 
 
-class InvalidSignature(_AtTheDoor):
+class InvalidSignature(_AuthenticationError):
     """The signature is not what the secret of its access key makes."""
 
     code = "InvalidSignatureException"
@@ -122,13 +122,13 @@ class SignatureExpired(InvalidSignature):
     """The request's time differs from the server's by more than five minutes."""
 
 
-class MissingAuthentication(_AtTheDoor):
+class MissingAuthentication(_AuthenticationError):
     """There is no signature."""
 
     code = "MissingAuthenticationTokenException"
 
 
-class UnrecognizedClient(_AtTheDoor):
+class UnrecognizedClient(_AuthenticationError):
     """There is no such access key."""
 
     code = "UnrecognizedClientException"

@@ -9,28 +9,28 @@ from aiohttp import web
 
 from sandbox.cleanroomsml import api_model, faults, protocol
 from sandbox.cleanroomsml.accounts import Caller
-from sandbox.cleanroomsml.context import Desk, Outcome
+from sandbox.cleanroomsml.context import Context, Outcome
 from sandbox.cleanroomsml.errors import ApiError, UnknownOperation
 from sandbox.cleanroomsml.faults import BODIES, REFUSALS, Fault, Stage
 from sandbox.cleanroomsml.operations import perform
-from sandbox.cleanroomsml.rate_limit import Throttle
-from sandbox.cleanroomsml.request_log import Entry, Journal
+from sandbox.cleanroomsml.rate_limit import RateLimit
+from sandbox.cleanroomsml.request_log import Entry, RequestLog
 
 _JSON: Final = "application/json"
 
 
-class Counter:
+class Gateway:
     """Serves Clean Rooms ML requests."""
 
-    def __init__(self, desk: Desk, journal: Journal) -> None:
-        self._desk, self._journal = desk, journal
-        assume = desk.options.assume
-        self._throttle = Throttle(assume.reads_per_second, assume.writes_per_second)
+    def __init__(self, context: Context, request_log: RequestLog) -> None:
+        self._desk, self._request_log = context, request_log
+        assume = context.options.assume
+        self._throttle = RateLimit(assume.reads_per_second, assume.writes_per_second)
 
     async def serve(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """Answer one request, or spoil the answer as the fault switches say."""
         body = await request.read()
-        entry = self._journal.open(None, caller.account, caller.region)
+        entry = self._request_log.open(None, caller.account, caller.region)
         entry.session = caller.session
         entry.invocation_id = request.headers.get("amz-sdk-invocation-id")
         entry.attempt = request.headers.get("amz-sdk-request")
@@ -39,7 +39,7 @@ class Counter:
         except ApiError as error:
             response, fault = _refusal(error, entry), None
         finally:
-            self._journal.append(entry)
+            self._request_log.append(entry)
         if fault is not None:
             await _spoil(request, fault)
         return response

@@ -14,7 +14,7 @@ Result = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class JobContext:
     """Where work finds its tools."""
 
     options: Options
@@ -35,28 +35,28 @@ def _epoch(at: datetime | None) -> float | None:
     return at.timestamp() if at else None
 
 
-def _training(shop: Shop, resource: Resource) -> dict[str, Any]:
+def _training(job_context: JobContext, resource: Resource) -> dict[str, Any]:
     config = resource.origin["trainingData"][0]["inputConfig"]
     source = config["dataSource"]["glueDataSource"]
-    users, records = shop.options.minimum_sizes
+    users, records = job_context.options.minimum_sizes
     return {
         "database": source["databaseName"],
         "table": source["tableName"],
         "columns": tuple((column["columnName"], column["columnTypes"][0]) for column in config["schema"]),
         "start_time": _epoch(resource.attributes.get("trainingDataStartTime")),
         "end_time": _epoch(resource.attributes.get("trainingDataEndTime")),
-        "model_path": str(shop.path(resource.arn)),
+        "model_path": str(job_context.path(resource.arn)),
         "minimum_users": users,
         "minimum_records": records,
-        "random_seed": shop.options.random_seed,
+        "random_seed": job_context.options.random_seed,
     }
 
 
-def _generation(shop: Shop, resource: Resource) -> dict[str, Any]:
+def _generation(job_context: JobContext, resource: Resource) -> dict[str, Any]:
     seed, sizes = resource.attributes["seedAudience"], resource.origin["audienceSizeConfig"]
     sql = seed.get("sqlParameters", {})
     return {
-        "model_path": str(shop.path(resource.origin["audienceModelArn"])),
+        "model_path": str(job_context.path(resource.origin["audienceModelArn"])),
         "seed_s3_uri": seed.get("dataSource", {}).get("s3Uri"),
         "seed_sql": sql.get("queryString"),
         "seed_sql_parameters": tuple(sorted(sql.get("parameters", {}).items())),
@@ -64,24 +64,24 @@ def _generation(shop: Shop, resource: Resource) -> dict[str, Any]:
         "size_type": sizes["audienceSizeType"],
         "size_bins": tuple(sizes["audienceSizeBins"]),
         "include_seed_in_output": resource.attributes["includeSeedInOutput"],
-        "audience_path": str(shop.path(resource.arn)),
-        "random_seed": shop.options.random_seed,
+        "audience_path": str(job_context.path(resource.arn)),
+        "random_seed": job_context.options.random_seed,
     }
 
 
-def _export(shop: Shop, resource: Resource) -> dict[str, Any]:
+def _export(job_context: JobContext, resource: Resource) -> dict[str, Any]:
     generation, size = resource.origin, resource.attributes["audienceSize"]
     destination = generation["outputConfig"]["destination"]["s3Destination"]["s3Uri"]
     return {
-        "audience_path": str(shop.path(generation["dataArn"])),
+        "audience_path": str(job_context.path(generation["dataArn"])),
         "size_type": size["type"],
         "size_value": size["value"],
         "output_s3_uri": f"{destination.rstrip('/')}/{resource.identity}",
-        "output_format": shop.options.assume.output_format,
+        "output_format": job_context.options.assume.output_format,
     }
 
 
-def _nothing(_shop: Shop, _resource: Resource, _result: Result) -> dict[str, Any]:
+def _nothing(_context: JobContext, _resource: Resource, _result: Result) -> dict[str, Any]:
     return {}
 
 
@@ -92,9 +92,9 @@ _STRETCHED: Final[Mapping[str, Callable[[float], float]]] = {
 }
 
 
-def _metrics(shop: Shop, resource: Resource, result: Result) -> dict[str, Any]:
+def _metrics(job_context: JobContext, resource: Resource, result: Result) -> dict[str, Any]:
     size_type = resource.origin["audienceSizeConfig"]["audienceSizeType"]
-    stretch = _STRETCHED[shop.options.assume.relevance_range]
+    stretch = _STRETCHED[job_context.options.assume.relevance_range]
     relevance = [
         {"audienceSize": {"type": size_type, "value": value}, "score": stretch(score)}
         for value, score in result["relevance"]
@@ -102,7 +102,7 @@ def _metrics(shop: Shop, resource: Resource, result: Result) -> dict[str, Any]:
     return {"metrics": {"relevanceMetrics": relevance, "recallMetric": result["recall"]}}
 
 
-def _location(_shop: Shop, _resource: Resource, result: Result) -> dict[str, Any]:
+def _location(_context: JobContext, _resource: Resource, result: Result) -> dict[str, Any]:
     return {"outputLocation": result["output_location"]}
 
 
@@ -112,8 +112,8 @@ class Work:
 
     function: str
     request: str
-    fields: Callable[[Shop, Resource], dict[str, Any]]
-    members: Callable[[Shop, Resource, Result], dict[str, Any]]
+    fields: Callable[[JobContext, Resource], dict[str, Any]]
+    members: Callable[[JobContext, Resource, Result], dict[str, Any]]
 
 
 WORK: Final[Mapping[str, Work]] = {
@@ -124,8 +124,8 @@ WORK: Final[Mapping[str, Work]] = {
 """By kind name."""
 
 
-def job(shop: Shop, resource: Resource) -> Job:
+def job(job_context: JobContext, resource: Resource) -> Job:
     """Describe the work that creates a resource, from what is true now."""
     work = WORK[resource.kind.name]
-    storage = {"storage": shop.storage(resource)}
-    return Job(work.function, work.request, storage | work.fields(shop, resource))
+    storage = {"storage": job_context.storage(resource)}
+    return Job(work.function, work.request, storage | work.fields(job_context, resource))

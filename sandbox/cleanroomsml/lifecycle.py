@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandbox.cleanroomsml import resources
-from sandbox.cleanroomsml.job_requests import WORK, Shop, job
+from sandbox.cleanroomsml.job_requests import WORK, JobContext, job
 from sandbox.cleanroomsml.options import Timing
 from sandbox.cleanroomsml.resources import Resource
 from sandbox.cleanroomsml.store import Store
@@ -25,13 +25,13 @@ _ARMED: Final = Failure("SANDBOX_FAULT", "Failed by a fault switch")
 class Lifecycle:
     """Moves resources through their states; one task each."""
 
-    def __init__(self, store: Store, workers: Workers, timing: Timing, shop: Shop) -> None:
-        self._store, self._workers, self._timing, self._shop = store, workers, timing, shop
+    def __init__(self, store: Store, workers: Workers, timing: Timing, job_context: JobContext) -> None:
+        self._store, self._workers, self._timing, self._context = store, workers, timing, job_context
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, resource: Resource, fault: str | None = None) -> None:
         """Start creating a resource, or fail, or never end, as the fault switch says."""
-        self._spawn(self._create(resource, job(self._shop, resource), fault), "create", resource)
+        self._spawn(self._create(resource, job(self._context, resource), fault), "create", resource)
 
     def remove(self, resource: Resource, fault: str | None = None) -> None:
         """Start deleting a resource; a creation under way is let end first, and its result not used."""
@@ -43,7 +43,7 @@ class Lifecycle:
         """Go on with what was under way when the process before ended: work is done again from its beginning."""
         for resource in [each for each in self._store if each.kind.lasting and each.lead]:
             if resource.status in resources.RUNNING:
-                self._spawn(self._create(resource, job(self._shop, resource), None, again=True), "create", resource)
+                self._spawn(self._create(resource, job(self._context, resource), None, again=True), "create", resource)
             elif resource.status in resources.REMOVING:
                 self._spawn(self._delete(resource, None, None), "delete", resource)
 
@@ -51,7 +51,7 @@ class Lifecycle:
         """Stop everything under way, and throw away the data of every model and audience."""
         await self.stop()
         for resource in self._store:
-            await asyncio.to_thread(_discard, self._shop.path(resource.arn))
+            await asyncio.to_thread(_discard, self._context.path(resource.arn))
 
     async def stop(self) -> None:
         """Stop everything under way, as it is."""
@@ -82,7 +82,7 @@ class Lifecycle:
 
     async def _create(self, resource: Resource, work: Job, fault: str | None, *, again: bool = False) -> None:
         if again:
-            await asyncio.to_thread(_discard, self._shop.path(resource.arn))
+            await asyncio.to_thread(_discard, self._context.path(resource.arn))
         await self._pass(self._timing.pending)
         self._conclude(resource, status=resources.IN_PROGRESS)
         if fault == "stuck" or resource.status != resources.IN_PROGRESS:
@@ -99,7 +99,7 @@ class Lifecycle:
         if isinstance(result, Failure):
             self._conclude(resource, **_failed(result))
         else:
-            members = WORK[resource.kind.name].members(self._shop, resource, result)
+            members = WORK[resource.kind.name].members(self._context, resource, result)
             self._conclude(resource, status=resources.ACTIVE, **members)
 
     async def _delete(self, resource: Resource, fault: str | None, creation: asyncio.Task[None] | None) -> None:
@@ -113,7 +113,7 @@ class Lifecycle:
         if fault == "delete_failed":
             self._move(resource, **_failed(_ARMED) | {"status": resources.DELETE_FAILED})
             return
-        await asyncio.to_thread(_discard, self._shop.path(resource.arn))
+        await asyncio.to_thread(_discard, self._context.path(resource.arn))
         self._store.remove(resource)
 
     async def _pass(self, seconds: float) -> None:

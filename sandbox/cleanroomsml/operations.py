@@ -15,7 +15,7 @@ from sandbox.cleanroomsml import (
     validation,
 )
 from sandbox.cleanroomsml.accounts import Caller
-from sandbox.cleanroomsml.context import Call, Desk, Outcome, Verb
+from sandbox.cleanroomsml.context import Call, Context, Outcome, Verb
 from sandbox.cleanroomsml.errors import NotBuilt, ValidationError
 from sandbox.cleanroomsml.resources import CONFIGURED, DATASET, EXPORT, GENERATION, MODEL, Kind
 
@@ -57,7 +57,7 @@ OPERATIONS: Final[Mapping[str, Row]] = {
 }
 
 
-def perform(desk: Desk, operation: OperationModel, params: Mapping[str, Any], caller: Caller) -> Outcome:
+def perform(context: Context, operation: OperationModel, params: Mapping[str, Any], caller: Caller) -> Outcome:
     """Check a request against the model and the rules in words, then do it, at once and wholly.
 
     Raises:
@@ -67,10 +67,10 @@ def perform(desk: Desk, operation: OperationModel, params: Mapping[str, Any], ca
     if row is None:
         raise NotBuilt(f"{operation.name} is a custom-model operation; the sandbox performs the lookalike ones")
     problems = validation.check(operation.input_shape, params) if operation.input_shape else []
-    problems = problems or documented_rules.check(params, desk.options.assume)
+    problems = problems or documented_rules.check(params, context.options.assume)
     if problems:
         raise ValidationError.of(problems)
-    outcome = row.verb(desk, Call(operation, row.kind, params, caller.account, caller.region))
+    outcome = row.verb(context, Call(operation, row.kind, params, caller.account, caller.region))
     if operation.http["method"] != "GET" and outcome.resource is not None:
-        desk.store.keep(outcome.resource)
+        context.store.keep(outcome.resource)
     return outcome

@@ -21,12 +21,12 @@ CREATE TABLE IF NOT EXISTS access_key (id TEXT PRIMARY KEY, account TEXT NOT NUL
 """
 
 
-class KeepingError(RuntimeError):
+class PersistenceError(RuntimeError):
     """The data directory holds a state that this version cannot read; the message says what to do."""
 
 
-class Keeper(Protocol):
-    """Where resources and keys are kept; `Forgetful` and `Keeping` are the two."""
+class Persistence(Protocol):
+    """Where resources and keys are kept; `InMemory` and `SqliteFile` are the two."""
 
     def load(self) -> list[Resource]:
         """Return the resources, oldest first."""
@@ -50,7 +50,7 @@ class Keeper(Protocol):
         """Let go of the file."""
 
 
-class Forgetful:
+class InMemory:
     """Keeps nothing: the sandbox without a data directory."""
 
     def load(self) -> list[Resource]:
@@ -77,7 +77,7 @@ class Forgetful:
         """Nothing to do."""
 
 
-class Keeping:
+class SqliteFile:
     """Keeps everything in one SQLite file of the data directory."""
 
     def __init__(self, folder: Path) -> None:
@@ -96,13 +96,17 @@ class Keeping:
             self._file.executescript(_SCHEMA)
         except sqlite3.Error as error:
             self._file.close()
-            raise KeepingError(f"{self._path}: {error}; is another sandbox running with this --data-dir?") from error
+            raise PersistenceError(
+                f"{self._path}: {error}; is another sandbox running with this --data-dir?"
+            ) from error
 
     def _check_version(self) -> None:
         [(found,)] = self._file.execute("PRAGMA user_version").fetchall()
         if found not in {0, _VERSION}:
             self._file.close()
-            raise KeepingError(f"{self._path} has version {found}, this sandbox writes {_VERSION}; choose a new folder")
+            raise PersistenceError(
+                f"{self._path} has version {found}, this sandbox writes {_VERSION}; choose a new folder"
+            )
         self._file.execute(f"PRAGMA user_version = {_VERSION}")
 
     def load(self) -> list[Resource]:

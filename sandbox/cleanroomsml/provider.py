@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sandbox.cleanroomsml import cross_account
 from sandbox.cleanroomsml.assumptions import Assumptions
-from sandbox.cleanroomsml.context import Call, Desk, Outcome, life_fault, named
+from sandbox.cleanroomsml.context import Call, Context, Outcome, lifecycle_fault, named
 from sandbox.cleanroomsml.errors import Conflict, ValidationError
 from sandbox.cleanroomsml.faults import Stage
 from sandbox.cleanroomsml.provider_create import check_roles, find_parent
@@ -19,29 +19,29 @@ OVERLAPPING: Final = 3
 """Most resources on a page that repeats the last one of the page before."""
 
 
-def get(desk: Desk, call: Call) -> Outcome:
+def get(context: Context, call: Call) -> Outcome:
     """Describe a resource."""
-    resource = named(desk, call)
-    return Outcome(visible(desk, resource), resource)
+    resource = named(context, call)
+    return Outcome(visible(context, resource), resource)
 
 
-def visible(desk: Desk, resource: Resource) -> dict[str, Any]:
+def visible(context: Context, resource: Resource) -> dict[str, Any]:
     """Return the members which the resource's own account may see."""
-    hidden = cross_account.hidden(resource, desk.options.assume) if resource.kind is GENERATION else frozenset()
+    hidden = cross_account.hidden(resource, context.options.assume) if resource.kind is GENERATION else frozenset()
     return {member: value for member, value in resource.attributes.items() if member not in hidden}
 
 
-def list_all(desk: Desk, call: Call) -> Outcome:
+def list_all(context: Context, call: Call) -> Outcome:
     """List a page of resources; a filter is any parameter that is not about paging."""
-    operation, assume = call.operation.name, desk.options.assume
+    operation, assume = call.operation.name, context.options.assume
     filters = {member: value for member, value in call.params.items() if member not in _PAGING}
     passed = _position(call.params.get("nextToken"), operation, filters)
-    fault = desk.faults.take(Stage.LIST, operation, call.account)
+    fault = context.faults.take(Stage.LIST, operation, call.account)
     lag = fault.seconds if fault and fault.fault == "list_lag" else assume.list_lag
     newest = datetime.now(UTC) - timedelta(seconds=lag)
     found = [
         each
-        for each in desk.store.of(call.subject, call.account, call.region)
+        for each in context.store.of(call.subject, call.account, call.region)
         if each.created <= newest and _selected(each, filters)
     ]
     newest_first = assume.list_order == "newest"
@@ -51,7 +51,7 @@ def list_all(desk: Desk, call: Call) -> Outcome:
     if fault and fault.fault == "overlap":
         start, limit = max(0, start - 1), min(limit, OVERLAPPING)
     page = found[start : start + limit]
-    result: dict[str, Any] = {_list_member(call.operation.output_shape): [visible(desk, each) for each in page]}
+    result: dict[str, Any] = {_list_member(call.operation.output_shape): [visible(context, each) for each in page]}
     if start + limit < len(found):
         result["nextToken"] = _token(page[-1].sequence, operation, filters)
     return Outcome(result)
@@ -90,21 +90,21 @@ def _position(token: str | None, operation: str, filters: dict[str, Any]) -> int
     return position
 
 
-def delete(desk: Desk, call: Call) -> Outcome:
+def delete(context: Context, call: Call) -> Outcome:
     """Delete a resource which nothing depends on: at once, or by way of DELETE_PENDING."""
-    resource, assume = named(desk, call), desk.options.assume
-    if any(_hinders(each, assume) for each in desk.store.children(resource)):
+    resource, assume = named(context, call), context.options.assume
+    if any(_hinders(each, assume) for each in context.store.children(resource)):
         raise Conflict("You can't complete this action because another resource depends on this resource.")
     if resource.status in REMOVING and assume.repeated_delete == "accepted":
         return Outcome(resource=resource)
     if resource.status not in DELETABLE and not (resource.status in RUNNING and assume.delete_unfinished == "accepted"):
         raise Conflict(f"Resource {resource.arn} cannot be deleted while it is {resource.status}")
     if resource.kind.lasting:
-        desk.lifecycle.remove(
-            resource.twin if resource.twin and not resource.lead else resource, life_fault(desk, call)
+        context.lifecycle.remove(
+            resource.twin if resource.twin and not resource.lead else resource, lifecycle_fault(context, call)
         )
     else:
-        desk.store.remove(resource)
+        context.store.remove(resource)
     return Outcome(resource=resource)
 
 
@@ -115,10 +115,10 @@ def _hinders(child: Resource, assume: Assumptions) -> bool:
     return assume.configured_in_use == "jobs" or (assume.configured_in_use == "running" and child.status in RUNNING)
 
 
-def update(desk: Desk, call: Call) -> Outcome:
+def update(context: Context, call: Call) -> Outcome:
     """Change the members that were sent; jobs already running keep what they started with."""
-    resource = named(desk, call)
+    resource = named(context, call)
     check_roles(call.subject, call)
-    find_parent(desk, call)
+    find_parent(context, call)
     resource.change(**{member: value for member, value in call.params.items() if member != call.subject.identity})
     return Outcome({call.subject.identity: resource.arn}, resource)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sandbox.cleanroomsml import cross_account
-from sandbox.cleanroomsml.context import Call, Desk, Outcome, life_fault, refusal
+from sandbox.cleanroomsml.context import Call, Context, Outcome, lifecycle_fault, refusal
 from sandbox.cleanroomsml.errors import AccessDenied, Conflict, QuotaExceeded, ValidationError
 from sandbox.cleanroomsml.options import Quotas
 from sandbox.cleanroomsml.resources import (
@@ -53,29 +53,29 @@ QUOTAS: Final[Mapping[str, tuple[Quota, ...]]] = {
 }
 
 
-def create(desk: Desk, call: Call) -> Outcome:
+def create(context: Context, call: Call) -> Outcome:
     """Make a resource, and start its job if it has one."""
     kind = call.subject
     check_roles(kind, call)
-    parent = find_parent(desk, call)
-    if parent is not None and kind is EXPORT and desk.options.assume.export_size == "configured":
+    parent = find_parent(context, call)
+    if parent is not None and kind is EXPORT and context.options.assume.export_size == "configured":
         _check_size(parent, call)
-    _check_name(desk, call)
-    _check_quotas(desk, call, parent)
+    _check_name(context, call)
+    _check_quotas(context, call, parent)
     status = PENDING if kind.lasting else ACTIVE
-    attributes = {**_defaults(desk, kind), **call.params, "status": status}
-    resource = desk.store.add(kind, call.account, call.region, attributes, origin=_snapshot(parent))
+    attributes = {**_defaults(context, kind), **call.params, "status": status}
+    resource = context.store.add(kind, call.account, call.region, attributes, origin=_snapshot(parent))
     if parent is not None and kind is GENERATION:
-        _begin_generation(desk.store, resource, parent)
+        _begin_generation(context.store, resource, parent)
     if kind.lasting:
-        desk.lifecycle.begin(resource, life_fault(desk, call))
+        context.lifecycle.begin(resource, lifecycle_fault(context, call))
     return Outcome({kind.identity: resource.arn}, resource, created=True)
 
 
-def _defaults(desk: Desk, kind: Kind) -> dict[str, Any]:
+def _defaults(context: Context, kind: Kind) -> dict[str, Any]:
     values = copy.deepcopy(dict(kind.defaults))
     if kind is CONFIGURED:
-        bins = list(desk.options.assume.default_bins)
+        bins = list(context.options.assume.default_bins)
         values["audienceSizeConfig"] = {"audienceSizeType": "PERCENTAGE", "audienceSizeBins": bins}
     return values
 
@@ -90,35 +90,35 @@ def check_roles(kind: Kind, call: Call) -> None:
             raise AccessDenied(f"Cross-account pass role is not allowed: {path} is not in account {call.account}")
 
 
-def find_parent(desk: Desk, call: Call) -> Resource | None:
+def find_parent(context: Context, call: Call) -> Resource | None:
     """Return what the resource is to be made from; it must exist, be usable by the caller, and be ACTIVE."""
     member = call.subject.parent
     if member is None or member not in call.params:
         return None
     arn = call.params[member]
     if call.subject is GENERATION and arn.split(":")[4] != call.account:
-        parent = cross_account.foreign_model(desk, arn, call)
+        parent = cross_account.foreign_model(context, arn, call)
     else:
-        parent = desk.store.get(arn, call.account, call.region)
+        parent = context.store.get(arn, call.account, call.region)
     if parent.status != ACTIVE:
-        raise refusal(desk.options.assume.inactive_parent, member, f"Resource must be ACTIVE, it is {parent.status}")
+        raise refusal(context.options.assume.inactive_parent, member, f"Resource must be ACTIVE, it is {parent.status}")
     return parent
 
 
-def _check_name(desk: Desk, call: Call) -> None:
-    kind, unique = call.subject, desk.options.assume.unique_names
+def _check_name(context: Context, call: Call) -> None:
+    kind, unique = call.subject, context.options.assume.unique_names
     if unique == "none" or (unique == "documented" and not kind.unique):
         return
-    if any(each.name == call.params["name"] for each in desk.store.of(kind, call.account, call.region)):
+    if any(each.name == call.params["name"] for each in context.store.of(kind, call.account, call.region)):
         raise Conflict(f"A {kind.name} with this name already exists")
 
 
-def _check_quotas(desk: Desk, call: Call, parent: Resource | None) -> None:
+def _check_quotas(context: Context, call: Call, parent: Resource | None) -> None:
     for quota in QUOTAS.get(call.subject.name, ()):
-        limit = quota.limit(desk.options.quotas)
-        peers = desk.store.of(call.subject, call.account, call.region)
+        limit = quota.limit(context.options.quotas)
+        peers = context.store.of(call.subject, call.account, call.region)
         if quota.per_parent and parent is not None:
-            peers = desk.store.children(parent)
+            peers = context.store.children(parent)
         if sum(quota.counts(each) for each in peers) >= limit:
             raise QuotaExceeded(f"Quota exceeded: {quota.name} ({limit})", quota.name, limit)
 

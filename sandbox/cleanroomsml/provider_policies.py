@@ -2,7 +2,7 @@
 
 import hashlib
 
-from sandbox.cleanroomsml.context import Call, Desk, Outcome, named, refusal
+from sandbox.cleanroomsml.context import Call, Context, Outcome, named, refusal
 from sandbox.cleanroomsml.errors import ApiError, NotFound
 from sandbox.cleanroomsml.resources import Resource
 
@@ -21,13 +21,13 @@ def _describe(resource: Resource) -> dict[str, str]:
     }
 
 
-def put(desk: Desk, call: Call) -> Outcome:
+def put(context: Context, call: Call) -> Outcome:
     """Replace the policy if the conditions hold."""
 
     def unmet(member: str, problem: str) -> ApiError:
-        return refusal(desk.options.assume.policy_condition, member, problem)
+        return refusal(context.options.assume.policy_condition, member, problem)
 
-    resource = named(desk, call)
+    resource = named(context, call)
     condition = call.params.get("policyExistenceCondition")
     if condition == "POLICY_MUST_EXIST" and resource.policy is None:
         raise unmet("policyExistenceCondition", "Policy does not exist")
@@ -40,15 +40,15 @@ def put(desk: Desk, call: Call) -> Outcome:
     return Outcome(_describe(resource), resource)
 
 
-def get(desk: Desk, call: Call) -> Outcome:
+def get(context: Context, call: Call) -> Outcome:
     """Return the policy and its hash."""
-    resource = named(desk, call)
+    resource = named(context, call)
     return Outcome(_describe(resource), resource)
 
 
-def delete(desk: Desk, call: Call) -> Outcome:
+def delete(context: Context, call: Call) -> Outcome:
     """Remove the policy."""
-    resource = named(desk, call)
+    resource = named(context, call)
     _describe(resource)
     resource.policy = None
     return Outcome(resource=resource)

@@ -13,7 +13,7 @@ class _Bucket:
     at: float
 
 
-class Throttle:
+class RateLimit:
     """Lets requests pass at a rate; 0 lets all pass."""
 
     def __init__(self, reads: float, writes: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -46,7 +46,7 @@ class Entry:
         self.marker = found.group(1) if found else None
 
 
-class Journal:
+class RequestLog:
     """The entries in memory and, if wished, as JSON lines in a file."""
 
     def __init__(self, path: Path | None = None) -> None:

@@ -7,23 +7,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.cleanroomsml.errors import AccessDenied, NotFound
-from sandbox.cleanroomsml.persistence import Forgetful, Keeper
+from sandbox.cleanroomsml.persistence import InMemory, Persistence
 from sandbox.cleanroomsml.resources import KINDS, Kind, Resource
 
 
 class Store:
     """All resources of all accounts, in order of creation."""
 
-    def __init__(self, keeper: Keeper | None = None, *, exports_vanish: bool = True) -> None:
-        """Begin with what the keeper has kept.
+    def __init__(self, persistence: Persistence | None = None, *, exports_vanish: bool = True) -> None:
+        """Begin with what was stored.
 
         Args:
-            keeper: where resources outlive the process; none by default.
+            persistence: where resources outlive the process; none by default.
             exports_vanish: whether export jobs go with their generation job.
         """
-        self._keeper = keeper or Forgetful()
+        self._persistence = persistence or InMemory()
         self._exports_vanish = exports_vanish
-        self._by_arn = {each.arn: each for each in self._keeper.load()}
+        self._by_arn = {each.arn: each for each in self._persistence.load()}
         self._sequence = itertools.count(1 + max((each.sequence for each in self), default=0))
 
     def add(self, kind: Kind, account: str, region: str, attributes: Mapping[str, Any], **own: Any) -> Resource:
@@ -43,16 +43,16 @@ class Store:
             gone += [each for view in resource.views for each in self.children(view) if each.kind.owned]
         for each in gone:
             self._by_arn.pop(each.arn, None)
-        self._keeper.remove(*gone)
+        self._persistence.remove(*gone)
 
     def keep(self, resource: Resource) -> None:
         """Have a resource and its other view outlive the process as they are now, unless they are gone."""
-        self._keeper.save(*(view for view in resource.views if self.holds(view)))
+        self._persistence.save(*(view for view in resource.views if self.holds(view)))
 
     def clear(self) -> None:
         """Forget everything."""
         self._by_arn.clear()
-        self._keeper.clear()
+        self._persistence.clear()
 
     def holds(self, resource: Resource) -> bool:
         """Whether the resource still exists."""

@@ -274,7 +274,7 @@ def test_threads_and_processes_leave_no_trace_in_the_bytes() -> None:
     code = """
 import hashlib, numpy as np
 from benchmarks.synthetic import table
-from sandbox import lookalike
+from sandbox.lookalike import model as lookalike
 made = table(3000, 30_000, 400)
 model = lookalike.learn(made.interactions, 5)
 digest = hashlib.sha256(lookalike.score(model, np.arange(0, 3000, 40)).tobytes())

@@ -8,7 +8,7 @@ import pytest
 from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from sandbox.cleanroomsml.request_log import Journal
+from sandbox.cleanroomsml.request_log import RequestLog
 from tests.sandbox.world import World
 
 
@@ -65,10 +65,10 @@ async def test_resends_of_aiobotocore_are_seen(
 
 
 def test_the_file_has_what_memory_has(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "requests.jsonl")
-    entry = journal.open("GetAudienceModel", "1" * 12, "eu-west-1")
+    request_log = RequestLog(tmp_path / "requests.jsonl")
+    entry = request_log.open("GetAudienceModel", "1" * 12, "eu-west-1")
     entry.describe({"name": "n"})
-    journal.append(entry)
-    journal.close()
+    request_log.append(entry)
+    request_log.close()
     lines = (tmp_path / "requests.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == journal.entries()
+    assert [json.loads(line) for line in lines] == request_log.entries()

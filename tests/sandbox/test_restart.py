@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox.cleanroomsml.options import Options, Timing
-from sandbox.cleanroomsml.persistence import Keeping, KeepingError
+from sandbox.cleanroomsml.persistence import PersistenceError, SqliteFile
 from sandbox.embedded import running_sandbox
 from sandbox.moto.journal import compacted
 from tests.sandbox.ratings import provide
@@ -151,18 +151,18 @@ def test_a_reset_begins_anew_also_for_the_next_process(tmp_path: Path) -> None:
 
 
 def test_two_sandboxes_cannot_share_a_directory(tmp_path: Path) -> None:
-    first = Keeping(tmp_path)
-    with pytest.raises(KeepingError, match="another sandbox"):
-        Keeping(tmp_path)
+    first = SqliteFile(tmp_path)
+    with pytest.raises(PersistenceError, match="another sandbox"):
+        SqliteFile(tmp_path)
     first.close()
 
 
 def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
-    first = Keeping(tmp_path)
+    first = SqliteFile(tmp_path)
     first._file.execute("PRAGMA user_version = 99")
     first.close()
-    with pytest.raises(KeepingError, match="version 99"):
-        Keeping(tmp_path)
+    with pytest.raises(PersistenceError, match="version 99"):
+        SqliteFile(tmp_path)
 
 
 def write(path: str, method: str = "PUT", query: str = "", **more: str) -> tuple[dict[str, Any], bytes]:
@@ -189,10 +189,10 @@ def test_a_torn_record_is_left_out(tmp_path: Path) -> None:
     with living(tmp_path) as (world, _pid):
         bucket = world.bucket("data")
         world.client("s3").put_object(Bucket=bucket, Key="whole", Body=b"1")
-    journal = tmp_path / "moto.journal"
-    lines = journal.read_bytes()
+    request_log = tmp_path / "moto.journal"
+    lines = request_log.read_bytes()
     header = json.dumps({"sequence": 9, "environ": {}, "length": 100}).encode()
-    journal.write_bytes(lines + header + b"\nonly the beg")
+    request_log.write_bytes(lines + header + b"\nonly the beg")
     with living(tmp_path) as (world, _pid):
         s3 = world.client("s3")
         s3.put_object(Bucket=bucket, Key="after", Body=b"2")
