@@ -54,7 +54,7 @@ def test_serves_and_stops_cleanly(tmp_path: Path, ending: signal.Signals) -> Non
         world.dataset()
         world.bucket()
         world.close()
-        assert any("moto_child" in each for each in family(process))
+        assert any("moto/process.py" in each for each in family(process))
         os.kill(process.pid, ending)
         assert process.wait(10) == 0
         wait_gone(process)
