@@ -224,6 +224,7 @@ class Position(msgspec.Struct, frozen=True, gc=False, tag_field="record", tag="r
         group: The consumer group that wrote it.
         topic_id: Kafka's id of the consumed topic; empty when it was not known.
         log_start: Where the changelog partition began. Compaction never moves it, deleting records does.
+        log_id: Kafka's id of the changelog topic; empty when it was not known.
         id: Constant.
         kind: Constant.
         status: Constant.
@@ -234,6 +235,7 @@ class Position(msgspec.Struct, frozen=True, gc=False, tag_field="record", tag="r
     group: str = ""
     topic_id: str = ""
     log_start: int = 0
+    log_id: str = ""
     id: str = "position"
     kind: str = "position"
     status: str = ""

@@ -21,6 +21,7 @@ class PartitionOffsets:
         end: The offset behind its last record.
         log_start: First offset that its changelog holds.
         topic_id: Kafka's id of the topic; empty when the broker gives none.
+        log_id: The same of its changelog's topic.
     """
 
     group: str
@@ -29,6 +30,7 @@ class PartitionOffsets:
     end: int
     log_start: int = 0
     topic_id: str = ""
+    log_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Disagreement:
 
     Attributes:
         reason: What was found.
-        lost: Whether the changelog is what is missing.
+        lost: Whether the changelog, or a part of it, is what is missing.
     """
 
     reason: str
@@ -82,7 +84,7 @@ def resume(found: PartitionOffsets, recorded: Position | None, replayed: int) ->
 
 def position_at(found: PartitionOffsets, offset: int) -> Position:
     """The position as it is to be recorded."""
-    return Position(offset, found.group, found.topic_id, found.log_start)
+    return Position(offset, found.group, found.topic_id, found.log_start, found.log_id)
 
 
 def _foreign(found: PartitionOffsets, recorded: Position) -> Disagreement | None:
@@ -96,6 +98,12 @@ def _foreign(found: PartitionOffsets, recorded: Position) -> Disagreement | None
         return Disagreement(
             f"the topic was deleted and made anew: its id is {found.topic_id}, position {recorded.offset} is of"
             f" {recorded.topic_id}"
+        )
+    if recorded.log_id and found.log_id and recorded.log_id != found.log_id:
+        return Disagreement(
+            f"the changelog was deleted and made anew: its id is {found.log_id}, and the position in it is of"
+            f" {recorded.log_id}; what was recorded before is not in it",
+            lost=True,
         )
     if found.log_start > recorded.log_start:
         return Disagreement(
@@ -119,8 +127,14 @@ def _from_changelog(found: PartitionOffsets, recorded: Position) -> Resume:
 
 
 def _from_group(found: PartitionOffsets, replayed: int) -> Resume | Disagreement:
+    if found.log_start:
+        return Disagreement(
+            f"the changelog begins at offset {found.log_start} and records no position: its first records were deleted,"
+            " and compaction does not do that",
+            lost=True,
+        )
     if found.committed is None:
-        if not replayed and not found.log_start:
+        if not replayed:
             return Resume(found.start)  # a new installation: what was sent before its first start is performed
         return Disagreement(
             "the group has no offset, and the changelog is not empty but records no position: read from the beginning,"

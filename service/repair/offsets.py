@@ -144,6 +144,12 @@ def _offset(to: str, found: PartitionOffsets) -> int | None:
 
 
 def _meaning(offset: int, found: Standing) -> Iterator[str]:
+    decided = resume(found.kafka, found.recorded, found.replayed)
+    if isinstance(decided, Disagreement) and decided.lost:
+        yield (
+            "What the changelog has lost is forgotten: those commands are not followed any more, and sent again they are"
+            " PERFORMED AGAIN, which may be billed."
+        )
     recorded = found.recorded.offset if found.recorded else None
     consumed = max((each for each in (found.kafka.committed, recorded) if each is not None), default=None)
     if consumed is None:
@@ -176,14 +182,16 @@ async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupSta
                     recorded[each.place] = each.value
     offsets = Offsets(kafka)
     try:
-        ids = {topic: await offsets.topic_id(topic) for topic in changelogs}
+        ids = {topic: await offsets.topic_id(topic) for topic in (*changelogs, *changelogs.values())}
     finally:
         await offsets.close()
     found = {}
     for place, (start, end) in ranges.items():
         log = TopicPartition(changelogs[place.topic], place.partition)
         log_start = logs[log][0] if log in logs else 0
-        standing = PartitionOffsets(kafka.group_id, group.offsets.get(place), start, end, log_start, ids[place.topic])
+        standing = PartitionOffsets(
+            kafka.group_id, group.offsets.get(place), start, end, log_start, ids[place.topic], ids[log.topic]
+        )
         found[place] = Standing(standing, _decoded(recorded.get(log)), replayed.get(log, 0))
     return found
 

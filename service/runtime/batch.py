@@ -243,10 +243,16 @@ class Batch:
         return [*self._records.values(), *self._position(), *self._messages]
 
     def _position(self) -> list[OutRecord]:
-        """What is consumed, beside the state that it has led to."""
-        if self.next_offset is None or self._store.position is None:
+        """What is consumed, beside the state that it has led to.
+
+        Nothing is written to the changelog without it: one that is made anew while its shard runs holds records of
+        what it has lost, and only the position says that it is not the one in which the shard began.
+        """
+        position = self._store.position
+        if position is None or (self.next_offset is None and not self._records):
             return []
-        position = self._store.position = replace(self._store.position, offset=self.next_offset)
+        if self.next_offset is not None:
+            position = self._store.position = replace(position, offset=self.next_offset)
         changelog = self._context.names.changelogs[self._partition.topic]
         return [OutRecord(changelog, records.POSITION_KEY, records.encode(position), (), self._partition.partition)]
 

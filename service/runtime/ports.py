@@ -127,10 +127,14 @@ class PartitionLog(Protocol):
     def restore(self, known: int = 0) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
         """Yields batches of (key, value) of the changelog partition in order, up to its high watermark.
 
-        The watermark is taken after the fence and with ``read_uncommitted``; only committed records are yielded.
+        The watermark is taken after the fence and with ``read_uncommitted``; only committed records are yielded. What
+        is yielded begins where :meth:`offsets`, if it was asked before, has found the changelog's beginning.
 
         Args:
             known: Offset before which nothing need be read.
+
+        Raises:
+            LogError: Kafka failed, or records were deleted meanwhile.
         """
         ...
 

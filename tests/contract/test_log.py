@@ -168,6 +168,36 @@ async def test_a_changelog_that_ends_before_what_was_read_of_it_is_refused(world
     await log.close()
 
 
+async def test_a_changelog_that_loses_its_beginning_before_it_is_read_is_not_read(world: World) -> None:
+    log = await world.log().open(TopicPartition(world.commands, 0))
+    for value in (b"1", b"2", b"3"):
+        await log.commit([job(world, value, value)], None)
+    found = await log.offsets()
+    await world.delete_before(0, 2, world.jobs)
+    with pytest.raises(LogError, match="began at offset 0"):
+        await restored(log)
+    again = await log.offsets()
+    assert (found.log_start, again.log_start) == (0, 2)
+    assert [value for _, value in await restored(log)] == [b"2", b"3"]
+    await log.close()
+
+
+async def test_a_changelog_that_was_made_anew_has_another_id(world: World) -> None:
+    """Its records may look as they should: those that its shard has written since."""
+    first = TopicPartition(world.commands, 0)
+    log = await world.log().open(first)
+    await log.commit([job(world, b"1")], 1)
+    before = await log.offsets()
+    await log.close()
+    await world.recreate(world.jobs)
+    successor = await world.log().open(first)
+    await successor.commit([job(world, b"2")], 2)
+    found = await successor.offsets()
+    assert found.log_id not in ("", before.log_id, found.topic_id)
+    assert (found.committed, found.log_start, found.topic_id) == (2, 0, before.topic_id)
+    await successor.close()
+
+
 async def test_a_member_holds_what_its_assignment_says_until_it_leaves(world: World) -> None:
     async with running(world) as member:
         await eventually(lambda: len(member.partitions) == 2)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from sandbox.kafka.broker import Broker
@@ -57,8 +58,12 @@ class World(Protocol):
         """Key and value of every committed record."""
         ...
 
-    async def delete_before(self, partition: int, offset: int) -> None:
-        """Retention removes commands."""
+    async def delete_before(self, partition: int, offset: int, topic: str = "") -> None:
+        """Records are deleted: of the commands unless a topic is given."""
+        ...
+
+    async def limit(self, topic: str, record_bytes: int) -> None:
+        """Somebody lowers a topic's limit."""
         ...
 
     async def remove(self, topic: str) -> None:
@@ -102,8 +107,11 @@ class MemoryWorld:
     async def read(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
         return [(record.key, record.value) for record in self.broker.read_committed(topic)]
 
-    async def delete_before(self, partition: int, offset: int) -> None:
-        self.broker.delete_records(self.commands, partition, offset)
+    async def delete_before(self, partition: int, offset: int, topic: str = "") -> None:
+        self.broker.delete_records(topic or self.commands, partition, offset)
+
+    async def limit(self, topic: str, record_bytes: int) -> None:
+        self.broker.topic_bytes[topic] = record_bytes
 
     async def remove(self, topic: str) -> None:
         self.broker.missing.add(topic)
@@ -172,11 +180,25 @@ class KafkaWorld:
                     found += [(record.key, record.value) for record in records]
             return found
 
-    async def delete_before(self, partition: int, offset: int) -> None:
+    async def delete_before(self, partition: int, offset: int, topic: str = "") -> None:
+        if topic:  # Kafka deletes nothing of a topic that is only compacted
+            await self._alter(topic, {"cleanup.policy": "compact,delete"})
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.bootstrap_servers)
         await admin.start()
         try:
-            await admin.delete_records({KafkaPartition(self.commands, partition): RecordsToDelete(offset)})
+            await admin.delete_records({KafkaPartition(topic or self.commands, partition): RecordsToDelete(offset)})
+        finally:
+            await admin.close()
+
+    async def limit(self, topic: str, record_bytes: int) -> None:
+        await self._alter(topic, {"max.message.bytes": str(record_bytes)})
+
+    async def _alter(self, topic: str, config: dict[str, str]) -> None:
+        """Sets this and nothing else; what is left out gets the broker's defaults."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
         finally:
             await admin.close()
 

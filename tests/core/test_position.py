@@ -10,12 +10,18 @@ from service.core.position import Disagreement, PartitionOffsets, Resume, positi
 
 
 def found(
-    committed: int | None, start: int = 0, end: int = 10, log_start: int = 0, topic_id: str = "one", group: str = "g"
+    committed: int | None,
+    start: int = 0,
+    end: int = 10,
+    log_start: int = 0,
+    topic_id: str = "one",
+    group: str = "g",
+    log_id: str = "log",
 ) -> PartitionOffsets:
-    return PartitionOffsets(group, committed, start, end, log_start, topic_id)
+    return PartitionOffsets(group, committed, start, end, log_start, topic_id, log_id)
 
 
-RECORDED = Position(7, "g", "one", 0)
+RECORDED = Position(7, "g", "one", 0, "log")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +38,8 @@ RECORDED = Position(7, "g", "one", 0)
         (found(2), RECORDED, 9, 7, "behind"),  # set back, or stale
         (found(7, topic_id=""), RECORDED, 9, 7, ""),  # a broker that gives no ids
         (found(7), Position(7, "g"), 9, 7, ""),
-        (found(7, log_start=4), Position(7, "g", "one", 4), 9, 7, ""),
+        (found(7, log_start=4), Position(7, "g", "one", 4), 9, 7, ""),  # a release that recorded no ids of changelogs
+        (found(7, log_id=""), RECORDED, 9, 7, ""),
     ],
 )
 def test_where_to_go_on(
@@ -49,12 +56,14 @@ def test_where_to_go_on(
     ("kafka", "recorded", "replayed", "why", "lost"),
     [
         (found(None), None, 1, "the group has no offset, and the changelog is not empty", False),
-        (found(None, log_start=4), None, 0, "the group has no offset", False),
+        (found(None, log_start=4), None, 0, "the changelog begins at offset 4 and records no position", True),
+        (found(5, log_start=4), None, 3, "the changelog begins at offset 4 and records no position", True),
         (found(5), None, 0, "the changelog is empty: it was lost", True),
         (found(8, start=9), RECORDED, 9, "records were deleted before they were read", False),
         (found(None, end=3), RECORDED, 9, "made anew", False),
         (found(None, topic_id="two"), RECORDED, 9, "made anew: its id is two, position 7 is of one", False),
         (found(7, log_start=1), RECORDED, 9, "the changelog begins at offset 1 and began at 0", True),
+        (found(7, log_id="new"), RECORDED, 9, "made anew: its id is new, and the position in it is of log", True),
         (found(None, group="h"), RECORDED, 9, "belongs to the consumer group 'g', and this is 'h'", False),
         (found(7, group="h"), RECORDED, 9, "belongs to the consumer group 'g'", False),
     ],
@@ -90,6 +99,7 @@ def test_nothing_is_read_twice_and_nothing_skipped(
         assert start <= decided.offset <= start + length
         assert decided.offset == (max(known) if known else start)
         assert known or not replayed
+        assert recorded is not None or not log_start
         assert position_at(kafka, decided.offset).offset == decided.offset
     else:
         assert decided.reason

@@ -162,11 +162,14 @@ class MemoryPartitionLog:
 
     def __init__(self, broker: "MemoryBroker", partition: TopicPartition, epoch: int) -> None:
         self._broker, self._tp, self._epoch, self._spent = broker, partition, epoch, False
+        self._log_start: int | None = None
 
     async def restore(self, known: int = 0) -> AsyncIterator[Sequence[tuple[bytes, bytes | None]]]:
         await self._broker.answer()
         changelog = self._broker.partition(self._broker.commands[self._tp.topic], self._tp.partition)
         end = changelog.end
+        if self._log_start not in (None, changelog.start):
+            raise LogError(f"the changelog began at offset {self._log_start}, and now begins at {changelog.start}")
         if known > end:
             raise Unfit(f"the changelog ends at {end}, before {known}: it was made anew")
         if changelog.stable_end < end:
@@ -181,14 +184,16 @@ class MemoryPartitionLog:
     async def offsets(self) -> PartitionOffsets:
         await self._broker.answer()
         commands = self._broker.partition(*self._tp)
-        changelog = self._broker.partition(self._broker.commands[self._tp.topic], self._tp.partition)
+        log = self._broker.commands[self._tp.topic]
+        self._log_start = self._broker.partition(log, self._tp.partition).start
         return PartitionOffsets(
             self._broker.group_id,
             self._broker.committed(self._tp),
             commands.start,
             commands.end,
-            changelog.start,
+            self._log_start,
             self._broker.topic_id(self._tp.topic),
+            self._broker.topic_id(log),
         )
 
     async def existing(self, topics: Collection[str]) -> frozenset[str]:

@@ -95,6 +95,46 @@ async def test_a_changelog_whose_first_records_were_deleted_halts() -> None:
         assert "compaction does not do that" in why
 
 
+async def test_a_changelog_without_a_position_whose_first_records_were_deleted_halts() -> None:
+    """That of an older release, or one whose only position is among what was lost."""
+    async with Rig(partitions=1) as rig:
+        await served(rig)
+        rig.broker.produce(CHANGELOG, records.POSITION_KEY, None, partition=0)
+        rig.broker.delete_records(CHANGELOG, 0, 3)
+        _, why = await halts(rig)
+        assert "begins at offset 3 and records no position" in why
+        await asyncio.sleep(120)  # and it does not record one when it is tried again
+        assert await halts(rig)
+
+
+@pytest.mark.parametrize("standby", [False, True])
+@pytest.mark.parametrize("consumed", [False, True])
+async def test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one(standby: bool, consumed: bool) -> None:
+    """Its newest records agree with everything else: only the topic's id tells what is not in it."""
+    async with Rig(partitions=1, standby=standby) as rig:
+        node = await rig.start()
+        other = await rig.start()
+        owner = node if TopicPartition(COMMANDS, 0) in node.assignment.shards else other
+        forgotten = rig.send(JOB, request(JOB, trainingDatasetArn=await rig.made(CREATE)))
+        await rig.end(forgotten)
+        going_on = rig.send(JOB, request(JOB, trainingDatasetArn=await rig.made(CREATE)))
+        await rig.until(lambda: rig.phase(going_on) == "running")
+        rig.broker.recreate(CHANGELOG)
+        if consumed:
+            await rig.perform(CREATE)
+        await rig.end(going_on)
+        assert len(rig.broker.read_committed(CHANGELOG)) > 0
+        await owner.crash()
+        heir = other if owner is node else node
+        await rig.until(lambda: heir.assignment.standing)
+        (why,) = heir.assignment.standing.values()
+        assert "the changelog was deleted and made anew" in why
+        assert "python -m service offsets set" in why
+        rig.send(JOB, {"name": "n"}, forgotten)
+        await asyncio.sleep(120)
+        assert len(rig.creates(forgotten)) == 1
+
+
 @pytest.mark.parametrize("topic", [COMMANDS, CHANGES])
 @pytest.mark.parametrize("grown", [False, True])
 async def test_a_consumed_topic_that_was_made_anew_halts(topic: str, grown: bool) -> None:
@@ -138,6 +178,7 @@ async def test_each_position_is_committed_with_what_it_has_led_to() -> None:
         assert isinstance(position, Position)
         assert position.offset == rig.broker.committed(consumed)
         assert (position.group, position.topic_id) == (rig.broker.group_id, rig.broker.topic_id(COMMANDS))
+        assert position.log_id == rig.broker.topic_id(CHANGELOG)
 
 
 async def test_a_halted_partition_that_went_elsewhere_unnoticed_is_not_opened() -> None:

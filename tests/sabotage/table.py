@@ -872,7 +872,7 @@ SABOTAGES = (
     Sabotage(
         "begin at the beginning beside a changelog that is not empty",
         "service.core.position",
-        "        if not replayed and not found.log_start:\n",
+        "        if not replayed:\n",
         "        if replayed >= 0:\n",
         "After the group's offsets are lost, commands that were forgotten are performed again, and billed.",
         "tests/runtime/test_positions.py::test_a_lost_offset_beside_the_changelog_of_an_older_release_halts",
@@ -901,6 +901,41 @@ SABOTAGES = (
         "    if found.log_start < 0:\n",
         "Commands whose records were deleted are unknown: sent again, they run again.",
         "tests/runtime/test_positions.py::test_a_changelog_whose_first_records_were_deleted_halts",
+    ),
+    Sabotage(
+        "go on with a changelog that has no position and no beginning",
+        "service.core.position",
+        "    if found.log_start:\n",
+        "    if found.log_start < 0:\n",
+        "A changelog of an older release that has lost records is taken for whole, and its next position hides it.",
+        "tests/runtime/test_positions.py::test_a_changelog_without_a_position_whose_first_records_were_deleted_halts",
+    ),
+    Sabotage(
+        "take a changelog that was made anew under its shard for the old one",
+        "service.core.position",
+        "recorded.log_id and found.log_id and recorded.log_id != found.log_id:",
+        "recorded.log_id == '-':",
+        "It holds what was written since, and agrees: all commands before are forgotten, and run again when repeated.",
+        "tests/runtime/test_positions.py"
+        "::test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one[True-False]",
+    ),
+    Sabotage(
+        "record the position only with what is consumed",
+        "service.runtime.batch",
+        "(self.next_offset is None and not self._records)",
+        "self.next_offset is None",
+        "A changelog made anew in which only polls have written since has no position that gives it away.",
+        "tests/runtime/test_positions.py"
+        "::test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one[False-False]",
+    ),
+    Sabotage(
+        "read a changelog from wherever it begins by now",
+        "service.adapters.kafka.partition",
+        "if self._log_start not in (None, start):",
+        "if start < 0:",
+        "Records deleted between the look at the beginning and the restore are forgotten unnoticed.",
+        "tests/contract/test_log.py::test_a_changelog_that_loses_its_beginning_before_it_is_read_is_not_read[kafka]",
+        kafka=True,
     ),
     Sabotage(
         "take a topic that was made anew for the old one",

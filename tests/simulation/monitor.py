@@ -155,7 +155,8 @@ class Monitor:
             return
         decoded = records.decode(record.value)
         if isinstance(decoded, Position):
-            self.demand(decoded.offset == next_offset, f"{_short(partition)} records another position than it commits")
+            consumed = self.offset(partition) if next_offset is None else next_offset
+            self.demand(decoded.offset == consumed, f"{_short(partition)} records another position than it commits")
             return
         fold[key] = decoded
         if isinstance(decoded, Job):

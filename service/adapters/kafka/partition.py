@@ -14,7 +14,7 @@ from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import Attempt, as_log_error, transact
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.statistics import Counters
-from service.runtime.ports import CommitUnknown, Fenced, OutRecord, PartitionOffsets, TopicPartition, Unfit
+from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, PartitionOffsets, TopicPartition, Unfit
 
 
 class KafkaPartitionLog:
@@ -37,6 +37,7 @@ class KafkaPartitionLog:
         self._offsets = offsets
         self._restores = restores
         self._counters = counters
+        self._log_start: int | None = None
         self._spent = False
         self._lock = asyncio.Lock()
 
@@ -44,8 +45,10 @@ class KafkaPartitionLog:
         """See :class:`service.runtime.ports.PartitionLog`."""
         async with self._restores:
             start, end = await self._offsets.bounds(self._changelog)
+            name = f"{self._changelog.topic}-{self._changelog.partition}"
+            if self._log_start not in (None, start):
+                raise LogError(f"{name} began at offset {self._log_start}, and now begins at {start}")
             if known > end:
-                name = f"{self._changelog.topic}-{self._changelog.partition}"
                 raise Unfit(
                     f"{name} ends at offset {end}, but this process has read it up to {known}: it was deleted and made"
                     " anew; stop every replica and run: python -m service backfill"
@@ -57,14 +60,15 @@ class KafkaPartitionLog:
     async def offsets(self) -> PartitionOffsets:
         """See :class:`service.runtime.ports.PartitionLog`."""
         start, end = await self._offsets.bounds(self._partition)
-        log_start, _ = await self._offsets.bounds(self._changelog)
+        self._log_start, _ = await self._offsets.bounds(self._changelog)
         return PartitionOffsets(
             self._settings.group_id,
             await self._offsets.committed(self._partition),
             start,
             end,
-            log_start,
+            self._log_start,
             await self._offsets.topic_id(self._partition.topic),
+            await self._offsets.topic_id(self._changelog.topic),
         )
 
     async def existing(self, topics: Collection[str]) -> frozenset[str]:
