@@ -147,8 +147,8 @@ def _meaning(offset: int, found: Standing) -> Iterator[str]:
     decided = resume(found.kafka, found.recorded, found.replayed)
     if isinstance(decided, Disagreement) and decided.lost:
         yield (
-            "What the changelog has lost is forgotten: those commands are not followed any more, and sent again they are"
-            " PERFORMED AGAIN, which may be billed."
+            "What the changelog has lost is forgotten: those commands are not followed any more, and if they are sent"
+            " again, they are PERFORMED AGAIN, which may be billed."
         )
     recorded = found.recorded.offset if found.recorded else None
     consumed = max((each for each in (found.kafka.committed, recorded) if each is not None), default=None)

@@ -82,6 +82,9 @@ class MemoryLog:
             return
         log = self._broker.partition(changelog, partition.partition)
         end = log.stable_end
+        if wanted > log.end:  # another topic of the same name
+            follower.lost(partition)
+            return
         if ends.get(partition) != end or wanted != end:
             ends[partition] = end
             pairs = [(each.key or b"", each.value) for each in log.committed(wanted) if each.offset < end]

@@ -54,6 +54,7 @@ class Day:
         exempt: Commands of which nothing is expected.
         repairs: What an operator does when the world heals.
         restart: Whether every process is stopped before that.
+        made_anew: Topics that were deleted and made anew.
     """
 
     rig: Rig
@@ -71,6 +72,7 @@ class Day:
     exempt: set[str] = field(default_factory=set)
     repairs: list[Callable[[], object]] = field(default_factory=list)
     restart: bool = False
+    made_anew: set[str] = field(default_factory=set)
 
     # Publishing
 

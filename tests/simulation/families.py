@@ -24,7 +24,7 @@ class Family(StrEnum):
     PAGES = "pages"
     """Short pages that shift, overlap, repeat their token or never end."""
     OFFSETS = "offsets"
-    """The group's offsets are lost, topics are truncated or made anew; an operator repairs it."""
+    """The group's offsets are lost, topics lose records or are made anew; an operator repairs it."""
     SIZES = "sizes"
     """Records as large as they can be, in every shape."""
     ORDER = "order"
@@ -55,7 +55,7 @@ ON: Final[frozenset[Family]] = frozenset(Family)
 """Families that are drawn unless others are asked for."""
 
 EFFECTS: Final[dict[Family, tuple[str, ...]]] = {
-    Family.OFFSETS: ("halted",),
+    Family.OFFSETS: ("halted", "opened in vain", "topic replaced under its reader"),
     Family.DENIED: ("denied", "resolved"),
     Family.GARBAGE: ("garbage in an answer",),
     Family.LATER: ("later",),

@@ -47,6 +47,7 @@ class Monitor:
         misused: Ids that were published again with other content.
         last: The last event of each resource.
         promises: What was asked for, and whether AWS is asked for that.
+        damaged: Partitions that nobody may serve until an operator has repaired them.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Monitor:
         self.created: Counter[str] = Counter()
         self.story: list[str] = []
         self.promises = Promises(rig, self.demand, watched)
+        self.damaged: set[TopicPartition] = set()
+        self._barred: set[TopicPartition] = set()
         self._rig, self._changelogs, self._policy, self._clock = rig, rig.options.consumed, policy, clock
         self._fail = fail
         self._identities: set[str] = set()
@@ -111,6 +114,9 @@ class Monitor:
         self._granted.discard((member, partition))
         self._owners[partition] = member
         self.promises.taken_over(partition)
+        if partition in self.damaged:
+            self._barred.add(partition)
+            self.counters["opened in vain"] += 1
 
     def _tries_again(self, member: str, partition: TopicPartition) -> bool:
         name = f"{partition.topic}-{partition.partition}"
@@ -126,6 +132,7 @@ class Monitor:
         self, member: str, partition: TopicPartition, records: Sequence[InRecord], next_offset: int | None
     ) -> None:
         self.note(f"{member} commits {_short(partition)}: {len(records)} records, next {next_offset}", "commits")
+        self.demand(partition not in self._barred, f"{_short(partition)} is served although it has lost records")
         self._consumed(partition, next_offset)
         changelog = self._changelogs[partition.topic]
         for record in records:
@@ -277,6 +284,12 @@ class Monitor:
         """Number and status of each resource's last event, by the changelog."""
         every = [record for fold in self.folds.values() for record in fold.values()]
         return {(each.kind, each.id): (each.sequence, each.status) for each in every if isinstance(each, ResourceState)}
+
+    def repaired(self, partition: TopicPartition, offset: int) -> None:
+        """An operator has set where a partition is read on."""
+        self._offsets[partition] = offset
+        self.damaged.discard(partition)
+        self._barred.discard(partition)
 
     def offset(self, partition: TopicPartition) -> int:
         """The offset that the last decided transaction has consumed."""

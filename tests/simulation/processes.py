@@ -182,34 +182,3 @@ async def slow_down(day: Day) -> None:
     day.repairs.append(lambda: setattr(broker, "latency", min(usual, 0.3)))
     if day.random.random() < 0.5:
         day.later(day.random.uniform(5.0, 60.0), setattr, broker, "latency", min(usual, 0.3))
-
-
-# What an operator has to repair
-
-
-@action(3, Family.OFFSETS)
-async def lose_offsets(day: Day) -> None:
-    """The group's offset of a partition expires; who opens it next may not begin anywhere by itself."""
-    partition = TopicPartition(COMMANDS, day.random.randrange(day.rig.options.partitions))
-    broker = day.rig.broker
-    if broker.committed(partition) is None:
-        return
-    broker.forget_offset(partition)
-    day.repairs.append(lambda: broker.set_offset(partition, day.monitor.offset(partition)))
-    broker.fence(partition)
-
-
-@action(3, Family.OFFSETS)
-async def truncate(day: Day) -> None:
-    """All records of a changelog are deleted; an operator restores the topic, and starts the service anew."""
-    day.restart = True
-    topic = day.random.choice(sorted(day.rig.options.consumed.values()))
-    number = day.random.randrange(day.rig.options.partitions)
-    log = day.rig.broker.partition(topic, number)
-    if not log.end:
-        return
-    # Of a changelog that has only lost its beginning, the newest record still says what was consumed: not noticed.
-    log.start = log.stable_end
-    day.repairs.append(lambda: setattr(log, "start", 0))
-    consumed = {changelog: commands for commands, changelog in day.rig.options.consumed.items()}
-    day.rig.broker.fence(TopicPartition(consumed[topic], number))

@@ -100,6 +100,10 @@ class Promises:
             kept = now - asked.ended if asked.ended is not None else 0.0
             self._demand(kept >= retention - SLACK, f"{command_id} is forgotten {kept:.0f} s after its end")
 
+    def begin_anew(self, partition: TopicPartition) -> None:
+        """A topic was made anew: what its reader has skipped is read after what it has read."""
+        self._last = {line: asked for line, asked in self._last.items() if line[0] != partition}
+
     def taken_over(self, partition: TopicPartition) -> None:
         """A new owner: what its predecessor did is unclear."""
         for asked in self.commands.values():

@@ -9,7 +9,7 @@ from service.runtime.ports import TopicPartition, Unfit
 from tests.fakes.loop import SimulatedLoop
 from tests.runtime.node import Node
 from tests.runtime.rig import Rig
-from tests.simulation import aws, processes, publishers
+from tests.simulation import aws, losses, processes, publishers
 from tests.simulation.day import ACTIONS, Day
 from tests.simulation.families import Family
 from tests.simulation.faults import Faults
@@ -21,7 +21,7 @@ STATED = 3000.0
 """The same where one operation is denied for good: what can't be found out is parked after this at the latest."""
 SKEWS = {Family.CLOCKS: (0.0, 0.0, 3700.0, -3700.0, 3 * 86_400.0, -3 * 86_400.0)}
 
-__all__ = ["ACTIONS", "BOUND", "Schedule", "aws", "processes", "publishers"]
+__all__ = ["ACTIONS", "BOUND", "Schedule", "aws", "losses", "processes", "publishers"]
 
 
 class Schedule:
