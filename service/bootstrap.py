@@ -228,7 +228,8 @@ def build(settings: Settings) -> Service:
         )
         for name, target in settings.targets.items()
     }
-    deadlines = Deadlines(write=settings.timing.call_timeout, read=settings.timing.read_timeout)
+    timing, blindness = settings.timing, settings.timing.search_limit / _BLINDNESS
+    deadlines = Deadlines(write=timing.call_timeout, read=timing.read_timeout, listing=blindness)
     tenants = tenancy.limiters(settings, clock)
     api = AwsApi(sessions)
     caller = Caller(api, limiters, clock, telemetry, deadlines, tenants)
@@ -239,8 +240,8 @@ def build(settings: Settings) -> Service:
             settings.polling.tick,
             clock,
             telemetry,
-            patience=settings.timing.settle,
-            blindness=settings.timing.search_limit / _BLINDNESS,
+            patience=timing.settle,
+            blindness=blindness,
         )
         for name in settings.targets
     }

@@ -151,9 +151,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Unsearched:
-    """A search broke off; it says nothing."""
+    """A search broke off; it says nothing.
+
+    Attributes:
+        fault: Why.
+        seconds: How long it took, up to the longest time that one search may take.
+    """
 
     fault: Fault
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,7 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """The resource is not there; confirmed, unless it was being deleted."""
+    """The resource is not there; several looks have confirmed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,21 @@ class Verdict(Enum):
     """The state is neither what the call leads to nor what it started from: somebody else was there."""
 
 
+def provable(command: Command) -> bool:
+    """Whether AWS can show that a lost call was not performed, and not only that nothing is left of it.
+
+    What another command has overwritten or undone leaves no trace: a value, or what comes back under its old name.
+    """
+    operation = row(command)
+    match repeat(command):
+        case Repeat.GUARDED:
+            return _expected(operation, command.params) is not None
+        case Repeat.GONE_IS_DONE:
+            return not operation.resource.returns
+        case kind:
+            return kind is Repeat.MARKED
+
+
 def judge(command: Command, shown: Mapping[str, Any] | None) -> Verdict:
     """Compares what a Get shows (None: nothing there) with what the command wanted."""
     operation = row(command)
@@ -146,13 +161,16 @@ def judge(command: Command, shown: Mapping[str, Any] | None) -> Verdict:
 def _judge_guarded(operation: Operation, params: Mapping[str, Any], shown: Mapping[str, Any] | None) -> Verdict:
     if shown is not None and _same_document(shown.get(operation.compare), params.get(operation.compare)):
         return Verdict.DONE
-    expected = next(
-        (params[guard] for guard in operation.guards if guard.startswith("previous") and guard in params), None
-    )
+    expected = _expected(operation, params)
     if expected is None:
         return Verdict.NOT_DONE
     found = shown.get(operation.previous) if shown else None
     return Verdict.NOT_DONE if found == expected else Verdict.OTHERWISE
+
+
+def _expected(operation: Operation, params: Mapping[str, Any]) -> Any:
+    """The former state that a guard names; None when it names none."""
+    return next((params[guard] for guard in operation.guards if guard.startswith("previous") and guard in params), None)
 
 
 def _as_asked(operation: Operation, params: Mapping[str, Any], shown: Mapping[str, Any]) -> bool:

@@ -41,6 +41,8 @@ _WINDOW_RETRY: Final = 10.0
 """Seconds until a call is tried again after commits were too slow for it."""
 EMPTY_LISTS: Final = 2
 """Empty Lists in a row that permit a repeat, when they come in several pages."""
+EMPTY_GETS: Final = 3
+"""Gets in a row that must miss a resource before it counts as gone."""
 
 _UNSEARCHED: Final[dict[str, Any]] = {"due": 0.0, "retries": 0, "searches": 0, "empty": 0, "tried": 0.0}
 """Of a job as it enters a phase in which AWS is asked how things stand."""
@@ -165,7 +167,7 @@ def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) ->
         kind, code = repeat(job.command), observation.fault.code
         if kind is Repeat.GONE_IS_DONE and code == NOT_FOUND:
             return endings.removed(job, now)
-        if may_have_happened(job) or code in _EVIDENCE[kind]:
+        if may_have_happened(job) or code in _EVIDENCE[kind] or not reconciliation.provable(job.command):
             return Step(_uncertain(job, now, observation.fault))
     return endings.failed(job, observation.fault, now)
 
@@ -285,8 +287,9 @@ def _restored_uncertain(job: Job, observation: seen.Restored, now: float, policy
 
 
 def _unsearched(job: Job, observation: seen.Unsearched, now: float, policy: Policy) -> Step:
-    """A search that fails again and again ends, too: its time is counted in waits, which no clock can step over."""
+    """A search that fails again and again ends, too: counted are its waits and what each search took, not a clock."""
     later = resting.backed_off(job, now, policy)
+    later = replace(later, tried=later.tried + observation.seconds)
     limit = policy.accepted_limit if job.phase is Phase.ACCEPTED else policy.search_limit
     return endings.unsearchable(job, observation.fault, now) if later.tried > limit else Step(later)
 
@@ -294,6 +297,8 @@ def _unsearched(job: Job, observation: seen.Unsearched, now: float, policy: Poli
 def _found(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
     if repeat(job.command) is Repeat.MARKED:
         return _found_marked(job, observation, now, policy)
+    if not observation.matches and (again := _unconfirmed(job, observation, now, policy)):
+        return again
     shown = observation.matches[0] if observation.matches else None
     match reconciliation.judge(job.command, shown):
         case Verdict.DONE:
@@ -326,25 +331,39 @@ def _found_marked(job: Job, observation: seen.Found, now: float, policy: Policy)
 
 def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
     """Law 2: only an empty search that began after settling permits a repeat; two, if one can have missed something."""
+    if again := _unconfirmed(job, observation, now, policy):
+        return again
+    if job.fault is not None:
+        return _unshown(job, job.fault, now)
+    if job.attempt * policy.settle > policy.write_patience:  # each attempt has taken that long
+        return _unshown(job, endings.CALLS_LOST, now)
+    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, **_UNSEARCHED, since=now))
+
+
+def _unconfirmed(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step | None:
+    """The next search, as long as this one may have been too early or have missed something; None when it counts."""
     settled = job.since + policy.settle
     if observation.searched_at < settled:
         due = min(now + search_delay(job.searches + 1, policy.search_delays), max(settled, now))
         return Step(replace(job, searches=job.searches + 1, empty=0, due=due))
-    if not observation.stable and job.empty + 1 < EMPTY_LISTS:
-        due = now + search_delay(1, policy.search_delays)
-        return Step(replace(job, searches=job.searches + 1, empty=job.empty + 1, due=due))
-    if job.fault is not None:
-        return _refusal_stands(job, job.fault, observation, now)
-    if job.attempt * policy.settle > policy.write_patience:  # each attempt has taken that long
-        return endings.failed(job, endings.CALLS_LOST, now)
-    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, **_UNSEARCHED, since=now))
+    if observation.matches or job.empty + 1 >= _empty_searches(job, observation):
+        return None
+    due = now + search_delay(1, policy.search_delays)
+    return Step(replace(job, searches=job.searches + 1, empty=job.empty + 1, due=due))
 
 
-def _refusal_stands(job: Job, fault: Fault, observation: seen.Found, now: float) -> Step:
-    """Nothing shows the call before the refused one; of a repeatable write, its effect may have been changed again."""
-    if repeat(job.command) is Repeat.SAFE and observation.matches:
-        return endings.parked(job, fault, now, "the resource is not as asked: never changed, or changed again since")
-    return endings.failed(job, fault, now)
+def _empty_searches(job: Job, observation: seen.Found) -> int:
+    """How many in a row count: more for Lists in pages, which shift, and Gets, which may miss what is there."""
+    if repeat(job.command) is not Repeat.MARKED:
+        return EMPTY_GETS
+    return 1 if observation.stable else EMPTY_LISTS
+
+
+def _unshown(job: Job, fault: Fault, now: float) -> Step:
+    """AWS shows nothing of a lost call: it failed, or, where its effect may have been changed again, nobody can say."""
+    if reconciliation.provable(job.command):
+        return endings.failed(job, fault, now)
+    return endings.parked(job, fault, now, "the resource is not as asked: never changed, or changed again since")
 
 
 def _still_accepted(job: Job, now: float, policy: Policy) -> Step:

@@ -69,10 +69,17 @@ class Intent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds after which a call's outcome counts as unknown."""
+    """Seconds after which a call's outcome counts as unknown.
+
+    Attributes:
+        write: Of a call that changes something.
+        read: Of a Get, or of one page of a List.
+        listing: After which a List with more pages to read counts as endless.
+    """
 
     write: float
     read: float
+    listing: float = 3600.0
 
 
 class Caller:
@@ -94,13 +101,21 @@ class Caller:
         self._telemetry = telemetry
         self._deadlines = deadlines
 
+    @property
+    def listing(self) -> float:
+        """Seconds after which a List counts as endless."""
+        return self._deadlines.listing
+
     async def read(self, target: str, request: Request, lane: Lane) -> Reply | Failure:
         """Performs a Get, or a List up to its last page; pages are joined under the request's own members."""
         if not request.pages:
             return await self._read_one(target, request.operation, request.params, lane)
         pages: list[Mapping[str, Any]] = []
         tokens: dict[str, None] = {}
+        began = self._clock.monotonic()
         while len(pages) < MOST_PAGES:
+            if self._clock.monotonic() - began > self.listing:
+                return Failure(ENDLESS, f"the list has not ended after {self.listing:g} s, {len(pages)} pages")
             params = {**request.params, "nextToken": next(reversed(tokens))} if tokens else request.params
             outcome = await self._read_one(target, request.operation, params, lane)
             if isinstance(outcome, Failure):
@@ -248,7 +263,15 @@ class Dispatch:
         return observed if isinstance(observed, Refused) else Postponed(faults.fault(present, retryable=True))
 
     async def search(self, job: Job) -> Observation:
-        """Finds out what a call of this job has done."""
+        """Finds out what a call of this job has done; a search that fails says how long it took."""
+        began = self._clock.monotonic()
+        outcome = await self._search(job)
+        if isinstance(outcome, Unsearched):
+            took = self._clock.monotonic() - began
+            return replace(outcome, seconds=min(took, self._caller.listing))  # more, and the machine was suspended
+        return outcome
+
+    async def _search(self, job: Job) -> Observation:
         request, target = reconciliation.search_request(job.command), job.command.target
         if request.pages:
             listed = await self._searches.list(target, request, row(job.command).resource)

@@ -4,6 +4,7 @@ Nothing is lost when a look fails: the watch stays due and the next tick looks a
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,15 +16,18 @@ from service.core.budget import Lane
 from service.core.observations import Broken, Failure, Observation, Reply, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
 from service.runtime.defects import DEFECT, place
-from service.runtime.dispatch import Caller
+from service.runtime.dispatch import ENDLESS, Caller
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
 
 ABSENCES: Final = 3
-"""Looks in a row, at least, that do not find a resource until it counts as gone, unless it is being deleted."""
+"""Looks in a row, at least, that do not find a resource until it counts as gone."""
 
 DEFECTS: Final = 3
 """Looks in a row that break the service until whoever watches hears of it."""
+
+_UNLISTABLE: Final = sys.maxsize
+"""As many resources as make every Get cheaper than the List; of a kind whose List is refused or does not end."""
 
 _NAMED: Final = 3
 """Resources that one line of the log names."""
@@ -44,7 +48,7 @@ class Watch:
         sink: Where observations go.
         due: Owner's time of the next look.
         defects: Looks in a row that broke the service.
-        removal: True when its deletion was asked for: then one absence is enough, and every status is delivered.
+        removal: True when its deletion was asked for: then absences need not last, and every status is delivered.
         absences: Looks in a row that did not find it.
         missed: Owner's time of the first of them.
         looked: Owner's time of the last look that showed how it stands; set by the poller.
@@ -76,7 +80,7 @@ class Poller:
         clock: Time.
         telemetry: Is told of every look.
         patience: Seconds that a read may lag behind, even behind what an earlier one has shown: what was absent for
-            longer counts as gone.
+            longer counts as gone. What is being deleted need not be absent for so long.
         blindness: Seconds of failed looks after which they are observed, again and again.
     """
 
@@ -99,6 +103,7 @@ class Poller:
         self._telemetry = telemetry
         self._watches: dict[object, Watch] = {}
         self._listed: dict[str, int] = {}
+        self._unlistable: dict[str, float] = {}
         self._changed = asyncio.Event()
 
     def watch(self, key: object, watch: Watch) -> None:
@@ -169,11 +174,14 @@ class Poller:
 
     def _plan(self, due: Mapping[str, Mapping[str, list[Watch]]]) -> coalescing.Plan:
         """What can't be planned is reported, kind by kind: the others are looked at all the same."""
+        now = self._clock.now()
+        refused = {kind: _UNLISTABLE for kind, until in self._unlistable.items() if now < until}
+        listed = {**self._listed, **refused}
         lists: list[str] = []
         gets: list[tuple[str, str]] = []
         for kind, found in due.items():
             try:
-                plan = coalescing.plan({kind: found}, self._listed)
+                plan = coalescing.plan({kind: found}, listed)
             except Exception as error:
                 self._broke([watch for watches in found.values() for watch in watches], error)
             else:
@@ -208,6 +216,8 @@ class Poller:
         request = reconciliation.list_request(resource)
         outcome = await self._caller.read(self._target, request, Lane.POLL)
         if isinstance(outcome, Failure):
+            if outcome.code == ENDLESS or faults.fault_class(outcome) is faults.FaultClass.REFUSED:
+                self._unlistable[resource.kind] = self._clock.now() + self._blindness
             self._unseen(resource, [watch for watches in due.values() for watch in watches], outcome)
             return
         summaries = outcome.result[resource.summaries]
@@ -236,14 +246,17 @@ class Poller:
             self._deliver(watches, summary)
 
     def _absent(self, resource: Resource, watches: list[Watch]) -> None:
-        """An eventually consistent read may miss what is there, so an absence is confirmed; a deletion explains it."""
+        """An eventually consistent read may miss what is there, so an absence is confirmed.
+
+        For what is being deleted a few looks are enough. A deletion that has failed explains no absence.
+        """
         now = self._clock.now()
         for watch in watches:
             watch.looked = now
             watch.missed = watch.missed if watch.absences else now
             watch.absences += 1
-            explained = watch.removal or watch.status in resource.leaving
-            if explained or (watch.absences >= ABSENCES and now - watch.missed >= self._patience):
+            explained = watch.status in resource.leaving or (watch.removal and watch.status not in resource.undeleted)
+            if watch.absences >= ABSENCES and (explained or now - watch.missed >= self._patience):
                 watch.sink(Vanished())
 
     async def _get(self, resource: Resource, resource_id: str, watches: list[Watch]) -> None:

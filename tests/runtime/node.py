@@ -80,6 +80,8 @@ class Options:
     read_timeout: float = 5.0
     stop_deadline: float = 8.0
     tick: float = 1.0
+    lag: float = 0.0
+    """Seconds for which a resource must be absent to count as gone."""
     max_batch: int = 500
     inbox_limit: int = 2000
     open_jobs_limit: int = 5000
@@ -148,14 +150,15 @@ class Node:
             )
             for name in options.targets
         }
-        deadlines = Deadlines(write=options.call_timeout, read=options.read_timeout)
+        limit = options.policy.search_limit
+        deadlines = Deadlines(write=options.call_timeout, read=options.read_timeout, listing=limit / 6)
         tenants = {
             name: Limiter(self.clock, reads_per_second=rate, writes_per_second=rate)
             for name, rate in options.tenant_writes.items()
         }
         caller = Caller(api, self.limiters, self.clock, self.story, deadlines, tenants)
         self.pollers = {
-            name: Poller(name, caller, options.tick, self.clock, self.story, blindness=options.policy.search_limit / 24)
+            name: Poller(name, caller, options.tick, self.clock, self.story, options.lag, limit / 24)
             for name in options.targets
         }
         self.slots = SlotRegistry(

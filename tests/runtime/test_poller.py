@@ -185,6 +185,7 @@ async def test_gone_is_told(number: int) -> None:
 
 
 DENIED = fake.Fault(Failure("AccessDeniedException", "not authorized", http_status=403))
+THROTTLED = fake.THROTTLED
 GONE = fake.Fault(Failure("ResourceNotFoundException", "not found", http_status=404))
 
 
@@ -203,7 +204,7 @@ async def test_absences_now_and_then_are_no_end() -> None:
 
 
 @pytest.mark.parametrize("removal", [True, False])
-async def test_one_absence_ends_what_is_being_deleted(removal: bool) -> None:
+async def test_a_few_absences_end_what_is_being_deleted(removal: bool) -> None:
     async with bench(patience=1000.0) as b:
         (arn,) = await b.models(1)
         b.watch(arn, removal=removal)
@@ -211,8 +212,38 @@ async def test_one_absence_ends_what_is_being_deleted(removal: bool) -> None:
         b.api.set_status(arn, "ACTIVE" if removal else "DELETE_IN_PROGRESS")
         await asyncio.sleep(10.0)
         b.api.remove(arn)
+        await asyncio.sleep(20.0)
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
         await asyncio.sleep(10.0)
         assert any(isinstance(seen, Vanished) for _, seen in b.seen)
+
+
+@pytest.mark.parametrize("status", ["DELETE_PENDING", "DELETE_FAILED"])
+async def test_a_deletion_that_fails_is_no_deletion_whatever_two_looks_miss(status: str) -> None:
+    async with bench(patience=100.0) as b:
+        (arn,) = await b.models(1)
+        b.api.set_status(arn, status)
+        b.watch(arn, pace=Cadence(first=10.0, later=10.0, young_for=0.0), removal=True)
+        await asyncio.sleep(5.0)
+        b.api.inject(GET, GONE, GONE)
+        await asyncio.sleep(50.0)
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
+        b.api.set_status(arn, "DELETE_FAILED")
+        await asyncio.sleep(50.0)
+        b.api.inject(GET, GONE, GONE, GONE)
+        await asyncio.sleep(150.0)
+        assert not any(isinstance(seen, Vanished) for _, seen in b.seen), "a failed deletion explains no absence"
+
+
+@pytest.mark.parametrize("fault", [DENIED, THROTTLED], ids=["denied", "throttled"])
+async def test_what_can_t_be_listed_is_looked_at_one_by_one(fault: fake.Fault) -> None:
+    async with bench() as b:
+        arns = await b.models(5)
+        for arn in arns:
+            b.watch(arn, pace=Cadence(first=10.0, later=10.0, young_for=0.0))
+        b.api.always(LIST, fault)
+        await asyncio.sleep(25.0)
+        assert bool(b.statuses(arns[0])) is (fault is DENIED)
 
 
 async def test_a_status_of_what_is_to_be_removed_is_told_at_every_look() -> None:

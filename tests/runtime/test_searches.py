@@ -126,6 +126,37 @@ async def test_tokens_without_end_are_read_up_to_a_limit() -> None:
     assert len(pages.asked) == MOST_PAGES
 
 
+async def test_a_list_that_takes_too_long_counts_as_endless() -> None:
+    clock, pages = LoopClock(), Pages(lambda _: {"trainingDatasets": [], "nextToken": f"{clock.monotonic()}"})
+    caller = Caller(
+        pages,
+        {"default": Limiter(clock, reads_per_second=2.0, writes_per_second=1.0)},
+        clock,
+        Story(),
+        Deadlines(1.0, 1.0, listing=30.0),
+    )
+    began = clock.monotonic()
+    outcome = await caller.read("default", reconciliation.list_request(OPERATIONS[DATASET].resource), Lane.SEARCH)
+    assert isinstance(outcome, Failure)
+    assert outcome.code == ENDLESS
+    assert 30.0 < clock.monotonic() - began < 32.0
+
+
+async def test_a_search_that_never_ends_is_parked_within_the_stated_time() -> None:
+    """What each List takes counts, and not only the waits between them."""
+    async with Rig(partitions=1, reads_per_second=1.0) as rig:
+        await rig.start()
+        rig.api.paging = lambda _, params, page: {**page(params), "nextToken": f"{len(rig.api.log)}"}
+        rig.api.inject(DATASET, fake.LOST_REPLY)
+        lost = rig.send(DATASET)
+        limit = POLICY.search_limit
+        parked = await rig.end(lost, 1.3 * limit)
+        assert (parked.kind, parked.code) == ("parked", "SearchFailed")
+        assert ENDLESS in parked.data["error"]["message"]
+        rig.api.paging = lambda _, params, page: page(params)
+        rig.audit()
+
+
 def summary(number: str, description: str = "") -> dict[str, Any]:
     arn = f"arn:aws:cleanrooms-ml:eu-west-1:111122223333:training-dataset/{number}"
     moment = "2026-01-01T00:00:00Z"

@@ -91,8 +91,7 @@ class TwinApi(FakeApi):
         return self.paging(row.name, params, page)
 
     def _describe(self, world: World, row: Operation, item: Item) -> dict[str, Any]:
-        leaving = item.status(self.clock.monotonic()).startswith("DELETE")  # one absence ends a removal
-        if not leaving and self.denies(row.name, item.key):
+        if self.denies(row.name, item.key):
             raise Refusal("ResourceNotFoundException", 404, f"{item.key} is not seen")
         return super()._describe(world, row, item)
 

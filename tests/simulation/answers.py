@@ -22,7 +22,11 @@ ListPage = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class Answers:
-    """Draws, and counts where it takes effect."""
+    """Draws, and counts where it takes effect.
+
+    Attributes:
+        elusive: Resources that Gets miss often.
+    """
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class Answers:
         self._endless: dict[int, bool] = {}
         self._asked: Counter[tuple[int, int]] = Counter()
         self._missed: Counter[str] = Counter()
+        self.elusive: set[str] = set()
         self._listings = 0
         if Family.GARBAGE in families:
             api.distort = self._distort
@@ -57,8 +62,8 @@ class Answers:
         self._healed = True
         self._endless.clear()
 
-    def _hit(self, what: str) -> bool:
-        if self._healed or self._random.random() >= self._badness:
+    def _hit(self, what: str, badness: float | None = None) -> bool:
+        if self._healed or self._random.random() >= (self._badness if badness is None else badness):
             return False
         self._counters[what] += 1
         return True
@@ -123,5 +128,6 @@ class Answers:
         """A Get misses what is there, but not as often as confirms an absence."""
         if OPERATIONS[operation].name != OPERATIONS[operation].resource.get_operation:
             return False
-        self._missed[key] = self._missed[key] + 1 if self._missed[key] < MISSED and self._hit("untrue 404") else 0
-        return self._missed[key] > 0
+        missed = self._missed[key] < MISSED and self._hit("untrue 404", 0.7 if key in self.elusive else None)
+        self._missed[key] = self._missed[key] + 1 if missed else 0
+        return missed

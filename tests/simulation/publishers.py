@@ -221,6 +221,16 @@ async def delete_what_fails(day: Day) -> None:
     _delete(day, "DeleteAudienceModel", model)
 
 
+@action(5, Family.UNTRUE)
+async def delete_what_is_missed(day: Day) -> None:
+    """A deletion that fails, of a resource that Gets often miss."""
+    api, dataset = day.rig.api, day.names["default"]["trainingDatasetArn"]
+    model = api.by_hand("CreateAudienceModel", name="elusive", trainingDatasetArn=dataset)
+    api.undeletable.add(model)
+    day.faults.answers.elusive.add(model)
+    _delete(day, "DeleteAudienceModel", model)
+
+
 @action(6, Family.REPEATS)
 async def lose_and_refuse(day: Day) -> None:
     """A repeatable write is performed, its answer lost, and the repeat refused."""
@@ -228,6 +238,18 @@ async def lose_and_refuse(day: Day) -> None:
     operation = day.random.choice(operations)
     command_id = day.send(operation)
     day.faults.lose_then_refuse(day.monitor.promises.commands[command_id].token)
+
+
+@action(4, Family.REPEATS)
+async def lose_and_delete(day: Day) -> None:
+    """The same, and another command deletes what was written to before anybody can look at it."""
+    api, model = day.rig.api, day.names["default"]["audienceModelArn"]
+    configured = api.by_hand("CreateConfiguredAudienceModel", name="written", audienceModelArn=model)
+    data = request("UpdateConfiguredAudienceModel", configuredAudienceModelArn=configured, minMatchingSeedSize=77)
+    command_id = day.publish("UpdateConfiguredAudienceModel", data)
+    day.faults.lose_then_refuse(day.monitor.promises.commands[command_id].token)
+    await asyncio.sleep(day.random.uniform(0.0, 2.0))
+    _delete(day, "DeleteConfiguredAudienceModel", configured)
 
 
 @action(5, Family.LATER)

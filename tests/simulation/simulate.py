@@ -92,7 +92,7 @@ async def _live(seed: int, families: frozenset[Family], loop: SimulatedLoop, out
 
 def options(seed: int, families: frozenset[Family]) -> dict[str, Any]:
     """What the first processes are told."""
-    changes: dict[str, Any] = {"stop_deadline": 2.0, "partitions": 2, "standby": seed % 2 == 0}
+    changes: dict[str, Any] = {"stop_deadline": 2.0, "partitions": 2, "standby": seed % 2 == 0, "lag": POLICY.settle}
     if Family.TARGETS in families or Family.SERVICE in families:
         changes["targets"] = ("default", "other")
     if Family.TENANTS in families:
