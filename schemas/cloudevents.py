@@ -7,7 +7,8 @@ Where the specification leaves a choice:
 
 - Kafka's header names are case-sensitive and attribute names lower-case. ``CE_id`` is therefore not an attribute, but
   ignoring it could drop a ``deadline`` in silence, so it is refused by name.
-- An attribute given twice is refused: readers would disagree about which one counts. Other headers may repeat.
+- An attribute given twice is refused: readers would disagree about which one counts. Other headers may repeat, and
+  ``tracestate``, which is a list: W3C trace context has its parts joined.
 - In structured mode the value is the truth and ``ce_`` headers, which a sender may add for filters, are not read.
 - A missing content type means JSON. The record's key is routing, never an attribute.
 - An attribute that is null is not set, in both modes. An extension may be empty, a core attribute may not.
@@ -49,6 +50,8 @@ _CORE: Final = frozenset({*_REQUIRED, "time", "subject", "datacontenttype", "dat
 
 _NAME: Final = re.compile(r"[a-z0-9]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL_BUT_TAB: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+"""In a trace context, a tab is white space; its reader allows it around members only."""
 _NONCHARACTER: Final = re.compile(
     "[\ufdd0-\ufdef"
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
@@ -224,21 +227,25 @@ def _looks_structured(value: bytes | None) -> bool:
     return isinstance(document, dict) and document.keys() >= set(_REQUIRED)
 
 
-def _text(name: str, value: bytes) -> str:
+def _text(name: str, value: bytes, control: re.Pattern[str] = _CONTROL) -> str:
     if len(value) > MAX_ATTRIBUTE:
         raise _FaultError("TooLarge", f"{name} has {len(value)} bytes; at most {MAX_ATTRIBUTE} are read")
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
         raise _FaultError("InvalidHeader", f"{name} is not UTF-8") from None
-    _check_text(name, text)
+    _check_text(name, text, control)
     return text
 
 
-def _check_text(name: str, text: str) -> None:
+def _control(name: str) -> re.Pattern[str]:
+    return _CONTROL_BUT_TAB if name in tracecontext.ATTRIBUTES else _CONTROL
+
+
+def _check_text(name: str, text: str, control: re.Pattern[str]) -> None:
     if len(text) > MAX_ATTRIBUTE:
         raise _FaultError("TooLarge", f"{name} has {len(text)} characters; at most {MAX_ATTRIBUTE} are read")
-    if _CONTROL.search(text):
+    if control.search(text):
         raise _FaultError("InvalidAttribute", f"{name} has a control character, which CloudEvents forbids")
     if found := _NONCHARACTER.search(text):
         message = f"{name} has U+{ord(found[0]):04X}, a noncharacter of Unicode, which CloudEvents forbids"
@@ -261,20 +268,20 @@ def _collect_headers(headers: Headers, attributes: dict[str, str], faults: list[
         if not header.startswith(PREFIX):
             continue
         name = header.removeprefix(PREFIX)
-        if name in seen:
+        if name in seen and name != "tracestate":
             attributes.pop(name, None)
-            if name in tracecontext.ATTRIBUTES:
-                attributes[name] = MALFORMED
-                continue
-            faults.append(("DuplicateHeader", f"has the header {_shown(header)} more than once"))
+            duplicate = _FaultError("DuplicateHeader", f"has the header {_shown(header)} more than once")
+            _note(name, duplicate, attributes, faults)
             continue
         seen.add(name)
         if value is None:
             continue
         try:
-            attributes[name] = _attribute(name, _text(_shown(header), value))
+            text = _attribute(name, _text(_shown(header), value, _control(name)))
         except _FaultError as fault:
             _note(name, fault, attributes, faults)
+        else:
+            attributes[name] = f"{attributes[name]},{text}" if name in attributes else text
 
 
 def _note(name: str, fault: _FaultError, attributes: dict[str, str], faults: list[tuple[str, str]]) -> None:
@@ -343,7 +350,7 @@ def _attribute_text(name: str, item: Any) -> str:
         return str(item)
     if not isinstance(item, str):
         raise _FaultError("InvalidAttribute", f"{_shown(name)} is neither a string, a boolean nor an integer")
-    _check_text(_shown(name), item)
+    _check_text(_shown(name), item, _control(name))
     return item
 
 

@@ -306,6 +306,24 @@ def test_a_trace_context_that_cannot_be_read_is_no_fault(value: bytes | None) ->
     assert _read(_document(traceparent={}), STRUCTURED).extensions == {"traceparent": MALFORMED}
 
 
+def test_the_parts_of_a_tracestate_are_joined() -> None:
+    def state(*parts: bytes | None) -> str | None:
+        return _read(b"{}", (*_headers(), *(("ce_tracestate", part) for part in parts))).extensions.get("tracestate")
+
+    assert state(b"a=1,b=2", b"c=3") == "a=1,b=2,c=3"
+    assert state(None, b"a=1", None, b"") == "a=1,"
+    for parts in ((b"a=1", b"\xff"), (b"\xff", b"a=1"), (b"a=1", b"\xff", b"b=2")):
+        assert MALFORMED in (state(*parts) or ""), "a part that can't be read makes the whole malformed"
+
+
+def test_a_tab_is_white_space_in_a_trace_context_only() -> None:
+    given = {"traceparent": "\t00-x", "tracestate": "a=1 \t,\tb=2"}
+    headers = tuple((f"ce_{name}", text.encode()) for name, text in given.items())
+    assert _read(b"{}", (*_headers(), *headers)).extensions == given
+    assert _read(_document(**given), STRUCTURED).extensions == given
+    _refused(decode(None, b"{}", (*_headers(), ("ce_subject", b"a\tb"))), "InvalidAttribute")
+
+
 def test_other_headers_may_be_anything() -> None:
     headers = (*_headers(), ("x", b"\xff"), ("x", None), ("traceparent", b"?"))
     assert isinstance(decode(None, b"{}", headers), Envelope)

@@ -1,0 +1,1 @@
+//! Nothing: the vendored files are what is wanted.
