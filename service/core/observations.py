@@ -5,7 +5,7 @@ into the observations that :mod:`service.core.transitions` knows.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.operations import Resolution
@@ -19,10 +19,12 @@ class Reply:
     Attributes:
         result: The response members (JSON types, timestamps as RFC 3339); of a List in pages, those of all pages.
         pages: In how many answers it came.
+        size: Bytes of the answer as it was read; 0 when that is not known.
     """
 
     result: Mapping[str, Any]
     pages: int = 1
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ _LONG_WAIT: Final = 5.0
 
 MOST_PAGES: Final = 1000
 """Pages of a List, of 100 resources each, after which it counts as endless."""
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of a List in all its pages after which it counts as endless: it is held in memory as a whole."""
 ENDLESS: Final = "EndlessList"
 """Code of a List that does not end: a failed look or search, never a hang."""
 
@@ -113,6 +115,7 @@ class Caller:
         pages: list[Mapping[str, Any]] = []
         tokens: dict[str, None] = {}
         began = self._clock.monotonic()
+        size = 0
         while len(pages) < MOST_PAGES:
             if self._clock.monotonic() - began > self.listing:
                 return Failure(ENDLESS, f"the list has not ended after {self.listing:g} s, {len(pages)} pages")
@@ -121,6 +124,9 @@ class Caller:
             if isinstance(outcome, Failure):
                 return outcome
             pages.append(outcome.result)
+            size += outcome.size
+            if size > MOST_BYTES:
+                return Failure(ENDLESS, f"the list has more than {MOST_BYTES} bytes; the service reads no more")
             token = outcome.result.get("nextToken")
             if not token:
                 return Reply(_joined(pages), pages=len(pages))
@@ -169,7 +175,7 @@ class Caller:
         code = "ok" if isinstance(outcome, Reply) else outcome.code
         self._telemetry.call(target, operation, code, self._clock.monotonic() - began)
         if isinstance(outcome, Reply):
-            return Reply(_legible(outcome.result))
+            return Reply(_legible(outcome.result), size=outcome.size)
         return replace(outcome, message=_legible(outcome.message), extra=_legible(outcome.extra))
 
 

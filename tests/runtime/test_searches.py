@@ -13,7 +13,7 @@ from service.core import reconciliation
 from service.core.budget import Lane
 from service.core.job import marker
 from service.core.reconciliation import Request
-from service.runtime.dispatch import ENDLESS, MOST_PAGES, Caller, Deadlines
+from service.runtime.dispatch import ENDLESS, MOST_BYTES, MOST_PAGES, Caller, Deadlines
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Failure, Reply
 from service.runtime.searches import SharedSearches
@@ -93,14 +93,15 @@ async def test_after_a_crash_the_lists_are_few_however_many_creations_are_search
 class Pages:
     """An Api that gives the pages of a List as a function of the token says."""
 
-    def __init__(self, page: Callable[[str], Mapping[str, Any]]) -> None:
+    def __init__(self, page: Callable[[str], Mapping[str, Any]], size: int = 0) -> None:
         self.page = page
+        self.size = size
         self.asked: list[str] = []
 
     async def call(self, target: str, operation: str, params: Mapping[str, Any], **_: Any) -> Reply | Failure:
         await asyncio.sleep(0.01)
         self.asked.append(params.get("nextToken", ""))
-        return Reply(self.page(self.asked[-1]))
+        return Reply(self.page(self.asked[-1]), size=self.size)
 
     async def read(self) -> Reply | Failure:
         clock = LoopClock()
@@ -155,6 +156,14 @@ async def test_a_search_that_never_ends_is_parked_within_the_stated_time() -> No
         assert ENDLESS in parked.data["error"]["message"]
         rig.api.paging = lambda _, params, page: page(params)
         rig.audit()
+
+
+async def test_a_list_whose_pages_are_too_long_together_fails() -> None:
+    pages = Pages(lambda _: {"trainingDatasets": [], "nextToken": str(len(pages.asked))}, MOST_BYTES // 10)
+    outcome = await pages.read()
+    assert isinstance(outcome, Failure)
+    assert outcome.code == ENDLESS
+    assert len(pages.asked) == 11
 
 
 def summary(number: str, description: str = "") -> dict[str, Any]:

@@ -1225,4 +1225,29 @@ SABOTAGES = (
         "What goes on is in the list of what is to be forgotten.",
         "tests/runtime/test_batch.py::test_the_books_are_those_of_the_records_whatever_is_undone",
     ),
+    Sabotage(
+        "read an answer however long it is",
+        "service.adapters.aws.bodies",
+        "        if len(content) > LARGEST:\n",
+        "        if len(content) < 0:\n",
+        "A proxy that answers a gigabyte kills every replica for its memory.",
+        "tests/adapters/test_aws_bodies.py"
+        "::test_an_answer_without_an_end_is_read_up_to_the_limit[in chunks-200-CreateAudienceModel]",
+    ),
+    Sabotage(
+        "read what gives credentials however long it is",
+        "service.adapters.aws.sessions",
+        "AioConfig(http_session_cls=BoundedSession)",
+        "AioConfig()",
+        "An endpoint of STS that answers a gigabyte kills every replica for its memory.",
+        "tests/adapters/test_aws_bodies.py::test_the_answer_of_sts_has_the_same_limit",
+    ),
+    Sabotage(
+        "join the pages of a List however long they are",
+        "service.runtime.dispatch",
+        "if size > MOST_BYTES:",
+        "if size < 0:",
+        "A thousand pages, each within its limit, fill a replica's memory.",
+        "tests/runtime/test_searches.py::test_a_list_whose_pages_are_too_long_together_fails",
+    ),
 )

@@ -86,7 +86,7 @@ class AwsApi:
         missing = missing_members(client.meta.service_model.operation_model(operation), result)
         if missing:
             return invalid(f"the answer lacks {', '.join(missing)}")
-        return Reply(result)
+        return Reply(result, size=attempt.size)
 
     def _method(self, client: Any, operation: str) -> str:
         """The client's method that performs an operation."""

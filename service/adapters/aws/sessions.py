@@ -8,12 +8,14 @@ from contextlib import AsyncExitStack
 from functools import cache
 from typing import Any
 
+from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 
 from schemas.shapes import API_VERSION, loader
 from service.adapters.aws import addresses
+from service.adapters.aws.bodies import BoundedSession
 from service.adapters.aws.config import client_config, require_trust, trusted
 from service.adapters.aws.credentials import Access, PerCall, sts_client
 from service.adapters.aws.parsing import rfc3339
@@ -159,6 +161,7 @@ def _session() -> AioSession:
     """
     session = AioSession()
     session.register_component("data_loader", loader())
+    session.set_default_client_config(AioConfig(http_session_cls=BoundedSession))
     store = session.get_component("config_store")
     store.set_config_provider("profile", _Profile())
     for name, provider in (("region", _Region), ("ca_bundle", _Bundle)):

@@ -25,6 +25,8 @@ from botocore.httpsession import get_cert_path
 from multidict import CIMultiDict
 from yarl import URL
 
+from service.adapters.aws.bodies import TooLarge, whole
+
 
 class Stage(Enum):
     """How far a call has come."""
@@ -68,6 +70,7 @@ class Attempt:
         stage: How far the call has come.
         request_id: AWS's, of the answer.
         date: AWS's time, of the answer.
+        size: Bytes of the answer's body.
     """
 
     may_send: Callable[[], bool] | None = None
@@ -76,6 +79,7 @@ class Attempt:
     stage: Stage = Stage.PREPARING
     request_id: str = ""
     date: str = ""
+    size: int = 0
 
     @property
     def sent(self) -> bool:
@@ -185,8 +189,12 @@ class OnceSession:
             allow_redirects=False,
         ) as response:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.raw_headers}
-            answer = AioAWSResponse(str(response.url), response.status, headers, response)
-            body = await answer.content
+            try:
+                answer = AioAWSResponse(str(response.url), response.status, headers, await whole(response))
+            except TooLarge as error:
+                raise TransportError("InvalidResponse", str(error)) from error
+        body = await answer.content
+        ATTEMPT.get().size = len(body)
         ATTEMPT.get().request_id = headers.get("x-amzn-requestid", "")
         ATTEMPT.get().date = headers.get("date", "")
         if response.status < 300 and not _plausible(body):
