@@ -134,6 +134,7 @@ async def _run(settings: Settings) -> int:
         targets={name: target.region for name, target in settings.targets.items()},
         group=settings.kafka.group_id,
     )
+    former = asyncio.create_task(_tell_of_former_tenants(settings), name="former tenants")
     try:
         await service.run(stop)
     except ListenError as error:
@@ -142,8 +143,20 @@ async def _run(settings: Settings) -> int:
     except Exception as error:
         log.error("unexpected error", reason="; ".join(console.described(error)), exc_info=sys.flags.dev_mode)
         return EXIT_DEFECT
+    finally:
+        former.cancel()
     log.info("stopped")
     return 0
+
+
+async def _tell_of_former_tenants(settings: Settings) -> None:
+    """Once, beside serving: what a tenant that was removed has left open is seen by nothing else."""
+    log = structlog.get_logger("service")
+    try:
+        for line in await checking.former_tenants(settings):
+            log.error("commands of a tenant that was removed are held", subject=line.subject, reason=line.message)
+    except Exception as error:
+        log.error("tenants that were removed can't be looked for", reason=f"{type(error).__name__}: {error}")
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

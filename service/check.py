@@ -1,5 +1,6 @@
 """``python -m service check``: reaches Kafka and AWS, verifies topics, rights and settings, and says what to mend."""
 
+from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from aiokafka.errors import KafkaConnectionError
 from rich.console import Console
 from rich.text import Text
 
+from service import tenancy
 from service.acls.refusals import explain
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.probe import probe
@@ -15,6 +17,9 @@ from service.adapters.kafka.reaching import why_unreachable
 from service.adapters.kafka.rights import probe_rights
 from service.adapters.kafka.topics import Finding, foreign_producers, verify
 from service.bootstrap import consumed, kafka_settings, topic_specs
+from service.core.job import ended
+from service.repair.ledger import Ledger, read_ledger
+from service.repair.reading import partitions
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError
 
@@ -32,6 +37,7 @@ async def check(settings: Settings) -> list[Line]:
     """Looks at everything the service needs; nothing is changed, and nothing stays behind."""
     return [
         *await _told("kafka", check_kafka(settings)),
+        *await _told("tenants", former_tenants(settings)),
         *await _told("targets", _check_targets(settings)),
     ]
 
@@ -66,6 +72,27 @@ async def check_kafka(settings: Settings) -> list[Line]:
     lacking = [line for finding, line in found.items() if finding.is_ != "Describe" or line.subject not in tried]
     good = [] if found else [Line("topics", True, f"{len(specs)} topics are as they must be")]
     return [answers, *good, *lacking, *lines]
+
+
+async def former_tenants(settings: Settings) -> list[Line]:
+    """Open commands of tenants that the settings do not have: no replica reads their topics, so nothing else shows."""
+    kafka = kafka_settings(settings)
+    try:
+        former = tenancy.former(settings, await partitions(kafka))
+        ledger = await read_ledger(kafka, former) if former else Ledger()
+    except LogError as error:
+        return [Line("tenants", False, f"what tenants of before have left open can't be read: {error}")]
+    theirs = {place for place, position in ledger.positions.items() if position.group not in ("", kafka.group_id)}
+    count = Counter(held.place.topic for held in ledger.jobs if not ended(held.job) and held.place not in theirs)
+    return [
+        Line(
+            f"topic {commands}",
+            False,
+            f"{open_jobs} commands are open in {former[commands]}, but no tenant of the settings has it: nothing looks"
+            " at what they made, and it may be billed. Put the tenant back until they have ended; they go on then",
+        )
+        for commands, open_jobs in sorted(count.items())
+    ]
 
 
 def explained(finding: Finding) -> str:

@@ -1,6 +1,6 @@
 """What the settings say of tenants, as the rest of the service needs it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from schemas.commands import Limits
@@ -62,6 +62,27 @@ def share(settings: Settings, limiters: Mapping[str, Limiter], held: Mapping[Top
         if limiter := limiters.get(_known_as(name)):
             own = sum(1 for partition in held if partition.topic == places.commands)
             limiter.share(min(1.0, own / settings.topics.partitions) or 1.0)
+
+
+def former(settings: Settings, topics: Collection[str]) -> dict[str, str]:
+    """Commands topics that no tenant has although their names are those of one, each with its changelog.
+
+    A tenant whose topics had names of its own can't be recognised.
+
+    Args:
+        settings: With the tenants that there are.
+        topics: The topics that there are.
+    """
+    prefix, served = settings.topics.prefix, dict(settings.sources())
+    names = [topic.removeprefix(f"{prefix}.").removesuffix(".jobs") for topic in topics]
+    pairs = {f"{prefix}.{name}.commands": f"{prefix}.{name}.jobs" for name in names if name and "." not in name}
+    pairs[settings.topics.commands] = settings.topics.jobs
+    taken = {*served, *served.values()}
+    return {
+        commands: jobs
+        for commands, jobs in sorted(pairs.items())
+        if {commands, jobs} <= set(topics) and taken.isdisjoint({commands, jobs})
+    }
 
 
 def _known_as(name: str) -> str:

@@ -205,16 +205,21 @@ PROMISES = (
     ),
     Promise(
         "One job, record or answer can hurt only itself",
-        "A job that names what a replica does not know is held and reported. Whatever raises unexpectedly ends, "
+        "A job that names what a replica does not know is held and reported; `check`, and each replica when it starts, "
+        "report what a removed tenant has left open. Whatever raises unexpectedly ends, "
         "parks or holds the one job concerned.",
         (
             "tests/runtime/test_unforeseen.py::test_one_job_breaks_nothing_else",
             "tests/runtime/test_held.py::test_a_job_of_a_removed_target_is_held_and_goes_on_when_the_target_is_back",
+            "tests/runtime/test_tenants.py"
+            "::test_the_jobs_of_a_removed_tenant_stay_as_they_are_and_go_on_when_it_is_back",
         ),
         (),
         ("40", "49"),
         (
             "serve a job whatever it names",
+            "take another group's topics for those of a removed tenant",
+            "look for no tenant that was removed",
             "serve a job whatever account its target is",
             "cancel a held job that a former owner may have called",
             "give a held job its slot",

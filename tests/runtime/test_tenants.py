@@ -1,6 +1,7 @@
 """Several commands topics on one account: apart from each other, and each with its fair share."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -125,3 +126,24 @@ async def test_who_waits_for_the_rate_is_told_so() -> None:
         waiting = next(reply for reply in rig.replies(second) if reply.kind == "waiting")
         assert (waiting.data["reason"], waiting.data["position"]) == ("RateBudget", 0)
         assert len([entry for entry in rig.api.log if entry.operation == MODEL]) == 2
+
+
+async def test_the_jobs_of_a_removed_tenant_stay_as_they_are_and_go_on_when_it_is_back() -> None:
+    async with Rig(tenants=("films",)) as rig:
+        rig.api.working = 200.0
+        dataset = await prepared(rig)
+        films = rig.send(MODEL, request(MODEL, **dataset), tenant="films")
+        await rig.until(lambda: "started" in rig.kinds(films))
+        await rig.nodes[-1].stop()
+        rig.options = replace(rig.options, tenants=())
+        node = await rig.start()
+        later = rig.send(MODEL, request(MODEL, **dataset), tenant="films")
+        assert (await rig.perform(MODEL, request(MODEL, **dataset))).kind == "succeeded"
+        assert rig.ending(films) is None
+        assert rig.kinds(later) == []
+        await node.stop()
+        rig.options = rig.whole
+        await rig.start()
+        for command_id in (films, later):
+            assert (await rig.end(command_id)).kind == "succeeded"
+        assert rig.api.counts()[MODEL] == 3

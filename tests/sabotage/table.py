@@ -1250,4 +1250,22 @@ SABOTAGES = (
         "A thousand pages, each within its limit, fill a replica's memory.",
         "tests/runtime/test_searches.py::test_a_list_whose_pages_are_too_long_together_fails",
     ),
+    Sabotage(
+        "take another group's topics for those of a removed tenant",
+        "service.check",
+        'position.group not in ("", kafka.group_id)',
+        "position.group is None",
+        "`check` reports the open commands of another installation, and fails for good.",
+        "tests/contract/test_former_tenants.py::test_what_a_removed_tenant_has_left_open_is_reported_and_nothing_else_is",
+        kafka=True,
+    ),
+    Sabotage(
+        "look for no tenant that was removed",
+        "service.tenancy",
+        "        for commands, jobs in sorted(pairs.items())\n",
+        "        for commands, jobs in ()\n",
+        "A tenant is removed while its jobs are open: they are billed, and nothing says so.",
+        "tests/contract/test_former_tenants.py::test_what_a_removed_tenant_has_left_open_is_reported_and_nothing_else_is",
+        kafka=True,
+    ),
 )
