@@ -4,7 +4,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from structlog.testing import capture_logs
 
-from sandbox.kafka import Broker
+from sandbox.kafka.broker import Broker
 from schemas import records
 from schemas.records import POSITION_KEY, Command, Job, Phase, Position, job_key
 from service import __main__ as command_line
