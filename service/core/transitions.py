@@ -165,8 +165,6 @@ def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) ->
     """The refusal of a repeat says nothing of the call before it, and may even be its trace: evidence, not failure."""
     if job.attempt > 1 and row(job.command).kind is not Kind.READ:
         kind, code = repeat(job.command), observation.fault.code
-        if kind is Repeat.GONE_IS_DONE and code == NOT_FOUND:
-            return endings.removed(job, now)
         if may_have_happened(job) or code in _EVIDENCE[kind] or not reconciliation.provable(job.command):
             return Step(_uncertain(job, now, observation.fault))
     return endings.failed(job, observation.fault, now)
@@ -307,7 +305,8 @@ def _found(job: Job, observation: seen.Found, now: float, policy: Policy) -> Ste
             operation = row(job.command)
             return _started(job, job.command.params[operation.resource.identity], operation.resource.leaving[0], now)
         case Verdict.OTHERWISE:
-            return endings.failed(job, job.fault or endings.CONCURRENT_MODIFICATION, now)
+            fault = job.fault or endings.CONCURRENT_MODIFICATION
+            return _unconfirmed(job, observation, now, policy) or endings.failed(job, fault, now)
         case Verdict.NOT_DONE:
             return _not_done(job, observation, now, policy)
 
@@ -333,11 +332,20 @@ def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> 
     """Law 2: only an empty search that began after settling permits a repeat; two, if one can have missed something."""
     if again := _unconfirmed(job, observation, now, policy):
         return again
-    if job.fault is not None:
+    if job.fault is not None and not _untrue(job, job.fault):
         return _unshown(job, job.fault, now)
     if job.attempt * policy.settle > policy.write_patience:  # each attempt has taken that long
-        return _unshown(job, endings.CALLS_LOST, now)
-    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, **_UNSEARCHED, since=now))
+        return _unshown(job, job.fault or endings.CALLS_LOST, now)
+    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, fault=None, **_UNSEARCHED, since=now))
+
+
+def _untrue(job: Job, refusal: Fault) -> bool:
+    """AWS did not find what was to be deleted, and the search shows it: a read missed it, so the call is repeated.
+
+    What comes back under its old name may be another one: its first deletion may have been performed.
+    """
+    deletes = repeat(job.command) is Repeat.GONE_IS_DONE
+    return deletes and refusal.code == NOT_FOUND and reconciliation.provable(job.command)
 
 
 def _unconfirmed(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step | None:

@@ -108,11 +108,35 @@ def test_a_conflict_on_a_repeat_is_evidence(operation: Operation) -> None:
 
 
 @pytest.mark.parametrize("operation", given.DELETING, ids=given.named)
-def test_a_repeated_delete_that_finds_nothing_has_succeeded(operation: Operation) -> None:
-    step = observe(given.job(operation, attempt=2), seen.Refused(given.GONE), 1)
+def test_a_repeated_delete_that_finds_nothing_has_succeeded_when_searches_find_nothing_either(
+    operation: Operation,
+) -> None:
+    job = after(given.job(operation, attempt=2), seen.Refused(given.GONE), 1)
+    assert (job.phase, job.fault) == (Phase.UNCERTAIN, given.GONE)
+    step = missed(job)
     assert (told(step), changed(step)) == (["succeeded"], [Change.DELETED])
     first = observe(given.job(operation), seen.Refused(given.GONE), 1)
     assert (told(first), given.error(first)) == (["failed"], "ResourceNotFoundException")
+
+
+@pytest.mark.parametrize("operation", given.DELETING, ids=given.named)
+def test_a_repeated_delete_that_misses_what_is_there_is_repeated(operation: Operation) -> None:
+    """The first one may never have been performed, and a `deleted` that was published is final."""
+    job, now = given.job(operation, attempt=2), 0.0
+    there = {"status": "ACTIVE"}
+    while job.phase in (Phase.INTENDED, Phase.UNCERTAIN):
+        job = after(job, seen.Refused(given.GONE), now)
+        assert after(job, seen.Found((there,), NOW + now + 2), now + 2).phase is Phase.UNCERTAIN
+        now += POLICY.settle + 1
+        attempt, step = job.attempt, observe(job, seen.Found((there,), NOW + now), now)
+        assert step.job is not None
+        job = step.job
+        if job.phase is Phase.INTENDED:
+            assert (job.attempt, job.fault, given.doing(job)) == (attempt + 1, None, Call())
+    # What comes back under its name may be another one.
+    back = operation.resource.returns
+    assert (told(step), given.error(step), changed(step)) == (["parked" if back else "failed"], given.GONE.code, [])
+    assert now < 10 * POLICY.settle if back else POLICY.write_patience < now <= 1.1 * POLICY.write_patience
 
 
 @pytest.mark.parametrize("operation", given.DELETING, ids=given.named)
@@ -336,7 +360,11 @@ def test_a_conditional_write_that_was_not_made_is_repeated_when_settled(operatio
 def test_a_conditional_write_beside_a_stranger_is_reported(operation: Operation, there: bool) -> None:
     shown = {operation.compare: '"theirs"', operation.previous: "c" * 64}
     job = lost_guarded(operation)
-    step = observe(job, seen.Found((shown,), NOW + 2), 2) if there else missed(job)
+    early = observe(job, seen.Found((shown,) if there else (), NOW + 2), 2)
+    assert told(early) == [], "a read that lags behind the call"
+    assert early.job is not None
+    at = POLICY.settle + 2
+    step = observe(early.job, seen.Found((shown,), NOW + at), at) if there else missed(early.job)
     assert (told(step), given.error(step)) == (["failed"], "ConcurrentModification")
 
 

@@ -143,6 +143,57 @@ async def test_a_list_that_takes_too_long_counts_as_endless() -> None:
     assert 30.0 < clock.monotonic() - began < 32.0
 
 
+MISSED = fake.Fault(Failure("ResourceNotFoundException", "not seen", http_status=404))
+DELETIONS = [
+    ("DeleteTrainingDataset", DATASET, "trainingDatasetArn"),
+    ("DeleteAudienceModel", MODEL, "audienceModelArn"),
+]
+
+
+@pytest.mark.parametrize(("delete", "create", "identity"), DELETIONS)
+@pytest.mark.parametrize("crash", [False, True], ids=["lost", "crash"])
+async def test_a_repeated_deletion_that_misses_what_is_there_deletes_it(
+    delete: str, create: str, identity: str, crash: bool
+) -> None:
+    """One read that missed the resource published a final `deleted`, and nothing was deleted."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        arn = rig.api.by_hand(create, name="d")
+        rig.api.inject(delete, *([] if crash else [fake.LOST_REQUEST]), MISSED)
+        rig.api.connect = 1.0 if crash else 0.0
+        command = rig.send(delete, {identity: arn}, key="k")
+        if crash:
+            await rig.until(lambda: rig.phase(command))
+            await asyncio.sleep(0.3)
+            await rig.restart(node)
+        assert (await rig.end(command)).kind == "succeeded"
+        await rig.numbered()
+        assert rig.statuses(arn)[-1] == "deleted"
+        assert sum(entry.effect for entry in rig.api.log if entry.operation == delete) == 1
+        assert not rig.api.item(arn).exists(rig.clock.monotonic())
+        rig.audit()
+
+
+@pytest.mark.parametrize("stale", [False, True], ids=["missed", "stale"])
+async def test_a_conditional_write_that_a_read_lags_behind_has_succeeded(stale: bool) -> None:
+    put, get = "PutConfiguredAudienceModelPolicy", "GetConfiguredAudienceModelPolicy"
+    async with Rig(partitions=1) as rig:
+        await rig.start()
+        model = rig.api.by_hand("CreateConfiguredAudienceModel", name="m")
+        asked = {"configuredAudienceModelArn": model, "configuredAudienceModelPolicy": '{"Statement": []}'}
+        first = await rig.perform(put, {**asked, "policyExistenceCondition": "POLICY_MUST_NOT_EXIST"})
+        rig.api.inject(put, fake.LOST_REPLY)
+        older = [{"configuredAudienceModelPolicy": "{}", "policyHash": "a" * 64}] if stale else []
+        if not stale:
+            rig.api.inject(get, MISSED)
+        rig.api.distort = lambda op, shown: {**shown, **older.pop()} if op == get and older else shown
+        asked |= {"configuredAudienceModelPolicy": "{}", "previousPolicyHash": first.data["result"]["policyHash"]}
+        assert (await rig.perform(put, {**asked, "configuredAudienceModelPolicy": '{"a": 1}'})).kind == "succeeded"
+        await rig.numbered()
+        assert rig.statuses(model, "configured-audience-model-policy") == ["updated", "updated"]
+        rig.audit()
+
+
 async def test_a_search_that_never_ends_is_parked_within_the_stated_time() -> None:
     """What each List takes counts, and not only the waits between them."""
     async with Rig(partitions=1, reads_per_second=1.0) as rig:

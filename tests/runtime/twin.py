@@ -31,7 +31,7 @@ class TwinApi(FakeApi):
         distort: Given each answer and its operation; returns what is answered.
         paging: Given a List, its request and who answers one; answers it.
         staleness: Asked for the age of what a read shows.
-        denies: Asked whether a Get of a resource says that it is not there although it is.
+        denies: Asked whether a Get or a deletion of a resource says that it is not there although it is.
         undeletable: Ids of resources whose deletion fails.
     """
 
@@ -102,6 +102,8 @@ class TwinApi(FakeApi):
         return shown
 
     def _delete(self, world: World, row: Operation, item: Item) -> dict[str, Any]:
+        if self.denies(row.name, item.key):
+            raise Refusal("ResourceNotFoundException", 404, f"{item.key} is not seen")
         result = super()._delete(world, row, item)
         if item.key in self.undeletable and item.gone is not None:
             now, item.gone = self.clock.monotonic(), None

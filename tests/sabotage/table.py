@@ -494,7 +494,7 @@ SABOTAGES = (
     Sabotage(
         "repeat a lost creation without an end",
         "service.core.transitions",
-        "        return _unshown(job, endings.CALLS_LOST, now)\n",
+        "        return _unshown(job, job.fault or endings.CALLS_LOST, now)\n",
         "        pass\n",
         "A creation that AWS never answers is called every few minutes for ever.",
         "tests/core/test_lost.py::test_a_creation_that_is_lost_and_not_made_again_and_again_fails",
@@ -595,6 +595,42 @@ SABOTAGES = (
         "EMPTY_GETS: Final = 1",
         "A deletion whose repeat was refused is reported as done, and the resource is there.",
         "tests/core/test_lost.py::test_a_search_that_misses_what_is_there_is_not_its_end",
+    ),
+    Sabotage(
+        "take the 404 of a repeated deletion for its end",
+        "service.core.transitions",
+        "        kind, code = repeat(job.command), observation.fault.code\n",
+        "        kind, code = repeat(job.command), observation.fault.code\n"
+        "        if kind is Repeat.GONE_IS_DONE and code == NOT_FOUND:\n"
+        "            return endings.removed(job, now)\n",
+        "A first request is lost, the second one is not found by a read that misses: `deleted` is published of what is "
+        "there.",
+        "tests/runtime/test_searches.py::test_a_repeated_deletion_that_misses_what_is_there_deletes_it",
+        simulated=True,
+    ),
+    Sabotage(
+        "give up a deletion that AWS did not find",
+        "service.core.transitions",
+        "    return deletes and refusal.code == NOT_FOUND and reconciliation.provable(job.command)\n",
+        "    return False\n",
+        "A deletion is reported as failed because its resource is not there, and the resource is there.",
+        "tests/core/test_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
+    ),
+    Sabotage(
+        "delete again what may have come back",
+        "service.core.transitions",
+        "refusal.code == NOT_FOUND and reconciliation.provable(job.command)",
+        "refusal.code == NOT_FOUND",
+        "A policy that was put after the first deletion is deleted by its repeat.",
+        "tests/core/test_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
+    ),
+    Sabotage(
+        "fail a conditional write by a read that lags behind",
+        "service.core.transitions",
+        "return _unconfirmed(job, observation, now, policy) or endings.failed(job, fault, now)",
+        "return endings.failed(job, fault, now)",
+        "A conditional write that was performed is reported as failed, and its event is missing.",
+        "tests/runtime/test_searches.py::test_a_conditional_write_that_a_read_lags_behind_has_succeeded",
     ),
     Sabotage(
         "call a write failed whose effect another one may have overwritten",

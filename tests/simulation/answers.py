@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, Final
 
-from schemas.operations import OPERATIONS
+from schemas.operations import OPERATIONS, Repeat
 from tests.runtime.twin import TwinApi
 from tests.simulation.families import Family
 
@@ -25,7 +25,7 @@ class Answers:
     """Draws, and counts where it takes effect.
 
     Attributes:
-        elusive: Resources that Gets miss often.
+        elusive: Resources that Gets and deletions miss often.
     """
 
     def __init__(
@@ -125,9 +125,13 @@ class Answers:
         return self._random.uniform(0.0, STALE) if self._hit("stale read") else 0.0
 
     def _denies(self, operation: str, key: str) -> bool:
-        """A Get misses what is there, but not as often as confirms an absence."""
-        if OPERATIONS[operation].name != OPERATIONS[operation].resource.get_operation:
+        """A Get misses what is there, but not as often as confirms an absence; a deletion does, again and again."""
+        row = OPERATIONS[operation]
+        badness = 0.7 if key in self.elusive else None
+        if row.repeat is Repeat.GONE_IS_DONE:
+            return self._hit("untrue 404 of a deletion", badness)
+        if row.name != row.resource.get_operation:
             return False
-        missed = self._missed[key] < MISSED and self._hit("untrue 404", 0.7 if key in self.elusive else None)
+        missed = self._missed[key] < MISSED and self._hit("untrue 404", badness)
         self._missed[key] = self._missed[key] + 1 if missed else 0
         return missed

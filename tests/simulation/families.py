@@ -38,7 +38,7 @@ class Family(StrEnum):
     SLOW_COMMITS = "slow-commits"
     """Commits take longer than the call window."""
     UNTRUE = "untrue"
-    """A Get says that a resource which exists is not there."""
+    """A Get, or a deletion, says that a resource which exists is not there."""
     REPEATS = "repeats"
     """The first answer of a repeatable write is lost, and the repeat refused."""
     STALE = "stale"
@@ -63,7 +63,7 @@ EFFECTS: Final[dict[Family, tuple[str, ...]]] = {
     Family.REPEATS: ("refused repeat",),
     Family.STALE: ("stale read",),
     Family.UNDELETED: ("undeletable",),
-    Family.UNTRUE: ("untrue 404",),
+    Family.UNTRUE: ("untrue 404", "untrue 404 of a deletion"),
 }
 """What is counted where it takes effect, beside the family's actions."""
 

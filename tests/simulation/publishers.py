@@ -231,6 +231,14 @@ async def delete_what_is_missed(day: Day) -> None:
     _delete(day, "DeleteAudienceModel", model)
 
 
+@action(5, Family.UNTRUE)
+async def delete_what_deletions_miss(day: Day) -> None:
+    """A deletion of a resource that is not found, now and then, although it is there."""
+    dataset = day.rig.api.by_hand("CreateTrainingDataset", name="elusive")
+    day.faults.answers.elusive.add(dataset)
+    _delete(day, "DeleteTrainingDataset", dataset)
+
+
 @action(6, Family.REPEATS)
 async def lose_and_refuse(day: Day) -> None:
     """A repeatable write is performed, its answer lost, and the repeat refused."""
