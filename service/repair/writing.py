@@ -11,7 +11,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgre
 from schemas import records
 from schemas.records import Record
 from service.adapters.kafka.closing import dispose
-from service.adapters.kafka.producer import as_log_error, open_producer, transact
+from service.adapters.kafka.producer import Attempt, as_log_error, open_producer, transact
 from service.adapters.kafka.settings import KafkaSettings
 from service.repair.reading import Reader, admin
 from service.runtime.ports import LogError, OutRecord, TopicPartition
@@ -105,7 +105,7 @@ async def _transact(
     producer: object, out: Sequence[OutRecord], offsets: dict[KafkaPartition, int], settings: KafkaSettings
 ) -> None:
     try:
-        await transact(producer, out, offsets, settings.group_id)
+        await transact(producer, out, offsets, settings.group_id, Attempt(settings.batch_bytes))
     except Exception as error:
         raise as_log_error(error) from error
 

@@ -28,9 +28,16 @@ class Ceilings:
         """The limit of a topic."""
         return self._lowered.get(topic, self._largest)
 
-    def lower(self, topic: str, refused: int) -> bool:
-        """A broker has refused a record of this size; False when nothing of use would fit below it."""
+    def lower(self, topic: str, refused: int, limit: int = 0) -> bool:
+        """A broker has refused a record of this size; False when nothing of use would fit below it.
+
+        Args:
+            topic: Whose broker.
+            refused: Bytes of the record.
+            limit: What the topic takes, if it is known; otherwise the limit is halved.
+        """
         if refused <= FLOOR:
             return False
-        self._lowered[topic] = max(FLOOR, min(refused, self.of(topic)) // 2)
+        known = 0 < limit < refused
+        self._lowered[topic] = max(FLOOR, limit if known else min(refused, self.of(topic)) // 2)
         return True

@@ -7,6 +7,7 @@ values; exceptions are::
     ├── Unfit                only a person can mend it: halt, skip nothing
     ├── Fenced               another owner holds the partition: close dirty
     ├── RecordRefused        a record is larger than its topic takes: nothing was committed, close dirty
+    ├── BatchRefused         records are too large together: nothing was committed, close dirty, sent apart from now on
     └── CommitUnknown        a transactional request was lost: the outcome is unknown, close dirty
 """
 
@@ -21,6 +22,7 @@ from service.core.position import PartitionOffsets
 __all__ = [
     "Api",
     "Assignee",
+    "BatchRefused",
     "Cause",
     "Clock",
     "CommitUnknown",
@@ -97,21 +99,31 @@ class Fenced(LogError):
 
 
 class RecordRefused(LogError):
-    """A record is larger than its topic takes: nothing was committed.
+    """A record is by itself larger than its topic takes: nothing was committed.
 
     Attributes:
         topic: Whose limit it is.
-        size: Bytes of the largest record for that topic in the transaction.
+        size: Bytes of the record.
+        limit: The topic's ``max.message.bytes``; 0 when it could not be read.
     """
 
-    def __init__(self, topic: str, size: int) -> None:
+    def __init__(self, topic: str, size: int, limit: int = 0) -> None:
+        takes = f", it takes {limit}" if limit else ""
         super().__init__(
-            f"topic {topic} refuses a record of {size} bytes: raise its max.message.bytes, "
+            f"topic {topic} refuses a record of {size} bytes{takes}: raise its max.message.bytes, "
             "`python -m service check` says to what",
             (topic,),
         )
         self.topic = topic
         self.size = size
+        self.limit = limit
+
+
+class BatchRefused(LogError):
+    """Several records are together larger than their topic takes, and may be small enough one by one.
+
+    Nothing was committed. Logs that this process opens from now on send fewer records at once.
+    """
 
 
 class CommitUnknown(LogError):

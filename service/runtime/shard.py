@@ -396,10 +396,14 @@ class Shard:
         except LogError as error:
             if chosen := self._avoid(error, batch):
                 raise CommitUnknown(f"reply topics refuse records: {', '.join(sorted(chosen))}: {error}") from error
-            if isinstance(error, RecordRefused) and not self._context.ceilings.lower(error.topic, error.size):
+            if isinstance(error, RecordRefused) and not self._fits(error):
                 raise Unfit(str(error)) from error
             raise
         return len(records)
+
+    def _fits(self, error: RecordRefused) -> bool:
+        """Whether what was refused can be written shorter."""
+        return self._context.ceilings.lower(error.topic, error.size, error.limit)
 
     def _avoid(self, error: LogError, batch: Batch) -> set[str]:
         """Takes note of topics that refused records; returns them if nothing but a publisher's choice is to blame."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.runtime.ports import (
+    BatchRefused,
     CommitUnknown,
     Fenced,
     LogError,
@@ -380,6 +381,27 @@ async def test_a_record_that_is_too_large_commits_nothing(world: World) -> None:
     assert await position(successor) == 0
     assert await restored(successor) == []
     assert await world.read(world.replies) == []
+    await successor.close()
+
+
+async def test_records_that_fit_one_by_one_are_written_though_their_topic_refuses_them_together(world: World) -> None:
+    first, member = TopicPartition(world.commands, 0), world.log()
+    await world.limit(world.jobs, 64 * 1024)
+    fitting = [job(world, b"x" * 9_000, b"%d" % number) for number in range(20)]
+    log = await member.open(first)
+    with pytest.raises(BatchRefused, match=world.jobs):
+        await log.commit(fitting, None)
+    await log.close()
+    log = await member.open(first)
+    assert await restored(log) == []
+    await log.commit(fitting, None)
+    with pytest.raises(RecordRefused, match=r"a record of 7\d{4} bytes, it takes 65536") as refused:
+        await log.commit([*fitting, job(world, b"y" * 70_000)], None)
+    assert 70_000 < refused.value.size < 70_200
+    assert refused.value.limit == 64 * 1024
+    await log.close()
+    successor = await member.open(first)
+    assert len(await restored(successor)) == 20
     await successor.close()
 
 

@@ -19,6 +19,7 @@ from typing import Protocol, TypeVar
 
 from schemas import sizes
 from service.runtime.ports import (
+    BatchRefused,
     CommitUnknown,
     Fenced,
     Headers,
@@ -33,6 +34,8 @@ from tests.fakes.membership import Group
 from tests.fakes.partitions import Partition, Transaction
 
 T = TypeVar("T")
+
+BATCH_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class MemoryBroker:
         self._made: dict[str, int] = {}
         self._epochs: dict[TopicPartition, int] = {}
         self._owners: dict[TopicPartition, str] = {}
+        self._careful: set[str] = set()
         self._open: dict[TopicPartition, Transaction] = {}
         self._decided: dict[TopicPartition, Transaction] = {}
         self._offsets: dict[TopicPartition, int] = {}
@@ -296,16 +300,24 @@ class MemoryBroker:
         self._require(partition, epoch)
         self._complete(partition)
         self.leave_open(partition, records)
-        for each in records:
-            size = sizes.record_size(each.key, each.value, each.headers)
-            if size > self.topic_bytes.get(each.topic, self.record_bytes):
-                own = [one for one in records if one.topic == each.topic]
-                largest = max(sizes.record_size(one.key, one.value, one.headers) for one in own)
-                raise RecordRefused(each.topic, largest)
+        self._measure(self._owners[partition], records)
         if refusing := {each.topic for each in records} & self.refusing.keys():
             raise self.refusing[min(refusing)]("nothing was committed: a topic refuses records", refusing)
         if any(each.topic in self.missing for each in records):
             raise CommitUnknown("a topic does not exist: the transaction was left open")
+
+    def _measure(self, owner: str, records: Sequence[OutRecord]) -> None:
+        """A record may be too large; a batch, too, until its sender sends fewer records at once."""
+        together: dict[str, int] = {}
+        for each in records:
+            size, limit = _size(each), self.topic_bytes.get(each.topic, self.record_bytes)
+            if size > limit:
+                raise RecordRefused(each.topic, size, limit)
+            together[each.topic] = together.get(each.topic, 0) + size
+        for topic, size in together.items():
+            if min(size, BATCH_BYTES) > self.topic_bytes.get(topic, BATCH_BYTES) and owner not in self._careful:
+                self._careful.add(owner)
+                raise BatchRefused(f"topic {topic} refuses a batch")
 
     def _decide(self, partition: TopicPartition, epoch: int, next_offset: int | None) -> None:
         self._require(partition, epoch)
@@ -347,6 +359,10 @@ class MemoryBroker:
         for log in self._logs.values():
             log.woken_by.set()
             log.followed.set()
+
+
+def _size(record: OutRecord) -> int:
+    return sizes.record_size(record.key, record.value, record.headers)
 
 
 def _fail(answer: asyncio.Future[None], error: LogError) -> None:

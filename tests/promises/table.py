@@ -171,6 +171,7 @@ PROMISES = (
         (
             "tests/badinput/test_sizes.py::test_a_mebibyte_in_any_place_leaves_the_partition_running",
             "tests/badinput/test_properties.py::test_the_decoder_has_an_outcome_for_everything",
+            "tests/acceptance/test_lowered_limits.py::test_what_fits_is_written_and_the_record_that_does_not_is_named",
             "tests/runtime/test_load.py::test_what_asks_to_wait_closes_no_partition",
             "tests/runtime/test_load.py::test_a_target_that_throttles_for_good_closes_no_partition",
         ),
@@ -181,6 +182,10 @@ PROMISES = (
             "report all violations however many bytes they have",
             "let a record of any size into a batch",
             "forget that a topic refused a record",
+            "blame the largest record of a batch for the batch's size",
+            "send as many records together as a topic has refused",
+            "do not ask for the limit of a topic that refuses a record",
+            "halve a limit that is known",
             "take all that waits into one transaction",
             "hold large records in memory until there are many",
             "take dates that UTC does not have",

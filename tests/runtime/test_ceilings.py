@@ -1,5 +1,6 @@
 """Records that would be too large: a partition goes on, and only what is too large is shortened."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -115,6 +116,41 @@ async def test_a_command_whose_job_record_is_refused_is_rejected() -> None:
         assert rig.broker.committed(TopicPartition(COMMANDS, 0)) == 2
 
 
+@pytest.mark.parametrize("topic", [CHANGELOG, REPLIES])
+async def test_records_that_are_too_large_together_are_all_written(topic: str) -> None:
+    """The records of many commands are one batch; none of them is too large by itself."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        rig.broker.topic_bytes[topic] = 64 * 1024
+        sent = [rig.send(DATASET, {**request(DATASET), "description": "d" * 200}) for _ in range(200)]
+        await rig.until(lambda: rig.ended() >= set(sent))
+        assert {rig.kinds(each)[-1] for each in sent} == {"succeeded"}
+        assert dirty(node) == 1
+        (told,) = [str(details["error"]) for what, details in node.story.problems if what.startswith(DIRTY)]
+        assert "BatchRefused" in told
+        rig.audit()
+
+
+async def test_among_records_that_are_refused_together_only_the_large_one_is_shortened() -> None:
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        arn = await rig.made(CREATE, trainingDatasetArn=await rig.made(DATASET))
+        rig.api.item(arn).members["kmsKeyArn"] = "x" * 100_000
+        rig.broker.topic_bytes[REPLIES] = 64 * 1024
+        large = rig.send(READ, {"audienceModelArn": arn})
+        sent = [rig.send(DATASET) for _ in range(200)]
+        await rig.until(lambda: rig.ended() >= {large, *sent})
+        assert {rig.kinds(each)[-1] for each in sent} == {"succeeded"}
+        ending = rig.ending(large)
+        assert ending is not None
+        assert ending.data["error"]["code"] == "ResultTooLarge"
+        assert "at most 65536 can be written" in ending.data["error"]["message"]
+        refusals = [str(details["error"]) for what, details in node.story.problems if what.startswith(DIRTY)]
+        (named,) = [each for each in refusals if "refuses a record" in each]
+        assert re.search(r"a record of 10\d{4} bytes, it takes 65536", named)
+        assert len(refusals) <= 2
+
+
 async def test_a_topic_that_refuses_even_little_halts_with_its_name() -> None:
     async with Rig(partitions=1) as rig:
         node = await rig.start()
@@ -153,3 +189,11 @@ def test_a_limit_is_halved_down_to_a_floor() -> None:
     assert ceilings.lower("t", 30_000)
     assert ceilings.of("t") == FLOOR
     assert not ceilings.lower("t", FLOOR)
+
+
+def test_a_limit_that_is_known_is_taken() -> None:
+    ceilings = Ceilings(100_000)
+    assert ceilings.lower("t", 80_000, 70_000)
+    assert ceilings.of("t") == 70_000
+    assert ceilings.lower("t", 60_000, 70_000)  # it was raised meanwhile, or what was read is of another moment
+    assert ceilings.of("t") == 30_000

@@ -884,9 +884,47 @@ SABOTAGES = (
         "tests/badinput/test_sizes.py::test_a_record_that_cannot_be_wrapped_is_named_and_measured",
     ),
     Sabotage(
+        "blame the largest record of a batch for the batch's size",
+        "service.adapters.kafka.producer",
+        "            if len(found) == 1 or max(found) > self.batch_bytes or self.batch_bytes <= SMALL_BATCH:\n",
+        "            if found:\n",
+        "A small record counts as too large: it is shortened for nothing, or its partition halts.",
+        "tests/contract/test_log.py"
+        "::test_records_that_fit_one_by_one_are_written_though_their_topic_refuses_them_together[kafka]",
+        kafka=True,
+    ),
+    Sabotage(
+        "send as many records together as a topic has refused",
+        "service.adapters.kafka.partition",
+        "                self._batch.lower()\n",
+        "                pass\n",
+        "Each next owner sends the same batch: the partition closes again and again.",
+        "tests/contract/test_log.py"
+        "::test_records_that_fit_one_by_one_are_written_though_their_topic_refuses_them_together[kafka]",
+        kafka=True,
+    ),
+    Sabotage(
+        "do not ask for the limit of a topic that refuses a record",
+        "service.adapters.kafka.partition",
+        "limit = await record_limit(self._settings, failure.topic)",
+        "limit = 0",
+        "The log and the outcome name a guessed limit, and records that would fit are shortened.",
+        "tests/contract/test_log.py"
+        "::test_records_that_fit_one_by_one_are_written_though_their_topic_refuses_them_together[kafka]",
+        kafka=True,
+    ),
+    Sabotage(
+        "halve a limit that is known",
+        "service.runtime.ceilings",
+        "        known = 0 < limit < refused\n",
+        "        known = False\n",
+        "Records that would fit are shortened, and others are refused once more before they are.",
+        "tests/runtime/test_ceilings.py::test_among_records_that_are_refused_together_only_the_large_one_is_shortened",
+    ),
+    Sabotage(
         "forget that a topic refused a record",
         "service.runtime.shard",
-        "isinstance(error, RecordRefused) and not self._context.ceilings.lower(error.topic, error.size):",
+        "isinstance(error, RecordRefused) and not self._fits(error):",
         "False:",
         "A topic whose limit was lowered closes its writers again and again, and moves all partitions each time.",
         "tests/runtime/test_ceilings.py::test_a_topic_whose_limit_was_lowered_is_written_to_in_short",

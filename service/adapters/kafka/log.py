@@ -8,7 +8,7 @@ from service.adapters.kafka.following import Following
 from service.adapters.kafka.group import Group
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.partition import KafkaPartitionLog
-from service.adapters.kafka.producer import open_producer
+from service.adapters.kafka.producer import BatchSize, open_producer
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.statistics import Counters, LogStatistics
 from service.runtime.ports import Assignee, Follower, TopicPartition
@@ -42,6 +42,7 @@ class KafkaLog:
         self._outlets = dict(outlets)
         self._counters = Counters()
         self._offsets = Offsets(settings)
+        self._batch = BatchSize(settings)
         self._restores = asyncio.Semaphore(settings.restores_at_once)
         self._group = Group(settings, self._topics, self._counters)
 
@@ -49,9 +50,9 @@ class KafkaLog:
         """See :class:`service.runtime.ports.Log`."""
         changelog = TopicPartition(self._topics[partition.topic], partition.partition)
         await self._offsets.require(changelog, partition, self._outlets.get(partition.topic, ()))
-        producer = await open_producer(self._settings, partition)
+        producer = await open_producer(self._settings, partition, self._batch.limit)
         return KafkaPartitionLog(
-            self._settings, partition, changelog, producer, self._offsets, self._restores, self._counters
+            self._settings, partition, changelog, producer, self._offsets, self._restores, self._counters, self._batch
         )
 
     async def holds(self, partition: TopicPartition) -> bool:

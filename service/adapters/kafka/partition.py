@@ -11,10 +11,21 @@ from aiokafka import TopicPartition as KafkaPartition
 from service.adapters.kafka.changelog import Batch, read_changelog
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.offsets import Offsets
-from service.adapters.kafka.producer import Attempt, as_log_error, transact
+from service.adapters.kafka.producer import Attempt, BatchSize, as_log_error, transact
 from service.adapters.kafka.settings import KafkaSettings
 from service.adapters.kafka.statistics import Counters
-from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, PartitionOffsets, TopicPartition, Unfit
+from service.adapters.kafka.topics import record_limit
+from service.runtime.ports import (
+    BatchRefused,
+    CommitUnknown,
+    Fenced,
+    LogError,
+    OutRecord,
+    PartitionOffsets,
+    RecordRefused,
+    TopicPartition,
+    Unfit,
+)
 
 
 class KafkaPartitionLog:
@@ -29,6 +40,7 @@ class KafkaPartitionLog:
         offsets: Offsets,
         restores: asyncio.Semaphore,
         counters: Counters,
+        batch: BatchSize,
     ) -> None:
         self._settings = settings
         self._partition = partition
@@ -37,6 +49,7 @@ class KafkaPartitionLog:
         self._offsets = offsets
         self._restores = restores
         self._counters = counters
+        self._batch, self._batch_bytes = batch, batch.limit
         self._log_start: int | None = None
         self._spent = False
         self._lock = asyncio.Lock()
@@ -100,12 +113,17 @@ class KafkaPartitionLog:
 
     async def _transact(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
         offsets = {} if next_offset is None else {KafkaPartition(*self._partition): next_offset}
-        begun, attempt = time.monotonic(), Attempt()
+        begun, attempt = time.monotonic(), Attempt(self._batch_bytes)
         try:
             async with asyncio.timeout(self._settings.commit_deadline):
                 await transact(self._producer, records, offsets, self._settings.group_id, attempt)
         except Exception as error:
             failure = as_log_error(attempt.cause(error, self._producer), attempt.blamed(self._producer))
             self._counters.failed(fenced=isinstance(failure, Fenced))
+            if isinstance(failure, BatchRefused):
+                self._batch.lower()
+            if isinstance(failure, RecordRefused):
+                limit = await record_limit(self._settings, failure.topic)
+                failure = RecordRefused(failure.topic, failure.size, limit)
             raise failure from error
         self._counters.committed(len(records), begun)

@@ -8,7 +8,7 @@ epoch, may go on.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
@@ -34,18 +34,47 @@ from schemas import sizes
 from service.adapters.kafka.closing import dispose
 from service.adapters.kafka.deadlines import REFUSALS, deadline, refusal
 from service.adapters.kafka.settings import KafkaSettings, client_options, milliseconds
-from service.runtime.ports import CommitUnknown, Fenced, LogError, OutRecord, RecordRefused, TopicPartition, Unfit
+from service.runtime.ports import (
+    BatchRefused,
+    CommitUnknown,
+    Fenced,
+    LogError,
+    OutRecord,
+    RecordRefused,
+    TopicPartition,
+    Unfit,
+)
 
 TRANSACTIONAL = (AddPartitionsToTxnRequest, AddOffsetsToTxnRequest, TxnOffsetCommitRequest, EndTxnRequest)
 FENCING = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
+
+
+SMALL_BATCH: Final = 16 * 1024
+"""Bytes of records that are sent together once a topic has refused a larger batch. Larger records are sent alone."""
 
 
 class RequestLost(Exception):
     """A transactional request was sent and its answer never came; no KafkaError, which aiokafka would try again."""
 
 
-async def open_producer(settings: KafkaSettings, partition: TopicPartition) -> Any:
+class BatchSize:
+    """Bytes of records that a producer sends together; for good as few as possible when a topic has refused more."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self.limit = settings.batch_bytes
+
+    def lower(self) -> None:
+        """A batch of several records was refused."""
+        self.limit = min(self.limit, SMALL_BATCH)
+
+
+async def open_producer(settings: KafkaSettings, partition: TopicPartition, batch_bytes: int = 0) -> Any:
     """Fences whoever had the partition's transactional id; returns when what it left open has been ended.
+
+    Args:
+        settings: How to connect.
+        partition: Whose producer.
+        batch_bytes: Bytes of records that are sent together, unless as many as the settings say.
 
     Raises:
         LogError: Kafka could not be reached in time, or refuses.
@@ -57,7 +86,7 @@ async def open_producer(settings: KafkaSettings, partition: TopicPartition) -> A
         transactional_id=transactional_id(settings.application, partition),
         transaction_timeout_ms=milliseconds(settings.transaction_timeout),
         retry_backoff_ms=milliseconds(settings.produce_backoff),
-        max_batch_size=settings.batch_bytes,
+        max_batch_size=batch_bytes or settings.batch_bytes,
         max_request_size=settings.record_bytes,
         compression_type=settings.compression,
         linger_ms=0,
@@ -73,9 +102,14 @@ async def open_producer(settings: KafkaSettings, partition: TopicPartition) -> A
 
 
 class Attempt:
-    """One transaction under way: which record was acknowledged, and who refused."""
+    """One transaction under way: which record was acknowledged, and who refused.
 
-    def __init__(self) -> None:
+    Args:
+        batch_bytes: Bytes of records that its producer sends together.
+    """
+
+    def __init__(self, batch_bytes: int = SMALL_BATCH) -> None:
+        self.batch_bytes = batch_bytes
         self.acknowledgements: dict[asyncio.Future[Any], OutRecord] = {}
         self.sending = ""
         self.refused: set[str] = set()
@@ -93,6 +127,26 @@ class Attempt:
             return refusal
         answers = map(_answer, self.acknowledgements)
         return next((answer for answer in answers if isinstance(answer, BaseException)), error)
+
+    def excess(self) -> LogError | None:
+        """What was too large, if anything was: a record, or several records together.
+
+        Brokers refuse whole batches. A record that was refused with no other one, or that is larger than what is sent
+        together, was alone in its batch. A topic that refuses even a small batch takes nothing of use.
+        """
+        refused: dict[str, list[int]] = {}
+        for future, record in self.acknowledgements.items():
+            if isinstance(_answer(future), MessageSizeTooLargeError):
+                refused.setdefault(record.topic, []).append(_size(record))
+        for topic, found in refused.items():
+            if len(found) == 1 or max(found) > self.batch_bytes or self.batch_bytes <= SMALL_BATCH:
+                return RecordRefused(topic, max(found))
+        for topic, found in refused.items():
+            return BatchRefused(
+                f"topic {topic} refuses a batch of {len(found)} records, the largest of {max(found)} bytes: raise its"
+                " max.message.bytes, `python -m service check` says to what; from now on fewer are sent together"
+            )
+        return None
 
     def blamed(self, producer: Any) -> frozenset[str]:
         """Topics that refused their records, or left them unanswered while others answered; none if all did."""
@@ -171,9 +225,9 @@ async def transact(
     attempt.sending = ""
     if acknowledgements:
         done, _ = await asyncio.wait(acknowledgements, return_when=asyncio.FIRST_EXCEPTION)
+        if excess := attempt.excess():
+            raise excess
         for each in done:
-            if isinstance(each.exception(), MessageSizeTooLargeError):
-                raise _refused(acknowledgements[each].topic, records)
             each.result()
     if offsets:
         await producer.send_offsets_to_transaction(offsets, group_id)
@@ -182,7 +236,7 @@ async def transact(
 
 def as_log_error(error: BaseException, topics: frozenset[str] = frozenset()) -> LogError:
     """Whether another owner or a missing right was the reason, or nobody knows; ``topics`` are those to blame."""
-    if isinstance(error, RecordRefused):
+    if isinstance(error, RecordRefused | BatchRefused):
         return error
     refused = next((each for each in _chain(error) if isinstance(each, REFUSALS)), None)
     if refused is not None:
@@ -192,10 +246,8 @@ def as_log_error(error: BaseException, topics: frozenset[str] = frozenset()) -> 
     return CommitUnknown(f"the transaction's outcome is unknown: {error!r}", topics)
 
 
-def _refused(topic: str, records: Sequence[OutRecord]) -> RecordRefused:
-    """Brokers refuse whole batches of a topic's partition; the largest record is the reason."""
-    own = [record for record in records if record.topic == topic]
-    return RecordRefused(topic, max(sizes.record_size(each.key, each.value, each.headers) for each in own))
+def _size(record: OutRecord) -> int:
+    return sizes.record_size(record.key, record.value, record.headers)
 
 
 async def _send(producer: Any, record: OutRecord) -> asyncio.Future[Any]:
@@ -206,7 +258,7 @@ async def _send(producer: Any, record: OutRecord) -> asyncio.Future[Any]:
             record.topic, record.value, key, record.partition, headers=list(record.headers)
         )
     except MessageSizeTooLargeError as error:
-        raise _refused(record.topic, [record]) from error
+        raise RecordRefused(record.topic, _size(record)) from error
     future.add_done_callback(_retrieve)
     return future
 

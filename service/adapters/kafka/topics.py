@@ -185,6 +185,16 @@ async def verify(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[Fi
     return findings
 
 
+async def record_limit(settings: KafkaSettings, topic: str) -> int:
+    """A topic's ``max.message.bytes``; 0 when it can't be read, for want of a right or of an answer."""
+    try:
+        async with _admin(settings) as admin:
+            config = (await _configs(admin, [topic])).get(topic) or {}
+    except LogError:
+        return 0
+    return int(config.get("max.message.bytes", "0"))
+
+
 async def foreign_producers(settings: KafkaSettings, consumed: Collection[str]) -> list[str]:
     """Consumer groups, as far as we may see them, whose producers would be fenced by ours, and ours by theirs.
 
