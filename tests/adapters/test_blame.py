@@ -4,11 +4,18 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from aiokafka.errors import InvalidTxnState, PolicyViolationError, ProducerFenced, TopicAuthorizationFailedError
+import pytest
+from aiokafka.errors import (
+    InvalidTxnState,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest
 
-from service.adapters.kafka.producer import Attempt, _Guarded, as_log_error
-from service.runtime.ports import CommitUnknown, OutRecord, Unfit
+from service.adapters.kafka.producer import SMALL_BATCH, Attempt, _Guarded, as_log_error
+from service.runtime.ports import BatchRefused, CommitUnknown, LogError, OutRecord, RecordRefused, Unfit
 
 OWN, CHOSEN = "cleanroomsml.jobs", "other.replies"
 
@@ -74,3 +81,28 @@ def test_the_error_carries_them() -> None:
     unknown = as_log_error(TimeoutError(), frozenset({CHOSEN}))
     assert isinstance(unknown, CommitUnknown)
     assert refused.topics == unknown.topics == {CHOSEN}
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes", "what"),
+    [
+        (512 * 1024, [100], RecordRefused),  # alone in its batch
+        (512 * 1024, [100, 40_000], BatchRefused),
+        (512 * 1024, [100, 600_000], RecordRefused),  # larger than what is sent together, so it was alone
+        (SMALL_BATCH, [100, 40_000], RecordRefused),
+        (SMALL_BATCH, [100, 200], RecordRefused),  # together less than anything of use
+    ],
+)
+async def test_a_record_is_blamed_only_if_it_was_alone(batch: int, sizes: list[int], what: type[LogError]) -> None:
+    attempt = Attempt(batch)
+    for size in sizes:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.set_exception(MessageSizeTooLargeError())
+        attempt.acknowledgements[future] = OutRecord(OWN, b"", b"x" * size)
+    found = attempt.excess()
+    assert type(found) is what
+    if isinstance(found, RecordRefused):
+        assert max(sizes) < found.size < max(sizes) + 100
+    else:
+        assert found is not None
+        assert found.topics == frozenset(), "no topic is avoided for it"

@@ -39,6 +39,7 @@ class Schedule:
         chosen = [action for action in ACTIONS.values() if action.family is None or action.family in families]
         self._names, self._weights = [each.name for each in chosen], [each.weight for each in chosen]
         self._bound = BOUND
+        self._rollouts: list[asyncio.Task[None]] = []
 
     async def pass_over(self) -> None:
         """Everything, until every command has ended."""
@@ -110,6 +111,7 @@ class Schedule:
         if not day.faults.denied_for_good:  # otherwise it has not healed
             self.healed_in = day.loop.time() - began
         await self._decide(bound)
+        await asyncio.gather(*self._rollouts)
         await rig.until(lambda: all(self._serves(node) for node in rig.nodes if node not in day.dead), BOUND, step=0.5)
         await rig.until(lambda: all(rig.numbered_all(each) for each in self.changes), BOUND, step=0.5)
 
@@ -133,7 +135,7 @@ class Schedule:
             if node in day.dead or node.task.done():
                 continue
             if (node.options.targets, node.options.tenants) != (full.targets, full.tenants):
-                day.loop.create_task(self._replace(node), name="rollout")
+                self._rollouts.append(day.loop.create_task(self._replace(node), name="rollout"))
         timed = any(asked.not_before for asked in day.monitor.promises.commands.values())
         if timed or day.random.random() < 0.5:
             day.skews = (0.0,)
