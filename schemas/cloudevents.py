@@ -49,7 +49,9 @@ _REQUIRED: Final = ("id", "source", "type", "specversion")
 _CORE: Final = frozenset({*_REQUIRED, "time", "subject", "datacontenttype", "dataschema"})
 
 _NAME: Final = re.compile(r"[a-z0-9]+")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]"
+"""Pattern of the control characters, which an attribute must not have."""
+_CONTROL: Final = re.compile(CONTROL)
 _CONTROL_BUT_TAB: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 """In a trace context, a tab is white space; its reader allows it around members only."""
 _NONCHARACTER: Final = re.compile(
@@ -61,9 +63,19 @@ _WORD: Final = r"[-!#$%&'*+.^_`|~0-9a-z]+"
 _MEDIA: Final = re.compile(rf'({_WORD}/{_WORD})((?:\s*;(?:\s*{_WORD}=(?:{_WORD}|"[^"\\]*"))?)*)\s*', re.IGNORECASE)
 _CHARSET: Final = re.compile(rf';\s*charset="?({_WORD})"?', re.IGNORECASE)
 _CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
-_RFC3339: Final = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-9]{2}:)([0-9]{2})(\.[0-9]+)?([Zz]|[-+][0-9]{2}:[0-9]{2})"
+_DATE: Final = (
+    r"(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    r"|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)"
 )
+_MINUTE: Final = rf"{_DATE}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:"
+_OFFSET: Final = r"(?:[Zz]|[-+](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+TIMESTAMP: Final = rf"{_MINUTE}[0-5][0-9](?:\.[0-9]+)?{_OFFSET}"
+"""Pattern of an RFC 3339 timestamp that can be computed with: the calendar is in it, leap seconds are not."""
+TIME: Final = rf"{_MINUTE}(?:[0-5][0-9]|60)(?:\.[0-9]+)?{_OFFSET}"
+"""Pattern of an RFC 3339 timestamp that nothing is computed with."""
+
+_RFC3339: Final = re.compile(rf"({_MINUTE})([0-5][0-9]|60)(\.[0-9]+)?({_OFFSET})")
 _MICROSECONDS: Final = len(".123456")
 
 

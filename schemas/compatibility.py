@@ -7,10 +7,14 @@ The published contract is ``schemas/generated/published/v<version>/contract.json
 The direction matters. A *command* is read by the service, so it may only become laxer: what was valid stays valid. A
 *reply*, *event* or *dead letter* is read by others, so it may only become stricter: what was guaranteed stays
 guaranteed. Subscribers ignore members that they do not know, so members may be added.
+
+A *correction* lets a command's schema say what the service did all along: beside a published contract stands
+``corrections.json``, with each keyword that was added to it, its value, the reason, and a value which the service
+refused already. The gate lets exactly these pass.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,11 +32,13 @@ class Break:
         path: Where, as in ``commands.TagResource.data.tags``.
         rule: What kind of change.
         message: What it was and what it has become.
+        now: What the keyword says now, if it is one that can be corrected.
     """
 
     path: str
     rule: str
     message: str
+    now: Any = None
 
     def __str__(self) -> str:
         return f"{self.path}: {self.rule}: {self.message}"
@@ -42,6 +48,48 @@ def published(version: int = CONTRACT_VERSION, folder: Path = PUBLISHED) -> Sche
     """The published contract of a version; None when there is none."""
     path = folder / f"v{version}" / "contract.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A constraint that a published schema lacked, and that the service has enforced all along.
+
+    Attributes:
+        paths: Where, as in a break; ``*`` as the name of a command stands for any.
+        keyword: The keyword.
+        value: What it says.
+        reason: Why the service refuses it.
+        refused: A value at these paths that it refuses, as the service did before.
+    """
+
+    paths: Sequence[str]
+    keyword: str
+    value: Any
+    reason: str
+    refused: Any
+
+    def covers(self, found: Break) -> bool:
+        """True when a break is this correction, and nothing else."""
+        same = (found.rule, found.now) == (self.keyword, self.value)
+        return same and self.is_at(found.path)
+
+    def is_at(self, place: str) -> bool:
+        """True when it is about this place."""
+        _, command, rest = place.split(".", 2)
+        return f"commands.{command}.{rest}" in self.paths or f"commands.*.{rest}" in self.paths
+
+
+def corrections(version: int = CONTRACT_VERSION, folder: Path = PUBLISHED) -> tuple[Correction, ...]:
+    """The recorded corrections of a published contract."""
+    path = folder / f"v{version}" / "corrections.json"
+    return (
+        tuple(Correction(**row) for row in json.loads(path.read_text("utf-8"))["corrections"]) if path.exists() else ()
+    )
+
+
+def uncorrected(found: Iterable[Break], recorded: Sequence[Correction]) -> list[Break]:
+    """The breaks that no recorded correction covers."""
+    return [one for one in found if not any(each.covers(one) for each in recorded)]
 
 
 def breaks(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Break]:
@@ -75,12 +123,14 @@ def _section(section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> It
 
 
 def _incoming(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    yield from _unknown(path, new)
     yield from _types(path, old, new, narrower=True)
     yield from _choices(path, _choice(new), _choice(old), old, new)
-    yield from _texts(path, old, new, _kept_or_dropped)
+    for name, value in _added(old, new):
+        yield Break(path, name, f"was {_said(old, name)}, is {_text(value)}", value)
     for name, tighter in _LIMITS.items():
         if name in new and (name not in old or tighter(new[name], old[name])):
-            yield Break(path, name, f"was {old.get(name, 'unlimited')}, is {new[name]}")
+            yield Break(path, name, f"was {old.get(name, 'unlimited')}, is {new[name]}", new[name])
     for name in set(new.get("required", ())) - set(old.get("required", ())):
         yield Break(f"{path}.{name}", "required", "has become required")
     members = new.get("properties", {})
@@ -96,9 +146,11 @@ def _incoming(path: str, old: Schema, new: Schema) -> Iterator[Break]:
 
 
 def _outgoing(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    yield from _unknown(path, new)
     yield from _types(path, old, new, narrower=False)
     yield from _choices(path, _choice(old), _choice(new), old, new)
-    yield from _texts(path, old, new, _kept_or_added)
+    for name, value in _added(new, old):
+        yield Break(path, name, f"was {_text(value)}, is {_said(new, name)}")
     for name, tighter in _LIMITS.items():
         if name in old and (name not in new or tighter(old[name], new[name])):
             yield Break(path, name, f"was {old[name]}, is {new.get(name, 'unlimited')}")
@@ -169,29 +221,55 @@ def _listed(schema: Schema) -> str:
     return "open" if values is None else ", ".join(sorted(values))
 
 
-_Texts = Callable[[str | None, str | None], bool]
+_PLACES: Final = {"items": "[]", "additionalProperties": ".*", "propertyNames": ".<name>"}
+"""Keyword with a schema for what is below -> how a path shows it."""
+_WHOLE: Final = frozenset({"pattern", "format", "not", "uniqueItems"})
+_NOTES: Final = frozenset({"$comment", "title", "description", "examples", "contentMediaType"})
+_COMPARED: Final = frozenset({"type", "const", "enum", "required", "properties", "allOf"})
+_KNOWN: Final = _NOTES | _COMPARED | _WHOLE | _LIMITS.keys() | _PLACES.keys()
 
 
-def _kept_or_dropped(before: str | None, after: str | None) -> bool:
-    return after in (None, before)
+def _unknown(path: str, new: Schema) -> Iterator[Break]:
+    """A keyword that this module does not compare would pass unseen."""
+    for name in sorted(new.keys() - _KNOWN):
+        yield Break(path, name, "is a keyword that this gate can't compare")
 
 
-def _kept_or_added(before: str | None, after: str | None) -> bool:
-    return before in (None, after)
+def _added(lax: Schema, strict: Schema) -> Iterator[tuple[str, Any]]:
+    """What one schema says and the other does not, of keywords that can only be compared as a whole.
+
+    Patterns can't be compared otherwise; a person decides about any change. The parts of ``allOf`` are compared singly.
+    """
+    for name in sorted(_WHOLE & strict.keys()):
+        if strict[name] != lax.get(name):
+            yield name, strict[name]
+    known = [plain(part) for part in lax.get("allOf", ())]
+    for part in strict.get("allOf", ()):
+        if plain(part) not in known:
+            yield "allOf", plain(part)
+    for name in _PLACES:
+        if isinstance(strict.get(name), dict) and lax.get(name, True) is True:
+            yield name, strict[name]
 
 
-def _texts(path: str, old: Schema, new: Schema, harmless: _Texts) -> Iterator[Break]:
-    """Patterns and formats can't be compared, only kept; a person decides about any other change."""
-    for name in ("pattern", "format"):
-        if not harmless(old.get(name), new.get(name)):
-            yield Break(path, name, f"was {old.get(name, 'none')}, is {new.get(name, 'none')}")
+def plain(part: Schema) -> Schema:
+    """A part of ``allOf`` without its comment."""
+    return {name: value for name, value in part.items() if name != "$comment"}
+
+
+def _said(schema: Schema, name: str) -> str:
+    return _text(schema[name]) if name in schema else "none"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _below(path: str, old: Schema, new: Schema, compare: Compare) -> Iterator[Break]:
     before, after = old.get("properties", {}), new.get("properties", {})
     for name in sorted(before.keys() & after.keys()):
         yield from compare(f"{path}.{name}", before[name], after[name])
-    for place, shown in (("items", "[]"), ("additionalProperties", ".*"), ("propertyNames", ".<name>")):
+    for place, shown in _PLACES.items():
         pair = old.get(place), new.get(place)
         if isinstance(pair[0], dict) and isinstance(pair[1], dict):
             yield from compare(f"{path}{shown}", pair[0], pair[1])

@@ -7,40 +7,41 @@ compare them, and so that a reader needs one file only.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas import cloudevents, commands, events, results, service_commands, shapes
+from schemas import cloudevents, commands, events, results, service_commands, shape_schemas
 from schemas.events import ReplyKind
 from schemas.operations import COMMAND_PREFIX, COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Change, Resource
 
 CONTRACT_VERSION: Final = 1
 """Raised by whoever breaks the contract on purpose; see :mod:`schemas.compatibility`."""
 
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-
 Schema = dict[str, Any]
 
 ENDS: Final = (ReplyKind.SUCCEEDED, ReplyKind.FAILED, ReplyKind.REJECTED, ReplyKind.PARKED)
 """Kinds of terminal replies."""
 
-_TIME: Final = {"type": "string", "format": "date-time"}
-_ID: Final = {"type": "string", "minLength": 1, "maxLength": cloudevents.MAX_ID}
+_TEXT: Final[Schema] = {"type": "string", "not": {"pattern": cloudevents.CONTROL}}
+_NAME: Final[Schema] = {"type": "string", "pattern": "^[a-z0-9]+$", "not": {"pattern": "^data$|[\\n\\r]"}}
+_ID: Final[Schema] = {**_TEXT, "minLength": 1, "maxLength": cloudevents.MAX_ID}
 
 _ATTRIBUTES: Final[dict[str, Schema]] = {
     "specversion": {"const": cloudevents.SPEC_VERSION, "description": "Version of CloudEvents."},
     "id": _ID
     | {"description": "With source the idempotency key: make it once for each intention, keep it in repeats."},
     "source": _ID | {"description": "Who sends it, a URI reference."},
-    "time": _TIME | {"description": "When it was made."},
-    "target": {"type": "string", "description": "Name of a configured AWS target; absent for the default one."},
-    "correlationid": {
-        "type": "string",
+    "time": shape_schemas.TIME | {"description": "When it was made."},
+    "target": _TEXT | {"description": "Name of a configured AWS target; absent for the default one."},
+    "correlationid": _TEXT
+    | {
         "maxLength": commands.MAX_CORRELATION_ID,
         "description": "Carried to every reply and event of this command.",
     },
-    "replyto": {"type": "string", "description": "Topic for this command's replies; it must be allowed by a setting."},
-    "notbefore": _TIME | {"description": "The API is not called earlier."},
-    "deadline": _TIME | {"description": "Not issued to AWS by then, the command fails with DeadlineExceeded."},
+    "replyto": _TEXT | {"description": "Topic for this command's replies; it must be allowed by a setting."},
+    "notbefore": shape_schemas.TIMESTAMP | {"description": "The API is not called earlier."},
+    "deadline": shape_schemas.TIMESTAMP
+    | {"description": "Not issued to AWS by then, the command fails with DeadlineExceeded."},
     "priority": {
         "type": "string",
+        "maxLength": 1,
         "pattern": "^[0-9]$",
         "description": "0 (default) to 9: order within a target's waiting queue.",
     },
@@ -71,11 +72,11 @@ _COUNTED: Final[dict[str, Schema]] = {
 _SEARCHED: Final[Schema] = {"type": "string", "description": "What was searched, and what was found."}
 
 
-def command_data(name: str) -> Schema:
-    """The schema of a command's data."""
+def command_data(name: str, *, assumed: bool = True) -> Schema:
+    """The schema of a command's data: what the service takes, with or without the rules that are our reading."""
     if name in SERVICE_COMMANDS:
         return tidy(service_commands.MODELS[name].model_json_schema(), outgoing=False)
-    return {key: value for key, value in shapes.input_schema(name).items() if key not in {"$schema", "title"}}
+    return shape_schemas.request(name, assumed=assumed)
 
 
 def command_attributes(name: str) -> Schema:
@@ -84,7 +85,8 @@ def command_attributes(name: str) -> Schema:
         "type": "object",
         "properties": _ATTRIBUTES | {"type": {"const": f"{COMMAND_PREFIX}{name}"}},
         "required": ["id", "source", "specversion", "type"],
-        "additionalProperties": {"type": "string"},
+        "propertyNames": _NAME,
+        "additionalProperties": _TEXT,
     }
 
 
@@ -167,6 +169,13 @@ def contract() -> Schema:
     }
 
 
+def without_assumed(contract: Schema) -> dict[str, Schema]:
+    """The commands that a deployment with ``rules.assumed=false`` reads more leniently, as it reads them."""
+    lenient = {name: command_data(name, assumed=False) for name in OPERATIONS}
+    sections = contract["commands"]
+    return {name: sections[name] | {"data": data} for name, data in lenient.items() if data != sections[name]["data"]}
+
+
 def _reply(kind: ReplyKind) -> Schema:
     name = f"{events.REPLY_PREFIX}{kind.value}"
     attributes = published_attributes(name, event=False)
@@ -197,7 +206,7 @@ def standalone(title: str, section: Mapping[str, Any]) -> Schema:
     """One message of the contract as a JSON Schema document of ``{attributes, data}`` or ``{headers}``."""
     parts = {name: section[name] for name in ("attributes", "data", "headers") if name in section}
     return {
-        "$schema": DIALECT,
+        "$schema": shape_schemas.DIALECT,
         "title": title,
         "type": "object",
         "properties": parts,

@@ -9,8 +9,10 @@ from schemas.documents import Schema
 from schemas.events import ReplyKind
 from schemas.facts import aws_errors, event_statuses, events_of, operations, purpose, recipe
 from schemas.iam import actions_of, passes_role
-from schemas.operations import COMMANDS, OPERATIONS, SERVICE_COMMANDS, Kind, Operation
-from schemas.rules import RULES
+from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind, Operation, Resolution
+from schemas.rules import MARKER_OPENING, MAX_DESCRIPTION, RULES, stamped
+from schemas.service_commands import statuses
+from schemas.shape_schemas import UNSAID
 
 _MADE: Final = "<!-- Written by `make render` from the code; changes here are lost. -->\n"
 
@@ -59,7 +61,7 @@ def index() -> str:
         f"| [{name}]({name}.md) | {COMMANDS[name].kind.value} | {purpose(COMMANDS[name])} |"
         for name in examples.COMMANDS
     ]
-    return "\n".join([*lines, "", *_attributes()]) + "\n"
+    return "\n".join([*lines, "", *_attributes(), "", *_unsaid()]) + "\n"
 
 
 def _attributes() -> Iterator[str]:
@@ -68,6 +70,31 @@ def _attributes() -> Iterator[str]:
     for name, one in schema["properties"].items():
         needed = "yes" if name in schema["required"] else ""
         yield f"| `ce_{name}` | {needed} | {one.get('description', 'The kind of command.')} |"
+
+
+def _unsaid() -> Iterator[str]:
+    yield from (
+        "## What no schema says",
+        "",
+        "The JSON Schema of a command accepts what the service accepts, but for this. Breaking one of these is "
+        "rejected by the service alone. All lengths count Unicode code points.",
+        "",
+        "| rule | why no schema says it |",
+        "|---|---|",
+    )
+    rows = {RULE_WORDS[rule.check.__name__]: rule.unsaid for rule in RULES if rule.unsaid}
+    for rule, why in (rows | dict(UNSAID)).items():
+        yield f"| {rule} | {why} |"
+    names = [f"[{name}]({_OFF}/{name}.json)" for name in documents.without_assumed(documents.contract())]
+    yield from (
+        "",
+        "Rules that are marked as assumed are in the schemas, each with a `$comment`. A deployment with "
+        "`rules.assumed=false` does not enforce them; for its publishers there are schemas without them: "
+        f"{', '.join(names)}.",
+    )
+
+
+_OFF: Final = "../../schemas/generated/jsonschema/commands-assumed-off"
 
 
 def page(name: str) -> str:
@@ -109,13 +136,22 @@ def _members(row: Operation) -> Iterator[str]:
 
 def _rows(schema: Schema, above: str = "") -> Iterator[tuple[str, str, str]]:
     for name, member in schema.get("properties", {}).items():
-        path = f"{above}{name}"
         needed = "yes" if name in schema.get("required", ()) else ""
-        yield path, needed, constraints(member)
-        inner = member
-        while inner["type"] == "array":
-            inner, path = inner["items"], f"{path}[]"
-        yield from _rows(inner, f"{path}.")
+        yield f"{above}{name}", needed, constraints(member)
+        yield from _inside(member, f"{above}{name}")
+
+
+def _inside(schema: Schema, path: str) -> Iterator[tuple[str, str, str]]:
+    """The rows below a value: members, items, and the keys and values of a map."""
+    if "items" in schema:
+        if "properties" not in schema["items"]:
+            yield f"{path}[]", "", constraints(schema["items"])
+        yield from _inside(schema["items"], f"{path}[]")
+    elif "propertyNames" in schema:
+        yield f"{path}.<key>", "", constraints(schema["propertyNames"])
+        yield f"{path}.<value>", "", constraints(schema["additionalProperties"])
+    else:
+        yield from _rows(schema, f"{path}.")
 
 
 _UNITS: Final = {"Length": "characters", "Items": "items", "Properties": "members"}
@@ -129,43 +165,71 @@ def constraints(schema: Schema) -> str:
     parts += _range(schema.get("minimum"), schema.get("maximum"), "")
     if "enum" in schema:
         parts.append("one of " + ", ".join(f"`{value}`" for value in schema["enum"]))
-    if "pattern" in schema:
-        escaped = str(schema["pattern"]).replace("|", "\\|")
-        parts.append(f"`{escaped}`")
+    if "pattern" in schema and "format" not in schema:
+        parts.append(f"matches `{_plain(schema['pattern'])}`")
     if "examples" in schema:
         parts.append("such as " + ", ".join(f"`{value}`" for value in schema["examples"]))
-    if "format" in schema:
-        parts.append("RFC 3339")
+    parts += [words for name, words in _WORDS.items() if name in schema]
     return "; ".join(parts)
 
 
+_WORDS: Final = {
+    "format": "an RFC 3339 timestamp, such as `2025-01-31T12:00:00Z`",
+    "uniqueItems": "all different",
+    "contentMediaType": "JSON text",
+}
+
+
+def _plain(pattern: str) -> str:
+    """A pattern without the anchors that all have."""
+    whole = pattern.removeprefix("^").removesuffix("$")
+    return (whole[3:-1] if pattern.startswith("^(?:") and pattern.endswith(")$") else whole).replace("|", "\\|")
+
+
 def _range(least: int | None, most: int | None, unit: str) -> list[str]:
-    if least is None and most is None:
+    if most is None and not least:
         return []
+    if most == 1:
+        unit = unit.removesuffix("s")
     if least == most:
         return [f"exactly {least} {unit}".rstrip()]
-    bounds = f"at least {least}" if most is None else f"at most {most}" if least is None else f"{least} to {most}"
+    bounds = f"at least {least}" if most is None else f"{least} to {most}" if least else f"at most {most}"
     return [f"{bounds} {unit}".rstrip()]
 
 
 _ASSUMED: Final = " (Assumed: AWS does not state it. The setting `rules.assumed` turns it off.)"
 
+_ONLY_HERE: Final = " (Only the service checks this: see [what no schema says](README.md#what-no-schema-says).)"
+
+_OWN_RULES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.TRACK: tuple(
+        f"`untilStatus` of `{row.arn_type}`: {', '.join(f'`{status}`' for status in statuses(row))}."
+        for row in RESOURCES.values()
+        if row.arn_type
+    ),
+    Kind.RESOLVE: (f"`resourceArn` is given only with the resolution `{Resolution.ADOPT.value}`.",),
+}
+"""Rules of the service's own commands, in words."""
+
 RULE_WORDS: Final[Mapping[str, str]] = {
     "_name": "A name is not blank, and has no control, line or text direction characters.",
-    "_tags": "At most 50 tags; keys do not start with `aws:`; no control characters.",
+    "_tags": (
+        "At most 50 tags; keys do not start with `aws:`, in any case; keys and values have no control, line or text "
+        "direction characters."
+    ),
     "_some_tag_keys": "At least one key.",
     "_features": "At most 10 columns are features.",
     "_column_names": "No two columns have names that differ only in case.",
-    "_query": "A query is either given or the one of an analysis template.",
-    "_compute": "`sqlComputeConfiguration` stands only beside `sqlParameters`.",
-    "_tag_keys": "Keys do not start with `aws:`.",
-    "_arn": "An ARN has no `..`, `?`, `#`, `%`, backslash or white space.",
-    "_s3_uri": "An S3 address names a valid bucket and has no `..`.",
+    "_query": "Exactly one of `queryString` and `analysisTemplateArn` is given.",
+    "_compute": "`sqlComputeConfiguration` is given only with `sqlParameters`.",
+    "_tag_keys": "Keys do not start with `aws:`, in any case.",
+    "_arn": "An ARN has no `..`, `?`, `#`, `%`, backslash, white space or control characters.",
+    "_s3_uri": "An S3 address names a valid bucket, and has no `..` and no control characters.",
     "_size_bins": "Sizes are unique.",
     "_percentages": "Sizes are 1 to 100 when they are percentages.",
     "_percentage": "The size is 1 to 100 when it is a percentage.",
     "_columns": "The schema has exactly one column each of `USER_ID`, `ITEM_ID` and `TIMESTAMP`.",
-    "_seed": "The seed is either in S3 or the result of a query.",
+    "_seed": "Exactly one of `dataSource` and `sqlParameters` is given: the seed is in S3, or the result of a query.",
     "_sql_needs_collaboration": "A query as seed needs `collaborationId`.",
     "_window": "The start is before the end.",
     "_policy": "The policy is the text of a JSON object.",
@@ -175,13 +239,18 @@ RULE_WORDS: Final[Mapping[str, str]] = {
 
 def _rules(row: Operation) -> Iterator[str]:
     if row.name in SERVICE_COMMANDS:
+        yield from _OWN_RULES.get(row.kind, ())
         return
     inside = list(_below(shapes.input_shape(row.name)))
     for rule in RULES:
         if any(shape.name in rule.shapes or _has(shape, rule.members) for shape in inside):
-            yield RULE_WORDS[rule.check.__name__] + (_ASSUMED if rule.assumed else "")
-    if row.creates or row.restamps:
-        yield "The description has at most 221 characters: the service puts its mark behind it, and hides it from you."
+            notes = (_ONLY_HERE if rule.unsaid else "") + (_ASSUMED if rule.assumed else "")
+            yield RULE_WORDS[rule.check.__name__] + notes
+    if stamped(row.name):
+        yield (
+            f"The description has at most {MAX_DESCRIPTION} characters, and no `{MARKER_OPENING}`: the service appends "
+            "its marker, and removes it from what it publishes."
+        )
 
 
 def _has(shape: Any, members: frozenset[str]) -> bool:

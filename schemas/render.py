@@ -39,6 +39,9 @@ def files() -> dict[str, str]:
             title = f"{section['type'] or name}{f' of {name}' if folder == 'results' else ''}"
             schema = documents.standalone(title, section)
             found[f"{GENERATED}/jsonschema/{folder}/{name}.json"] = _json(schema)
+    for name, section in documents.without_assumed(contract).items():
+        schema = documents.standalone(f"{section['type']} with rules.assumed=false", section)
+        found[f"{GENERATED}/jsonschema/commands-assumed-off/{name}.json"] = _json(schema)
     found[f"{GENERATED}/iam/policy.json"] = _json(iam_policy())
     for kind in Kind:
         names = [row.name for row in OPERATIONS.values() if row.kind is kind]
@@ -74,9 +77,10 @@ def publish(root: Path = ROOT) -> list[compatibility.Break]:
 
 
 def broken(root: Path = ROOT) -> list[compatibility.Break]:
-    """What the fresh contract breaks of the published one."""
+    """What the fresh contract breaks of the published one, but for recorded corrections."""
     before = compatibility.published(folder=root / PUBLISHED)
-    return list(compatibility.breaks(before, documents.contract())) if before else []
+    found = compatibility.breaks(before, documents.contract()) if before else ()
+    return compatibility.uncorrected(found, compatibility.corrections(folder=root / PUBLISHED))
 
 
 def _left_over(root: Path, fresh: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from schemas import shapes, sizes
+from schemas import shape_schemas, shapes, sizes
 from schemas.operations import COMMANDS, Kind, Operation, Resolution, Resource
 
 Schema = dict[str, Any]
@@ -81,7 +81,7 @@ def _is_short(shape: Shape) -> bool:
 
 
 def _schema(shape: StructureShape | None) -> Schema:
-    return shapes.response_schema(shape) if shape else {"type": "object"}
+    return shape_schemas.response_of(shape) if shape else {"type": "object"}
 
 
 def _only(schema: Schema, required: frozenset[str]) -> Schema:

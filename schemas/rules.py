@@ -6,10 +6,13 @@ nothing about values of a wrong type: the model's constraints do.
 
 A row that is *assumed* is our reading: it follows from what AWS says, or from how such a request would end, but AWS
 does not state it. A setting leaves what only such rows refuse to AWS.
+
+A row carries the same rule in JSON Schema, for the published schemas, or the reason why JSON Schema cannot say it.
+Patterns are written so that every engine reads them alike: without classes such as ``\\s``, which differ.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +20,7 @@ from botocore.model import Shape, StructureShape
 
 from schemas import strictjson
 from schemas.cloudevents import timestamp
-from schemas.operations import MARKER_MEMBER, OPERATIONS, Operation
+from schemas.operations import MARKER_MEMBER, OPERATIONS
 from schemas.shapes import Violation, input_shape, render, walk
 
 MARKER_OPENING: Final = "[crml:"
@@ -31,10 +34,15 @@ MAX_PERCENTAGE: Final = 100
 FEATURES: Final = ("CATEGORICAL_FEATURE", "NUMERICAL_FEATURE")
 SINGLE_COLUMNS: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
 
-# C0, C1, line and paragraph separators, and Unicode's bidirectional controls.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_ARN_FORBIDDEN: Final = re.compile(r"[?#%\\\s]|\.\.")
-_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/.*)?", re.DOTALL)
+_CONTROL: Final = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+"""C0, C1, line and paragraph separators, and Unicode's bidirectional controls."""
+_SPACES: Final = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_BLANK: Final = rf"^[{_SPACES}]*$"
+_ARN_FORBIDDEN: Final = rf"[?#%\\{_SPACES}]|\.\.|{_CONTROL}"
+_URI_FORBIDDEN: Final = rf"\.\.|{_CONTROL}"
+_BUCKET: Final = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/.*)?"
+_RESERVED_KEY: Final = "^[aA][wW][sS]:"
+_MARKER: Final = r"\[[cC][rR][mM][lL]:"
 
 ASSUMED: Final = "assumed: AWS does not state this; with the setting rules.assumed=false it is left to AWS"
 """Follows the message of a rule that is our reading."""
@@ -43,6 +51,8 @@ MAX_FEATURES: Final = 10
 
 Check = Callable[[Any], Iterator[str]]
 """Yields a message for each breach; the value is of the type that the row names."""
+
+Schema = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +63,30 @@ class Rule:
         name: The rule, as in a violation.
         kind: The Python type of the values it can judge.
         check: Judges one value.
+        schema: The same rule in JSON Schema, to be merged into that of the value; empty when it cannot say it.
         shapes: Shapes it applies to.
         members: Or: it applies to structures with all these members.
         assumed: Whether it is our reading, and not AWS's word.
+        unsaid: Why JSON Schema cannot say it; empty when it does.
     """
 
     name: str
     kind: type[Sized]
     check: Check
+    schema: Schema
     shapes: frozenset[str] = frozenset()
     members: frozenset[str] = frozenset()
     assumed: bool = False
+    unsaid: str = ""
 
     def applies(self, shape: Shape, value: Any) -> bool:
         """True when the rule judges this value; one that is too long already breaks the model, and may be huge."""
         if not isinstance(value, self.kind) or len(value) > shape.metadata.get("max", _UNBOUNDED):
             return False
+        return self.covers(shape)
+
+    def covers(self, shape: Shape) -> bool:
+        """True when the rule is about values of this shape."""
         if self.members:
             return isinstance(shape, StructureShape) and self.members <= shape.members.keys()
         return shape.name in self.shapes
@@ -90,12 +108,23 @@ def violations(operation: str, params: Any, *, assumed: bool = True) -> Iterator
                     text = f"{message} ({ASSUMED})" if rule.assumed else message
                     yield Violation(render(top, location)[0], rule.name, text)
     if isinstance(params, dict):
-        yield from _marker_room(OPERATIONS[operation], params.get(MARKER_MEMBER))
+        yield from marker_violations(operation, params)
 
 
-def _marker_room(row: Operation, description: Any) -> Iterator[Violation]:
+MARKER_ROOM: Final[Schema] = {"maxLength": MAX_DESCRIPTION, "not": {"pattern": _MARKER}}
+"""What JSON Schema says of a description that gets the marker."""
+
+
+def stamped(operation: str) -> bool:
+    """True when the service appends its marker to the description of such a request."""
+    row = OPERATIONS[operation]
+    return row.creates or row.restamps
+
+
+def marker_violations(operation: str, params: Mapping[str, Any]) -> Iterator[Violation]:
     """The service appends its marker to the description of what it creates, and again when an update replaces it."""
-    if not (row.creates or row.restamps) or not isinstance(description, str):
+    description = params.get(MARKER_MEMBER)
+    if not stamped(operation) or not isinstance(description, str):
         return
     path = f"data.{MARKER_MEMBER}"
     if len(description) > MAX_DESCRIPTION:
@@ -104,7 +133,7 @@ def _marker_room(row: Operation, description: Any) -> Iterator[Violation]:
             "by which it finds the resource again after a failure"
         )
         yield Violation(path, "max", message)
-    if MARKER_OPENING in description.lower():
+    if re.search(_MARKER, description):
         yield Violation(path, "marker", f"must not contain {MARKER_OPENING!r}, which is the service's own mark")
 
 
@@ -112,9 +141,9 @@ def _marker_room(row: Operation, description: Any) -> Iterator[Violation]:
 
 
 def _name(text: str) -> Iterator[str]:
-    if not text.strip():
+    if re.search(_BLANK, text):
         yield "must not be blank"
-    if _CONTROL.search(text):
+    if re.search(_CONTROL, text):
         yield "must not contain control, line or text direction characters"
 
 
@@ -122,24 +151,24 @@ def _tags(tags: dict[str, Any]) -> Iterator[str]:
     if len(tags) > MAX_TAGS:
         yield f"must have at most {MAX_TAGS} tags, the limit of a resource"
     yield from _tag_keys(list(tags))
-    if any(isinstance(text, str) and _CONTROL.search(text) for text in [*tags, *tags.values()]):
+    if any(isinstance(text, str) and re.search(_CONTROL, text) for text in [*tags, *tags.values()]):
         yield "keys and values must not contain control, line or text direction characters"
 
 
 def _tag_keys(keys: list[Any]) -> Iterator[str]:
-    if any(isinstance(key, str) and key.lower().startswith("aws:") for key in keys):
+    if any(isinstance(key, str) and re.search(_RESERVED_KEY, key) for key in keys):
         yield "keys must not start with aws:, in any case; AWS reserves it"
 
 
 def _arn(text: str) -> Iterator[str]:
-    if _ARN_FORBIDDEN.search(text) or _CONTROL.search(text):
+    if re.search(_ARN_FORBIDDEN, text):
         yield "must not contain '..', '?', '#', '%', a backslash, white space or control characters"
 
 
 def _s3_uri(text: str) -> Iterator[str]:
-    if ".." in text or _CONTROL.search(text):
+    if re.search(_URI_FORBIDDEN, text):
         yield "must not contain '..' or control characters"
-    if text.startswith("s3://") and not _BUCKET.fullmatch(text):
+    if text.startswith("s3://") and not re.fullmatch(_BUCKET, text, re.DOTALL):
         yield "must name a bucket of 3 to 63 lower-case letters, digits, dots and hyphens, as in s3://bucket/prefix"
 
 
@@ -253,24 +282,112 @@ _SEED: Final = frozenset({"AudienceGenerationJobDataSource"})
 _JOB: Final = frozenset({"seedAudience", "collaborationId"})
 _WINDOW: Final = frozenset({"trainingDataStartTime", "trainingDataEndTime"})
 
+
+def _without(*patterns: str) -> Schema:
+    return {"not": {"pattern": "|".join(patterns)}}
+
+
+def _when(condition: Schema, then: Schema) -> Schema:
+    return {"allOf": [{"if": condition, "then": then}]}
+
+
+def _is(member: str, value: str) -> Schema:
+    return {"properties": {member: {"const": value}}, "required": [member]}
+
+
+def _column(*types: str) -> Schema:
+    """A column of one of the types; a column has exactly one."""
+    columns = {"type": "array", "contains": {"enum": list(types)}}
+    return {"type": "object", "properties": {"columnTypes": columns}, "required": ["columnTypes"]}
+
+
+_TAGS: Final[Schema] = {
+    "maxProperties": MAX_TAGS,
+    "propertyNames": _without(_RESERVED_KEY, _CONTROL),
+    "additionalProperties": _without(_CONTROL),
+}
+_PERCENT: Final[Schema] = {"type": "integer", "maximum": MAX_PERCENTAGE}
+_PERCENTAGES: Final = _when(
+    _is("audienceSizeType", "PERCENTAGE"),
+    {"properties": {"audienceSizeBins": {"type": "array", "items": _PERCENT}}},
+)
+_PERCENTAGE: Final = _when(_is("type", "PERCENTAGE"), {"properties": {"value": _PERCENT}})
+_ONE_EACH: Final[Schema] = {"allOf": [{"contains": _column(kind), "maxContains": 1} for kind in SINGLE_COLUMNS]}
+# Not with minContains: 0, which readers of older drafts do not know: to them, contains means at least one.
+_FEW_FEATURES: Final[Schema] = {
+    "allOf": [
+        {
+            "anyOf": [
+                {"not": {"contains": _column(*FEATURES)}},
+                {"contains": _column(*FEATURES), "maxContains": MAX_FEATURES},
+            ]
+        }
+    ]
+}
+_ONE_SOURCE: Final[Schema] = {"allOf": [{"oneOf": [{"required": [name]} for name in ("dataSource", "sqlParameters")]}]}
+_ONE_QUERY: Final[Schema] = {
+    "allOf": [
+        {
+            "oneOf": [
+                {"properties": {"queryString": {"type": "string", "minLength": 1}}, "required": ["queryString"]},
+                {"required": ["analysisTemplateArn"]},
+            ]
+        }
+    ]
+}
+_COMPUTED: Final = _when({"required": ["sqlComputeConfiguration"]}, {"required": ["sqlParameters"]})
+_COLLABORATION: Final = _when(
+    {"properties": {"seedAudience": {"type": "object", "required": ["sqlParameters"]}}, "required": ["seedAudience"]},
+    {"required": ["collaborationId"]},
+)
+
 RULES: Final = (
-    Rule("name", str, _name, shapes=frozenset({"NameString"})),
-    Rule("tags", dict, _tags, shapes=frozenset({"TagMap"})),
-    Rule("tags", list, _tag_keys, shapes=frozenset({"TagKeys"})),
-    Rule("min", list, _some_tag_keys, shapes=frozenset({"TagKeys"})),
-    Rule("arn", str, _arn, shapes=ARNS),
-    Rule("s3-uri", str, _s3_uri, shapes=frozenset({"S3Path"})),
-    Rule("unique", list, _size_bins, shapes=frozenset({"AudienceSizeBins"})),
-    Rule("percentage", dict, _percentages, shapes=frozenset({"AudienceSizeConfig"})),
-    Rule("percentage", dict, _percentage, shapes=frozenset({"AudienceSize"})),
-    Rule("columns", list, _columns, shapes=_SCHEMA, assumed=True),
-    Rule("columns", list, _features, shapes=_SCHEMA),
-    Rule("unique", list, _column_names, shapes=_SCHEMA, assumed=True),
-    Rule("one-of", dict, _seed, shapes=_SEED, assumed=True),
-    Rule("dependent", dict, _compute, shapes=_SEED, assumed=True),
-    Rule("one-of", dict, _query, shapes=frozenset({"ProtectedQuerySQLParameters"}), assumed=True),
-    Rule("required", dict, _sql_needs_collaboration, members=_JOB, assumed=True),
-    Rule("window", dict, _window, members=_WINDOW, assumed=True),
-    Rule("policy", str, _policy, shapes=frozenset({"ResourcePolicy"})),
+    Rule("name", str, _name, _without(_BLANK, _CONTROL), shapes=frozenset({"NameString"})),
+    Rule("tags", dict, _tags, _TAGS, shapes=frozenset({"TagMap"})),
+    Rule("tags", list, _tag_keys, {"items": _without(_RESERVED_KEY)}, shapes=frozenset({"TagKeys"})),
+    Rule("min", list, _some_tag_keys, {"minItems": 1}, shapes=frozenset({"TagKeys"})),
+    Rule("arn", str, _arn, _without(_ARN_FORBIDDEN), shapes=ARNS),
+    Rule(
+        "s3-uri",
+        str,
+        _s3_uri,
+        {"pattern": f"^{_BUCKET}$", **_without(_URI_FORBIDDEN)},
+        shapes=frozenset({"S3Path"}),
+    ),
+    Rule("unique", list, _size_bins, {"uniqueItems": True}, shapes=frozenset({"AudienceSizeBins"})),
+    Rule("percentage", dict, _percentages, _PERCENTAGES, shapes=frozenset({"AudienceSizeConfig"})),
+    Rule("percentage", dict, _percentage, _PERCENTAGE, shapes=frozenset({"AudienceSize"})),
+    Rule("columns", list, _columns, _ONE_EACH, shapes=_SCHEMA, assumed=True),
+    Rule("columns", list, _features, _FEW_FEATURES, shapes=_SCHEMA),
+    Rule(
+        "unique",
+        list,
+        _column_names,
+        {},
+        shapes=_SCHEMA,
+        assumed=True,
+        unsaid="JSON Schema compares whole items, not one member of them, and knows no case-insensitive equality.",
+    ),
+    Rule("one-of", dict, _seed, _ONE_SOURCE, shapes=_SEED, assumed=True),
+    Rule("dependent", dict, _compute, _COMPUTED, shapes=_SEED, assumed=True),
+    Rule("one-of", dict, _query, _ONE_QUERY, shapes=frozenset({"ProtectedQuerySQLParameters"}), assumed=True),
+    Rule("required", dict, _sql_needs_collaboration, _COLLABORATION, members=_JOB, assumed=True),
+    Rule(
+        "window",
+        dict,
+        _window,
+        {},
+        members=_WINDOW,
+        assumed=True,
+        unsaid="JSON Schema does not compare two values.",
+    ),
+    Rule(
+        "policy",
+        str,
+        _policy,
+        {"contentMediaType": "application/json"},
+        shapes=frozenset({"ResourcePolicy"}),
+        unsaid="JSON Schema notes that a string holds JSON (contentMediaType), but does not check it.",
+    ),
 )
 """All rules, in the order in which their violations are told."""

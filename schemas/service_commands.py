@@ -5,14 +5,44 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.operations import RESOURCES, SERVICE_COMMANDS, Kind, Resolution, resource_of
+from schemas.operations import RESOURCES, SERVICE_COMMANDS, Kind, Resolution, Resource, resource_of
 from schemas.shapes import Violation
 
 TRACKABLE: Final = tuple(row.arn_type for row in RESOURCES.values() if row.arn_type)
 """Resource types that can be tracked: those with an ARN."""
 
+_ONE_LINE: Final[dict[str, Any]] = {"not": {"pattern": "[\\n\\r]"}}
+"""In some engines ``$`` matches before a last line break too."""
 _ARN: Final = r"^arn:aws[-a-z]*:cleanrooms-ml:[-a-z0-9]+:[0-9]{12}:(" + "|".join(TRACKABLE) + r")/[-a-zA-Z0-9_/.]+$"
 _Id = Annotated[str, Field(min_length=1, max_length=255)]
+_Arn = Annotated[str, Field(min_length=20, max_length=2048, pattern=_ARN, json_schema_extra=_ONE_LINE)]
+
+
+def statuses(resource: Resource) -> list[str]:
+    """The statuses that a resource of this kind can be tracked until."""
+    row = resource
+    return [*row.arriving, *sorted(row.done | row.failed), *row.leaving, *sorted(row.undeleted), "deleted"]
+
+
+def _until_known() -> dict[str, Any]:
+    """In JSON Schema: a resource's type says which statuses it may have."""
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for row in RESOURCES.values():
+        if row.arn_type:
+            kinds.setdefault(tuple(statuses(row)), []).append(row.arn_type)
+    choices = [
+        {"resourceArn": {"type": "string", "pattern": f":({'|'.join(types)})/"}, "untilStatus": {"enum": list(names)}}
+        for names, types in kinds.items()
+    ]
+    return {"allOf": [{"anyOf": [{"properties": choice} for choice in choices]}]}
+
+
+_ADOPTED_ONLY: Final[dict[str, Any]] = {
+    "allOf": [
+        {"if": {"required": ["resourceArn"]}, "then": {"properties": {"resolution": {"const": Resolution.ADOPT.value}}}}
+    ]
+}
+"""In JSON Schema: only an adoption names a resource."""
 
 
 class _Payload(BaseModel):
@@ -22,9 +52,13 @@ class _Payload(BaseModel):
 class TrackResource(_Payload):
     """Watches a resource that something else made, until it has ended."""
 
-    resourceArn: Annotated[str, Field(min_length=20, max_length=2048, pattern=_ARN)]  # noqa: N815 - the contract's name
+    model_config = ConfigDict(json_schema_extra=_until_known())
+
+    resourceArn: _Arn  # noqa: N815 - the contract's name
     """The resource."""
-    untilStatus: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_]+$")] | None = None  # noqa: N815
+    untilStatus: (  # noqa: N815
+        Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_]+$", json_schema_extra=_ONE_LINE)] | None
+    ) = None
     """Status that ends the watch well, `deleted` for its disappearance; any terminal status if absent."""
 
 
@@ -42,13 +76,15 @@ class CancelCommand(_Payload):
 class ResolveCommand(_Payload):
     """A person's decision about a parked command; sent to the partition of the command that it resolves."""
 
+    model_config = ConfigDict(json_schema_extra=_ADOPTED_ONLY)
+
     commandId: _Id  # noqa: N815
     """The parked command's id."""
     commandSource: _Id  # noqa: N815
     """The parked command's source."""
     resolution: Annotated[Resolution, Field(strict=False)]
     """`adopt`: it was done; `retry`: it was not, call once more; `fail`: give it up."""
-    resourceArn: Annotated[str, Field(min_length=20, max_length=2048, pattern=_ARN)] | None = None  # noqa: N815
+    resourceArn: _Arn | None = None  # noqa: N815
     """To adopt: what the command has made; absent if it makes nothing, or nothing with an ARN."""
 
 
@@ -77,18 +113,13 @@ def violations(command: str, data: Any) -> Iterator[Violation]:
         yield Violation("data.resourceArn", "excluded", "is for the resolution adopt only")
     if "untilStatus" in data and not _reachable(data["resourceArn"], data["untilStatus"]):
         resource = resource_of(data["resourceArn"])
-        allowed = ", ".join(_statuses(resource.kind)) if resource else ""
+        allowed = ", ".join(statuses(resource)) if resource else ""
         yield Violation("data.untilStatus", "enum", f"must be one of: {allowed}")
-
-
-def _statuses(kind: str) -> list[str]:
-    row = RESOURCES[kind]
-    return [*row.arriving, *sorted(row.done | row.failed), *row.leaving, *sorted(row.undeleted), "deleted"]
 
 
 def _reachable(arn: str, status: str) -> bool:
     resource = resource_of(arn)
-    return resource is not None and status in _statuses(resource.kind)
+    return resource is not None and status in statuses(resource)
 
 
 _MESSAGES: Final = {

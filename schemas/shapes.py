@@ -1,4 +1,4 @@
-"""botocore's service model, made strict: payload models, JSON Schema and the members a response must have.
+"""botocore's service model, made strict: payload models and the members a response must have.
 
 botocore itself checks only required members, types, unknown members and minimums; here every constraint of the model
 counts. Decisions:
@@ -223,76 +223,6 @@ def _check_timestamp(text: str) -> str:
     if moment is None or moment < _YEAR_1000:
         raise PydanticCustomError("timestamp", "must be an RFC 3339 timestamp such as 2025-01-31T12:00:00Z")
     return text
-
-
-# --- JSON Schema ------------------------------------------------------------------------------------------------------
-
-
-def input_schema(operation: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of an operation's request, with every constraint of the model."""
-    return _document(operation, "request", input_shape(operation), strict=True)
-
-
-def output_schema(operation: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of an operation's response: types and required members; AWS may add to the rest."""
-    return _document(operation, "response", output_shape(operation), strict=False)
-
-
-def response_schema(shape: StructureShape) -> dict[str, Any]:
-    """JSON Schema of a structure in responses: types and required members; AWS may add to the rest."""
-    return _schema(shape, strict=False)
-
-
-def _document(operation: str, what: str, shape: StructureShape | None, *, strict: bool) -> dict[str, Any]:
-    body = _schema(shape, strict) if shape else {"type": "object"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{operation} {what}", **body}
-
-
-def _schema(shape: Shape, strict: bool) -> dict[str, Any]:
-    if isinstance(shape, StructureShape):
-        return _structure_schema(shape, strict)
-    limits = shape.metadata if strict else {}
-    if isinstance(shape, ListShape):
-        return _set({"type": "array", "items": _schema(shape.member, strict)}, limits, "Items")
-    if isinstance(shape, MapShape):
-        members = {"propertyNames": _schema(shape.key, strict), "additionalProperties": _schema(shape.value, strict)}
-        return _set({"type": "object", **members}, limits, "Properties")
-    if isinstance(shape, StringShape):
-        return _string_schema(shape, limits)
-    if shape.type_name == "timestamp":
-        return {"type": "string", "format": "date-time"}
-    if shape.type_name == "boolean":
-        return {"type": "boolean"}
-    kind = "integer" if shape.type_name in {"integer", "long"} else "number"
-    return {"type": kind, **{_NUMBER_LIMITS[name]: limits[name] for name in _NUMBER_LIMITS if name in limits}}
-
-
-_NUMBER_LIMITS: Final = {"min": "minimum", "max": "maximum"}
-
-
-def _set(schema: dict[str, Any], limits: dict[str, Any], noun: str) -> dict[str, Any]:
-    return schema | {f"{name}{noun}": limits[name] for name in ("min", "max") if name in limits}
-
-
-def _string_schema(shape: StringShape, limits: dict[str, Any]) -> dict[str, Any]:
-    schema = _set({"type": "string"}, limits, "Length")
-    if shape.enum:
-        return schema | ({"enum": list(shape.enum)} if limits else {"examples": list(shape.enum)})
-    if "pattern" in limits:
-        schema["pattern"] = f"^(?:{limits['pattern']})$"
-    return schema
-
-
-def _structure_schema(shape: StructureShape, strict: bool) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "object"}
-    schema["properties"] = {name: _schema(member, strict) for name, member in shape.members.items()}
-    if shape.required_members:
-        schema["required"] = list(shape.required_members)
-    if strict:
-        schema["additionalProperties"] = False
-        if shape.is_tagged_union:
-            schema |= {"minProperties": 1, "maxProperties": 1}
-    return schema
 
 
 # --- violations -------------------------------------------------------------------------------------------------------

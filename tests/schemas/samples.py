@@ -1,13 +1,13 @@
 """Valid values for every shape of the requests, and values that break exactly one constraint of the model."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from schemas import shapes
+from schemas import rules, shapes
 from schemas.operations import OPERATIONS
 
 ACCOUNT: Final = "123456789012"
@@ -161,7 +161,7 @@ def breaches() -> Iterator[Breach]:
     for operation in OPERATIONS:
         top = shapes.input_shape(operation)
         maximal = payload(operation, full=True)
-        for base in _variants(maximal):
+        for base in variants(maximal):
             for location, shape, _ in shapes.walk(top, base):
                 if _repeated(location):
                     continue
@@ -170,7 +170,101 @@ def breaches() -> Iterator[Breach]:
                 yield from _members(operation, base, location, shape)
 
 
-def _variants(maximal: dict[str, Any]) -> Iterator[dict[str, Any]]:
+Wrong = Callable[[Any], Any]
+
+
+def _becomes(*values: Any) -> tuple[Wrong, ...]:
+    return tuple((lambda _, value=value: value) for value in values)
+
+
+def _ends(*texts: str) -> tuple[Wrong, ...]:
+    return tuple((lambda good, text=text: good[:100] + text) for text in texts)
+
+
+def _has(**members: Any) -> Wrong:
+    return lambda good: {**good, **members}
+
+
+def _lacks(*names: str) -> Wrong:
+    return lambda good: {name: item for name, item in good.items() if name not in names}
+
+
+def _features(count: int) -> Wrong:
+    return lambda _: [*_columns(False), *({"columnName": f"f{n}", "columnTypes": [_FEATURE]} for n in range(count))]
+
+
+_FEATURE: Final = "CATEGORICAL_FEATURE"
+_QUERY: Final = {"queryString": "SELECT 1"}
+_S3: Final = {"s3Uri": "s3://bucket/x"}
+
+RULE_BREACHES: Final[dict[str, tuple[Wrong, ...]]] = {
+    "_name": _becomes(" ", "\t", "\u00a0\u3000", "a\nb", "a\x85", "\u202ea", "a\u2028", "a\n"),
+    "_tags": _becomes(
+        {f"k{number}": "v" for number in range(51)},
+        {"aws:x": "v"},
+        {"AWS:": "v"},
+        {"a": "v", "aWs:y": "v"},
+        {"a\n": "v"},
+        {"\u2066": "v"},
+        {"a": "v\x00"},
+        {"a": "\u202e"},
+    ),
+    "_tag_keys": _becomes(["aws:x"], ["a", "AwS:"]),
+    "_some_tag_keys": _becomes([]),
+    "_arn": _ends("..", "?", "#", "%2e", "\\", " ", "\u00a0", "\u3000", "\n", "\x00", "\u202e"),
+    "_s3_uri": _becomes(
+        "s3://b/x", "s3://B00/x", "s3:///x", "s3://-bucket", "s3://bucket/..", "s3://bucket/a\nb", "s3://"
+    ),
+    "_size_bins": _becomes([5, 6, 5], [1, 1]),
+    "_percentages": _becomes({"audienceSizeType": "PERCENTAGE", "audienceSizeBins": [1, 101]}),
+    "_percentage": _becomes({"type": "PERCENTAGE", "value": 101}),
+    "_columns": (
+        *_becomes(_columns(False)[1:], _columns(False)[:2], [_columns(False)[n] for n in (0, 2)]),
+        *(lambda _, kind=kind: [*_columns(False), {"columnName": "x", "columnTypes": [kind]}] for kind in _COLUMNS),
+    ),
+    "_features": (_features(11), _features(12)),
+    "_column_names": (lambda _: [*_columns(False), {"columnName": "C0", "columnTypes": [_FEATURE]}],),
+    "_seed": (_has(dataSource=_S3, sqlParameters=_QUERY), _lacks("dataSource", "sqlParameters")),
+    "_compute": (
+        lambda good: {"roleArn": good["roleArn"], "dataSource": _S3, "sqlComputeConfiguration": {"worker": {}}},
+    ),
+    "_query": _becomes(
+        {}, {"queryString": ""}, {"parameters": {}}, _QUERY | {"analysisTemplateArn": STRINGS["AnalysisTemplateArn"][0]}
+    ),
+    "_sql_needs_collaboration": (
+        lambda good: _lacks("collaborationId")(
+            good | {"seedAudience": good["seedAudience"] | {"sqlParameters": _QUERY}}
+        ),
+    ),
+    "_window": (_has(trainingDataStartTime="2025-01-02T00:00:00Z", trainingDataEndTime="2025-01-02T01:00:00+01:00"),),
+    "_policy": _becomes("x", "[]", '{"a":1,"a":2}', "{"),
+}
+"""By the name of a rule's check: what makes a good value a wrong one."""
+
+STAMP_BREACHES: Final = ("d" * 222, "x [crml:0", "[CrMl:")
+"""Descriptions that leave no room for the marker, or forge it."""
+
+
+def rule_breaches() -> Iterator[Breach]:
+    """Every rule broken wherever it applies."""
+    for operation in OPERATIONS:
+        top = shapes.input_shape(operation)
+        for full in (False, True):
+            base = payload(operation, full=full)
+            for location, shape, good in shapes.walk(top, base):
+                if _repeated(location):
+                    continue
+                for rule in rules.RULES:
+                    for number, wrong in enumerate(RULE_BREACHES[rule.check.__name__] if rule.covers(shape) else ()):
+                        params = _replaced(base, location, wrong(good))
+                        yield Breach(operation, location, rule.name, f"{rule.check.__name__}{number}", params)
+            if rules.stamped(operation):
+                for text in STAMP_BREACHES:
+                    yield Breach(operation, ("description",), "marker", ascii(text[:9]), base | {"description": text})
+
+
+def variants(maximal: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The request, and those with the members that exclude some of its own."""
     yield maximal
     if "seedAudience" in maximal:
         other = copy.deepcopy(maximal)

@@ -64,6 +64,14 @@ def _bins(contract: Contract) -> Contract:
     return found
 
 
+def _config(contract: Contract) -> Contract:
+    return _member(contract, "audienceSizeConfig")
+
+
+def _metrics(contract: Contract) -> Contract:
+    return _member(contract, "sharedAudienceMetrics")
+
+
 def _attributes(contract: Contract) -> Contract:
     found: Contract = contract["commands"]["GetAudienceModel"]["attributes"]
     return found
@@ -124,6 +132,20 @@ BREAKS: dict[str, tuple[Edit, str]] = {
         lambda contract: _member(contract, "tags")["propertyNames"].update(maxLength=3),
         "tags.<name>: maxLength",
     ),
+    "command: another exclusion": (_set(_member_of("name"), "not", {"pattern": "x"}), ".name: not"),
+    "command: an exclusion where there was none": (_set(_bins, "not", {"maxItems": 2}), "Bins: not"),
+    "command: unique items": (_set(_metrics, "uniqueItems", True), "Metrics: uniqueItems"),
+    "command: one more condition": (_set(_command, "allOf", [{"required": ["tags"]}]), "Model.data: allOf"),
+    "command: another condition": (
+        lambda contract: _config(contract)["allOf"][0].update(then={"required": ["x"]}),
+        "audienceSizeConfig: allOf",
+    ),
+    "command: keys of a map where there were none": (
+        lambda contract: _bins(contract).update(propertyNames={"maxLength": 3}),
+        "audienceSizeBins: propertyNames",
+    ),
+    "command: a keyword that the gate does not know": (_set(_bins, "minContains", 2), "Bins: minContains"),
+    "reply: a keyword that the gate does not know": (_set(_reply_member("attempts"), "multipleOf", 2), "multipleOf"),
     "command: an attribute has become required": (
         lambda contract: _attributes(contract)["required"].append("time"),
         "attributes.time: required",
@@ -193,6 +215,11 @@ HARMLESS: dict[str, Edit] = {
     "command: an integer may be a number": _set(_member_of("minMatchingSeedSize"), "type", "number"),
     "command: a value more": lambda contract: _member(contract, "childResourceTagOnCreatePolicy")["enum"].append("X"),
     "command: an enumeration was opened": _pop(_member_of("childResourceTagOnCreatePolicy"), "enum"),
+    "command: an exclusion was dropped": _pop(_member_of("name"), "not"),
+    "command: items need not be unique": _pop(_bins, "uniqueItems"),
+    "command: a condition was dropped": lambda contract: _config(contract)["allOf"].clear(),
+    "command: a condition is explained": lambda contract: _config(contract)["allOf"][0].update({"$comment": "x"}),
+    "reply: a condition more": lambda contract: _reply(contract).update(allOf=[{"required": ["error"]}]),
     "command: a pattern was dropped": _pop(_member_of("audienceModelArn"), "pattern"),
     "command: a higher maximum": _set(_member_of("minMatchingSeedSize"), "maximum", 10**9),
     "command: a lower minimum": _set(_member_of("minMatchingSeedSize"), "minimum", 1),
@@ -243,6 +270,13 @@ def test_growth_is_let_pass(contract: Contract, case: Edit) -> None:
     case(fresh)
     assert fresh != contract
     assert [str(one) for one in breaks(contract, fresh)] == []
+
+
+def test_what_others_read_keeps_its_conditions(contract: Contract) -> None:
+    before = copy.deepcopy(contract)
+    _reply(before)["allOf"] = [{"required": ["error"]}]
+    (found,) = breaks(before, contract)
+    assert (found.path, found.rule, found.now) == ("replies.failed.data", "allOf", None)
 
 
 def test_the_version_in_force_is_published_and_others_are_not() -> None:

@@ -157,7 +157,7 @@ def test_a_page_tells_members_constraints_errors_and_rights() -> None:
     page = reference.page("CreateConfiguredAudienceModel")
     assert "| `minMatchingSeedSize` |  | integer; 25 to 500000 |" in page
     assert "| `outputConfig.destination.s3Destination.s3Uri` | yes |" in page
-    assert "| `audienceSizeConfig.audienceSizeBins` | yes | array; 1 to 25 items |" in page
+    assert "| `audienceSizeConfig.audienceSizeBins` | yes | array; 1 to 25 items; all different |" in page
     assert "Sizes are unique." in page
     assert "`ServiceQuotaExceededException` (402)" in page
     assert "`iam:PassRole`" in page

@@ -1,0 +1,194 @@
+"""JSON Schema (2020-12) of the API's requests and responses: the model's constraints, and the rules'.
+
+A request's schema accepts what the service accepts, but for what :data:`UNSAID` lists. Decisions:
+
+- **Every engine reads a pattern alike.** ``\\d``, ``\\s`` and ``\\w`` are written out: what they match in Unicode
+  differs. In some engines, ``$`` matches before a last line break too; so line breaks are excluded by ``not``.
+- **Readers of older drafts accept more, never less.** AsyncAPI's schemas are draft-07 to most tools; a keyword that
+  they do not know (``maxContains``) is used only where leaving it out accepts more.
+- Lengths count Unicode code points, as AWS's and the payload models' do.
+- Responses are described, not refused: AWS may add members and enum values.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+
+from schemas import cloudevents, rules, shapes
+from schemas.operations import MARKER_MEMBER
+from schemas.rules import RULES, Rule
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+ASSUMED: Final = "Assumed: AWS does not state this; with the setting rules.assumed=false it is left to AWS."
+"""Comment on a part that only rules of our reading have made."""
+
+Schema = dict[str, Any]
+
+ONE_LINE: Final[Schema] = {"not": {"pattern": "[\\n\\r]"}}
+
+TIMESTAMP: Final[Schema] = {
+    "type": "string",
+    "maxLength": cloudevents.MAX_ATTRIBUTE,
+    "pattern": f"^{cloudevents.TIMESTAMP}$",
+    "format": "date-time",
+    **ONE_LINE,
+}
+"""A time that the service computes with."""
+TIME: Final[Schema] = TIMESTAMP | {"pattern": f"^{cloudevents.TIME}$"}
+"""A time that it only passes on: a leap second is one too."""
+
+UNSAID: Final[Mapping[str, str]] = {
+    "An integer is written without a fraction or an exponent: `1`, not `1.0` or `1e0`.": (
+        "To JSON Schema, `1.0` is an integer."
+    ),
+    "A timestamp lies within the years 1000 to 9999, in UTC.": "The offset has to be added first.",
+    "An object has each member once; integers fit into 64 bits; no string has a lone surrogate.": (
+        "Schemas are applied to what a parser has made of the text."
+    ),
+    "A command has at most 1 MiB, 2,000 values and 32 levels; each limit answers `TooLarge`.": (
+        "Schemas limit single arrays and objects, not their sum."
+    ),
+    "`deadline` is after `notbefore`, and both are after 1970.": "JSON Schema does not compare two values.",
+    "An attribute has at most 4,096 bytes, and no noncharacter of Unicode.": (
+        "Schemas count characters; and patterns of different engines write characters beyond U+FFFF differently."
+    ),
+    "Targets, reply topics, accounts and Regions are those that settings allow (`UnknownTarget`, `NotAllowed`).": (
+        "That differs from one deployment to another, and is no matter of shape."
+    ),
+    "Members that the setting `params` adds to a command are judged with it.": (
+        "Settings are not known to the schema: it requires what a deployment may add, and counts only the tags given."
+    ),
+}
+"""What the service refuses and the schemas of commands do not say, beside the rules that say so; and why."""
+
+
+def request(operation: str, *, assumed: bool = True, rows: Iterable[Rule] = RULES) -> Schema:
+    """The schema of an operation's request: what the service takes.
+
+    Args:
+        operation: A row's name.
+        assumed: Whether the rules that are our reading count too.
+        rows: The rules.
+    """
+    counted = tuple(row for row in rows if assumed or not row.assumed)
+    schema = _request(shapes.input_shape(operation), counted)
+    if rules.stamped(operation):
+        _merge(schema["properties"][MARKER_MEMBER], rules.MARKER_ROOM)
+    return schema
+
+
+def response(operation: str) -> Schema:
+    """The schema of an operation's response: types and required members; AWS may add to the rest."""
+    shape = shapes.output_shape(operation)
+    return response_of(shape) if shape else {"type": "object"}
+
+
+def response_of(shape: Shape) -> Schema:
+    """The schema of a shape in responses: types and required members; AWS may add to the rest."""
+    return _schema(shape, None)
+
+
+# --- requests ------------------------------------------------------------------------------------------------------
+
+
+def _request(shape: Shape, rows: tuple[Rule, ...]) -> Schema:
+    schema = _schema(shape, rows)
+    for row in rows:
+        if row.covers(shape):
+            _merge(schema, _commented(row))
+    if "pattern" in schema and r"\n" not in schema["pattern"] and "not" not in schema:
+        schema |= ONE_LINE
+    return schema
+
+
+def _commented(row: Rule) -> Schema:
+    """What a row says; all rows of our reading say it in a part of its own, which says so."""
+    if not row.assumed:
+        return row.schema
+    return {"allOf": [{"$comment": ASSUMED, **part} for part in row.schema.get("allOf", ())]} if row.schema else {}
+
+
+_TIGHTER: Final = {
+    **dict.fromkeys(("maxLength", "maxItems", "maxProperties", "maximum"), min),
+    **dict.fromkeys(("minLength", "minItems", "minProperties", "minimum"), max),
+}
+
+
+def _merge(schema: Schema, said: Mapping[str, Any]) -> None:
+    """Adds a rule to a schema: the tighter limit wins; a pattern replaces the model's, which it implies."""
+    for keyword, value in said.items():
+        if keyword in _TIGHTER:
+            schema[keyword] = _TIGHTER[keyword](value, schema.get(keyword, value))
+        elif keyword in {"items", "propertyNames", "additionalProperties"}:
+            _merge(schema[keyword], value)
+        elif keyword == "allOf":
+            schema[keyword] = [*schema.get(keyword, ()), *value]
+        else:
+            schema[keyword] = value
+
+
+# --- the model -----------------------------------------------------------------------------------------------------
+
+
+def _schema(shape: Shape, rows: tuple[Rule, ...] | None) -> Schema:
+    """The schema of a shape; without rows, it is one of a response."""
+    if isinstance(shape, StructureShape):
+        return _structure(shape, rows)
+    limits = shape.metadata if rows is not None else {}
+    if isinstance(shape, ListShape):
+        return _limited({"type": "array", "items": _inner(shape.member, rows)}, limits, "Items")
+    if isinstance(shape, MapShape):
+        members = {"propertyNames": _inner(shape.key, rows), "additionalProperties": _inner(shape.value, rows)}
+        return _limited({"type": "object", **members}, limits, "Properties")
+    if isinstance(shape, StringShape):
+        return _string(shape, limits)
+    if shape.type_name == "timestamp":
+        return {"type": "string", "format": "date-time"} if rows is None else dict(TIMESTAMP)
+    if shape.type_name == "boolean":
+        return {"type": "boolean"}
+    kind = "integer" if shape.type_name in {"integer", "long"} else "number"
+    return {"type": kind, **{_NUMBER_LIMITS[name]: limits[name] for name in _NUMBER_LIMITS if name in limits}}
+
+
+def _inner(shape: Shape, rows: tuple[Rule, ...] | None) -> Schema:
+    return _schema(shape, None) if rows is None else _request(shape, rows)
+
+
+_NUMBER_LIMITS: Final = {"min": "minimum", "max": "maximum"}
+
+
+def _limited(schema: Schema, limits: Mapping[str, Any], noun: str) -> Schema:
+    return schema | {f"{name}{noun}": limits[name] for name in ("min", "max") if name in limits}
+
+
+def _string(shape: StringShape, limits: Mapping[str, Any]) -> Schema:
+    schema = _limited({"type": "string"}, limits, "Length")
+    if shape.enum:
+        return schema | ({"enum": list(shape.enum)} if limits else {"examples": list(shape.enum)})
+    if "pattern" in limits:
+        schema["pattern"] = f"^(?:{_portable(limits['pattern'])})$"
+    return schema
+
+
+_CLASSES: Final = {r"\d\w": "0-9A-Z_a-z", r"\w": "0-9A-Z_a-z", r"\d": "0-9", r"\s": r"[\t-\r ]"}
+"""Classes in ASCII; in the model's patterns, all but ``\\s`` occur within brackets only."""
+
+
+def _portable(pattern: str) -> str:
+    """A pattern of the model with its classes written out."""
+    for name, characters in _CLASSES.items():
+        pattern = pattern.replace(name, characters)
+    return pattern
+
+
+def _structure(shape: StructureShape, rows: tuple[Rule, ...] | None) -> Schema:
+    schema: Schema = {"type": "object"}
+    schema["properties"] = {name: _inner(member, rows) for name, member in shape.members.items()}
+    if shape.required_members:
+        schema["required"] = list(shape.required_members)
+    if rows is not None:
+        schema["additionalProperties"] = False
+        if shape.is_tagged_union:
+            schema |= {"minProperties": 1, "maxProperties": 1}
+    return schema

@@ -1,0 +1,304 @@
+"""The published schemas of commands against the service: what they accept is not rejected for its shape, and back.
+
+The judge of the schemas is `vocabulary`, and Ajv where node is installed; the service is asked by its own functions.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from schemas import cloudevents, commands, documents, render, rules, service_commands, shape_schemas, shapes
+from schemas.commands import Limits
+from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS
+from schemas.permissions import open_grant
+from schemas.records import Command
+from schemas.rules import RULES, Rule
+from tests.schemas import instances, samples
+from tests.schemas.render_node import ASYNCAPI_PARSER, installed
+from tests.schemas.vocabulary import is_valid
+
+LIMITS = Limits(open_grant({"prod"}, set()), "prod")
+SAID = tuple(rule for rule in RULES if not rule.unsaid)
+UNSAID = tuple(rule for rule in RULES if rule.unsaid)
+SCHEMAS = {name: documents.command_data(name) for name in COMMANDS}
+LAX = {name: documents.command_data(name, assumed=False) for name in OPERATIONS}
+
+
+def _breaks(rows: tuple[Rule, ...], operation: str, params: Any) -> bool:
+    return any(
+        any(row.check(value))
+        for _, shape, value in shapes.walk(shapes.input_shape(operation), params)
+        for row in rows
+        if row.applies(shape, value)
+    )
+
+
+def _refused(name: str, params: Any, *, assumed: bool = True) -> bool:
+    """Whether the service refuses data for something that JSON Schema can say."""
+    if name in SERVICE_COMMANDS:
+        return any(service_commands.violations(name, params))
+    rows = tuple(row for row in SAID if assumed or not row.assumed)
+    stamp = isinstance(params, dict) and any(rules.marker_violations(name, params))
+    return stamp or any(shapes.violations(name, params)) or _breaks(rows, name, params)
+
+
+def _is_whole_fraction(breach: samples.Breach) -> bool:
+    return breach.what == "float1.0"
+
+
+# --- every rule and constraint, one by one --------------------------------------------------------------------------
+
+BREACHES = [*samples.breaches(), *samples.rule_breaches()]
+
+
+def _of(operation: str) -> list[samples.Breach]:
+    return [breach for breach in BREACHES if breach.operation == operation]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_breaks_a_rule_is_invalid(operation: str) -> None:
+    for breach in _of(operation):
+        refused = _refused(operation, breach.params)
+        assert is_valid(SCHEMAS[operation], breach.params) != refused or _is_whole_fraction(breach), str(breach)
+        lax = _refused(operation, breach.params, assumed=False)
+        assert is_valid(LAX[operation], breach.params) != lax or _is_whole_fraction(breach), str(breach)
+
+
+@pytest.mark.parametrize("row", SAID, ids=lambda row: row.check.__name__)
+def test_a_rule_taken_out_of_the_schema_is_missed(row: Rule) -> None:
+    others = tuple(other for other in RULES if other is not row)
+    for operation in OPERATIONS:
+        mine = [breach for breach in _of(operation) if breach.what.rstrip("0123456789") == row.check.__name__]
+        schema = shape_schemas.request(operation, rows=others)
+        assert not mine or any(is_valid(schema, breach.params) for breach in mine), operation
+
+
+@pytest.mark.parametrize("row", UNSAID, ids=lambda row: row.check.__name__)
+def test_what_no_schema_says_is_left_to_the_service(row: Rule) -> None:
+    mine = [breach for breach in BREACHES if breach.what.rstrip("0123456789") == row.check.__name__]
+    assert mine
+    for breach in mine:
+        assert is_valid(SCHEMAS[breach.operation], breach.params), str(breach)
+        assert any(rules.violations(breach.operation, breach.params)), str(breach)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("full", [False, True])
+def test_valid_requests_are_valid(operation: str, full: bool) -> None:
+    assert is_valid(SCHEMAS[operation], samples.payload(operation, full=full))
+
+
+ARN = samples.arn("audience-model")
+DATASET = samples.arn("training-dataset")
+IDS = {"commandId": "c", "commandSource": "/s"}
+OWN: list[tuple[str, Any, bool]] = [
+    ("TrackResource", {"resourceArn": ARN}, True),
+    ("TrackResource", {"resourceArn": ARN, "untilStatus": "DELETE_FAILED"}, True),
+    ("TrackResource", {"resourceArn": DATASET, "untilStatus": "ACTIVE"}, True),
+    ("TrackResource", {"resourceArn": DATASET, "untilStatus": "DELETE_FAILED"}, False),
+    ("TrackResource", {"resourceArn": ARN, "untilStatus": "BANANA"}, False),
+    ("TrackResource", {"resourceArn": ARN, "untilStatus": "ACTIVE\n"}, False),
+    ("TrackResource", {"resourceArn": ARN + "\n"}, False),
+    ("TrackResource", {"resourceArn": samples.arn("audience-export-job")}, False),
+    ("TrackResource", {}, False),
+    ("CancelCommand", IDS, True),
+    ("CancelCommand", IDS | {"deleteResource": True}, True),
+    ("CancelCommand", IDS | {"deleteResource": 1}, False),
+    ("CancelCommand", IDS | {"commandId": "😀" * 255}, True),
+    ("CancelCommand", IDS | {"commandId": "x" * 256}, False),
+    ("CancelCommand", IDS | {"more": 1}, False),
+    ("ResolveCommand", IDS | {"resolution": "adopt", "resourceArn": ARN}, True),
+    ("ResolveCommand", IDS | {"resolution": "retry"}, True),
+    ("ResolveCommand", IDS | {"resolution": "retry", "resourceArn": ARN}, False),
+    ("ResolveCommand", IDS | {"resolution": "adopt", "resourceArn": ARN + "\n"}, False),
+    ("ResolveCommand", IDS | {"resolution": "ADOPT"}, False),
+    ("ResolveCommand", IDS, False),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "good"), OWN)
+def test_commands_of_the_service_itself(name: str, data: Any, good: bool) -> None:
+    assert is_valid(SCHEMAS[name], data) == good
+    assert _refused(name, data) != good
+
+
+def test_statuses_to_track_until_are_those_of_the_type() -> None:
+    every = {status for row in RESOURCES.values() for status in service_commands.statuses(row)}
+    for row in RESOURCES.values():
+        for status in every if row.arn_type else ():
+            data = {"resourceArn": samples.arn(row.arn_type), "untilStatus": status}
+            assert is_valid(SCHEMAS["TrackResource"], data) != _refused("TrackResource", data), data
+
+
+# --- texts and times --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("char", ["x", "é", "😀", "e\u0301"], ids=ascii)
+@pytest.mark.parametrize(("unit", "length"), [("key", 128), ("value", 256)])
+def test_both_count_code_points(char: str, unit: str, length: int) -> None:
+    for text, good in (((char * length)[:length], True), ((char * length)[:length] + "x", False)):
+        tags = {text: "v"} if unit == "key" else {"k": text}
+        data = {"resourceArn": samples.arn("audience-model"), "tags": tags}
+        assert is_valid(SCHEMAS["TagResource"], data) == good
+        assert _refused("TagResource", data) != good
+
+
+TIMES = (
+    "2024-02-29T00:00:00Z",
+    "2000-02-29t23:59:59.9z",
+    "2025-12-31T12:00:00.123456789012+23:59",
+    "2025-04-30T00:00:00-00:00",
+    "2023-02-29T00:00:00Z",
+    "1900-02-29T00:00:00Z",
+    "2025-04-31T00:00:00Z",
+    "2025-13-01T00:00:00Z",
+    "2025-00-10T00:00:00Z",
+    "2025-01-32T00:00:00Z",
+    "2025-01-01T24:00:00Z",
+    "2025-01-01T00:60:00Z",
+    "2025-01-01T00:00:60Z",
+    "2025-01-01T00:00:00+24:00",
+    "2025-01-01T00:00:00+12:75",
+    "2025-01-01T00:00:00",
+    "2025-01-01 00:00:00Z",
+    "2025-01-01T00:00:00Z\n",
+    "\n2025-01-01T00:00:00Z",
+    "2025-01-01T00:00:00.Z",
+    "2025-01-01",
+    "",
+    "\u0662025-01-01T00:00:00Z",
+    "2025-01-01T00:00:00." + "1" * 4_075 + "Z",
+    "2025-01-01T00:00:00." + "1" * 4_076 + "Z",
+)
+
+
+@pytest.mark.parametrize("text", TIMES, ids=lambda text: ascii(text[:36]))
+def test_a_time_is_one_to_both(text: str) -> None:
+    data = {"name": "n", "trainingDatasetArn": samples.arn("training-dataset"), "trainingDataStartTime": text}
+    assert is_valid(SCHEMAS["CreateAudienceModel"], data) != _refused("CreateAudienceModel", data)
+
+
+def test_every_day_of_a_leap_and_a_common_century_year_is_one_to_both() -> None:
+    for year in ("1900", "2000", "2023", "2024"):
+        for number in range(13 * 33):
+            text = f"{year}-{number // 33:02}-{number % 33:02}T00:00:00Z"
+            assert is_valid(shape_schemas.TIMESTAMP, text) == (cloudevents.timestamp(text) is not None), text
+
+
+ATTRIBUTES: list[tuple[str, str, bool]] = [
+    *(
+        (name, text, good)
+        for name in ("notbefore", "deadline")
+        for text, good in (("2030-01-01T00:00:00Z", True), ("x", False))
+    ),
+    ("deadline", "2030-01-01T00:00:60Z", False),
+    ("time", "2016-12-31T23:59:60Z", True),
+    ("time", "2016-12-31T23:60:00Z", False),
+    ("priority", "0", True),
+    ("priority", "10", False),
+    ("priority", "1\n", False),
+    ("correlationid", "😀" * 255, True),
+    ("correlationid", "x" * 256, False),
+    ("correlationid", "a\x00", False),
+    ("id", "x" * 255, True),
+    ("id", "x" * 256, False),
+    ("id", "", False),
+    ("source", "a\x85", False),
+    ("subject", "a\tb", False),
+    ("mine", "x", True),
+    ("mine", "", True),
+    ("mine", "\x7f", False),
+    ("Mine", "x", False),
+    ("mi-ne", "x", False),
+    ("mine\n", "x", False),
+    ("data", "x", False),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "good"), ATTRIBUTES, ids=ascii)
+def test_attributes(name: str, text: str, good: bool) -> None:
+    attributes = {"specversion": "1.0", "id": "c", "source": "/s", "type": "cleanroomsml.command.GetAudienceModel"}
+    attributes[name] = text
+    headers = tuple((f"ce_{key}", item.encode()) for key, item in attributes.items())
+    found = commands.read(b"k", orjson.dumps({"audienceModelArn": ARN}), headers, LIMITS)
+    assert isinstance(found, Command) == good
+    assert is_valid(documents.command_attributes("GetAudienceModel"), attributes) == good
+
+
+# --- anything ---------------------------------------------------------------------------------------------------------
+
+
+def _bases(name: str) -> list[dict[str, Any]]:
+    if name in SERVICE_COMMANDS:
+        return [data for command, data, good in OWN if command == name and good]
+    return [samples.payload(name, full=full) for full in (False, True)]
+
+
+@settings(max_examples=30)
+@given(data=st.data())
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_the_schema_accepts_is_not_rejected_and_back(name: str, data: st.DataObject) -> None:
+    good = data.draw(st.sampled_from(_bases(name)))
+    params = data.draw(instances.near(SCHEMAS[name], good))
+    assume(not _beyond_the_years(params))
+    valid = is_valid(SCHEMAS[name], params)
+    assert valid != _refused(name, params)
+    if valid:
+        _taken(name, params)
+
+
+def _beyond_the_years(params: dict[str, Any]) -> bool:
+    """Whether a time is one to the schema, and outside of the years 1000 to 9999 in UTC; see UNSAID."""
+    times = [text for name, text in params.items() if name.endswith("Time") and isinstance(text, str)]
+    return any(is_valid(shape_schemas.TIMESTAMP, text) and any(_time_fault(text)) for text in times)
+
+
+def _time_fault(text: str) -> Iterator[shapes.Violation]:
+    data = {"name": "n", "trainingDatasetArn": DATASET, "trainingDataStartTime": text}
+    return shapes.violations("CreateAudienceModel", data)
+
+
+def _taken(name: str, params: Any) -> None:
+    """Read as a record, it is a command, but for what no schema says."""
+    attributes = {"specversion": "1.0", "id": "c", "source": "/s", "type": f"cleanroomsml.command.{name}"}
+    headers = tuple((f"ce_{key}", item.encode()) for key, item in attributes.items())
+    found = commands.read(b"k", orjson.dumps(params), headers, LIMITS)
+    assert isinstance(found, Command) or (name in OPERATIONS and _breaks(UNSAID, name, params)), found
+
+
+# --- other judges -----------------------------------------------------------------------------------------------------
+
+VALIDATE = render.ROOT / ".ci" / "jsonschema" / "validate.mjs"
+
+
+def _corpus() -> dict[str, list[Any]]:
+    corpus: dict[str, list[Any]] = {name: _bases(name) for name in COMMANDS}
+    for breach in BREACHES:
+        corpus[breach.operation].append(breach.params)
+    for command, data, _ in OWN:
+        corpus[command].append(data)
+    return corpus
+
+
+def test_ajv_judges_alike_and_readers_of_older_drafts_accept_no_less(tmp_path: Path) -> None:
+    folder = installed(ASYNCAPI_PARSER)
+    corpus = _corpus()
+    cases = [
+        {"schema": {"$schema": shape_schemas.DIALECT, **SCHEMAS[name]}, "values": values}
+        for name, values in corpus.items()
+    ]
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    words = ["node", str(VALIDATE), str(folder), str(tmp_path / "cases.json")]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False)
+    assert result.returncode == 0, result.stderr[-2_000:]
+    for (name, values), verdicts in zip(corpus.items(), json.loads(result.stdout), strict=True):
+        for value, (now, before) in zip(values, verdicts, strict=True):
+            assert now == is_valid(SCHEMAS[name], value), (name, value)
+            assert before >= now, (name, value)
