@@ -43,11 +43,11 @@ UNSAID: Final[Mapping[str, str]] = {
         "To JSON Schema, `1.0` is an integer."
     ),
     "A timestamp lies within the years 1000 to 9999, in UTC.": "The offset has to be added first.",
-    "An object has each member once; integers fit into 64 bits; no string has a lone surrogate.": (
+    "An object has each member once, and no string has a lone surrogate.": (
         "Schemas are applied to what a parser has made of the text."
     ),
-    "A command has at most 1 MiB, 2,000 values and 32 levels; each limit answers `TooLarge`.": (
-        "Schemas limit single arrays and objects, not their sum."
+    "A command has at most 1 MiB and 2,000 values; beyond that, the answer is `TooLarge`.": (
+        "Schemas limit single texts, arrays and objects, not their sum."
     ),
     "`deadline` is after `notbefore`, and both are after 1970.": "JSON Schema does not compare two values.",
     "An attribute has at most 4,096 bytes, and no noncharacter of Unicode.": (

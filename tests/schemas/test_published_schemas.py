@@ -273,6 +273,71 @@ def _taken(name: str, params: Any) -> None:
     assert isinstance(found, Command) or (name in OPERATIONS and _breaks(UNSAID, name, params)), found
 
 
+# --- what no schema says ----------------------------------------------------------------------------------------------
+
+
+def _record(data: Any = None, text: str = "", limits: Limits = LIMITS, **attributes: str) -> Any:
+    """What the service makes of a record that its schemas accept."""
+    named = {"specversion": "1.0", "id": "c", "source": "/s", "type": "cleanroomsml.command.TagResource", **attributes}
+    name = named["type"].rsplit(".", 1)[-1]
+    assert is_valid(documents.command_attributes(name), named)
+    assert is_valid(SCHEMAS[name], json.loads(text) if text else data)
+    headers = tuple((f"ce_{key}", item.encode()) for key, item in named.items())
+    return commands.read(b"k", text.encode() or orjson.dumps(data), headers, limits)
+
+
+def _seed(**sql: Any) -> dict[str, Any]:
+    return {"roleArn": samples.STRINGS["IamRoleArn"][0], "sqlParameters": {"queryString": "SELECT 1", **sql}}
+
+
+MODEL = {"name": "n", "trainingDatasetArn": DATASET}
+JOB = samples.payload("StartAudienceGenerationJob", full=True)
+TAGGED = {"resourceArn": ARN, "tags": {"k": "v"}}
+SIZE = f'{{"name":"n","audienceGenerationJobArn":"{samples.arn("audience-generation-job")}","audienceSize":%s}}'
+EXPORT = "cleanroomsml.command.StartAudienceExportJob"
+MANY = {f"p{number}": "" for number in range(2_000)}
+
+BEYOND: dict[str, list[Any]] = {
+    "An integer": [
+        _record(text=SIZE % '{"type":"ABSOLUTE","value":1.0}', type=EXPORT),
+        _record(text=SIZE % '{"type":"ABSOLUTE","value":1e0}', type=EXPORT),
+    ],
+    "A timestamp": [
+        _record({**MODEL, "trainingDataStartTime": text}, type="cleanroomsml.command.CreateAudienceModel")
+        for text in ("0999-12-31T00:00:00Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-00:01")
+    ],
+    "An object": [
+        _record(text=f'{{"resourceArn":"{ARN}","tags":{tags}}}') for tags in ('{"a":"v","a":"v"}', '{"a":"\\ud800"}')
+    ],
+    "A command": [
+        _record({**JOB, "seedAudience": seed}, type="cleanroomsml.command.StartAudienceGenerationJob")
+        for seed in (
+            _seed(parameters=MANY),
+            _seed(queryString="x" * 500_000, parameters={f"p{n}": "\0" * 1_000 for n in range(150)}),
+        )
+    ],
+    "`deadline`": [
+        _record(TAGGED, notbefore="2030-01-01T00:00:00Z", deadline="2029-01-01T00:00:00Z"),
+        _record(TAGGED, deadline="1969-01-01T00:00:00Z"),
+    ],
+    "An attribute": [_record(TAGGED, mine="\u00e9" * 2_049), _record(TAGGED, mine="\ufdd0")],
+    "Targets": [_record(TAGGED, target="other"), _record(TAGGED, replyto="other")],
+    "Members": [
+        _record(
+            {**MODEL, "tags": {f"k{n}": "v" for n in range(50)}},
+            limits=Limits(open_grant({"prod"}, set()), "prod", params={"prod": {"tags": {"more": "v"}}}),
+            type="cleanroomsml.command.CreateAudienceModel",
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize("rule", shape_schemas.UNSAID)
+def test_each_rule_that_no_schema_says_is_one_of_the_service(rule: str) -> None:
+    (answers,) = [found for opening, found in BEYOND.items() if rule.startswith(opening)]
+    assert not any(isinstance(answer, Command) for answer in answers), answers
+
+
 # --- other judges -----------------------------------------------------------------------------------------------------
 
 VALIDATE = render.ROOT / ".ci" / "jsonschema" / "validate.mjs"
