@@ -346,7 +346,7 @@ PROMISES = (
         "Targets are called at the addresses that the settings give, and nowhere else. The machine's environment, "
         "files and models change neither that nor the rules by which commands are checked. With the default settings, "
         "data that the published schema of a command accepts is not rejected for its shape, but for what "
-        "`docs/reference/README.md` lists under \"What no schema says\".",
+        '`docs/reference/README.md` lists under "What no schema says".',
         (
             "tests/adapters/test_aws_addresses.py::test_clients_go_where_the_settings_say",
             "tests/adapters/test_settings_environment.py::test_a_key_twice_is_refused",
