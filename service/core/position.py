@@ -67,7 +67,7 @@ def resume(found: PartitionOffsets, recorded: Position | None, replayed: int) ->
         recorded: What the changelog says; None when it records no position.
         replayed: Records that were read from the changelog.
     """
-    if recorded is not None and (why := _foreign(found, recorded)):
+    if recorded is not None and (why := foreign(found, recorded)):
         return why
     decided = _from_changelog(found, recorded) if recorded is not None else _from_group(found, replayed)
     if isinstance(decided, Resume) and not found.start <= decided.offset <= found.end:
@@ -87,8 +87,11 @@ def position_at(found: PartitionOffsets, offset: int) -> Position:
     return Position(offset, found.group, found.topic_id, found.log_start, found.log_id)
 
 
-def _foreign(found: PartitionOffsets, recorded: Position) -> Disagreement | None:
-    """The recorded position belongs to another group, another topic or a changelog that held more."""
+def foreign(found: PartitionOffsets, recorded: Position) -> Disagreement | None:
+    """Whether the recorded position belongs to another group, another topic or a changelog that held more.
+
+    It holds for a running shard as well, from its opening on.
+    """
     if recorded.group and recorded.group != found.group:
         return Disagreement(
             f"the changelog belongs to the consumer group {recorded.group!r}, and this is {found.group!r}: a group that"

@@ -151,7 +151,10 @@ class PartitionLog(Protocol):
         ...
 
     async def offsets(self) -> PartitionOffsets:
-        """What the group has committed and what the topics hold; read after the fence."""
+        """What the group has committed and what the topics hold; read after the fence, and now and then while it runs.
+
+        May be asked while another call is under way.
+        """
         ...
 
     async def existing(self, topics: Collection[str]) -> frozenset[str]:

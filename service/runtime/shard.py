@@ -33,7 +33,7 @@ from service.core.observations import (
     StartReached,
     Unsearched,
 )
-from service.core.position import Disagreement, PartitionOffsets, position_at, resume
+from service.core.position import Disagreement, PartitionOffsets, foreign, position_at, resume
 from service.core.publication import finished_at, named_after, over
 from service.runtime import intake
 from service.runtime.activities import Activities, Workshop
@@ -160,12 +160,14 @@ class Shard:
             await self._restore(log)
             async with asyncio.TaskGroup() as tasks:
                 self._activities.begin(tasks)
+                watching = tasks.create_task(self._watch_topics(log), name=f"topics:{self.name}")
                 self._enter(State.RUNNING)
                 self._observe_restored()
                 self._log.start(self.partition, self.position)
                 self._hold_delivery()
                 self._ready.set()
                 await self._serve(log)
+                watching.cancel()
                 self._activities.end()
         finally:
             self._inbox.close()
@@ -263,7 +265,7 @@ class Shard:
         """Where to go on; a position that the changelog does not record yet is committed at once."""
         decided = resume(found, self._store.position, self._store.replayed)
         if isinstance(decided, Disagreement):
-            raise Unfit(f"{self.name}: {decided.reason}; nothing is skipped or repeated. {self._remedy(decided)}")
+            raise Unfit(self._halted(decided))
         if decided.notice:
             self._context.telemetry.problem(
                 "the group's offset is not where the changelog is; went on there",
@@ -275,6 +277,23 @@ class Shard:
         if position != self._store.position or found.committed != decided.offset:
             self._inbox.put(Resumed())
         self._store.position = position
+
+    async def _watch_topics(self, log: PartitionLog) -> None:
+        """A topic that is replaced under a running shard is written to and read on as if it were the old one.
+
+        Raises:
+            Unfit: That has happened.
+        """
+        while True:
+            await asyncio.sleep(_LOOK_AT_TOPICS)
+            with suppress(LogError):  # what stays wrong with Kafka is reported by commits
+                found, recorded = await log.offsets(), self._store.position
+                if recorded is not None and (why := foreign(found, recorded)):
+                    break
+        raise Unfit(self._halted(why))
+
+    def _halted(self, found: Disagreement) -> str:
+        return f"{self.name}: {found.reason}; nothing is skipped or repeated. {self._remedy(found)}"
 
     def _remedy(self, found: Disagreement) -> str:
         where = f"python -m service offsets set --topic {self.partition.topic} --partition {self.partition.partition}"
@@ -558,6 +577,9 @@ class Shard:
         self._state = state
         self._context.telemetry.shard(self.name, state.value)
 
+
+_LOOK_AT_TOPICS: Final = 60.0
+"""Seconds between two looks at whether the topics are still those in which the shard began."""
 
 _LONGEST_WORD: Final = 100
 """Characters of an unknown word that are logged."""

@@ -135,6 +135,38 @@ async def test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one
         assert len(rig.creates(forgotten)) == 1
 
 
+@pytest.mark.parametrize(
+    ("topic", "why"),
+    [(COMMANDS, "the topic was deleted and made anew"), (CHANGELOG, "the changelog was deleted and made anew")],
+)
+async def test_a_topic_that_is_replaced_under_a_running_shard_halts_it_soon(topic: str, why: str) -> None:
+    """A new commands topic that has grown beyond the old position is read on from there, its first commands unseen."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        await rig.perform(CREATE)
+        rig.broker.recreate(topic)
+        skipped = [rig.send(CREATE) for _ in range(3)] if topic == COMMANDS else []
+        await rig.until(lambda: node.assignment.standing, within=60.0 + 5.0)
+        (reason,) = node.assignment.standing.values()
+        assert why in reason
+        assert f"python -m service offsets set --topic {COMMANDS} --partition 0" in reason
+        assert not any(rig.creates(each) for each in skipped[:1])
+
+
+async def test_a_changelog_that_loses_records_under_a_running_shard_halts_it_soon() -> None:
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        await rig.perform(CREATE)
+        await asyncio.sleep(100)
+        assert not node.assignment.standing
+        rig.broker.freeze()
+        await asyncio.sleep(70)  # who can't be asked is asked again
+        rig.broker.thaw()
+        rig.broker.delete_records(CHANGELOG, 0, 1)
+        await rig.until(lambda: node.assignment.standing, within=60.0 + 5.0)
+        assert "compaction does not do that" in next(iter(node.assignment.standing.values()))
+
+
 @pytest.mark.parametrize("topic", [COMMANDS, CHANGES])
 @pytest.mark.parametrize("grown", [False, True])
 async def test_a_consumed_topic_that_was_made_anew_halts(topic: str, grown: bool) -> None:

@@ -1102,6 +1102,16 @@ SABOTAGES = (
         "::test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one[False-False]",
     ),
     Sabotage(
+        "look at topics only when a partition is opened",
+        "service.runtime.shard",
+        "if recorded is not None and (why := foreign(found, recorded)):",
+        "if recorded is None and (why := foreign(found, recorded)):  # type: ignore[arg-type]",
+        "A topic is replaced under a running shard: commands are skipped, and records lost, until the next restart.",
+        "tests/runtime/test_positions.py"
+        "::test_a_topic_that_is_replaced_under_a_running_shard_halts_it_soon"
+        "[cleanroomsml.commands-the topic was deleted and made anew]",
+    ),
+    Sabotage(
         "read a changelog from wherever it begins by now",
         "service.adapters.kafka.partition",
         "if self._log_start not in (None, start):",
