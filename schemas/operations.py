@@ -105,6 +105,11 @@ class Resource:
     foreign: tuple[str, ...] = ()
 
     @property
+    def ends(self) -> frozenset[str]:
+        """Statuses which end its creation, or end its removal badly."""
+        return self.done | self.failed | self.undeleted
+
+    @property
     def paths(self) -> tuple[tuple[str, ...], ...]:
         """Statuses that follow one another on the way to a good end: who shows a later one has passed the earlier."""
         return (*((*self.arriving, end) for end in sorted(self.done)), self.leaving)

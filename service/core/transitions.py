@@ -23,7 +23,19 @@ from service.core import effects, endings, holding, reconciliation, resolution, 
 from service.core import observations as seen
 from service.core.effects import Step, Told
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
-from service.core.job import GIVEN_BACK, TERMINAL, Command, Job, Phase, may_have_happened, repeat, replace, row, subject
+from service.core.job import (
+    GIVEN_BACK,
+    TERMINAL,
+    Command,
+    Job,
+    Phase,
+    ended,
+    may_have_happened,
+    repeat,
+    replace,
+    row,
+    subject,
+)
 from service.core.pacing import search_delay
 from service.core.policy import Policy
 from service.core.reconciliation import Verdict
@@ -388,15 +400,19 @@ def _seen(job: Job, observation: seen.Seen, now: float, policy: Policy) -> Step:
     description = observation.description
     status = str(description.get("status", ""))
     job = replace(job, tried=0.0) if job.tried else job
-    if status == job.status or not status:
+    if not status:
         return Step(job)
     resource = subject(job.command)
     known, new = resource.rank(job.status), resource.rank(status)
     if known is not None and new is not None and new < known:
         return Step(job, ignored=True)  # a read that lags behind
     if row(job.command).kind is Kind.REMOVAL:
-        return endings.departing(job, status, description, now, policy)
-    return endings.arriving(job, status, description, now)
+        shown = endings.departing(job, status, description, now, policy)
+    else:
+        shown = endings.arriving(job, status, description, now)
+    if status == job.status and not (shown.job is not None and ended(shown.job)):
+        return Step(job)  # what ends it now was no end to a former owner, of an older release
+    return shown
 
 
 def _unseen(job: Job, observation: seen.Unseen, now: float, policy: Policy) -> Step:

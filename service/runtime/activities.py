@@ -380,7 +380,7 @@ class Activities:
             Watch(
                 resource.kind,
                 job.resource_id,
-                job.status,
+                "" if job.status in resource.ends else job.status,  # an end that a former owner did not know
                 min(job.accepted_at, self._context.clock.now()),
                 self._cadence(job),
                 lambda observation: self._inbox.put(Observed(key, observation)),

@@ -30,6 +30,13 @@ def test_a_status_seen_again_is_no_news(operation: Operation) -> None:
 
 
 @JOBS
+def test_an_end_that_a_former_owner_did_not_know_is_one(operation: Operation) -> None:
+    """An older release has committed the status, and gone on watching."""
+    assert told(observe(running(operation, "ACTIVE"), show("ACTIVE"), 5)) == ["succeeded"]
+    assert told(observe(running(operation, "CREATE_FAILED"), show("CREATE_FAILED"), 5)) == ["failed"]
+
+
+@JOBS
 def test_a_status_that_goes_backwards_is_ignored(operation: Operation) -> None:
     job = running(operation, "CREATE_IN_PROGRESS")
     step = observe(job, show("CREATE_PENDING"), 5)

@@ -17,6 +17,7 @@ from service.core.job import replace as changed
 from tests.runtime import messages
 from tests.runtime.node import Node
 from tests.runtime.rig import Rig
+from tests.simulation.releases import patched, release
 
 pytestmark = pytest.mark.looptime
 
@@ -210,6 +211,25 @@ async def test_a_watch_of_a_resource_kind_that_is_no_longer_known(monkeypatch: p
         await settled(rig, ONE, 0.0)
         rig.api.set_status(model, "ACTIVE")
         assert (await rig.end(job)).kind == "succeeded"
+
+
+async def test_an_end_that_an_older_release_did_not_know_is_seen_by_the_next() -> None:
+    """The older one has committed the status as one on the way."""
+    old = release(changed=replace(operations.AUDIENCE_MODEL, done=frozenset()))
+    async with Rig(partitions=1) as rig:
+        with patched({"node-1": old}):
+            node = await rig.start()
+            data = await rig.made(DATASET)
+            job = rig.send(MODEL, {"name": "m", "trainingDatasetArn": data})
+            await rig.until(lambda: (known := rig.job(job)) and known.status == "ACTIVE")
+            await asyncio.sleep(60.0)
+            assert rig.phase(job) == "running"
+            await node.stop()
+            await rig.start()
+            assert (await rig.end(job)).kind == "succeeded"
+            await rig.numbered()
+            assert rig.statuses(rig.job(job).resource_id).count("ACTIVE") == 1  # type: ignore[union-attr]
+            rig.audit()
 
 
 @pytest.mark.parametrize("now", [("222222222222", "eu-west-1"), ("111111111111", "us-east-1")])

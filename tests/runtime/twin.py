@@ -33,6 +33,7 @@ class TwinApi(FakeApi):
         staleness: Asked for the age of what a read shows.
         denies: Asked whether a Get or a deletion of a resource says that it is not there although it is.
         undeletable: Ids of resources whose deletion fails.
+        place: Names the world in which the process that calls has a target.
     """
 
     def __init__(self, clock: Clock | None = None, targets: tuple[str, ...] = ("default",)) -> None:
@@ -49,6 +50,7 @@ class TwinApi(FakeApi):
         self.staleness: Callable[[], float] = lambda: 0.0
         self.denies: Callable[[str, str], bool] = lambda _, __: False
         self.undeletable: set[str] = set()
+        self.place: Callable[[str], str] = lambda target: target
         self._lags: dict[str, float] = {}
 
     async def call(
@@ -61,6 +63,7 @@ class TwinApi(FakeApi):
         may_send: Callable[[], bool] | None = None,
         cause: Cause | None = None,
     ) -> Reply | Failure:
+        target = self.place(target)
         if target in self.hung:
             await asyncio.sleep(timeout)
             return Failure("ReadTimeout", "hung")

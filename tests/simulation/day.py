@@ -23,6 +23,13 @@ DELETES: Final = [row.name for row in OPERATIONS.values() if row.repeat is Repea
 OTHERS: Final = [name for name in OPERATIONS if name not in (*CREATES, *DELETES)]
 
 
+HOME: Final = ("111122223333", "eu-west-1")
+"""Account and Region of most targets."""
+MOVING, RENAMED, AWAY_WORLD = "other", "renamed", "away"
+"""A target that is another account for a while, a second name for it, and what is there then."""
+AWAY: Final = ("999900001111", "eu-west-1")
+
+
 @dataclass(frozen=True)
 class Published:
     """A record as it was published."""
@@ -55,6 +62,12 @@ class Day:
         repairs: What an operator does when the world heals.
         restart: Whether every process is stopped before that.
         made_anew: Topics that were deleted and made anew.
+        release: Of the next process; None for the newest.
+        running: The release of each process that is not of the newest.
+        endless: Commands that wait for what never comes.
+        slow: Whether commits stay slow until the world heals.
+        moved: Whether a target has been another account for a while.
+        elsewhere: Processes for which it is.
     """
 
     rig: Rig
@@ -73,6 +86,12 @@ class Day:
     repairs: list[Callable[[], object]] = field(default_factory=list)
     restart: bool = False
     made_anew: set[str] = field(default_factory=set)
+    release: Any = None
+    running: dict[str, Any] = field(default_factory=dict)
+    endless: list[str] = field(default_factory=list)
+    slow: bool = False
+    moved: bool = False
+    elsewhere: set[str] = field(default_factory=set)
 
     # Publishing
 
@@ -124,6 +143,10 @@ class Day:
     def start(self) -> Node:
         """A new process."""
         node = self.rig.begin()
+        if self.release is not None:
+            self.running[node.name] = self.release
+        if node.options.accounts.get(MOVING) == AWAY:
+            self.elsewhere.add(node.name)
         node.clock.skew = self.random.choice(self.skews)
         self.monitor.promises.clocks_right &= not node.clock.skew
         self.monitor.note(f"{node.name} starts")

@@ -14,7 +14,9 @@ class Family(StrEnum):
     SUSPENDS = "suspends"
     """A machine is suspended: its timers stop, its clocks go on."""
     TARGETS = "targets"
-    """Processes know different targets: one is removed, and comes back."""
+    """Processes know different targets: one is removed, renamed, or another account by now, and comes back."""
+    RELEASES = "releases"
+    """Processes of releases that know fewer operations, resource kinds or words for statuses."""
     TENANTS = "tenants"
     """Several tenants; processes that know one more or one less."""
     DENIED = "denied"
@@ -36,7 +38,7 @@ class Family(StrEnum):
     TIMES = "times"
     """Deadlines and start times of all commands, also in line and behind a spent budget."""
     SLOW_COMMITS = "slow-commits"
-    """Commits take longer than the call window."""
+    """Commits take longer than the call window, for a while or until the world heals."""
     UNTRUE = "untrue"
     """A Get, or a deletion, says that a resource which exists is not there."""
     REPEATS = "repeats"
@@ -64,6 +66,9 @@ EFFECTS: Final[dict[Family, tuple[str, ...]]] = {
     Family.STALE: ("stale read",),
     Family.UNDELETED: ("undeletable",),
     Family.UNTRUE: ("untrue 404", "untrue 404 of a deletion"),
+    Family.TARGETS: ("waiting: UnknownTarget", "waiting: TargetChanged"),
+    Family.RELEASES: ("waiting: UnknownOperation", "waiting: UnknownResourceKind"),
+    Family.SLOW_COMMITS: ("waiting: CallWindow", "slow to the end"),
 }
 """What is counted where it takes effect, beside the family's actions."""
 

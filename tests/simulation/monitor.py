@@ -219,6 +219,8 @@ class Monitor:
         self.demand(parked or reply.key not in self.ended, f"{reply.key} is told {reply.kind} after its end")
         self.demand(reply.number == len(told) + 1, f"{reply.key} is told number {reply.number} after {len(told)}")
         told.append(reply)
+        if reply.kind == "waiting":
+            self.counters[f"waiting: {reply.data['reason']}"] += 1
         if reply.kind in TERMINAL:
             self.ended.add(reply.key)
             self.counters[reply.kind] += 1

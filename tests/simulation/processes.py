@@ -6,7 +6,7 @@ from dataclasses import replace
 from service.runtime.ports import TopicPartition
 from tests.runtime.messages import CHANGES, COMMANDS
 from tests.runtime.node import Node
-from tests.simulation.day import Day, action
+from tests.simulation.day import AWAY, MOVING, RENAMED, Day, action
 from tests.simulation.families import Family
 
 SESSION = 6.0
@@ -39,6 +39,14 @@ async def restart(day: Day) -> None:
     if node := day.pick():
         await node.stop()
         day.start()
+
+
+async def roll_out(day: Day) -> None:
+    """What was changed for new processes reaches one of them, or all."""
+    for node in day.alive() if day.random.random() < 0.5 else [day.pick()]:
+        if node is not None and not node.task.done():
+            await node.stop()
+            day.start()
 
 
 @action(1)
@@ -137,12 +145,23 @@ def set_right(day: Day, node: Node) -> None:
 # Settings
 
 
-@action(6, Family.TARGETS)
+@action(8, Family.TARGETS)
 async def change_targets(day: Day) -> None:
-    """The next process knows one target less, or all of them again; one process is replaced by it."""
-    fewer = "other" in day.rig.options.targets
-    day.rig.options = replace(day.rig.options, targets=("default",) if fewer else ("default", "other"))
-    await restart(day)
+    """The next process knows fewer targets, one under another name, or all of them; one process is replaced by it."""
+    known = ("default", *day.random.choice(((), (MOVING,), (RENAMED,), (MOVING, RENAMED))))
+    day.rig.options = replace(day.rig.options, targets=known)
+    await roll_out(day)
+
+
+@action(8, Family.TARGETS)
+async def move_target(day: Day) -> None:
+    """Under the name of a target the next process calls another account, or the first one again."""
+    day.moved = True
+    accounts = day.rig.options.accounts
+    now = AWAY if accounts[MOVING] != AWAY else day.rig.whole.accounts[MOVING]
+    known = tuple(dict.fromkeys((*day.rig.options.targets, MOVING)))
+    day.rig.options = replace(day.rig.options, targets=known, accounts={**accounts, MOVING: now})
+    await roll_out(day)
 
 
 @action(6, Family.TENANTS)
@@ -182,3 +201,12 @@ async def slow_down(day: Day) -> None:
     day.repairs.append(lambda: setattr(broker, "latency", min(usual, 0.3)))
     if day.random.random() < 0.5:
         day.later(day.random.uniform(5.0, 60.0), setattr, broker, "latency", min(usual, 0.3))
+
+
+@action(4, Family.SLOW_COMMITS)
+async def slow_down_for_good(day: Day) -> None:
+    """The same until the world heals: no call leaves, and each command says why."""
+    broker, usual = day.rig.broker, day.rig.broker.latency
+    if not day.slow:
+        day.slow = True
+        day.repairs.append(lambda: setattr(broker, "latency", min(usual, 0.3)))

@@ -12,7 +12,7 @@ from schemas.operations import OPERATIONS, Kind, Repeat
 from schemas.records import Command, Job, Phase
 from service.core.job import marker, may_have_happened
 from service.runtime.ports import TopicPartition
-from tests.fakes.account import Item
+from tests.fakes.account import Item, World
 from tests.fakes.api import Entry
 from tests.fakes.loop import OWNER
 from tests.runtime.rig import Rig
@@ -20,6 +20,8 @@ from tests.simulation.families import Family
 
 SLACK = 1e-3
 """Seconds by which a time may be missed: sums of floating-point numbers, and times written in milliseconds."""
+SETTLE = 100.0
+"""Seconds within which half the looks at a resource must have shown how it stands."""
 UNCLEAR = frozenset(
     {"pending", "ReadTimeout", "ConnectionClosed", "InternalServiceException", "InvalidResponse", "ServiceUnavailable"}
 )
@@ -38,6 +40,7 @@ class Asked:
         decided: A person resolved it, and it may be called again.
         touched: Something made its outcome unclear.
         ended: When its last terminal record was committed.
+        changed: When its last record was.
     """
 
     id: str
@@ -56,6 +59,7 @@ class Asked:
     decided: bool = False
     touched: bool = False
     ended: float | None = None
+    changed: float = 0.0
 
     @property
     def token(self) -> str:
@@ -86,7 +90,7 @@ class Promises:
         asked = self.commands.get(job.command.id)
         if asked is None:
             return
-        asked.job = job
+        asked.job, asked.changed = job, now
         asked.queued |= job.phase is Phase.QUEUED
         ended = job.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.REJECTED, Phase.PARKED)
         asked.ended = now if ended else None
@@ -115,6 +119,7 @@ class Promises:
         if asked is None:
             return
         self._in_time(asked)
+        self._at_home(asked, entry)
         if owned:
             self._in_order(asked, entry)
         self._only_what_was_asked(asked, entry)
@@ -131,6 +136,54 @@ class Promises:
         if asked.not_before and self.clocks_right and not asked.entries:
             early = asked.not_before - wall
             self._demand(early <= SLACK, f"{asked.id} leaves {early:.3f} s before its time")
+
+    def _at_home(self, asked: Asked, entry: Entry) -> None:
+        """A target may have become another account; what was accepted for the first one is not sent there."""
+        accepted = asked.job.account if asked.job else ""
+        where = self._rig.api.worlds[entry.target].account
+        self._demand(
+            accepted in ("", where), f"{asked.id} {entry.operation} is sent to {where}, and was accepted for {accepted}"
+        )
+
+    def explained(self, now: float, bound: float, *, watches: bool) -> None:
+        """A command that is open, and whose record has not changed for so long, says why; whatever is wrong.
+
+        ``watches``: also that of a resource under way, which must be so at AWS.
+        """
+        for asked in self.commands.values():
+            job, silent = asked.job, now - asked.changed
+            if job is None or asked.ended is not None or silent < bound:
+                continue
+            running = job.phase is Phase.RUNNING and (not watches or self._under_way(asked, job))
+            stated = job.reason or job.held or job.awaits
+            self._demand(
+                stated or running or self._behind(asked),
+                f"{asked.id} {asked.operation} is {job.phase.value} for {silent:.0f} s without a stated reason",
+            )
+
+    def _under_way(self, asked: Asked, job: Job) -> bool:
+        now, item = self._rig.clock.monotonic(), self.world(job).items.get(job.resource_id)
+        if item is None or not item.resource.get_operation or self.denied:
+            return True
+        status = item.status(now)
+        late = now - item.schedule[-1][0] >= 2 * SETTLE and (item.gone is None or now - item.gone >= 2 * SETTLE)
+        ended = not item.exists(now) or status in item.resource.ends
+        return not (ended and late) or "untilStatus" in asked.data
+
+    def _behind(self, asked: Asked) -> bool:
+        """Whether an earlier command of its key is open."""
+        return any(
+            (other.partition, other.key) == (asked.partition, asked.key)
+            and other.number < asked.number
+            and other.ended is None
+            for other in self.commands.values()
+        )
+
+    def world(self, job: Job) -> World:
+        """The account of a job."""
+        worlds = self._rig.api.worlds
+        found = [world for world in worlds.values() if job.account and world.account == job.account]
+        return found[0] if found else worlds.get(job.command.target, World())
 
     def _in_order(self, asked: Asked, entry: Entry) -> None:
         """Who rests until a time of its own, or for a quota, does not stand in the line meanwhile."""
@@ -158,17 +211,21 @@ class Promises:
 
     def _wanted(self, asked: Asked, target: str, operation: str, gone: str) -> bool:
         if asked.operation == operation:
-            return asked.target == target and asked.data.get(OPERATIONS[operation].resource.identity) == gone
+            return self._same(asked, target) and asked.data.get(OPERATIONS[operation].resource.identity) == gone
         if asked.operation != "CancelCommand" or asked.data.get("deleteResource") is not True:
             return False
         other = self.commands.get(asked.data["commandId"])
-        return other is not None and other.target == target and gone in {item.key for item in self.made(other)}
+        return other is not None and self._same(other, target) and gone in {item.key for item in self.made(other)}
+
+    def _same(self, asked: Asked, target: str) -> bool:
+        """Whether a target is the account of a command."""
+        account = self._rig.api.worlds[target].account
+        return account in (asked.job.account if asked.job else "", self._rig.api.worlds[asked.target].account)
 
     def made(self, asked: Asked) -> list[Item]:
         """What a command has made, there or gone."""
-        world = self._rig.api.worlds.get(asked.target)
-        items = world.items.values() if world else ()
-        return [item for item in items if asked.token in str(item.members.get("description", ""))]
+        world = self.world(asked.job) if asked.job else self._rig.api.worlds.get(asked.target, World())
+        return [item for item in world.items.values() if asked.token in str(item.members.get("description", ""))]
 
     # When everything has ended
 

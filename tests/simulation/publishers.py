@@ -202,9 +202,17 @@ async def wait_without_end(day: Day) -> None:
             waiting.append(day.send("ListTrainingDatasets", key="full", notbefore="9999-12-31T23:59:59Z"))
         else:
             waiting.append(day.publish("TrackResource", {"resourceArn": model, "untilStatus": "deleted"}, key="full"))
+    day.endless.extend(waiting)
     await asyncio.sleep(day.random.uniform(0.0, 5.0))
     for command_id in waiting:
         _about_another(day, "CancelCommand", {}, command_id)
+
+
+def cancel_endless(day: Day) -> None:
+    """Once more what waits without end: an older release has not known the first cancellation."""
+    for command_id in day.endless:
+        if command_id not in day.monitor.ended:
+            _about_another(day, "CancelCommand", {}, command_id)
 
 
 @action(5, Family.UNDELETED)

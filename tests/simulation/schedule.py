@@ -6,22 +6,32 @@ from random import Random
 
 from schemas.records import Phase
 from service.runtime.ports import TopicPartition, Unfit
-from tests.fakes.loop import SimulatedLoop
+from tests.fakes.account import World
+from tests.fakes.loop import OWNER, SimulatedLoop
+from tests.runtime.messages import Heard
 from tests.runtime.node import Node
 from tests.runtime.rig import Rig
-from tests.simulation import aws, losses, processes, publishers
-from tests.simulation.day import ACTIONS, Day
+from tests.simulation import aws, losses, processes, publishers, releases
+from tests.simulation.day import ACTIONS, AWAY, AWAY_WORLD, MOVING, RENAMED, Day
 from tests.simulation.families import Family
 from tests.simulation.faults import Faults
 from tests.simulation.monitor import Monitor
 
 BOUND = 900.0
 """Liveness: seconds after the last fault within which every command has ended and everybody serves."""
+TURN = 200.0
+"""Seconds for which one of two accounts has its turn."""
+OPEN = 400.0
+"""Seconds after which a command that is open must have said why, whatever is wrong."""
 STATED = 3000.0
 """The same where one operation is denied for good: what can't be found out is parked after this at the latest."""
 SKEWS = {Family.CLOCKS: (0.0, 0.0, 3700.0, -3700.0, 3 * 86_400.0, -3 * 86_400.0)}
 
-__all__ = ["ACTIONS", "BOUND", "Schedule", "aws", "losses", "processes", "publishers"]
+__all__ = ["ACTIONS", "BOUND", "Schedule", "aws", "losses", "processes", "publishers", "releases"]
+
+
+def _waits(replies: list[Heard]) -> bool:
+    return any(reply.kind == "waiting" for reply in replies)
 
 
 class Schedule:
@@ -29,6 +39,7 @@ class Schedule:
 
     def __init__(self, rig: Rig, loop: SimulatedLoop, monitor: Monitor, seed: int, families: frozenset[Family]) -> None:
         self.healed_in = 0.0
+        self._rollouts: list[asyncio.Task[None]] = []
         random = Random(f"{seed}/schedule")
         faults = Faults(rig, seed, monitor.counters, monitor.note, families, lambda what: monitor.demand(False, what))
         self.day = day = Day(rig, loop, monitor, faults, random, families)
@@ -39,12 +50,15 @@ class Schedule:
         chosen = [action for action in ACTIONS.values() if action.family is None or action.family in families]
         self._names, self._weights = [each.name for each in chosen], [each.weight for each in chosen]
         self._bound = BOUND
-        self._rollouts: list[asyncio.Task[None]] = []
 
     async def pass_over(self) -> None:
         """Everything, until every command has ended."""
         day = self.day
         day.monitor.note(f"-- families: {' '.join(sorted(day.families))}")
+        if day.has(Family.TARGETS):
+            worlds = day.rig.api.worlds
+            worlds[RENAMED], worlds[AWAY_WORLD] = worlds[MOVING], World(account=AWAY[0])
+            day.rig.api.place = self._placed
         for target in day.rig.options.targets:
             self._prepare(target)
         if day.has(Family.REPLY_TOPICS):
@@ -94,10 +108,51 @@ class Schedule:
             spare = api.by_hand("CreateAudienceModel", name=f"spare-{number}", trainingDatasetArn=dataset)
             day.spare.append(("DeleteAudienceModel", spare))
 
+    def _placed(self, target: str) -> str:
+        return AWAY_WORLD if target == MOVING and OWNER.get() in self.day.elsewhere else target
+
+    async def _endure(self) -> None:
+        """Commits are slow and stay so: a new command says that it waits, and what needs no call ends all the same."""
+        day = self.day
+        day.rig.broker.latency = day.random.uniform(2.5, 6.0)
+        replies, ended = day.monitor.replies, day.monitor.ended
+        calling = day.send("CreateTrainingDataset", key="slow")
+        resting = day.send("ListTrainingDatasets", key="resting", notbefore="9999-12-31T23:59:59Z")
+        await day.rig.until(lambda: replies[resting] and (calling in ended or _waits(replies[calling])), BOUND)
+        members = {"commandId": resting, "commandSource": "/tests"}
+        cancellation = day.publish("CancelCommand", members, key="resting")
+        await day.rig.until(lambda: {resting, cancellation} <= ended, BOUND, step=0.5)
+        day.monitor.counters["slow to the end"] += calling not in ended
+
+    async def _stay(self) -> None:
+        """What is wrong stays wrong for long: each command that is open says why."""
+        await asyncio.sleep(OPEN + 100.0)
+        self.day.monitor.promises.explained(self.day.loop.time(), OPEN, watches=not self.day.running)
+        self.day.monitor.counters["faults for long"] += 1
+
+    async def _alternate(self) -> None:
+        """Some commands are of the one account, some of the other: settings are rolled out for both, in turns."""
+        day, home = self.day, self.day.rig.whole.accounts
+        while self._open():
+            for accounts in ({**home, MOVING: AWAY}, home):
+                await asyncio.sleep(TURN)
+                day.rig.options = replace(day.rig.options, accounts=accounts)
+                for node in day.alive():
+                    await self._replace(node)
+
+    def _open(self) -> bool:
+        return not self.day.monitor.ended >= self.day.rig.sent.keys() - self.day.exempt
+
     async def _heal(self) -> None:
         """Liveness: no fault begins any more, and within the bound everything has come to rest."""
         day = self.day
-        rig, monitor, began = day.rig, day.monitor, day.loop.time()
+        rig, monitor = day.rig, day.monitor
+        if not self.day.families & {Family.OFFSETS, Family.TENANTS}:  # partitions without an owner say nothing
+            if day.slow and not day.has(Family.RELEASES):
+                await self._endure()
+            if day.slow or day.random.random() < 0.1:
+                await self._stay()
+        began = day.loop.time()
         day.faults.heal()
         rig.api.quotas = {}
         monitor.note("-- healed")
@@ -106,12 +161,17 @@ class Schedule:
         self._repair()
         if day.restart:
             day.start()
-        bound = STATED if day.faults.denied_for_good else BOUND
-        await rig.until(lambda: monitor.ended >= rig.sent.keys() - day.exempt, bound, step=0.5)
-        if not day.faults.denied_for_good:  # otherwise it has not healed
-            self.healed_in = day.loop.time() - began
-        await self._decide(bound)
         await asyncio.gather(*self._rollouts)
+        publishers.cancel_endless(day)
+        lasting = day.moved or day.faults.denied_for_good
+        bound = STATED if lasting else BOUND
+        turns = day.loop.create_task(self._alternate(), name="turns") if day.moved else None
+        await rig.until(lambda: not self._open(), bound, step=0.5)
+        if not lasting:  # otherwise it has not healed
+            self.healed_in = day.loop.time() - began
+        if turns is not None:
+            await turns
+        await self._decide(bound)
         await rig.until(lambda: all(self._serves(node) for node in rig.nodes if node not in day.dead), BOUND, step=0.5)
         await rig.until(lambda: all(rig.numbered_all(each) for each in self.changes), BOUND, step=0.5)
 
@@ -122,7 +182,10 @@ class Schedule:
             if job.phase is Phase.PARKED and command_id in day.published:
                 publishers.resolve_one(day, command_id)
                 day.monitor.counters["resolved"] += 1
-        await day.rig.until(lambda: day.monitor.ended >= day.rig.sent.keys() - day.exempt, bound, step=0.5)
+        turns = day.loop.create_task(self._alternate(), name="turns") if day.moved else None
+        await day.rig.until(lambda: not self._open(), bound, step=0.5)
+        if turns is not None:
+            await turns
 
     def _repair(self) -> None:
         """What people do: settings are rolled out, offsets and topics repaired, some clocks set right."""
@@ -130,11 +193,12 @@ class Schedule:
         for repair in day.repairs:
             repair()
         rig, full = day.rig, day.rig.whole
-        rig.options = replace(rig.options, targets=full.targets, tenants=full.tenants)
+        rig.options = replace(rig.options, targets=full.targets, tenants=full.tenants, accounts=full.accounts)
+        day.release = None
         for node in rig.nodes:
             if node in day.dead or node.task.done():
                 continue
-            if (node.options.targets, node.options.tenants) != (full.targets, full.tenants):
+            if node.options != rig.options or node.name in day.running:
                 self._rollouts.append(day.loop.create_task(self._replace(node), name="rollout"))
         timed = any(asked.not_before for asked in day.monitor.promises.commands.values())
         if timed or day.random.random() < 0.5:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Collection
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -15,8 +16,10 @@ from service.core.job import marker
 from tests.fakes.loop import SimulatedLoop, Stuck
 from tests.runtime.node import POLICY
 from tests.runtime.rig import Rig
+from tests.simulation.day import HOME
 from tests.simulation.families import ON, Family, drawn
 from tests.simulation.monitor import Monitor, Violation
+from tests.simulation.releases import patched
 from tests.simulation.schedule import Schedule
 
 FORGOTTEN = 1300.0
@@ -67,6 +70,13 @@ def simulate(seed: int, families: Collection[Family] | None = None) -> Outcome:
 
 
 async def _live(seed: int, families: frozenset[Family], loop: SimulatedLoop, outcome: Outcome) -> None:
+    with ExitStack() as stack:
+        await _lived(seed, families, loop, outcome, stack)
+
+
+async def _lived(
+    seed: int, families: frozenset[Family], loop: SimulatedLoop, outcome: Outcome, stack: ExitStack
+) -> None:
     async with Rig(**options(seed, families)) as rig:
         monitor = Monitor(rig, POLICY, loop.time, loop.fail, ON | families)
         rig.broker.witness = monitor
@@ -74,7 +84,9 @@ async def _live(seed: int, families: frozenset[Family], loop: SimulatedLoop, out
         rig.api.sent, rig.api.carried_out = monitor.sent, monitor.carried_out
         outcome.counters, outcome.story = monitor.counters, monitor.story
         schedule = Schedule(rig, loop, monitor, seed, families)
+        older = patched(schedule.day.running) if Family.RELEASES in families else nullcontext()
         try:
+            stack.enter_context(older)
             await schedule.pass_over()
             outcome.healed_in = schedule.healed_in
             judge(rig, monitor)
@@ -95,6 +107,10 @@ def options(seed: int, families: frozenset[Family]) -> dict[str, Any]:
     changes: dict[str, Any] = {"stop_deadline": 2.0, "partitions": 2, "standby": seed % 2 == 0, "lag": POLICY.settle}
     if Family.TARGETS in families or Family.SERVICE in families:
         changes["targets"] = ("default", "other")
+    if Family.TARGETS in families:
+        changes["targets"] = ("default", "other", "renamed")
+        other = ("111122223334", "eu-west-1")
+        changes["accounts"] = {"default": HOME, "other": other, "renamed": other}
     if Family.TENANTS in families:
         changes["tenants"] = ("blue",)
     if Family.FULL in families:
@@ -140,7 +156,12 @@ def judge(rig: Rig, monitor: Monitor) -> None:
 
 def _judge_truth(rig: Rig, monitor: Monitor, job: Job) -> None:
     """A reply says what is so at AWS."""
-    row, made = COMMANDS[job.command.operation], monitor.created[marker(job.command)]
+    made = monitor.created[marker(job.command)]
+    if job.phase is Phase.REJECTED:  # of an operation that the process did not know, the name is not kept
+        if made:
+            raise Violation(f"{job.command.id} was rejected, and {made} were made")
+        return
+    row = COMMANDS[job.command.operation]
     code = job.fault.code if job.fault else ""
     if job.phase is Phase.PARKED:
         monitor.counters[f"parked: {code}"] += 1
@@ -149,6 +170,6 @@ def _judge_truth(rig: Rig, monitor: Monitor, job: Job) -> None:
         if happened != (made == 1):
             raise Violation(f"{job.command.id} ended as {job.phase.value} {code}, and {made} were made")
     elif row.repeat is Repeat.GONE_IS_DONE and row.kind is Kind.REMOVAL and job.phase is Phase.SUCCEEDED:
-        item = rig.api.worlds[job.command.target].items.get(job.resource_id)
+        item = monitor.promises.world(job).items.get(job.resource_id)
         if item is not None and item.exists(rig.clock.monotonic()):
             raise Violation(f"{job.command.id} has deleted {item.key}, which is there")

@@ -28,6 +28,7 @@ MUST_HAPPEN = (
     "commit unanswered",
     "delayed reply",
     "evictions",
+    "faults for long",
     "fences by nobody",
     "foreign deletes",
     "forgotten",
