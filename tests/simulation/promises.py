@@ -171,11 +171,9 @@ class Promises:
         return not (ended and late) or "untilStatus" in asked.data
 
     def _behind(self, asked: Asked) -> bool:
-        """Whether an earlier command of its key is open."""
+        """Whether another command of its key is open; which of them goes first, a start time or a slot may decide."""
         return any(
-            (other.partition, other.key) == (asked.partition, asked.key)
-            and other.number < asked.number
-            and other.ended is None
+            (other.partition, other.key) == (asked.partition, asked.key) and other is not asked and other.ended is None
             for other in self.commands.values()
         )
 
