@@ -16,7 +16,7 @@ GARBAGE: Final[tuple[Any, ...]] = (17, 1.5, True, None, [], [1], {}, {"code": 17
 REPEATED, ENDLESS = 10, 2000
 """Times that one page may be asked for, and pages of one listing that may be read."""
 MISSED = 2
-"""Most Gets in a row that miss what is there."""
+"""Most Gets that miss one resource which is there."""
 
 ListPage = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -82,7 +82,9 @@ class Answers:
             if not found or not isinstance(found, dict | list) or self._random.random() < 0.3:
                 break
             inside = found
-        value = self._random.choice([each for each in GARBAGE if type(each) is not type(found)])
+        wrong = [each for each in GARBAGE if type(each) is not type(found)]
+        # Without a token a page is the last one: nothing shows that this is untrue.
+        value = self._random.choice([each for each in wrong if each is not None or chosen != "nextToken"])
         inside[chosen] = value
         self._note(f"{operation} answers with {chosen} = {value!r}", "")
         return result
@@ -133,5 +135,5 @@ class Answers:
         if row.name != row.resource.get_operation:
             return False
         missed = self._missed[key] < MISSED and self._hit("untrue 404", badness)
-        self._missed[key] = self._missed[key] + 1 if missed else 0
+        self._missed[key] += missed  # never counted anew: the answer in between may be lost
         return missed
