@@ -108,7 +108,7 @@ class Target(Group):
     keepalive: Seconds = 12.0
     """How long an idle connection is kept."""
     pool: Count = 50
-    """Most connections at once."""
+    """Most connections at once for reads, and as many for all other calls."""
     proxy: SecretStr | None = None
     """Proxy for all calls; the environment's `HTTPS_PROXY` and `NO_PROXY` hold if not set."""
     proxy_file: Path | None = None

@@ -149,8 +149,8 @@ async def test_closed_window(api: AwsApi, server: Server) -> None:
 
 
 async def _busy(api: AwsApi, server: Server) -> list[asyncio.Task[Any]]:
-    """Both connections of the pool carry a request that will be answered by nobody."""
-    calls = [asyncio.create_task(call(api, GET, timeout=1.0)) for _ in range(2)]
+    """Both connections for writes carry a request that will be answered by nobody."""
+    calls = [asyncio.create_task(call(api, DELETE, timeout=1.0)) for _ in range(2)]
     while len(server.requests) < 2:  # noqa: ASYNC110 - the server tells nobody
         await asyncio.sleep(0.01)
     return calls
@@ -174,6 +174,23 @@ async def test_the_window_is_asked_after_the_wait_for_a_connection(api: AwsApi, 
     assert len(asked) == 1
     assert asked[0] - began > 0.1
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(("hanging", "other"), [(CREATE, GET), (GET, CREATE)], ids=["writes hang", "reads hang"])
+async def test_calls_that_hang_keep_no_reads_from_leaving_nor_the_other_way_round(
+    api: AwsApi, server: Server, hanging: tuple[str, dict[str, Any]], other: tuple[str, dict[str, Any]]
+) -> None:
+    """The pool has two connections."""
+    server.behaviour = wire.hang
+    busy = [asyncio.create_task(call(api, hanging, timeout=1.0)) for _ in range(4)]
+    while len(server.requests) < 2:  # noqa: ASYNC110 - the server counts
+        await asyncio.sleep(0.01)
+    server.behaviour = refusal(409, "ConflictException")
+    outcome = await call(api, other, timeout=0.5)
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "ConflictException"
+    assert not any(task.done() for task in busy)
+    await asyncio.gather(*busy)
 
 
 async def test_deadline_while_waiting_for_a_connection(api: AwsApi, server: Server) -> None:

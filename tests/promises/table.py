@@ -337,14 +337,20 @@ PROMISES = (
     ),
     Promise(
         "Few calls",
-        "One List serves every search of its kind; polls have a share of the read budget that publishers cannot take.",
+        "One List serves every search of its kind; polls have a share of the read budget that publishers cannot take. "
+        "Calls that hang take no connections from reads.",
         (
             "tests/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
             "tests/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
         ),
         (),
         (),
-        ("list for each search", "let reads go before polls", "know a throttle by its status"),
+        (
+            "list for each search",
+            "let reads go before polls",
+            "let reads and writes share their connections",
+            "know a throttle by its status",
+        ),
     ),
     Promise(
         "Settings and published rules are what runs",

@@ -1411,4 +1411,12 @@ SABOTAGES = (
         "tests/contract/test_former_tenants.py::test_what_a_removed_tenant_has_left_open_is_reported_and_nothing_else_is",
         kafka=True,
     ),
+    Sabotage(
+        "let reads and writes share their connections",
+        "service.adapters.aws.transport",
+        'reads=request.method == "GET"',
+        "reads=True",
+        "Creations that hang take all connections: running jobs are not looked at, and searches fail.",
+        "tests/adapters/test_aws_wire.py::test_calls_that_hang_keep_no_reads_from_leaving_nor_the_other_way_round",
+    ),
 )

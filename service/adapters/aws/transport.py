@@ -149,7 +149,8 @@ class OnceSession:
         self._limit = max_pool_connections
         self._connector_args = dict(connector_args or {})
         self._lock = asyncio.Lock()
-        self._session: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | bool | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._closed = False
 
     async def __aenter__(self) -> "OnceSession":
@@ -161,8 +162,8 @@ class OnceSession:
     async def close(self) -> None:
         """Closes every connection. Idempotent."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
     async def send(self, request: _Prepared) -> AioAWSResponse:
         """Writes the request once and reads the whole answer.
@@ -178,7 +179,7 @@ class OnceSession:
             raise _translate(error, attempt) from error
 
     async def _exchange(self, request: _Prepared) -> AioAWSResponse:
-        session = await self._open()
+        session = await self._open(reads=request.method == "GET")
         url = URL(request.url, encoded=True)
         async with session.request(
             request.method,
@@ -201,14 +202,16 @@ class OnceSession:
             raise TransportError("InvalidResponse", "the answer is no JSON object; something in between has answered")
         return answer
 
-    async def _open(self) -> aiohttp.ClientSession:
+    async def _open(self, *, reads: bool) -> aiohttp.ClientSession:
+        """Reads have connections of their own: calls that hang must not keep looks at running jobs from leaving."""
         async with self._lock:
             if self._closed:
                 raise ClientClosed
-            if self._session is None:
-                context = await asyncio.to_thread(self._ssl_context)
-                connector = aiohttp.TCPConnector(limit=self._limit, ssl=context, **self._connector_args)
-                self._session = aiohttp.ClientSession(
+            if self._context is None:
+                self._context = await asyncio.to_thread(self._ssl_context)
+            if reads not in self._sessions:
+                connector = aiohttp.TCPConnector(limit=self._limit, ssl=self._context, **self._connector_args)
+                self._sessions[reads] = aiohttp.ClientSession(
                     connector=connector,
                     timeout=self._timeout,
                     request_class=_GatedRequest,
@@ -216,7 +219,7 @@ class OnceSession:
                     auto_decompress=False,
                     cookie_jar=aiohttp.DummyCookieJar(),
                 )
-            return self._session
+            return self._sessions[reads]
 
     def _ssl_context(self) -> ssl.SSLContext | bool:
         if self._verify is False:
