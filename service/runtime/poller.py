@@ -68,6 +68,11 @@ class Watch:
     missed: float = 0.0
     looked: float = 0.0
     blind: float = 0.0
+    looking: bool = False
+
+
+Due = dict[str, dict[str, list[Watch]]]
+"""Watches by kind and resource id."""
 
 
 class Poller:
@@ -104,6 +109,7 @@ class Poller:
         self._watches: dict[object, Watch] = {}
         self._listed: dict[str, int] = {}
         self._unlistable: dict[str, float] = {}
+        self._listing: set[str] = set()
         self._changed = asyncio.Event()
 
     def watch(self, key: object, watch: Watch) -> None:
@@ -127,47 +133,60 @@ class Poller:
         return max(0.0, max(late, default=0.0))
 
     async def run(self) -> None:
-        """Looks until cancelled."""
-        while True:
-            self._changed.clear()
-            wait = self._wait()
-            if wait is None or wait > 0:
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._changed.wait()
-                except TimeoutError:
-                    pass
-                continue
-            try:
-                await self.tick()
-            except Exception as error:
-                self._telemetry.problem("a look broke the service", target=self._target, error=place(error))
-                await asyncio.sleep(self._tick)
+        """Looks until cancelled. A look that hangs, or a List without an end, delays no other."""
+        async with asyncio.TaskGroup() as ticks:
+            while True:
+                self._changed.clear()
+                wait = self._wait()
+                if wait is None or wait > 0:
+                    try:
+                        async with asyncio.timeout(wait):
+                            await self._changed.wait()
+                    except TimeoutError:
+                        pass
+                    continue
+                ticks.create_task(self._look_safely(self._due()), name=f"poll:{self._target}")
+                await asyncio.sleep(0)
+
+    async def _look_safely(self, due: Due) -> None:
+        try:
+            await self._look_at(due)
+        except Exception as error:
+            self._telemetry.problem("a look broke the service", target=self._target, error=place(error))
 
     def _wait(self) -> float | None:
-        if not self._watches:
-            return None
-        wait = min(watch.due for watch in self._watches.values()) - self._clock.now()
-        return min(wait, LONGEST_SLEEP)
+        idle = [watch.due for watch in self._watches.values() if self._idle(watch)]
+        return min(min(idle) - self._clock.now(), LONGEST_SLEEP) if idle else None
+
+    def _idle(self, watch: Watch) -> bool:
+        """False while an answer is on its way that is about it."""
+        return not watch.looking and watch.kind not in self._listing
 
     async def tick(self) -> None:
         """Looks once at everything that is due; Lists and Gets go side by side."""
+        await self._look_at(self._due())
+
+    def _due(self) -> Due:
+        """What is to be looked at now, by kind and id; its next look is due an interval later."""
         now = self._clock.now()
-        due: dict[str, dict[str, list[Watch]]] = {}
-        for watch in [watch for watch in self._watches.values() if watch.due <= now]:
+        due: Due = {}
+        for watch in [watch for watch in self._watches.values() if watch.due <= now and self._idle(watch)]:
             try:
                 watch.due = self._next(watch, now)
                 due.setdefault(watch.kind, {}).setdefault(watch.resource_id, []).append(watch)
             except Exception as error:
                 watch.due = now + self._tick
                 self._broke([watch], error)
+        return due
+
+    async def _look_at(self, due: Due) -> None:
         plan = self._plan(due)
         self._telemetry.poll(self._target, lists=len(plan.lists), gets=len(plan.gets), watched=len(self._watches))
         async with asyncio.TaskGroup() as looks:
             for kind in plan.lists:
                 look = partial(self._list, RESOURCES[kind], due[kind])
                 watches = [watch for found in due[kind].values() for watch in found]
-                looks.create_task(self._look(look, watches), name=f"poll:{self._target}:{kind}")
+                looks.create_task(self._look(look, watches, kind), name=f"poll:{self._target}:{kind}")
             for kind, resource_id in plan.gets:
                 look = partial(self._get, RESOURCES[kind], resource_id, due[kind][resource_id])
                 looks.create_task(self._look(look, due[kind][resource_id]), name=f"poll:{self._target}:{resource_id}")
@@ -198,15 +217,23 @@ class Poller:
             if watch.defects >= DEFECTS:
                 watch.sink(Broken(DEFECT))
 
-    async def _look(self, look: Callable[[], Awaitable[None]], watches: list[Watch]) -> None:
+    async def _look(self, look: Callable[[], Awaitable[None]], watches: list[Watch], listed: str = "") -> None:
         """One look; a defect of ours in it is told, and the next tick looks again.
 
         Called here and not before: a task that is cancelled before it begins would leave a coroutine never awaited.
         """
+        for watch in watches:
+            watch.looking = True
+        self._listing |= {listed} - {""}
         try:
             await look()
         except Exception as error:
             self._broke(watches, error)
+        finally:
+            for watch in watches:
+                watch.looking = False
+            self._listing.discard(listed)
+            self._changed.set()
 
     def _next(self, watch: Watch, now: float) -> float:
         at = now + watch.cadence.interval(now - watch.born)

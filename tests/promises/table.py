@@ -349,6 +349,8 @@ PROMISES = (
             "list for each search",
             "let reads go before polls",
             "let reads and writes share their connections",
+            "look at nothing else while a look hangs",
+            "look again while a look hangs",
             "know a throttle by its status",
         ),
     ),

@@ -4,16 +4,19 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import pytest
 
-from schemas.operations import OPERATIONS
+from schemas.operations import AUDIENCE_MODEL, CONFIGURED_AUDIENCE_MODEL, EXPORT_JOB, OPERATIONS
+from service.core import reconciliation
+from service.core.budget import Lane
 from service.core.job import marker
 from service.core.observations import Observation, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
 from service.core.reconciliation import stamp
-from service.runtime.dispatch import Caller, Deadlines
+from service.runtime.dispatch import ENDLESS, Caller, Deadlines
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller, Watch
 from service.runtime.ports import Failure, Reply
@@ -437,3 +440,35 @@ async def test_a_poller_that_is_cancelled_before_its_looks_begin_leaves_nothing_
     await asyncio.wait([looking, *looks])
     assert made.looks() == 0
     gc.collect()
+
+
+@pytest.mark.parametrize("how", ["a Get that hangs", "a List without an end"])
+async def test_a_look_that_hangs_delays_no_other(how: str) -> None:
+    """And it is not made twice at a time."""
+    looks: dict[str, list[float]] = {"good": [], "bad": []}
+    clock = LoopClock()
+
+    class Reader:
+        listing = 3600.0
+
+        async def read(self, _target: str, request: reconciliation.Request, _lane: Lane) -> Reply | Failure:
+            which = "good" if request.operation == GET else "bad"
+            looks[which].append(clock.monotonic())
+            if which == "good":
+                return Reply({"status": "CREATE_IN_PROGRESS", "audienceModelArn": "good"})
+            await asyncio.sleep(30.0)
+            return Failure("ReadTimeout" if how == "a Get that hangs" else ENDLESS, "in vain")
+
+    poller = Poller("t", cast(Caller, Reader()), 1.0, clock, Story())
+    began, task = clock.monotonic(), asyncio.create_task(poller.run())
+    kinds = {"good": AUDIENCE_MODEL, "bad": CONFIGURED_AUDIENCE_MODEL if how == "a Get that hangs" else EXPORT_JOB}
+    for name, resource in kinds.items():
+        cadence = Cadence(5.0, 5.0, 60.0)
+        poller.watch(name, Watch(resource.kind, name, "", clock.now(), cadence, lambda _: None))
+    await asyncio.sleep(123.0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert len(looks["good"]) == 25
+    bad = [round(at - began) for at in looks["bad"]]
+    assert len(bad) >= 1
+    assert all(later - earlier >= 30 for earlier, later in pairwise(bad))

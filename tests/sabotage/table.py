@@ -1419,4 +1419,20 @@ SABOTAGES = (
         "Creations that hang take all connections: running jobs are not looked at, and searches fail.",
         "tests/adapters/test_aws_wire.py::test_calls_that_hang_keep_no_reads_from_leaving_nor_the_other_way_round",
     ),
+    Sabotage(
+        "look at nothing else while a look hangs",
+        "service.runtime.poller",
+        'ticks.create_task(self._look_safely(self._due()), name=f"poll:{self._target}")',
+        "await self._look_safely(self._due())",
+        "One List without an end, or one Get that hangs, keeps all running jobs of its target from being looked at.",
+        "tests/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",
+    ),
+    Sabotage(
+        "look again while a look hangs",
+        "service.runtime.poller",
+        "return not watch.looking and watch.kind not in self._listing",
+        "return bool(watch)",
+        "Looks that hang pile up, and take connections and budget from the others.",
+        "tests/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",
+    ),
 )
