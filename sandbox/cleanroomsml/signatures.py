@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -145,7 +145,8 @@ class _Exact:
     """What the values of a repeated parameter are sorted by."""
 
     def canonical_query_string(self, request: Any) -> str:
-        pairs = (pair.partition("=") for pair in request.url.partition("?")[2].split("&") if pair)
+        query = quote(request.url.partition("?")[2], safe="-_.~%=&+")  # clients sign what they may leave unencoded
+        pairs = (pair.partition("=") for pair in query.split("&") if pair)
         ordered = sorted((name, self.order(value), value) for name, _, value in pairs)
         return "&".join(f"{name}={value}" for name, _, value in ordered)
 

@@ -194,3 +194,10 @@ def test_values_of_a_repeated_parameter_may_be_sorted_encoded_or_decoded(signer:
     Signatures(lambda _: KEY.secret).check("DELETE", path, dict(made.headers), b"")
     with pytest.raises(InvalidSignature):
         Signatures(lambda _: KEY.secret).check("DELETE", path + "&tagKeys=c", dict(made.headers), b"")
+
+
+def test_what_a_client_leaves_unencoded_in_the_query_is_signed_encoded() -> None:
+    """As curl does, and AWS's own suite (tests/others)."""
+    made = AWSRequest("DELETE", "http://h/tags/arn%3Aa?tagKeys=a%3Ab%2Fc", {"Host": "h"})
+    SigV4Auth(Credentials(KEY.key, KEY.secret), "cleanrooms-ml", "eu-west-1").add_auth(made)
+    Signatures(lambda _: KEY.secret).check("DELETE", "/tags/arn%3Aa?tagKeys=a:b/c", dict(made.headers), b"")

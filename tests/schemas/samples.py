@@ -166,7 +166,7 @@ def breaches() -> Iterator[Breach]:
                 if _repeated(location):
                     continue
                 for rule, what, wrong in _wrong(shape):
-                    yield Breach(operation, location, rule, what, _replaced(base, location, wrong))
+                    yield Breach(operation, location, rule, what, replaced(base, location, wrong))
                 yield from _members(operation, base, location, shape)
 
 
@@ -290,11 +290,11 @@ def _members(operation: str, base: Any, location: Location, shape: Shape) -> Ite
     holder = _at(base, location)
     for name in shape.required_members:
         without = {key: item for key, item in holder.items() if key != name}
-        yield Breach(operation, (*location, name), "required", "absent", _replaced(base, location, without))
+        yield Breach(operation, (*location, name), "required", "absent", replaced(base, location, without))
     more = {**holder, "Unknown": 1}
-    yield Breach(operation, (*location, "Unknown"), "unknown", "member", _replaced(base, location, more))
+    yield Breach(operation, (*location, "Unknown"), "unknown", "member", replaced(base, location, more))
     if shape.is_tagged_union:
-        yield Breach(operation, location, "union", "none", _replaced(base, location, {}))
+        yield Breach(operation, location, "union", "none", replaced(base, location, {}))
 
 
 def _wrong(shape: Shape) -> Iterator[tuple[str, str, Any]]:
@@ -362,10 +362,10 @@ def _at(base: Any, location: Location) -> Any:
     return base
 
 
-def _replaced(base: Any, location: Location, wrong: Any) -> Any:
+def replaced(base: Any, location: Location, wrong: Any) -> Any:
     if not location:
         return wrong
     step, *rest = location
     result: Any = list(base) if isinstance(base, list) else dict(base)
-    result[step] = _replaced(base[step], tuple(rest), wrong)
+    result[step] = replaced(base[step], tuple(rest), wrong)
     return result
