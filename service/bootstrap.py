@@ -259,6 +259,7 @@ def build(settings: Settings) -> Service:
         settings.http.port,
         status=lambda: {**app.status(), "addresses": addresses},
         metrics=telemetry.render,
+        as_openmetrics=telemetry.render_openmetrics,
         liveness=liveness,
         page=None if settings.http.page_port is None else (settings.http.page_host, settings.http.page_port),
     )

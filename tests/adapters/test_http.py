@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from sandbox.kafka.broker import free_port
 from service.adapters.http import ListenError, Liveness, StatusServer
@@ -24,12 +25,18 @@ class Bench:
         self.liveness = Liveness(self.clock, limit=30)
         self.telemetry = Telemetry()
         self.server = StatusServer(
-            "127.0.0.1", 0, status=lambda: self.status, metrics=self.telemetry.render, liveness=self.liveness
+            "127.0.0.1",
+            0,
+            status=lambda: self.status,
+            metrics=self.telemetry.render,
+            liveness=self.liveness,
+            as_openmetrics=self.telemetry.render_openmetrics,
         )
         self.url = ""
 
-    async def get(self, path: str, method: str = "GET") -> tuple[int, str, dict[str, str]]:
-        async with aiohttp.ClientSession() as session, session.request(method, self.url + path) as answer:
+    async def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:
+        asked = aiohttp.ClientSession(headers=headers)
+        async with asked as session, session.request(method, self.url + path) as answer:
             return answer.status, await answer.text(), dict(answer.headers)
 
 
@@ -86,6 +93,15 @@ async def test_metrics(bench: Bench) -> None:
     assert status == 200
     assert 'crml_replies_total{kind="accepted"} 1.0' in text
     assert headers["Content-Type"].startswith("text/plain")
+
+
+async def test_metrics_as_openmetrics_for_who_asks_for_them(bench: Bench) -> None:
+    bench.telemetry.reply("accepted")
+    prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.4"
+    _, text, headers = await bench.get("/metrics", Accept=prometheus)
+    assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    families = {family.name: family for family in text_string_to_metric_families(text)}  # type: ignore[no-untyped-call]
+    assert families["crml_replies"].samples[0].value == 1
 
 
 async def test_the_page_escapes_everything(bench: Bench) -> None:

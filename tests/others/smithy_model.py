@@ -118,7 +118,7 @@ def operation(name: str) -> OperationModel:
     """
     shape = shapes()[name]
     if shape["type"] != "operation":
-        raise UnusedError("errors, whose form is tested with SDKs")
+        raise UnusedError("errors")
     http = shape["traits"]["smithy.api#http"]
     used: dict[str, Any] = {}
     model: dict[str, Any] = {"name": "Tried", "http": {"method": http["method"], "requestUri": http["uri"]}}
@@ -165,7 +165,7 @@ def _members(shape: Mapping[str, Any]) -> dict[str, Any]:
 def _limits(shape: Mapping[str, Any]) -> dict[str, Any]:
     """Constraints in botocore's words."""
     traits = shape.get("traits", {})
-    found = dict(traits.get("smithy.api#length", {})) | traits.get("smithy.api#range", {})
+    found: dict[str, Any] = {**traits.get("smithy.api#length", {}), **traits.get("smithy.api#range", {})}
     if pattern := traits.get("smithy.api#pattern"):
         if "+)+" in pattern:
             raise UnusedError("patterns that take exponential time")

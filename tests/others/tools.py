@@ -16,6 +16,7 @@ import pytest
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 LAID: Final = ROOT / ".cache" / "others"
+KUBE_SCORE: Final = "v1.20.0"
 PYTHON: Final = Path(os.environ.get("OTHERS_PYTHON", ROOT / ".venv-others" / "bin" / "python")).absolute()
 """The interpreter of the environment that `make test-others` makes of requirements/others.lock."""
 
@@ -52,6 +53,23 @@ def crates() -> Path:
 def go() -> Path:
     """Folder with the Go program of the CloudEvents SDK."""
     return _installed("go", ("go", "build", "-o", "events", "."), "events")
+
+
+@cache
+def kube_score() -> Path:
+    """The linter of Kubernetes objects; its checksums are Go's own."""
+    need("go")
+    folder = _cache() / f"kube-score-{KUBE_SCORE}"
+    if not (folder / "kube-score").exists():
+        run(
+            "env",
+            f"GOBIN={folder}",
+            "go",
+            "install",
+            f"github.com/zegl/kube-score/cmd/kube-score@{KUBE_SCORE}",
+            seconds=500,
+        )
+    return folder / "kube-score"
 
 
 @cache
@@ -94,8 +112,12 @@ def _workplace(name: str) -> Path:
     files = sorted(each for each in (HERE / name).rglob("*") if each.is_file() and "node_modules" not in each.parts)
     for file in files:
         digest.update(file.read_bytes())
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "cleanroomsml-service" / "others" / f"{name}-{digest.hexdigest()[:12]}"
+    folder = _cache() / f"{name}-{digest.hexdigest()[:12]}"
     if not folder.exists():
         shutil.copytree(HERE / name, folder, ignore=shutil.ignore_patterns("node_modules"))
     return folder
+
+
+def _cache() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "cleanroomsml-service" / "others"

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from service.adapters.http.liveness import Liveness
 from service.adapters.http.page import POLICY, render
@@ -23,6 +24,8 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+_OPENMETRICS: Final = "application/openmetrics-text"
 
 Status = Mapping[str, Any]
 """What is shown: ``ready`` and ``started`` (bool), ``superseded`` (why another process has our place, if one has),
@@ -42,6 +45,7 @@ class StatusServer:
         port: Port to listen on; 0 lets the system choose.
         status: Gives the present status; ``ready`` and ``started`` in it decide the probes of readiness and start.
         metrics: Gives the metrics in Prometheus' text format.
+        as_openmetrics: Gives them as OpenMetrics, for who asks for that.
         liveness: Decides the liveness probe.
         page: Address and port of the status page alone; None puts it beside the others.
     """
@@ -54,12 +58,14 @@ class StatusServer:
         status: Callable[[], Status],
         metrics: Callable[[], bytes],
         liveness: Liveness,
+        as_openmetrics: Callable[[], bytes] | None = None,
         page: tuple[str, int] | None = None,
     ) -> None:
         self._place = (host, port)
         self._page_place = page
         self._status = status
         self._metrics = metrics
+        self._openmetrics = as_openmetrics
         self._liveness = liveness
         self._runners: list[web.AppRunner] = []
 
@@ -116,7 +122,9 @@ class StatusServer:
         shown |= {name: value for name in ("superseded", "addresses") if (value := status.get(name))}
         return web.json_response(shown, status=200 if ready else 503)
 
-    async def _show_metrics(self, _request: web.Request) -> web.Response:
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        if self._openmetrics is not None and _OPENMETRICS in request.headers.get("Accept", ""):
+            return web.Response(body=self._openmetrics(), headers={"Content-Type": openmetrics.CONTENT_TYPE_LATEST})
         return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _page(self, _request: web.Request) -> web.Response:

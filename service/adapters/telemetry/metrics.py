@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from schemas.records import Job, Phase
 from service.adapters.telemetry.labels import (
@@ -202,6 +203,11 @@ class Telemetry:
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+    def render_openmetrics(self) -> bytes:
+        """All metrics as OpenMetrics."""
+        rendered: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
+        return rendered
 
 
 def _one(statistics: Callable[[], Mapping[str, Mapping[str, int]]], name: str) -> dict[tuple[str, ...], float]:
