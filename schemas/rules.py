@@ -291,6 +291,11 @@ def _when(condition: Schema, then: Schema) -> Schema:
     return {"allOf": [{"if": condition, "then": then}]}
 
 
+def _has(member: str) -> Schema:
+    """A member is there; strict validators want to find what is required among the properties."""
+    return {"properties": {member: {}}, "required": [member]}
+
+
 def _is(member: str, value: str) -> Schema:
     return {"properties": {member: {"const": value}}, "required": [member]}
 
@@ -324,21 +329,21 @@ _FEW_FEATURES: Final[Schema] = {
         }
     ]
 }
-_ONE_SOURCE: Final[Schema] = {"allOf": [{"oneOf": [{"required": [name]} for name in ("dataSource", "sqlParameters")]}]}
+_ONE_SOURCE: Final[Schema] = {"allOf": [{"oneOf": [_has(name) for name in ("dataSource", "sqlParameters")]}]}
 _ONE_QUERY: Final[Schema] = {
     "allOf": [
         {
             "oneOf": [
                 {"properties": {"queryString": {"type": "string", "minLength": 1}}, "required": ["queryString"]},
-                {"required": ["analysisTemplateArn"]},
+                _has("analysisTemplateArn"),
             ]
         }
     ]
 }
-_COMPUTED: Final = _when({"required": ["sqlComputeConfiguration"]}, {"required": ["sqlParameters"]})
+_COMPUTED: Final = _when(_has("sqlComputeConfiguration"), _has("sqlParameters"))
 _COLLABORATION: Final = _when(
-    {"properties": {"seedAudience": {"type": "object", "required": ["sqlParameters"]}}, "required": ["seedAudience"]},
-    {"required": ["collaborationId"]},
+    {"properties": {"seedAudience": {"type": "object", **_has("sqlParameters")}}, "required": ["seedAudience"]},
+    _has("collaborationId"),
 )
 
 RULES: Final = (

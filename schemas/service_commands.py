@@ -39,7 +39,10 @@ def _until_known() -> dict[str, Any]:
 
 _ADOPTED_ONLY: Final[dict[str, Any]] = {
     "allOf": [
-        {"if": {"required": ["resourceArn"]}, "then": {"properties": {"resolution": {"const": Resolution.ADOPT.value}}}}
+        {
+            "if": {"properties": {"resourceArn": {}}, "required": ["resourceArn"]},
+            "then": {"properties": {"resolution": {"const": Resolution.ADOPT.value}}},
+        }
     ]
 }
 """In JSON Schema: only an adoption names a resource."""

@@ -256,7 +256,7 @@ def rule_breaches() -> Iterator[Breach]:
                     continue
                 for rule in rules.RULES:
                     for number, wrong in enumerate(RULE_BREACHES[rule.check.__name__] if rule.covers(shape) else ()):
-                        params = _replaced(base, location, wrong(good))
+                        params = replaced(base, location, wrong(good))
                         yield Breach(operation, location, rule.name, f"{rule.check.__name__}{number}", params)
             if rules.stamped(operation):
                 for text in STAMP_BREACHES:
