@@ -197,6 +197,7 @@ class ResourceChange(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         details: AWS's ``statusDetails``.
         description: The full description, on a terminal status.
         truncated: Whether it was too large, and only its short members are left.
+        back: Whether the resource has gone back to a status that it had left behind.
         v: Version of this record.
     """
 
@@ -209,6 +210,7 @@ class ResourceChange(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     details: dict[str, Any] | None = None
     description: dict[str, Any] | None = None
     truncated: bool = False
+    back: bool = False
     v: int = VERSION
 
 

@@ -27,6 +27,7 @@ class Changed:
         description: The full description, on a terminal status.
         details: AWS's ``statusDetails``.
         truncated: Whether the description was too large, and only its short members are left.
+        back: Whether the resource has gone back to a status that it had left behind, as several looks have shown.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Changed:
     description: Mapping[str, Any] | None = None
     details: Mapping[str, Any] | None = None
     truncated: bool = False
+    back: bool = False
 
 
 Event = Told | Changed

@@ -30,7 +30,16 @@ CALLS_LOST: Final = Fault(
     "lies between the service and AWS, then send a new command",
     retryable=True,
 )
+UNKNOWN_STATUS: Final = "UnknownStatus"
+"""Code of a look that shows a status which this release does not know."""
 NEVER_LISTED: Final = Fault("NeverListed", "AWS accepted the call but never listed what it made")
+
+
+def unknown_status(status: str) -> Fault:
+    """A look has shown how a resource stands, in a word of which this release does not know whether it is an end."""
+    message = f"AWS shows the status {status!r}, which this release does not know; find out what it means, then"
+    return bounded(Fault(UNKNOWN_STATUS, message, retryable=True))
+
 
 _REPLY_KIND: Final = {
     Phase.SUCCEEDED: "succeeded",
@@ -106,13 +115,15 @@ def unsearchable(job: Job, last: Fault, now: float) -> Step:
 
 
 def unwatchable(job: Job, last: Fault, now: float) -> Step:
-    """Its status could not be read, for too long; what only watches has nothing that a person could decide."""
+    """Its status could not be read, or is not known, for too long; what only watches leaves nothing to decide."""
     resource = subject(job.command)
     look = resource.get_operation or resource.list_operation
+    what = f"{last.code}: {last.message}"
+    cause = last.message if last.code == UNKNOWN_STATUS else f"{look} fails, last with {what}; correct that, then"
     fault = Fault(
         "StatusUnknown",
-        f"how {job.resource_id} stands can't be found out: {look} fails, last with {last.code}: {last.message}; "
-        f"correct that, then have it watched again (last status {job.status or 'never seen'})",
+        f"how {job.resource_id} stands can't be found out: {cause} "
+        f"have it watched again (last status {job.status or 'never seen'})",
         retryable=True,
         http_status=last.http_status,
     )
@@ -184,11 +195,11 @@ def _wanted(job: Job) -> str:
     return str(job.command.params.get("untilStatus", "")) if row(job.command).kind is Kind.TRACK else ""
 
 
-def arriving(job: Job, status: str, description: Mapping[str, Any], now: float) -> Step:
-    """A resource on its way shows a new status."""
+def arriving(job: Job, status: str, description: Mapping[str, Any], now: float, *, back: bool) -> Step:
+    """A resource on its way shows a new status; one that it had left behind, when it has gone back."""
     resource, wanted = subject(job.command), _wanted(job)
     final = status in resource.done or status in resource.failed or status in resource.undeleted
-    change = _change(job, status, description, full=final)
+    change = _change(job, status, description, full=final, back=back)
     if status == wanted or (status in resource.done and not wanted):
         return succeeded(job, strip(description), now, change, status=status)
     if final and status not in resource.done:
@@ -213,8 +224,11 @@ def _missed(resource_id: str, wanted: str, status: str) -> Fault:
     )
 
 
-def departing(job: Job, status: str, description: Mapping[str, Any], now: float, policy: Policy) -> Step:
-    """A resource being removed shows a status: until the grace is over it may be one from before the delete."""
+def departing(job: Job, status: str, description: Mapping[str, Any], now: float, policy: Policy, *, back: bool) -> Step:
+    """A resource being removed shows a status: until the grace is over it may be one from before the delete.
+
+    A removal that was seen under way may be taken back: then looks have confirmed the status (``back``).
+    """
     resource = row(job.command).resource
     age = now - job.since
     if status in resource.undeleted and (job.status or age >= policy.vanish_grace):
@@ -222,15 +236,18 @@ def departing(job: Job, status: str, description: Mapping[str, Any], now: float,
         return failed(job, _status_fault(status, description), now, change, status=status)
     if status in resource.undeleted:
         return Step(job)
+    if back and status in resource.done | resource.failed:
+        fault = Fault("NotRemoved", f"AWS had begun the deletion ({job.status}), and the resource is {status} again")
+        return failed(job, fault, now, _change(job, status, description, full=True, back=True), status=status)
     if status in resource.done or status in resource.failed:
         if age < policy.settle:
             return Step(job)  # a read that lags behind the delete
         fault = Fault("NotRemoved", f"AWS took the delete {age:.0f} s ago, and the resource is {status} all the same")
         return failed(job, fault, now)
-    return Step(replace(job, status=status), (_change(job, status, description, full=False),))
+    return Step(replace(job, status=status), (_change(job, status, description, full=False, back=back),))
 
 
-def _change(job: Job, status: str, description: Mapping[str, Any], *, full: bool) -> Changed:
+def _change(job: Job, status: str, description: Mapping[str, Any], *, full: bool, back: bool = False) -> Changed:
     return Changed(
         subject(job.command).kind,
         job.resource_id,
@@ -238,6 +255,7 @@ def _change(job: Job, status: str, description: Mapping[str, Any], *, full: bool
         name=_name(job, description),
         description=strip(description) if full else None,
         details=details(description.get("statusDetails")),
+        back=back,
     )
 
 

@@ -68,10 +68,12 @@ class QuotaFull:
     Attributes:
         fault: AWS's refusal, or our own count's.
         position: Place in our queue, from 1; 0 when AWS refused although we counted a free slot.
+        busy: Of a refusal of AWS, how many other jobs are known to use the quota.
     """
 
     fault: Fault
     position: int = 0
+    busy: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +172,16 @@ class Seen:
 
     Attributes:
         description: What AWS says of it: the Get response, or the summary of kinds that only List shows.
+        seconds: For how long each look has shown this status.
     """
 
     description: Mapping[str, Any]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Every look at the resource has failed for a while.
+    """Every look at the resource has failed for a while, or shown a status that this release does not know.
 
     Attributes:
         fault: Why the last one did.

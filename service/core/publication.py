@@ -8,7 +8,8 @@ def publish(state: ResourceState | None, change: ResourceChange) -> ResourceStat
     """The resource's next state, whose sequence is the event's; None when the change is no news.
 
     An update without a lifecycle is a change each time. A status seen again, or one that the resource has left behind
-    (two commands may watch one resource, one of them late), is not. After a failed removal another one may begin.
+    (two commands may watch one resource, one of them late), is not, unless looks have confirmed that it has gone back.
+    After a failed removal another one may begin.
     """
     if state is None:
         return ResourceState(change.resource_id, change.kind, 1, change.status, change.name, change.observed_at)
@@ -26,7 +27,7 @@ def _told(state: ResourceState, change: ResourceChange) -> bool:
         return not (resource and resource.returns and change.status == Change.UPDATED)  # an ARN never comes back
     if change.status == state.status:
         return change.status != Change.UPDATED
-    return resource is not None and resource.behind(change.status, state.status)
+    return not change.back and resource is not None and resource.behind(change.status, state.status)
 
 
 def over(state: ResourceState) -> bool:

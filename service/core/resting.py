@@ -1,9 +1,14 @@
 """How long a job rests: longer after each failed try, and for how long it tries at all; how long an end is kept."""
 
+from typing import Final
+
 from schemas.operations import Kind
 from service.core.job import Job, Phase, jitter, may_have_happened, replace, row
 from service.core.pacing import backoff
 from service.core.policy import Policy
+
+LONGEST_QUOTA_WAIT: Final = 16
+"""The longest wait for a quota that AWS says is full, in the shortest one."""
 
 
 def may_expire(job: Job) -> bool:
@@ -41,6 +46,14 @@ def wait(job: Job, policy: Policy) -> float:
     """Seconds until the next try."""
     retries = job.retries + 1
     return backoff(retries, *policy.patience(job.command.target), jitter(job.command, retries))
+
+
+def quota_wait(job: Job, policy: Policy) -> float:
+    """Seconds until a full quota is tried again unasked: longer after each refusal of AWS, up to a limit."""
+    if not job.retries:
+        return policy.quota_retry
+    longest = LONGEST_QUOTA_WAIT * policy.quota_retry
+    return max(policy.quota_retry, backoff(job.retries, policy.quota_retry, longest, jitter(job.command, job.retries)))
 
 
 def outlived(since: float, now: float, latest: float, policy: Policy) -> bool:

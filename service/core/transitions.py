@@ -168,9 +168,18 @@ def _give_up(job: Job, fault: Fault, now: float, *, lost: bool) -> Step:
 
 
 def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Policy) -> Step:
+    """Jobs that are known to use a quota end, and free it; what else AWS refuses so may be refused for ever."""
+    if row(job.command).kind is Kind.READ:  # uses no quota that a job's end could free
+        return _postponed(job, seen.Postponed(observation.fault), now, policy)
+    explained = observation.position > 0 or observation.busy > 0
+    if not explained and resting.tried_enough(job, policy):
+        return _give_up(job, observation.fault, now, lost=may_have_happened(job))
+    job = replace(job, retries=0 if observation.position else job.retries + 1)
+    wait = resting.quota_wait(job, policy)
+    job = replace(job, due=now + wait, tried=0.0 if explained else job.tried + wait)
     reason = observation.fault.code
     told = (Told("waiting", {"reason": reason, "position": observation.position}),) if job.reason != reason else ()
-    return Step(replace(job, due=now + policy.quota_retry, phase=Phase.QUEUED, since=now, reason=reason), told)
+    return Step(replace(job, phase=Phase.QUEUED, since=now, reason=reason), told)
 
 
 def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) -> Step:
@@ -258,7 +267,7 @@ def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> St
     """A slot may be free: told by another job's end, or tried after a while unasked."""
     if job.awaits:
         return Step(job, ignored=True)
-    return Step(replace(job, phase=Phase.INTENDED, due=0.0, retries=0, tried=0.0, since=now))
+    return Step(replace(job, phase=Phase.INTENDED, due=0.0, since=now))
 
 
 def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
@@ -276,7 +285,7 @@ def _restored_rest(job: Job, observation: seen.Restored, now: float, policy: Pol
     """The former owner's clock is not ours: what it has put off is put off, but from now on for one wait at most."""
     if resting.awaits_start(job):
         return Step(job)
-    waits = {Phase.QUEUED: policy.quota_retry, Phase.ACCEPTED: max(policy.search_delays)}
+    waits = {Phase.QUEUED: resting.quota_wait(job, policy), Phase.ACCEPTED: max(policy.search_delays)}
     latest = now + waits.get(job.phase, max(policy.patience(job.command.target)[1], _WINDOW_RETRY))
     if job.phase is Phase.ACCEPTED:
         return Step(replace(job, since=now, due=min(job.due, latest)))
@@ -284,8 +293,8 @@ def _restored_rest(job: Job, observation: seen.Restored, now: float, policy: Pol
 
 
 def _restored_running(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
-    """Until a status was seen the grace counts, by our own clock."""
-    return Step(job if job.status else replace(job, since=now))
+    """Until a status was seen that says how it stands, the grace counts, by our own clock."""
+    return Step(job if subject(job.command).rank(job.status) is not None else replace(job, since=now))
 
 
 # UNCERTAIN and ACCEPTED: only a search leads out.
@@ -399,24 +408,25 @@ def _still_accepted(job: Job, now: float, policy: Policy) -> Step:
 def _seen(job: Job, observation: seen.Seen, now: float, policy: Policy) -> Step:
     description = observation.description
     status = str(description.get("status", ""))
-    job = replace(job, tried=0.0) if job.tried else job
-    if not status:
-        return Step(job)
     resource = subject(job.command)
     known, new = resource.rank(job.status), resource.rank(status)
-    if known is not None and new is not None and new < known:
+    job = replace(job, tried=0.0) if job.tried and new is not None else job
+    if not status:
+        return Step(job)
+    back = known is not None and new is not None and new < known
+    if back and observation.seconds < policy.settle:
         return Step(job, ignored=True)  # a read that lags behind
     if row(job.command).kind is Kind.REMOVAL:
-        shown = endings.departing(job, status, description, now, policy)
+        shown = endings.departing(job, status, description, now, policy, back=back)
     else:
-        shown = endings.arriving(job, status, description, now)
+        shown = endings.arriving(job, status, description, now, back=back)
     if status == job.status and not (shown.job is not None and ended(shown.job)):
         return Step(job)  # what ends it now was no end to a former owner, of an older release
     return shown
 
 
 def _unseen(job: Job, observation: seen.Unseen, now: float, policy: Policy) -> Step:
-    """Looks that fail again and again end, too, so that a slot is not held for ever."""
+    """Looks that fail, or show an unknown status, again and again end, too, so that a slot is not held for ever."""
     tried = job.tried + observation.seconds
     if tried < policy.search_limit:
         return Step(replace(job, tried=tried))

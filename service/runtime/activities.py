@@ -7,7 +7,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -316,6 +316,9 @@ class Activities:
             intent.over = True
         if isinstance(observation, WindowMissed):
             self._say_missed()
+        if isinstance(observation, QuotaFull):
+            busy = self._workshop.slots.busy(job.command.target, occupies_slot(job))
+            observation = replace(observation, busy=busy)
         if observation is not None:
             intent.answer = observation
             self._inbox.put(Observed(key, observation))

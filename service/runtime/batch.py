@@ -340,6 +340,7 @@ class Batch:
             dict(change.details) if change.details else None,
             dict(change.description) if change.description else None,
             change.truncated,
+            change.back,
         )
         key = change.resource_id.encode()
         self._messages.append(

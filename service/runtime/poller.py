@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any, Final
 
 from schemas.operations import RESOURCES, Resource
-from service.core import coalescing, faults, reconciliation
+from schemas.records import Fault
+from service.core import coalescing, endings, faults, reconciliation
 from service.core.budget import Lane
 from service.core.observations import Broken, Failure, Observation, Reply, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
@@ -52,7 +53,10 @@ class Watch:
         absences: Looks in a row that did not find it.
         missed: Owner's time of the first of them.
         looked: Owner's time of the last look that showed how it stands; set by the poller.
+        known: The same, of one that showed a status which the table knows.
         blind: Owner's time up to which failed looks were observed; 0 when none were since it was seen.
+        shown: Owner's time since when each look has shown the present status.
+        farthest: Rank of the status that is farthest along its life, of those that were shown.
     """
 
     kind: str
@@ -67,8 +71,24 @@ class Watch:
     absences: int = field(default=0)
     missed: float = 0.0
     looked: float = 0.0
+    known: float = 0.0
     blind: float = 0.0
     looking: bool = False
+    shown: float = 0.0
+    farthest: int = -1
+
+    def __post_init__(self) -> None:
+        """Begins with the status that is known already."""
+        self.farthest = self.rank(self.status, -1)
+
+    def rank(self, status: str, unknown: int) -> int:
+        """How far along its life a status is."""
+        rank = RESOURCES[self.kind].rank(status)
+        return unknown if rank is None else rank
+
+    def back(self, status: str) -> bool:
+        """True for a status that the resource had left behind: a read that lags, unless it stays."""
+        return self.rank(status, self.farthest) < self.farthest
 
 
 Due = dict[str, dict[str, list[Watch]]]
@@ -115,7 +135,7 @@ class Poller:
     def watch(self, key: object, watch: Watch) -> None:
         """Begins to look, at once; a key that is watched already goes on as it is."""
         if key not in self._watches:
-            watch.looked = self._clock.now()
+            watch.looked = watch.known = watch.shown = self._clock.now()
             self._watches[key] = watch
             self._changed.set()
 
@@ -267,7 +287,11 @@ class Poller:
             return
         status = summary.get("status", "")
         telling = status in resource.done | resource.failed | resource.undeleted
-        if telling and resource.get_operation and any(watch.status != status for watch in watches):
+        if (
+            telling
+            and resource.get_operation
+            and any(watch.status != status or watch.back(status) for watch in watches)
+        ):
             await self._get(resource, resource_id, watches)
         else:
             self._deliver(watches, summary)
@@ -306,19 +330,31 @@ class Poller:
                 self._broke([watch], error)
 
     def _deliver_one(self, watch: Watch, description: Mapping[str, Any]) -> None:
-        status = str(description.get("status", ""))
-        if status != watch.status or watch.removal or watch.blind:
-            watch.sink(Seen(description))
-            watch.status, watch.blind = status, 0.0
+        """A status that was left behind is told at each look, with the time since it is shown."""
+        status, now = str(description.get("status", "")), self._clock.now()
+        rank = watch.rank(status, -1)
+        if status != watch.status:
+            watch.shown = now
+        if status != watch.status or watch.removal or watch.back(status) or (watch.blind and rank >= 0):
+            watch.sink(Seen(description, now - watch.shown))
+            watch.status, watch.farthest = status, max(watch.farthest, rank)
+        if rank >= 0:
+            watch.known, watch.blind = now, 0.0
+        else:
+            self._blind(watch, endings.unknown_status(status))
         watch.defects = 0
 
-    def _unseen(self, resource: Resource, watches: list[Watch], failure: Failure) -> None:
+    def _blind(self, watch: Watch, fault: Fault) -> None:
+        """Who watches hears, now and then, that no look shows how the resource stands."""
         now = self._clock.now()
+        seconds = now - max(watch.known, watch.blind)
+        if seconds >= self._blindness:
+            watch.blind = now
+            watch.sink(Unseen(fault, seconds))
+
+    def _unseen(self, resource: Resource, watches: list[Watch], failure: Failure) -> None:
         for watch in watches:
-            seconds = now - max(watch.looked, watch.blind)
-            if seconds >= self._blindness:
-                watch.blind = now
-                watch.sink(Unseen(faults.fault(failure, retryable=True), seconds))
+            self._blind(watch, faults.fault(failure, retryable=True))
         self._telemetry.problem(
             "poll failed; will look again", target=self._target, resource_kind=resource.kind, code=failure.code
         )

@@ -49,6 +49,7 @@ class SlotRegistry:
         self._monotonic = monotonic
         self._slots: dict[tuple[str, str], Slots[Claim]] = {}
         self._places: dict[Claim, tuple[str, str]] = {}
+        self._running: set[Claim] = set()
         self._elsewhere: set[TopicPartition] = set()
         self._left_free: dict[tuple[str, str], float] = {}
 
@@ -59,6 +60,7 @@ class SlotRegistry:
             0 when the claim has one now, else its place in the queue, from 1.
         """
         place = self._place(target, slot, claim)
+        self._running.discard(claim)
         rank = Rank.of(priority, since, claim, claim.tenant)
         slots, granted = quotas.request(self._slots[place], rank)
         if not granted and self._abandoned(place):
@@ -71,15 +73,18 @@ class SlotRegistry:
     def occupy(self, target: str, slot: str, claim: Claim) -> None:
         """Counts what runs already."""
         place = self._place(target, slot, claim)
+        self._running.add(claim)
         self._set(place, quotas.occupy(self._slots[place], claim, claim.tenant))
 
     def queue(self, target: str, slot: str, claim: Claim, *, priority: int, since: float) -> None:
         """Waits without asking: AWS refused although we counted a free slot, or a former owner knew that none is."""
         place = self._place(target, slot, claim)
+        self._running.discard(claim)
         self._set(place, quotas.full(self._slots[place], Rank.of(priority, since, claim, claim.tenant)))
 
     def release(self, claim: Claim) -> None:
         """Gives back the claim's slot or place, if it has one, and wakes who may try now."""
+        self._running.discard(claim)
         place = self._places.pop(claim, None)
         if place is None:
             return
@@ -87,6 +92,10 @@ class SlotRegistry:
         self._set(place, slots)
         for waiting in called:
             self._wake(waiting)
+
+    def busy(self, target: str, slot: str) -> int:
+        """How many jobs run, or may run, and use the quota; who only calls has not begun."""
+        return sum(self._places[claim] == (target, slot) for claim in self._running)
 
     def note(self, claim: Claim, job: Job | None) -> None:
         """Counts a job that another process owns, as its changelog tells; None: it is no more."""

@@ -39,7 +39,7 @@ class Timing(Group):
     write_retry_limit: Seconds = _DAY
     """How long a call that changes something is retried before its command fails or is parked."""
     quota_retry: Seconds = 60.0
-    """How often a command that waits for a full quota is tried unasked: others' jobs can't be counted."""
+    """Shortest wait until a command is tried again, unasked, whose quota is full; each 402 of AWS lengthens it, up to 16 times."""
 
     @model_validator(mode="after")
     def _laws(self) -> Self:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.operations import RESOURCES, Change
 from schemas.records import Command, ResourceChange, ResourceState, resource_key
+from service.core.job import replace
 from service.core.publication import named_after, over, publish
 
 statuses = st.sampled_from(("CREATE_PENDING", "ACTIVE", "DELETE_PENDING", Change.UPDATED, Change.DELETED))
@@ -72,6 +73,19 @@ def test_a_status_that_was_left_behind_is_no_news() -> None:
     """Two commands watch one resource, and one of them is late."""
     active = ResourceState("arn:1", "audience-model", 2, "ACTIVE", "spring", 9.0)
     assert publish(active, change("audience-model", "arn:1", "CREATE_IN_PROGRESS", 10.0)) is None
+
+
+def test_a_resource_that_has_gone_back_is_news_once() -> None:
+    leaving = ResourceState("arn:1", "audience-model", 2, "DELETE_PENDING", "spring", 9.0)
+    late = change("audience-model", "arn:1", "ACTIVE", 10.0)
+    back = replace(late, back=True)
+    assert publish(leaving, late) is None
+    state = publish(leaving, back)
+    assert state is not None
+    assert (state.sequence, state.status) == (3, "ACTIVE")
+    assert publish(state, back) is None
+    gone = ResourceState("arn:1", "audience-model", 4, Change.DELETED)
+    assert publish(gone, back) is None, "an ARN never comes back"
 
 
 @pytest.mark.parametrize("again", ["DELETE_PENDING", "DELETE_IN_PROGRESS"])

@@ -26,7 +26,7 @@ def test_due_told_to_a_job_whose_call_is_under_way_permits_no_second_call() -> N
 
 
 def test_waiting_for_a_slot_is_not_trying() -> None:
-    queued = after(given.job(CREATE, tried=POLICY.write_patience + 1), seen.QuotaFull(FULL), 1)
+    queued = after(given.job(CREATE, tried=POLICY.write_patience + 1), seen.QuotaFull(FULL, position=1), 1)
     called = after(queued, seen.Due(), POLICY.write_patience + 100)
     throttled = after(called, seen.Postponed(THROTTLED), POLICY.write_patience + 101)
     assert throttled.phase is Phase.INTENDED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.operations import OPERATIONS, Kind, Operation
+from schemas.operations import OPERATIONS, Kind, Operation, Repeat
 from schemas.records import Fault, Job, Phase
 from service.core import observations as seen
 from service.core import resting, transitions
@@ -71,7 +71,57 @@ def test_throttling_after_a_lost_call_without_end_is_parked() -> None:
     assert "an earlier one's outcome was lost" in given.reply(step).data["searched"]
 
 
-@ALL
+QUEUED = pytest.mark.parametrize("operation", [row for row in given.ROWS if row.kind is not Kind.READ], ids=given.named)
+
+
+@QUEUED
+def test_a_quota_that_aws_says_is_full_without_end_fails(operation: Operation) -> None:
+    """Nothing of ours explains it, so nothing of ours will free it."""
+    job, now, waits = given.job(operation), 0.0, []
+    while True:
+        step = observe(job, seen.QuotaFull(FULL), now)
+        assert step.job is not None
+        if step.job.phase is not Phase.QUEUED:
+            break
+        waits.append(step.job.due - NOW - now)
+        job = step.job
+        if len(waits) % 9 == 0:
+            assert after(job, seen.Restored(), now) is job  # the next owner goes on counting
+        now += waits[-1]
+        job = after(job, seen.Due(), now)
+    assert (told(step), given.error(step)) == (["failed"], FULL.code)
+    assert (waits[0], max(waits) > 10 * POLICY.quota_retry) == (POLICY.quota_retry, True)
+    assert max(waits) <= resting.LONGEST_QUOTA_WAIT * POLICY.quota_retry
+    assert POLICY.write_patience < now <= 1.1 * POLICY.write_patience
+    assert len(waits) < 400, "the longer it is full, the fewer calls it costs"
+
+
+@QUEUED
+def test_after_a_lost_call_a_quota_that_stays_full_is_for_a_person(operation: Operation) -> None:
+    job = given.job(operation, attempt=2, tried=POLICY.write_patience + 1)
+    step = observe(job, seen.QuotaFull(FULL))
+    assert told(step) == ["failed" if operation.repeat is Repeat.MARKED else "parked"]
+
+
+@QUEUED
+@pytest.mark.parametrize("explained", [{"position": 3}, {"busy": 1}], ids=["ours", "busy"])
+def test_waiting_for_slots_that_known_jobs_use_has_no_end(operation: Operation, explained: dict[str, int]) -> None:
+    job = given.job(operation, tried=POLICY.write_patience + 1)
+    for day in range(5):
+        job = after(job, seen.QuotaFull(FULL, **explained), 86_400.0 * day)
+        assert (job.phase, job.tried) == (Phase.QUEUED, 0.0)
+        job = after(job, seen.Due(), 86_400.0 * day + 3600)
+
+
+@pytest.mark.parametrize("operation", given.READS, ids=given.named)
+def test_a_read_is_never_queued(operation: Operation) -> None:
+    job = after(given.job(operation), seen.QuotaFull(FULL))
+    assert (job.phase, job.retries) == (Phase.INTENDED, 1)
+    job = given.job(operation, tried=POLICY.read_patience + 1)
+    assert given.error(observe(job, seen.QuotaFull(FULL))) == FULL.code
+
+
+@QUEUED
 def test_a_full_quota_queues_and_tells_once(operation: Operation) -> None:
     step = observe(given.job(operation), seen.QuotaFull(FULL, position=3), 1)
     assert given.reply(step).data == {"reason": "ServiceQuotaExceededException", "position": 3}
@@ -121,7 +171,7 @@ def test_a_deadline_ends_a_throttled_command(operation: Operation) -> None:
     assert given.error(observe(job, seen.DeadlinePassed(), 0.02)) == "DeadlineExceeded"
 
 
-@ALL
+@QUEUED
 def test_a_deadline_ends_a_queued_command(operation: Operation) -> None:
     command = given.command(operation, deadline=NOW + 10)
     job = after(given.job(operation, command=command), seen.QuotaFull(FULL))
@@ -178,7 +228,7 @@ def test_a_call_held_back_is_the_next_owners_to_make(operation: Operation) -> No
     assert (given.doing(called), called.attempt) == (Call(), 1)
 
 
-@ALL
+@QUEUED
 def test_a_rest_by_a_clock_that_was_ahead_is_not_waited_for(operation: Operation) -> None:
     """The former owner's clock was ten minutes ahead: its rests would last ten minutes too long."""
     backing_off = after(given.job(operation), seen.Postponed(THROTTLED), 600)

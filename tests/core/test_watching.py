@@ -4,6 +4,7 @@ import pytest
 
 from schemas.operations import OPERATIONS, Change, Operation
 from schemas.records import Job, Phase
+from service.core import endings
 from service.core import observations as seen
 from service.core.effects import Changed
 from service.core.job import replace
@@ -41,6 +42,41 @@ def test_a_status_that_goes_backwards_is_ignored(operation: Operation) -> None:
     job = running(operation, "CREATE_IN_PROGRESS")
     step = observe(job, show("CREATE_PENDING"), 5)
     assert (step.job is job, step.events, step.ignored) == (True, (), True)
+
+
+@pytest.mark.parametrize("operation", [row for row in given.JOBS if row.resource.leaving], ids=given.named)
+@pytest.mark.parametrize(("status", "ends"), [("CREATE_IN_PROGRESS", []), ("ACTIVE", ["succeeded"])])
+def test_a_status_that_was_left_behind_and_stays_counts(operation: Operation, status: str, ends: list[str]) -> None:
+    """One wrong look, or a deletion that was taken back, hid all that followed, for ever."""
+    job = running(operation, "DELETE_PENDING")
+    early = observe(job, seen.Seen({"status": status}, POLICY.settle - 1), POLICY.settle)
+    assert (early.job, early.events, early.ignored) == (job, (), True)
+    step = observe(job, seen.Seen({"status": status}, POLICY.settle), POLICY.settle + 1)
+    assert (told(step), changed(step)) == (ends, [status])
+    (change,) = (event for event in step.events if isinstance(event, Changed))
+    assert change.back
+    assert step.job is not None
+    assert step.job.status == status
+
+
+@REMOVALS
+@pytest.mark.parametrize("status", ["ACTIVE", "CREATE_FAILED"])
+def test_a_removal_that_is_taken_back_fails(operation: Operation, status: str) -> None:
+    job = after(running(operation, "DELETE_IN_PROGRESS"), seen.Restored(), -10 * POLICY.settle)  # another clock
+    assert observe(job, seen.Seen({"status": status}, POLICY.settle - 1), 0).events == ()
+    step = observe(job, seen.Seen({"status": status}, POLICY.settle), 1)
+    assert (told(step), given.error(step), changed(step)) == (["failed"], "NotRemoved", [status])
+    assert "DELETE_IN_PROGRESS" in given.reply(step).data["error"]["message"]
+
+
+@JOBS
+def test_an_unknown_status_is_no_look_that_counts(operation: Operation) -> None:
+    job = after(running(operation, "CREATE_PENDING"), seen.Unseen(given.DENIED, POLICY.search_limit - 1), 1)
+    job = after(job, show("CREATE_STOPPED"), 2)
+    assert (job.phase, job.status, job.tried) == (Phase.RUNNING, "CREATE_STOPPED", POLICY.search_limit - 1)
+    step = observe(job, seen.Unseen(endings.unknown_status("CREATE_STOPPED"), 3600.0), 3)
+    assert (told(step), given.error(step)) == (["parked"], "StatusUnknown")
+    assert "CREATE_STOPPED" in given.reply(step).data["error"]["message"]
 
 
 @JOBS

@@ -77,6 +77,53 @@ async def test_a_deletion_that_fails_again_at_once_ends() -> None:
         assert (await rig.end(command)).code == "DELETE_FAILED"
 
 
+async def test_one_wrong_status_is_not_believed_for_ever() -> None:
+    """A status of leaving that was not true hid all that followed, and the slot was gone for good."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        wrong = ["DELETE_PENDING"]
+
+        def distort(operation: str, shown: dict[str, Any]) -> dict[str, Any]:
+            there = operation == "GetAudienceModel" and shown["status"] == "CREATE_IN_PROGRESS" and wrong
+            return {**shown, "status": wrong.pop()} if there else shown
+
+        rig.api.working, rig.api.distort = 120.0, distort
+        data = await rig.made(CREATE)
+        command = rig.send(MODEL, request(MODEL, trainingDatasetArn=data))
+        assert (await rig.end(command)).kind == "succeeded"
+        await rig.numbered()
+        seen = rig.statuses(rig.job(command).resource_id)  # type: ignore[union-attr]
+        assert seen[-3:] == ["DELETE_PENDING", "CREATE_IN_PROGRESS", "ACTIVE"]
+        assert node.app.slots()["default/audience-models"]["taken"] == 0
+
+
+async def test_a_deletion_that_aws_takes_back_fails() -> None:
+    async with Rig(partitions=1) as rig:
+        await rig.start()
+        model = rig.api.by_hand(MODEL, name="m")
+        command = rig.send("DeleteAudienceModel", {"audienceModelArn": model})
+        await rig.until(lambda: (job := rig.job(command)) and job.status == "DELETE_PENDING", step=0.1)
+        rig.api.item(model).gone = None
+        rig.api.set_status(model, "ACTIVE")
+        assert (await rig.end(command)).code == "NotRemoved"
+        await rig.numbered()
+        assert rig.statuses(model)[-1] == "ACTIVE"
+
+
+async def test_a_status_that_is_not_known_and_stays_is_for_a_person() -> None:
+    """New owners go on counting."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        data = await rig.made(CREATE)
+        command = rig.send(MODEL, request(MODEL, trainingDatasetArn=data))
+        await rig.until(lambda: "started" in rig.kinds(command))
+        rig.api.set_status(rig.job(command).resource_id, "CREATE_STOPPED")  # type: ignore[union-attr]
+        await asyncio.sleep(0.7 * POLICY.search_limit)
+        await rig.restart(node)
+        assert (await rig.end(command, 0.5 * POLICY.search_limit)).code == "StatusUnknown"
+        assert rig.phase(command) == "parked"
+
+
 @pytest.mark.parametrize("wrong", [17, {"code": 17}, "", "x", "arn:aws:cleanrooms-ml:eu-west-1:111122223333:other/x"])
 async def test_a_creation_whose_answer_names_no_resource_is_searched_for(wrong: Any) -> None:
     async with Rig(partitions=1) as rig:

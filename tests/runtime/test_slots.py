@@ -54,6 +54,21 @@ def test_the_first_in_the_queue_is_woken() -> None:
     assert b.release("b") == [b"d"]
 
 
+def test_only_what_runs_explains_that_a_quota_is_full() -> None:
+    """Two that only call would each take the other's slot for the reason of AWS's refusal."""
+    b = Bench(3)
+    assert [b.request(name) for name in "ab"] == [0, 0]
+    assert b.slots.busy("one", "models") == 0
+    b.slots.occupy("one", "models", Claim(THERE, b"a"))
+    b.slots.occupy("two", "models", Claim(THERE, b"b"))
+    assert [b.slots.busy(target, "models") for target in ("one", "two")] == [1, 1]
+    b.slots.occupy("one", "models", Claim(HERE, b"a"))
+    assert b.slots.busy("one", "models") == 2
+    b.slots.queue("one", "models", Claim(HERE, b"a"), priority=0, since=0.0)
+    b.release("a", THERE)
+    assert b.slots.busy("one", "models") == 0
+
+
 def test_priority_first_and_then_arrival() -> None:
     b = Bench()
     for name in "ab":

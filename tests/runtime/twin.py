@@ -34,6 +34,7 @@ class TwinApi(FakeApi):
         denies: Asked whether a Get or a deletion of a resource says that it is not there although it is.
         undeletable: Ids of resources whose deletion fails.
         place: Names the world in which the process that calls has a target.
+        taken_back: Ids of resources whose deletion begins and ends with what was before, and after how many seconds.
     """
 
     def __init__(self, clock: Clock | None = None, targets: tuple[str, ...] = ("default",)) -> None:
@@ -51,6 +52,7 @@ class TwinApi(FakeApi):
         self.denies: Callable[[str, str], bool] = lambda _, __: False
         self.undeletable: set[str] = set()
         self.place: Callable[[str], str] = lambda target: target
+        self.taken_back: dict[str, float] = {}
         self._lags: dict[str, float] = {}
 
     async def call(
@@ -112,6 +114,9 @@ class TwinApi(FakeApi):
             now, item.gone = self.clock.monotonic(), None
             item.schedule = [(now, "DELETE_PENDING"), (now + 0.1, "DELETE_FAILED")]
             item.details = {"statusCode": "X", "message": "a bucket is locked"}
+        if item.key in self.taken_back and item.gone is not None:
+            now, item.gone = self.clock.monotonic(), None
+            item.schedule = [(now, "DELETE_PENDING"), (now + self.taken_back[item.key], "ACTIVE")]
         return result
 
     def _slowness(self) -> float:

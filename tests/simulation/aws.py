@@ -44,11 +44,13 @@ async def fail_jobs(day: Day) -> None:
 
 @action(4, Family.DENIED)
 async def deny(day: Day) -> None:
-    """A role loses the right to one operation; for a while, until the world heals, or for good."""
+    """A role loses the right to one operation, or a quota is full; for a while, until the world heals, or for good."""
     lists = [row.resource.list_operation for row in OPERATIONS.values() if row.creates]
     others = [row.name for row in OPERATIONS.values() if row.kind is not Kind.READ]
     reads = [row.name for row in OPERATIONS.values() if row.kind is Kind.READ]
     operation = day.random.choice(day.random.choice((lists, others, reads)))
+    if day.random.random() < 0.3:
+        day.faults.full.add(operation)
     day.faults.denied.add(operation)
     day.monitor.promises.denied.add(operation)
     if day.random.random() < 0.3:

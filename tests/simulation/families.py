@@ -20,7 +20,7 @@ class Family(StrEnum):
     TENANTS = "tenants"
     """Several tenants; processes that know one more or one less."""
     DENIED = "denied"
-    """One operation is refused until the world heals, or for ever."""
+    """One operation is refused, or its quota is full, until the world heals, or for ever."""
     GARBAGE = "garbage"
     """Members of answers have the wrong type."""
     PAGES = "pages"
@@ -46,7 +46,7 @@ class Family(StrEnum):
     STALE = "stale"
     """Reads go back to what was."""
     UNDELETED = "undeleted"
-    """Deletions that fail, also of what failed to be deleted before."""
+    """Deletions that fail, also of what failed to be deleted before, or are taken back."""
     FULL = "full"
     """Few open commands are allowed, and some wait without end."""
     LATER = "later"
@@ -58,13 +58,13 @@ ON: Final[frozenset[Family]] = frozenset(Family)
 
 EFFECTS: Final[dict[Family, tuple[str, ...]]] = {
     Family.OFFSETS: ("halted", "opened in vain", "topic replaced under its reader"),
-    Family.DENIED: ("denied", "resolved"),
+    Family.DENIED: ("denied", "full for long", "resolved"),
     Family.GARBAGE: ("garbage in an answer",),
     Family.LATER: ("later",),
     Family.PAGES: ("another page", "endless pages", "overlapping pages"),
     Family.REPEATS: ("refused repeat",),
     Family.STALE: ("stale read",),
-    Family.UNDELETED: ("undeletable",),
+    Family.UNDELETED: ("taken back", "undeletable"),
     Family.UNTRUE: ("untrue 404", "untrue 404 of a deletion"),
     Family.TARGETS: ("waiting: UnknownTarget", "waiting: TargetChanged"),
     Family.RELEASES: ("waiting: UnknownOperation", "waiting: UnknownResourceKind"),

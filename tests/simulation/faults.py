@@ -38,6 +38,7 @@ class Faults:
         storm: Everything is throttled.
         denied: Operations that are refused until the world heals.
         denied_for_good: Operations that are refused even then.
+        full: Those among them that are refused because a quota is full.
         answers: What is wrong with answers.
     """
 
@@ -56,6 +57,7 @@ class Faults:
         self.storm = False
         self.denied: set[str] = set()
         self.denied_for_good: set[str] = set()
+        self.full: set[str] = set()
         self.answers = Answers(rig.api, seed, counters, note, families, fail)
         self._turns: dict[str, list[Fault]] = {}
         self._badness = random.choice((0.15, 0.4) if Family.PAGES in families else (0.03, 0.15, 0.4))
@@ -99,8 +101,9 @@ class Faults:
             )
             return fault
         if entry.operation in self.denied:
-            self._note(f"{entry.operation} is denied", "denied")
-            return DENIED
+            full = entry.operation in self.full
+            self._note(f"{entry.operation} is {'full' if full else 'denied'}", "full for long" if full else "denied")
+            return fake.QUOTA if full else DENIED
         return None
 
     def _counted(self, what: str, value: float) -> float:

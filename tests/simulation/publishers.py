@@ -229,6 +229,16 @@ async def delete_what_fails(day: Day) -> None:
     _delete(day, "DeleteAudienceModel", model)
 
 
+@action(5, Family.UNDELETED)
+async def delete_what_is_taken_back(day: Day) -> None:
+    """A deletion begins, is seen, and ends with the resource as it was."""
+    api, dataset = day.rig.api, day.names["default"]["trainingDatasetArn"]
+    model = api.by_hand("CreateAudienceModel", name="returning", trainingDatasetArn=dataset)
+    api.taken_back[model] = day.random.uniform(0.1, 20.0)
+    day.monitor.counters["taken back"] += 1
+    _delete(day, "DeleteAudienceModel", model)
+
+
 @action(5, Family.UNTRUE)
 async def delete_what_is_missed(day: Day) -> None:
     """A deletion that fails, of a resource that Gets often miss."""
