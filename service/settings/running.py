@@ -39,7 +39,7 @@ class Timing(Group):
     write_retry_limit: Seconds = _DAY
     """How long a call that changes something is retried before its command fails or is parked."""
     quota_retry: Seconds = 60.0
-    """Shortest wait until a command is tried again, unasked, whose quota is full; each 402 of AWS lengthens it, up to 16 times."""
+    """Shortest wait before a full quota is tried again unasked; each 402 of AWS lengthens it, to 16 times at most."""
 
     @model_validator(mode="after")
     def _laws(self) -> Self:
