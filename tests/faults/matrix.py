@@ -1,4 +1,4 @@
-"""The faults, one row each, in the order and under the numbers of the reliability study."""
+"""The faults, one row each, in the order and under the numbers of the reliability analysis."""
 
 import signal
 from collections.abc import Mapping
