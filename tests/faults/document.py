@@ -44,8 +44,8 @@ _LIMITS = """
 - The sandbox is not AWS: how AWS behaves is assumed where its documents say nothing.
 - Times are those of a laboratory: settling takes 4 s instead of 6 min, a session 6 s, a request to Kafka 4 s, a
   transaction at most 16 s. Polls come every 0.3 s.
-- A late abort of a transaction does not occur: the service never aborts one by itself, it leaves that to the next owner's
-  fence.
+- A late abort of a transaction does not occur: the service never aborts one by itself, it leaves that to the
+  next owner's fence.
 """
 
 
@@ -93,8 +93,8 @@ def _table(outcomes: Sequence[Outcome]) -> str:
         "closed because a commit failed. Rebalances: assignments that living replicas received. Sums of all runs.\n\n"
         "How: a *point* is a place in the service's code where the process is killed or stopped; *switch* is a fault\n"
         "switch of the sandbox; names of Kafka requests (*EndTxn*, *Produce*, *request*, *answer*) are what the proxy\n"
-        "before Kafka drops or delays; *raw produce* writes records past the service; *golden records* are those of former\n"
-        "releases; *own STS* and *clock port* replace what the service asks for credentials and the time.\n",
+        "before Kafka drops or delays; *raw produce* writes records past the service; *golden records* are those of\n"
+        "former releases; *own STS* and *clock port* replace what the service asks for credentials and the time.\n",
         "| # | fault | how | runs | violations | resumed | bound | parked | dirty | rebalances |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
