@@ -3,7 +3,7 @@
 import ast
 
 from tests.faults.matrix import ROWS
-from tests.promises.document import PAGE, ROOT, render
+from tests.promises.document import CHECKS, PAGE, ROOT, render
 from tests.promises.table import PROMISES
 from tests.sabotage.table import SABOTAGES
 
@@ -28,6 +28,7 @@ def test_every_oracle_is_one_of_the_monitors_demands() -> None:
     monitor = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests" / "simulation").glob("*.py"))
     missing = [words for promise in PROMISES for words in promise.oracles if words not in monitor]
     assert not missing
+    assert set(CHECKS) == {words for promise in PROMISES for words in promise.oracles}
 
 
 def test_every_fault_and_every_sabotage_supports_a_promise() -> None:

@@ -57,7 +57,7 @@ SABOTAGES = (
         "tests/adapters/test_aws_addresses.py::test_a_model_of_the_machine_is_not_read",
     ),
     Sabotage(
-        "apply the rules that are our reading in any case",
+        "apply assumed rules although `rules.assumed` is off",
         "schemas.rules",
         "if (assumed or not rule.assumed) and rule.applies",
         "if rule.applies",
@@ -106,7 +106,7 @@ SABOTAGES = (
         "tests/schemas/test_corrections.py::test_only_the_recorded_value_at_the_recorded_place_is_let_pass",
     ),
     Sabotage(
-        "let what is bound win",
+        "let an operator's defaults override the command",
         "schemas.commands",
         "        name: {**params[name], **value}\n",
         "        name: {**value, **params[name]}\n",
@@ -187,7 +187,7 @@ SABOTAGES = (
         "tests/runtime/test_clocks.py::test_a_broker_whose_clock_is_ahead_forgets_nothing",
     ),
     Sabotage(
-        "forget a reopened command by its first end",
+        "count a resolved command's retention from its first end",
         "service.runtime.shard",
         "ended(job) and job.finished_at == since:",
         "ended(job):",
@@ -326,7 +326,7 @@ SABOTAGES = (
         "tests/runtime/test_cancel.py::test_a_deletion_is_of_that_resource_at_its_target_whenever_processes_crash[0]",
     ),
     Sabotage(
-        "take parked for nothing made",
+        "treat a parked command as one that made nothing",
         "service.core.cancellation",
         "if other.phase is Phase.PARKED:\n        return _wait",
         "if False:\n        return _wait",
@@ -366,7 +366,7 @@ SABOTAGES = (
         "tests/runtime/test_load.py::test_what_asks_to_wait_closes_no_partition[notbefore]",
     ),
     Sabotage(
-        "take on whatever waits",
+        "accept waiting commands without a limit",
         "service.runtime.intake",
         "    return store.census.refusal(job, Limits(context.open_jobs_limit))\n",
         "    return None\n",
@@ -581,7 +581,7 @@ SABOTAGES = (
         "tests/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
     ),
     Sabotage(
-        "know a throttle by its status",
+        "recognise throttling by the HTTP status only",
         "service.runtime.dispatch",
         "elif faults.fault_class(outcome) is faults.FaultClass.THROTTLED:",
         "elif outcome.http_status == 429:",
@@ -807,7 +807,7 @@ SABOTAGES = (
         "tests/runtime/test_poller.py::test_what_can_t_be_listed_is_looked_at_one_by_one",
     ),
     Sabotage(
-        "tell each status of a removal once",
+        "publish a status of a removal only the first time",
         "service.runtime.poller",
         "if status != watch.status or watch.removal or watch.back(status) or",
         "if status != watch.status or watch.back(status) or",
@@ -1278,7 +1278,7 @@ SABOTAGES = (
         "tests/schemas/test_cloudevents.py::test_a_trace_context_that_cannot_be_read_is_no_fault",
     ),
     Sabotage(
-        "send a dead letter without content back",
+        "replay a dead letter that has no content",
         "service.dlq.replaying",
         '    if "omitted" in letter.told:\n',
         "    if False:\n",
@@ -1386,7 +1386,7 @@ SABOTAGES = (
         simulated=True,
     ),
     Sabotage(
-        "take a decision for no second end",
+        "do not count a person's decision as a new end",
         "service.runtime.batch",
         "if before is not None and ended(before) and before.finished_at == after.finished_at:",
         "if before is not None and ended(before):",
