@@ -36,6 +36,8 @@ class What(StrEnum):
     """A command's fate is open for too long."""
     UNLISTED = "unlisted"
     """AWS did not say what it has."""
+    NO_TARGET = "no target"
+    """An open job's target is not in these settings, so AWS can't be asked about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,12 @@ def compare(ledger: Ledger, survey: Survey, now: float, settle: float) -> Iterat
         if isinstance(listing, str):
             yield Difference(What.UNLISTED, f"{target}/{kind}", f"could not be listed and compared: {listing}")
     yield from _orphans(ledger, survey)
+    targets = {target for target, _ in survey}
     for held in ledger.jobs:
         if held.job.command.operation not in COMMANDS:
+            continue
+        if not ended(held.job) and held.job.command.target not in targets:
+            yield _without_target(held.job)
             continue
         if held.job.phase is Phase.PARKED:
             yield _parked(held, survey)
@@ -149,7 +155,18 @@ def _surplus(job: Job, identity: str, found: str) -> Iterator[Difference]:
         What.SURPLUS,
         identity,
         f"{found}: carries the marker of command {job.command.id}, which has ended as {job.phase} and {made}: it was"
-        " created twice, or somebody copied the description; look which one is used, and delete the other yourself",
+        " created twice, the command was given up although AWS had performed it, or somebody copied the description;"
+        " find out which one is used, and delete what is not",
+    )
+
+
+def _without_target(job: Job) -> Difference:
+    made = f", and what it has made, {job.resource_id}, goes on at AWS" if job.resource_id else ""
+    return Difference(
+        What.NO_TARGET,
+        job.command.id,
+        f"not compared: its target {job.command.target} is not in these settings. The service holds the job{made};"
+        " put the target back until its jobs have ended",
     )
 
 

@@ -52,7 +52,9 @@ def resolve(
     source: str | None = None,
     adopt: Annotated[str | None, Parameter(help="It was done; the ARN of what it made (or -, if it has none).")] = None,
     retry: Annotated[bool, Parameter(help="It was not done: call once more, whatever its deadline.")] = False,
-    fail: Annotated[bool, Parameter(help="Give it up.")] = False,
+    fail: Annotated[
+        bool, Parameter(help="Give it up: what AWS may have made stays, is billed, and is not followed.")
+    ] = False,
     unchecked: Annotated[
         bool, Parameter(help="Adopt although AWS does not confirm that it carries the marker.")
     ] = False,

@@ -169,6 +169,16 @@ def test_what_has_no_lifecycle_is_known_once_it_was_published(published: str) ->
     assert gone.what is What.ORPHAN
 
 
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.ACCEPTED, Phase.UNCERTAIN, Phase.INTENDED, Phase.QUEUED])
+def test_an_open_job_of_a_removed_target_is_reported_as_not_compared(phase: Phase) -> None:
+    job = given.job(CREATE, phase, resource_id=ARN if phase is Phase.RUNNING else "")
+    gone = replace(job, command=replace(job.command, target="gone"))
+    (found,) = differences(gone, survey={})
+    assert (found.what, found.subject, found.repair) == (What.NO_TARGET, "c-1", None)
+    assert "not compared: its target gone is not in these settings" in found.text
+    assert (f"{ARN}, goes on at AWS" in found.text) == (phase is Phase.RUNNING)
+
+
 async def test_a_command_of_a_removed_target_is_not_asked_about() -> None:
     """The command line says what to do, instead of breaking."""
     loaded = settings.load(None, {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:9092", "AWS_REGION": "eu-west-1"})
