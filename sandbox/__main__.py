@@ -9,16 +9,22 @@ from cyclopts import App
 from sandbox.console import guarded
 
 COMMANDS: Final = {
-    "serve": "sandbox.serve:serve_command",
-    "kafka": "sandbox.kafka.broker:kafka_command",
-    "up": "sandbox.stack:up_command",
-    "demo": "sandbox.demo:demo_command",
+    "demo": ("sandbox.demo:demo_command", "Run the whole path once and show it."),
+    "up": ("sandbox.stack:up_command", "Run Kafka and Clean Rooms ML with MovieLens-100k until Ctrl-C."),
+    "serve": ("sandbox.serve:serve_command", "Run Clean Rooms ML alone, for any AWS SDK."),
+    "kafka": ("sandbox.kafka.broker:kafka_command", "Run a local Kafka alone."),
 }
+"""Where each command is, and its line in the list of commands; reading it from the module would import the module."""
 
-app = App(name="sandbox", help="A local Clean Rooms ML that really trains, and a local Kafka.", version_flags=[])
-for _name, _target in COMMANDS.items():
+app = App(
+    name="python -m sandbox",
+    help="A local Clean Rooms ML that really trains, and a local Kafka.",
+    help_epilogue="Exit codes: 0 success; 1 could not run; 2 wrong usage; 130 interrupted.",
+    version_flags=[],
+)
+for _name, (_target, _help) in COMMANDS.items():
     if find_spec(_target.partition(":")[0]) is not None:
-        app.command(_target, name=_name)
+        app.command(_target, name=_name, help=_help)
 
 if __name__ == "__main__":
     sys.exit(guarded(app))

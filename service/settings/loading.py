@@ -21,8 +21,24 @@ from service.settings.sources import (
     Environment,
     File,
     StandardAws,
+    misshapen,
     read_file,
 )
+
+_PLAIN: Final = {
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "dict_type": "a group of settings",
+    "model_type": "a group of settings",
+    "list_type": "a list",
+}
+"""What is expected, where the validator's own words speak of Python."""
 
 _SECRET: Final = ("password", "secret", "token", "proxy", "external_id")
 
@@ -41,6 +57,8 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     named = variables.get(FILE_VARIABLE, "").strip()
     path = file or (Path(named) if named else None)
     tree = read_file(path) if path else {}
+    if problems := [f"{problem} (in {path})" for problem in misshapen(tree, Settings)]:
+        raise SettingsError(_report(problems))
     names = {keyed: group for keyed in KEYED if isinstance(group := tree.get(keyed), dict)}
 
     class Loaded(Settings, BaseSettings):
@@ -97,11 +115,12 @@ def _explain(item: ErrorDetails, origins: _Origins) -> str:
     path = [part for each in item["loc"] for part in str(each).split(DELIMITER)]
     name = ".".join(path) or "settings"
     if item["type"] == "missing":
-        return f"{name}: not set; {_wanted(path)} Set it in the file or as {variable(path)}."
+        return f"{name}: not set. {_wanted(path)} Set it in the file or as {variable(path)}."
     origin = origins.of(path, item["input"])
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown setting{origin}{_hint(path)}"
-    expected = item["msg"].removeprefix("Value error, ")
+    message = item["msg"].replace("String should match pattern", "text of the form")
+    expected = _PLAIN.get(item["type"]) or message.removeprefix("Value error, ")
     if item["type"] in {"value_error", "assertion_error"} and isinstance(item["input"], dict | BaseModel):
         return f"{name}: {expected}"
     return f"{name}: found {_shown(path, item['input'])}{origin}; expected: {expected}"

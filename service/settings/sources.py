@@ -1,6 +1,6 @@
 """Where settings come from: pydantic-settings merges these sources key by key, the first one wins."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,6 +116,44 @@ def read_file(file: Path) -> dict[str, Any]:
         if isinstance(groups.get(keyed), dict):
             groups[keyed] = _without_gaps(groups[keyed])
     return groups
+
+
+def misshapen(tree: Mapping[str, Any], model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Groups of a file that hold something else; merging would drop them where a variable sets the same group.
+
+    Args:
+        tree: What the file holds.
+        model: The settings, or a group of them.
+        above: The group's name, with a dot at its end.
+    """
+    for name, value in tree.items():
+        field = model.model_fields.get(name)
+        group = group_of(field) if field else None
+        if field is None or group is None or value is None:
+            continue
+        path = above + name
+        form = f"{name}: {{{next(iter(group.model_fields))}: ...}}"
+        if not isinstance(value, dict):
+            wanted = (
+                f"groups by name, such as {name}: {{NAME: {{...}}}}" if is_keyed(field) else f"a group, such as {form}"
+            )
+            yield f"{path}: found {_shape(value)}; expected {wanted}"
+        elif is_keyed(field):
+            yield from (
+                f"{path}.{key}: found {_shape(each)}; expected a group"
+                for key, each in value.items()
+                if each is not None and not isinstance(each, dict)
+            )
+            for key, each in value.items():
+                if isinstance(each, dict):
+                    yield from misshapen(each, group, f"{path}.{key}.")
+        else:
+            yield from misshapen(value, group, f"{path}.")
+
+
+def _shape(value: Any) -> str:
+    """What a value is, without the value: it may be a secret."""
+    return "a list" if isinstance(value, list) else "text" if isinstance(value, str) else "a number or a truth value"
 
 
 def _folded(name: str) -> str:

@@ -48,6 +48,30 @@ def test_a_blank_unknown_variable_is_refused() -> None:
     assert "log.levl: unknown setting in CRML_LOG__LEVL" in refused(CRML_LOG__LEVL="")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "kafka: 5",
+            "kafka: found a number or a truth value; expected a group, such as kafka: {bootstrap_servers: ...}",
+        ),
+        ("kafka: [a, b]", "kafka: found a list; expected a group"),
+        ("targets: 5", "targets: found a number or a truth value; expected groups by name"),
+        ("targets: {default: secret}", "targets.default: found text; expected a group"),
+        ("targets: {default: {rate: 3}}", "targets.default.rate: found a number or a truth value; expected a group"),
+        ("polling: {kinds: {audience-model: 5}}", "polling.kinds.audience-model: found a number"),
+    ],
+)
+def test_a_group_of_the_file_that_is_none_is_refused_although_variables_set_it(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    below = {"CRML_TARGETS__DEFAULT__RATE__READS_PER_SECOND": "2", "CRML_POLLING__KINDS__AUDIENCE_MODEL__FIRST": "7"}
+    with pytest.raises(SettingsError) as error:
+        by_file(tmp_path, text, **below)
+    assert expected in str(error.value)
+    assert "settings.yaml" in str(error.value)
+
+
 @pytest.mark.parametrize("field", ["host", "page_host"])
 def test_an_empty_listener_is_refused(tmp_path: Path, field: str) -> None:
     with pytest.raises(SettingsError, match=f"http.{field}: found ''"):

@@ -5,6 +5,7 @@ The page at ``/`` may have a port of its own.
 
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from errno import EADDRINUSE
 from typing import Any, Final
 
 from aiohttp import web
@@ -96,8 +97,11 @@ class StatusServer:
         await runner.setup()
         try:
             await _site(runner, *place).start()
-        except (OSError, UnicodeError) as error:
+        except UnicodeError as error:
             raise ListenError(f"{_joined(*place)} can't be listened on: {error}; check {names}") from error
+        except OSError as error:
+            reason = "is in use by another process" if error.errno == EADDRINUSE else f"can't be listened on: {error}"
+            raise ListenError(f"{_joined(*place)} {reason}; check {names}") from error
         return _joined(place[0], int(runner.addresses[0][1]))
 
     async def stop(self) -> None:
