@@ -13,6 +13,7 @@ class Lane(IntEnum):
     """What a call is for, as far as that decides who goes first when tokens are scarce."""
 
     CREATE = 0
+    """Creations and every other write but removals."""
     REMOVE = 1
     SEARCH = 2
     """Reads on which the fate of a call depends."""
@@ -29,13 +30,10 @@ class Lane(IntEnum):
 def next_lane(waiting: Collection[Lane], last: Lane) -> Lane:
     """Whose turn it is in one bucket, after a call of lane ``last``.
 
-    Writes go by their lane. Reads take turns, so that none of their lanes gets less than its share (a third when all
-    three have calls waiting), whatever publishers send.
+    Lanes take turns, so that none gets less than its share, whatever publishers send: half of the writes, a third of
+    the reads, when all lanes of the bucket have calls waiting.
     """
-    first = min(waiting)
-    if first.writes:
-        return first
-    return min((lane for lane in waiting if lane > last), default=first)
+    return min((lane for lane in waiting if lane > last), default=min(waiting))
 
 
 @dataclass(frozen=True, slots=True)

@@ -350,9 +350,11 @@ PROMISES = (
     ),
     Promise(
         "Few calls",
-        "One List serves every search of its kind; polls have a share of the read budget that publishers cannot take. "
+        "One List serves every search of its kind. Searches, publishers' reads and polls have a share of the read "
+        "budget each, removals one of the write budget; no other calls can take it. "
         "Calls that hang take no connections from reads.",
         (
+            "tests/runtime/test_load.py::test_writes_of_publishers_do_not_starve_a_deletion",
             "tests/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
             "tests/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
         ),
@@ -365,6 +367,7 @@ PROMISES = (
             "look at nothing else while a look hangs",
             "look again while a look hangs",
             "recognise throttling by the HTTP status only",
+            "let creations go before removals",
         ),
     ),
     Promise(

@@ -155,6 +155,21 @@ async def test_a_throttling_storm_stays_within_the_budget() -> None:
         rig.audit()
 
 
+async def test_writes_of_publishers_do_not_starve_a_deletion() -> None:
+    """A quota that is full keeps more calls waiting for the budget than it can give."""
+    async with Rig(partitions=1, writes_per_second=1.0) as rig:
+        rig.api.working = 20.0
+        await rig.start()
+        dataset = await rig.made(CREATE)
+        made = rig.send(MODEL, request(MODEL, trainingDatasetArn=dataset))
+        await rig.end(made)
+        rig.api.always(CREATE, fake.QUOTA)
+        flood = [rig.send(CREATE, source="/others") for _ in range(70)]
+        await rig.until(lambda: len(rig.answered()) == len(flood) + 2)
+        cancellation = cancel(rig, made, deleteResource=True)
+        assert (await rig.end(cancellation, 60.0)).data["result"] == {"cancelled": False, "deleted": True}
+
+
 async def test_two_processes_share_the_budget() -> None:
     async with Rig(writes_per_second=4.0) as rig:
         for _ in range(2):

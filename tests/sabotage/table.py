@@ -575,10 +575,18 @@ SABOTAGES = (
     Sabotage(
         "let reads go before polls",
         "service.core.budget",
-        "    return min((lane for lane in waiting if lane > last), default=first)\n",
-        "    return first\n",
+        "    return min((lane for lane in waiting if lane > last), default=min(waiting))\n",
+        "    return min((lane for lane in waiting if lane > last or not lane.writes), default=min(waiting))\n",
         "While a publisher sends reads, no end of a job is seen.",
         "tests/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
+    ),
+    Sabotage(
+        "let creations go before removals",
+        "service.core.budget",
+        "    return min((lane for lane in waiting if lane > last), default=min(waiting))\n",
+        "    return min((lane for lane in waiting if lane > last or lane.writes), default=min(waiting))\n",
+        "While a publisher sends writes, or waits for a full quota, no deletion leaves, not even of a cancelled model.",
+        "tests/runtime/test_load.py::test_writes_of_publishers_do_not_starve_a_deletion",
     ),
     Sabotage(
         "recognise throttling by the HTTP status only",
