@@ -89,11 +89,11 @@ def too_late(job: Job, other: Job, key: bytes, objection: Fault | None, now: flo
         return _wait(job, key, UNDER_WAY, now)
     if other.phase is Phase.PARKED:
         return _wait(job, key, PARKED, now)
+    if other.resource_id:
+        return Step(_deleting(job, operation, other, now))
     if other.fault is not None and other.fault.code == resolution.GIVEN_UP:
         return endings.failed(job, UNRESOLVED, now)
-    if not other.resource_id:
-        return endings.succeeded(job, {"cancelled": False, "deleted": False}, now)
-    return Step(_deleting(job, operation, other, now))
+    return endings.succeeded(job, {"cancelled": False, "deleted": False}, now)
 
 
 def _wait(job: Job, key: bytes, reason: str, now: float) -> Step:

@@ -1,8 +1,8 @@
 """What a person's decision does to a parked command. Parked is an end only until somebody decides.
 
 ``adopt`` says that the call was performed: a long job goes on under watch, a change at once has succeeded. ``retry``
-says that it was not: the call is permitted once more, and a deadline that passed meanwhile counts no longer. ``fail``
-gives up. The decision is a command of its own, which is answered, and the parked command then gets its real end.
+says that it was not: the call is permitted once more, and a deadline that passed meanwhile counts no longer; that is
+refused for a creation whose record names what it has made. ``fail`` gives up. The decision is a command of its own, which is answered, and the parked command then gets its real end.
 """
 
 from typing import Final
@@ -36,12 +36,24 @@ def obstacle(job: Job | None, decision: Resolved) -> Fault | None:
     match decision.resolution:
         case Resolution.ADOPT:
             return _unadoptable(job, decision.resource_id)
-        case Resolution.RETRY if not job.command.params:
-            return Fault(
-                INVALID, "it was parked by a release that did not keep its members; adopt it, or fail it and send anew"
-            )
+        case Resolution.RETRY:
+            return _unrepeatable(job)
         case _:
             return None
+
+
+def _unrepeatable(job: Job) -> Fault | None:
+    if not job.command.params:
+        return Fault(
+            INVALID, "it was parked by a release that did not keep its members; adopt it, or fail it and send anew"
+        )
+    if row(job.command).creates and job.resource_id:
+        return Fault(
+            INVALID,
+            f"the call was performed and has made {job.resource_id}: a retry would make a second resource; adopt it, "
+            "or fail it and send a new command",
+        )
+    return None
 
 
 def _unadoptable(job: Job, resource_id: str) -> Fault | None:

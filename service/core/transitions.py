@@ -30,6 +30,7 @@ from service.core.job import (
     Job,
     Phase,
     ended,
+    marker,
     may_have_happened,
     repeat,
     replace,
@@ -135,7 +136,8 @@ def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) 
     if operation.kind is Kind.REMOVAL:
         return _started(job, job.command.params[operation.resource.identity], operation.resource.leaving[0], now)
     if not operation.resource.identity:
-        return Step(replace(job, phase=Phase.ACCEPTED, since=now, fault=None, **_UNSEARCHED))
+        known = reconciliation.stable_id(operation.resource, marker(job.command))
+        return Step(replace(job, phase=Phase.ACCEPTED, since=now, resource_id=known, fault=None, **_UNSEARCHED))
     return _started(job, observation.result[operation.resource.identity], operation.resource.arriving[0], now)
 
 

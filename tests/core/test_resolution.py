@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.operations import COMMANDS, OPERATIONS, Operation, Resolution
-from schemas.records import Command, Job, Phase
+from schemas.records import Command, Fault, Job, Phase
 from schemas.service_commands import violations
 from service.core import endings, resolution, transitions
 from service.core import observations as seen
@@ -95,6 +95,29 @@ def test_a_retry_is_an_intent_with_one_attempt_more(operation: Operation) -> Non
     assert given.doing(again) == Call()
 
 
+@pytest.mark.parametrize("operation", given.JOBS, ids=named)
+def test_a_creation_that_aws_has_taken_is_never_retried_whatever_it_was_parked_for(operation: Operation) -> None:
+    identity = operation.resource.identity
+    taken = after(given.job(operation), seen.Returned({identity: given.arn(operation)} if identity else {}), 1)
+    fault = Fault("AccessDeniedException", "no")
+    lost = [seen.Unsearched(fault), seen.Unseen(fault, given.POLICY.search_limit), seen.Broken(fault)]
+    steps = [observe(replace(taken, tried=1e9), each, 2) for each in lost]
+    ended = [step for step in steps if told(step) == ["parked"]]
+    assert len(ended) == 2
+    for step in ended:
+        assert step.job is not None
+        refusal = resolution.obstacle(step.job, Resolved(Resolution.RETRY))
+        assert refusal is not None
+        assert "adopt" in refusal.message
+        assert taken.resource_id in refusal.message
+        assert resolution.obstacle(step.job, adopting(operation)) is None
+
+
+def test_a_removal_that_aws_has_taken_may_be_retried() -> None:
+    again = after(parked(DELETE, resource_id=given.arn(DELETE)), Resolved(Resolution.RETRY), LATER)
+    assert given.doing(again) == Call()
+
+
 def test_a_retry_is_called_although_the_deadline_has_passed_meanwhile() -> None:
     late = replace(parked(CREATE), command=given.command(CREATE, deadline=NOW + 20))
     again = after(late, Resolved(Resolution.RETRY), LATER)
@@ -128,6 +151,7 @@ REFUSED = [
         Resolved(Resolution.ADOPT, given.ARN.format(kind="audience-model") + "-other"),
         "InvalidResolution",
     ),
+    (parked(CREATE, resource_id=given.arn(CREATE)), Resolved(Resolution.RETRY), "InvalidResolution"),
     (
         replace(parked(CREATE), command=given.command(CREATE, params={})),
         Resolved(Resolution.RETRY),

@@ -197,6 +197,14 @@ def test_what_is_deleted_is_the_recorded_resource_where_it_was_made() -> None:
     assert deleting.command.params == {"audienceModelArn": ARN}
 
 
+def test_what_the_record_names_is_deleted_although_the_command_was_given_up() -> None:
+    given_up = Fault("GivenUp", "a person has given it up")
+    deleting = late(given.job(CREATE, phase=Phase.FAILED, resource_id=ARN, fault=given_up)).job
+    assert deleting is not None
+    assert deleting.command.params == {"audienceModelArn": ARN}
+    assert error(late(given.job(CREATE, phase=Phase.FAILED, fault=given_up))) == "OutcomeUnknown"
+
+
 def test_nothing_made_is_nothing_to_delete() -> None:
     step = late(given.job(CREATE, phase=Phase.FAILED, fault=given.DENIED))
     assert given.reply(step).data["result"] == {"cancelled": False, "deleted": False}

@@ -44,6 +44,8 @@ PROMISES = (
             "a new owner goes on settling where the former one was",
             "a new owner calls at once what the former one may have called",
             "repeat a creation whose answer was lost",
+            "retry whatever a person wants retried",
+            "forget that AWS has taken an export",
             "act before the commit",
             "adopt what carries a marker that begins alike",
             "repeat after one empty list in pages",
@@ -266,6 +268,7 @@ PROMISES = (
         (
             "delete at the cancellation's own target",
             "treat a parked command as one that made nothing",
+            "know nothing of what was given up",
             "carry a cancellation out whatever its times say",
             "delete without the right to delete",
             "adopt an ARN of another account",

@@ -589,6 +589,32 @@ SABOTAGES = (
         "tests/runtime/test_load.py::test_writes_of_publishers_do_not_starve_a_deletion",
     ),
     Sabotage(
+        "retry whatever a person wants retried",
+        "service.core.resolution",
+        "if row(job.command).creates and job.resource_id:",
+        "if not job:",
+        "A running model whose status could not be read is made, and billed, a second time.",
+        "tests/core/test_resolution.py"
+        "::test_a_creation_that_aws_has_taken_is_never_retried_whatever_it_was_parked_for[CreateAudienceModel]",
+    ),
+    Sabotage(
+        "forget that AWS has taken an export",
+        "service.core.transitions",
+        "phase=Phase.ACCEPTED, since=now, resource_id=known, fault=None",
+        "phase=Phase.ACCEPTED, since=now, fault=None",
+        "An export that is known to run is started a second time when a person orders a retry.",
+        "tests/core/test_resolution.py"
+        "::test_a_creation_that_aws_has_taken_is_never_retried_whatever_it_was_parked_for[StartAudienceExportJob]",
+    ),
+    Sabotage(
+        "know nothing of what was given up",
+        "service.core.cancellation",
+        "    if other.resource_id:\n        return Step(_deleting(job, operation, other, now))\n",
+        "    if other.resource_id and other.fault is None:\n        return Step(_deleting(job, operation, other, now))\n",
+        "A model goes on, and is billed, although its deletion was asked for and its ARN is known.",
+        "tests/core/test_service_commands.py::test_what_the_record_names_is_deleted_although_the_command_was_given_up",
+    ),
+    Sabotage(
         "recognise throttling by the HTTP status only",
         "service.runtime.dispatch",
         "elif faults.fault_class(outcome) is faults.FaultClass.THROTTLED:",
