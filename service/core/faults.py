@@ -1,4 +1,7 @@
-"""Error code -> fault class: a table. Unknown codes fall to their HTTP status, and what is unclear counts as lost."""
+"""Error code -> fault class: a table. Unknown codes fall to their HTTP status, and what is unclear counts as lost.
+
+Whether anything was sent comes first, and is never read from a code: an answer may use any word, also ours.
+"""
 
 from collections.abc import Mapping
 from enum import Enum, auto
@@ -10,6 +13,7 @@ from msgspec.structs import replace
 
 from schemas import sizes
 from schemas.records import Fault
+from service.core import reconciliation
 from service.core.observations import Failure, Late, Lost, Observation, Postponed, QuotaFull, Refused
 
 NOT_FOUND: Final = "ResourceNotFoundException"
@@ -36,7 +40,7 @@ _P, _Q, _R, _T = FaultClass.POSTPONED, FaultClass.QUOTA, FaultClass.REFUSED, Fau
 
 CLASSES: Final = MappingProxyType(
     {
-        # Throttles come with HTTP 429, but also with 400 and 503: the code tells, and not the status.
+        # Throttles come with HTTP 429, but also with 400: the code tells, and not the status.
         "ThrottlingException": _T,
         "Throttling": _T,
         "ThrottledException": _T,
@@ -48,14 +52,11 @@ CLASSES: Final = MappingProxyType(
         "SlowDown": _T,
         "ServiceQuotaExceededException": _Q,
         INVALID: _R,
-        "InvalidRequest": _R,  # ours: it could not even be built
-        SERVICE_ERROR: _R,  # ours: an exception that nobody foresaw, before anything was sent
         "AccessDeniedException": _R,
         "AccessDenied": _R,
         CONFLICT: _R,
         NOT_FOUND: _R,
         # Refused at the door, before anything was performed, and mended by fresh credentials or a right clock.
-        "CredentialsUnavailable": _P,
         "ExpiredToken": _P,
         "ExpiredTokenException": _P,
         "InvalidClientTokenId": _P,
@@ -64,24 +65,43 @@ CLASSES: Final = MappingProxyType(
         "RequestTimeTooSkewed": _P,
         "SignatureDoesNotMatch": _P,
         "UnrecognizedClientException": _P,
-        "CallWindowClosed": FaultClass.LATE,
     }
 )
-"""AWS's codes, of the service itself and of its front door, and ours."""
+"""AWS's codes, of the service itself and of its front door."""
+
+UNSENT: Final = MappingProxyType(
+    {
+        "CallWindowClosed": FaultClass.LATE,
+        "InvalidRequest": _R,  # it could not even be built
+        SERVICE_ERROR: _R,  # an exception that nobody foresaw
+    }
+)
+"""Our codes of what never left, where it does not count as postponed. What answers may use the same words."""
 
 _BY_STATUS: Final = MappingProxyType({402: _Q, 429: _T})
 
 
 def fault_class(failure: Failure) -> FaultClass:
     """The class of a failure."""
-    known = CLASSES.get(failure.code) or _BY_STATUS.get(failure.http_status)
-    if known is not None:
-        return known
+    status = failure.http_status
     if not failure.sent:
-        return FaultClass.POSTPONED
-    if 400 <= failure.http_status < 500 and failure.http_status != 408:
-        return FaultClass.REFUSED
-    return FaultClass.LOST
+        return UNSENT.get(failure.code, FaultClass.POSTPONED)
+    if status >= 500:  # the API documents no refusal with such a status, also no throttle: it may have been performed
+        return FaultClass.LOST
+    if known := CLASSES.get(failure.code) or _BY_STATUS.get(status):
+        return known
+    return FaultClass.REFUSED if 400 <= status < 500 and status != 408 else FaultClass.LOST
+
+
+def throttles(failure: Failure) -> bool:
+    """Whether we are to call more slowly, also when it is not known what became of this call."""
+    known = CLASSES.get(failure.code) or _BY_STATUS.get(failure.http_status)
+    return failure.sent and known is FaultClass.THROTTLED
+
+
+def absent(failure: Failure) -> bool:
+    """Whether AWS says that there is no such resource."""
+    return failure.code == NOT_FOUND and fault_class(failure) is FaultClass.REFUSED
 
 
 def fault(failure: Failure, *, retryable: bool) -> Fault:
@@ -93,11 +113,14 @@ def fault(failure: Failure, *, retryable: bool) -> Fault:
 
 
 def bounded(fault: Fault) -> Fault:
-    """The error with texts of limited length: AWS, or something before it, may answer with any amount."""
+    """The error as it may be published: with texts of limited length, whatever AWS answers, and without markers.
+
+    AWS quotes what it refuses, and with it the description that carries the marker.
+    """
     return replace(
         fault,
-        code=sizes.shortened(fault.code, sizes.MAX_CODE),
-        message=sizes.shortened(fault.message, sizes.MAX_ERROR),
+        code=sizes.shortened(reconciliation.unquoted(fault.code), sizes.MAX_CODE),
+        message=sizes.shortened(reconciliation.unquoted(fault.message), sizes.MAX_ERROR),
         status_details=details(fault.status_details),
     )
 
@@ -106,7 +129,7 @@ def details(given: Mapping[str, Any] | None) -> dict[str, str] | None:
     """AWS's ``statusDetails``: its first members as texts of limited length, the message being the longest."""
     return {
         sizes.shortened(name, sizes.MAX_CODE): sizes.shortened(
-            str(value), sizes.MAX_ERROR if name == "message" else sizes.MAX_CODE
+            reconciliation.unquoted(str(value)), sizes.MAX_ERROR if name == "message" else sizes.MAX_CODE
         )
         for name, value in islice((given or {}).items(), _MAX_DETAILS)
         if value is not None

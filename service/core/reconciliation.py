@@ -16,6 +16,8 @@ from schemas.operations import MARKER_MEMBER, Operation, Repeat, Resource
 from service.core.job import MARKER_LENGTH, Command, marker, repeat, row
 
 _MARKER: Final = re.compile(rf" ?\[crml:([0-9A-HJKMNP-TV-Z]{{{MARKER_LENGTH}}})\]\Z")
+_QUOTED: Final = re.compile(rf" ?\[crml:[0-9A-HJKMNP-TV-Z]{{0,{MARKER_LENGTH}}}(?:\]|(?![0-9A-Za-z]))")
+"""A marker anywhere in a text that AWS has composed, which may quote a part of it."""
 PAGE: Final = 100
 """The largest page that List operations give."""
 
@@ -32,8 +34,13 @@ def carried(description: str | None) -> str:
     return found[1] if found else ""
 
 
+def unquoted(text: str) -> str:
+    """An error's or a status's text without the markers that it quotes from a request."""
+    return _QUOTED.sub("", text)
+
+
 def strip(value: Any) -> Any:
-    """The same response without markers in any description."""
+    """The same response without markers in any description, or in what a status says."""
     if isinstance(value, Mapping):
         return {name: _strip_member(name, member) for name, member in value.items()}
     if isinstance(value, list | tuple):
@@ -44,6 +51,8 @@ def strip(value: Any) -> Any:
 def _strip_member(name: str, member: Any) -> Any:
     if name == MARKER_MEMBER and isinstance(member, str):
         return _MARKER.sub("", member)
+    if name == "statusDetails" and isinstance(member, Mapping):
+        return {each: unquoted(text) if isinstance(text, str) else strip(text) for each, text in member.items()}
     return strip(member)
 
 

@@ -1,8 +1,9 @@
 """What a person's decision does to a parked command. Parked is an end only until somebody decides.
 
 ``adopt`` says that the call was performed: a long job goes on under watch, a change at once has succeeded. ``retry``
-says that it was not: the call is permitted once more, and a deadline that passed meanwhile counts no longer; that is
-refused for a creation whose record names what it has made. ``fail`` gives up. The decision is a command of its own, which is answered, and the parked command then gets its real end.
+says that it was not: the call is permitted once more, and a deadline that passed meanwhile counts no longer; that
+is refused for a creation whose record names what it has made. ``fail`` gives up. The decision is a command of its own,
+which is answered, and the parked command then gets its real end.
 """
 
 from typing import Final

@@ -167,16 +167,23 @@ class Caller:
         outcome = await self._api.call(target, operation, params, timeout=deadline, may_send=may_send, cause=cause)
         if isinstance(outcome, Reply) and (misfit := answers.misfit(operation, params, outcome.result)):
             outcome = Failure("InvalidResponse", f"the answer is not what the API's model says: {misfit}", 200)
+        outcome = _readable(outcome)
         limiter = self._limiters[target]
         if isinstance(outcome, Reply):
             limiter.succeeded(lane)
-        elif faults.fault_class(outcome) is faults.FaultClass.THROTTLED:
+        elif faults.throttles(outcome):
             limiter.throttled(lane)
         code = "ok" if isinstance(outcome, Reply) else outcome.code
         self._telemetry.call(target, operation, code, self._clock.monotonic() - began)
-        if isinstance(outcome, Reply):
-            return Reply(_legible(outcome.result), size=outcome.size)
-        return replace(outcome, message=_legible(outcome.message), extra=_legible(outcome.extra))
+        return outcome
+
+
+def _readable(outcome: Reply | Failure) -> Reply | Failure:
+    """The outcome in texts that can be encoded, every one of them: members' names and the error's code, too."""
+    if isinstance(outcome, Reply):
+        return replace(outcome, result=_legible(outcome.result))
+    code, message, extra = _legible([outcome.code, outcome.message, outcome.extra])
+    return replace(outcome, code=code, message=message, extra=extra)
 
 
 def _legible(value: Any) -> Any:
@@ -184,7 +191,7 @@ def _legible(value: Any) -> Any:
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, Mapping):
-        return {name: _legible(member) for name, member in value.items()}
+        return {_legible(name): _legible(member) for name, member in value.items()}
     return [_legible(item) for item in value] if isinstance(value, list) else value
 
 
@@ -288,6 +295,6 @@ class Dispatch:
         outcome = await self._caller.read(target, request, Lane.SEARCH)
         if isinstance(outcome, Reply):
             return Found((outcome.result,), searched_at)
-        if outcome.code == faults.NOT_FOUND:
+        if faults.absent(outcome):
             return Found((), searched_at)
         return Unsearched(faults.fault(outcome, retryable=True))

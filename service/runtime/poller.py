@@ -314,7 +314,7 @@ class Poller:
         outcome = await self._caller.read(self._target, reconciliation.get_request(resource, resource_id), Lane.POLL)
         if isinstance(outcome, Reply):
             self._deliver(watches, outcome.result)
-        elif outcome.code == faults.NOT_FOUND:
+        elif faults.absent(outcome):
             self._absent(resource, watches)
         else:
             self._unseen(resource, watches, outcome)

@@ -23,7 +23,7 @@ EXPECTED: dict[FaultClass, type] = {
     [
         (Failure("ThrottlingException", "", 429), Postponed),
         (Failure("Unheard", "", 429), Postponed),
-        (Failure("SlowDown", "", 503), Postponed),
+        (Failure("SlowDown", "", 503), Lost),
         (Failure("Throttling", "", 400), Postponed),
         (Failure("ServiceQuotaExceededException", "", 402), QuotaFull),
         (Failure("Unheard", "", 402), QuotaFull),
@@ -32,6 +32,18 @@ EXPECTED: dict[FaultClass, type] = {
         (Failure("ResourceNotFoundException", "", 404), Refused),
         (Failure("ConflictException", "", 409), Refused),
         (Failure("Unheard", "", 418), Refused),
+        (Failure("CallWindowClosed", "", 400), Refused),
+        (Failure("CallWindowClosed", "", 500), Lost),
+        (Failure("CredentialsUnavailable", "", 500), Lost),
+        (Failure("CredentialsUnavailable", ""), Lost),
+        (Failure("ServiceError", "", 500), Lost),
+        (Failure("InvalidRequest", "", sent=False), Refused),
+        (Failure("ServiceError", "", sent=False), Refused),
+        (Failure("ThrottlingException", "", 500), Lost),
+        (Failure("ThrottlingException", "", 503), Lost),
+        (Failure("ServiceQuotaExceededException", "", 500), Lost),
+        (Failure("ResourceNotFoundException", "", 503), Lost),
+        (Failure("ExpiredToken", "", 500), Lost),
         (Failure("ExpiredTokenException", "", 403), Postponed),
         (Failure("RequestTimeTooSkewed", "", 403), Postponed),
         (Failure("CredentialsUnavailable", "", sent=False), Postponed),
@@ -52,15 +64,37 @@ def test_what_a_failure_means(failure: Failure, observation: type[Observation]) 
 
 
 @pytest.mark.parametrize("code", faults.CLASSES)
-def test_a_known_code_counts_whatever_the_status(code: str) -> None:
-    seen = {type(faults.observe(Failure(code, "", status, sent))) for status in (0, 400, 500) for sent in (True, False)}
+def test_a_known_code_counts_whatever_the_status_of_a_refusal(code: str) -> None:
+    seen = {type(faults.observe(Failure(code, "", status))) for status in (0, 400, 403, 429)}
     assert seen == {EXPECTED[faults.CLASSES[code]]}
 
 
-@given(st.text(), st.integers(500, 599) | st.integers(0, 399))
-def test_an_unknown_failure_after_sending_is_never_taken_for_harmless(code: str, status: int) -> None:
-    if code not in faults.CLASSES:
+CODES = st.sampled_from([*faults.CLASSES, *faults.UNSENT, "CredentialsUnavailable", "ConnectFailed"]) | st.text()
+
+
+@given(CODES, st.integers(500, 599) | st.integers(0, 399))
+def test_only_a_refusal_says_that_what_was_sent_was_not_performed(code: str, status: int) -> None:
+    """Whatever its words."""
+    if status >= 500 or code not in faults.CLASSES:
         assert faults.fault_class(Failure(code, "", status)) is FaultClass.LOST
+
+
+@given(CODES, st.integers(0, 599))
+def test_what_was_never_sent_was_never_performed_and_no_answer_says_that_of_itself(code: str, status: int) -> None:
+    assert faults.fault_class(Failure(code, "", status)) is not FaultClass.LATE
+    assert faults.fault_class(Failure(code, "", sent=False)) is not FaultClass.LOST
+
+
+@pytest.mark.parametrize(("status", "sent", "slower"), [(400, True, True), (500, True, True), (0, False, False)])
+def test_a_throttle_slows_down_even_when_the_call_may_have_been_performed(
+    status: int, sent: bool, slower: bool
+) -> None:
+    assert faults.throttles(Failure("ThrottlingException", "", status, sent)) is slower
+
+
+@pytest.mark.parametrize(("status", "absent"), [(404, True), (400, True), (500, False), (503, False)])
+def test_a_server_that_fails_shows_no_absence(status: int, absent: bool) -> None:
+    assert faults.absent(Failure(faults.NOT_FOUND, "", status)) is absent
 
 
 def test_only_a_refusal_is_final_and_says_so() -> None:

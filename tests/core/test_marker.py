@@ -21,6 +21,7 @@ from service.core.reconciliation import (
     stable_id,
     stamp,
     strip,
+    unquoted,
 )
 from tests.core import given as start
 
@@ -88,6 +89,27 @@ def test_a_description_of_somebody_else_is_left_alone(text: str) -> None:
     assume("[crml:" not in text)
     assert carried(text) == ""
     assert strip({MARKER_MEMBER: text}) == {MARKER_MEMBER: text}
+
+
+@given(descriptions, texts, tokens, st.integers(0, 33))
+def test_nothing_of_a_marker_is_left_where_aws_quotes_it_whole_or_in_part(
+    text: str, after: str, token: str, cut: int
+) -> None:
+    assume("[crml:" not in text + after)
+    stamped = f"{text} [crml:{token}]"
+    part = stamped if cut == 33 else stamped[: len(text) + 7 + min(cut, 26)]
+    assert unquoted(f"Value '{part}' at {after}") == f"Value '{text}' at {after}"
+    assert unquoted(f"{part}...") == f"{text}..."
+    assert unquoted(part) == text
+    assert strip({"statusDetails": {"message": f"'{part}'", "statusCode": "C"}}) == {
+        "statusDetails": {"message": f"'{text}'", "statusCode": "C"}
+    }
+
+
+@given(texts)
+def test_a_text_without_a_marker_is_quoted_as_it_is(text: str) -> None:
+    assume("[crml:" not in text)
+    assert unquoted(text) == text
 
 
 def nearly(token: str) -> list[str]:

@@ -100,7 +100,11 @@ def test_a_creation_that_aws_has_taken_is_never_retried_whatever_it_was_parked_f
     identity = operation.resource.identity
     taken = after(given.job(operation), seen.Returned({identity: given.arn(operation)} if identity else {}), 1)
     fault = Fault("AccessDeniedException", "no")
-    lost = [seen.Unsearched(fault), seen.Unseen(fault, given.POLICY.search_limit), seen.Broken(fault)]
+    lost: list[seen.Observation] = [
+        seen.Unsearched(fault),
+        seen.Unseen(fault, given.POLICY.search_limit),
+        seen.Broken(fault),
+    ]
     steps = [observe(replace(taken, tried=1e9), each, 2) for each in lost]
     ended = [step for step in steps if told(step) == ["parked"]]
     assert len(ended) == 2

@@ -200,6 +200,7 @@ class Rig:
         for command_id in self.sent if ended is None else ended:
             self._audit_command(command_id)
         self._audit_events()
+        assert "[crml:" not in str([self._replies.messages(), self.events()])
 
     def _audit_command(self, command_id: str) -> None:
         told = self.replies(command_id)

@@ -39,15 +39,49 @@ async def test_what_cannot_be_encoded_ends_one_command_and_no_process(broken: st
     """Anybody with access to the account may have named something so."""
     async with Rig() as rig:
         node = await rig.start()
-        refusal = Failure("ValidationException", f"{broken} is no name", 400, extra={"quotaName": broken})
-        rig.api.inject(CREATE, fake.Fault(refusal))
-        assert (await rig.perform(CREATE)).kind == "failed"
+        for code in ("ValidationException", broken):
+            refusal = Failure(code, f"{broken} is no name", 400, extra={broken: broken})
+            rig.api.inject(CREATE, fake.Fault(refusal))
+            assert (await rig.perform(CREATE)).kind == "failed"
         arn = await rig.made(CREATE)
         rig.api.item(arn).members["name"] = f"é {broken}"
         got = await rig.perform("GetTrainingDataset", request("GetTrainingDataset", trainingDatasetArn=arn))
-        assert got.data["result"]["name"] == "é " + broken.encode(errors="replace").decode()
+        shown = broken.encode(errors="replace").decode()
+        assert got.data["result"]["name"] == f"é {shown}"
+        rig.api.worlds["default"].tags[arn] = {broken: "x"}
+        tags = await rig.perform("ListTagsForResource", {"resourceArn": arn})
+        assert tags.data["result"]["tags"] == {shown: "x"}
         assert (await rig.perform("ListTrainingDatasets")).kind == "succeeded"
         assert node.story.problems == []
+        rig.audit()
+
+
+async def test_what_aws_quotes_of_a_marker_is_not_published() -> None:
+    async with Rig(partitions=1) as rig:
+        await rig.start()
+        quoted = ""
+
+        def refusing(entry: fake.Entry) -> fake.Fault:
+            nonlocal quoted
+            quoted = (
+                f"Value '{entry.params['description']}' at 'description' is not '{entry.params['description'][:20]}'"
+            )
+            return fake.Fault(Failure("ValidationException", quoted, 400, extra={"fields": [quoted]}))
+
+        rig.api.turn = lambda entry: refusing(entry) if entry.operation == CREATE else None
+        ending = await rig.perform(CREATE, {**request(CREATE), "description": "mine"})
+        rig.api.turn = lambda entry: None
+        assert "[crml:" in quoted
+        assert ending.data["error"]["message"].startswith("Value 'mine' at 'description' is not 'mine'")
+        command = rig.send(MODEL, request(MODEL, trainingDatasetArn=await rig.made(CREATE)))
+        await rig.until(lambda: rig.phase(command) == "running")
+        told = {"statusDetails": {"statusCode": "INVALID", "message": quoted}}
+        rig.api.distort = lambda operation, result: {**result, **told} if operation == "GetAudienceModel" else result
+        assert (await rig.end(command)).kind == "succeeded"
+        rig.api.set_status(rig.job(command).resource_id, "DELETE_FAILED")  # type: ignore[union-attr]
+        deletion = rig.send("DeleteAudienceModel", {"audienceModelArn": rig.job(command).resource_id})  # type: ignore[union-attr]
+        await rig.end(deletion)
+        await rig.numbered()
         rig.audit()
 
 
@@ -155,6 +189,7 @@ GARBAGE: tuple[Any, ...] = (
     [17],
     {},
     {"code": 17},
+    {"\ud800": 17},
     "\ud800",
 )
 
