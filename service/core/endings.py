@@ -10,6 +10,7 @@ from schemas.records import Fault, ResourceChange
 from service.core.effects import Changed, Event, Step, Told
 from service.core.faults import NOT_FOUND, bounded, details
 from service.core.job import Command, Job, Phase, replace, row, subject
+from service.core.observations import Unseen
 from service.core.policy import Policy
 from service.core.reconciliation import search_request, strip
 
@@ -114,10 +115,10 @@ def unsearchable(job: Job, last: Fault, now: float) -> Step:
     return parked(job, fault, now, f"{request.operation}: {job.retries + 1} searches failed, {job.searches} were empty")
 
 
-def unwatchable(job: Job, last: Fault, now: float) -> Step:
+def unwatchable(job: Job, unseen: Unseen, now: float) -> Step:
     """Its status could not be read, or is not known, for too long; what only watches leaves nothing to decide."""
-    resource = subject(job.command)
-    look = resource.get_operation or resource.list_operation
+    resource, last = subject(job.command), unseen.fault
+    look = unseen.operation or resource.get_operation or resource.list_operation
     what = f"{last.code}: {last.message}"
     cause = last.message if last.code == UNKNOWN_STATUS else f"{look} fails, last with {what}; correct that, then"
     fault = Fault(

@@ -186,10 +186,12 @@ class Unseen:
     Attributes:
         fault: Why the last one did.
         seconds: For how long, since the last look that showed something or the last time that this was observed.
+        operation: The operation that failed last.
     """
 
     fault: Fault
     seconds: float
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -432,7 +432,7 @@ def _unseen(job: Job, observation: seen.Unseen, now: float, policy: Policy) -> S
     tried = job.tried + observation.seconds
     if tried < policy.search_limit:
         return Step(replace(job, tried=tried))
-    return endings.unwatchable(job, observation.fault, now)
+    return endings.unwatchable(job, observation, now)
 
 
 def _vanished(job: Job, observation: seen.Vanished, now: float, policy: Policy) -> Step:

@@ -388,6 +388,7 @@ class Activities:
                 self._cadence(job),
                 lambda observation: self._inbox.put(Observed(key, observation)),
                 removal=row(job.command).kind is Kind.REMOVAL,
+                blind=self._context.clock.now() if job.tried else 0.0,
             ),
         )
         self._watched[key] = target

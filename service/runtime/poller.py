@@ -36,6 +36,11 @@ _NAMED: Final = 3
 Sink = Callable[[Observation], None]
 
 
+def _lasting(failure: Failure) -> bool:
+    """Whether the same request would fail again."""
+    return failure.code == ENDLESS or faults.fault_class(failure) is faults.FaultClass.REFUSED
+
+
 @dataclass(slots=True)
 class Watch:
     """A resource that somebody wants to hear of.
@@ -54,7 +59,8 @@ class Watch:
         missed: Owner's time of the first of them.
         looked: Owner's time of the last look that showed how it stands; set by the poller.
         known: The same, of one that showed a status which the table knows.
-        blind: Owner's time up to which failed looks were observed; 0 when none were since it was seen.
+        blind: Owner's time up to which failed looks were observed, also by a former owner; 0 when none were since it
+            was seen. Then the next look that shows it is delivered, whatever its status.
         shown: Owner's time since when each look has shown the present status.
         farthest: Rank of the status that is farthest along its life, of those that were shown.
     """
@@ -207,15 +213,14 @@ class Poller:
                 look = partial(self._list, RESOURCES[kind], due[kind])
                 watches = [watch for found in due[kind].values() for watch in found]
                 looks.create_task(self._look(look, watches, kind), name=f"poll:{self._target}:{kind}")
-            for kind, resource_id in plan.gets:
-                look = partial(self._get, RESOURCES[kind], resource_id, due[kind][resource_id])
-                looks.create_task(self._look(look, due[kind][resource_id]), name=f"poll:{self._target}:{resource_id}")
+            for kind in dict(plan.gets):
+                look = partial(self._gets, RESOURCES[kind], due[kind])
+                watches = [watch for found in due[kind].values() for watch in found]
+                looks.create_task(self._guarded(look, watches), name=f"poll:{self._target}:{kind}")
 
     def _plan(self, due: Mapping[str, Mapping[str, list[Watch]]]) -> coalescing.Plan:
         """What can't be planned is reported, kind by kind: the others are looked at all the same."""
-        now = self._clock.now()
-        refused = {kind: _UNLISTABLE for kind, until in self._unlistable.items() if now < until}
-        listed = {**self._listed, **refused}
+        listed = {**self._listed, **{kind: _UNLISTABLE for kind in self._unlistable if not self._listable(kind)}}
         lists: list[str] = []
         gets: list[tuple[str, str]] = []
         for kind, found in due.items():
@@ -237,8 +242,15 @@ class Poller:
             if watch.defects >= DEFECTS:
                 watch.sink(Broken(DEFECT))
 
+    async def _guarded(self, look: Callable[[], Awaitable[None]], watches: list[Watch]) -> None:
+        """A defect of ours in a look is reported, and the next tick looks again."""
+        try:
+            await look()
+        except Exception as error:
+            self._broke(watches, error)
+
     async def _look(self, look: Callable[[], Awaitable[None]], watches: list[Watch], listed: str = "") -> None:
-        """One look; a defect of ours in it is told, and the next tick looks again.
+        """One look, during which no other one begins.
 
         Called here and not before: a task that is cancelled before it begins would leave a coroutine never awaited.
         """
@@ -246,9 +258,7 @@ class Poller:
             watch.looking = True
         self._listing |= {listed} - {""}
         try:
-            await look()
-        except Exception as error:
-            self._broke(watches, error)
+            await self._guarded(look, watches)
         finally:
             for watch in watches:
                 watch.looking = False
@@ -259,40 +269,92 @@ class Poller:
         at = now + watch.cadence.interval(now - watch.born)
         return round(at / self._tick) * self._tick
 
+    def _listable(self, kind: str) -> bool:
+        return self._unlistable.get(kind, 0.0) <= self._clock.now()
+
+    def _stuck(self, failure: Failure, watches: list[Watch]) -> bool:
+        """Whether to look in the other way too: the failure does not pass by itself, or has not passed for long."""
+        now = self._clock.now()
+        return _lasting(failure) or any(now - max(each.looked, each.blind) >= self._blindness for each in watches)
+
     async def _list(self, resource: Resource, due: Mapping[str, list[Watch]]) -> None:
-        request = reconciliation.list_request(resource)
-        outcome = await self._caller.read(self._target, request, Lane.POLL)
-        if isinstance(outcome, Failure):
-            if outcome.code == ENDLESS or faults.fault_class(outcome) is faults.FaultClass.REFUSED:
-                self._unlistable[resource.kind] = self._clock.now() + self._blindness
-            self._unseen(resource, [watch for watches in due.values() for watch in watches], outcome)
+        """One List for all; where it is stuck, Gets."""
+        shown = await self._summaries(resource)
+        if isinstance(shown, Failure):
+            stuck = {each: found for each, found in due.items() if self._stuck(shown, found)}
+            failed = await self._got(resource, stuck) if resource.get_operation else {}
+            for resource_id, failure in failed.items():
+                self._unseen(resource, due[resource_id], failure, resource.get_operation)
+            rest = due if not resource.get_operation else {each: due[each] for each in due if each not in stuck}
+            self._unseen(resource, [each for found in rest.values() for each in found], shown, resource.list_operation)
             return
-        summaries = outcome.result[resource.summaries]
-        self._listed[resource.kind] = len(summaries)
-        shown = {reconciliation.identify(resource, summary): summary for summary in summaries}
         async with asyncio.TaskGroup() as looks:
             for resource_id, watches in due.items():
                 look = partial(self._listed_one, resource, resource_id, watches, shown.get(resource_id))
                 looks.create_task(self._look(look, watches))
 
+    async def _summaries(self, resource: Resource) -> Mapping[str, Mapping[str, Any]] | Failure:
+        """What a List shows, by id."""
+        outcome = await self._caller.read(self._target, reconciliation.list_request(resource), Lane.POLL)
+        if isinstance(outcome, Failure):
+            if _lasting(outcome):
+                self._unlistable[resource.kind] = self._clock.now() + self._blindness
+            return outcome
+        summaries = outcome.result[resource.summaries]
+        self._listed[resource.kind] = len(summaries)
+        return {reconciliation.identify(resource, summary): summary for summary in summaries}
+
+    async def _gets(self, resource: Resource, due: Mapping[str, list[Watch]]) -> None:
+        """A Get for each; where some are stuck, one List."""
+        failed = await self._got(resource, due)
+        stuck = {each for each, failure in failed.items() if self._stuck(failure, due[each])}
+        listed = (
+            await self._summaries(resource)
+            if stuck and resource.list_operation and self._listable(resource.kind)
+            else {}
+        )
+        for resource_id, failure in failed.items():
+            summary = None if isinstance(listed, Failure) or resource_id not in stuck else listed.get(resource_id)
+            self._make_do(resource, due[resource_id], failure, summary)
+
+    async def _got(self, resource: Resource, due: Mapping[str, list[Watch]]) -> dict[str, Failure]:
+        """Gets side by side; those that failed."""
+        failed: dict[str, Failure] = {}
+
+        async def look(resource_id: str, watches: list[Watch]) -> None:
+            if failure := await self._get(resource, resource_id, watches):
+                failed[resource_id] = failure
+
+        async with asyncio.TaskGroup() as looks:
+            for resource_id, watches in due.items():
+                one = self._look(partial(look, resource_id, watches), watches)
+                looks.create_task(one, name=f"poll:{self._target}:{resource_id}")
+        return failed
+
     async def _listed_one(
         self, resource: Resource, resource_id: str, watches: list[Watch], summary: Mapping[str, Any] | None
     ) -> None:
         """A summary is enough while a resource is on its way; its end, or its absence, deserves a Get."""
-        if summary is None:
-            if resource.get_operation:
-                await self._get(resource, resource_id, watches)
-            else:
-                self._absent(resource, watches)
-            return
-        status = summary.get("status", "")
-        telling = status in resource.done | resource.failed | resource.undeleted
+        status = summary.get("status", "") if summary else ""
+        telling = summary is None or status in resource.done | resource.failed | resource.undeleted
         if (
             telling
             and resource.get_operation
-            and any(watch.status != status or watch.back(status) for watch in watches)
+            and any(summary is None or watch.status != status or watch.back(status) for watch in watches)
         ):
-            await self._get(resource, resource_id, watches)
+            if failure := await self._get(resource, resource_id, watches):
+                self._make_do(resource, watches, failure, summary if self._stuck(failure, watches) else None)
+        elif summary is None:
+            self._absent(resource, watches)
+        else:
+            self._deliver(watches, summary)
+
+    def _make_do(
+        self, resource: Resource, watches: list[Watch], failure: Failure, summary: Mapping[str, Any] | None
+    ) -> None:
+        """After a Get that failed: what a List shows of the resource, or nothing."""
+        if summary is None:
+            self._unseen(resource, watches, failure, resource.get_operation)
         else:
             self._deliver(watches, summary)
 
@@ -310,14 +372,16 @@ class Poller:
             if watch.absences >= ABSENCES and (explained or now - watch.missed >= self._patience):
                 watch.sink(Vanished())
 
-    async def _get(self, resource: Resource, resource_id: str, watches: list[Watch]) -> None:
+    async def _get(self, resource: Resource, resource_id: str, watches: list[Watch]) -> Failure | None:
+        """One Get; its failure, if it says nothing of the resource."""
         outcome = await self._caller.read(self._target, reconciliation.get_request(resource, resource_id), Lane.POLL)
         if isinstance(outcome, Reply):
             self._deliver(watches, outcome.result)
         elif faults.absent(outcome):
             self._absent(resource, watches)
         else:
-            self._unseen(resource, watches, outcome)
+            return outcome
+        return None
 
     def _deliver(self, watches: list[Watch], description: Mapping[str, Any]) -> None:
         now = self._clock.now()
@@ -344,17 +408,19 @@ class Poller:
             self._blind(watch, endings.unknown_status(status))
         watch.defects = 0
 
-    def _blind(self, watch: Watch, fault: Fault) -> None:
+    def _blind(self, watch: Watch, fault: Fault, operation: str = "") -> None:
         """Who watches hears, now and then, that no look shows how the resource stands."""
         now = self._clock.now()
         seconds = now - max(watch.known, watch.blind)
         if seconds >= self._blindness:
             watch.blind = now
-            watch.sink(Unseen(fault, seconds))
+            watch.sink(Unseen(fault, seconds, operation))
 
-    def _unseen(self, resource: Resource, watches: list[Watch], failure: Failure) -> None:
+    def _unseen(self, resource: Resource, watches: list[Watch], failure: Failure, operation: str) -> None:
+        if not watches:
+            return
         for watch in watches:
-            self._blind(watch, faults.fault(failure, retryable=True))
+            self._blind(watch, faults.fault(failure, retryable=True), operation)
         self._telemetry.problem(
             "poll failed; will look again", target=self._target, resource_kind=resource.kind, code=failure.code
         )

@@ -208,14 +208,16 @@ def test_a_deletion_that_aws_took_and_never_began_fails(operation: Operation, st
 def test_a_status_that_can_t_be_read_for_too_long_is_for_a_person(operation: Operation) -> None:
     job, looks = running(operation, "CREATE_PENDING"), 0
     while job.phase is Phase.RUNNING:
-        step = observe(job, seen.Unseen(given.DENIED, 3600.0), 3600.0 * looks)
+        step = observe(job, seen.Unseen(given.DENIED, 3600.0, "ListThings"), 3600.0 * looks)
         assert step.job is not None
         job, looks = step.job, looks + 1
         if looks == 5:
             job = after(job, seen.Restored(), 3600.0 * looks)  # the next owner goes on counting
     assert looks == POLICY.search_limit / 3600.0
     assert (told(step), given.error(step)) == (["parked"], "StatusUnknown")
-    assert "AccessDeniedException" in given.reply(step).data["error"]["message"]
+    reply = given.reply(step).data
+    assert "ListThings fails, last with AccessDeniedException" in reply["error"]["message"]
+    assert reply["searched"] == f"ListThings of {job.resource_id}"
 
 
 @JOBS

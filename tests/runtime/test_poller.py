@@ -247,6 +247,56 @@ async def test_what_can_t_be_listed_is_looked_at_one_by_one(fault: fake.Fault) -
         b.api.always(LIST, fault)
         await asyncio.sleep(25.0)
         assert bool(b.statuses(arns[0])) is (fault is DENIED)
+        assert (b.api.counts()[LIST] == 1) is (fault is DENIED)
+
+
+@pytest.mark.parametrize("number", [1, 5])
+async def test_what_can_t_be_got_is_looked_at_in_a_list(number: int) -> None:
+    async with bench() as b:
+        arns = await b.models(number)
+        b.api.always(GET, DENIED)
+        for arn in arns:
+            b.watch(arn, pace=Cadence(first=10.0, later=10.0, young_for=0.0))
+        await asyncio.sleep(1040.0)
+        assert [b.statuses(arn) for arn in arns] == [["CREATE_PENDING", "CREATE_IN_PROGRESS", "ACTIVE"]] * number
+        assert b.api.counts()[LIST] <= 105
+        assert {type(seen) for _, seen in b.seen} == {Seen}
+
+
+@pytest.mark.parametrize(("number", "operation"), [(1, GET), (5, GET), (5, LIST)])
+@pytest.mark.parametrize("fault", [fake.UNAVAILABLE, fake.THROTTLED], ids=["unavailable", "throttled"])
+async def test_a_look_that_fails_for_long_is_made_good_by_the_other_one(
+    number: int, operation: str, fault: fake.Fault
+) -> None:
+    """And not before: a failure that passes costs no more calls, and the end deserves a Get."""
+    async with bench(blindness=60.0) as b:
+        arns = await b.models(number)
+        b.api.pending, b.api.working = 15.0, 200.0
+        b.api.always(operation, fault)
+        for arn in arns:
+            b.watch(arn, pace=Cadence(first=10.0, later=10.0, young_for=0.0))
+        await asyncio.sleep(45.0)
+        other = LIST if operation == GET else GET
+        assert b.api.counts()[other] <= (5 if number > 1 and operation == GET else 0)
+        await asyncio.sleep(1300.0)
+        assert [b.statuses(arn)[-1] for arn in arns] == ["ACTIVE"] * number
+        assert {type(seen) for _, seen in b.seen} == {Seen}
+
+
+async def test_who_can_t_be_looked_at_hears_which_look_has_failed() -> None:
+    async with bench(blindness=60.0) as b:
+        export_id, _ = await export(b)
+        model = b.api.by_hand(MODEL, name="other")
+        listing = "ListAudienceExportJobs"
+        for operation in (listing, GET, LIST):
+            b.api.always(operation, DENIED)
+        b.watch(export_id, "StartAudienceExportJob")
+        b.watch(model)
+        await asyncio.sleep(130.0)
+        assert {(each, seen.operation) for each, seen in b.seen if isinstance(seen, Unseen)} == {
+            (export_id, listing),
+            (model, GET),
+        }
 
 
 async def test_a_status_of_what_is_to_be_removed_is_told_at_every_look() -> None:
@@ -265,11 +315,13 @@ async def test_looks_that_fail_for_long_are_observed_again_and_again_and_so_is_t
         b.api.pending = 10_000.0
         b.watch(arn, pace=Cadence(first=10.0, later=10.0, young_for=0.0))
         await asyncio.sleep(5.0)
-        b.api.always(GET, DENIED)
+        for operation in (GET, LIST):
+            b.api.always(operation, DENIED)
         await asyncio.sleep(200.0)
         blind = [seen for _, seen in b.seen if isinstance(seen, Unseen)]
         assert [60.0 <= seen.seconds <= 71.0 for seen in blind] == [True] * 3
         assert blind[0].fault.code == "AccessDeniedException"
+        assert blind[0].operation == GET
         told = len(b.seen)
         b.api.always(GET, None)
         await asyncio.sleep(50.0)

@@ -361,6 +361,25 @@ async def test_an_update_whose_read_always_fails_ends(fault: fake.Fault) -> None
         assert rig.api.counts()[UPDATE] == 0
 
 
+async def test_outages_before_take_overs_do_not_add_up() -> None:
+    async with Rig(partitions=1, policy=replace(POLICY, search_limit=240.0)) as rig:
+        rig.api.working = 10_000.0
+        node = await rig.start()
+        command = rig.send(MODEL, request(MODEL, trainingDatasetArn=await rig.made(DATASET)))
+        await rig.until(lambda: rig.phase(command) == "running")
+        for _ in range(4):
+            for operation in ("GetAudienceModel", "ListAudienceModels"):
+                rig.api.always(operation, DENIED)
+            await asyncio.sleep(100.0)
+            assert rig.job(command).tried >= 60.0  # type: ignore[union-attr]
+            await node.crash()
+            for operation in ("GetAudienceModel", "ListAudienceModels"):
+                rig.api.always(operation, None)
+            node = await rig.start()
+            await rig.until(lambda: rig.job(command).tried == 0.0, 60.0)  # type: ignore[union-attr]
+        assert rig.phase(command) == "running"
+
+
 async def test_a_job_whose_status_can_t_be_read_is_parked_and_its_slot_is_free() -> None:
     async with Rig(partitions=1, policy=replace(POLICY, search_limit=240.0)) as rig:
         node = await rig.start()
