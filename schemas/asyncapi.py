@@ -26,7 +26,8 @@ mode). Commands are read in structured mode too (`application/cloudevents+json`)
 **Subscribers must read with `isolation.level=read_committed`.** What the service publishes is written in transactions;
 others see what was rolled back.
 
-A command's id and source are its idempotency key: sent again it gets its terminal reply again, and AWS is not called.
+A command's id and source are its idempotency key: sent again it gets its terminal reply again (shortened if it
+was long), and AWS is not called.
 Subscribers ignore members and headers that they do not know.
 """
 

@@ -299,29 +299,39 @@ class StartedData(ReplyData):
     status: str | None = Field(None, description="Its status.")
 
 
+_PARTIAL = (
+    "True when result was too large, and has its short members only; also when a reply with a long result is told "
+    "again to a duplicate: then its texts and lists are cut."
+)
+_SHORTENED = "True when error was too large, or is told again to a duplicate and was long; it is shortened then."
+
+
 class SucceededData(ReplyData):
     """Done."""
 
     result: dict[str, Any] = Field(description="The API's response, or the resource's final description.")
-    truncated: bool = Field(False, description="True when result was too large, and holds its short members only.")
+    truncated: bool = Field(False, description=_PARTIAL)
 
 
 class FailedData(ReplyData):
     """AWS refused, the job failed, the deadline passed, or it was cancelled."""
 
     error: ErrorData
+    truncated: bool = Field(False, description=_SHORTENED)
 
 
 class RejectedData(ReplyData):
     """Invalid or not allowed; AWS was never called."""
 
     error: ErrorData
+    truncated: bool = Field(False, description=_SHORTENED)
 
 
 class ParkedData(ReplyData):
     """The outcome can't be known safely: the end, until a person resolves it and the real end follows."""
 
     error: ErrorData
+    truncated: bool = Field(False, description=_SHORTENED)
 
 
 class StatusChangedData(_Data):

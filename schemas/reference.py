@@ -45,7 +45,8 @@ def index() -> str:
         "",
         f"- {snippets.PARTITION_RULE}",
         "- A command is a CloudEvent on `cleanroomsml.commands` (the prefix is a setting), binary or structured.",
-        "- Its `ce_id` and `ce_source` are the idempotency key. Sent again, it gets its terminal reply again.",
+        "- Its `ce_id` and `ce_source` are the idempotency key. Sent again, it gets its terminal reply again, "
+        "shortened if it was long.",
         "- Replies come on `cleanroomsml.replies` with the command's id as key, events on `cleanroomsml.events`.",
         "- Subscribers read with `isolation.level=read_committed`, and ignore members that they do not know.",
         "- A command that can't be read or is not valid is also in `cleanroomsml.dead-letters`, with the reason.",

@@ -24,12 +24,16 @@ MAX_ERROR: Final = 2_048
 """Characters of an error's message, and of each text in AWS's ``statusDetails``."""
 MAX_NAME: Final = 255
 """Characters of a resource's name, as the API limits it."""
+MAX_KEPT_REPLY: Final = 2_048
+"""Bytes of a reply's result or error that are kept whole for a repeated command; a longer one is cut to about that."""
 MAX_KEPT_KEY: Final = 1_024
 """Bytes of the longest key that a dead letter without content keeps."""
 
 MAX_VALUE: Final = 1024 * 1024
 """Bytes of the longest command that is read, unless a setting says otherwise."""
 
+_CUT: Final = 40
+"""Characters that are left of a text for which there is no room; what names a resource or a time is not among those."""
 _HEADROOM: Final = 64 * 1024
 MAX_SHORT_MEMBER: Final = 2_112
 """Bytes of a member that a shortened description keeps: more than the longest ARN has, with its quotes."""
@@ -62,6 +66,35 @@ def essentials(result: Mapping[str, Any]) -> dict[str, Any]:
     """The short members of a description that is too large as a whole: its ARN, name, status and times."""
     scalars = {name: value for name, value in result.items() if value is None or isinstance(value, str | int | float)}
     return {name: value for name, value in scalars.items() if len(msgspec.json.encode(value)) <= MAX_SHORT_MEMBER}
+
+
+def kept(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as it is kept for a repeated command: all of its members, but long texts are cut and lists end early."""
+    fitted: dict[str, Any] = _fitted(result, [MAX_KEPT_REPLY])
+    return fitted
+
+
+def _fitted(value: Any, room: list[int]) -> Any:
+    """The value in what is left of the ``room``, which it takes from. Short members come first, lists last."""
+    if isinstance(value, Mapping):
+        return {name: _fitted(value[name], room) for name in sorted(value, key=lambda name: _rank(value[name]))}
+    if isinstance(value, list):
+        items = []
+        for item in value:
+            size = len(msgspec.json.encode(item))
+            if size > room[0]:
+                break
+            room[0] -= size
+            items.append(item)
+        return items
+    if isinstance(value, str) and len(msgspec.json.encode(value)) > room[0]:
+        value = shortened(value, _CUT)
+    room[0] -= len(msgspec.json.encode(value))
+    return value
+
+
+def _rank(value: Any) -> tuple[bool, bool, int]:
+    return isinstance(value, list), isinstance(value, Mapping), len(value) if isinstance(value, str) else 0
 
 
 def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int:

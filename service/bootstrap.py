@@ -170,6 +170,7 @@ def _context(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> Co
         max_batch=settings.runtime.max_batch,
         inbox_limit=settings.runtime.inbox_limit,
         open_jobs_limit=settings.runtime.open_jobs_limit,
+        remembered_bytes=settings.runtime.remembered_bytes,
         ceilings=Ceilings(record_bytes(settings)),
     )
 

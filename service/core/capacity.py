@@ -6,6 +6,7 @@ So does a call to a target that AWS throttles for long: its turn may never come.
 Each source may have as much waiting as there is room left, so there always is some for one that has nothing waiting.
 """
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,18 +14,27 @@ from typing import Final
 
 from schemas.operations import COMMANDS, MARKER_MEMBER, Kind
 from schemas.records import Fault
-from service.core import holding, resting
+from service.core import resting
+from service.core.endings import lasting
 from service.core.job import GIVEN_BACK, Job, Phase, ended, keeps_line
 from service.core.transitions import CALL_WINDOW
 
 TOO_MANY: Final = "TooManyOpenCommands"
 """Code of a command that is refused because too much waits already."""
+TOO_MANY_ENDED: Final = "TooManyEndedCommands"
+"""Code of a command that is refused because too much of its source is remembered already."""
 WEIGHT: Final = 16_384
 """Bytes of a job's record that count as one command; a larger one counts as several."""
 READS: Final = "reads"
 WRITES: Final = "writes"
 RESERVE: Final = 20
 """A source with less than this part of the limit waiting is not refused because of others' calls."""
+
+
+ENDED_OVERHEAD: Final = 400
+"""Bytes of memory that an ended command takes beside its key and its record."""
+SPARE: Final = 8
+"""This part of the room for what has ended is for what may be forgotten early."""
 
 
 class Pool(StrEnum):
@@ -86,7 +96,7 @@ def waits(job: Job) -> bool:
     while it is tried again.
     """
     tried = job.retries > 0 or job.reason == CALL_WINDOW
-    return job.phase is not Phase.INTENDED or job.due > GIVEN_BACK or tried or job.reason in holding.REASONS
+    return job.phase is not Phase.INTENDED or job.due > GIVEN_BACK or tried or bool(job.held)
 
 
 def pool(job: Job) -> Pool:
@@ -142,6 +152,13 @@ class Census:
         counted = _Counted(pool(job), waits(job), buckets(job), job.command.source, order, size)
         self._jobs[key] = counted
         self._add(counted, 1)
+
+    def keep(self, key: bytes) -> None:
+        """Takes note that nothing can be done with an open job, whatever its record says."""
+        if (before := self._jobs.get(key)) is not None:
+            self._add(before, -1)
+            self._jobs[key] = dataclasses.replace(before, waits=True)
+            self._add(self._jobs[key], 1)
 
     def size(self, key: bytes) -> int:
         """Bytes of an open job's record, as they were counted."""
@@ -199,6 +216,46 @@ class Census:
             self._blocked += sign * line.callable
         else:
             self._callable += sign * line.callable
+
+
+class Ends:
+    """What is remembered of ended commands, in bytes of memory.
+
+    Attributes:
+        lasting: Of what must be remembered for the whole retention.
+        fleeting: Of what may be forgotten earlier.
+    """
+
+    def __init__(self) -> None:
+        self.lasting = 0
+        self.fleeting = 0
+        self._sources: Counter[str] = Counter()
+
+    def count(self, job: Job, size: int, sign: int) -> None:
+        """Takes note of an ended job whose key and record have this size, or, with -1, that it is no more."""
+        taken, source = sign * (size + ENDED_OVERHEAD), job.command.source
+        if not lasting(job):
+            self.fleeting += taken
+            return
+        self.lasting += taken
+        self._sources[source] += taken
+        if not self._sources[source]:
+            del self._sources[source]
+
+    def excess(self, room: int) -> bool:
+        """Whether something is to be forgotten early."""
+        return self.fleeting > max(room // SPARE, room - self.lasting)
+
+    def refusal(self, job: Job, room: int) -> Fault | None:
+        """Why a new command, whose end would have to be remembered, can't be taken on; None when it can."""
+        if not lasting(job) or self._sources[job.command.source] < room - room // SPARE - self.lasting:
+            return None
+        message = (
+            "what is remembered of this source's commands takes up its room in this partition until the retention of "
+            "the oldest has passed: send this one again later under a new id, or have the room enlarged; "
+            "setting runtime.remembered_bytes"
+        )
+        return Fault(TOO_MANY_ENDED, message, retryable=True)
 
 
 _WHAT: Final = {

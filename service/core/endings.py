@@ -4,8 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from schemas import sizes
-from schemas.operations import Change, Kind, Resource
+from schemas.operations import COMMANDS, Change, Kind, Resource
 from schemas.records import Fault, ResourceChange
 from service.core.effects import Changed, Event, Step, Told
 from service.core.faults import NOT_FOUND, bounded, details
@@ -51,13 +53,31 @@ _REPLY_KIND: Final = {
 
 
 def terminal_reply(job: Job) -> Told:
-    """The reply that an ended job was told with; told again to a duplicate."""
+    """The reply of an ended job, as it is told to a duplicate; what was long is ``truncated``."""
     return Told(_REPLY_KIND[job.phase], job.reply or {})
 
 
+def lasting(job: Job) -> bool:
+    """Whether a command must be remembered for the whole retention, or its repeat could do something twice.
+
+    Anything else may be forgotten earlier: a repeat of what was refused is judged again, a read or a watch looks again.
+    A cancellation stops what its publisher wanted stopped; a decision that was not carried out has decided nothing.
+    """
+    operation = COMMANDS.get(job.command.operation)
+    if job.phase is Phase.REJECTED or (job.fault is not None and job.fault.code == DEADLINE_EXCEEDED.code):
+        return False
+    if operation is None or operation.kind not in (Kind.READ, Kind.TRACK, Kind.CANCEL, Kind.RESOLVE):
+        return True
+    return operation.kind is Kind.RESOLVE and job.phase is not Phase.FAILED
+
+
 def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: Event, **changes: Any) -> Step:
-    """Ends a job: the reply is kept for duplicates, the request's members only as long as a person may want a retry."""
+    """Ends a job: a short reply is kept for duplicates, the request's members while a person may want a retry."""
     told = {**data, "attempts": job.attempt, "durationSeconds": round(max(now - job.accepted_at, 0.0), 3)}
+    reply = kept(told)
+    fault = changes.pop("fault", job.fault)
+    if fault is not None and phase is not Phase.PARKED and reply.get("truncated"):
+        fault = replace(fault, message=sizes.shortened(fault.message, sizes.MAX_PATH), status_details=None)
     finished = replace(
         job,
         command=job.command if phase is Phase.PARKED else replace(job.command, params={}),
@@ -67,10 +87,30 @@ def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: E
         reason="",
         finished_at=now,
         awaits="",
-        reply=told,
+        reply=reply,
+        fault=fault,
         **changes,
     )
-    return Step(finished, (*events, terminal_reply(finished)))
+    return Step(finished, (*events, Told(_REPLY_KIND[phase], told)))
+
+
+def kept(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a terminal reply: all of a short one. Nothing that AWS or a publisher sends makes it long."""
+    result, error = data.get("result"), data.get("error")
+    if len(msgspec.json.encode((result, error))) <= sizes.MAX_KEPT_REPLY:
+        return dict(data)
+    brief = _brief(data)
+    if result:
+        brief["result"] = sizes.kept(result)
+    if error:
+        details, violations = error.get("statusDetails") or {}, brief["error"].get("violations") or ()
+        brief["error"] |= {"statusDetails": _cut(details) or None}
+        brief["error"] |= {"violations": [_cut(each) for each in violations]} if violations else {}
+    return brief
+
+
+def _cut(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: sizes.shortened(text, sizes.MAX_PATH) for name, text in texts.items()}
 
 
 def _error(fault: Fault) -> dict[str, Any]:
@@ -308,7 +348,7 @@ def _brief(data: Mapping[str, Any]) -> dict[str, Any]:
     if "result" in brief:
         brief |= {"result": sizes.essentials(brief["result"]), "truncated": True}
     if "error" in brief:
-        error = {**brief["error"], "message": sizes.shortened(brief["error"]["message"], sizes.MAX_PATH)}
+        error = {**brief["error"], "message": sizes.shortened(str(brief["error"].get("message", "")), sizes.MAX_PATH)}
         if "violations" in error:
             error["violations"] = error["violations"][:1]
         brief |= {"error": error, "truncated": True}

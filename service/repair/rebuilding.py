@@ -18,6 +18,7 @@ from schemas.commands import Limits, Rejected, Undecodable
 from schemas.events import EVENT_SUFFIX, ReplyKind, command_digest
 from schemas.operations import COMMANDS, RESOURCES, Kind, Repeat, removal_of
 from schemas.records import Command, Fault, Job, Phase, ResourceState, job_key, resource_key
+from service.core import endings
 from service.core.job import keeps_line, order_of, repeat, replace, row
 from service.repair.reading import Found
 from service.repair.sending import reply_of
@@ -174,7 +175,7 @@ def _ended(job: Job, last: Said) -> Job:
         since=last.time,
         finished_at=last.time,
         fault=fault,
-        reply=data,
+        reply=endings.kept(data),
     )
 
 

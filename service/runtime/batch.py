@@ -277,17 +277,17 @@ class Batch:
         written = self._measured(OutRecord(changelog, key, value, (), self._partition.partition))
         self._undo.append(self._as_it_is(key))
         self._records[key] = written
-        self._store.put(key, record, len(value or b""))
+        self._store.put(key, record, value)
         if ends is not None:
             self.ended[key] = ends
 
     def _as_it_is(self, key: bytes) -> Callable[[], None]:
         """Brings a key back to what it is now, in all that is kept of it."""
-        record, size, acts = self._store.record(key), self._store.census.size(key), key in self.acting
+        record, acts = self._store.record(key), key in self.acting
         written, ends = self._records.get(key), self.ended.get(key)
 
         def undo() -> None:
-            self._store.put(key, record, size)
+            self._store.put(key, record)
             self._records.pop(key)
             self.acting.pop(key, None)
             self.ended.pop(key, None)

@@ -8,7 +8,7 @@ from schemas.records import Fault, Job, job_key
 from service.core import cancellation, holding, transitions
 from service.core.cancellation import Chance
 from service.core.capacity import Limits
-from service.core.job import Phase, ended
+from service.core.job import Phase, ended, replace
 from service.core.observations import Cancelled
 from service.runtime.batch import Batch
 from service.runtime.context import Context
@@ -38,6 +38,9 @@ def cancel(key: bytes, job: Job, store: Store, batch: Batch, context: Context, r
         return
     operation = cancellation.deletion(job, other)
     objection = _objection(operation, other, batch, context) if operation else None
+    if operation and not job.reason:
+        deletion = replace(job, command=replace(job.command, operation=operation.name))
+        objection = objection or store.ends.refusal(deletion, context.remembered_bytes)
     if not job.reason and (not ended(other) or other.phase is Phase.PARKED):
         objection = objection or store.census.refusal(job, Limits(context.open_jobs_limit))
     batch.apply(key, job, cancellation.too_late(job, other, other_key, objection, batch.now))

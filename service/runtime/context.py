@@ -72,6 +72,7 @@ class Context:
         ceilings: The largest record that each topic takes.
         detours: Reply topics that are avoided.
         batch_bytes: Bytes of records in one transaction at which no further item is taken into it.
+        remembered_bytes: Bytes of memory for what has ended, of one partition.
         inbox_bytes: Bytes of records waiting in an inbox at which delivery pauses.
     """
 
@@ -89,6 +90,7 @@ class Context:
     ceilings: Ceilings = field(default_factory=Ceilings)
     detours: Detours = field(default_factory=Detours)
     batch_bytes: int = 8 * 1024 * 1024
+    remembered_bytes: int = 64 * 1024 * 1024
     inbox_bytes: int = 32 * 1024 * 1024
 
     def tenant(self, topic: str) -> str:

@@ -75,11 +75,12 @@ def _accept(key: bytes, record: InRecord, command: Command, store: Store, batch:
 
 
 def _crowded(step: Step, store: Store, context: Context) -> Fault | None:
-    """Why a command can't be taken on beside what waits already; what is decided at once, or over, always can."""
+    """Why a command can't be taken on beside what waits or is remembered; what is decided at once always can."""
     job = step.job
     if job is None or ended(job) or transitions.activity(job, context.policy) == effects.Decide():
         return None
-    return store.census.refusal(job, Limits(context.open_jobs_limit))
+    crowded = store.census.refusal(job, Limits(context.open_jobs_limit))
+    return crowded or store.ends.refusal(job, context.remembered_bytes)
 
 
 def decide(key: bytes, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:

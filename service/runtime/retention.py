@@ -3,6 +3,8 @@
 Two clocks must say that the retention has passed: the owner's time, and Kafka's, which is the broker's timestamp of the
 record consumed last. So one wrong clock forgets nothing, and a partition without records forgets nothing either until
 its next one arrives.
+
+What can be done again without harm is forgotten earlier when there is too much of it, the oldest first.
 """
 
 import heapq
@@ -10,6 +12,9 @@ from collections.abc import Iterable
 
 from service.core import resting
 from service.core.policy import Policy
+
+_End = tuple[float, float, bytes]
+"""When it counts from, when it was, and the key."""
 
 
 class Retention:
@@ -22,20 +27,24 @@ class Retention:
     def __init__(self, policy: Policy) -> None:
         self.latest = 0.0
         self._policy = policy
-        self._ends: list[tuple[float, float, bytes]] = []
+        self._lasting: list[_End] = []
+        self._fleeting: list[_End] = []
 
-    def restore(self, ends: Iterable[tuple[bytes, float]], now: float) -> None:
-        """Takes over what others have ended, (key, time) each; an end in the future, by our time, counts as now."""
-        self._ends = [(min(since, now), since, key) for key, since in ends]
-        heapq.heapify(self._ends)
+    def restore(self, ends: Iterable[tuple[bytes, float, bool]], now: float) -> None:
+        """Takes over what others have ended: (key, time, lasting) each; an end in our future counts as now."""
+        self._lasting, self._fleeting = [], []
+        for key, since, lasting in ends:
+            (self._lasting if lasting else self._fleeting).append((min(since, now), since, key))
+        heapq.heapify(self._lasting)
+        heapq.heapify(self._fleeting)
 
-    def keep(self, key: bytes, since: float) -> None:
-        """Remembers an end."""
-        heapq.heappush(self._ends, (since, since, key))
+    def keep(self, key: bytes, since: float, *, lasting: bool) -> None:
+        """Remembers an end; one that is not ``lasting`` may be forgotten early."""
+        heapq.heappush(self._lasting if lasting else self._fleeting, (since, since, key))
 
     def outlived(self, now: float) -> bool:
         """True when there is something to forget."""
-        return bool(self._ends) and resting.outlived(self._ends[0][0], now, self.latest, self._policy)
+        return any(self._over(ends, now) for ends in (self._lasting, self._fleeting))
 
     def take(self, now: float, most: int) -> list[tuple[bytes, float]]:
         """Removes up to ``most`` of what is to be forgotten.
@@ -44,10 +53,22 @@ class Retention:
             Keys, each with the time of the end that was meant: it may have been reopened since.
         """
         taken: list[tuple[bytes, float]] = []
-        while len(taken) < most and self.outlived(now):
-            _, since, key = heapq.heappop(self._ends)
-            taken.append((key, since))
+        for ends in (self._lasting, self._fleeting):
+            while len(taken) < most and self._over(ends, now):
+                taken.append(_pop(ends))
         return taken
 
+    def take_early(self) -> tuple[bytes, float] | None:
+        """Removes the oldest end that may be forgotten before its time; None when there is none."""
+        return _pop(self._fleeting) if self._fleeting else None
+
+    def _over(self, ends: list[_End], now: float) -> bool:
+        return bool(ends) and resting.outlived(ends[0][0], now, self.latest, self._policy)
+
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._lasting) + len(self._fleeting)
+
+
+def _pop(ends: list[_End]) -> tuple[bytes, float]:
+    _, since, key = heapq.heappop(ends)
+    return key, since

@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 from schemas.operations import COMMANDS
 from schemas.records import CorruptRecord, NewerRecord
 from service.core import holding, transitions
 from service.core.capacity import Limits
+from service.core.endings import lasting
 from service.core.job import Job, ended
 from service.core.observations import (
     Broken,
@@ -131,6 +133,7 @@ class Shard:
             "callable": self._store.census.callable,
             "waiting": self._store.census.waiting(),
             "remembered": len(self._retention),
+            "remembered_bytes": self._store.ends.lasting + self._store.ends.fleeting,
             **self._activities.statistics(),
         }
 
@@ -310,9 +313,10 @@ class Shard:
             raise CorruptRecord(f"{changelog}-{self.partition.partition}: {error}; {remedy}") from error
 
     def _observe_restored(self) -> None:
-        gone = [(key, finished_at(state)) for key, state in self._store.resources() if over(state)]
-        done = [(key, job.finished_at) for key, job in self._store.jobs() if ended(job)]
-        self._retention.restore((*gone, *done), self._context.clock.now())
+        gone = ((key, finished_at(state), True) for key, state in self._store.resources() if over(state))
+        done = ((key, job.finished_at, lasting(job)) for key, job in self._store.jobs() if ended(job))
+        self._retention.restore(chain(gone, done), self._context.clock.now())
+        self._inbox.put(Outdated())
         # Most jobs have ended; only the open ones, whose calls stand in line, need the order of their acceptance.
         going_on = [(key, found) for key in self._store.open() if (found := self._store.job(key))]
         self._report_held([job for _, job in going_on])
@@ -396,7 +400,10 @@ class Shard:
             batch.committed()
             self._consumed = batch.next_offset or self._consumed
         for key, since in batch.ended.items():
-            self._retention.keep(key, since)
+            job = self._store.job(key)
+            self._retention.keep(key, since, lasting=job is None or lasting(job))
+        if self._overfull:
+            self._inbox.put(Outdated())
         self._activities.line_up((key, job) for key in batch.acting if (job := self._store.job(key)))
         for key in batch.acting:
             self._activities.plan(key, self._store.job(key), began)
@@ -512,6 +519,7 @@ class Shard:
         unsent = instead is None and not isinstance(observation, Restored) and self._activities.revoke(key)
         if not self._survives(key, job, Broken(DEFECT, unsent), batch):
             self._activities.keep(key)
+            self._store.census.keep(key)
         return False
 
     def _apply(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> None:
@@ -532,8 +540,23 @@ class Shard:
             elif state is not None and over(state) and finished_at(state) == since:
                 for gone in (key, *filter(self._store.resource, named_after(state))):
                     batch.forget(gone)
+        self._make_room(batch)
         if self._retention.outlived(batch.now):
             self._inbox.put(Outdated())
+
+    def _make_room(self, batch: Batch) -> None:
+        """Forgets the oldest of what may be forgotten early, while more is remembered than there is room for."""
+        for _ in range(self._context.max_batch):
+            if not self._overfull or (oldest := self._retention.take_early()) is None:
+                return
+            key, since = oldest
+            job = self._store.job(key)
+            if job is not None and ended(job) and job.finished_at == since:
+                self._survives(key, job, Outlived(), batch)
+
+    @property
+    def _overfull(self) -> bool:
+        return self._store.ends.excess(self._context.remembered_bytes)
 
     def _receive(self, record: InRecord, batch: Batch) -> None:
         stopped: list[bytes] = []

@@ -3,11 +3,12 @@
 Memory only: a shard that closes dirty drops its store, because the changelog is the truth.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from schemas import records
 from schemas.records import CorruptRecord, Job, Position, Record, ResourceState
-from service.core.capacity import Census
+from service.core.capacity import Census, Ends
 from service.core.job import ended
 from service.runtime.defects import place
 
@@ -19,23 +20,26 @@ class Store:
         position: How far the partition has been consumed; None when the changelog does not say.
         replayed: Changelog records replayed, tombstones included.
         census: What the open jobs wait for.
+        ends: How much is remembered of the jobs that have ended.
     """
 
     def __init__(self) -> None:
         self.position: Position | None = None
         self.replayed = 0
         self._jobs: dict[bytes, Job] = {}
+        self._ended: dict[bytes, bytes] = {}
         self._resources: dict[bytes, ResourceState] = {}
         self._awaiting: dict[bytes, set[bytes]] = {}
         self._corrupt: dict[bytes, str] = {}
-        self._going_on = 0
+        self._phases: Counter[str] = Counter()
         self._last_turn = 0
         self.census = Census()
+        self.ends = Ends()
 
     @property
     def going_on(self) -> int:
         """How many jobs have not ended."""
-        return self._going_on
+        return len(self._jobs)
 
     @property
     def next_turn(self) -> int:
@@ -50,7 +54,7 @@ class Store:
         self.replayed += 1
         self._corrupt.pop(key, None)
         try:
-            self.put(key, records.decode(value) if value is not None else None, len(value or b""))
+            self.put(key, records.decode(value) if value is not None else None, value)
         except CorruptRecord as error:
             self.put(key, None)
             self._corrupt[key] = str(error)
@@ -67,17 +71,17 @@ class Store:
             others = f" (and {len(self._corrupt) - 1} more)" if len(self._corrupt) > 1 else ""
             raise CorruptRecord(f"key {key.decode(errors='backslashreplace')!a}: {why}{others}")
 
-    def put(self, key: bytes, record: Record | None, size: int = 0) -> None:
-        """Sets what a key means from now on; ``size`` are the bytes of its record."""
-        self.census.count(key, record if isinstance(record, Job) else None, size)
-        before = self._jobs.get(key)
-        if before is not None and not ended(before):
-            self._going_on -= 1
-        self._note(key, before.awaits if before is not None else "", record.awaits if isinstance(record, Job) else "")
-        if isinstance(record, Job):
-            self._jobs[key] = record
-            self._going_on += not ended(record)
-            self._last_turn = max(self._last_turn, record.turn)
+    def put(self, key: bytes, record: Record | None, value: bytes | None = None) -> None:
+        """Sets what a key means from now on; ``value`` are the bytes of its record, where they are known."""
+        job = record if isinstance(record, Job) else None
+        value = records.encode(record) if record is not None and value is None else value or b""
+        self.census.count(key, job, len(value))
+        before = self.job(key)
+        self._note(key, before.awaits if before is not None else "", job.awaits if job is not None else "")
+        if before is not None:
+            self._forget(key, before)
+        if job is not None:
+            self._keep(key, job, value)
         elif isinstance(record, ResourceState):
             self._resources[key] = record
         elif isinstance(record, Position):
@@ -85,12 +89,29 @@ class Store:
         elif key == records.POSITION_KEY:
             self.position = None
         else:
-            self._jobs.pop(key, None)
             self._resources.pop(key, None)
+
+    def _keep(self, key: bytes, job: Job, value: bytes) -> None:
+        """Of an ended job only the bytes are kept, a fraction of what the objects take: most jobs have ended."""
+        self._phases[job.phase.value] += 1
+        self._last_turn = max(self._last_turn, job.turn)
+        if ended(job):
+            self._ended[key] = value
+            self.ends.count(job, len(key) + len(value), 1)
+        else:
+            self._jobs[key] = job
+
+    def _forget(self, key: bytes, job: Job) -> None:
+        self._phases[job.phase.value] -= 1
+        if self._jobs.pop(key, None) is None:
+            self.ends.count(job, len(key) + len(self._ended.pop(key)), -1)
 
     def job(self, key: bytes) -> Job | None:
         """The job of a key, if there is one."""
-        return self._jobs.get(key)
+        if (value := self._ended.get(key)) is None:
+            return self._jobs.get(key)
+        job = records.decode(value)
+        return job if isinstance(job, Job) else None
 
     def resource(self, key: bytes) -> ResourceState | None:
         """The resource of a key, if there is one."""
@@ -98,11 +119,14 @@ class Store:
 
     def record(self, key: bytes) -> Record | None:
         """What a key means now."""
-        return self._jobs.get(key) or self._resources.get(key)
+        return self.job(key) or self._resources.get(key)
 
     def jobs(self) -> Iterator[tuple[bytes, Job]]:
         """Every job with its key."""
-        return iter(self._jobs.items())
+        yield from self._jobs.items()
+        for key in self._ended:
+            if (job := self.job(key)) is not None:
+                yield key, job
 
     def resources(self) -> Iterator[tuple[bytes, ResourceState]]:
         """Every resource with its key."""
@@ -110,10 +134,7 @@ class Store:
 
     def phases(self) -> dict[str, int]:
         """How many jobs stand in each phase."""
-        counts: dict[str, int] = {}
-        for job in self._jobs.values():
-            counts[job.phase] = counts.get(job.phase, 0) + 1
-        return counts
+        return {phase: count for phase, count in self._phases.items() if count}
 
     def awaiting(self, key: bytes) -> list[bytes]:
         """Keys of the jobs that wait for the end of this one."""
@@ -131,7 +152,7 @@ class Store:
 
     def open(self) -> list[bytes]:
         """Keys of the jobs that have not ended."""
-        return [key for key, job in self._jobs.items() if not ended(job)]
+        return list(self._jobs)
 
     def __len__(self) -> int:
-        return len(self._jobs) + len(self._resources)
+        return len(self._jobs) + len(self._ended) + len(self._resources)

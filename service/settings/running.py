@@ -119,6 +119,10 @@ class Runtime(Group):
     open_jobs_limit: Count = 2_000
     """Commands of one partition that may wait for AWS; more are rejected (`TooManyOpenCommands`), a source's before
     others'. Half as many may ask to wait (`notbefore`, `TrackResource`), or be callable before delivery is paused."""
+    remembered_bytes: Annotated[Count, Field(ge=1_048_576)] = 64 * 1_048_576
+    """Memory for the commands of one partition that have ended, in bytes. When it is full, the oldest reads and refused
+    commands are forgotten before `timing.retention`, and changes are rejected (`TooManyEndedCommands`), a source's
+    before others'."""
     max_batch: Count = 500
     """Inbox entries that one transaction may take."""
     standby: bool = True

@@ -8,8 +8,21 @@ from hypothesis import strategies as st
 
 from schemas.operations import COMMANDS
 from schemas.records import Command, Job, Phase
-from service.core import capacity, holding
-from service.core.capacity import READS, TOO_MANY, WEIGHT, WRITES, Census, Limits, Pool, buckets, pool, waits
+from service.core import capacity, endings, holding
+from service.core.capacity import (
+    READS,
+    TOO_MANY,
+    TOO_MANY_ENDED,
+    WEIGHT,
+    WRITES,
+    Census,
+    Ends,
+    Limits,
+    Pool,
+    buckets,
+    pool,
+    waits,
+)
 from service.core.job import ended, keeps_line, replace
 from service.core.transitions import CALL_WINDOW
 from tests.core.given import NOW
@@ -52,7 +65,7 @@ def filled(census: Census, sample: Job, most: int = 1000) -> int:
         (job(**QUEUED), Pool.CALLS, True),
         (job(phase=Phase.UNCERTAIN), Pool.CALLS, True),
         (job(phase=Phase.RUNNING), Pool.CALLS, True),
-        (job(reason=holding.UNKNOWN_TARGET), Pool.CALLS, True),
+        (job(held=holding.UNKNOWN_TARGET), Pool.CALLS, True),
         (early(), Pool.ASKED, True),
         (job(operation="TrackResource", phase=Phase.RUNNING), Pool.ASKED, True),
         (job(operation="CancelCommand", phase=Phase.QUEUED, awaits="x"), Pool.DECISIONS, True),
@@ -151,6 +164,77 @@ def test_an_update_that_keeps_our_marker_reads_first() -> None:
 def test_a_command_of_a_newer_release_needs_no_tokens() -> None:
     unknown = job()
     assert buckets(replace(unknown, command=replace(unknown.command, operation="StartSomething"))) == frozenset()
+
+
+def test_what_nothing_can_be_done_with_is_not_callable() -> None:
+    census = Census()
+    census.count(b"a", job())
+    census.keep(b"a")
+    assert (census.callable, census.waiting()["calls"]) == (0, 1)
+    census.count(b"a", None)
+    census.keep(b"a")
+    assert census.waiting()["calls"] == 0
+
+
+WRITE = "CreateTrainingDataset"
+OVERDUE = endings.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize(
+    ("sample", "remembered"),
+    [
+        (job(operation=WRITE, phase=Phase.SUCCEEDED), True),
+        (job(operation=WRITE, phase=Phase.FAILED, fault=endings.CANCELLED), True),
+        (job(operation=WRITE, phase=Phase.FAILED, fault=OVERDUE), False),
+        (job(operation=WRITE, phase=Phase.REJECTED), False),
+        (job(operation="CreateAudienceModel", phase=Phase.PARKED), True),
+        (job(operation="DeleteAudienceModel", phase=Phase.SUCCEEDED), True),
+        (job(phase=Phase.SUCCEEDED), False),
+        (job(operation="TrackResource", phase=Phase.SUCCEEDED), False),
+        (job(operation="CancelCommand", phase=Phase.SUCCEEDED), False),
+        (job(operation="ResolveCommand", phase=Phase.FAILED), False),
+        (job(operation="ResolveCommand", phase=Phase.SUCCEEDED), True),
+    ],
+)
+def test_what_must_be_remembered_for_the_whole_retention(sample: Job, remembered: bool) -> None:
+    assert endings.lasting(sample) is remembered
+
+
+def test_an_operation_of_a_newer_release_must_be_remembered() -> None:
+    newer = job(phase=Phase.SUCCEEDED)
+    assert endings.lasting(replace(newer, command=replace(newer.command, operation="StartSomething")))
+
+
+def test_one_source_has_half_of_what_is_remembered_and_leaves_room_for_every_other() -> None:
+    ends, room = Ends(), 80_000
+    taken = []
+    for number in range(6):
+        sample, count = job(f"source-{number}", WRITE, phase=Phase.SUCCEEDED), 0
+        while ends.refusal(sample, room) is None:
+            ends.count(sample, 600, 1)
+            count += 1
+        taken.append(count)
+    assert taken[0] == 35, "of 70: an eighth is for what may be forgotten early"
+    assert all(taken)
+    assert ends.lasting <= room - room // 8
+    refused = ends.refusal(job("source-0", WRITE), room)
+    assert refused is not None
+    assert (refused.code, refused.retryable) == (TOO_MANY_ENDED, True)
+    assert all(ends.refusal(job("source-0", each), room) is None for each in ("ListTrainingDatasets", "CancelCommand"))
+
+
+@pytest.mark.parametrize(("lasting", "most"), [(0, 80_000), (30_000, 50_000), (70_000, 10_000)])
+def test_what_may_be_forgotten_early_has_what_is_left(lasting: int, most: int) -> None:
+    ends = Ends()
+    for _ in range(lasting // 1000):
+        ends.count(job(operation=WRITE, phase=Phase.SUCCEEDED), 600, 1)
+    count = 0
+    while not ends.excess(80_000):
+        ends.count(job(phase=Phase.SUCCEEDED), 600, 1)
+        count += 1
+    assert count == most // 1000 + 1
+    ends.count(job(phase=Phase.SUCCEEDED), 600, -1)
+    assert not ends.excess(80_000)
 
 
 samples = st.builds(

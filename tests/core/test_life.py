@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.operations import OPERATIONS, Change, Kind, Operation
-from schemas.records import Job, Phase
+from schemas.records import Fault, Job, Phase, encode
 from service.core import endings, transitions
 from service.core import observations as seen
 from service.core.effects import Call, Changed, Search, Step, Watch
@@ -140,3 +140,41 @@ def _ended(step: Step) -> Job:
     job = _kept(step)
     assert job.phase is Phase.SUCCEEDED
     return job
+
+
+LONG = "x" * 300
+LARGE = {"arn": "arn:model", **{f"member{number}": LONG for number in range(50)}, "models": [{"name": LONG}] * 100}
+VIOLATIONS = [{"path": f"data.{number}{LONG[:180]}", "rule": "type", "message": 3 * LONG} for number in range(100)]
+FAULT = Fault("E", "m" * 5_000, {"statusCode": "c" * 5_000, "message": "m" * 5_000, "more": "x" * 5_000})
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        endings.succeeded(accepted(OPERATIONS["ListAudienceModels"]), LARGE, NOW),
+        endings.succeeded(_running(OPERATIONS["CreateAudienceModel"]), LARGE, NOW),
+        endings.failed(accepted(OPERATIONS["CreateTrainingDataset"]), FAULT, NOW),
+        endings.rejected(given.command(OPERATIONS["CreateTrainingDataset"]), Fault("V", LONG), VIOLATIONS, NOW),
+    ],
+    ids=["a read", "a creation", "a failure", "a rejection"],
+)
+def test_of_a_long_reply_little_is_kept(step: Step) -> None:
+    """Its publisher gets all of it, once; what a repeat gets says that it is shortened."""
+    job, full = step.job, given.reply(step)
+    assert job is not None
+    again = endings.terminal_reply(job)
+    assert (again.kind, again.data["truncated"]) == (full.kind, True)
+    assert "truncated" not in full.data
+    assert len(encode(job)) < 5_000 < len(str(full.data))
+    if "result" in full.data:
+        assert full.data["result"] == LARGE
+        assert again.data["result"]["arn"] == "arn:model"
+    else:
+        assert again.data["error"]["code"] == full.data["error"]["code"]
+        assert len(full.data["error"].get("violations", VIOLATIONS)) == len(VIOLATIONS)
+
+
+def test_a_short_reply_is_kept_whole() -> None:
+    told = VIOLATIONS[:1]
+    step = endings.rejected(given.command(OPERATIONS["CreateTrainingDataset"]), Fault("V", "two"), told, NOW)
+    assert _kept(step).reply == given.reply(step).data

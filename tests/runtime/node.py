@@ -86,6 +86,7 @@ class Options:
     inbox_limit: int = 2000
     open_jobs_limit: int = 5000
     batch_bytes: int = 8 * 1024 * 1024
+    remembered_bytes: int = 64 * 1024 * 1024
     inbox_bytes: int = 32 * 1024 * 1024
     max_bytes: int = 1_048_576
     commit_latency: float = 0.01
@@ -133,6 +134,7 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
         batch_bytes=options.batch_bytes,
         ceilings=Ceilings(sizes.largest_record(options.max_bytes)),
         inbox_bytes=options.inbox_bytes,
+        remembered_bytes=options.remembered_bytes,
     )
 
 

@@ -107,6 +107,8 @@ def books(store: Store) -> dict[str, Any]:
         "waiting": store.census.waiting(),
         "sizes": {key: store.census.size(key) for key in keys},
         "awaiting": store._awaiting,
+        "ended": (store.ends.lasting, store.ends.fleeting, store.ends._sources),
+        "phases": store.phases(),
     }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from schemas import records
 from schemas.records import Command, CorruptRecord, Job, Phase, ResourceState
+from service.core.capacity import ENDED_OVERHEAD
 from service.core.observations import Due
 from service.runtime.inbox import Inbox, Observed
 from service.runtime.store import Store
@@ -74,6 +75,22 @@ def test_a_store_counts_what_goes_on() -> None:
     store.put(b"a", None)
     store.put(b"a", None)
     assert store.going_on == len(store.open()) == 0
+
+
+def test_of_ended_jobs_only_the_bytes_are_kept() -> None:
+    store = Store()
+    store.put(b"a", job("a"))
+    store.put(b"a", job("a", Phase.SUCCEEDED))
+    store.put(b"b", job("b", Phase.REJECTED))
+    assert not store._jobs
+    assert set(map(type, store._ended.values())) == {bytes}
+    assert dict(store.jobs()) == {b"a": job("a", Phase.SUCCEEDED), b"b": job("b", Phase.REJECTED)}
+    sizes = {key: 1 + len(records.encode(each)) + ENDED_OVERHEAD for key, each in store.jobs()}
+    assert (store.ends.lasting, store.ends.fleeting) == (sizes[b"a"], sizes[b"b"])
+    store.put(b"a", job("a", Phase.RUNNING))
+    store.load(b"b", None)
+    assert (store.ends.lasting, store.ends.fleeting) == (0, 0)
+    assert store.phases() == {"running": 1}
 
 
 def state(name: str) -> ResourceState:

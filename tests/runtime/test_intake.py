@@ -103,7 +103,7 @@ async def test_another_content_under_a_known_id_is_a_misuse(ended: bool) -> None
     one, two = b.told()
     assert (one.kind, one.code) == ("rejected", "IdMisuse")
     assert one.id != two.id
-    assert b.job() is before
+    assert b.job() == before
     assert b.out(CHANGELOG) == []
     assert b.out(DEAD_LETTERS) == []
 

@@ -1,11 +1,13 @@
 """More than AWS allows, or more than we can take: quotas, throttling, a hung target, a full inbox."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
 from schemas.operations import AUDIENCE_MODEL
 from schemas.records import job_key
+from service.core import endings
 from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from tests.fakes import api as fake
@@ -372,3 +374,94 @@ async def test_cancellations_that_wait_are_bounded_and_the_others_are_answered()
         assert refused == [2, 3, 4, 5]
         assert rig.replies("c5")[1].code == "TooManyOpenCommands"
         assert (await rig.end(cancel(rig, command_id))).code == "TooLate"
+
+
+def bad(rig: Rig, number: int) -> str:
+    """A command with many violations, in few bytes."""
+    data = {f"unknown{member}{'x' * 150}": 1 for member in range(30)}
+    return rig.send(MODEL, data, command_id=f"bad{number}")
+
+
+async def test_refused_commands_and_reads_are_remembered_as_far_as_there_is_room() -> None:
+    """Whatever is sent: the oldest are forgotten, in every replica; what must be remembered is."""
+    async with Rig(partitions=1, remembered_bytes=40_000, reads_per_second=50.0) as rig:
+        owner = await rig.start()
+        other = await rig.start()
+        made = rig.send(CREATE)
+        await rig.end(made)
+        sent = [bad(rig, number) for number in range(30)]
+        await rig.until(lambda: rig.ended() >= set(sent))
+        sent += [rig.send("ListTrainingDatasets", command_id=f"read{number}") for number in range(40)]
+        await rig.until(lambda: rig.ended() >= set(sent))
+        await asyncio.sleep(5.0)
+        owner, other = (owner, other) if TopicPartition(COMMANDS, 0) in owner.assignment.shards else (other, owner)
+        shard, copy = owner.shard(0), other.standby._copies[TopicPartition(COMMANDS, 0)].store
+        ends = shard._store.ends
+        assert 20_000 < ends.lasting + ends.fleeting <= 40_000
+        assert shard.statistics()["remembered_bytes"] == ends.lasting + ends.fleeting
+        assert len(shard._retention) == len(shard._store) == len(copy)
+        assert (copy.ends.lasting, copy.ends.fleeting) == (ends.lasting, ends.fleeting)
+        assert rig.job("bad0") is None
+        assert rig.job("read0") is None
+        assert rig.phase("read39") == Phase.SUCCEEDED
+        assert rig.phase(made) == Phase.SUCCEEDED
+        before = len(rig.replies("bad0")), len(rig.replies("read39"))
+        bad(rig, 0)
+        rig.send("ListTrainingDatasets", command_id="read39")
+        await rig.until(
+            lambda: (len(rig.replies("bad0")), len(rig.replies("read39"))) == (before[0] + 1, before[1] + 1)
+        )
+        assert rig.replies("bad0")[0].data == rig.replies("bad0")[1].data, "it is judged again"
+
+
+async def test_more_changes_than_can_be_remembered_are_refused_their_source_alone() -> None:
+    async with Rig(partitions=1, remembered_bytes=30_000, writes_per_second=50.0) as rig:
+        await rig.start()
+        many = []
+        for _ in range(40):
+            many.append(rig.send(CREATE, source="/many"))
+            await rig.end(many[-1])
+        refused = [reply for each in many if (reply := rig.ending(each)) and reply.kind == "rejected"]
+        assert 0 < len(refused) < 40
+        assert {reply.code for reply in refused} == {"TooManyEndedCommands"}
+        assert rig.replies(many[-1])[0].data["error"]["retryable"]
+        assert (await rig.perform(CREATE, source="/others")).kind == "succeeded"
+        assert (await rig.perform("ListTrainingDatasets", source="/many")).kind == "succeeded"
+        assert (await rig.end(cancel(rig, "nothing"))).code == "UnknownCommand"
+        assert rig.api.counts()[CREATE] == 40 - len(refused) + 1
+
+
+async def test_what_an_earlier_release_remembered_at_length_is_forgotten_as_far_as_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A changelog that is larger than the room: a restore makes room without a new command."""
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        with monkeypatch.context() as patch:
+            patch.setattr(endings, "kept", dict)
+            sent = [bad(rig, number) for number in range(20)]
+            await rig.until(lambda: rig.ended() >= set(sent))
+        await node.stop()
+        rig.options = dataclasses.replace(rig.options, remembered_bytes=40_000)
+        node = await rig.start()
+        await asyncio.sleep(5.0)
+        assert node.shard(0)._store.ends.fleeting <= 40_000
+        assert len(node.shard(0)._store) > 2
+
+
+async def test_a_held_command_closes_no_partition() -> None:
+    """Nor do the commands of its key, which wait behind it; a cancellation behind them is read."""
+    async with Rig(partitions=1, open_jobs_limit=40, targets=("default", "other")) as rig:
+        rig.api.hung.add("other")
+        node = await rig.start()
+        dataset = rig.api.by_hand(CREATE, "other", name="x")
+        held = rig.send("DeleteTrainingDataset", {"trainingDatasetArn": dataset}, target="other", key="k")
+        await rig.until(lambda: rig.phase(held) == Phase.INTENDED)
+        await node.crash()
+        rig.options = dataclasses.replace(rig.options, targets=("default",))
+        node = await rig.start()
+        behind = [rig.send("ListTrainingDatasets", key="k") for _ in range(30)]
+        await rig.until(lambda: rig.answered() >= set(behind))
+        assert node.shard(0).statistics()["callable"] == 0
+        assert (await rig.perform("ListTrainingDatasets", source="/others")).kind == "succeeded"
+        assert (await rig.end(cancel(rig, behind[0]))).data["result"] == {"cancelled": True}

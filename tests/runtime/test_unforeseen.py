@@ -198,6 +198,8 @@ async def test_one_job_breaks_nothing_else(
             problems = sum(len(node.story.problems) for node in rig.nodes)
             assert problems < 200, "it is tried again and again"
             assert len(rig.creates(CHOSEN)) <= 1
+            shards = [shard for node in nodes for shard in node.assignment.shards.values()]
+            assert not any(shard.statistics()["callable"] for shard in shards), "it would close its partition"
         for node in nodes:
             await node.stop()
 

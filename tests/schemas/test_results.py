@@ -97,6 +97,20 @@ def test_a_description_that_was_shortened_still_fits(resource: Resource) -> None
     assert is_valid(schema, sizes.essentials(full))
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_is_kept_for_a_repeated_command_is_short_and_has_what_a_result_promises(name: str) -> None:
+    row = OPERATIONS[name]
+    shape = results.described(row.resource) if row.kind is Kind.JOB else shapes.output_shape(name)
+    full = _structure(shape) if shape else {}
+    for member, value in full.items():
+        full[member] = value * 1_000 if isinstance(value, list) else value
+    kept = sizes.kept({**full, "added": "x" * 9_000, "more": {"added": "x" * 9_000}})
+    assert (len(kept.pop("added")), len(kept.pop("more")["added"])) == (40, 40)
+    assert kept.keys() == full.keys()
+    assert len(json.dumps(kept)) < 2 * sizes.MAX_KEPT_REPLY
+    assert is_valid(results.result(name), kept)
+
+
 @pytest.mark.parametrize("name", CREATING)
 def test_a_summary_has_what_a_result_promises(name: str) -> None:
     """A lost answer is found in a List, whose summary then is the result, or what the end was seen in."""
