@@ -58,9 +58,14 @@ class Retention:
                 taken.append(_pop(ends))
         return taken
 
-    def take_early(self) -> tuple[bytes, float] | None:
-        """Removes the oldest end that may be forgotten before its time; None when there is none."""
-        return _pop(self._fleeting) if self._fleeting else None
+    @property
+    def has_early(self) -> bool:
+        """True when there is an end that may be forgotten before its time."""
+        return bool(self._fleeting)
+
+    def take_early(self) -> tuple[bytes, float]:
+        """Removes the oldest end that may be forgotten before its time."""
+        return _pop(self._fleeting)
 
     def _over(self, ends: list[_End], now: float) -> bool:
         return bool(ends) and resting.outlived(ends[0][0], now, self.latest, self._policy)

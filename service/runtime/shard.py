@@ -547,16 +547,18 @@ class Shard:
     def _make_room(self, batch: Batch) -> None:
         """Forgets the oldest of what may be forgotten early, while more is remembered than there is room for."""
         for _ in range(self._context.max_batch):
-            if not self._overfull or (oldest := self._retention.take_early()) is None:
+            if not self._overfull:
                 return
-            key, since = oldest
+            key, since = self._retention.take_early()
             job = self._store.job(key)
             if job is not None and ended(job) and job.finished_at == since:
                 self._survives(key, job, Outlived(), batch)
 
     @property
     def _overfull(self) -> bool:
-        return self._store.ends.excess(self._context.remembered_bytes)
+        """Whether more is remembered than there is room for, and something of it may be forgotten."""
+        excess = self._store.ends.excess(self._context.remembered_bytes)
+        return excess and self._retention.has_early
 
     def _receive(self, record: InRecord, batch: Batch) -> None:
         stopped: list[bytes] = []

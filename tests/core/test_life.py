@@ -165,7 +165,7 @@ def test_of_a_long_reply_little_is_kept(step: Step) -> None:
     again = endings.terminal_reply(job)
     assert (again.kind, again.data["truncated"]) == (full.kind, True)
     assert "truncated" not in full.data
-    assert len(encode(job)) < 5_000 < len(str(full.data))
+    assert len(encode(job)) < min(5_000, len(str(full.data)))
     if "result" in full.data:
         assert full.data["result"] == LARGE
         assert again.data["result"]["arn"] == "arn:model"
