@@ -8,10 +8,12 @@ A tenant's n-th waiting command would start when the tenant has n - 1 slots more
 and the queue is the order of levels, then ranks: no two commands of a tenant share a level.
 """
 
-from bisect import bisect_left
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -32,125 +34,112 @@ class Rank(Generic[Key]):
         return cls(-priority, since, key, tenant)
 
 
-@dataclass(frozen=True, slots=True)
 class Slots(Generic[Key]):
-    """The slots of one kind in one account and region.
+    """The slots of one kind in one account and region, kept up to date by each change.
+
+    Each change costs about the same however many wait: thousands of them are made in one go when a copy is dropped.
 
     Attributes:
         limit: How many there are.
         taken: Who has one, with the tenant; more than ``limit`` is possible after a restart or beside other users of
             the account.
-        queues: Who wants one, in order, by tenant; no queue is empty.
         places: Where each one waits.
     """
 
-    limit: int
-    taken: Mapping[Key, str] = field(default_factory=dict)
-    queues: Mapping[str, tuple[Rank[Key], ...]] = field(default_factory=dict)
-    places: Mapping[Key, Rank[Key]] = field(default_factory=dict)
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._taken: dict[Key, str] = {}
+        self._used: Counter[str] = Counter()
+        self._queues: dict[str, list[Rank[Key]]] = {}
+        self._places: dict[Key, Rank[Key]] = {}
+        self.taken: Mapping[Key, str] = MappingProxyType(self._taken)
+        self.places: Mapping[Key, Rank[Key]] = MappingProxyType(self._places)
 
     @property
     def free(self) -> int:
         """Slots that nobody has."""
-        return max(0, self.limit - len(self.taken))
+        return max(0, self.limit - len(self._taken))
 
     @property
     def waiting(self) -> tuple[Key, ...]:
         """Who waits, in the order of the queue."""
-        return self.first(len(self.places))
+        return self.first(len(self._places))
 
     def first(self, count: int) -> tuple[Key, ...]:
         """The first so many of the queue."""
         levels = sorted(
             (level, rank)
-            for tenant, queue in self.queues.items()
-            for level, rank in enumerate(islice(queue, count), self._used(tenant))
+            for tenant, queue in self._queues.items()
+            for level, rank in enumerate(islice(queue, count), self._used[tenant])
         )
         return tuple(rank.key for _, rank in levels[:count])
 
     def position(self, key: Key) -> int:
         """Place in the queue from 1; 0 when not waiting."""
-        rank = self.places.get(key)
+        rank = self._places.get(key)
+        return 1 + _ahead(rank, self._queues, self._used) if rank is not None else 0
+
+    def position_without(self, key: Key, absent: Collection[Key]) -> int:
+        """The same, if some of those who wait did not: who does not come when called must not hold the others up."""
+        rank = self._places.get(key)
         if rank is None:
             return 0
-        level = self._used(rank.tenant) + bisect_left(self.queues[rank.tenant], rank)
-        return 1 + sum(self._ahead(level, rank))
+        there = {
+            tenant: [each for each in queue if each.key == key or each.key not in absent]
+            for tenant, queue in self._queues.items()
+        }
+        return 1 + _ahead(rank, there, self._used)
 
-    def _ahead(self, level: int, rank: Rank[Key]) -> Iterator[int]:
-        """How many of each tenant's queue come before this level and rank."""
-        for tenant, queue in self.queues.items():
-            depth = max(0, level - self._used(tenant))
-            yield min(depth, len(queue))
-            if level >= self._used(tenant) and depth < len(queue) and queue[depth] < rank:
-                yield 1
+    def request(self, rank: Rank[Key]) -> bool:
+        """Takes a slot if one is free and nobody waiting comes first; otherwise joins the queue."""
+        if rank.key in self._taken:
+            return True
+        if self._places.get(rank.key) != rank:
+            self.full(rank)
+        if not self.free or self.free < self.position(rank.key):
+            return False
+        self.occupy(rank.key, rank.tenant)
+        return True
 
-    def _used(self, tenant: str) -> int:
-        return sum(1 for other in self.taken.values() if other == tenant)
+    def occupy(self, key: Key, tenant: str = "") -> None:
+        """Takes a slot without asking: what runs, runs."""
+        self._leave(key)
+        self._taken[key] = tenant
+        self._used[tenant] += 1
 
+    def full(self, rank: Rank[Key]) -> None:
+        """Joins the queue, and has no slot: AWS says that the quota is used up although we counted a free one."""
+        self._leave(rank.key)
+        insort(self._queues.setdefault(rank.tenant, []), rank)
+        self._places[rank.key] = rank
 
-def occupy(slots: Slots[Key], key: Key, tenant: str = "") -> Slots[Key]:
-    """Takes a slot without asking: what runs, runs."""
-    queues, places = _without(slots, key)
-    return Slots(slots.limit, {**slots.taken, key: tenant}, queues, places)
+    def release(self, *keys: Key) -> tuple[Key, ...]:
+        """Gives slots back, or leaves the queue.
 
+        Returns:
+            Who may try now: as many as there are free slots.
+        """
+        for key in keys:
+            self._leave(key)
+        return self.first(self.free)
 
-def request(slots: Slots[Key], rank: Rank[Key]) -> tuple[Slots[Key], bool]:
-    """Takes a slot if one is free and nobody waiting comes first; otherwise joins the queue."""
-    if rank.key in slots.taken:
-        return slots, True
-    waiting = slots if slots.places.get(rank.key) == rank else _join(slots, rank)
-    if waiting.free and waiting.free >= waiting.position(rank.key):
-        return occupy(waiting, rank.key, rank.tenant), True
-    return waiting, False
-
-
-def full(slots: Slots[Key], rank: Rank[Key]) -> Slots[Key]:
-    """AWS says the quota is used up although we counted a free slot: others use the account too."""
-    return _join(slots, rank)
-
-
-def passing_over(slots: Slots[Key], absent: Iterable[Key]) -> Slots[Key]:
-    """The slots as if some of those who wait did not: who does not come when called must not hold the others up."""
-    for key in absent:
-        slots = Slots(slots.limit, slots.taken, *_without(slots, key))
-    return slots
-
-
-def release(slots: Slots[Key], key: Key) -> tuple[Slots[Key], tuple[Key, ...]]:
-    """Gives a slot back, or leaves the queue.
-
-    Returns:
-        The slots, and who may try now: as many as there are free slots.
-    """
-    taken = {other: tenant for other, tenant in slots.taken.items() if other != key}
-    left = Slots(slots.limit, taken, *_without(slots, key))
-    return left, left.first(left.free)
+    def _leave(self, key: Key) -> None:
+        if key in self._taken:
+            self._used[self._taken.pop(key)] -= 1
+        if (rank := self._places.pop(key, None)) is not None:
+            queue = self._queues[rank.tenant]
+            del queue[bisect_left(queue, rank)]
+            if not queue:
+                del self._queues[rank.tenant]
 
 
-def _join(slots: Slots[Key], rank: Rank[Key]) -> Slots[Key]:
-    """Waits, and has no slot."""
-    taken = {other: tenant for other, tenant in slots.taken.items() if other != rank.key}
-    queues, places = _without(slots, rank.key)
-    queue = queues.get(rank.tenant, ())
-    place = bisect_left(queue, rank)
-    return Slots(
-        slots.limit,
-        taken,
-        {**queues, rank.tenant: (*queue[:place], rank, *queue[place:])},
-        {**places, rank.key: rank},
-    )
+def _ahead(rank: Rank[Key], queues: Mapping[str, list[Rank[Key]]], used: Mapping[str, int]) -> int:
+    """How many of all queues come before a rank, which is in one of them."""
+    level = used[rank.tenant] + bisect_left(queues[rank.tenant], rank)
+    return sum(_before(level, rank, queue, used[tenant]) for tenant, queue in queues.items())
 
 
-def _without(slots: Slots[Key], key: Key) -> tuple[Mapping[str, tuple[Rank[Key], ...]], Mapping[Key, Rank[Key]]]:
-    """The queues and places that are left when one no longer waits."""
-    rank = slots.places.get(key)
-    if rank is None:
-        return slots.queues, slots.places
-    queue = slots.queues[rank.tenant]
-    place = bisect_left(queue, rank)
-    left = (*queue[:place], *queue[place + 1 :])
-    queues = {tenant: other for tenant, other in slots.queues.items() if tenant != rank.tenant}
-    return (
-        {**queues, rank.tenant: left} if left else queues,
-        {other: there for other, there in slots.places.items() if other != key},
-    )
+def _before(level: int, rank: Rank[Key], queue: list[Rank[Key]], used: int) -> int:
+    depth = max(0, level - used)
+    tied = level >= used and depth < len(queue) and queue[depth] < rank
+    return min(depth, len(queue)) + tied

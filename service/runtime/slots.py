@@ -5,10 +5,9 @@ Shards of this process ask for slots. What the jobs of other replicas have or wa
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from service.core import quotas
 from service.core.job import Job, occupies_slot, wants_slot
 from service.core.quotas import Rank, Slots
 from service.runtime.ports import TopicPartition
@@ -48,8 +47,8 @@ class SlotRegistry:
         self._wake = wake
         self._monotonic = monotonic
         self._slots: dict[tuple[str, str], Slots[Claim]] = {}
-        self._places: dict[Claim, tuple[str, str]] = {}
-        self._running: set[Claim] = set()
+        self._claims: dict[TopicPartition, dict[Claim, tuple[str, str]]] = {}
+        self._running: dict[Claim, tuple[str, str]] = {}
         self._elsewhere: set[TopicPartition] = set()
         self._left_free: dict[tuple[str, str], float] = {}
 
@@ -60,42 +59,50 @@ class SlotRegistry:
             0 when the claim has one now, else its place in the queue, from 1.
         """
         place = self._place(target, slot, claim)
-        self._running.discard(claim)
-        rank = Rank.of(priority, since, claim, claim.tenant)
-        slots, granted = quotas.request(self._slots[place], rank)
+        self._running.pop(claim, None)
+        slots = self._slots[place]
+        granted = slots.request(Rank.of(priority, since, claim, claim.tenant))
         if not granted and self._abandoned(place):
-            absent = [other for other in slots.places if other.partition in self._elsewhere]
-            granted = quotas.request(quotas.passing_over(slots, absent), rank)[1]
-            slots = quotas.occupy(slots, claim, claim.tenant) if granted else slots
-        self._set(place, slots)
+            absent = {other for other in slots.places if other.partition in self._elsewhere}
+            granted = slots.position_without(claim, absent) <= slots.free
+            if granted:
+                slots.occupy(claim, claim.tenant)
+        self._watch(place)
         return 0 if granted else slots.position(claim)
 
     def occupy(self, target: str, slot: str, claim: Claim) -> None:
         """Counts what runs already."""
         place = self._place(target, slot, claim)
-        self._running.add(claim)
-        self._set(place, quotas.occupy(self._slots[place], claim, claim.tenant))
+        self._running[claim] = place
+        self._slots[place].occupy(claim, claim.tenant)
+        self._watch(place)
 
     def queue(self, target: str, slot: str, claim: Claim, *, priority: int, since: float) -> None:
         """Waits without asking: AWS refused although we counted a free slot, or a former owner knew that none is."""
         place = self._place(target, slot, claim)
-        self._running.discard(claim)
-        self._set(place, quotas.full(self._slots[place], Rank.of(priority, since, claim, claim.tenant)))
+        self._running.pop(claim, None)
+        self._slots[place].full(Rank.of(priority, since, claim, claim.tenant))
+        self._watch(place)
 
     def release(self, claim: Claim) -> None:
         """Gives back the claim's slot or place, if it has one, and wakes who may try now."""
-        self._running.discard(claim)
-        place = self._places.pop(claim, None)
-        if place is None:
-            return
-        slots, called = quotas.release(self._slots[place], claim)
-        self._set(place, slots)
+        claims = self._claims.get(claim.partition, {})
+        if (place := claims.pop(claim, None)) is not None:
+            self._release(place, [claim])
+        if not claims:
+            self._claims.pop(claim.partition, None)
+
+    def _release(self, place: tuple[str, str], claims: Collection[Claim]) -> None:
+        for claim in claims:
+            self._running.pop(claim, None)
+        called = self._slots[place].release(*claims)
+        self._watch(place)
         for waiting in called:
             self._wake(waiting)
 
     def busy(self, target: str, slot: str) -> int:
         """How many jobs run, or may run, and use the quota; who only calls has not begun."""
-        return sum(self._places[claim] == (target, slot) for claim in self._running)
+        return sum(place == (target, slot) for place in self._running.values())
 
     def note(self, claim: Claim, job: Job | None) -> None:
         """Counts a job that another process owns, as its changelog tells; None: it is no more."""
@@ -111,7 +118,7 @@ class SlotRegistry:
 
     def keys(self, partition: TopicPartition) -> list[bytes]:
         """Jobs of a partition that have a slot or wait for one."""
-        return [claim.key for claim in self._places if claim.partition == partition]
+        return [claim.key for claim in self._claims.get(partition, ())]
 
     def entrust(self, partition: TopicPartition) -> None:
         """From now on another process owns the partition; what its jobs have and want still counts."""
@@ -122,9 +129,12 @@ class SlotRegistry:
         self._elsewhere.discard(partition)
 
     def forget(self, partition: TopicPartition) -> None:
-        """Releases everything of a partition: nobody will tell how its jobs go on."""
-        for key in self.keys(partition):
-            self.release(Claim(partition, key))
+        """Releases everything of a partition, in one pass: nobody will tell how its jobs go on."""
+        gone: dict[tuple[str, str], list[Claim]] = {}
+        for claim, place in self._claims.pop(partition, {}).items():
+            gone.setdefault(place, []).append(claim)
+        for place, claims in gone.items():
+            self._release(place, claims)
 
     def statistics(self) -> dict[str, dict[str, int]]:
         """By ``target/quota``: the limit, and how many are taken and waited for, in all and by this process."""
@@ -154,13 +164,13 @@ class SlotRegistry:
 
     def _place(self, target: str, slot: str, claim: Claim) -> tuple[str, str]:
         place = (target, slot)
-        self._places[claim] = place
+        self._claims.setdefault(claim.partition, {})[claim] = place
         self._slots.setdefault(place, Slots(self._limits[target][slot]))
         return place
 
-    def _set(self, place: tuple[str, str], slots: Slots[Claim]) -> None:
+    def _watch(self, place: tuple[str, str]) -> None:
         """Remembers since when a slot is free that somebody elsewhere has not come for."""
-        self._slots[place] = slots
+        slots = self._slots[place]
         first = slots.first(1) if slots.free else ()
         if not first or first[0].partition not in self._elsewhere:
             self._left_free.pop(place, None)

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from service.core import quotas
 from service.core.quotas import Rank, Slots
 
 KEYS = st.integers(0, 11)
@@ -44,7 +43,7 @@ class Quotas(RuleBasedStateMachine):
     def request(self, key: int) -> None:
         had = key in self.having
         expected = had or key in queue(self.wanting | {key}, self.having)[: self.free]
-        self.slots, granted = quotas.request(self.slots, PLACES[key])
+        granted = self.slots.request(PLACES[key])
         assert granted == expected
         (self.having if granted else self.wanting).add(key)
         self.wanting -= self.having
@@ -52,21 +51,34 @@ class Quotas(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def occupy(self, key: int) -> None:
-        self.slots = quotas.occupy(self.slots, key, PLACES[key].tenant)
+        self.slots.occupy(key, PLACES[key].tenant)
         self.having.add(key)
         self.wanting.discard(key)
 
     @rule(key=KEYS)
     def full(self, key: int) -> None:
-        self.slots = quotas.full(self.slots, PLACES[key])
+        self.slots.full(PLACES[key])
         self.having.discard(key)
         self.wanting.add(key)
 
     @rule(key=KEYS)
     def release(self, key: int) -> None:
-        self.slots, called = quotas.release(self.slots, key)
+        called = self.slots.release(key)
         self.having.discard(key)
         self.wanting.discard(key)
+        assert list(called) == queue(self.wanting, self.having)[: self.free]
+
+    @rule(key=KEYS, absent=st.sets(KEYS))
+    def passes_over(self, key: int, absent: set[int]) -> None:
+        there = queue(self.wanting - (absent - {key}), self.having)
+        expected = there.index(key) + 1 if key in self.wanting else 0
+        assert self.slots.position_without(key, absent) == expected
+
+    @rule(keys=st.lists(KEYS))
+    def leave(self, keys: list[int]) -> None:
+        called = self.slots.release(*keys)
+        self.having -= set(keys)
+        self.wanting -= set(keys)
         assert list(called) == queue(self.wanting, self.having)[: self.free]
 
     @invariant()
@@ -92,13 +104,15 @@ def test_a_higher_priority_goes_first_then_the_earlier_arrival() -> None:
 
 
 def test_a_slot_is_kept_for_who_waits_in_front() -> None:
-    slots, granted = quotas.request(quotas.occupy(Slots(1), "x"), Rank.of(5, 1.0, "a"))
+    slots: Slots[str] = Slots(1)
+    slots.occupy("x")
+    granted = slots.request(Rank.of(5, 1.0, "a"))
     assert not granted
-    slots, called = quotas.release(slots, "x")
+    called = slots.release("x")
     assert called == ("a",)
-    slots, granted = quotas.request(slots, Rank.of(0, 0.0, "late"))
+    granted = slots.request(Rank.of(0, 0.0, "late"))
     assert not granted
-    slots, granted = quotas.request(slots, Rank.of(5, 1.0, "a"))
+    granted = slots.request(Rank.of(5, 1.0, "a"))
     assert granted
     assert slots.position("late") == 1
 
@@ -107,32 +121,77 @@ def test_a_slot_is_kept_for_who_waits_in_front() -> None:
 def test_what_runs_runs_even_beyond_the_limit(limit: int) -> None:
     slots: Slots[int] = Slots(limit)
     for key in range(5):
-        slots = quotas.occupy(slots, key)
+        slots.occupy(key)
     assert (len(slots.taken), slots.free) == (5, 0)
-    slots, called = quotas.release(slots, 0)
+    called = slots.release(0)
     assert called == ()
 
 
 def test_a_crowd_of_one_tenant_does_not_keep_another_out() -> None:
     slots: Slots[str] = Slots(2)
     for number in range(50):
-        slots, _ = quotas.request(slots, Rank.of(9, float(number), f"crowd-{number}", "crowd"))
-    slots, granted = quotas.request(slots, Rank.of(0, 99.0, "lone", "lone"))
+        slots.request(Rank.of(9, float(number), f"crowd-{number}", "crowd"))
+    granted = slots.request(Rank.of(0, 99.0, "lone", "lone"))
     assert (granted, slots.position("lone")) == (False, 1)
-    slots, called = quotas.release(slots, "crowd-0")
+    called = slots.release("crowd-0")
     assert called == ("lone",)
 
 
 @given(st.integers(1, 5), st.lists(st.tuples(st.sampled_from(TENANTS), st.integers(0, 9)), max_size=40))
 def test_with_all_waiting_no_tenant_is_more_than_one_slot_behind(limit: int, wanted: list[tuple[str, int]]) -> None:
-    slots: Slots[int] = quotas.occupy(Slots(1), -1)
+    slots: Slots[int] = Slots(1)
+    slots.occupy(-1)
     for key, (tenant, priority) in enumerate(wanted):
-        slots, _ = quotas.request(slots, Rank.of(priority, float(key), key, tenant))
-    slots, _ = quotas.release(Slots(limit, slots.taken, slots.queues, slots.places), -1)
+        slots.request(Rank.of(priority, float(key), key, tenant))
+    slots.limit = limit
+    slots.release(-1)
     for key in slots.first(limit):
-        slots, granted = quotas.request(slots, slots.places[key])
+        granted = slots.request(slots.places[key])
         assert granted
     assert len(slots.taken) == min(limit, len(wanted))
     used = Counter(slots.taken.values())
-    for tenant in slots.queues:  # who still waits has no fewer than the others, but for one
+    for tenant in {
+        rank.tenant for rank in slots.places.values()
+    }:  # who still waits has no fewer than the others, but for one
         assert used[tenant] >= max(used.values(), default=0) - 1
+
+
+class Key(int):
+    """A key that counts how often it is looked up."""
+
+    looked_up = 0
+
+    def __hash__(self) -> int:
+        Key.looked_up += 1
+        return hash(int(self))
+
+
+class Since(float):
+    """A time that counts how often it is compared."""
+
+    compared = 0
+
+    def __lt__(self, other: float) -> bool:
+        Since.compared += 1
+        return float(self) < float(other)
+
+    def __eq__(self, other: object) -> bool:
+        Since.compared += 1
+        return isinstance(other, float) and float(self) == float(other)
+
+    __hash__ = float.__hash__
+
+
+def test_a_change_costs_about_the_same_however_many_wait() -> None:
+    costs = []
+    for count in (500, 2_000):
+        Key.looked_up = Since.compared = 0
+        slots: Slots[Key] = Slots(2)
+        keys = [Key(number) for number in range(count)]
+        for key in keys:
+            slots.request(Rank.of(0, Since(-key), key, "films"))
+        for key in keys:
+            slots.release(key)
+        costs.append((Key.looked_up + Since.compared) / count)
+        assert not slots.places
+    assert costs[1] < 2 * costs[0] < 200, "one more halving of a queue each, and no copies"

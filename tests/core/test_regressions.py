@@ -5,7 +5,7 @@ import pytest
 from schemas.operations import OPERATIONS
 from schemas.records import Phase
 from service.core import observations as seen
-from service.core import quotas, reconciliation
+from service.core import reconciliation
 from service.core.effects import Call
 from service.core.quotas import Rank, Slots
 from service.core.transitions import accept
@@ -63,13 +63,13 @@ def test_a_blind_repeat_backs_off_after_its_deadline_too() -> None:
 def test_who_leaves_the_queue_wakes_the_next() -> None:
     """A woken one that ends by its deadline must pass the free slot on."""
     slots: Slots[str] = Slots(1)
-    slots, _ = quotas.request(slots, Rank.of(0, 1.0, "x"))
+    slots.request(Rank.of(0, 1.0, "x"))
     for since, key in ((2.0, "a"), (3.0, "b")):
-        slots, granted = quotas.request(slots, Rank.of(0, since, key))
+        granted = slots.request(Rank.of(0, since, key))
         assert not granted
-    slots, called = quotas.release(slots, "x")
+    called = slots.release("x")
     assert called == ("a",)
-    slots, called = quotas.release(slots, "a")
+    called = slots.release("a")
     assert called == ("b",)
 
 

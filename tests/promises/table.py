@@ -248,6 +248,8 @@ PROMISES = (
             "take no known status for an end",
             "cancel a held job that a former owner may have called",
             "give a held job its slot",
+            "search a whole queue for who leaves it",
+            "release the claims of a partition one by one",
             "let a defect in planning out",
             "try for ever what breaks the service",
             "leave half of what a broken record has done",

@@ -162,6 +162,20 @@ def test_a_partition_that_goes_takes_its_claims_along() -> None:
     assert b.request("d") == 0
 
 
+def test_a_partition_that_goes_wakes_each_who_may_come_once() -> None:
+    """Not once for each of the thousands that leave."""
+    b = Bench()
+    for number in range(50):
+        b.request(f"there{number}", partition=THERE)
+    for name in "abc":
+        b.request(name)
+    b.woken.clear()
+    b.slots.forget(THERE)
+    assert b.woken == [b"a", b"b"]
+    assert b.slots.keys(THERE) == []
+    assert len(b.slots.keys(HERE)) == 3
+
+
 def elsewhere(name: str, phase: Phase = Phase.QUEUED, *, accepted_at: float = 0.0, due: float = 0.0) -> Job:
     return Job(Command(name, "/s", "CreateAudienceModel", "one", {}, ""), phase, accepted_at=accepted_at, due=due)
 

@@ -1719,4 +1719,20 @@ SABOTAGES = (
         "Looks that hang pile up, and take connections and budget from the others.",
         "tests/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",
     ),
+    Sabotage(
+        "search a whole queue for who leaves it",
+        "service.core.quotas",
+        "            del queue[bisect_left(queue, rank)]\n",
+        "            queue.remove(rank)\n",
+        "A replica with thousands of commands that wait for a slot stands still for seconds, and misses its session.",
+        "tests/core/test_quotas.py::test_a_change_costs_about_the_same_however_many_wait",
+    ),
+    Sabotage(
+        "release the claims of a partition one by one",
+        "service.runtime.slots",
+        "            gone.setdefault(place, []).append(claim)\n",
+        "            self._release(place, [claim])\n",
+        "A copy that is dropped wakes the same waiting commands once for each claim that it had.",
+        "tests/runtime/test_slots.py::test_a_partition_that_goes_wakes_each_who_may_come_once",
+    ),
 )

@@ -58,6 +58,7 @@ class Following:
                 _log.warning("a Kafka changelog can't be followed, copies are dropped", error=repr(error))
                 for partition in sources.values():
                     follower.lost(partition)
+                    await asyncio.sleep(0)
             attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
 
     async def _sources(self) -> dict[KafkaPartition, TopicPartition]:
