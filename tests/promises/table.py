@@ -207,6 +207,7 @@ PROMISES = (
             "remember every refused command for the retention",
             "make room after a restore with the next command only",
             "remember changes of any number",
+            "delete by cancellation however much is remembered",
             "let one source take all that can be remembered",
             "count a held command as one that can be called",
             "count a job with which nothing can be done as one that can be called",

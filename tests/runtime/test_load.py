@@ -431,6 +431,19 @@ async def test_more_changes_than_can_be_remembered_are_refused_their_source_alon
         assert rig.api.counts()[CREATE] == 40 - len(refused) + 1
 
 
+async def test_a_cancellation_that_deletes_needs_room_and_any_other_needs_none() -> None:
+    async with Rig(partitions=1, remembered_bytes=30_000, writes_per_second=50.0) as rig:
+        rig.api.working = 200.0
+        dataset = await prepared(rig)
+        models = [rig.send(MODEL, request(MODEL, **dataset)) for _ in range(2)]
+        await rig.until(lambda: all(rig.phase(model) == Phase.RUNNING for model in models))
+        while (await rig.perform(CREATE)).kind == "succeeded":
+            pass
+        assert (await rig.end(cancel(rig, models[0], deleteResource=True))).code == "TooManyEndedCommands"
+        assert (await rig.end(cancel(rig, models[1]))).code == "TooLate"
+        assert rig.phase(models[0]) == Phase.RUNNING
+
+
 async def test_what_an_earlier_release_remembered_at_length_is_forgotten_as_far_as_it_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1613,6 +1613,14 @@ SABOTAGES = (
         "tests/runtime/test_load.py::test_more_changes_than_can_be_remembered_are_refused_their_source_alone",
     ),
     Sabotage(
+        "delete by cancellation however much is remembered",
+        "service.runtime.cancelling",
+        "        objection = objection or store.ends.refusal(deletion, context.remembered_bytes)\n",
+        "        objection = objection or None\n",
+        "Cancellations that delete, by the thousand, fill the memory for the retention.",
+        "tests/runtime/test_load.py::test_a_cancellation_that_deletes_needs_room_and_any_other_needs_none",
+    ),
+    Sabotage(
         "let one source take all that can be remembered",
         "service.core.capacity",
         "self._sources[job.command.source] < room",
