@@ -214,7 +214,7 @@ async def test_unknown_paths(bench: Bench) -> None:
 async def test_a_taken_port_is_told(bench: Bench) -> None:
     port = int(bench.url.rsplit(":", 1)[1])
     second = StatusServer("127.0.0.1", port, status=dict, metrics=bytes, liveness=bench.liveness)
-    with pytest.raises(ListenError, match=rf"^127\.0\.0\.1:{port} is in use by another process; check http.host and http.port$"):
+    with pytest.raises(ListenError, match=f":{port} is in use by another process; check http.host and http.port$"):
         await second.start()
     await second.stop()
 
