@@ -534,10 +534,9 @@ class Shard:
     def _forget(self, batch: Batch) -> None:
         """Forgets what has ended long ago: commands, and resources of which nothing more is told."""
         for key, since in self._retention.take(batch.now, self._context.max_batch):
-            job, state = self._store.job(key), self._store.resource(key)
-            if job is not None and ended(job) and job.finished_at == since:
-                self._survives(key, job, Outlived(), batch)
-            elif state is not None and over(state) and finished_at(state) == since:
+            self._forget_command(key, since, batch)
+            state = self._store.resource(key)
+            if state is not None and over(state) and finished_at(state) == since:
                 for gone in (key, *filter(self._store.resource, named_after(state))):
                     batch.forget(gone)
         self._make_room(batch)
@@ -549,10 +548,13 @@ class Shard:
         for _ in range(self._context.max_batch):
             if not self._overfull:
                 return
-            key, since = self._retention.take_early()
-            job = self._store.job(key)
-            if job is not None and ended(job) and job.finished_at == since:
-                self._survives(key, job, Outlived(), batch)
+            self._forget_command(*self._retention.take_early(), batch)
+
+    def _forget_command(self, key: bytes, since: float, batch: Batch) -> None:
+        """Forgets a command, unless it was reopened after that end."""
+        job = self._store.job(key)
+        if job is not None and ended(job) and job.finished_at == since:
+            self._survives(key, job, Outlived(), batch)
 
     @property
     def _overfull(self) -> bool:
