@@ -175,11 +175,17 @@ _CLASSES: Final = {r"\d\w": "0-9A-Z_a-z", r"\w": "0-9A-Z_a-z", r"\d": "0-9", r"\
 """Classes in ASCII; in the model's patterns, all but ``\\s`` occur within brackets only."""
 
 
+_SURROGATES: Final = r"\uD800\uDBFF-\uDC00\uDFFF"
+
+
 def _portable(pattern: str) -> str:
-    """A pattern of the model with its classes written out."""
+    """A pattern of the model with its classes written out, and without surrogates, which no JSON text has.
+
+    Engines that work on Unicode's characters, as those of Rust and Go, refuse a pattern which names one.
+    """
     for name, characters in _CLASSES.items():
         pattern = pattern.replace(name, characters)
-    return pattern
+    return pattern.replace(_SURROGATES, "")
 
 
 def _structure(shape: StructureShape, rows: tuple[Rule, ...] | None) -> Schema:
