@@ -107,14 +107,14 @@ def _installed(name: str, command: tuple[str, ...], creates: str) -> Path:
 
 
 def _workplace(name: str) -> Path:
-    """A copy of a folder of ours in the user's cache; its own for each version of its files."""
-    digest = hashlib.sha256()
-    files = sorted(each for each in (HERE / name).rglob("*") if each.is_file() and "node_modules" not in each.parts)
+    """A copy of a folder of ours in the user's cache; its own for each version of what is installed, not of scripts."""
+    digest, source = hashlib.sha256(), HERE / name
+    files = sorted(each for each in source.rglob("*") if each.is_file() and "node_modules" not in each.parts)
     for file in files:
-        digest.update(file.read_bytes())
+        if file.suffix != ".js":
+            digest.update(file.read_bytes())
     folder = _cache() / f"{name}-{digest.hexdigest()[:12]}"
-    if not folder.exists():
-        shutil.copytree(HERE / name, folder, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("node_modules", "target"), dirs_exist_ok=True)
     return folder
 
 

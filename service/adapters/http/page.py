@@ -8,8 +8,8 @@ from typing import Any, Final
 
 _STYLE: Final = (
     "body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:0 0 1.5rem}td,th{text-align:left;padding:.2rem 1rem .2rem 0;"
-    "border-bottom:1px solid #ddd}h2{font-size:1rem;margin:1.5rem 0 .3rem}.no{color:#a00}"
+    "table{border-collapse:collapse;margin:0 0 1.5rem}td,th{text-align:left;font-weight:normal;"
+    "padding:.2rem 1rem .2rem 0;border-bottom:1px solid #ddd}h2{font-size:1rem;margin:1.5rem 0 .3rem}.no{color:#a00}"
 )
 
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -29,23 +29,28 @@ def render(status: Mapping[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">'
         f"<title>Clean Rooms ML service</title><style>{_STYLE}</style></head>"
-        f"<body><h1>Clean Rooms ML service: {word}</h1>{superseded}{sections}"
-        '<p><a href="/readyz">readyz</a> <a href="/livez">livez</a> <a href="/metrics">metrics</a></p></body></html>'
+        f"<body><main><h1>Clean Rooms ML service: {word}</h1>{superseded}{sections}"
+        '<p><a href="/readyz">readyz</a> <a href="/livez">livez</a> <a href="/metrics">metrics</a></p>'
+        "</main></body></html>"
     )
 
 
 def _section(name: str, rows: Mapping[str, Any]) -> str:
     columns = list(dict.fromkeys(key for row in rows.values() if isinstance(row, Mapping) for key in row))
-    head = _row("th", ["", *columns]) if columns else ""
-    body = "".join(_row("td", [key, *_cells(value, columns)]) for key, value in rows.items())
-    return f"<h2>{escape(str(name))}</h2><table>{head}{body or _row('td', ['none'])}</table>"
+    head = _row(*(_cell("th", name, "col") for name in ("name", *columns))) if columns else ""
+    body = "".join(_row(_cell("th", key, "row"), *_cells(value, columns)) for key, value in rows.items())
+    return f"<h2>{escape(str(name))}</h2><table>{head}{body or _row(_cell('td', 'none'))}</table>"
 
 
-def _cells(value: Any, columns: list[str]) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        return [value.get(column, "") for column in columns]
-    return [value]
+def _cells(value: Any, columns: list[str]) -> Iterable[str]:
+    values = [value.get(column, "") for column in columns] if isinstance(value, Mapping) else [value]
+    return [_cell("td", each) for each in values]
 
 
-def _row(tag: str, cells: Iterable[Any]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
+def _cell(tag: str, value: Any, scope: str = "") -> str:
+    mark = f' scope="{scope}"' if scope else ""
+    return f"<{tag}{mark}>{escape(str(value))}</{tag}>"
+
+
+def _row(*cells: str) -> str:
+    return f"<tr>{''.join(cells)}</tr>"

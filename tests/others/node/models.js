@@ -15,7 +15,9 @@ const named = Object.entries(document.components.messages).map(([key, message]) 
 const generator = new TypeScriptGenerator({ modelType: "interface", rawPropertyNames: true, enumType: "union", mapType: "record" });
 const models = await generator.generate(document);
 const known = new Set(models.map((each) => each.modelName));
-const lines = models.map((each) => each.result.replace(/^(interface|enum|type) /, "export $1 "));
+// A map that may be null gets, by a fault of the generator, keys that may be null.
+const text = (model) => model.result.replaceAll("Record<string | null,", "Record<string,");
+const lines = models.map((each) => text(each).replace(/^(interface|enum|type) /, "export $1 "));
 let examples = 0;
 for (const [name, message] of named) {
   for (const { payload } of message.examples ?? []) {
