@@ -79,6 +79,18 @@ def smithy() -> Path:
     return _installed("smithy", ("mvn", "-B", "-q", *goals), "target/lib")
 
 
+def environment(name: str, interpreter: Path, lock: Path) -> Path:
+    """A virtual environment of another interpreter, with a lock file's packages."""
+    folder = _cache() / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    done = folder / "installed"
+    if not done.exists():
+        run(interpreter, "-m", "venv", "--clear", folder)
+        pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        run(*pip, "--require-hashes", "-r", lock, seconds=600)
+        done.touch()
+    return folder
+
+
 def python(program: str) -> Path:
     """A program of the environment of its own."""
     if not PYTHON.exists():
