@@ -162,7 +162,9 @@ HOSTILE = [
 ]
 
 
-TAGS = {tag for line in ("html head meta title style body main", "h1 h2 span table tr th td p a") for tag in line.split()}
+TAGS = {
+    tag for line in ("html head meta title style body main", "h1 h2 span table tr th td p a") for tag in line.split()
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
