@@ -100,7 +100,7 @@ $(OTHERS)/.created: requirements/others.lock # an environment of its own: versio
 
 .PHONY: test-others
 test-others: $(VENV)/.dev $(OTHERS)/.created ## Tests that others wrote; needs node, npm, cargo, Go, Java, Maven, Chromium; what lacks its tool is skipped
-	OTHERS_RECORD=.cache/others/verdicts $(PY) -m pytest -m others tests/others
+	OTHERS_RECORD=.cache/others/verdicts $(PY) -m pytest -m "others and not long" tests/others
 
 .PHONY: render-others
 render-others: ## The same, and write docs/others.md anew

@@ -18,6 +18,18 @@ disagrees is a defect and fails the test, or is explained below; an explanation 
 Rendered from a passing run by `make render-others`.
 
 """
+TAIL: Final = """
+## Not run
+
+- kube-linter: the Go module proxy does not serve `golang.stackrox.io/kube-linter`, and no other registry carries it.
+- The JavaScript SDK's own Mocha tests and the Python SDK's own pytest tests: no package carries them. Its writers and
+  readers are run in their place, on the Go SDK's test events and this service's examples.
+- The Go SDK's module for Sarama is not served either. The SDK's core is run, with a mapping of headers of 50 lines.
+- CloudEvents conformance and W3C trace context are in no registry. They run where a checkout is laid into
+  `.cache/others/cloudevents-conformance` and `.cache/others/w3c-trace-context`; their digests are checked. Elsewhere
+  they are skipped.
+- Python 3.14: no interpreter was found. 3.12 and 3.13 run where they are on the PATH or in pyenv.
+"""
 
 
 def page(verdicts: list[Verdict]) -> str:
@@ -33,7 +45,7 @@ def page(verdicts: list[Verdict]) -> str:
     lines += ["", "## Left out", ""]
     for each in verdicts:
         lines += [f"- {each.suite}, {each.against}: {count} {reason}." for reason, count in each.left_out.items()]
-    return HEAD + "\n".join(lines) + "\n"
+    return HEAD + "\n".join(lines) + "\n" + TAIL
 
 
 def _shown(cases: list[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from tests.others import tools
 from tests.others.verdict import settle
 
-pytestmark = [pytest.mark.others, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.others, pytest.mark.long, pytest.mark.timeout(900)]
 
 ROOMS = ("tests/core", "tests/schemas", "tests/golden")
 
