@@ -106,6 +106,7 @@ test-others: $(VENV)/.dev $(OTHERS)/.created ## Tests that others wrote; needs n
 render-others: ## The same, and write docs/others.md anew
 	rm -rf .cache/others/verdicts
 	$(MAKE) test-others
+	OTHERS_RECORD=.cache/others/verdicts $(PY) -m pytest tests/others/test_pythons.py
 	$(PY) -m tests.others.page .cache/others/verdicts
 
 .PHONY: fuzz
