@@ -261,7 +261,7 @@ async def test_addresses_of_targets_are_shown(bench: Bench) -> None:
     _, page, _ = await bench.get("/")
     _, probe, _ = await bench.get("/readyz")
     await apart.stop()
-    assert "<tr><td>eu</td><td>https://ml.example</td><td>https://sts.example</td></tr>" in page
+    assert '<tr><th scope="row">eu</th><td>https://ml.example</td><td>https://sts.example</td></tr>' in page
     assert json.loads(probe)["addresses"] == addresses
 
 

@@ -1743,4 +1743,20 @@ SABOTAGES = (
         "A copy that is dropped wakes the same waiting commands once for each claim that it had.",
         "tests/runtime/test_slots.py::test_a_partition_that_goes_wakes_each_who_may_come_once",
     ),
+    Sabotage(
+        "take the last of several tracestate headers",
+        "schemas.cloudevents",
+        'f"{attributes[name]},{text}" if name in attributes else text',
+        "text",
+        "What the first tracers have said of a trace is lost, and a malformed part is hidden by a good one.",
+        "tests/schemas/test_cloudevents.py::test_the_parts_of_a_tracestate_are_joined",
+    ),
+    Sabotage(
+        "sign the query as it came",
+        "sandbox.cleanroomsml.signatures",
+        'quote(request.url.partition("?")[2], safe="-_.~%=&+")',
+        'request.url.partition("?")[2]',
+        "The sandbox refuses what curl has signed rightly.",
+        "tests/sandbox/test_signatures.py::test_what_a_client_leaves_unencoded_in_the_query_is_signed_encoded",
+    ),
 )
