@@ -842,8 +842,8 @@ SABOTAGES = (
     Sabotage(
         "let calls explain each other's full quota",
         "service.runtime.slots",
-        "        self._running.discard(claim)\n        rank = ",
-        "        self._running.add(claim)\n        rank = ",
+        "        self._running.pop(claim, None)\n        slots = ",
+        "        self._running[claim] = place\n        slots = ",
         "Two commands that AWS refuses at the same time keep each other waiting for ever.",
         "tests/runtime/test_slots.py::test_only_what_runs_explains_that_a_quota_is_full",
     ),
