@@ -35,9 +35,11 @@ class Line:
 
 async def check(settings: Settings) -> list[Line]:
     """Looks at everything the service needs; nothing is changed, and nothing stays behind."""
+    kafka = await _told("kafka", check_kafka(settings))
+    answers = any(line.ok for line in kafka)
     return [
-        *await _told("kafka", check_kafka(settings)),
-        *await _told("tenants", former_tenants(settings)),
+        *kafka,
+        *(await _told("tenants", former_tenants(settings)) if answers else ()),
         *await _told("targets", _check_targets(settings)),
     ]
 

@@ -192,7 +192,7 @@ async def test_run_on_a_taken_port(service: ServiceProcess) -> None:
     lines = [json.loads(line) for line in told.out.splitlines()]
     assert (told.code, told.err) == (3, "")
     assert [line["event"] for line in lines if line["logger"] == "service"] == ["starting", "the port can't be used"]
-    assert lines[-1]["reason"].startswith(f"127.0.0.1:{service.port} can't be listened on: ")
+    assert lines[-1]["reason"].startswith(f"127.0.0.1:{service.port} is in use by another process; ")
 
 
 async def test_serving_is_logged_when_it_serves(running: ServiceProcess) -> None:

@@ -37,6 +37,7 @@ class Asked:
         key: Of the Kafka record; equal keys are in order.
         entries: Requests that left for it.
         queued: It waited in a queue for a quota, which is not in its key's line.
+        skipped: Its topic was made anew, and read on from where its reader was in the former one.
         decided: A person resolved it, and it may be called again.
         touched: Something made its outcome unclear.
         ended: When its last terminal record was committed.
@@ -56,6 +57,7 @@ class Asked:
     entries: list[Entry] = field(default_factory=list)
     job: Job | None = None
     queued: bool = False
+    skipped: bool = False
     decided: bool = False
     touched: bool = False
     ended: float | None = None
@@ -106,7 +108,8 @@ class Promises:
 
     def begin_anew(self, partition: TopicPartition) -> None:
         """A topic was made anew: what its reader has skipped is read after what it has read."""
-        self._last = {line: asked for line, asked in self._last.items() if line[0] != partition}
+        for asked in self.commands.values():
+            asked.skipped |= asked.partition == partition
 
     def taken_over(self, partition: TopicPartition) -> None:
         """A new owner: what its predecessor did is unclear."""
@@ -185,7 +188,7 @@ class Promises:
 
     def _in_order(self, asked: Asked, entry: Entry) -> None:
         """Who rests until a time of its own, or for a quota, does not stand in the line meanwhile."""
-        if asked.decided or asked.not_before or Family.ORDER not in self._watched:
+        if asked.decided or asked.not_before or asked.skipped or Family.ORDER not in self._watched:
             return
         line = (asked.partition, asked.key)
         last = self._last.get(line)

@@ -38,14 +38,17 @@ async def whole(response: aiohttp.ClientResponse) -> Body:
     """Reads an answer to its end.
 
     Raises:
-        TooLarge: It is too long; its connection is closed.
+        TooLarge: It is too long. The connection of an answer that was not read to its end is closed.
     """
     content = bytearray()
-    async for piece in response.content.iter_chunked(_PIECE):
-        content += piece
-        if len(content) > LARGEST:
-            response.close()
-            raise TooLarge
+    try:
+        async for piece in response.content.iter_chunked(_PIECE):
+            content += piece
+            if len(content) > LARGEST:
+                raise TooLarge
+    except BaseException:
+        response.close()
+        raise
     return Body(bytes(content))
 
 
