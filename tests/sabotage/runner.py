@@ -19,7 +19,7 @@ SEEDS = 2000
 NOT_APPLIED = 100
 BROKEN = 101
 OPTIONS = (
-    *("-q", "-x", "--timeout", "110"),
+    *("-q", "-x", "--timeout", "15"),
     *("-p", "no:cacheprovider", "-p", "no:xdist"),
     *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),  # a test that fails leaves things behind
 )
