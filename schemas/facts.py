@@ -55,7 +55,10 @@ def _one(noun: str) -> str:
 def recipe(row: Operation) -> str:
     """What happens when the answer of a call was lost, in plain words."""
     if row.name in SERVICE_COMMANDS:
-        return "Nothing of its own is sent to AWS, so nothing can be lost."
+        return {
+            Kind.TRACK: "It only reads, and reads again.",
+            Kind.CANCEL: "Without `deleteResource` nothing is sent; with it, as for the deletion of the resource.",
+        }.get(row.kind, "Nothing of its own is sent to AWS; what a retry sends is the command that it resolves.")
     plain = {
         Repeat.SAFE: "It is sent again: the same call twice has the effect of one.",
         Repeat.GONE_IS_DONE: "It is sent again; an answer that there is nothing to delete means that it was done.",
@@ -102,6 +105,26 @@ def event_statuses(row: Operation) -> str:
     else:
         return "as AWS shows them"
     return ", ".join(f"`{name}`" for name in names)
+
+
+SERVICE_ERRORS: Final[Mapping[Kind, Mapping[str, str]]] = {
+    Kind.TRACK: {
+        "StatusMissed": "the resource can't reach `untilStatus` any more",
+        "StatusUnknown": "no look has shown for a day how the resource stands",
+    },
+    Kind.CANCEL: {
+        "UnknownCommand": "no command with this id and source is known in this partition",
+        "TooLate": "the command has ended, or its call may have been made; its message says what can be done",
+        "OutcomeUnknown": "whether the command has made a resource is not known, so nothing was deleted",
+        "NotAllowed": "the tenant must not delete the resource",
+    },
+    Kind.RESOLVE: {
+        "UnknownCommand": "no command with this id and source is known in this partition",
+        "NotParked": "the command is not parked, so there is nothing to decide",
+        "InvalidResolution": "the decision does not fit the command; its message says which one does",
+    },
+}
+"""Codes with which the service's own commands fail, and what they mean."""
 
 
 def aws_errors(row: Operation) -> Mapping[str, int]:

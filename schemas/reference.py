@@ -7,7 +7,7 @@ from schemas import documents, examples, results, shapes, snippets
 from schemas.asyncapi import replies_of
 from schemas.documents import Schema
 from schemas.events import ReplyKind
-from schemas.facts import aws_errors, event_statuses, events_of, operations, purpose, recipe
+from schemas.facts import SERVICE_ERRORS, aws_errors, event_statuses, events_of, operations, purpose, recipe
 from schemas.iam import actions_of, passes_role
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind, Operation, Resolution
 from schemas.rules import MARKER_OPENING, MAX_DESCRIPTION, RULES, stamped
@@ -138,7 +138,8 @@ def _members(row: Operation) -> Iterator[str]:
 def _rows(schema: Schema, above: str = "") -> Iterator[tuple[str, str, str]]:
     for name, member in schema.get("properties", {}).items():
         needed = "yes" if name in schema.get("required", ()) else ""
-        yield f"{above}{name}", needed, constraints(member)
+        meaning = f". {member['description']}" if "description" in member else ""
+        yield f"{above}{name}", needed, constraints(member) + meaning
         yield from _inside(member, f"{above}{name}")
 
 
@@ -306,10 +307,12 @@ def _errors(row: Operation) -> Iterator[str]:
         yield "From AWS, in `failed` when they can't be waited for:\n\n" + "\n".join(
             f"- `{name}` ({status})" for name, status in shown.items()
         )
+    if own := SERVICE_ERRORS.get(row.kind):
+        yield "In `failed`:\n\n" + "\n".join(f"- `{code}`: {meaning}" for code, meaning in own.items())
     yield (
         "From the service: `ValidationFailed` and its like in `rejected`; `IdMisuse` when the id was used with other "
-        "content, or `WrongPartition` when another partition has it; `DeadlineExceeded` when it could not be issued in "
-        "time."
+        "content, `WrongPartition` when another partition has it, or `TooManyOpenCommands` when too much of its source "
+        "waits; `DeadlineExceeded` when it could not be issued in time."
     )
 
 
