@@ -1,5 +1,6 @@
 """``python -m service parked``: what waits for a person, and the person's decision."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -97,7 +98,10 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
         screen.show_corrupt(ledger.corrupt)
         screen.say(f"{screen.count(len(parked), 'command')} parked", "" if parked else "green")
         if parked:
-            screen.say("To decide: parked resolve COMMAND_ID with --adopt ARN, --retry or --fail", "dim")
+            screen.say(
+                f"To decide: python -m service parked resolve {shlex.quote(parked[0].job.command.id)} with --adopt ARN, --retry or --fail",
+                "dim",
+            )
     return EXIT_REFUSED if ledger.corrupt else 0
 
 

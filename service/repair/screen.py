@@ -13,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.cloudevents import format_time
+from schemas.operations import COMMANDS
 from service import check
 from service.acls.rules import REPAIR
 from service.adapters.telemetry import configure_logging
+from service.core.job import marker
 from service.dlq.screen import printable
 from service.repair.ledger import Corrupt, Held
 from service.runtime.ports import LogError
@@ -70,12 +72,14 @@ def as_json(held: Held) -> str:
 def described(held: Held) -> dict[str, str]:
     """A parked command in words."""
     job, command = held.job, held.job.command
-    fault = job.fault
+    fault, operation = job.fault, COMMANDS.get(command.operation)
     return {
         "command_id": command.id,
         "source": command.source,
         "operation": command.asked or command.operation,
         "target": command.target,
+        "correlation_id": command.correlation_id,
+        "marker": marker(command) if operation is not None and operation.creates else "",
         "since": format_time(job.finished_at),
         "fault": f"{fault.code}: {fault.message}" if fault else "",
         "searched": str((job.reply or {}).get("searched", "")),
