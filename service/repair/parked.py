@@ -98,10 +98,9 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
         screen.show_corrupt(ledger.corrupt)
         screen.say(f"{screen.count(len(parked), 'command')} parked", "" if parked else "green")
         if parked:
-            screen.say(
-                f"To decide: python -m service parked resolve {shlex.quote(parked[0].job.command.id)} with --adopt ARN, --retry or --fail",
-                "dim",
-            )
+            first = shlex.quote(parked[0].job.command.id)
+            how = "--adopt ARN, --retry or --fail"
+            screen.say(f"To decide: python -m service parked resolve {first} with {how}", "dim")
     return EXIT_REFUSED if ledger.corrupt else 0
 
 
