@@ -132,7 +132,15 @@ def _cut(record: Record, max_bytes: int) -> Record:
 @pytest.mark.parametrize("unit", ["x", "\u0001", '"', "😀"], ids=ascii)
 def test_a_mebibyte_in_any_place_leaves_the_partition_running(place: str, unit: str) -> None:
     for operation in ("TrackResource", "CreateTrainingDataset"):
-        written(_cut(PLACES[place](operation, _text(unit, MIB - 200)), MIB), MIB)
+        out = written(_cut(PLACES[place](operation, _text(unit, MIB - 200)), MIB), MIB)
+        assert all(len(path) <= sizes.MAX_PATH for path in _paths(out))
+
+
+def _paths(out: list[OutRecord]) -> list[str]:
+    """Where the replies say that something is wrong."""
+    told = [json.loads(one.value or b"{}") for one in out if one.topic not in (DEAD_LETTERS, "jobs") and one.value]
+    errors = [data["error"] for data in told if isinstance(data.get("error"), dict)]
+    return [violation["path"] for error in errors for violation in error.get("violations", [])]
 
 
 _operations = st.sampled_from([*sorted(OPERATIONS), "Nothing"])

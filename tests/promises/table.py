@@ -222,6 +222,7 @@ PROMISES = (
             "halt for a reply topic as for one of the service's own",
             "carry on a trace context of any form",
             "reject a command for its trace context",
+            "take the last of several tracestate headers",
             "replay a dead letter that has no content",
             "take a commands topic with records of any size",
         ),
@@ -438,6 +439,7 @@ PROMISES = (
         (),
         (),
         (
+            "sign the query as it came",
             "let a Deny pass that cannot be evaluated",
             "read Parquet by what its writer noted for Arrow",
             "take quotes for quotes where they are text",

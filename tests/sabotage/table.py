@@ -1135,7 +1135,7 @@ SABOTAGES = (
         "schemas.commands",
         "path = sizes.printable(each.path, sizes.MAX_PATH)",
         "path = each.path",
-        "A job record larger than its topic takes: the record is read again for ever.",
+        "A reply repeats a member's name of a mebibyte to whoever reads it.",
         "tests/badinput/test_sizes.py::test_a_mebibyte_in_any_place_leaves_the_partition_running",
     ),
     Sabotage(
