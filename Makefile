@@ -33,7 +33,11 @@ demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show i
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
-	$(TWO) -m "not long and not rights and not clients and not others and not image and not chart and not cluster"
+	$(TWO) -m "not long and not rights and not clients and not others and not image and not chart and not cluster and not sabotage"
+
+.PHONY: test-sabotage
+test-sabotage: $(VENV)/.dev ## Two hundred defects put into the code, one at a time: a test must fail for each
+	PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadgroup -m "sabotage and not long" tests/sabotage
 
 .PHONY: test-rights
 test-rights: $(VENV)/.dev ## Each right in Kafka that `acls` lists, taken away in turn: `check` names it

@@ -23,7 +23,8 @@ every sabotage supports a promise.
 - **Simulator**: what the [simulator](adr/0012-a-simulator-of-the-shard-code.md) checks at each step
   of random schedules.
 - **Faults**: rows of the [fault campaign](faults.md) against real processes and a real Kafka.
-- **Sabotage**: defects that are [put into the code one at a time](sabotage.md); a test must fail for each.
+- **Sabotage**: defects that are [put into the code one at a time](sabotage.md); a test must fail for each
+  (`make test-sabotage`).
 """
 
 _WINDOWS = """

@@ -12,6 +12,8 @@ from tests.sabotage.document import PAGE, render
 from tests.sabotage.table import SABOTAGES, Sabotage
 
 QUICK = [each for each in SABOTAGES if not each.kafka]
+GROUPS = 12
+"""Groups are shared by the processes that run the tests."""
 FAILED, PASSED = 1, 0
 """As pytest returns it; anything else is neither, a broken import for instance."""
 
@@ -24,9 +26,9 @@ def run(kind: str, names: list[str], seconds: float) -> dict[str, tuple[int, str
 
 
 @cache
-def quick_results() -> dict[str, tuple[int, str]]:
-    """All in one run, for its libraries are then imported once."""
-    return run("tests", [each.name for each in QUICK], 900)
+def results(group: int) -> dict[str, tuple[int, str]]:
+    """A group in one run, for its libraries are then imported once."""
+    return run("tests", [each.name for each in QUICK[group::GROUPS]], 900)
 
 
 def test_there_are_enough_of_them() -> None:
@@ -51,10 +53,17 @@ def test_the_catching_tests_are_part_of_the_suite() -> None:
     assert [name for name in names if not any(line.startswith(name) for line in collected)] == []
 
 
+@pytest.mark.sabotage
 @pytest.mark.timeout(1000)
-@pytest.mark.parametrize("sabotage", QUICK, ids=lambda each: each.name)
-def test_it_is_caught(sabotage: Sabotage) -> None:
-    result, told = quick_results()[sabotage.name]
+@pytest.mark.parametrize(
+    ("group", "sabotage"),
+    [
+        pytest.param(number % GROUPS, each, id=each.name, marks=pytest.mark.xdist_group(f"group {number % GROUPS}"))
+        for number, each in enumerate(QUICK)
+    ],
+)
+def test_it_is_caught(group: int, sabotage: Sabotage) -> None:
+    result, told = results(group)[sabotage.name]
     assert result == FAILED, told
 
 
