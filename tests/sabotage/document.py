@@ -18,8 +18,8 @@ Are the guards tested, or only there? Each line is a defect that is put into the
 `tests/sabotage/test_sabotage.py` applies each edit while the module is imported, in a process of its own, and demands
 that the test fails; as they stand, they are part of the suite. What needs no Kafka runs in
 `make test-sabotage`, the rest in `make test-long`. Where a line says so, the
-[simulator](adr/0012-a-simulator-of-the-shard-code.md) finds the loss too, by schedules that it draws itself: within 2,000 of
-them, which `make test-long` demands.
+[simulator](adr/0012-a-simulator-of-the-shard-code.md) finds the loss too, by schedules that it draws itself: within 2,000
+of them, which `make test-long` demands.
 
 | what is done to the code | in | what it would lead to | test that fails | simulator |
 |---|---|---|---|---|
