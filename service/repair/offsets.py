@@ -1,6 +1,6 @@
 """``python -m service offsets``: where each partition is read on, and a person's decision where nobody can know it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -76,11 +76,20 @@ class Standing:
     kafka: PartitionOffsets
     recorded: Position | None
     replayed: int
+    unreadable: str = ""
+    """A record of the changelog that can't be read, for which the shard halts whatever the offsets are."""
+
+    @property
+    def halts(self) -> str:
+        """Why the shard would halt; empty when it would not."""
+        decided = resume(self.kafka, self.recorded, self.replayed)
+        return self.unreadable or (decided.reason if isinstance(decided, Disagreement) else "")
 
     def __str__(self) -> str:
         kafka = self.kafka
         decided = resume(kafka, self.recorded, self.replayed)
-        what = f"halts: {decided.reason}" if isinstance(decided, Disagreement) else f"goes on at {decided.offset}"
+        on = "" if isinstance(decided, Disagreement) else f"goes on at {decided.offset}"
+        what = f"halts: {self.halts}" if self.halts else on
         recorded = "none" if self.recorded is None else self.recorded.offset
         committed = "none" if kafka.committed is None else kafka.committed
         return f"holds {kafka.start} to {kafka.end}, group's offset {committed}, recorded {recorded}: {what}"
@@ -90,9 +99,8 @@ async def _show(settings: Settings) -> int:
     kafka = kafka_settings(settings)
     halted = 0
     for place, found in (await find(kafka, consumed_topics(settings), await group_state(kafka))).items():
-        wrong = isinstance(resume(found.kafka, found.recorded, found.replayed), Disagreement)
-        halted += wrong
-        screen.say(f"{place.topic} partition {place.partition} {found}", "red" if wrong else "")
+        halted += bool(found.halts)
+        screen.say(f"{place.topic} partition {place.partition} {found}", "red" if found.halts else "")
     return EXIT_REFUSED if halted else 0
 
 
@@ -172,6 +180,7 @@ async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupSta
     """
     replayed: dict[TopicPartition, int] = {}
     recorded: dict[TopicPartition, bytes | None] = {}
+    unreadable: dict[TopicPartition, dict[bytes, int]] = {}
     async with reader(kafka) as source:
         ranges = await source.ranges(list(changelogs))
         logs = await source.ranges(list(changelogs.values()))
@@ -180,6 +189,10 @@ async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupSta
                 replayed[each.place] = replayed.get(each.place, 0) + 1
                 if each.key == records.POSITION_KEY:
                     recorded[each.place] = each.value
+                elif _readable(each.value):
+                    unreadable.get(each.place, {}).pop(each.key or b"", None)
+                else:
+                    unreadable.setdefault(each.place, {})[each.key or b""] = each.offset
     offsets = Offsets(kafka)
     try:
         ids = {topic: await offsets.topic_id(topic) for topic in (*changelogs, *changelogs.values())}
@@ -192,8 +205,24 @@ async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupSta
         standing = PartitionOffsets(
             kafka.group_id, group.offsets.get(place), start, end, log_start, ids[place.topic], ids[log.topic]
         )
-        found[place] = Standing(standing, _decoded(recorded.get(log)), replayed.get(log, 0))
+        why = _unreadable(log, unreadable.get(log, {}))
+        found[place] = Standing(standing, _decoded(recorded.get(log)), replayed.get(log, 0), why)
     return found
+
+
+def _readable(value: bytes | None) -> bool:
+    try:
+        records.decode(value) if value is not None else None
+    except records.CorruptRecord:
+        return False
+    return True
+
+
+def _unreadable(log: TopicPartition, offsets: Mapping[bytes, int]) -> str:
+    if not offsets:
+        return ""
+    first = min(offsets.values())
+    return f"{log.topic} partition {log.partition} has a record at offset {first} that can't be read; see skip-corrupt"
 
 
 def _decoded(value: bytes | None) -> Position | None:

@@ -180,6 +180,7 @@ async def test_a_corrupt_record_is_skipped_only_by_a_person(
     assert service.get("/readyz") is None
     await until(lambda: 'state="halted"} 1.0' in (service.get("/metrics") or ""), 10, service.tail)
     assert "skip-corrupt --topic" in (service.get("/") or "")
+    assert f"halts: {topic} partition 0 has a record at offset {offset}" in run(service, "offsets", "show", code=3)
     assert f"offset {offset}" in run(service, *where, code=3)
     assert "readable" in run(service, *where, "--offset", str(offset - 1), "--i-understand", code=1)
     assert "Nothing was written" in run(service, *where, "--offset", str(offset), code=3)
