@@ -62,7 +62,7 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
     """
     kafka = settings.kafka
     try:
-        options = security(kafka)
+        options = security(kafka, fips=any(target.fips for target in settings.targets.values()))
     except OSError as error:
         files = {name: getattr(kafka, name) for name in ("ssl_ca_file", "ssl_cert_file", "ssl_key_file")}
         files["oauth.ca_file"] = kafka.oauth.ca_file if kafka.oauth else None

@@ -228,7 +228,7 @@ def _serde(described: Mapping[str, Any], settings: Mapping[str, str]) -> str:
 
 def _partition_value(table: Layout, key: str, name: str) -> pa.Scalar:
     """The value of a partition key: Glue's, else the one in the object's key."""
-    written = _in_key(key, name) if table.values is None else table.values[name]
+    written = _in_key(key, table.location, name) if table.values is None else table.values[name]
     kind = table.partitions[name]
     if written == NO_VALUE:
         return pa.scalar(None, arrow_type(kind))
@@ -240,8 +240,10 @@ def _partition_value(table: Layout, key: str, name: str) -> pa.Scalar:
     return text.values(pa.array([written], pa.large_string()), kind, refuse, parsers)[0]
 
 
-def _in_key(key: str, name: str) -> str:
-    for segment in key.split("/")[:-1]:
+def _in_key(key: str, location: str, name: str) -> str:
+    """A partition's value in an object's key, below the table's location: what stands above it is no partition."""
+    above = location.partition("://")[2].partition("/")[2].rstrip("/")
+    for segment in key.removeprefix(above).split("/")[:-1]:
         label, equals, value = segment.partition("=")
         if equals and label.lower() == name:
             return unquote(value)

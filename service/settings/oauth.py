@@ -6,14 +6,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from service.settings.aws import Region, RoleArn, is_loopback
+from service.settings.aws import Region, RoleArn, is_exposed
 from service.settings.base import Group
 from service.settings.sessions import SessionName
 
 Provider = Literal["msk_iam", "client_credentials", "file"]
 
 _OF: Final[dict[str, tuple[str, ...]]] = {
-    "msk_iam": ("region", "role_arn", "external_id", "session_name", "sts_endpoint_url"),
+    "msk_iam": ("region", "role_arn", "external_id", "session_name", "sts_endpoint_url", "allow_plain_http"),
     "client_credentials": (
         "token_url",
         "client_id",
@@ -65,7 +65,7 @@ class OAuth(Group):
     ca_file: Path | None = None
     """`client_credentials`: certificates to trust at the token endpoint, PEM; the system's own if absent."""
     allow_plain_http: bool = False
-    """`client_credentials`: permits an `http://` token endpoint beyond this machine."""
+    """`client_credentials`, `msk_iam`: permits an `http://` token endpoint or STS beyond this machine."""
     token_file: Path | None = None
     """`file`: holds a token and is renewed by others, such as a projected service-account token."""
 
@@ -88,9 +88,18 @@ class OAuth(Group):
 
     def _address_problems(self) -> list[str]:
         given = {name: url for name in ("token_url", "sts_endpoint_url") if (url := getattr(self, name))}
-        wrong = [name for name, url in given.items() if urlsplit(url).scheme not in {"http", "https"}]
-        problems = [f"{name} must be a URL such as https://host/path" for name in wrong]
-        parts = urlsplit(self.token_url or "")
-        if parts.scheme == "http" and not self.allow_plain_http and not is_loopback(parts.hostname or ""):
-            problems.append("token_url is plain http beyond this machine: use https, or set allow_plain_http")
+        wrong = [name for name, url in given.items() if not _is_web_address(url)]
+        problems = [f"{name} must be a URL such as https://host/path, without a user name" for name in wrong]
+        if not self.allow_plain_http:
+            remedy = "is plain http beyond this machine: use https, or set allow_plain_http"
+            problems += [f"{name} {remedy}" for name, url in given.items() if is_exposed(url)]
         return problems
+
+
+def _is_web_address(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc and port != 0

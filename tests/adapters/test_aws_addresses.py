@@ -147,6 +147,29 @@ async def test_the_chains_own_sts(
         assert await reached(client, "get_caller_identity") == wanted
 
 
+@pytest.mark.parametrize("service", ["SSO", "SSO_OIDC", "SIGNIN"])
+@pytest.mark.parametrize(
+    ("url", "target", "ignored"),
+    [
+        ("https://vpce.example", {}, False),
+        ("http://hidden.example", {}, True),
+        ("http://hidden.example", {"allow_plain_http": True}, False),
+        ("https://vpce.example", {"fips": True}, True),
+    ],
+)
+async def test_a_single_sign_on_is_shown_to_no_plain_address(
+    made: list[Sessions],
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    url: str,
+    target: dict[str, bool],
+    ignored: bool,
+) -> None:
+    monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", url)
+    made.append(sessions := Sessions({"a": Target(region="eu-west-1", **target)}))
+    assert bool(sessions.base.get_config_variable("ignore_configured_endpoint_urls")) == ignored
+
+
 async def test_check_shows_whom_the_pods_token_is_shown(
     made: list[Sessions], server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -15,6 +15,9 @@ from aws_msk_iam_sasl_signer.MSKAuthTokenProvider import generate_auth_token_fro
 from botocore import auth
 from botocore.credentials import CredentialProvider, Credentials
 
+from service.adapters.aws import addresses
+from service.adapters.aws.sessions import Sessions
+from service.adapters.kafka import security
 from service.adapters.kafka.msk import LIFETIME, of_msk, sign
 from service.adapters.kafka.security import fetch_of, token_provider
 from service.adapters.kafka.tokens import TokenUnavailable
@@ -93,6 +96,22 @@ async def test_a_role_is_assumed_once_and_the_token_kept(aws: tuple[Aws, Server]
     assert told["X-Amz-Security-Token"] == SECRETS["session"]
     (asked,) = fake.assumptions
     assert (asked["ExternalId"], asked["RoleSessionName"]) == ("external", "crml")
+
+
+@pytest.mark.parametrize("fips", [False, True])
+async def test_a_pods_token_for_msk_goes_to_no_hidden_address(monkeypatch: pytest.MonkeyPatch, fips: bool) -> None:
+    """Nor past FIPS, if a target demands it."""
+    asked: list[str] = []
+
+    class Shown(Sessions):
+        async def frozen_credentials(self, _: str) -> Any:
+            asked.append(addresses.chain_address(self.base, "eu-west-1"))
+            return PLAIN
+
+    monkeypatch.setattr(security, "Sessions", Shown)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://vpce.example" if fips else "http://192.0.2.2:1")
+    await token_provider(OAuth(provider="msk_iam", region="eu-west-1"), fips=fips).token()
+    assert asked == [f"https://sts{'-fips' if fips else ''}.eu-west-1.amazonaws.com"]
 
 
 DENIED = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"

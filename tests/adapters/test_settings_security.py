@@ -72,6 +72,15 @@ def test_a_secret_from_a_file_that_the_settings_file_names(tmp_path: Path) -> No
         (OAUTH | {"OAUTH__PROVIDER": "msk_iam", "OAUTH__SCOPE": "x"}, "scope is not for msk_iam; its settings are:"),
         (OAUTH | {"OAUTH__PROVIDER": "msk_iam", "OAUTH__EXTERNAL_ID": "xy"}, "external_id is of no use without"),
         (OAUTH | {"OAUTH__PROVIDER": "msk_iam", "OAUTH__STS_ENDPOINT_URL": "sts"}, "sts_endpoint_url must be a URL"),
+        *(
+            (OAUTH | {"OAUTH__PROVIDER": "msk_iam", "OAUTH__STS_ENDPOINT_URL": url}, told)
+            for url, told in (
+                ("http://10.0.0.1", "sts_endpoint_url is plain http beyond this machine"),
+                ("https://", "sts_endpoint_url must be a URL"),
+                ("https://u:p@h", "sts_endpoint_url must be a URL"),
+                ("https://h:99999", "sts_endpoint_url must be a URL"),
+            )
+        ),
         ({"OAUTH__PROVIDER": "msk_iam"}, "oauth is for sasl_mechanism OAUTHBEARER with a SASL protocol"),
         ({"SECURITY_PROTOCOL": "SASL_SSL"}, "sasl_username and sasl_password (or sasl_password_file) are needed"),
     ],

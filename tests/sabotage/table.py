@@ -1759,4 +1759,28 @@ SABOTAGES = (
         "The sandbox refuses what curl has signed rightly.",
         "tests/sandbox/test_signatures.py::test_what_a_client_leaves_unencoded_in_the_query_is_signed_encoded",
     ),
+    Sabotage(
+        "show a single sign-on to any address",
+        "service.adapters.aws.addresses",
+        "for service in _CHAIN)",
+        "for service in (STS,))",
+        "A profile's SSO token crosses the network in the clear.",
+        "tests/adapters/test_aws_addresses.py::test_a_single_sign_on_is_shown_to_no_plain_address",
+    ),
+    Sabotage(
+        "permit plain http for the credentials of MSK",
+        "service.adapters.kafka.security",
+        "allow_plain_http=oauth.allow_plain_http,",
+        "allow_plain_http=True,",
+        "A pod's token crosses the network in the clear, although no target permits it.",
+        "tests/adapters/test_msk.py::test_a_pods_token_for_msk_goes_to_no_hidden_address[False]",
+    ),
+    Sabotage(
+        "take a partition's value from above the table",
+        "sandbox.jobs.glue_tables",
+        "key.removeprefix(above)",
+        "key",
+        "Training data and seeds get the wrong partition, in silence.",
+        "tests/sandbox/test_storage.py::test_the_tables_own_location_names_no_partition",
+    ),
 )

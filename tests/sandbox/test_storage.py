@@ -556,6 +556,12 @@ def test_values_of_partitions_in_keys(cloud: Cloud, kind: str, segment: str, val
     assert cloud.read("t", ["p"]) == [{"p": value}]
 
 
+def test_the_tables_own_location_names_no_partition(cloud: Cloud) -> None:
+    cloud.table("p=eu", LAZY, columns=[("viewer", "string")], partitions=[("p", "string")])
+    cloud.put("p=eu/p=us/a", "u-1\n")
+    assert cloud.read("p=eu", ["viewer", "p"]) == [{"viewer": "u-1", "p": "us"}]
+
+
 def test_values_of_partitions_that_are_none_of_their_type(cloud: Cloud) -> None:
     cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("p", "int")])
     cloud.put("t/p=one/a", "u-1\n")

@@ -58,7 +58,7 @@ async def replace_changelog(day: Day) -> None:
         day.monitor.repaired(each, day.monitor.offset(each))  # of records that were deleted before nothing is left
     day.monitor.damaged |= consumed
     for each in places:
-        day.repairs.append(partial(_rebuild, day, each))
+        day.repairs.append(partial(_rebuild, day, each, changelog))
         _notice(day, each)
 
 
@@ -77,7 +77,7 @@ async def replace_commands(day: Day) -> None:
         broker.produce(COMMANDS, record.key, record.value, record.headers, record.partition)
     day.monitor.damaged |= {each for each in places if day.monitor.offset(each)}
     for each in places:
-        day.repairs.append(partial(_begin_anew, day, each))
+        day.repairs.append(partial(_begin_anew, day, each, day.rig.options.consumed[COMMANDS]))
         _notice(day, each)
 
 
@@ -101,31 +101,31 @@ def _notice(day: Day, partition: TopicPartition) -> None:
 # What an operator does, as ``offsets set`` and ``backfill`` do: under the fence of the shard.
 
 
-def _rebuild(day: Day, partition: TopicPartition) -> None:
-    """A changelog's content, as good as it can be rebuilt, and the position."""
+def _rebuild(day: Day, partition: TopicPartition, changelog: str) -> None:
+    """A changelog's content, as good as it can be rebuilt, and the position; its tenant may be gone by now."""
     broker = day.rig.broker
     broker.fence(partition)
-    log = broker.partition(day.rig.options.consumed[partition.topic], partition.partition)
+    log = broker.partition(changelog, partition.partition)
     for key, record in day.monitor.folds[partition].items():
         broker.produce(log.topic, key, records.encode(record), partition=log.number)
-    _set_offset(day, partition, day.monitor.offset(partition))
+    _set_offset(day, partition, day.monitor.offset(partition), changelog)
 
 
-def _begin_anew(day: Day, partition: TopicPartition) -> None:
+def _begin_anew(day: Day, partition: TopicPartition, changelog: str) -> None:
     """All of the new topic is read, also what its reader has consumed that did not notice."""
     day.rig.broker.fence(partition)
     for record in day.rig.broker.partition(*partition).committed(0):
         _comes_twice(day, dict(record.headers))
     day.monitor.promises.begin_anew(partition)
-    _set_offset(day, partition, 0)
+    _set_offset(day, partition, 0, changelog)
 
 
 def _comes_twice(day: Day, headers: dict[str, bytes | None]) -> None:
     day.monitor.copies[(headers.get("ce_id") or b"").decode()] += 1
 
 
-def _set_offset(day: Day, partition: TopicPartition, offset: int) -> None:
-    broker, log = day.rig.broker, day.rig.options.consumed[partition.topic]
+def _set_offset(day: Day, partition: TopicPartition, offset: int, log: str) -> None:
+    broker = day.rig.broker
     start = broker.partition(log, partition.partition).start
     ids = broker.topic_id(partition.topic), broker.topic_id(log)
     position = Position(offset, broker.group_id, ids[0], start, ids[1])

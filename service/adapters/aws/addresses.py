@@ -1,8 +1,9 @@
 """Which addresses a target's calls go to: settings decide; what the environment or a profile names is ignored.
 
 `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>` and a profile's `endpoint_url` would lead calls past `allow_plain_http`
-and `fips`. One call is not a target's: a pod's token, or a profile's role, is shown to the STS of the standard
-credential chain, which may be moved by them, but not to plain http beyond this machine and not for a FIPS target.
+and `fips`. Some calls are not a target's: a pod's token, a profile's role or a single sign-on is shown to the STS or
+SSO of the standard credential chain. These variables may move them, but not to plain http beyond this machine and not
+for a FIPS target.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,8 @@ from service.settings.aws import is_exposed
 
 ML: Final = "cleanroomsml"
 STS: Final = "sts"
+_CHAIN: Final = (STS, "sso", "sso-oidc", "signin")
+"""Services that the standard credential chain may show a token to."""
 _GENERAL: Final = "AWS_ENDPOINT_URL"
 _PROFILE: Final = "a profile's endpoint_url"
 
@@ -47,7 +50,8 @@ def settle_chain(session: Any, targets: Mapping[str, Target]) -> None:
     session.set_config_variable("sts_regional_endpoints", "regional")  # whatever AWS_STS_REGIONAL_ENDPOINTS says
     fips = any(target.fips for target in targets.values())
     plain = all(target.allow_plain_http for target in targets.values())
-    if fips or (is_exposed(_configured(session, STS)) and not plain):
+    exposed = any(is_exposed(_configured(session, service)) for service in _CHAIN)
+    if fips or (exposed and not plain):
         session.set_config_variable("ignore_configured_endpoint_urls", True)
     if fips:
         session.set_config_variable("use_fips_endpoint", True)

@@ -15,8 +15,12 @@ from service.settings.base import read_secret
 from service.settings.oauth import OAuth
 
 
-def security(kafka: Kafka) -> dict[str, Any]:
+def security(kafka: Kafka, *, fips: bool = False) -> dict[str, Any]:
     """Options of every aiokafka client.
+
+    Args:
+        kafka: The settings.
+        fips: Whether a target demands FIPS endpoints: then the credentials for MSK come from them too.
 
     Raises:
         OSError: A TLS file can't be used.
@@ -29,7 +33,7 @@ def security(kafka: Kafka) -> dict[str, Any]:
     renewal.install()
     options["sasl_mechanism"] = kafka.sasl_mechanism
     if kafka.oauth is not None:
-        return options | {"sasl_oauth_token_provider": token_provider(kafka.oauth)}
+        return options | {"sasl_oauth_token_provider": token_provider(kafka.oauth, fips=fips)}
     password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
     return options | {"sasl_plain_username": kafka.sasl_username, "sasl_plain_password": password}
 
@@ -45,15 +49,15 @@ def _ssl_context(kafka: Kafka) -> ssl.SSLContext:
     return context
 
 
-def token_provider(oauth: OAuth) -> AbstractTokenProvider:
+def token_provider(oauth: OAuth, *, fips: bool = False) -> AbstractTokenProvider:
     """Gives tokens as the settings say; connects to nothing yet."""
-    return Tokens(fetch_of(oauth))
+    return Tokens(fetch_of(oauth, fips=fips))
 
 
-def fetch_of(oauth: OAuth) -> Fetch:
+def fetch_of(oauth: OAuth, *, fips: bool = False) -> Fetch:
     """Fetches one token as the settings say."""
     if oauth.provider == "msk_iam":
-        return _of_msk(oauth)
+        return _of_msk(oauth, fips=fips)
     if oauth.token_file is not None:
         return of_file(oauth.token_file)
     more = {name: value for name in ("scope", "audience") if (value := getattr(oauth, name))}
@@ -73,7 +77,7 @@ class _Secret:
         return self._oauth.client_secret.get_secret_value() if self._oauth.client_secret else ""
 
 
-def _of_msk(oauth: OAuth) -> Fetch:
+def _of_msk(oauth: OAuth, *, fips: bool) -> Fetch:
     region = oauth.region or ""  # the settings demand it
     target = Target(
         region=region,
@@ -81,7 +85,8 @@ def _of_msk(oauth: OAuth) -> Fetch:
         external_id=oauth.external_id,
         session_name=oauth.session_name,
         sts_endpoint_url=oauth.sts_endpoint_url,
-        allow_plain_http=True,  # as whoever set it has decided
+        allow_plain_http=oauth.allow_plain_http,
+        fips=fips,
     )
 
     async def credentials() -> Any:
