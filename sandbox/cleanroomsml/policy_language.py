@@ -70,7 +70,7 @@ def allows(policy: str | None, request: Request) -> bool:
     """Whether a policy has an Allow that holds and no Deny that might."""
     if policy is None:
         return False
-    statements = [each for each in _many(json.loads(policy).get("Statement")) if isinstance(each, dict)]
+    statements = [each for each in _many(_parsed(policy).get("Statement")) if isinstance(each, dict)]
     verdicts = [(each.get("Effect"), _holds(each, request)) for each in statements]
     if any(effect != "Allow" and verdict is not False for effect, verdict in verdicts):
         return False
@@ -80,7 +80,7 @@ def allows(policy: str | None, request: Request) -> bool:
 def problems(policy: str) -> list[str]:
     """Describe what is wrong with a policy; empty if it can be evaluated, or refuses where it cannot."""
     try:
-        document = json.loads(policy)
+        document = _parsed(policy)
     except (ValueError, RecursionError):
         return ["Member must be a valid JSON document"]
     if not isinstance(document, dict):
@@ -89,6 +89,22 @@ def problems(policy: str) -> list[str]:
     return [
         f"Statement {number}: {problem}" for number, each in enumerate(statements, 1) for problem in _malformed(each)
     ]
+
+
+def _parsed(policy: str) -> Any:
+    """A policy's document; a name that occurs twice would hide a statement or an effect, so it is no document.
+
+    Raises:
+        ValueError: It is no JSON, or has a name twice in an object.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a name occurs twice in an object")
+        return found
+
+    return json.loads(policy, object_pairs_hook=unique)
 
 
 def _malformed(statement: Any) -> list[str]:
@@ -108,7 +124,7 @@ def _malformed(statement: Any) -> list[str]:
         if name in statement and not _strings(statement[name])
     ]
     found += [
-        f'{name} must be "*" or an object of strings or lists of strings'
+        f'{name} must be "*" or an object of accounts, ARNs of identities, or services'
         for name in ("Principal", "NotPrincipal")
         if name in statement and not _is_principal(statement[name])
     ]
@@ -116,7 +132,17 @@ def _malformed(statement: Any) -> list[str]:
 
 
 def _is_principal(value: Any) -> bool:
-    return value == "*" or (isinstance(value, dict) and bool(value) and all(map(_strings, value.values())))
+    if not isinstance(value, dict):
+        return bool(value == "*")
+    known = bool(value) and value.keys() <= _PRINCIPALS and all(map(_strings, value.values()))
+    return known and all(_NAME.fullmatch(name) for name in _many(value.get("AWS", [])))
+
+
+_PRINCIPALS: Final = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
+_NAME: Final = re.compile(
+    r"\*|[0-9]{12}|arn:aws[-a-z]*:(iam|sts)::[0-9]{12}:(root|(user|role|assumed-role|federated-user)/[^*?]+)"
+)
+"""Accounts and identities that a policy may name; not parts of ARNs, and no unique ids of what was deleted."""
 
 
 def _malformed_condition(condition: Any) -> list[str]:
@@ -146,7 +172,7 @@ def _holds(statement: Mapping[str, Any], request: Request) -> Verdict:
     tests: tuple[Callable[[Any], Verdict], ...] = (
         lambda value: _principal(value, request.account),
         lambda value: any(_like(request.action.lower(), str(each).lower()) for each in _many(value)),
-        lambda value: any(_like(request.resource, str(each)) for each in _many(value)),
+        lambda value: _covers(value, request.resource),
     )
     elements = [_either(statement, pair, test) for pair, test in zip(_PAIRS, tests, strict=True)]
     return _all([*elements, _condition(statement.get("Condition", {}), request.keys)])
@@ -157,6 +183,8 @@ def _either(statement: Mapping[str, Any], pair: tuple[str, str], test: Callable[
     plain, negated = pair
     if plain in statement:
         return test(statement[plain])
+    if negated == "NotPrincipal" and negated in statement and _names_identities(statement[negated]):
+        return None  # whether the caller is one of them is not known, only its account is
     return _not(test(statement[negated])) if negated in statement else None
 
 
@@ -167,6 +195,18 @@ def _principal(principal: Any, account: str) -> Verdict:
     if any(name in {"*", account} or root.fullmatch(str(name)) for name in names):
         return True
     return None if any(f"::{account}:" in str(name) for name in names) else False
+
+
+def _names_identities(principal: Any) -> bool:
+    names = principal.get("AWS") if isinstance(principal, dict) else principal
+    return any(re.search(r":(user|role|assumed-role|federated-user)/", str(name)) for name in _many(names))
+
+
+def _covers(patterns: Any, resource: str) -> Verdict:
+    """Whether a resource is meant; a policy variable is not evaluated."""
+    if any(_like(resource, str(each)) for each in _many(patterns)):
+        return True
+    return None if any("${" in str(each) for each in _many(patterns)) else False
 
 
 def _condition(condition: Any, keys: Mapping[str, str]) -> Verdict:

@@ -443,6 +443,7 @@ PROMISES = (
         (
             "sign the query as it came",
             "let a Deny pass that cannot be evaluated",
+            "let a NotPrincipal exempt whom nobody knows",
             "read Parquet by what its writer noted for Arrow",
             "take quotes for quotes where they are text",
             "take a partition's value from above the table",

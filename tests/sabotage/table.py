@@ -1783,4 +1783,12 @@ SABOTAGES = (
         "Training data and seeds get the wrong partition, in silence.",
         "tests/sandbox/test_storage.py::test_the_tables_own_location_names_no_partition",
     ),
+    Sabotage(
+        "let a NotPrincipal exempt whom nobody knows",
+        "sandbox.cleanroomsml.policy_language",
+        'if negated == "NotPrincipal" and',
+        'if negated == "" and',
+        "A Deny for all but one user lets the whole account through.",
+        "tests/sandbox/test_policy_language.py::test_a_deny_whose_names_cannot_be_evaluated_refuses",
+    ),
 )

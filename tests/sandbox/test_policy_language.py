@@ -175,3 +175,46 @@ def test_a_deny_with_any_element_never_opens_what_it_does_not_rule_out(name: str
     if problems(text):
         return
     assert isinstance(allows(text, REQUEST), bool)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        deny(
+            Principal=None,
+            NotPrincipal={"AWS": [f"arn:aws:iam::{GUEST}:user/bob", f"arn:aws:iam::{GUEST}:root"]},
+        ),
+        deny(Resource="arn:aws:cleanrooms-ml:*:111111111111:configured-audience-model/${aws:PrincipalTag/model}"),
+        deny(Resource=None, NotResource=MODEL + "${aws:PrincipalTag/suffix}"),
+    ],
+)
+def test_a_deny_whose_names_cannot_be_evaluated_refuses(text: str) -> None:
+    assert problems(text) == []
+    assert not allows(text, REQUEST)
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        {"aws": "*"},
+        {"AWS": "arn:aws:iam::*:root"},
+        {"AWS": [f"{GUEST} "]},
+        {"AWS": "AIDAEXAMPLEEXAMPLE"},
+        {"AWS": "root"},
+    ],
+)
+def test_a_principal_that_aws_does_not_know_is_refused_where_it_is_put(principal: Any) -> None:
+    assert problems(deny(Principal=principal)) == [
+        'Statement 2: Principal must be "*" or an object of accounts, ARNs of identities, or services'
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        policy(OPEN)[:-1] + ', "Statement": []}',
+        policy(OPEN).replace('"Effect": "Allow"', '"Effect": "Deny", "Effect": "Allow"'),
+    ],
+)
+def test_a_name_twice_is_no_policy(text: str) -> None:
+    assert problems(text) == ["Member must be a valid JSON document"]
