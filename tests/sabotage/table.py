@@ -1468,7 +1468,7 @@ SABOTAGES = (
     Sabotage(
         "show a pod's token to any address",
         "service.adapters.aws.addresses",
-        "if fips or (is_exposed(_configured(session, STS)) and not plain):",
+        "if fips or (exposed and not plain):",
         "if not session:",
         "A pod's token travels over plain http, and past `fips`.",
         "tests/adapters/test_aws_addresses.py::test_the_chains_own_sts",
