@@ -142,7 +142,7 @@ class Target(Group):
     @classmethod
     def _web_address(cls, value: str | SecretStr | None) -> str | SecretStr | None:
         url = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if url is not None and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+        if url is not None and not is_web_address(url):
             raise ValueError("must be a URL such as https://host:port")
         if url is not None and isinstance(value, str) and "@" in urlsplit(url).netloc:
             raise ValueError("must be a URL without a user name")
@@ -161,6 +161,12 @@ class Target(Group):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def is_web_address(url: str) -> bool:
+    """True for a URL that names a host to call."""
+    parts = urlsplit(url)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def is_exposed(url: str | None) -> bool:

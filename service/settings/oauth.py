@@ -2,11 +2,11 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from service.settings.aws import Region, RoleArn, is_exposed
+from service.settings.aws import Region, RoleArn, is_exposed, is_web_address
 from service.settings.base import Group
 from service.settings.sessions import SessionName
 
@@ -88,7 +88,7 @@ class OAuth(Group):
 
     def _address_problems(self) -> list[str]:
         given = {name: url for name in ("token_url", "sts_endpoint_url") if (url := getattr(self, name))}
-        wrong = [name for name, url in given.items() if not _is_web_address(url)]
+        wrong = [name for name, url in given.items() if not is_web_address(url) or not _is_plain_place(urlsplit(url))]
         problems = [f"{name} must be a URL such as https://host/path, without a user name" for name in wrong]
         if not self.allow_plain_http:
             remedy = "is plain http beyond this machine: use https, or set allow_plain_http"
@@ -96,10 +96,10 @@ class OAuth(Group):
         return problems
 
 
-def _is_web_address(url: str) -> bool:
-    parts = urlsplit(url)
+def _is_plain_place(parts: SplitResult) -> bool:
+    """True for a host and a port that exists, without a user name."""
     try:
         port = parts.port
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc and port != 0
+    return "@" not in parts.netloc and port != 0
