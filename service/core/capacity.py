@@ -29,8 +29,6 @@ READS: Final = "reads"
 WRITES: Final = "writes"
 RESERVE: Final = 20
 """A source with less than this part of the limit waiting is not refused because of others' calls."""
-
-
 ENDED_OVERHEAD: Final = 400
 """Bytes of memory that an ended command takes beside its key and its record."""
 SPARE: Final = 8
@@ -159,10 +157,6 @@ class Census:
             self._add(before, -1)
             self._jobs[key] = dataclasses.replace(before, waits=True)
             self._add(self._jobs[key], 1)
-
-    def size(self, key: bytes) -> int:
-        """Bytes of an open job's record, as they were counted."""
-        return self._jobs[key].size if key in self._jobs else 0
 
     def regard(self, slow: Buckets) -> None:
         """From now on calls that need these budgets wait, and no others: delivery does not pause for them."""

@@ -13,7 +13,7 @@ from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.settings import KafkaSettings
 from service.bootstrap import consumed as consumed_topics
 from service.bootstrap import kafka_settings
-from service.core.position import Disagreement, PartitionOffsets, position_at, resume
+from service.core.position import Disagreement, PartitionOffsets, Resume, position_at, resume
 from service.repair import screen
 from service.repair.reading import reader
 from service.repair.screen import EXIT_REFUSED, EXIT_USAGE, SettingsFile
@@ -80,14 +80,18 @@ class Standing:
     """A record of the changelog that can't be read, for which the shard halts whatever the offsets are."""
 
     @property
+    def decided(self) -> Resume | Disagreement:
+        """Where the shard would go on, as far as the offsets say, or why not."""
+        return resume(self.kafka, self.recorded, self.replayed)
+
+    @property
     def halts(self) -> str:
         """Why the shard would halt; empty when it would not."""
-        decided = resume(self.kafka, self.recorded, self.replayed)
+        decided = self.decided
         return self.unreadable or (decided.reason if isinstance(decided, Disagreement) else "")
 
     def __str__(self) -> str:
-        kafka = self.kafka
-        decided = resume(kafka, self.recorded, self.replayed)
+        kafka, decided = self.kafka, self.decided
         on = "" if isinstance(decided, Disagreement) else f"goes on at {decided.offset}"
         what = f"halts: {self.halts}" if self.halts else on
         recorded = "none" if self.recorded is None else self.recorded.offset
@@ -152,7 +156,7 @@ def _offset(to: str, found: PartitionOffsets) -> int | None:
 
 
 def _meaning(offset: int, found: Standing) -> Iterator[str]:
-    decided = resume(found.kafka, found.recorded, found.replayed)
+    decided = found.decided
     if isinstance(decided, Disagreement) and decided.lost:
         yield (
             "What the changelog has lost is forgotten: those commands are not followed any more, and if they are sent"

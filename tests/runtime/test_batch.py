@@ -100,12 +100,11 @@ async def test_what_a_next_owner_could_not_read_is_not_written(wrong: dict[str, 
 
 def books(store: Store) -> dict[str, Any]:
     """All that a store keeps beside its records."""
-    keys = [key for key, _ in store.jobs()]
     return {
         "open": store.going_on,
         "callable": store.census.callable,
         "waiting": store.census.waiting(),
-        "sizes": {key: store.census.size(key) for key in keys},
+        "sizes": {key: counted.size for key, counted in store.census._jobs.items()},
         "awaiting": store._awaiting,
         "ended": (store.ends.lasting, store.ends.fleeting, store.ends._sources),
         "phases": store.phases(),
