@@ -22,6 +22,21 @@ class Cadence:
         """The interval at this age."""
         return self.first if age < self.young_for else self.later
 
+    def confirming(self, age: float, looks: int, seconds: float) -> float:
+        """The interval after a look that did not find the resource, never longer than the usual one.
+
+        An absence is confirmed as soon as it can be, and by no more looks than that takes: while an absence has yet
+        to last, looks in between would decide nothing.
+
+        Args:
+            age: The resource's age.
+            looks: How many more absences in a row it takes.
+            seconds: How much longer they have to last.
+        """
+        usual = self.interval(age)
+        soon = min(self.first, usual)
+        return soon if looks > 1 else min(usual, max(soon, seconds))
+
 
 def backoff(retries: int, base: float, cap: float, fraction: float) -> float:
     """Capped exponential backoff with full jitter, never less than a tenth of its ceiling.

@@ -266,7 +266,14 @@ class Poller:
             self._changed.set()
 
     def _next(self, watch: Watch, now: float) -> float:
-        at = now + watch.cadence.interval(now - watch.born)
+        return self._rounded(now + watch.cadence.interval(now - watch.born))
+
+    def _confirming(self, watch: Watch, lasting: float, now: float) -> float:
+        """When to look again at what is absent; half a tick more, since a look just before the time is for nothing."""
+        looks, seconds = ABSENCES - watch.absences, lasting + self._tick / 2
+        return self._rounded(now + watch.cadence.confirming(now - watch.born, looks, seconds))
+
+    def _rounded(self, at: float) -> float:
         return round(at / self._tick) * self._tick
 
     def _listable(self, kind: str) -> bool:
@@ -361,7 +368,8 @@ class Poller:
     def _absent(self, resource: Resource, watches: list[Watch]) -> None:
         """An eventually consistent read may miss what is there, so an absence is confirmed.
 
-        For what is being deleted a few looks are enough. A deletion that has failed explains no absence.
+        For what is being deleted a few looks are enough. A deletion that has failed explains no absence. What is old
+        is looked at so rarely that the next look comes sooner than usual.
         """
         now = self._clock.now()
         for watch in watches:
@@ -369,7 +377,9 @@ class Poller:
             watch.missed = watch.missed if watch.absences else now
             watch.absences += 1
             explained = watch.status in resource.leaving or (watch.removal and watch.status not in resource.undeleted)
-            if watch.absences >= ABSENCES and (explained or now - watch.missed >= self._patience):
+            lasting = 0.0 if explained else watch.missed + self._patience - now
+            watch.due = min(watch.due, self._confirming(watch, lasting, now))
+            if watch.absences >= ABSENCES and lasting <= 0.0:
                 watch.sink(Vanished())
 
     async def _get(self, resource: Resource, resource_id: str, watches: list[Watch]) -> Failure | None:

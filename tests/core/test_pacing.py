@@ -41,6 +41,20 @@ def test_a_resource_is_looked_at_less_often_when_it_is_old() -> None:
     assert [cadence.interval(age) for age in (0.0, 599.9, 600.0, 1e6)] == [15.0, 15.0, 60.0, 60.0]
 
 
+@given(*[st.floats(0.1, 1000.0)] * 4, st.integers(-3, 3), st.floats(-1000.0, 1000.0))
+def test_an_absence_is_confirmed_soon_and_by_no_look_more_than_it_takes(
+    first: float, later: float, young_for: float, age: float, looks: int, seconds: float
+) -> None:
+    cadence = Cadence(first, later, young_for)
+    usual, found = cadence.interval(age), cadence.confirming(age, looks, seconds)
+    assert min(first, usual) <= found <= usual
+    if looks > 1:
+        assert found <= first
+    else:
+        assert found >= min(usual, seconds), "a look that decides nothing"
+        assert found <= max(first, seconds), "and it is not put off any longer"
+
+
 @pytest.mark.parametrize("settle", [0.0, 1.9, 2.0])
 def test_a_policy_that_breaks_law_2_is_refused(settle: float) -> None:
     with pytest.raises(ValueError, match="must be longer than call_window"):

@@ -192,6 +192,32 @@ THROTTLED = fake.THROTTLED
 GONE = fake.Fault(Failure("ResourceNotFoundException", "not found", http_status=404))
 
 
+@pytest.mark.parametrize(
+    ("status", "looked_at"),
+    [("CREATE_IN_PROGRESS", [3000, 3010, 3100]), ("DELETE_IN_PROGRESS", [3000, 3010, 3020])],
+)
+async def test_what_is_old_and_gone_is_looked_for_sooner_than_usual_and_no_more_often_than_it_takes(
+    status: str, looked_at: list[int]
+) -> None:
+    async with bench(patience=99.0) as b:
+        (arn,) = await b.models(1)
+        b.api.set_status(arn, status)
+        b.watch(arn, pace=Cadence(first=10.0, later=3000.0, young_for=0.0))
+        await asyncio.sleep(5.0)
+        b.api.remove(arn)
+        await asyncio.sleep(2990.0)
+        former = b.looks()
+        looks = []
+        for second in range(2996, 2996 + 110):
+            await asyncio.sleep(1.0)
+            if b.looks() > former:
+                former = b.looks()
+                looks.append(second)
+        assert looks[:3] == looked_at
+        told = [looks for looks, seen in b.told if isinstance(seen, Vanished)]
+        assert told[0] == 1 + 3, "the look that showed it, and three that did not"
+
+
 async def test_absences_now_and_then_are_no_end() -> None:
     async with bench(patience=25.0) as b:
         (arn,) = await b.models(1)
