@@ -49,6 +49,8 @@ class Outcome:
     result: Mapping[str, Any] = field(default_factory=dict)
     resource: Resource | None = None
     created: bool = False
+    fault: str | None = None
+    """The switch that spoils what the request has started."""
 
 
 Verb = Callable[[Context, Call], Outcome]

@@ -96,6 +96,7 @@ class Gateway:
 def _note(entry: Entry, outcome: Outcome) -> None:
     entry.arn = outcome.resource.arn if outcome.resource else None
     entry.created = outcome.created
+    entry.fault = outcome.fault
 
 
 def _headers() -> dict[str, str]:

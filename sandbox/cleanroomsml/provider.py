@@ -99,13 +99,12 @@ def delete(context: Context, call: Call) -> Outcome:
         return Outcome(resource=resource)
     if resource.status not in DELETABLE and not (resource.status in RUNNING and assume.delete_unfinished == "accepted"):
         raise Conflict(f"Resource {resource.arn} cannot be deleted while it is {resource.status}")
+    fault = lifecycle_fault(context, call) if resource.kind.lasting else None
     if resource.kind.lasting:
-        context.lifecycle.remove(
-            resource.twin if resource.twin and not resource.lead else resource, lifecycle_fault(context, call)
-        )
+        context.lifecycle.remove(resource.twin if resource.twin and not resource.lead else resource, fault)
     else:
         context.store.remove(resource)
-    return Outcome(resource=resource)
+    return Outcome(resource=resource, fault=fault)
 
 
 def _hinders(child: Resource, assume: Assumptions) -> bool:

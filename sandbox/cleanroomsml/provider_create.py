@@ -67,9 +67,10 @@ def create(context: Context, call: Call) -> Outcome:
     resource = context.store.add(kind, call.account, call.region, attributes, origin=_snapshot(parent))
     if parent is not None and kind is GENERATION:
         _begin_generation(context.store, resource, parent)
+    fault = lifecycle_fault(context, call) if kind.lasting else None
     if kind.lasting:
-        context.lifecycle.begin(resource, lifecycle_fault(context, call))
-    return Outcome({kind.identity: resource.arn}, resource, created=True)
+        context.lifecycle.begin(resource, fault)
+    return Outcome({kind.identity: resource.arn}, resource, created=True, fault=fault)
 
 
 def _defaults(context: Context, kind: Kind) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Entry:
     error: str | None = None
     """The error code that was sent."""
     fault: str | None = None
-    """The fault switch that fired."""
+    """The fault switch that fired: on the request, on what it has started, or on its answer; the last one of them."""
 
     def describe(self, params: dict[str, Any]) -> None:
         """Keep what identifies a request among its likes."""

@@ -110,6 +110,7 @@ def test_stuck(world: World) -> None:
     arn = world.model()
     time.sleep(0.2)
     assert world.ml.get_audience_model(audienceModelArn=arn)["status"] == "CREATE_IN_PROGRESS"
+    assert [each["fault"] for each in world.requests("CreateAudienceModel")] == ["stuck"]
 
 
 def test_switches_are_listed_and_cleared(world: World) -> None:
