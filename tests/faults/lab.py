@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -190,8 +190,15 @@ class Lab:
 
     def clear_faults(self) -> None:
         """Disarms this laboratory's switches."""
-        for world in self.worlds:
-            world.admin("DELETE", f"faults?account={world.account}")
+        disarm(self.worlds)
+
+    def stuck(self) -> set[str]:
+        """What a switch keeps from ending."""
+        return stuck(self.worlds)
+
+    def release(self) -> set[str]:
+        """Ends what switches do here; what was stuck."""
+        return release(self.worlds)
 
     # The history
 
@@ -231,6 +238,36 @@ class Lab:
             if sent.offset >= positions.get((sent.topic, sent.partition), 0):
                 lag[f"{sent.topic}-{sent.partition}"] += 1
         return lag
+
+
+def stuck(worlds: Sequence[World]) -> set[str]:
+    """What a switch keeps from ending in these accounts: as the sandbox's log says, and not by how long it takes."""
+    accounts = {world.account for world in worlds}
+    requests = worlds[0].admin("GET", "requests")["requests"]
+    struck = {each["arn"] for each in requests if each["account"] in accounts and each["fault"] == "stuck"}
+    state = worlds[0].admin("GET", "state")["resources"]
+    return {each["arn"] for each in state if each["arn"] in struck and each["status"] in _ON_ITS_WAY}
+
+
+def disarm(worlds: Sequence[World]) -> None:
+    """Disarms the switches of these accounts."""
+    for world in worlds:
+        world.admin("DELETE", f"faults?account={world.account}")
+
+
+def release(worlds: Sequence[World]) -> set[str]:
+    """Disarms the switches, then removes what one of them keeps from ending, as somebody else would; what that was.
+
+    A switch that stays armed strikes a later command of the load, which then never ends.
+    """
+    disarm(worlds)
+    held = stuck(worlds)
+    for arn in held:
+        worlds[0].admin("POST", "remove", {"arn": arn})
+    return held
+
+
+_ON_ITS_WAY = frozenset({"CREATE_PENDING", "CREATE_IN_PROGRESS", "DELETE_PENDING", "DELETE_IN_PROGRESS"})
 
 
 @asynccontextmanager

@@ -116,8 +116,8 @@ async def run(lab: Lab, row: Row, seed: int) -> Outcome:
                 await row.inject(lab, mark)
                 if not row.spoils:
                     resumed = await _resumed(lab, mark, row)
-            lab.clear_faults()
             if not row.spoils:
+                await asyncio.to_thread(lab.release)
                 await lab.load.settled(SETTLED * haste())
                 mark.violations += await _judged(lab)
     except Exception as error:  # a run that could not be made is no run that went well

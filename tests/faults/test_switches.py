@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
+from tests.faults.lab import release, stuck
 from tests.sandbox.world import World
 
 
@@ -56,6 +57,22 @@ def test_somebody_else_removes_what_is_being_made(world: World) -> None:
         world.ml.get_audience_model(audienceModelArn=arn)
     with pytest.raises(AssertionError):
         world.admin("POST", "remove", {"arn": arn})
+
+
+def test_what_a_switch_keeps_from_ending_is_removed_and_the_switch_is_disarmed(world: World) -> None:
+    """A switch that outlives its fault strikes a command of the load, which then has no end."""
+    other, dataset = World(world.url, "310000000002"), world.dataset("released")
+    usual = world.model(dataset)
+    for each in (world, other):
+        each.fault("stuck", "CreateAudienceModel", count=2)
+    held = {world.model(dataset), other.model(other.dataset("released"))}
+    assert stuck([world, other]) == held
+    assert release([world, other]) == held
+    assert stuck([world, other]) == set()
+    other.close()
+    assert world.admin("GET", "faults")["faults"] == []
+    world.until_model(usual)
+    world.until_model(world.model(dataset))
 
 
 def test_one_accounts_switches_are_cleared_alone(world: World) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.records import VERSION
+from service.core.policy import Policy
 from tests.faults.history import TERMINAL
 from tests.faults.lab import Lab
 from tests.faults.processes import all_stop
@@ -23,7 +24,8 @@ _THEN = 1_790_000_060.0
 """When the golden records were written, by their own clocks."""
 _ACCOUNT, _SOURCE = "111122223333", "/shop"
 _OPEN = frozenset({"intended", "queued", "uncertain", "accepted", "running"})
-_ENDS = 60.0
+_ENDS = Policy().vanish_grace + 20.0
+"""What a new owner does not find at AWS ends after this grace, and nothing later than that."""
 _REPAIRED = 45.0
 """A halted partition is tried again after 30 s."""
 
