@@ -15,7 +15,7 @@ from service.core.policy import Policy
 from tests.faults.history import TERMINAL
 from tests.faults.lab import Lab
 from tests.faults.processes import all_stop
-from tests.faults.runner import Mark
+from tests.faults.runner import Mark, haste
 from tests.faults.topics import refuses
 from tests.faults.workers import Worker, until
 
@@ -49,7 +49,9 @@ async def older_changelog(lab: Lab, mark: Mark) -> None:
     began = time.monotonic()
     open_ones = {name for name, record in jobs.items() if record["phase"] in _OPEN}
     await until(
-        lambda: open_ones <= _ends(lab).keys(), _ENDS, lambda: f"no end of {sorted(open_ones - _ends(lab).keys())}"
+        lambda: open_ones <= _ends(lab).keys(),
+        _ENDS * haste(),
+        lambda: f"no end of {sorted(open_ones - _ends(lab).keys())}",
     )
     mark.figures["open ones ended"] = time.monotonic() - began
     await asyncio.sleep(1)
