@@ -39,12 +39,16 @@ PREFIX: Final = "ce_"
 MAX_HEADERS: Final = 100
 MAX_ID: Final = 255
 MAX_ATTRIBUTE: Final = 4_096
+"""Characters of the longest attribute that is read."""
 MALFORMED: Final = "?"
 """Stands for a trace context that was given and can't be read."""
 
 _MAX_TOLD: Final = 10
+_MAX_BYTES: Final = 4
+"""Bytes of a character in UTF-8, at most."""
 
 _CLOUDEVENTS_TYPE: Final = "application/cloudevents"
+_STRUCTURED_JSON: Final = f"{_CLOUDEVENTS_TYPE}+json"
 _REQUIRED: Final = ("id", "source", "type", "specversion")
 _CORE: Final = frozenset({*_REQUIRED, "time", "subject", "datacontenttype", "dataschema"})
 
@@ -55,14 +59,38 @@ _CONTROL: Final = re.compile(CONTROL)
 _CONTROL_BUT_TAB: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 """In a trace context, a tab is white space; its reader allows it around members only."""
 _NONCHARACTER: Final = re.compile(
-    "[\ufdd0-\ufdef"
+    "[\ud800-\udfff\ufdd0-\ufdef"
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
     + "]"
 )
-_WORD: Final = r"[-!#$%&'*+.^_`|~0-9a-z]+"
-_MEDIA: Final = re.compile(rf'({_WORD}/{_WORD})((?:\s*;(?:\s*{_WORD}=(?:{_WORD}|"[^"\\]*"))?)*)\s*', re.IGNORECASE)
-_CHARSET: Final = re.compile(rf';\s*charset="?({_WORD})"?', re.IGNORECASE)
-_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
+
+
+def _in_any_case(word: str, before: str = "") -> str:
+    """Pattern of a word; the pattern ``before`` may stand in front of each character."""
+    return "".join(f"{before}[{char}{char.upper()}]" if char.isalpha() else f"{before}{char}" for char in word)
+
+
+_CHARACTERS: Final = "[-!#$%&'*+.^_`|~0-9A-Za-z]"
+_TOKEN: Final = f"{_CHARACTERS}+"
+_QUOTED: Final = r'"(?:[^"\\]|\\[^\r\n])*"'
+_ESCAPE: Final = r"\\?"
+_CHARSETS: Final = ("utf-8", "utf8", "us-ascii")
+_CHARSET: Final = "|".join(
+    [*map(_in_any_case, _CHARSETS), *(f'"{_in_any_case(name, before=_ESCAPE)}"' for name in _CHARSETS)]
+)
+_PARAMETER: Final = (
+    f"(?:(?!{_in_any_case('charset')}=){_TOKEN}=(?:{_TOKEN}|{_QUOTED})|{_in_any_case('charset')}=(?:{_CHARSET}))"
+)
+_SUFFIX: Final = _in_any_case("json")
+JSON_MEDIA: Final = (
+    f"(?:(?:{_in_any_case('application')}|{_in_any_case('text')})/{_SUFFIX}|{_TOKEN}/{_CHARACTERS}*[+]{_SUFFIX})"
+    f"(?: *;(?: *{_PARAMETER})?)* *"
+)
+"""Pattern of ``application/json``, ``text/json`` and any ``+json``, whatever the parameters, in UTF-8.
+
+Parameters are those of RFC 9110: a token, or a quoted string with quoted pairs.
+"""
+_JSON_MEDIA: Final = re.compile(JSON_MEDIA)
 _DATE: Final = (
     r"(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
     r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
@@ -145,11 +173,10 @@ def decode(key: bytes | None, value: bytes | None, headers: Headers) -> Envelope
     except _FaultError as fault:
         faults.append(_pair(fault))
     if media.lower().startswith(_CLOUDEVENTS_TYPE):
-        return _structured(media, value)
-    if not any(name.startswith(PREFIX) for name, _ in headers) and _looks_structured(value):
-        message = f"is a structured CloudEvent under content type {_shown(media)}; send it as {_CLOUDEVENTS_TYPE}+json"
-        return Undecodable("NotCloudEvent", message)
+        return _structured(media, value, headers)
     _collect_headers(headers, attributes, faults)
+    if document := _structured_event(value):
+        return _misnamed(document, attributes, _found_type(media, headers))
     if media:
         attributes["datacontenttype"] = media
     return _envelope(attributes, value or b"", faults)
@@ -218,30 +245,45 @@ def _media(headers: Headers) -> str:
 
 
 def _is_json(media: str) -> bool:
-    """True for ``application/json``, ``text/json`` and any ``+json``, whatever the parameters, in UTF-8."""
-    found = _MEDIA.fullmatch(media)
-    if found is None:
-        return False
-    kind, subtype = found[1].lower().split("/")
-    charset = _CHARSET.search(found[2])
-    known = charset is None or charset[1].lower() in _CHARSETS
-    return known and (subtype.endswith("+json") or (subtype == "json" and kind in {"application", "text"}))
+    return _JSON_MEDIA.fullmatch(media) is not None
 
 
-def _looks_structured(value: bytes | None) -> bool:
-    """True for a JSON object with the attributes of an event."""
+def _structured_event(value: bytes | None) -> dict[str, Any]:
+    """The value if it is a JSON object with the attributes of an event; else empty."""
     if not value or b'"specversion"' not in value:
-        return False
+        return {}
     try:
-        document = strictjson.loads(value)
+        document = strictjson.loads(value, spared=tracecontext.ATTRIBUTES)
     except strictjson.JsonError:
-        return False
-    return isinstance(document, dict) and document.keys() >= set(_REQUIRED)
+        return {}
+    return document if isinstance(document, dict) and document.keys() >= set(_REQUIRED) else {}
+
+
+def _misnamed(document: dict[str, Any], attributes: dict[str, str], found_type: str) -> Undecodable:
+    """A structured event whose content type is another one; headers name it where they say the same."""
+    message = f"is a structured CloudEvent {found_type}; send it with the header {CONTENT_TYPE}: {_STRUCTURED_JSON}"
+    agreed = {name: text for name, text in attributes.items() if document.get(name) == text}
+    ids = (agreed.get("id", ""), agreed.get("source", ""), agreed.get("type", ""))
+    extensions = {name: text for name, text in agreed.items() if name not in _CORE}
+    return Undecodable("NotCloudEvent", message, *ids, extensions=MappingProxyType(extensions))
+
+
+def _found_type(media: str, headers: Headers) -> str:
+    """What a record has as its content type."""
+    if media:
+        return f"under content type {_shown(media)}"
+    given = [name for name, value in headers if name.lower() == CONTENT_TYPE and value is not None]
+    if not given:
+        return "without a content type"
+    if CONTENT_TYPE in given:
+        return "under a content type that is not UTF-8 or is given twice"
+    return f"with the header {_shown(given[0])}, which is not read: names are case-sensitive"
 
 
 def _text(name: str, value: bytes, control: re.Pattern[str] = _CONTROL) -> str:
-    if len(value) > MAX_ATTRIBUTE:
-        raise _FaultError("TooLarge", f"{name} has {len(value)} bytes; at most {MAX_ATTRIBUTE} are read")
+    if len(value) > _MAX_BYTES * MAX_ATTRIBUTE:
+        message = f"{name} has {len(value)} bytes; at most {MAX_ATTRIBUTE} characters are read"
+        raise _FaultError("TooLarge", message)
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
@@ -315,15 +357,19 @@ def _attribute(name: str, text: str) -> str:
     return text
 
 
-def _structured(media: str, value: bytes | None) -> Envelope | Undecodable:
+def _structured(media: str, value: bytes | None, headers: Headers) -> Envelope | Undecodable:
     if media.lower().startswith(_CLOUDEVENTS_TYPE + "-batch"):
-        return Undecodable("BatchUnsupported", "is a batch; the Kafka binding has none, send one event per record")
+        message = f"has the content type of a batch; the Kafka binding has none, send each event as {_STRUCTURED_JSON}"
+        return Undecodable("BatchUnsupported", message)
     if not _is_json(media):
-        return Undecodable("UnsupportedFormat", f"has an event format that is not read; use {_CLOUDEVENTS_TYPE}+json")
+        return Undecodable("UnsupportedFormat", f"has an event format that is not read; use {_STRUCTURED_JSON}")
     try:
-        document = strictjson.loads(value or b"")
+        document = strictjson.loads(value or b"", spared=tracecontext.ATTRIBUTES)
     except strictjson.JsonError as error:
         return Undecodable(error.code, error.message)
+    named = isinstance(document, dict) and bool(document.keys() & set(_REQUIRED))
+    if not named and any(name.startswith(PREFIX) for name, _ in headers):
+        return _binary_as_structured(headers)
     if not isinstance(document, dict):
         return Undecodable("InvalidEnvelope", "is not a JSON object with the event's attributes")
     faults: list[tuple[str, str]] = []
@@ -337,6 +383,15 @@ def _structured(media: str, value: bytes | None) -> Envelope | Undecodable:
         except _FaultError as fault:
             _note(name, fault, attributes, faults)
     return _envelope(attributes, data, faults)
+
+
+def _binary_as_structured(headers: Headers) -> Envelope | Undecodable:
+    """An event in binary mode under the content type of the structured mode; its headers name it."""
+    message = f"has its attributes in headers, as in binary mode, but the content type {_STRUCTURED_JSON}; "
+    faults = [("NotCloudEvent", f"{message}send it with the header {CONTENT_TYPE}: {JSON_TYPE}")]
+    attributes: dict[str, str] = {}
+    _collect_headers(headers, attributes, faults)
+    return _envelope(attributes, b"", faults)
 
 
 def _structured_data(document: dict[str, Any], faults: list[tuple[str, str]]) -> bytes:
@@ -361,7 +416,9 @@ def _attribute_text(name: str, item: Any) -> str:
     if isinstance(item, int):
         return str(item)
     if not isinstance(item, str):
-        raise _FaultError("InvalidAttribute", f"{_shown(name)} is neither a string, a boolean nor an integer")
+        raise _FaultError(
+            "InvalidAttribute", f"{_shown(name)} is neither a string, a boolean nor an integer of 64 bits"
+        )
     _check_text(_shown(name), item, _control(name))
     return item
 

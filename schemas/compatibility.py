@@ -139,7 +139,19 @@ def _incoming(path: str, old: Schema, new: Schema) -> Iterator[Break]:
             yield Break(f"{path}.{name}", "removed", "is no longer a member")
         if old.get("additionalProperties") is not False:
             yield Break(path, "additionalProperties", "unknown members were let pass, and are refused")
+    yield from _renamed(path, old, new)
     yield from _below(path, old, new, _incoming)
+
+
+def _renamed(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    """Members that only one of both names: to the other they are further ones, and its rule for those counts."""
+    before, after = old.get("properties", {}), new.get("properties", {})
+    if isinstance(old.get("additionalProperties", {}), dict):
+        for name in sorted(after.keys() - before.keys()):
+            yield from _incoming(f"{path}.{name}", old.get("additionalProperties", {}), after[name])
+    if isinstance(new.get("additionalProperties"), dict):
+        for name in sorted(before.keys() - after.keys()):
+            yield from _incoming(f"{path}.{name}", before[name], new["additionalProperties"])
 
 
 # --- what others read: nothing guaranteed may be given up ----------------------------------------------------------

@@ -7,7 +7,7 @@ compare them, and so that a reader needs one file only.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas import cloudevents, commands, events, results, service_commands, shape_schemas
+from schemas import cloudevents, commands, events, results, service_commands, shape_schemas, tracecontext
 from schemas.events import ReplyKind
 from schemas.operations import COMMAND_PREFIX, COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Change, Resource
 
@@ -19,9 +19,21 @@ Schema = dict[str, Any]
 ENDS: Final = (ReplyKind.SUCCEEDED, ReplyKind.FAILED, ReplyKind.REJECTED, ReplyKind.PARKED)
 """Kinds of terminal replies."""
 
-_TEXT: Final[Schema] = {"type": "string", "not": {"pattern": cloudevents.CONTROL}}
+_TEXT: Final[Schema] = {
+    "type": "string",
+    "maxLength": cloudevents.MAX_ATTRIBUTE,
+    "not": {"pattern": cloudevents.CONTROL},
+}
+"""What any attribute may be."""
+_FILLED: Final[Schema] = {**_TEXT, "minLength": 1}
+"""What an attribute of CloudEvents itself may be; an extension may be empty."""
 _NAME: Final[Schema] = {"type": "string", "pattern": "^[a-z0-9]+$", "not": {"pattern": "^data$|[\\n\\r]"}}
-_ID: Final[Schema] = {**_TEXT, "minLength": 1, "maxLength": cloudevents.MAX_ID}
+_ID: Final[Schema] = {**_FILLED, "maxLength": cloudevents.MAX_ID}
+_MEDIA: Final[Schema] = {**_FILLED, "pattern": f"^{cloudevents.JSON_MEDIA}$", "examples": [cloudevents.JSON_TYPE]}
+_TRACE: Final[Schema] = {
+    "type": "string",
+    "description": "W3C trace context, continued on what follows; what is malformed is dropped, never the command.",
+}
 
 _ATTRIBUTES: Final[dict[str, Schema]] = {
     "specversion": {"const": cloudevents.SPEC_VERSION, "description": "Version of CloudEvents."},
@@ -29,6 +41,10 @@ _ATTRIBUTES: Final[dict[str, Schema]] = {
     | {"description": "With source the idempotency key: make it once for each intention, keep it in repeats."},
     "source": _ID | {"description": "Who sends it, a URI reference."},
     "time": shape_schemas.TIME | {"description": "When it was made."},
+    "subject": _FILLED | {"description": "What it is about; not read."},
+    "dataschema": _FILLED | {"description": "A schema of the data, a URI; not read."},
+    "datacontenttype": _MEDIA
+    | {"description": "The data's media type, JSON in UTF-8; in binary mode it is the header `content-type`."},
     "target": _TEXT | {"description": "Name of a configured AWS target; absent for the default one."},
     "correlationid": _TEXT
     | {
@@ -45,8 +61,7 @@ _ATTRIBUTES: Final[dict[str, Schema]] = {
         "pattern": "^[0-9]$",
         "description": "0 (default) to 9: order within a target's waiting queue.",
     },
-    "traceparent": {"type": "string", "maxLength": 512, "description": "W3C trace context, continued on what follows."},
-    "tracestate": {"type": "string", "maxLength": 512, "description": "W3C trace context, continued on what follows."},
+    **dict.fromkeys(tracecontext.ATTRIBUTES, _TRACE),
 }
 
 _DEAD_LETTER: Final = {
@@ -143,10 +158,14 @@ def dead_letter_headers() -> Schema:
 
 def headers(attributes: Schema) -> Schema:
     """A schema of attributes as one of Kafka headers, in binary mode."""
-    members = {f"{cloudevents.PREFIX}{name}": one for name, one in attributes["properties"].items()}
+    members = {header(name): one for name, one in attributes["properties"].items()}
     media = {cloudevents.CONTENT_TYPE: {"type": "string", "examples": [cloudevents.JSON_TYPE]}}
-    required = [f"{cloudevents.PREFIX}{name}" for name in attributes["required"]]
-    return {"type": "object", "properties": members | media, "required": required}
+    return {"type": "object", "properties": media | members, "required": [*map(header, attributes["required"])]}
+
+
+def header(attribute: str) -> str:
+    """The name of an attribute's header in binary mode."""
+    return cloudevents.CONTENT_TYPE if attribute == "datacontenttype" else f"{cloudevents.PREFIX}{attribute}"
 
 
 def contract() -> Schema:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from schemas import documents, examples, results, shapes, snippets
+from schemas import documents, examples, results, shapes, snippets, strictjson
 from schemas.asyncapi import replies_of
 from schemas.documents import Schema
 from schemas.events import ReplyKind
@@ -70,7 +70,7 @@ def _attributes() -> Iterator[str]:
     schema = documents.command_attributes(next(iter(OPERATIONS)))
     for name, one in schema["properties"].items():
         needed = "yes" if name in schema["required"] else ""
-        yield f"| `ce_{name}` | {needed} | {one.get('description', 'The kind of command.')} |"
+        yield f"| `{documents.header(name)}` | {needed} | {one.get('description', 'The kind of command.')} |"
 
 
 def _unsaid() -> Iterator[str]:
@@ -234,7 +234,12 @@ RULE_WORDS: Final[Mapping[str, str]] = {
     "_seed": "Exactly one of `dataSource` and `sqlParameters` is given: the seed is in S3, or the result of a query.",
     "_sql_needs_collaboration": "A query as seed needs `collaborationId`.",
     "_window": "The start is before the end.",
-    "_policy": "The policy is the text of a JSON object.",
+    "_policy": (
+        "The policy is the text of a JSON object, read as a command's own: "
+        f"at most {strictjson.DEFAULT.depth} objects and arrays within each other and {strictjson.DEFAULT.values:,} "
+        f"values, numbers of at most {strictjson.MAX_NUMBER:,} characters that fit a double, each member once, no lone "
+        "surrogate, no byte order mark."
+    ),
 }
 """The rules in words, by the name of their check."""
 

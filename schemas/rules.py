@@ -257,10 +257,10 @@ def _policy(text: str) -> Iterator[str]:
     try:
         policy = strictjson.loads(text.encode("utf-8"))
     except strictjson.JsonError as error:
-        yield f"must be a JSON object; as JSON, it {error.message}"
+        yield f"must be the text of a JSON object; it {error.message}"
         return
     if not isinstance(policy, dict):
-        yield "must be a JSON object"
+        yield "must be the text of a JSON object; it is JSON of another type"
 
 
 ARNS: Final = frozenset(

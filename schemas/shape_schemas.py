@@ -50,8 +50,15 @@ UNSAID: Final[Mapping[str, str]] = {
         "Schemas limit single texts, arrays and objects, not their sum."
     ),
     "`deadline` is after `notbefore`, and both are after 1970.": "JSON Schema does not compare two values.",
-    "An attribute has at most 4,096 bytes, and no noncharacter of Unicode.": (
-        "Schemas count characters; and patterns of different engines write characters beyond U+FFFF differently."
+    "An attribute has no noncharacter of Unicode, such as U+FDD0.": (
+        "Patterns of different engines write characters beyond U+FFFF differently."
+    ),
+    f"A record has at most {cloudevents.MAX_HEADERS} headers, those that are no attributes included; an attribute has "
+    "one, in UTF-8, and its name is in lower case from `ce_` on.": (
+        "The schema is one of the attributes that were read from headers."
+    ),
+    "In binary mode, the content type is not `application/cloudevents+json`; in structured mode it is.": (
+        "The content type tells one mode from the other; the schema is one of what is read in either mode."
     ),
     "Targets, reply topics, accounts and Regions are those that settings allow (`UnknownTarget`, `NotAllowed`).": (
         "That differs from one deployment to another, and is no matter of shape."

@@ -227,13 +227,15 @@ def _check_timestamp(text: str) -> str:
 
 # --- violations -------------------------------------------------------------------------------------------------------
 
+_INTEGER: Final = "must be an integer of at most 64 bits, written without a fraction or an exponent"
+
 # pydantic's error type -> (our rule, message with pydantic's context)
 _RULES: Final = {
     "missing": ("required", "is required"),
     "extra_forbidden": ("unknown", "is not a member of this operation's request; {allowed}"),
     "string_type": ("type", "must be a string"),
-    "int_type": ("type", "must be an integer"),
-    "int_from_float": ("type", "must be an integer"),
+    "int_type": ("type", _INTEGER),
+    "int_from_float": ("type", _INTEGER),
     "float_type": ("type", "must be a number"),
     "bool_type": ("type", "must be true or false"),
     "list_type": ("type", "must be an array"),

@@ -1,16 +1,19 @@
 """JSON as RFC 8259 and I-JSON mean it, with bounded work: what other readers let pass is refused here.
 
-Refused: anything but UTF-8 without a byte order mark, ``NaN`` and ``Infinity``, numbers that overflow, integers beyond
-64 bits, a member name twice in one object, lone surrogates, deep nesting, too many values, trailing text. A shallow
-scan bounds depth and count before the parser may spend time or memory on them; a long string costs one step of it.
-Messages name positions and limits, never content.
+Refused: anything but UTF-8 without a byte order mark, ``NaN`` and ``Infinity``, numbers that overflow, a member name
+twice in one object, lone surrogates, deep nesting, too many values, trailing text. An integer beyond 64 bits is read as
+the double that it is to most readers. A shallow scan bounds depth and count before the parser may spend time or memory
+on them; a long string costs one step of it.
+Messages name positions and limits, never content; each is a predicate, to follow "it" or a name.
 """
 
 import json
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 
 class JsonError(ValueError):
@@ -18,7 +21,7 @@ class JsonError(ValueError):
 
     Attributes:
         code: ``InvalidJson``, or ``TooLarge`` when a limit was met.
-        message: What was found and what is expected, without content.
+        message: What was found and what is expected, without content; begins with a verb.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -45,7 +48,8 @@ DEFAULT: Final = Limits()
 _INTEGER_MIN: Final = -(2**63)
 _INTEGER_MAX: Final = 2**64 - 1
 _INTEGER_CHARS: Final = 20
-_NUMBER_CHARS: Final = 4_096
+MAX_NUMBER: Final = 4_096
+"""Characters of the longest number that is read."""
 
 # A whole string in one step, or one structural character. Possessive and with an optional closing quote, so that no
 # text is looked at twice: a document of unterminated strings would cost the square of its size otherwise.
@@ -54,12 +58,13 @@ _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
-def loads(value: bytes, limits: Limits = DEFAULT) -> Any:
+def loads(value: bytes, limits: Limits = DEFAULT, spared: Collection[str] = ()) -> Any:
     """Parses a JSON document.
 
     Args:
         value: The document, UTF-8.
         limits: Bounds on its structure.
+        spared: Members of the document that may have lone surrogates; their reader judges them.
 
     Raises:
         JsonError: It is not JSON, or JSON that readers disagree about, or beyond the limits.
@@ -69,9 +74,14 @@ def loads(value: bytes, limits: Limits = DEFAULT) -> Any:
     try:
         document = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise JsonError("InvalidJson", f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+        reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
+        message = f"is not JSON: {reason} at line {error.lineno}, column {error.colno}"
+        raise JsonError("InvalidJson", message) from None
     if _SURROGATE_ESCAPE.search(value):
-        _refuse_lone_surrogates(document)
+        judged = (
+            [item for item in document.items() if item[0] not in spared] if isinstance(document, dict) else document
+        )
+        _refuse_lone_surrogates(judged)
     return document
 
 
@@ -96,10 +106,15 @@ def _registry_frame(value: bytes) -> str:
     if value[:1] == b"\x00" and len(value) > _CONFLUENT_FRAME and (not wide or value[5:6] in _JSON_STARTS):
         number = int.from_bytes(value[1:_CONFLUENT_FRAME])
         return f"starts with the frame of a Confluent schema registry (schema id {number})"
+    if value[:1] == b"\x01" and len(value) > _CONFLUENT_GUID_FRAME:
+        guid = UUID(bytes=value[1:_CONFLUENT_GUID_FRAME])
+        return f"starts with the frame of a Confluent schema registry (schema GUID {guid})"
     return ""
 
 
 _GLUE_FRAME: Final = 18
+_CONFLUENT_GUID_FRAME: Final = 17
+"""The format with magic byte 1: a GUID of 16 bytes instead of an id of 4."""
 _CONFLUENT_FRAME: Final = 5
 _JSON_STARTS: Final = tuple(bytes((char,)) for char in b'{["-0123456789tfn \t\r\n')
 
@@ -130,22 +145,22 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for name, _ in pairs:
             if name in seen:
                 shown = f"the member {name!r}" if _PLAIN_NAME.fullmatch(name) else "a member"
-                raise JsonError("InvalidJson", f"{shown} occurs twice in one object")
+                raise JsonError("InvalidJson", f"has {shown} twice in one object")
             seen.add(name)
     return result
 
 
-def _integer(literal: str) -> int:
+def _integer(literal: str) -> int | float:
     if len(literal) <= _INTEGER_CHARS:
         number = int(literal)
         if _INTEGER_MIN <= number <= _INTEGER_MAX:
             return number
-    raise JsonError("InvalidJson", "has an integer beyond 64 bits")
+    return _float(literal)
 
 
 def _float(literal: str) -> float:
-    if len(literal) > _NUMBER_CHARS:
-        raise JsonError("TooLarge", f"has a number of more than {_NUMBER_CHARS} characters")
+    if len(literal) > MAX_NUMBER:
+        raise JsonError("TooLarge", f"has a number of more than {MAX_NUMBER} characters")
     number = float(literal)
     if math.isinf(number):
         raise JsonError("InvalidJson", "has a number too large for a double")
@@ -166,7 +181,7 @@ def _refuse_lone_surrogates(document: Any) -> None:
         elif isinstance(item, dict):
             todo.extend(item)
             todo.extend(item.values())
-        elif isinstance(item, list):
+        elif isinstance(item, list | tuple):
             todo.extend(item)
 
 

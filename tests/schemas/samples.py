@@ -237,7 +237,10 @@ RULE_BREACHES: Final[dict[str, tuple[Wrong, ...]]] = {
         ),
     ),
     "_window": (_has(trainingDataStartTime="2025-01-02T00:00:00Z", trainingDataEndTime="2025-01-02T01:00:00+01:00"),),
-    "_policy": _becomes("x", "[]", '{"a":1,"a":2}', "{"),
+    "_policy": _becomes(
+        *("x", "[]", '{"a":1,"a":2}', "{", '{"a":' * 33 + "1" + "}" * 33, f'{{"a":[{"1," * 2_000}1]}}'),
+        *('{"a":1e999}', f'{{"a":0.{"1" * 5_000}}}', '{"a":"\\ud800"}', "\ufeff{}"),
+    ),
 }
 """By the name of a rule's check: what makes a good value a wrong one."""
 

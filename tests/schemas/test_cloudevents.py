@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -234,6 +235,13 @@ def test_a_noncharacter_is_named() -> None:
         "application/json ; charset=utf-8 ; version=1",
         "application/json;",
         'application/json; profile="https://example.com/a;b"',
+        'application/json; profile="a \\"quoted\\" word"',
+        'application/json; profile="; charset=latin1"',
+        'application/json; profile="\\\\"; charset=utf-8',
+        'application/json; profile=""; v="\u00e9"',
+        'application/json; charset="u\\tf-8"',
+        "application/json;;; charset=UTF8 ;",
+        "application/json; charsets=latin1; charse=x",
         "text/json",
         "application/vnd.example.v1+json",
         "model/gltf+json; q=1",
@@ -251,6 +259,16 @@ def test_media_types_of_json(media: str) -> None:
         "text/plain",
         "application/jsonl",
         "application/json; charset=utf-16",
+        'application/json; charset="utf-16"',
+        "application/json; charset=utf-8; charset=utf-16",
+        'application/json; CharSet=""',
+        "application/json; charset=",
+        'application/json; profile="',
+        'application/json; profile="a"b"',
+        'application/json; profile="\\"',
+        "application/json; profile = x",
+        "application/json;\u00a0v=1",
+        "application/vnd.\u017f+json",
         "json",
         "application/json, application/json",
         "application/json; x",
@@ -268,6 +286,23 @@ def test_parameters_of_the_structured_type(media: str) -> None:
     assert _read(_document(), (("content-type", media.encode()),)).id == "1"
 
 
+@pytest.mark.parametrize(
+    "media",
+    [
+        "application/json" + ";  " * 1_300 + "?",
+        "application/json" + " " * 4_000 + "?",
+        "application/json" + "; a=b" * 800 + "?",
+        'application/json; a="' + "\\a" * 2_000,
+        "a/" + "+json" * 800 + "?",
+    ],
+)
+def test_media_types_cost_no_time_however_hostile(media: str) -> None:
+    """A pattern that could match in many ways would need years for these."""
+    started = time.perf_counter()
+    _refused(decode(None, b"{}", _headers(content_type=media.encode())), "UnsupportedContentType")
+    assert time.perf_counter() - started < 1
+
+
 @pytest.mark.parametrize("headers", [(), (("content-type", b"application/json"),), (("x", b"y"),)])
 def test_a_structured_event_under_a_wrong_content_type_is_named(headers: Headers) -> None:
     found = _refused(decode(None, _document(), headers), "NotCloudEvent")
@@ -275,6 +310,60 @@ def test_a_structured_event_under_a_wrong_content_type_is_named(headers: Headers
     assert "application/cloudevents+json" in found.message
     plain = _refused(decode(None, b'{"specversion":"1.0"}', headers), "NotCloudEvent")
     assert "structured" not in plain.message
+
+
+FILTERS: Headers = (("ce_id", b"1"), ("ce_source", b"/s"), ("ce_type", b"t"), ("ce_specversion", b"1.0"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        FILTERS,
+        (*FILTERS, ("content-type", b"application/json")),
+        (*FILTERS, ("content-type", b"text/plain")),
+        (*FILTERS, ("Content-Type", b"application/cloudevents+json")),
+        (*FILTERS, ("content-type", b"application/json"), ("content-type", b"application/json")),
+        (*FILTERS, ("content-type", b"\xff")),
+        (*FILTERS, ("ce_correlationid", b"c")),
+    ],
+)
+def test_attributes_in_headers_do_not_hide_a_structured_event(headers: Headers) -> None:
+    """They name it; what headers and value say differently is not beyond doubt."""
+    found = _refused(decode(None, _document(correlationid="c"), headers), "NotCloudEvent")
+    assert "is a structured CloudEvent" in found.message
+    assert "content-type: application/cloudevents+json" in found.message
+    assert (found.id, found.source, found.type) == ("1", "/s", "t")
+    other = _refused(decode(None, _document(id="other"), headers), "NotCloudEvent")
+    assert (other.id, other.source) == ("", "/s")
+    assert other.extensions == {}
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ((), "without a content type"),
+        ((("content-type", b"application/json"),), "under content type 'application/json'"),
+        ((("Content-Type", b"application/cloudevents+json"),), "header 'Content-Type', which is not read"),
+        ((("content-type", b"a/b"), ("content-type", b"a/b")), "given twice"),
+        ((("content-type", b"\xff"),), "not UTF-8"),
+    ],
+)
+def test_what_stands_as_content_type_is_named(headers: Headers, named: str) -> None:
+    assert named in _refused(decode(None, _document(), headers), "NotCloudEvent").message
+
+
+@pytest.mark.parametrize("value", [b"{}", b'{"resourceArn":"a"}', b"[]", b"1"])
+def test_an_event_in_binary_mode_under_the_structured_type_is_named(value: bytes) -> None:
+    found = _refused(decode(None, value, (*FILTERS, *STRUCTURED)), "NotCloudEvent")
+    assert "content-type: application/json" in found.message
+    assert (found.id, found.source, found.type) == ("1", "/s", "t")
+
+
+def test_one_event_under_the_type_of_a_batch_is_not_called_a_batch() -> None:
+    found = _refused(
+        decode(None, _document(), (("content-type", b"application/cloudevents-batch+json"),)), "BatchUnsupported"
+    )
+    assert "has the content type of a batch" in found.message
 
 
 @pytest.mark.parametrize(
@@ -304,6 +393,23 @@ def test_a_trace_context_that_cannot_be_read_is_no_fault(value: bytes | None) ->
     twice = (*_headers(), ("ce_traceparent", b"1"), ("ce_traceparent", b"2"))
     assert _read(b"{}", twice).extensions == {"traceparent": MALFORMED}
     assert _read(_document(traceparent={}), STRUCTURED).extensions == {"traceparent": MALFORMED}
+
+
+@pytest.mark.parametrize("name", ["traceparent", "tracestate"])
+def test_a_lone_surrogate_in_a_trace_context_is_no_fault(name: str) -> None:
+    value = _document(**{name: "a=\ud800"})
+    assert b"\\ud800" in value
+    assert _read(value, STRUCTURED).extensions == {name: MALFORMED}
+    _refused(decode(None, _document(mine="\ud800"), STRUCTURED), "InvalidJson")
+    _refused(decode(None, _document(data={name: "\ud800"}), STRUCTURED), "InvalidJson")
+
+
+def test_an_attribute_has_4096_characters_of_any_script_in_both_modes() -> None:
+    for text in ("x" * 4_096, "\u00e9" * 4_096, "\U0001f600" * 4_096):
+        assert _read(b"{}", (*_headers(), ("ce_mine", text.encode()))).extensions["mine"] == text
+        assert _read(_document(mine=text), STRUCTURED).extensions["mine"] == text
+        _refused(decode(None, b"{}", (*_headers(), ("ce_mine", (text + "x").encode()))), "TooLarge")
+        _refused(decode(None, _document(mine=text + "x"), STRUCTURED), "TooLarge")
 
 
 def test_the_parts_of_a_tracestate_are_joined() -> None:

@@ -154,6 +154,14 @@ BREAKS: dict[str, tuple[Edit, str]] = {
         _set(_attributes, "additionalProperties", False),
         "attributes: additionalProperties",
     ),
+    "command: an attribute that is named now was let pass": (
+        lambda contract: _attributes(contract)["properties"].update(mine={"type": "string", "maxLength": 9}),
+        "attributes.mine: maxLength",
+    ),
+    "command: an attribute that is named no longer is judged as any other": (
+        _pop(_properties(_attributes), "priority"),
+        "attributes.priority: not",
+    ),
     "command: gone": (_pop(lambda contract: contract["commands"], "GetAudienceModel"), "GetAudienceModel: removed"),
     "command: renamed": (_set(lambda contract: contract["commands"]["GetAudienceModel"], "type", "x"), "Model: type"),
     "reply: a member was removed": (_pop(_properties(_reply), "operation"), "failed.data.operation: removed"),

@@ -14,7 +14,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from schemas import cloudevents, commands, documents, render, rules, service_commands, shape_schemas, shapes
+from schemas import (
+    cloudevents,
+    commands,
+    documents,
+    render,
+    rules,
+    service_commands,
+    shape_schemas,
+    shapes,
+    tracecontext,
+)
 from schemas.commands import Limits
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS
 from schemas.permissions import open_grant
@@ -211,7 +221,31 @@ ATTRIBUTES: list[tuple[str, str, bool]] = [
     ("id", "x" * 256, False),
     ("id", "", False),
     ("source", "a\x85", False),
-    ("subject", "a\tb", False),
+    *(
+        (name, text, good)
+        for name in ("subject", "dataschema", "target", "replyto", "mine")
+        for text, good in (("a\tb", False), ("x" * 4_097, False), ("\u00e9" * 4_097, False))
+    ),
+    *(
+        (name, text, good)
+        for name in ("subject", "dataschema")
+        for text, good in (("", False), ("x", True), ("\U0001f600" * 4_096, True))
+    ),
+    *(
+        ("datacontenttype", text, good)
+        for text, good in (
+            *(("application/json", True), ('a/b+json; v="\\""; charset=utf-8', True), ("Text/JSON ;", True)),
+            *(("", False), ("text/xml", False), ("application/json; charset=latin1", False), ("json", False)),
+            *(("application/json\n", False), ("application/json;x=" + "y" * 4_096, False)),
+        )
+    ),
+    *(
+        (name, text, True)
+        for name in tracecontext.ATTRIBUTES
+        for text in ("", "\x00", "x" * 600, "x" * 20_000, "\ufdd0", "00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+    ),
+    ("specversion", "0.3", False),
+    ("type", "cleanroomsml.command.TagResource\n", False),
     ("mine", "x", True),
     ("mine", "", True),
     ("mine", "\x7f", False),
@@ -222,7 +256,7 @@ ATTRIBUTES: list[tuple[str, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "text", "good"), ATTRIBUTES, ids=ascii)
+@pytest.mark.parametrize(("name", "text", "good"), ATTRIBUTES, ids=lambda item: ascii(item)[:40])
 def test_attributes(name: str, text: str, good: bool) -> None:
     attributes = {"specversion": "1.0", "id": "c", "source": "/s", "type": "cleanroomsml.command.GetAudienceModel"}
     attributes[name] = text
@@ -230,6 +264,119 @@ def test_attributes(name: str, text: str, good: bool) -> None:
     found = commands.read(b"k", orjson.dumps({"audienceModelArn": ARN}), headers, LIMITS)
     assert isinstance(found, Command) == good
     assert is_valid(documents.command_attributes("GetAudienceModel"), attributes) == good
+
+
+OWN_ATTRIBUTES = documents.command_attributes("TagResource")["properties"]
+GOOD = {
+    "specversion": "1.0",
+    "id": "c",
+    "source": "/s",
+    "type": "cleanroomsml.command.TagResource",
+    "time": "2025-01-31T12:00:00Z",
+    "subject": "s",
+    "dataschema": "urn:s",
+    "datacontenttype": "application/json",
+    "target": "prod",
+    "correlationid": "c",
+    "replyto": "replies",
+    "notbefore": "2030-01-01T00:00:00Z",
+    "deadline": "2031-01-01T00:00:00Z",
+    "priority": "1",
+    "traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+    "tracestate": "a=1",
+    "mine": "x",
+}
+"""Each attribute of the schema, and one that it does not name."""
+ODD = (
+    *(
+        "",
+        " ",
+        "x",
+        "\t",
+        "\x00",
+        "\x85",
+        "a\n",
+        "0",
+        "9",
+        "10",
+        "1.0",
+        "\ufdd0",
+        "\ufffe",
+        "\U0001ffff",
+        "Text/JSON",
+    ),
+    *("x" * length for length in (255, 256, 512, 513, 4_096, 4_097)),
+    *("\u00e9" * length for length in (255, 256, 4_096, 4_097)),
+    *('application/json; a="\\""', "a/b+json;charset=utf-8", "text/xml", "application/json;charset=x", "a/b+jsonx"),
+    *TIMES,
+)
+ODD_NAMES = ("Mine", "data", "my-own", "mine\n", "\u00e9", "b" * 300)
+NAMES = st.sampled_from([*GOOD, *ODD_NAMES]) | st.text("aZ0-_.", max_size=3)
+REPLIES = Limits(open_grant({"prod"}, {"replies"}), "prod")
+
+
+def test_each_attribute_of_the_schema_is_tried() -> None:
+    assert OWN_ATTRIBUTES.keys() == GOOD.keys() - {"mine"}
+
+
+def _agree(named: dict[str, str]) -> None:
+    """What the schema says of these attributes is what the service does, but for what no schema says."""
+    valid = is_valid(documents.command_attributes("TagResource"), named)
+    for found in _both_modes(named):
+        if isinstance(found, Command):
+            assert valid, named
+        elif valid:
+            assert _unsaid(named), (found, named)
+
+
+@pytest.mark.parametrize("name", [*GOOD, *ODD_NAMES], ids=ascii)
+def test_one_odd_attribute_is_accepted_by_both_or_by_none(name: str) -> None:
+    for text in ODD:
+        _agree(GOOD | {name: text})
+    if name in GOOD:
+        _agree({other: text for other, text in GOOD.items() if other != name})
+
+
+@settings(max_examples=100)
+@given(
+    changed=st.dictionaries(NAMES, st.sampled_from(ODD) | st.text(max_size=5), max_size=3),
+    some=st.sets(st.sampled_from(list(GOOD))),
+)
+def test_attributes_that_the_schema_accepts_are_not_rejected_and_back(changed: dict[str, str], some: set[str]) -> None:
+    _agree({name: text for name, text in GOOD.items() if name in some or name in OWN_REQUIRED} | changed)
+
+
+OWN_REQUIRED = documents.command_attributes("TagResource")["required"]
+
+
+def _both_modes(named: dict[str, str]) -> Iterator[Any]:
+    data = {"resourceArn": ARN, "tags": {"k": "v"}}
+    headers = tuple((documents.header(name), text.encode()) for name, text in named.items())
+    if named.get("datacontenttype") != "":  # an empty header says nothing
+        yield commands.read(b"k", orjson.dumps(data), headers, REPLIES)
+    if "data" not in named:  # the JSON format has the data there
+        structured = (("content-type", b"application/cloudevents+json"),)
+        yield commands.read(b"k", orjson.dumps({**named, "data": data}), structured, REPLIES)
+
+
+def _unsaid(named: dict[str, str]) -> bool:
+    """Whether one of the rules about attributes that no schema says refuses these."""
+    start, end = (cloudevents.timestamp(named.get(name, "2030-01-01T00:00:00Z")) or 0.0 for name in TIMED)
+    return (
+        any(_noncharacter(text) for name, text in named.items() if name not in tracecontext.ATTRIBUTES)
+        or (("notbefore" in named or "deadline" in named) and min(start, end) <= 0)
+        or (set(named) >= set(TIMED) and start >= end)
+        or not cloudevents.is_timestamp(named.get("time", GOOD["time"]))
+        or named.get("target", "prod") != "prod"
+        or named.get("replyto", "replies") != "replies"
+    )
+
+
+TIMED = ("notbefore", "deadline")
+
+
+def _noncharacter(text: str) -> bool:
+    return any(ord(char) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(char) <= 0xFDEF for char in text)
 
 
 # --- anything ---------------------------------------------------------------------------------------------------------
@@ -276,14 +423,16 @@ def _taken(name: str, params: Any) -> None:
 # --- what no schema says ----------------------------------------------------------------------------------------------
 
 
-def _record(data: Any = None, text: str = "", limits: Limits = LIMITS, **attributes: str) -> Any:
+def _record(
+    data: Any = None, text: str = "", limits: Limits = LIMITS, more: cloudevents.Headers = (), **attributes: str
+) -> Any:
     """What the service makes of a record that its schemas accept."""
     named = {"specversion": "1.0", "id": "c", "source": "/s", "type": "cleanroomsml.command.TagResource", **attributes}
     name = named["type"].rsplit(".", 1)[-1]
     assert is_valid(documents.command_attributes(name), named)
     assert is_valid(SCHEMAS[name], json.loads(text) if text else data)
     headers = tuple((f"ce_{key}", item.encode()) for key, item in named.items())
-    return commands.read(b"k", text.encode() or orjson.dumps(data), headers, limits)
+    return commands.read(b"k", text.encode() or orjson.dumps(data), (*headers, *more), limits)
 
 
 def _seed(**sql: Any) -> dict[str, Any]:
@@ -320,7 +469,15 @@ BEYOND: dict[str, list[Any]] = {
         _record(TAGGED, notbefore="2030-01-01T00:00:00Z", deadline="2029-01-01T00:00:00Z"),
         _record(TAGGED, deadline="1969-01-01T00:00:00Z"),
     ],
-    "An attribute": [_record(TAGGED, mine="\u00e9" * 2_049), _record(TAGGED, mine="\ufdd0")],
+    "An attribute": [_record(TAGGED, mine=text) for text in ("\ufdd0", "\ufffe", "\U0001ffff")],
+    "A record": [
+        _record(TAGGED, more=more)
+        for more in (
+            tuple((f"x{number}", b"") for number in range(97)),
+            *((("ce_id", b"c"),), (("CE_mine", b"x"),), (("Content-Type", b"application/json"),), (("ce_x", b"\xff"),)),
+        )
+    ],
+    "In binary mode": [_record(TAGGED, more=(("content-type", b"application/cloudevents+json"),))],
     "Targets": [_record(TAGGED, target="other"), _record(TAGGED, replyto="other")],
     "Members": [
         _record(
@@ -336,6 +493,46 @@ BEYOND: dict[str, list[Any]] = {
 def test_each_rule_that_no_schema_says_is_one_of_the_service(rule: str) -> None:
     (answers,) = [found for opening, found in BEYOND.items() if rule.startswith(opening)]
     assert not any(isinstance(answer, Command) for answer in answers), answers
+
+
+POLICIES = (
+    '{"a":' * 32 + "1" + "}" * 32,
+    f'{{"a":[{"1," * 1_998}1]}}',
+    f'{{"a":0.{"1" * 4_000}}}',
+    '{"a":' + "9" * 70 + "}",
+    '{"a":"\\ud83d\\ude00"}',
+)
+"""At the limits that the reference states."""
+
+
+@pytest.mark.parametrize("text", POLICIES, ids=lambda text: text[:12])
+def test_a_policy_within_the_limits_is_taken(text: str) -> None:
+    data = {
+        "configuredAudienceModelArn": samples.arn("configured-audience-model"),
+        "configuredAudienceModelPolicy": text,
+    }
+    assert not [found for found in rules.violations("PutConfiguredAudienceModelPolicy", data) if found.rule == "policy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "it is not JSON: expecting value"),
+        ("[]", "it is JSON of another type"),
+        ('{"a":' * 33, "it nests deeper than 32 objects and arrays"),
+        (f'{{"a":[{"1," * 2_000}1]}}', "it has more than 2000 values"),
+        ('{"a":1,"a":2}', "it has the member 'a' twice in one object"),
+        ("\ufeff{}", "it starts with a byte order mark"),
+    ],
+    ids=lambda item: item[:12],
+)
+def test_what_is_wrong_with_a_policy_is_said_in_a_sentence(text: str, told: str) -> None:
+    data = {
+        "configuredAudienceModelArn": samples.arn("configured-audience-model"),
+        "configuredAudienceModelPolicy": text,
+    }
+    (found,) = [one for one in rules.violations("PutConfiguredAudienceModelPolicy", data) if one.rule == "policy"]
+    assert found.message.startswith(f"must be the text of a JSON object; {told}")
 
 
 # --- other judges -----------------------------------------------------------------------------------------------------
@@ -355,8 +552,11 @@ def _corpus() -> dict[str, list[Any]]:
 def test_ajv_judges_alike_and_readers_of_older_drafts_accept_no_less(tmp_path: Path) -> None:
     folder = installed(ASYNCAPI_PARSER)
     corpus = _corpus()
+    schemas = SCHEMAS | {"attributes": documents.command_attributes("GetAudienceModel")}
+    base = GOOD | {"type": "cleanroomsml.command.GetAudienceModel"}
+    corpus["attributes"] = [base, *({**base, name: text} for name, text, _ in ATTRIBUTES)]
     cases = [
-        {"schema": {"$schema": shape_schemas.DIALECT, **SCHEMAS[name]}, "values": values}
+        {"schema": {"$schema": shape_schemas.DIALECT, **schemas[name]}, "values": values}
         for name, values in corpus.items()
     ]
     (tmp_path / "cases.json").write_text(json.dumps(cases))
@@ -365,5 +565,5 @@ def test_ajv_judges_alike_and_readers_of_older_drafts_accept_no_less(tmp_path: P
     assert result.returncode == 0, result.stderr[-2_000:]
     for (name, values), verdicts in zip(corpus.items(), json.loads(result.stdout), strict=True):
         for value, (now, before) in zip(values, verdicts, strict=True):
-            assert now == is_valid(SCHEMAS[name], value), (name, value)
+            assert now == is_valid(schemas[name], value), (name, value)
             assert before >= now, (name, value)

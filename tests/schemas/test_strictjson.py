@@ -42,9 +42,7 @@ INVALID = {
     "lone-low": b'["\\uDFFF"]',
     "lone-name": b'{"\\ud800":1}',
     "lone-pair-reversed": b'"\\udc00\\ud800"',
-    "long-integer": b"1" * 5000,
-    "integer-65-bits": b"18446744073709551616",
-    "integer-negative": b"-9223372036854775809",
+    "integer-overflow": b"1" * 400,
     "confluent": b"\x00\x00\x00\x00\x2a{}",
     "leading-zero": b"01",
     "plus": b"+1",
@@ -99,10 +97,26 @@ def test_a_long_number_that_fits_a_double_is_read(value: bytes) -> None:
     assert strictjson.loads(value) == float(value)
 
 
-def test_a_number_beyond_the_limit_is_too_large() -> None:
+@pytest.mark.parametrize("value", [b"18446744073709551616", b"-9223372036854775809", b"1" * 70, b"-" + b"9" * 300])
+def test_an_integer_beyond_64_bits_is_a_double(value: bytes) -> None:
+    found = strictjson.loads(value)
+    assert isinstance(found, float)
+    assert found == float(value)
+    orjson.dumps(found)
+
+
+@pytest.mark.parametrize("value", [b"0." + b"1" * 5000, b"1" * 5000])
+def test_a_number_beyond_the_limit_is_too_large(value: bytes) -> None:
     with pytest.raises(JsonError) as caught:
-        strictjson.loads(b"0." + b"1" * 5000)
+        strictjson.loads(value)
     assert caught.value.code == "TooLarge"
+
+
+def test_spared_members_may_have_lone_surrogates_and_others_not() -> None:
+    assert strictjson.loads(b'{"a":"\\ud800"}', spared=("a",)) == {"a": "\ud800"}
+    for value in (b'{"a":"\\ud800","b":"\\ud800"}', b'{"b":{"a":"\\ud800"}}', b'["\\ud800"]', b'{"\\ud800":""}'):
+        with pytest.raises(JsonError, match="lone surrogate"):
+            strictjson.loads(value, spared=("a",))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +125,8 @@ def test_a_number_beyond_the_limit_is_too_large() -> None:
         (b"\x00\x00\x00\x00\x2a{}", "Confluent schema registry (schema id 42)"),
         (b'\x00\x7f\x00\x00\x01{"a":1}', "Confluent schema registry (schema id 2130706433)"),
         (b"\x00\x00\x00\x01\x00\x02\x06foo", "Confluent schema registry (schema id 256)"),
+        (b"\x01" + bytes(range(16)) + b"{}", "schema GUID 00010203-0405-0607-0809-0a0b0c0d0e0f"),
+        (b"\x01" + b"\xff" * 16 + b"\x00\x02", "schema GUID ffffffff-ffff-ffff-ffff-ffffffffffff"),
         (b"\x03\x00" + b"u" * 16 + b"{}", "AWS Glue Schema Registry"),
         (b"\x03\x05" + b"u" * 16 + b"x\x9c", "AWS Glue Schema Registry"),
         ('{"a":1}'.encode("utf-16-be"), "UTF-16 or UTF-32"),
@@ -131,6 +147,30 @@ def test_the_limits_can_be_set() -> None:
         strictjson.loads(b"[[1]]", Limits(depth=1))
     with pytest.raises(JsonError):
         strictjson.loads(b"[1,2,3]", Limits(values=2))
+
+
+def _is_predicate(message: str) -> bool:
+    return message.split(maxsplit=1)[0] in {"is", "has", "nests", "starts"}
+
+
+@pytest.mark.parametrize(
+    "value", [*INVALID.values(), b"[" * 40, b"[" + b"1," * 3000, b"1" * 5000, b'"', b'{"a"', b"{1"]
+)
+def test_a_message_is_a_predicate(value: bytes) -> None:
+    """So that it can follow "it", "data" or the name of a member."""
+    with pytest.raises(JsonError) as caught:
+        strictjson.loads(value)
+    assert _is_predicate(caught.value.message), caught.value.message
+
+
+@given(st.binary(max_size=20) | st.text(alphabet='{}[]",:\\u0d8eE+-.truefalsnN', max_size=20).map(str.encode))
+def test_whatever_is_refused_its_message_is_a_predicate(value: bytes) -> None:
+    message = "is JSON"
+    try:
+        strictjson.loads(value)
+    except JsonError as error:
+        message = error.message
+    assert _is_predicate(message), message
 
 
 def test_content_is_not_told() -> None:
