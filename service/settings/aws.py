@@ -1,5 +1,7 @@
 """Settings of AWS: one target is an account, a Region, and the way in."""
 
+import re
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -9,7 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 
 from schemas.operations import RESOURCES
 from service.settings import sessions
-from service.settings.base import Count, Group, Names, PerSecond, Seconds, hyphenated, one_of
+from service.settings.base import Count, Group, Names, PerSecond, Seconds, hyphenated, is_ipv6, one_of
 from service.settings.sessions import NO_TAGS, SessionName, TagKey, Tags
 
 SLOTS: Final = frozenset(resource.slot for resource in RESOURCES.values() if resource.slot)
@@ -92,7 +94,8 @@ class Target(Group):
     session_duration: Annotated[int, Field(ge=1800, le=43200, json_schema_extra={"unit": "seconds"})] = 3600
     """How long assumed credentials are valid; they are renewed in time."""
     endpoint_url: str | None = None
-    """Address to call instead of AWS's own; `AWS_ENDPOINT_URL` only if no target is set, and ignored otherwise."""
+    """Address to call instead of AWS's own; `AWS_ENDPOINT_URL` only if no target is set and
+    `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is not `true`, and ignored otherwise."""
     sts_endpoint_url: str | None = None
     """Address of STS; `endpoint_url` if not set."""
     allow_plain_http: bool = False
@@ -138,14 +141,18 @@ class Target(Group):
             raise ValueError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(SLOTS))}")
         return value
 
-    @field_validator("endpoint_url", "sts_endpoint_url", "proxy")
+    @field_validator("endpoint_url", "sts_endpoint_url")
     @classmethod
-    def _web_address(cls, value: str | SecretStr | None) -> str | SecretStr | None:
-        url = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if url is not None and not is_web_address(url):
-            raise ValueError("must be a URL such as https://host:port")
-        if url is not None and isinstance(value, str) and "@" in urlsplit(url).netloc:
-            raise ValueError("must be a URL without a user name")
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and (fault := address_fault(value, of_aws=True)):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (fault := address_fault(value.get_secret_value(), user=True, path=False)):
+            raise ValueError(fault)
         return value
 
     @model_validator(mode="after")
@@ -163,17 +170,78 @@ class Target(Group):
         return self
 
 
-def is_web_address(url: str) -> bool:
-    """True for a URL that names a host to call."""
-    parts = urlsplit(url)
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_BRACKETED: Final = re.compile(r"\[[^\[\]]+\](:[0-9]*)?")
+_MAX_HOST: Final = 253
+_LAST_PORT: Final = 65_535
+
+
+def address_fault(url: str, *, of_aws: bool = False, user: bool = False, path: bool = True, query: bool = False) -> str:
+    """What is expected instead of a URL to call; empty when nothing is wrong with it. The URL itself is not repeated.
+
+    Args:
+        url: The URL.
+        of_aws: Whether AWS's SDK calls it, which refuses some host names.
+        user: Whether it may have a user name, and a password.
+        path: Whether it may have a path.
+        query: Whether it may have a query.
+    """
+    wanted = next(_faults(url, of_aws, user, path, query), "")
+    return wanted and f"a URL such as https://host:port, {wanted}"
+
+
+def _faults(url: str, of_aws: bool, user: bool, path: bool, query: bool) -> Iterator[str]:
+    if re.fullmatch("[!-~]*", url) is None:
+        yield "in ASCII and without blanks; other characters are written as %20, a host name as xn--..."
+        return
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        yield f"with a port of 1 to {_LAST_PORT}, and brackets around an IPv6 address only"
+        return
+    if parts.scheme not in {"http", "https"}:
+        yield "beginning with https:// or http://"
+    if not user and "@" in parts.netloc:
+        yield "without a user name"
+    if "#" in url:
+        yield "without a fragment (#)"
+    if not query and "?" in url:
+        yield "without a query (?)"
+    if not path and parts.path not in {"", "/"}:
+        yield "without a path"
+    if port == 0 or parts.netloc.endswith(":"):
+        yield f"with a port of 1 to {_LAST_PORT}, or none"
+    yield from _host_faults(parts.hostname or "", parts.netloc, of_aws)
+
+
+def _host_faults(host: str, netloc: str, of_aws: bool) -> Iterator[str]:
+    if "[" in netloc or "]" in netloc:
+        if not is_ipv6(host) or _BRACKETED.fullmatch(netloc.rpartition("@")[2]) is None:
+            yield "with an IPv6 address in its brackets"
+        return
+    labels = host.removesuffix(".").split(".")
+    if len(host) > _MAX_HOST or not all(map(_LABEL.fullmatch, labels)) or (labels[-1].isdigit() and not _is_ip(host)):
+        yield "with the name of a host, or its IP address"
+    elif of_aws and "_" in host:
+        yield "without '_' in its host name, which AWS's SDK refuses"
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
 
 
 def is_exposed(url: str | None) -> bool:
     """True for plain http to anything but this machine."""
     if url is None:
         return False
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True  # what can't be read is not known to be safe
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
@@ -181,7 +249,4 @@ def is_loopback(host: str) -> bool:
     """True when a host name can only be this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return _is_ip(host) and ip_address(host).is_loopback

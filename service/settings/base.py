@@ -2,11 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
@@ -23,6 +33,8 @@ class Group(BaseModel):
 
     A secret has a twin that names a file, such as a mounted Kubernetes secret: ``sasl_password_file`` is read into
     ``sasl_password``.
+
+    Pydantic would take a truth value for the number 0 or 1, and blanks for a name; both are refused here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
@@ -34,6 +46,37 @@ class Group(BaseModel):
             return data
         read = {name: _secret(name, data) for name in secrets_of(cls) if data.get(name + FILE) not in (None, "")}
         return {**data, **read}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _neither_truth_value_nor_blank(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.field_name or ""
+        field = cls.model_fields[name]
+        if group_of(field) is not None or name in secrets_of(cls):
+            return value
+        if bool not in _types(field.annotation) and any(isinstance(each, bool) for each in _scalars(value)):
+            raise ValueError("a number or text; true and false are neither, unless the text stands in quotes")
+        if any(isinstance(each, str) and each and not each.strip() for each in _scalars(value)):
+            raise ValueError("something else than blanks; leave the setting out, or give it a value")
+        return value
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """A type and all that it is made of."""
+    yield annotation
+    for argument in get_args(annotation):
+        yield from _types(argument)
+
+
+def _scalars(value: Any) -> Iterator[Any]:
+    """The values in lists and mappings, or the value itself."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, list | tuple | set):
+        yield value
+        return
+    for each in value:
+        yield from _scalars(each)
 
 
 def secrets_of(group: type[BaseModel]) -> list[str]:
@@ -60,6 +103,9 @@ def _secret(name: str, data: Mapping[str, Any]) -> str:
     file = data[name + FILE]
     if data.get(name) is not None:
         raise ValueError(f"{name} and {name}{FILE} are both set; set one of them")
+    if not isinstance(file, str | Path):
+        message = f"{name}{FILE}: {type(file).__name__} is no path of a file; in YAML, write it in quotes"
+        raise ValueError(message)  # noqa: TRY004 - pydantic's protocol
     try:
         return read_secret(Path(file))
     except (OSError, UnicodeDecodeError) as error:
@@ -78,8 +124,15 @@ def read_secret(file: Path) -> str:
     raise ValueError(f"{file} is empty; expected a secret in it")
 
 
-_IPV6: Final = re.compile(r"\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[\w.-]+)?\]")
-"""An address in brackets, which is no list."""
+_BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
+
+
+def is_ipv6(text: str) -> bool:
+    """True for an IPv6 address, which may have a zone."""
+    try:
+        return bool(IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def listed(value: Any) -> Any:
@@ -87,7 +140,8 @@ def listed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if text.startswith("[") and not _IPV6.match(text):
+    found = _BRACKETS.match(text)
+    if text.startswith("[") and not (found and is_ipv6(found[1])):
         try:
             return json.loads(text)
         except ValueError as error:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from service.settings.base import Bytes, Group, Names, Seconds
+from service.settings.base import Bytes, Group, Names, Seconds, is_ipv6
 from service.settings.oauth import OAuth
 
 _SUFFIXES = {
@@ -23,14 +23,15 @@ _SUFFIXES = {
 LongerThanCommit = Annotated[Seconds, Field(gt=15)]
 """A time that a commit under way must not exceed."""
 
-_BROKER: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+(%[\w.-]+)?\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?", re.ASCII)
+_BROKER: Final = re.compile(r"(\[(?P<ipv6>[0-9A-Fa-f:.]+(%[\w.-]+)?)\]|[\w.-]+)(:(?P<port>[0-9]{1,5}))?", re.ASCII)
 
 
 def brokers(value: tuple[str, ...]) -> tuple[str, ...]:
     """Refuses what is no address of a broker: the client would take it for a host that does not answer."""
     for each in value:
         found = _BROKER.fullmatch(each)
-        if found is None or not 0 < int(found["port"] or 9092) < 65_536:
+        wrong = found is None or not 0 < int(found["port"] or 9092) < 65_536
+        if wrong or (found and found["ipv6"] and not is_ipv6(found["ipv6"])):
             raise ValueError(f"{each!r} is no host:port, such as broker-1:9092 or [fd00::1]:9092, without a protocol")
     return value
 

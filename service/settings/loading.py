@@ -33,7 +33,7 @@ _PLAIN: Final = {
     "int_from_float": "a whole number",
     "bool_parsing": "true or false",
     "bool_type": "true or false",
-    "string_type": "text",
+    "string_type": "text, in YAML in quotes",
     "dict_type": "a group of settings",
     "model_type": "a group of settings",
     "list_type": "a list",
@@ -130,6 +130,8 @@ def _shown(path: list[str], value: Any) -> str:
     if any(word in part for part in path for word in _SECRET):
         return "a secret"
     text = repr(value)
+    if "://" in text and "@" in text:
+        return "a URL with a user name"
     return text if len(text) <= 100 else text[:97] + "..."
 
 

@@ -78,6 +78,9 @@ class Settings(Group):
         names += [topic for one in self.tenants.values() for topic in (one.replies, one.events, one.dead_letters)]
         if twice := sorted({name for name in names if name and names.count(name) > 1}):
             yield f"each topic needs a name of its own; used twice: {', '.join(twice)}"
+        alike = sorted({name for name in names for other in names if name != other and _metric(name) == _metric(other)})
+        if alike:
+            yield f"Kafka refuses topics that differ in '.' and '_' only, as its metrics do not: {', '.join(alike)}"
 
     def places(self) -> dict[str, Places]:
         """The topics of each tenant, as set or derived; of the default one alone when no tenants are configured."""
@@ -105,3 +108,8 @@ class Settings(Group):
         named = {topic for tenant in self.tenants.values() for topic in tenant.reply_topics}
         shared = {self.topics.replies, self.topics.events, self.topics.dead_letters}
         return tuple(sorted(own | named | shared | set(self.replies.allowed_topics)))
+
+
+def _metric(topic: str) -> str:
+    """A topic in the names of Kafka's metrics."""
+    return topic.replace(".", "_")

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from service.settings.aws import Region, RoleArn, is_exposed, is_web_address
+from service.settings.aws import Region, RoleArn, address_fault, is_exposed
 from service.settings.base import Group
 from service.settings.sessions import SessionName
 
@@ -88,18 +87,10 @@ class OAuth(Group):
 
     def _address_problems(self) -> list[str]:
         given = {name: url for name in ("token_url", "sts_endpoint_url") if (url := getattr(self, name))}
-        wrong = [name for name, url in given.items() if not is_web_address(url) or not _is_plain_place(urlsplit(url))]
-        problems = [f"{name} must be a URL such as https://host/path, without a user name" for name in wrong]
+        rules = {"token_url": {"query": True}, "sts_endpoint_url": {"of_aws": True}}
+        faults = {name: address_fault(url, **rules[name]) for name, url in given.items()}
+        problems = [f"{name} must be {fault}" for name, fault in faults.items() if fault]
         if not self.allow_plain_http:
             remedy = "is plain http beyond this machine: use https, or set allow_plain_http"
             problems += [f"{name} {remedy}" for name, url in given.items() if is_exposed(url)]
         return problems
-
-
-def _is_plain_place(parts: SplitResult) -> bool:
-    """True for a host and a port that exists, without a user name."""
-    try:
-        port = parts.port
-    except ValueError:
-        return False
-    return "@" not in parts.netloc and port != 0

@@ -15,6 +15,7 @@ PREFIX: Final = "CRML_"
 DELIMITER: Final = "__"
 FILE_VARIABLE: Final = "CRML_SETTINGS"
 AWS_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+_IGNORE_ENDPOINTS: Final = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 """Standard variables which complete the targets."""
 KEYED: Final = ("targets", "tenants")
 """Groups whose keys are names that the operator chooses."""
@@ -39,7 +40,7 @@ class Environment(EnvSettingsSource):
         self, settings_cls: type[BaseSettings], environ: Mapping[str, str], names: Mapping[str, Iterable[str]]
     ) -> None:
         super().__init__(settings_cls)
-        self._names = {keyed: {_folded(name): name for name in names.get(keyed, ())} for keyed in KEYED}
+        self._names = {keyed: sorted(map(str, names.get(keyed, ()))) for keyed in KEYED}
         self._mentioned: list[tuple[str, str]] = []
         self.env_vars = self._read(environ)
 
@@ -90,8 +91,19 @@ class Environment(EnvSettingsSource):
         known = self._names.get(group)
         if not known or not isinstance(value, dict):
             return value
-        exact = set(known.values())
-        return {name if name in exact else known.get(_folded(name), name): below for name, below in value.items()}
+        return {self._meant(group, name, known): below for name, below in value.items()}
+
+    def _meant(self, group: str, name: str, known: list[str]) -> str:
+        alike = [each for each in known if _folded(each) == _folded(name)]
+        if name in known or not alike:
+            return name
+        if len(alike) > 1:
+            variable = f"{PREFIX}{group}{DELIMITER}{name}".upper()
+            raise SettingsError(
+                f"{variable}{DELIMITER}... may mean {' or '.join(alike)}, which the file has: set it in the file, or "
+                f"give these {group} names that differ in more than '-', '.' and '_'"
+            )
+        return alike[0]
 
 
 class File(InitSettingsSource):
@@ -190,7 +202,8 @@ class StandardAws(PydanticBaseSettingsSource):
         super().__init__(settings_cls)
         given = {name: environ.get(name, "").strip() for name in AWS_VARIABLES}
         self._region = given["AWS_REGION"] or given["AWS_DEFAULT_REGION"]
-        self._endpoint_url = given["AWS_ENDPOINT_URL"]
+        ignored = environ.get(_IGNORE_ENDPOINTS, "").strip().lower() == "true"
+        self._endpoint_url = "" if ignored else given["AWS_ENDPOINT_URL"]
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Demanded by the base class: one setting of the tree."""

@@ -1,11 +1,14 @@
 """What deployments really set: empty and untidy variables, IPv6, hyphens, all partitions; YAML's surprises."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from service.settings import Settings, SettingsError, load
-from service.settings.base import secrets_of
+from service.settings.base import group_of, secrets_of
 from tests.adapters.test_settings import LEAST, refused, settings
 
 
@@ -76,6 +79,126 @@ def test_a_group_of_the_file_that_is_none_is_refused_although_variables_set_it(
 def test_an_empty_listener_is_refused(tmp_path: Path, field: str) -> None:
     with pytest.raises(SettingsError, match=f"http.{field}: found ''"):
         by_file(tmp_path, f'http: {{{field}: ""}}')
+
+
+@pytest.mark.parametrize("blank", ['" "', '"\\t"', '"\\n "', '"\\u00a0"'])
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        *(
+            (f"kafka: {{{name}: %s}}", f"kafka.{name}")
+            for name in ("group_id", "client_id", "instance_id", "sasl_username")
+        ),
+        ("kafka: {bootstrap_servers: [%s]}", "kafka.bootstrap_servers"),
+        ("kafka: {ssl_ca_file: %s}", "kafka.ssl_ca_file"),
+        ("targets: {a: {ca_file: %s}}", "targets.a.ca_file"),
+        ("tenants: {a: {targets: [%s]}}", "tenants.a.targets"),
+    ],
+)
+def test_a_blank_value_in_a_file_is_refused(tmp_path: Path, form: str, name: str, blank: str) -> None:
+    (tmp_path / "settings.yaml").write_text(form % blank, encoding="utf-8")
+    environ = {} if "bootstrap" in form else {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:1"}
+    with pytest.raises(
+        SettingsError, match=f"{name}: found .* in .*settings.yaml; expected: something else than blanks"
+    ):
+        load(tmp_path / "settings.yaml", {"AWS_REGION": "eu-west-1", **environ})
+
+
+def _groups(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield model
+    for field in model.model_fields.values():
+        if below := group_of(field):
+            yield from _groups(below)
+
+
+GROUPS = sorted(set(_groups(Settings)), key=lambda group: group.__name__)
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
+@pytest.mark.parametrize(
+    "wrap", [lambda flag: flag, lambda flag: [flag], lambda flag: {"k": flag}], ids=["plain", "list", "map"]
+)
+def test_a_truth_value_is_no_number_and_no_text_anywhere(group: type[BaseModel], wrap: Callable[[bool], Any]) -> None:
+    """Pydantic would take `true` for 1, as a number of seconds too."""
+    for name, field in group.model_fields.items():
+        if group_of(field) is not None or bool in (field.annotation, *get_args(field.annotation)):
+            continue
+        if name.removesuffix("_file") in secrets_of(group):
+            continue
+        for flag in (True, False):
+            with pytest.raises(ValidationError) as error:
+                group.model_validate({name: wrap(flag)})
+            assert name in {each["loc"][0] for each in error.value.errors() if each["type"] != "missing"}, name
+
+
+@pytest.mark.parametrize("text", ["true", "5", "[a]", "{a: b}", "!!timestamp 2026-01-01", "' '", "/no/such"])
+def test_the_file_of_a_secret_is_a_path(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"kafka: sasl_password_file: .* can't be read|is no path of a file"):
+        by_file(tmp_path, f"kafka: {{sasl_password_file: {text}}}")
+
+
+NUMBERS = ("timing.settle", "targets.a.pool", "http.port", "topics.partitions", "targets.a.rate.reads_per_second")
+NO_NUMBERS = (
+    *(
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "null",
+        "~",
+        "''",
+        "' '",
+        "2026-01-01",
+        "2026-01-01T00:00:00Z",
+        "12:30",
+        "0o17",
+    ),
+    *("0x1F", "0b1", "1.2.3", ".nan", ".inf", "-.inf", "1e999", "[1]", "{a: 1}", "!!timestamp 2026-01-01", "!!str x"),
+    *("!!binary AQ==", "5 s", "'1,5'", "-1"),
+)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("text", NO_NUMBERS)
+def test_what_yaml_might_take_for_a_number_is_refused_by_name(tmp_path: Path, name: str, text: str) -> None:
+    head, *rest = name.split(".")
+    tree = text
+    for part in reversed(rest):
+        tree = f"{{{part}: {tree}}}"
+    with pytest.raises(SettingsError, match=rf"{name}.*: found .*settings\.yaml"):
+        by_file(tmp_path, f"{head}: {tree}\n")
+
+
+@pytest.mark.parametrize("text", ["true", "5", "1.5", "[a]", "{a: b}", "!!timestamp 2026-01-01", ".inf"])
+@pytest.mark.parametrize("name", ["group_id", "instance_id", "sasl_password", "security_protocol", "bootstrap_servers"])
+def test_what_is_no_text_is_refused_by_name(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "settings.yaml").write_text(f"kafka: {{{name}: {text}}}")
+    environ = {"AWS_REGION": "eu-west-1"} | (
+        {} if name == "bootstrap_servers" else {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:1"}
+    )
+    if (name, text) == ("bootstrap_servers", "[a]"):
+        assert load(tmp_path / "settings.yaml", environ).kafka.bootstrap_servers == ("a",)
+        return
+    with pytest.raises(SettingsError, match=rf"kafka.{name}.*: found"):
+        load(tmp_path / "settings.yaml", environ)
+
+
+@pytest.mark.parametrize("text", ["2", "[true]", "maybe", "2026-01-01", "0o1", "{}"])
+def test_what_is_no_truth_value_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"targets.a.verify: found .*settings.yaml; expected: true or false"):
+        by_file(tmp_path, f"targets: {{a: {{verify: {text}}}}}")
+
+
+@pytest.mark.parametrize(
+    "key", ["1", "true", "null", "2026-01-01", "1.5", "'a b'", "[a]", "{a: b}", "!!timestamp 2026-01-01"]
+)
+@pytest.mark.parametrize(
+    "form", ["%s: {}", "targets: {%s: {region: Q}}", "kafka: {? %s : x}", "targets: {a: {session_tags: {? %s : 1}}}"]
+)
+def test_odd_keys_are_no_traceback(tmp_path: Path, form: str, key: str) -> None:
+    with pytest.raises(SettingsError):
+        by_file(tmp_path, form % key)
 
 
 @pytest.mark.parametrize("field", ["group_id", "client_id", "instance_id"])
@@ -186,6 +309,28 @@ def test_a_name_as_it_is_goes_before_one_with_hyphens(tmp_path: Path) -> None:
     text = "targets: {a-b: {region: eu-west-1}, a_b: {region: eu-west-1}}\ndefault_target: a-b\n"
     loaded = by_file(tmp_path, text, CRML_TARGETS__A_B__REGION="us-east-1")
     assert (loaded.targets["a-b"].region, loaded.targets["a_b"].region) == ("eu-west-1", "us-east-1")
+
+
+@pytest.mark.parametrize("names", ["a-b, a.b", "a-b, a.b, c"])
+def test_a_variable_that_may_mean_two_names_is_refused(tmp_path: Path, names: str) -> None:
+    targets = ", ".join(f"{name}: {{region: eu-west-1}}" for name in names.split(", "))
+    text = f"targets: {{{targets}}}\ndefault_target: a-b\n"
+    assert set(by_file(tmp_path, text).targets) == set(names.split(", ")), "without the variable, nothing is ambiguous"
+    with pytest.raises(SettingsError, match=r"CRML_TARGETS__A_B__\.\.\. may mean a-b or a\.b, which the file has"):
+        by_file(tmp_path, text, CRML_TARGETS__A_B__FIPS="true")
+    assert by_file(tmp_path, text, **{"CRML_TARGETS__A.B__FIPS": "true"}).targets["a.b"].fips
+
+
+@pytest.mark.parametrize(
+    "topics",
+    [
+        {"CRML_TOPICS__REPLIES": "a.b", "CRML_TOPICS__EVENTS": "a_b"},
+        {"CRML_TOPICS__REPLIES": "cleanroomsml_events"},
+        {"CRML_TENANTS__A_B__OPERATIONS": "*", "CRML_TOPICS__REPLIES": "cleanroomsml.a.b.commands"},
+    ],
+)
+def test_topics_that_kafka_takes_for_one_are_refused(topics: dict[str, str]) -> None:
+    assert "Kafka refuses topics that differ in '.' and '_' only" in refused(None, **topics)
 
 
 def test_a_hyphen_in_a_variable() -> None:
