@@ -83,7 +83,7 @@ class _Origins:
     """Tells where a setting was set."""
 
     def __init__(self, environ: Mapping[str, str], file: Path | None) -> None:
-        self._names = {name.upper() for name in environ}
+        self._names = {_as_variable(name) for name in environ}
         self._aws = {environ[name].strip(): name for name in AWS_VARIABLES if environ.get(name, "").strip()}
         self._file = file
 
@@ -102,7 +102,12 @@ class _Origins:
 
 def variable(path: list[str]) -> str:
     """The name of a setting in the environment."""
-    return PREFIX + DELIMITER.join(path).upper().replace("-", "_")
+    return _as_variable(PREFIX + DELIMITER.join(path))
+
+
+def _as_variable(name: str) -> str:
+    """A variable's `_` stands for what shells allow in no name."""
+    return name.upper().replace("-", "_").replace(".", "_")
 
 
 def _report(problems: list[str]) -> str:

@@ -321,6 +321,14 @@ def test_a_variable_that_may_mean_two_names_is_refused(tmp_path: Path, names: st
     assert by_file(tmp_path, text, **{"CRML_TARGETS__A.B__FIPS": "true"}).targets["a.b"].fips
 
 
+@pytest.mark.parametrize("variable", ["CRML_TARGETS__US_EAST__POOL", "CRML_TARGETS__us.east__POOL"])
+def test_a_fault_names_the_variable_of_a_name_with_a_dot(tmp_path: Path, variable: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"targets.us.east.pool: found 'x' in CRML_TARGETS__US_EAST__POOL; expected"
+    ):
+        by_file(tmp_path, FILE, **{variable: "x"})
+
+
 @pytest.mark.parametrize(
     "topics",
     [
