@@ -7,11 +7,12 @@
 import math
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter, validators
+
+from sandbox import described
 
 FAILED: Final = 1
 DEFECT: Final = 70
@@ -51,9 +52,7 @@ def guarded(command: Callable[[], Any]) -> int:
     except Exception as error:
         if sys.flags.dev_mode:
             raise
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
-        return _failed(DEFECT, f"sandbox: unexpected error, please report it: {where}")
+        return _failed(DEFECT, f"sandbox: unexpected error: {described(error)}")
 
 
 def _finished(command: Callable[[], Any]) -> int:

@@ -1,8 +1,10 @@
 """The sandbox: one port which is Clean Rooms ML, and S3, Glue, IAM and STS too."""
 
 import asyncio
+import logging
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -11,6 +13,7 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
+from sandbox import described
 from sandbox.cleanroomsml import api_model
 from sandbox.cleanroomsml.accounts import Accounts
 from sandbox.cleanroomsml.admin import PREFIX, Admin
@@ -28,6 +31,7 @@ from sandbox.cleanroomsml.store import Store
 from sandbox.cleanroomsml.workers import Workers
 from sandbox.moto.proxy import MotoServer, Proxy
 
+_log: Final = logging.getLogger(__name__)
 _LARGEST_REQUEST: Final = 4 * 1024 * 1024  # of Clean Rooms ML; what goes to moto is streamed
 _LONGEST_LINE: Final = 64 * 1024  # request lines hold ARNs and page tokens
 _SHUTDOWN_SECONDS: Final = 0.5
@@ -127,6 +131,18 @@ class SandboxServer:
         await web.SockSite(runner, listener).start()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer; what was not foreseen is logged without the request's values, and answered with 500."""
+        try:
+            return await self._dispatch(request)
+        except (web.HTTPException, OSError):
+            raise
+        except Exception as error:
+            if sys.flags.dev_mode:
+                raise
+            _log.error("%s %s broke: %s", request.method, request.path, described(error))
+            return web.json_response({"message": "Internal error, see the sandbox's log"}, status=500)
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         """Dispatch by the service in the credential scope; whatever is not Clean Rooms ML is moto's."""
         if request.path == PREFIX.rstrip("/"):
             raise web.HTTPMovedPermanently(PREFIX)

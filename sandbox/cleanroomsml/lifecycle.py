@@ -7,16 +7,18 @@ ACTIVE | CREATE_FAILED | DELETE_FAILED -> DELETE_PENDING -> DELETE_IN_PROGRESS -
 import asyncio
 import logging
 import shutil
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+from sandbox import described
 from sandbox.cleanroomsml import resources
 from sandbox.cleanroomsml.job_requests import WORK, JobContext, job
 from sandbox.cleanroomsml.options import Timing
 from sandbox.cleanroomsml.resources import Resource
 from sandbox.cleanroomsml.store import Store
-from sandbox.cleanroomsml.workers import Failure, Job, Workers
+from sandbox.cleanroomsml.workers import UNFORESEEN, Failure, Job, Workers
 
 _log: Final = logging.getLogger(__name__)
 _ARMED: Final = Failure("SANDBOX_FAULT", "Failed by a fault switch")
@@ -69,7 +71,9 @@ class Lifecycle:
         if self._tasks.get(task.get_name()) is task:
             del self._tasks[task.get_name()]
         if not task.cancelled() and (error := task.exception()):
-            _log.error("%s broke", task.get_name(), exc_info=error)
+            _log.error(
+                "%s broke: %s", task.get_name(), described(error), exc_info=error if sys.flags.dev_mode else None
+            )
 
     def _move(self, resource: Resource, **members: Any) -> None:
         resource.change(**members)
@@ -92,11 +96,13 @@ class Lifecycle:
             result = _ARMED if fault == "create_failed" else await self._workers.run(work)
             await floor
         except Exception as error:
-            self._conclude(resource, **_failed(Failure("INTERNAL_ERROR", f"{type(error).__name__}: {error}")))
+            self._conclude(resource, **_failed(Failure(UNFORESEEN, described(error))))
             raise
         finally:
             floor.cancel()
         if isinstance(result, Failure):
+            if result.status_code == UNFORESEEN:
+                _log.error("create %s broke: %s", resource.arn, result.message)
             self._conclude(resource, **_failed(result))
         else:
             members = WORK[resource.kind.name].members(self._context, resource, result)

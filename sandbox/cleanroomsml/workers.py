@@ -7,6 +7,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,6 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
+
+from sandbox import described
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Failure:
     message: str
 
 
-WORKER_DIED = Failure("INTERNAL_ERROR", "The worker process died")
+UNFORESEEN = "INTERNAL_ERROR"
+WORKER_DIED = Failure(UNFORESEEN, "The worker process died")
 
 
 def _warm(module: str, lifeline: Connection) -> None:
@@ -61,6 +65,10 @@ def _perform(module: str, job: Job) -> dict[str, Any] | Failure:
         return dataclasses.asdict(getattr(jobs, job.function)(request))
     except jobs.JobFailed as failed:
         return Failure(failed.status_code, failed.message)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        return Failure(UNFORESEEN, described(error))  # without its message and traceback, which may quote data
 
 
 def _ready() -> int:

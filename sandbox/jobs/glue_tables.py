@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from sandbox.jobs.formats import json_lines, lazy_simple, open_csv, parquet, text
-from sandbox.jobs.formats.types import arrow_type, base_type
+from sandbox.jobs.formats.types import UnreadableError, arrow_type, base_type
 
 _IDS = frozenset({"string", "int", "bigint"})
 ALLOWED_TYPES: Mapping[str, frozenset[str]] = {
@@ -169,8 +169,11 @@ def decode(body: bytes, key: str, table: Layout, names: Sequence[str]) -> pa.Tab
             if name in table.partitions:
                 value = _partition_value(table, key, name)
                 read = read.append_column(name, pa.repeat(value, read.num_rows))
-    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+    except UnreadableError as error:
         raise TableError(f"object {key} is not readable by {table.serde}: {error}") from error
+    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+        # The library's own words may quote the data.
+        raise TableError(f"object {key} is not readable by {table.serde} ({type(error).__name__})") from None
     return read.select(list(names))
 
 
@@ -178,7 +181,7 @@ def unpacked(body: bytes, key: str = "") -> bytes:
     """Gzipped bytes unpacked, and those of a ``.bz2``; others as they are.
 
     Raises:
-        ValueError: they are damaged.
+        UnreadableError: they are damaged.
     """
     bzipped = key.endswith(".bz2") and body[:3] == b"BZh"
     if not bzipped and body[:2] != b"\x1f\x8b":
@@ -186,14 +189,15 @@ def unpacked(body: bytes, key: str = "") -> bytes:
     try:
         return bz2.decompress(body) if bzipped else gzip.decompress(body)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise ValueError(f"{'bzip2' if bzipped else 'gzip'}: {error}") from error
+        kind = "bzip2" if bzipped else "gzip"
+        raise UnreadableError(f"its {kind} data are damaged ({type(error).__name__})") from None
 
 
 def unreadable(glue_type: str) -> str | None:
     """Why columns of a Glue type are not read; None if they are."""
     try:
         arrow_type(glue_type)
-    except ValueError as error:
+    except UnreadableError as error:
         return str(error)
     return None
 
@@ -234,7 +238,7 @@ def _partition_value(table: Layout, key: str, name: str) -> pa.Scalar:
         return pa.scalar(None, arrow_type(kind))
 
     def refuse(glue_type: str) -> Any:
-        raise ValueError(f"partition {name}: {written!r} is not a value of type {glue_type}")
+        raise UnreadableError(f"partition {name}: its value is not one of type {glue_type}")
 
     parsers = {**text.HIVE, "decimal": text.decimal(kind)} if base_type(kind) == "decimal" else text.HIVE
     return text.values(pa.array([written], pa.large_string()), kind, refuse, parsers)[0]
@@ -247,4 +251,4 @@ def _in_key(key: str, location: str, name: str) -> str:
         label, equals, value = segment.partition("=")
         if equals and label.lower() == name:
             return unquote(value)
-    raise ValueError(f"the key names no value for partition {name}")
+    raise UnreadableError(f"the key names no value for partition {name}")

@@ -28,6 +28,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox import SECRET
 from sandbox.jobs import glue_tables
+from sandbox.jobs.formats import text
+from sandbox.jobs.formats.types import UnreadableError
 
 MOST_SEEDS = 500_000
 """Unique ids a seed may have (user guide, "seed data requirements")."""
@@ -271,19 +273,34 @@ def _hidden(below: str) -> bool:
 
 
 def _seed_rows(key: str, body: bytes) -> Iterator[str]:
-    """User ids of JSON Lines; blank lines are allowed."""
+    """User ids of JSON Lines; blank lines are allowed, and byte order marks where files were joined."""
     try:
-        lines = glue_tables.unpacked(body, key).removeprefix(codecs.BOM_UTF8).splitlines()
-    except ValueError as error:
+        lines = text.utf8(glue_tables.unpacked(body, key)).splitlines()
+    except UnreadableError as error:
         raise ValueError(f"seed object {key}: {error}") from error
     for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield _seed_row(f"seed object {key}, line {number}", line)
+        if row := line.removeprefix(codecs.BOM_UTF8).strip():
+            yield _seed_row(f"seed object {key}, line {number}", row)
+
+
+class _TwiceError(Exception):
+    """An object has a key twice; which of the values counts would be a guess."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _TwiceError
+    return made
 
 
 def _seed_row(where: str, line: bytes) -> str:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode(), object_pairs_hook=_unique)
+    except _TwiceError:
+        raise ValueError(f"{where}: a key occurs twice") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{where}: not UTF-8") from None
     except (ValueError, RecursionError):
         raise ValueError(f"{where}: not JSON") from None
     if not isinstance(row, dict) or "user_id" not in row:

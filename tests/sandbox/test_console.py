@@ -27,7 +27,7 @@ def raising(error: BaseException) -> Callable[[], int]:
         (SystemExit(2), 2, ""),
         (SystemExit(None), 0, ""),
         (FileExistsError(17, "File exists", "/x"), 1, "File exists: '/x'"),
-        (KeyError("film"), 70, "unexpected error, please report it: KeyError: 'film'"),
+        (KeyError("film"), 70, "sandbox: unexpected error: KeyError at "),
     ],
 )
 def test_ends(capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str) -> None:

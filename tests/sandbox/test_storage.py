@@ -190,7 +190,7 @@ def test_timestamps_lists_and_nulls(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("serde", "body", "message"),
     [
-        (LAZY, b"\x1f\x8bnot gzip", "t/bad is not readable by LazySimpleSerDe: gzip"),
+        (LAZY, b"\x1f\x8bnot gzip", "t/bad is not readable by LazySimpleSerDe: its gzip data are damaged"),
         (LAZY, b"u-1,t-1,1\nu-\xff,t-1,1\n", "line 2 of the data is not UTF-8"),
         (OPEN, b"u-1,t-1,yesterday,1\n", "t/bad is not readable by OpenCSVSerDe: column seen"),
         (
@@ -278,6 +278,10 @@ def test_seeds_are_read_from_an_object_or_a_folder(cloud: Cloud) -> None:
         ('{"user_id": true}', "line 2: .* neither"),
         ('{"user_id": ""}', "line 2: .* neither"),
         ('{"user_id": 1.5}', "line 2: .* neither"),
+        ('{"user_id": "u-1", "user_id": "u-2"}', "line 2: a key occurs twice"),
+        ('{"user_id": "u-1", "user\\u005fid": "u-1"}', "line 2: a key occurs twice"),
+        ('{"user_id": "u-1", "x": {"y": 1, "y": 2}}', "line 2: a key occurs twice"),
+        ('{"x": 1, "user_id": "u-1", "x": 1}', "line 2: a key occurs twice"),
     ],
 )
 def test_a_bad_seed_row_names_its_line_and_no_user(cloud: Cloud, line: str, message: str) -> None:
@@ -285,6 +289,29 @@ def test_a_bad_seed_row_names_its_line_and_no_user(cloud: Cloud, line: str, mess
     with pytest.raises(SeedUnreadableError, match=message) as caught:
         store.read_seed(cloud.where, uri)
     assert "u-1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_seed_of_another_encoding_is_refused_by_name(cloud: Cloud, encoding: str, packed: bool) -> None:
+    body = '{"user_id": "u-1"}\n{"user_id": "u-2"}\n'.encode(encoding)
+    uri = cloud.put("seed", gzip.compress(body) if packed else body)
+    with pytest.raises(SeedUnreadableError, match="seed object seed.*UTF-(16|32).*only UTF-8|line 1: not"):
+        store.read_seed(cloud.where, uri)
+    if encoding in {"utf-16", "utf-16-le", "utf-16-be", "utf-32"}:
+        with pytest.raises(SeedUnreadableError, match=f"the text is {encoding[:6].upper()}; only UTF-8 is read"):
+            store.read_seed(cloud.where, uri)
+
+
+def test_byte_order_marks_and_characters_of_a_seed(cloud: Cloud) -> None:
+    """Files with a mark that were joined have one in the middle."""
+    first, second = ('{"user_id": "ü\ufeff"}\n'.encode("utf-8-sig"), '{"user_id": "u-2"}'.encode("utf-8-sig"))
+    assert store.read_seed(cloud.where, cloud.put("seed", first + second)) == ["ü\ufeff", "u-2"]
+    with pytest.raises(SeedUnreadableError, match="line 1: not UTF-8"):
+        store.read_seed(cloud.where, cloud.put("seed", '{"user_id": "ü"}'.encode("latin-1")))
+    for short in (b"7", b"{}", b"\0\0", b"a\0b\0"):
+        with pytest.raises(SeedUnreadableError, match="line 1: not"):
+            store.read_seed(cloud.where, cloud.put("seed", short))
 
 
 def test_missing_and_oversized_seeds(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +393,11 @@ def test_sql_seeds(queried: Cloud, query: str, parameters: dict[str, str], users
         ("SELECT * FROM read_csv('/etc/hostname')", "Permission Error|disabled"),
         ("SELECT * FROM '/etc/hostname'", "not in Glue|disabled"),
         ("SELECT nobody FROM db.seen", "Binder Error"),
-        ("SELECT user_id FROM people WHERE age = :age::int", "Conversion Error"),
+        ("SELECT user_id FROM people WHERE age = :age::int", "Conversion Error at line 1, column 44"),
+        ("SELECT '€' || :age, user_id\n  FROM people\n WHERE :age::int = 1", "Conversion Error at line 3, column 12"),
+        ("SELECT minutes FROM seen WHERE user_id = :age", r"Binder Error at line 1, column 32.*it can read db.seen \(viewer"),
+        ("SELECT x.user_id FROM people x WHERE x.user_id = \"u-1\"", "Binder Error at line 1, column 50"),
+        ("SELECT user_id FROM people 'secret words' x", "Parser Error at line 1, column 28: it is not valid SQL there"),
     ],
 )
 def test_sql_which_is_refused(queried: Cloud, query: str, message: str) -> None:
@@ -460,6 +491,63 @@ def test_the_users_of_a_query(queried: Cloud, query: str, users: list[str]) -> N
 def test_which_users_are_meant_is_never_guessed(queried: Cloud, query: str, message: str) -> None:
     with pytest.raises(SeedUnreadableError, match=re.escape(message)):
         seed_query.run(queried.where, query, ())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT a.viewer FROM db.seen a JOIN DB.Seen b ON a.viewer = b.viewer",
+        'SELECT a.viewer FROM db."SEEN" a, "Db".seen b, seen c, SEEN d',
+        "SELECT seen.viewer FROM seen JOIN db.seen AS x USING (viewer)",
+        "WITH x AS (SELECT * FROM Db.Seen) SELECT viewer FROM x UNION SELECT viewer FROM dB.sEEN",
+    ],
+)
+def test_a_table_may_be_spelt_in_several_ways(queried: Cloud, query: str) -> None:
+    assert seed_query.run(queried.where, query, ()) == ["u-1", "u-2"]
+
+
+OWN = ["main", "temp", "system", "memory", "information_schema", "pg_catalog"]
+
+
+@pytest.mark.parametrize("database", OWN)
+def test_a_database_may_have_the_name_of_one_of_duckdbs_own(queried: Cloud, database: str) -> None:
+    queried.glue.create_database(DatabaseInput={"Name": database})
+    queried.table("seen", LAZY, database=database)
+    queried.table("tables", LAZY, database=database)
+    queried.put("tables/a", "u-9,t,1,1\n")
+    for query, users in (
+        (f"SELECT viewer FROM {database}.seen", ["u-1", "u-2"]),
+        (f'SELECT "é".viewer FROM "{database.upper()}"."Seen" AS "é"', ["u-1", "u-2"]),
+        (f"SELECT {database}.seen.viewer FROM {database}.seen WHERE {database}.seen.title <> 't-2'", ["u-1", "u-2"]),
+        (f"SELECT x.viewer FROM {database}.tables x LEFT JOIN db.seen y USING (viewer)", ["u-9"]),
+        (f"SELECT viewer FROM {database}.tables WHERE title = :{database}", ["u-9"]),
+        ("SELECT viewer FROM tables", ["u-9"]),
+    ):
+        assert seed_query.run(queried.where, query, ((database, "t"),)) == users
+    with pytest.raises(SeedUnreadableError, match=f"database {database} has the name of one of DuckDB's own schemas"):
+        seed_query.run(queried.where, f"TABLE {database}.tables", ())
+    with pytest.raises(SeedUnreadableError, match="Binder Error at line 1, column 8"):
+        seed_query.run(queried.where, f"SELECT nothing FROM {database}.seen", ())
+
+
+@pytest.mark.parametrize("query", ["main.x", "temp.x", "information_schema.tables", "memory.main.seen", "duckdb_tables"])
+def test_nothing_of_duckdbs_own_can_be_read(queried: Cloud, query: str) -> None:
+    with pytest.raises(SeedUnreadableError, match=f"table {query} is not in Glue"):
+        seed_query.run(queried.where, f"SELECT * FROM {query}", ())
+
+
+@pytest.mark.parametrize("name", ["duckdb_tables", "sqlite_master", "glue_0", "glue rows 0", "order", 'a"b', "table"])
+def test_tables_and_columns_may_have_any_name(cloud: Cloud, name: str) -> None:
+    words = ["user", "select", "order", "group", "current_date", "current_user", "value", "rowid", 'a"b', "1st", "é"]
+    cloud.table(name, JSON, columns=[(word, "string") for word in words])
+    cloud.put(f"{name}/a", json.dumps({word: f"u {word}" for word in words}))
+    quoted = '"' + name.replace('"', '""') + '"'
+    for word in words:
+        column = '"' + word.replace('"', '""') + '"'
+        assert seed_query.run(cloud.where, f"SELECT {column} FROM {quoted}", ()) == [f"u {word}"]
+        assert seed_query.run(cloud.where, f"SELECT t.{column} FROM db.{quoted} t", ()) == [f"u {word}"]
+    for word in ("user", "current_date", "current_user", "value", "rowid"):
+        assert seed_query.run(cloud.where, f"SELECT {word} FROM {quoted}", ()) == [f"u {word}"]
 
 
 def test_columns_that_cannot_be_read_are_no_hindrance_unless_they_are_asked_for(cloud: Cloud) -> None:
@@ -565,7 +653,7 @@ def test_the_tables_own_location_names_no_partition(cloud: Cloud) -> None:
 def test_values_of_partitions_that_are_none_of_their_type(cloud: Cloud) -> None:
     cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("p", "int")])
     cloud.put("t/p=one/a", "u-1\n")
-    with pytest.raises(TableUnreadableError, match="partition p: 'one' is not a value of type int"):
+    with pytest.raises(TableUnreadableError, match="partition p: its value is not one of type int"):
         cloud.read("t", ["p"])
     cloud.s3.delete_object(Bucket="data", Key="t/p=one/a")
     cloud.put("t/a", "u-1\n")

@@ -29,7 +29,7 @@ _EPOCH = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 _MILLIS_DIGITS = 13
 
 
-class InvalidValueError(ValueError):
+class InvalidValueError(types.UnreadableError):
     """A value is not one of its column's type."""
 
 
@@ -60,7 +60,7 @@ def read_openx(body: bytes, columns: Mapping[str, str], names: Sequence[str], se
     """The named columns of one file; see `lazy_simple.read`.
 
     Raises:
-        ValueError: a line is malformed, a value invalid, or a type not supported.
+        UnreadableError: a line is malformed, a value invalid, or a type not supported.
     """
     flag = {
         name: (settings.get(name) or "").lower() == "true"
@@ -74,7 +74,7 @@ def read_hive(body: bytes, columns: Mapping[str, str], names: Sequence[str], set
     """The named columns of one file; see `lazy_simple.read`.
 
     Raises:
-        ValueError: a line is malformed, a value invalid, or a type not supported.
+        UnreadableError: a line is malformed, a value invalid, or a type not supported.
     """
     return _read(body, columns, names, settings, Dialect(_hive, False, False, _refuse_constant), _folded)
 
@@ -108,7 +108,9 @@ def _rows(
             yield number, values_of(decoder.decode(line.decode()))
         except (ValueError, RecursionError):
             if not dialect.skips_malformed:
-                raise ValueError(f"line {number} of the data is not one JSON object whose keys differ") from None
+                raise types.UnreadableError(
+                    f"line {number} of the data is not one JSON object whose keys differ"
+                ) from None
             yield number, {}
 
 
@@ -162,7 +164,7 @@ def _coerced(value: Any, coerce: Coercion, name: str, number: int, dialect: Dial
     except InvalidValueError as error:
         if dialect.nulls_invalid:
             return None
-        raise ValueError(f"line {number} of the data, column {name}: {error}") from None
+        raise types.UnreadableError(f"line {number} of the data, column {name}: {error}") from None
 
 
 def _fitting(glue_type: str, parse: Coercion) -> Coercion:
@@ -176,6 +178,17 @@ def _fitting(glue_type: str, parse: Coercion) -> Coercion:
         return made
 
     return coerce
+
+
+def _whole_characters(text: str) -> str:
+    """The same text.
+
+    Raises:
+        InvalidValueError: it has half a surrogate pair, which is no character.
+    """
+    if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
+        raise InvalidValueError("the text has half a surrogate pair")
+    return text
 
 
 def _written(value: Any) -> str | None:
@@ -225,11 +238,26 @@ def _openx_array(value: Any, inner: Coercion) -> list[Any] | None:
 def _canonical(value: Any) -> str:
     """Text as it is, numbers as they are usually written, objects and arrays as compact JSON."""
     if type(value) is str:
-        return value
+        return _whole_characters(value)
     if isinstance(value, Real):
         return str(Decimal(value)) if _NUMBER.fullmatch(value) else str(value)
     written = _written(value)
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False) if written is None else written
+    return _whole_characters(_compact(value)) if written is None else written
+
+
+def _compact(value: Any) -> str:
+    """Compact JSON; numbers inside stay numbers, with all their digits."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_quoted(key)}:{_compact(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_compact, value)) + "]"
+    if value is None:
+        return "null"
+    return _quoted(value) if type(value) is str else _canonical(value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _whole(cell: str) -> int | None:
@@ -282,7 +310,7 @@ def _scalar(value: Any) -> str:
     written = _written(value)
     if written is None:
         raise InvalidValueError("the value is an object or an array")
-    return written
+    return _whole_characters(written)
 
 
 def _hive_array(value: Any, inner: Coercion) -> list[Any]:

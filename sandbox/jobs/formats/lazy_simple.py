@@ -31,7 +31,7 @@ def read(body: bytes, columns: Mapping[str, str], names: Sequence[str], settings
         settings: the SerDe's and the table's properties.
 
     Raises:
-        ValueError: the bytes are not UTF-8, or a property or type is not supported.
+        UnreadableError: the bytes are not UTF-8, or a property or type is not supported.
     """
     escape = character(settings, "escape.delim", "\\" if "escape.delim" in settings else "")
     # Hive 1 has a spelling mistake in the name, which stayed in many tables.
@@ -61,7 +61,7 @@ def character(settings: Mapping[str, str], name: str, default: str) -> str:
     """A property that is a character, or its number; ``\\t`` and ``\\001`` may be spelt out.
 
     Raises:
-        ValueError: it has several characters, of which the SerDes would take the first.
+        UnreadableError: it has several characters, of which the SerDes would take the first.
     """
     written = settings.get(name) or ""
     if re.fullmatch(r"-?\d+", written) and -128 <= int(written) < 128:
@@ -69,7 +69,7 @@ def character(settings: Mapping[str, str], name: str, default: str) -> str:
     if re.fullmatch(r"\\(?:u[0-9a-fA-F]{4}|[0-7]{3}|[tnr\\])", written):
         return written.encode("ascii").decode("unicode_escape")
     if len(written) > 1:
-        raise ValueError(f"{name} is {written!r}; one character is supported")
+        raise types.UnreadableError(f"{name} is {written!r}; one character is supported")
     return written or default
 
 

@@ -22,7 +22,7 @@ _LONG = csv.field_size_limit()
 _NO_TEXT = frozenset({"array", "map", "struct"})
 
 
-class BadDataError(ValueError):
+class BadDataError(types.UnreadableError):
     """A cell is not a value of its column's type."""
 
 
@@ -45,7 +45,7 @@ def read(body: bytes, columns: Mapping[str, str], names: Sequence[str], settings
     """The named columns of one file; see `lazy_simple.read`.
 
     Raises:
-        ValueError: a cell is bad data, the bytes are not UTF-8, or a property or type is not supported.
+        UnreadableError: a cell is bad data, the bytes are not UTF-8, or a property or type is not supported.
     """
     dialect = _dialect(settings)
     lines = text.decoded(text.lines(body, settings)).to_pylist()
@@ -72,7 +72,7 @@ def _dialect(settings: Mapping[str, str]) -> Dialect:
     if made.escape == '"':  # Hive takes the writer's default escape to mean the reader's
         made = Dialect(made.separator, made.quote, "\\")
     if len({made.separator, made.quote, made.escape}) < 3 and (made.quote, made.escape) != ("\0", "\0"):
-        raise ValueError("separatorChar, quoteChar and escapeChar must differ")
+        raise types.UnreadableError("separatorChar, quoteChar and escapeChar must differ")
     return made
 
 

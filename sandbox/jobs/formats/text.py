@@ -26,6 +26,16 @@ _REAL = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?|NaN|Inf
 _PLAIN_REALS = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 _PLAIN_TIMES = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+"""Longer ones first: that of UTF-32 begins with that of UTF-16."""
+_HEAD, _FEWEST = 256, 8
+"""How many bytes are looked at for UTF-16 without a mark, and how many there must be."""
 _WIDE = Context(prec=80)
 
 
@@ -35,9 +45,12 @@ def lines(body: bytes, settings: Mapping[str, str]) -> list[bytes]:
     Lines without a character are left out, and so many at the beginning and end as the table's properties say.
 
     Raises:
-        ValueError: a property is no number.
+        UnreadableError: a property is no number, or the text is of another encoding.
     """
-    text = body.removeprefix(codecs.BOM_UTF8)
+    encoding = settings.get("serialization.encoding") or "UTF-8"
+    if encoding.lower() not in _UTF8:
+        raise types.UnreadableError(f"serialization.encoding is {encoding!r}; only UTF-8 is read")
+    text = utf8(body)
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     found = text.removesuffix(b"\n").split(b"\n") if text else []
@@ -45,10 +58,30 @@ def lines(body: bytes, settings: Mapping[str, str]) -> list[bytes]:
     return [line for line in found[first : max(len(found) - last, 0)] if line]
 
 
+def utf8(body: bytes) -> bytes:
+    """Text without its byte order mark.
+
+    Raises:
+        UnreadableError: it is UTF-16 or UTF-32, by its mark or by its zeros: every other byte of the head is one.
+    """
+    head = body[:_HEAD]
+    wide = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    if wide is None and len(head) >= _FEWEST and _zeros_alternate(head):
+        wide = "UTF-16"
+    if wide:
+        raise types.UnreadableError(f"the text is {wide}; only UTF-8 is read, so convert it")
+    return body.removeprefix(codecs.BOM_UTF8)
+
+
+def _zeros_alternate(head: bytes) -> bool:
+    halves = head[0::2], head[1::2]
+    return any(not any(one) and all(other) for one, other in (halves, halves[::-1]))
+
+
 def _count(settings: Mapping[str, str], name: str) -> int:
     written = str(settings.get(name) or 0)
     if not written.isdecimal():
-        raise ValueError(f"{name} is {written!r}, not a number")
+        raise types.UnreadableError(f"{name} is {written!r}, not a number")
     return int(written)
 
 
@@ -56,13 +89,13 @@ def decoded(found: list[bytes]) -> pa.Array:
     """Lines as strings.
 
     Raises:
-        ValueError: a line is not UTF-8.
+        UnreadableError: a line is not UTF-8.
     """
     try:
         return pa.array(found, pa.large_binary()).cast(pa.large_string())
     except pa.ArrowInvalid:
         number = next(number for number, line in enumerate(found, 1) if not _is_utf8(line))
-        raise ValueError(f"line {number} of the data is not UTF-8") from None
+        raise types.UnreadableError(f"line {number} of the data is not UTF-8") from None
 
 
 def _is_utf8(line: bytes) -> bool:

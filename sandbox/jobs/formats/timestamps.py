@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 
+from sandbox.jobs.formats import types
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT = re.compile(r"(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[ Tt](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,9}))?)?", re.ASCII)
 _OFFSET = re.compile(r"(.+?)(?:[Zz]|([+-])(\d{2}):?(\d{2}))", re.ASCII)
@@ -63,7 +65,7 @@ def of_patterns(patterns: str, default: Parser) -> Parser:
     """A parser for a value of `timestamp.formats`: patterns separated by commas, tried before the default.
 
     Raises:
-        ValueError: a pattern has a letter which the sandbox does not know.
+        UnreadableError: a pattern has a letter which the sandbox does not know.
     """
     written = [each.replace("\0", ",") for each in patterns.replace("\\,", "\0").split(",") if each]
     tried = [_millis if each.lower() == "millis" else _of_pattern(each) for each in written]
@@ -108,7 +110,7 @@ def _piece(match: re.Match[str], pattern: str) -> str:
         return rf"(?P<{_FIELDS[letter]}>\d{{{least},{max(digits, 9 if letter == 'S' else digits)}}})"
     if letter in "ZX":
         return r"(?P<offset>[Zz]|[+-]\d{2}:?\d{2})"
-    raise ValueError(f"timestamp.formats: {match[0]} in {pattern!r} is not supported")
+    raise types.UnreadableError(f"timestamp.formats: {match[0]} in {pattern!r} is not supported")
 
 
 def _offset(text: str) -> timedelta:

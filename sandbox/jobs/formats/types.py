@@ -33,7 +33,11 @@ _ARRAY = re.compile(r"array\s*<(.+)>", re.DOTALL)
 _BOUNDED = re.compile(r"(varchar|char)\s*\(\s*(\d+)\s*\)")
 
 
-class UnsupportedTypeError(ValueError):
+class UnreadableError(ValueError):
+    """A file is not what Glue says, or not what its format demands; the message has place and type, never a value."""
+
+
+class UnsupportedTypeError(UnreadableError):
     """The sandbox does not read columns of this type."""
 
 
