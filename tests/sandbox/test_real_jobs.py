@@ -84,3 +84,33 @@ def test_an_analysis_template_cannot_be_run(real: World) -> None:
     collaboration = "6b1f0c52-0000-4000-8000-0123456789ab"
     got = real.until_job(real.job(configured, "", "g2", seedAudience=audience, collaborationId=collaboration))
     assert got["statusDetails"]["statusCode"] == "SEED_READ_FAILED"
+
+
+def test_values_stay_in_the_data(
+    real: World, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is bad in a table, a seed or a query is in no answer, on no page and in no log."""
+    s3, glue, bucket = real.client("s3"), real.client("glue"), real.bucket("secrets")
+    s3.put_object(Bucket=bucket, Key="people/a.json", Body=b'{"user_id": "u-1", "timestamp": "Ottilie Zwack"}\n')
+    s3.put_object(Bucket=bucket, Key="seed.jsonl", Body=b'{"user_id": "Ottilie Zwack}\n')
+    columns = [{"Name": "user_id", "Type": "string"}, {"Name": "item_id", "Type": "string"}]
+    descriptor = {
+        "Columns": [*columns, {"Name": "timestamp", "Type": "bigint"}],
+        "Location": f"s3://{bucket}/people/",
+        "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"},
+    }
+    glue.create_table(DatabaseName="films", TableInput={"Name": "people", "StorageDescriptor": descriptor})
+    model = real.model(real.dataset(name="d3", table="people"), name="m3")
+    [active] = [m for m in real.ml.list_audience_models()["audienceModels"] if m["status"] == "ACTIVE"]
+    configured = real.configured(active["audienceModelArn"], name="c3")
+    query = {"queryString": "SELECT (:who || 'x')::INT FROM people", "parameters": {"who": "Ottilie Zwack"}}
+    audience = {"roleArn": real.role, "sqlParameters": query}
+    jobs = [
+        real.job(configured, f"s3://{bucket}/seed.jsonl", "g3"),
+        real.job(configured, "", "g4", seedAudience=audience, collaborationId="6b1f0c52-0000-4000-8000-0123456789ab"),
+    ]
+    seen = [real.until_model(model), *map(real.until_job, jobs)]
+    codes = [each["statusDetails"]["statusCode"] for each in seen]
+    assert codes == ["TRAINING_DATA_READ_FAILED", "SEED_READ_FAILED", "SEED_READ_FAILED"]
+    shown = [*map(str, seen), str(real.admin("GET", "state")), str(real.admin("GET", "requests")), caplog.text]
+    assert not [each for each in (*shown, *capfd.readouterr()) if "Ottilie" in each or "Zwack" in each]

@@ -296,7 +296,7 @@ def test_a_bad_seed_row_names_its_line_and_no_user(cloud: Cloud, line: str, mess
 def test_a_seed_of_another_encoding_is_refused_by_name(cloud: Cloud, encoding: str, packed: bool) -> None:
     body = '{"user_id": "u-1"}\n{"user_id": "u-2"}\n'.encode(encoding)
     uri = cloud.put("seed", gzip.compress(body) if packed else body)
-    with pytest.raises(SeedUnreadableError, match="seed object seed.*UTF-(16|32).*only UTF-8|line 1: not"):
+    with pytest.raises(SeedUnreadableError, match=r"seed object seed.*UTF-(16|32).*only UTF-8|line 1: not"):
         store.read_seed(cloud.where, uri)
     if encoding in {"utf-16", "utf-16-le", "utf-16-be", "utf-32"}:
         with pytest.raises(SeedUnreadableError, match=f"the text is {encoding[:6].upper()}; only UTF-8 is read"):
@@ -395,8 +395,11 @@ def test_sql_seeds(queried: Cloud, query: str, parameters: dict[str, str], users
         ("SELECT nobody FROM db.seen", "Binder Error"),
         ("SELECT user_id FROM people WHERE age = :age::int", "Conversion Error at line 1, column 44"),
         ("SELECT '€' || :age, user_id\n  FROM people\n WHERE :age::int = 1", "Conversion Error at line 3, column 12"),
-        ("SELECT minutes FROM seen WHERE user_id = :age", r"Binder Error at line 1, column 32.*it can read db.seen \(viewer"),
-        ("SELECT x.user_id FROM people x WHERE x.user_id = \"u-1\"", "Binder Error at line 1, column 50"),
+        (
+            "SELECT minutes FROM seen WHERE user_id = :age",
+            r"Binder Error at line 1, column 32.*it can read db.seen \(viewer",
+        ),
+        ('SELECT x.user_id FROM people x WHERE x.user_id = "u-1"', "Binder Error at line 1, column 50"),
         ("SELECT user_id FROM people 'secret words' x", "Parser Error at line 1, column 28: it is not valid SQL there"),
     ],
 )
@@ -516,38 +519,50 @@ def test_a_database_may_have_the_name_of_one_of_duckdbs_own(queried: Cloud, data
     queried.table("tables", LAZY, database=database)
     queried.put("tables/a", "u-9,t,1,1\n")
     for query, users in (
-        (f"SELECT viewer FROM {database}.seen", ["u-1", "u-2"]),
-        (f'SELECT "é".viewer FROM "{database.upper()}"."Seen" AS "é"', ["u-1", "u-2"]),
-        (f"SELECT {database}.seen.viewer FROM {database}.seen WHERE {database}.seen.title <> 't-2'", ["u-1", "u-2"]),
-        (f"SELECT x.viewer FROM {database}.tables x LEFT JOIN db.seen y USING (viewer)", ["u-9"]),
-        (f"SELECT viewer FROM {database}.tables WHERE title = :{database}", ["u-9"]),
+        ("SELECT viewer FROM <db>.seen", ["u-1", "u-2"]),
+        ('SELECT "é".viewer FROM "<DB>"."Seen" AS "é"', ["u-1", "u-2"]),
+        ("SELECT <db>.seen.viewer FROM <db>.seen WHERE <db>.seen.title <> 't-2'", ["u-1", "u-2"]),
+        ("SELECT x.viewer FROM <db>.tables x LEFT JOIN db.seen y USING (viewer)", ["u-9"]),
+        ("SELECT viewer FROM <db>.tables WHERE title = :<db>", ["u-9"]),
         ("SELECT viewer FROM tables", ["u-9"]),
     ):
-        assert seed_query.run(queried.where, query, ((database, "t"),)) == users
+        written = query.replace("<db>", database).replace("<DB>", database.upper())
+        assert seed_query.run(queried.where, written, ((database, "t"),)) == users
     with pytest.raises(SeedUnreadableError, match=f"database {database} has the name of one of DuckDB's own schemas"):
         seed_query.run(queried.where, f"TABLE {database}.tables", ())
     with pytest.raises(SeedUnreadableError, match="Binder Error at line 1, column 8"):
-        seed_query.run(queried.where, f"SELECT nothing FROM {database}.seen", ())
+        seed_query.run(queried.where, "SELECT nothing FROM <db>.seen".replace("<db>", database), ())
 
 
-@pytest.mark.parametrize("query", ["main.x", "temp.x", "information_schema.tables", "memory.main.seen", "duckdb_tables"])
+@pytest.mark.parametrize(
+    "query", ["main.x", "temp.x", "information_schema.tables", "memory.main.seen", "duckdb_tables"]
+)
 def test_nothing_of_duckdbs_own_can_be_read(queried: Cloud, query: str) -> None:
     with pytest.raises(SeedUnreadableError, match=f"table {query} is not in Glue"):
-        seed_query.run(queried.where, f"SELECT * FROM {query}", ())
+        seed_query.run(queried.where, "SELECT * FROM <name>".replace("<name>", query), ())
 
 
-@pytest.mark.parametrize("name", ["duckdb_tables", "sqlite_master", "glue_0", "glue rows 0", "order", 'a"b', "table"])
-def test_tables_and_columns_may_have_any_name(cloud: Cloud, name: str) -> None:
-    words = ["user", "select", "order", "group", "current_date", "current_user", "value", "rowid", 'a"b', "1st", "é"]
-    cloud.table(name, JSON, columns=[(word, "string") for word in words])
-    cloud.put(f"{name}/a", json.dumps({word: f"u {word}" for word in words}))
+@pytest.mark.parametrize("name", ["duckdb_tables", "sqlite_master", "glue rows 0", "order", 'a"b', "table"])
+def test_tables_may_have_any_name(cloud: Cloud, name: str) -> None:
+    cloud.table(name, JSON, columns=[("user_id", "string")])
+    cloud.put(f"{name}/a", '{"user_id": "u-1"}')
     quoted = '"' + name.replace('"', '""') + '"'
-    for word in words:
-        column = '"' + word.replace('"', '""') + '"'
-        assert seed_query.run(cloud.where, f"SELECT {column} FROM {quoted}", ()) == [f"u {word}"]
-        assert seed_query.run(cloud.where, f"SELECT t.{column} FROM db.{quoted} t", ()) == [f"u {word}"]
-    for word in ("user", "current_date", "current_user", "value", "rowid"):
-        assert seed_query.run(cloud.where, f"SELECT {word} FROM {quoted}", ()) == [f"u {word}"]
+    for query in ("SELECT user_id FROM <name>", "SELECT t.user_id FROM db.<name> t JOIN <name> u USING (user_id)"):
+        assert seed_query.run(cloud.where, query.replace("<name>", quoted), ()) == ["u-1"]
+
+
+PLAIN = ["user", "current_date", "current_user", "value", "rowid", "é", "date", "name"]
+"""Names of columns which need no quotes, although they mean something to SQL or to DuckDB."""
+
+
+def test_columns_may_be_called_like_keywords(cloud: Cloud) -> None:
+    words = [*PLAIN, "select", "order", "group", "from", "1st", 'a"b', "with blank"]
+    cloud.table("words", JSON, columns=[(word, "string") for word in words])
+    cloud.put("words/a", json.dumps({word: f"u {word}" for word in words}))
+    columns = ['"' + word.replace('"', '""') + '"' for word in words]
+    for written in (PLAIN, columns, [f"t.{each}" for each in columns]):
+        query = "SELECT unnest([<columns>]) FROM words t".replace("<columns>", ", ".join(written))
+        assert seed_query.run(cloud.where, query, ()) == sorted(f"u {word}" for word in words[: len(written)])
 
 
 def test_columns_that_cannot_be_read_are_no_hindrance_unless_they_are_asked_for(cloud: Cloud) -> None:

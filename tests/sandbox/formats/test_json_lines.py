@@ -221,6 +221,13 @@ def test_bytes_that_are_not_utf_8_are_refused(serde: str) -> None:
         read(serde, b'{"a": "u\\ud800"}\n', {"a": "string"})
 
 
+@pytest.mark.parametrize("text", ['"\\ud800"', '{"b": "\\udc00"}', '["\\ud800x"]', '{"\\ud800": 1}'])
+def test_half_a_surrogate_pair_is_refused_wherever_it_is(text: str) -> None:
+    with pytest.raises(ValueError, match="line 1 of the data, column a: the text has half a surrogate pair"):
+        value("openx", "string", text)
+    assert value("openx", "string", text, {"use.null.for.invalid.data": "true"}) is None
+
+
 @BOTH
 def test_blank_lines_marks_and_ends_of_lines(serde: str) -> None:
     body = '\ufeff{"a": "u1"}\r\n \r\n\r\n\t{"a": "u2"} \r{"a": "u3\u2028"}'

@@ -12,8 +12,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sandbox.jobs.formats import parquet
+from sandbox.jobs.formats.types import UnreadableError
 
 AT = datetime(2025, 1, 2, 3, 4, 5, 678901)
 
@@ -193,3 +196,109 @@ def test_files_of_duckdb(tmp_path: Path) -> None:
     columns = {"user": "string", "n": "int", "big": "bigint", "f": "double"}
     columns |= {"seen": "timestamp", "tags": "array<string>", "kind": "string"}
     assert read(path.read_bytes(), columns) == [("u1", 1, 2, 1.5, AT, ["x", None], "e1"), (None,) * 7]
+
+
+# --- logical types ----------------------------------------------------------------------------------------------------
+
+JSON_MARK = b"\x25\x26\x4c\xcc"
+"""Compact Thrift of a footer: converted type JSON, logical type JSON."""
+OTHER_MARKS = {"BSON": b"\x25\x28\x4c\xdc", "ENUM": b"\x25\x08\x4c\x4c"}
+
+
+def marked(mark: str, values: list[str | None]) -> bytes:
+    """A column of byte arrays with a logical type which no writer at hand writes."""
+    body = written({"a": pa.array(values, pa.json_())})
+    assert body.count(JSON_MARK) == 1
+    return body if mark == "JSON" else body.replace(JSON_MARK, OTHER_MARKS[mark])
+
+
+@pytest.mark.parametrize("mark", ["JSON", "ENUM"])
+def test_json_and_enum_are_text(mark: str) -> None:
+    assert read(marked(mark, ['{"b": 1.50}', None]), {"a": "string"}) == [('{"b": 1.50}',), (None,)]
+    assert read(marked(mark, ["abc"]), {"a": "varchar(2)"}) == [("ab",)]
+
+
+def test_bson_is_refused_by_name_even_where_it_looks_like_text() -> None:
+    with pytest.raises(UnreadableError, match=r"column a is binary \(BSON\) in the file and string in Glue"):
+        read(marked("BSON", ["text by chance"]), {"a": "string"})
+
+
+@pytest.mark.parametrize("glue_type", ["string", "bigint", "double", "timestamp", "array<string>"])
+@pytest.mark.parametrize(
+    ("array", "mark"),
+    [
+        (pa.array([b"0123456789abcdef"], pa.uuid()), r"fixed_size_binary\[16\] \(UUID\)"),
+        (pa.array([b"0123456789ab"], pa.binary(12)), r"fixed_size_binary\[12\]"),
+        (pa.array([1], pa.time64("us")), r"time64\[us\]"),
+    ],
+    ids=["uuid", "fixed", "time"],
+)
+def test_types_that_glue_does_not_have_are_refused_by_name(array: pa.Array, mark: str, glue_type: str) -> None:
+    with pytest.raises(UnreadableError, match=rf"column a is {mark} in the file and {glue_type} in Glue"):
+        one(array, glue_type)
+
+
+def test_lists_of_marked_values() -> None:
+    ids = pa.ListArray.from_arrays([0, 1], pa.array([b"0123456789abcdef"], pa.uuid()))
+    with pytest.raises(UnreadableError, match="column a is list"):
+        one(ids, "array<string>")
+    words = pa.ListArray.from_arrays([0, 2], pa.array(['{"b": 1}', None], pa.json_()))
+    assert one(words, "array<string>") == [['{"b": 1}', None]]
+
+
+def test_intervals_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "part.parquet"
+    with duckdb.connect() as connection:
+        connection.sql("SELECT INTERVAL 3 DAY AS i, uuid() AS u, ['x'] AS tags, 'u1' AS a").write_parquet(str(path))
+    body = path.read_bytes()
+    for name, mark in (("i", "INTERVAL"), ("u", "UUID")):
+        with pytest.raises(UnreadableError, match=rf"column {name} is fixed_size_binary\[\d+\] \({mark}\) in the file"):
+            read(body, {name: "string"})
+    assert read(body, {"a": "string", "tags": "array<string>"}) == [("u1", ["x"])]
+
+
+@pytest.mark.parametrize("glue_type", ["double", "float"])
+def test_halves_are_numbers(glue_type: str) -> None:
+    values = [1.5, -0.25, 65504.0, 6e-8, None, float("inf")]
+    expected = [1.5, -0.25, 65504.0, 2.0**-24, None, float("inf")]
+    assert one(pa.array(values, pa.float16()), glue_type) == expected
+    with pytest.raises(UnreadableError, match="column a is halffloat in the file and string in Glue"):
+        one(pa.array(values, pa.float16()), "string")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 1.0])
+@pytest.mark.parametrize("glue_type", ["string", "int", "bigint", "timestamp"])
+def test_a_double_is_no_id_and_no_time_whatever_its_value(value: float, glue_type: str) -> None:
+    with pytest.raises(UnreadableError, match=f"column a is double in the file and {glue_type} in Glue") as caught:
+        one(pa.array([value]), glue_type)
+    assert str(value) not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["infinity", "-infinity"])
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_NS"])
+def test_infinite_times_are_refused_with_their_row(tmp_path: Path, value: str, kind: str) -> None:
+    path = tmp_path / "part.parquet"
+    with duckdb.connect() as connection:
+        connection.sql(f"SELECT unnest(['2025-01-02 03:04:05'::{kind}, NULL, '{value}'::{kind}]) AS a").write_parquet(
+            str(path)
+        )
+    with pytest.raises(UnreadableError, match="column a, row 3: the time is infinite"):
+        read(path.read_bytes(), {"a": "timestamp"})
+
+
+@given(st.integers(1, 200), st.data())
+def test_the_row_that_does_not_fit_is_named(count: int, data: st.DataObject) -> None:
+    bad = data.draw(st.integers(0, count - 1))
+    later = data.draw(st.integers(bad, count - 1))
+    values = [2**40 if at in {bad, later} else at for at in range(count)]
+    with pytest.raises(UnreadableError, match=f"column a, row {bad + 1}: the value, int64, does not fit Glue's int$"):
+        one(pa.array(values), "int")
+
+
+@pytest.mark.parametrize("cut", [4, 20, 200])
+def test_a_damaged_file_is_named_as_such(cut: int) -> None:
+    body = written({"a": pa.array(["u1"] * 1000)})
+    with pytest.raises(UnreadableError, match="it is damaged, or no Parquet file"):
+        read(body[:-cut], {"a": "string"})
+    with pytest.raises(UnreadableError, match="damaged"):
+        read(body[:4] + bytes(len(body) - 300) + body[-296:], {"a": "string"})
