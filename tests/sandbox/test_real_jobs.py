@@ -91,7 +91,7 @@ def test_values_stay_in_the_data(
 ) -> None:
     """What is bad in a table, a seed or a query is in no answer, on no page and in no log."""
     s3, glue, bucket = real.client("s3"), real.client("glue"), real.bucket("secrets")
-    s3.put_object(Bucket=bucket, Key="people/a.json", Body=b'{"user_id": "u-1", "timestamp": "Ottilie Zwack"}\n')
+    s3.put_object(Bucket=bucket, Key="people/a.json", Body=b'{"user_id": "Ottilie Zwack", "timestamp": "Zwack"}\n')
     s3.put_object(Bucket=bucket, Key="seed.jsonl", Body=b'{"user_id": "Ottilie Zwack}\n')
     columns = [{"Name": "user_id", "Type": "string"}, {"Name": "item_id", "Type": "string"}]
     descriptor = {
@@ -103,8 +103,7 @@ def test_values_stay_in_the_data(
     model = real.model(real.dataset(name="d3", table="people"), name="m3")
     [active] = [m for m in real.ml.list_audience_models()["audienceModels"] if m["status"] == "ACTIVE"]
     configured = real.configured(active["audienceModelArn"], name="c3")
-    query = {"queryString": "SELECT (:who || 'x')::INT FROM people", "parameters": {"who": "Ottilie Zwack"}}
-    audience = {"roleArn": real.role, "sqlParameters": query}
+    audience = {"roleArn": real.role, "sqlParameters": {"queryString": "SELECT user_id::INT FROM people"}}
     jobs = [
         real.job(configured, f"s3://{bucket}/seed.jsonl", "g3"),
         real.job(configured, "", "g4", seedAudience=audience, collaborationId="6b1f0c52-0000-4000-8000-0123456789ab"),
