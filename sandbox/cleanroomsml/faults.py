@@ -7,6 +7,7 @@ AFTER   the request has its effect, but the answer does not tell.
 """
 
 import asyncio
+import difflib
 import itertools
 import json
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from sandbox.cleanroomsml import api_model
 from sandbox.cleanroomsml.errors import (
     AccessDenied,
     ApiError,
@@ -63,6 +65,13 @@ FAULTS: Final[dict[str, Stage]] = {
     "unknown_status": Stage.AFTER,  # every status in the answer is one that no model knows
     "backward_status": Stage.AFTER,  # every status in the answer is CREATE_PENDING again
 }
+_STRUCK: Final[Mapping[Stage, tuple[str, ...]]] = {
+    Stage.BEFORE: ("",),
+    Stage.LIFE: ("Create", "Start", "Delete"),
+    Stage.LIST: ("List",),
+    Stage.AFTER: ("",),
+}
+"""How the names of the operations begin that a fault can strike."""
 _DEFAULT_SECONDS: Final = 30.0
 _TYPES: Final[Mapping[str, Any]] = {
     "operation": str,
@@ -112,7 +121,7 @@ class Faults:
         """Arm a switch.
 
         Raises:
-            ValueError: The specification has an unknown fault, member or type.
+            ValueError: The specification has an unknown fault, member, type or operation.
         """
         known = {each.name for each in fields(Fault)} - {"id", "fired"}
         if unknown := spec.keys() - known:
@@ -120,8 +129,9 @@ class Faults:
         if not isinstance(spec.get("fault"), str) or spec["fault"] not in FAULTS:
             raise ValueError(f"unknown fault {spec.get('fault')!r}; known: {', '.join(FAULTS)}")
         for member, types in _TYPES.items():
-            if member in spec and not isinstance(spec[member], types):
+            if member in spec and (not isinstance(spec[member], types) or isinstance(spec[member], bool)):
                 raise ValueError(f"{member} has the wrong type")
+        _require_operation(FAULTS[spec["fault"]], spec.get("operation", "*"))
         fault = Fault(**spec, id=next(self._ids))
         self._armed.append(fault)
         return fault
@@ -144,6 +154,19 @@ class Faults:
                 fault.fired += 1
                 return fault
         return None
+
+
+def _require_operation(stage: Stage, pattern: str) -> None:
+    """Refuse a name or pattern of operations that a fault of this stage can never strike."""
+    names = [each for each in api_model.service_model().operation_names if each.startswith(_STRUCK[stage])]
+    if any(fnmatchcase(each, pattern) for each in names):
+        return
+    close = difflib.get_close_matches(pattern.strip("*"), names, n=4, cutoff=0.5)
+    near = f"near are {', '.join(close)}" if close else f"known are {', '.join(names)}"
+    raise ValueError(
+        f"unknown operation {pattern!r}: expected an operation of Clean Rooms ML which this fault can strike, "
+        f"or a pattern such as Create*; {near}"
+    )
 
 
 REFUSALS: Final[dict[str, Callable[[], ApiError]]] = {

@@ -1,6 +1,7 @@
 """Fault switches: what the client sees, and what nevertheless happened."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -127,6 +128,32 @@ def test_switches_are_listed_and_cleared(world: World) -> None:
 def test_wrong_specifications_are_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"unknown|wrong type"):
         Faults().arm(spec)
+
+
+@pytest.mark.parametrize(
+    ("fault", "operation", "near"),
+    [
+        ("close", "CreateAudienceModels", "near are CreateAudienceModel, "),
+        ("close", "createaudiencemodel", "near are "),
+        ("close", "StartAudienceGenerationjob", "near are StartAudienceGenerationJob"),
+        ("throttle", "Make*", "known are "),
+        ("throttle", "", "known are "),
+        ("stuck", "GetAudienceModel", "near are "),
+        ("list_lag", "CreateTrainingDataset", "near are ListTrainingDatasets"),
+    ],
+)
+def test_operations_that_do_not_exist_are_refused_by_name(fault: str, operation: str, near: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"unknown operation {operation!r}: expected")) as caught:
+        Faults().arm({"fault": fault, "operation": operation})
+    assert near in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_can_strike_all_operations_or_those_it_is_about(fault: str) -> None:
+    faults = Faults()
+    for operation in ("*", {"life": "StartAudienceExportJob", "list": "ListAudienceModels"}.get(FAULTS[fault], "Tag*")):
+        faults.arm({"fault": fault, "operation": operation})
+    assert len(faults.listing()) == 2
 
 
 def test_a_switch_is_limited_by_operation_count_and_account() -> None:
