@@ -6,7 +6,7 @@ from typing import Final
 
 from cyclopts import App
 
-from sandbox.console import guarded
+from sandbox.console import CODES, PROGRAM, guarded
 
 COMMANDS: Final = {
     "demo": ("sandbox.demo:demo_command", "Run the whole path once and show it."),
@@ -17,10 +17,12 @@ COMMANDS: Final = {
 """Where each command is, and its line in the list of commands; reading it from the module would import the module."""
 
 app = App(
-    name="python -m sandbox",
+    name=PROGRAM,
     help="A local Clean Rooms ML that really trains, and a local Kafka.",
-    help_epilogue="Exit codes: 0 success; 1 could not run; 2 wrong usage; 130 interrupted.",
+    help_epilogue=CODES,
     version_flags=[],
+    print_error=False,  # `guarded` says what is wrong, in our form
+    exit_on_error=False,
 )
 for _name, (_target, _help) in COMMANDS.items():
     if find_spec(_target.partition(":")[0]) is not None:

@@ -4,35 +4,68 @@
 130 interrupted; 141 who read the output has closed it, as `head` does.
 """
 
+import difflib
 import math
 import os
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
-from cyclopts import Parameter, validators
+from cyclopts import App, Parameter
+from cyclopts.argument import Argument
+from cyclopts.exceptions import (
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+    ValidationError,
+)
 
 from sandbox import described
 
+PROGRAM: Final = "python -m sandbox"
 FAILED: Final = 1
+USAGE: Final = 2
 DEFECT: Final = 70
 INTERRUPTED: Final = 130
 PIPE: Final = 141
+CODES: Final = (
+    f"Exit codes: 0 success; {FAILED} it did not succeed, and a line says why; {USAGE} wrong usage; {DEFECT} an error "
+    f"that was not foreseen, please report it; {INTERRUPTED} interrupted; {PIPE} the reader of the output has gone."
+)
+"""For the help."""
 
 
 def _finite(_type: Any, value: float) -> None:
     if not math.isfinite(value) or value < 0:
-        raise ValueError(f"Must be a number of at least 0; found {value}.")
+        raise ValueError("a number of at least 0")
 
 
-Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))]
+def _port(_type: Any, value: int) -> None:
+    if not 0 <= value <= 65535:
+        raise ValueError("a port, 0 to 65535")
+
+
+def _count(_type: Any, value: int) -> None:
+    if value < 1:
+        raise ValueError("a whole number of at least 1")
+
+
+Port = Annotated[int, Parameter(validator=_port)]
 """A TCP port; 0 picks a free one."""
 
-Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+Count = Annotated[int, Parameter(validator=_count)]
 """How many, at least one."""
 
 Seconds = Annotated[float, Parameter(validator=_finite)]
 """A time, or a factor of times."""
+
+_KINDS: Final[Mapping[Any, str]] = {int: "a whole number", float: "a number", Path: "a path", bool: "yes or no"}
+"""What a value of a type is called."""
 
 
 def guarded(command: Callable[[], Any]) -> int:
@@ -43,6 +76,8 @@ def guarded(command: Callable[[], Any]) -> int:
     """
     try:
         return _finished(command)
+    except CycloptsError as error:
+        return _failed(USAGE, usage(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -78,3 +113,56 @@ def _abandon_output() -> int:
     """The reader of our output has gone: what is still buffered must not fail at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return PIPE
+
+
+def usage(error: CycloptsError) -> str:
+    """What is wrong with a command line: what was found, what was expected, and where to look next."""
+    chain = " ".join(error.command_chain or ())
+    return f"{PROGRAM} {chain}".rstrip() + f": {_fault(error)}. See {PROGRAM} {chain}".rstrip() + " --help."
+
+
+def _fault(error: CycloptsError) -> str:
+    match error:
+        case UnknownCommandError():
+            return _unknown("command", (error.unused_tokens or [""])[0], _commands(error.app))
+        case UnknownOptionError():
+            options = [name for each in error.argument_collection for name in each.names]
+            return _unknown("option", error.token.keyword or error.token.value, [*options, "--help"])
+        case UnusedCliTokensError():
+            return f"found {' '.join(error.unused_tokens or ())!r}; expected nothing more"
+        case MissingArgumentError():
+            return f"{error.keyword or _option(error)}: found no value; expected {_expected(error.argument)}"
+        case CoercionError() if error.token is not None:
+            return f"{_option(error)}: found {error.token.value!r}; expected {_expected(error.argument)}"
+        case ValidationError() if error.argument is not None:
+            given = error.argument.tokens[0].value if error.argument.tokens else ""
+            return f"{_option(error)}: found {given!r}; expected {error.exception_message.rstrip('.')}"
+        case RepeatArgumentError():
+            return f"{error.token.keyword}: found more than once; expected once"
+    return str(error).rstrip(".")
+
+
+def _unknown(what: str, found: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(found, known, n=3)
+    listed = f"perhaps {' or '.join(near)}" if near else f"one of {', '.join(known)}"
+    return f"found the {what} {found!r}; expected {listed}"
+
+
+def _commands(app: App | None) -> list[str]:
+    return [name for name in app or () if not name.startswith("-")]
+
+
+def _option(error: CycloptsError) -> str:
+    """The option as it was written, else as it is called."""
+    written = [token.keyword for token in (error.argument.tokens if error.argument else ()) if token.keyword]
+    return written[-1] if written else error.argument.name if error.argument else "the command line"
+
+
+def _expected(argument: Argument | None) -> str:
+    kind = argument.hint if argument else str
+    for each in (kind, *get_args(kind)):
+        if get_origin(each) is Literal:
+            return f"one of {', '.join(map(str, get_args(each)))}"
+        if each in _KINDS:
+            return _KINDS[each]
+    return "a value"

@@ -51,7 +51,14 @@ def _version() -> str:
         return str(project["project"]["version"])
 
 
-app = App(name="python -m service", help=_HELP, help_epilogue=_CODES, version=_version)
+app = App(
+    name=console.PROGRAM,
+    help=_HELP,
+    help_epilogue=_CODES,
+    version=_version,
+    print_error=False,  # `console.guarded` says what is wrong, in our form
+    exit_on_error=False,
+)
 app.command(dlq)
 register(app)
 app.command(print_acls, name="acls", sort_key=10)
