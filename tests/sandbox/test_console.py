@@ -57,6 +57,45 @@ def test_a_wrong_command_line_is_refused_by_name(capsys: pytest.CaptureFixture[s
     assert words[-2 if len(words) > 1 else 0] in out + err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["serf"], "found the command 'serf'; expected perhaps serve. See python -m sandbox --help."),
+        (["x"], "found the command 'x'; expected one of demo, up, serve, kafka. See python -m sandbox --help."),
+        (["serve", "--prt", "1"], "serve: found the option '--prt'; expected perhaps --port. See"),
+        (["serve", "--port", "65536"], "serve: --port: found '65536'; expected a port, 0 to 65535. See"),
+        (["serve", "--port", "http"], "serve: --port: found 'http'; expected a whole number. See"),
+        (["serve", "--port"], "serve: --port: found no value; expected a whole number. See"),
+        (["serve", "--port", "1", "--port", "2"], "serve: --port: found more than once; expected once. See"),
+        (["serve", "x", "y"], "serve: found 'x y'; expected nothing more. See python -m sandbox serve --help."),
+        (["serve", "--profile", "gcp"], "serve: --profile: found 'gcp'; expected one of demo, aws. See"),
+        (["serve", "--workers", "0"], "serve: --workers: found '0'; expected a whole number of at least 1. See"),
+        (["serve", "--floor", "inf"], "serve: --floor: found 'inf'; expected a number of at least 0. See"),
+        (["serve", "--check-signatures=7"], "serve: --check-signatures: found '7'; expected yes or no. See"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_with_found_expected_and_the_next_step(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert console.guarded(lambda: app(words)) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("python -m sandbox")
+    assert err.endswith("--help.\n")
+    assert err.count("\n") == 1
+    assert said in err
+
+
+def test_the_help_and_the_page_list_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    codes = [0, console.FAILED, console.USAGE, console.DEFECT, console.INTERRUPTED, console.PIPE]
+    assert console.guarded(lambda: app(["--help"])) == 0
+    _, _, listed = " ".join(capsys.readouterr().out.split()).partition("Exit codes: ")
+    assert [int(each.split()[0]) for each in listed.split("; ")] == codes
+    page = Path("docs/howto/use-the-sandbox.md").read_text(encoding="utf-8")
+    table = page.partition("| exit code | meaning |")[2].partition("\n\n")[0]
+    assert [int(line.split("|")[1]) for line in table.splitlines()[2:]] == codes
+
+
 @pytest.mark.parametrize("option", ["--data-dir", "--request-log"])
 def test_a_path_that_cannot_be_used_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str) -> None:
     (tmp_path / "file").touch()

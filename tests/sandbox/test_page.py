@@ -10,10 +10,13 @@ import struct
 import subprocess
 import zlib
 from pathlib import Path
+from typing import get_args
 from urllib.parse import quote
 
 import pytest
 
+from sandbox.cleanroomsml import resources
+from sandbox.cleanroomsml.options import Profile
 from tests.sandbox.world import World
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
@@ -121,6 +124,20 @@ def unfiltered(kind: int, line: bytes, above: bytearray, size: int) -> bytearray
 def paeth(left: int, above: int, corner: int) -> int:
     guess = left + above - corner
     return min((left, above, corner), key=lambda each: abs(guess - each))
+
+
+def test_the_legend_has_every_word_and_colour_of_the_page() -> None:
+    page = Path("sandbox/cleanroomsml/page.html").read_text(encoding="utf-8")
+    script = Path("sandbox/cleanroomsml/page.js").read_text(encoding="utf-8")
+    legend = page.partition('id="legend"')[2].partition("</section>")[0]
+    statuses = {resources.ACTIVE, resources.FAILED, *resources.RUNNING, *resources.REMOVING, resources.DELETE_FAILED}
+    colours = set(re.findall(r'"(good|bad|busy)"', script))
+    assert len(statuses) == 7
+    assert colours == {"good", "bad", "busy"}
+    assert not {each for each in statuses if each not in legend}
+    assert {each for each in colours if f'<dt class="{each}">' in legend} == colours
+    for word in ("no answer", "fault", "Attempt", "ok", "degraded", "profile", *get_args(Profile)):
+        assert word in legend, word
 
 
 def test_the_address_without_a_slash_leads_to_the_page(world: World) -> None:
