@@ -1,9 +1,11 @@
 """Probes, metrics and the status page, over a real socket."""
 
 import asyncio
+import inspect
 import json
 import re
 from collections.abc import AsyncIterator
+from html import escape
 from typing import Any
 
 import aiohttp
@@ -11,8 +13,16 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from sandbox.kafka.broker import free_port
+from schemas.records import Phase
 from service.adapters.http import ListenError, Liveness, StatusServer
+from service.adapters.http.page import LEGEND
 from service.adapters.telemetry import Telemetry
+from service.core.capacity import Pool
+from service.runtime.activities import Activities
+from service.runtime.app import App
+from service.runtime.shard import Shard, State
+from service.runtime.slots import SlotRegistry
+from service.runtime.standby import Standby
 from tests.fakes.clock import ManualClock
 
 
@@ -120,6 +130,21 @@ async def test_the_page_escapes_everything(bench: Bench) -> None:
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Server"] == "cleanroomsml-service"
+
+
+async def test_the_legend_has_every_word_that_the_page_can_show(bench: Bench) -> None:
+    """Names of sections and columns are read from the source of what fills them."""
+    fillers = (App.status, Shard.statistics, Activities.statistics, SlotRegistry.statistics, Standby.statistics)
+    shown = {name for each in fillers for name in re.findall(r'"(\w+)":', inspect.getsource(each))}
+    shown |= {f"{calls}_{what}" for calls in ("reads", "writes") for what in ("per_second", "waiting")}
+    shown |= {each.value for kind in (Phase, State, Pool) for each in kind} | {"addresses"}
+    assert {"standby", "taken_here", "in_line", "current", "watches", "uncertain"} <= shown
+    explained = set(re.findall(r"\w+", " ".join(f"{words} {meaning}" for words, meaning in LEGEND.items())))
+    assert shown - explained == set()
+    bench.status = {"ready": False}
+    _, page, _ = await bench.get("/")
+    assert "<h2>legend</h2>" in page
+    assert all(escape(meaning) in page for meaning in LEGEND.values())
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])

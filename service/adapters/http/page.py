@@ -20,6 +20,46 @@ POLICY: Final = (
 """The Content-Security-Policy: nothing may be loaded or run but this page's own style."""
 
 
+LEGEND: Final[Mapping[str, str]] = {
+    "ready, not ready (red)": "every partition that this replica owns is served, or not all are yet",
+    "superseded (red)": "another process has this replica's place in the group; stop one of them",
+    "started": "whether it has joined the group once",
+    "jobs": "open and remembered commands, by phase",
+    "intended": "the call may leave, or will when it is due",
+    "queued": "waits for a concurrency slot of AWS",
+    "uncertain": "the call may have happened; a search finds out",
+    "accepted": "AWS has said yes; what it has made is not known yet",
+    "running": "the resource is known, and looked at until it is final",
+    "succeeded, failed, rejected": "ended; remembered, so that a repeat gets the same answer",
+    "parked": "the outcome can't be found out; a person decides, with python -m service parked",
+    "held": "jobs that this replica cannot serve, by reason; they wait for one that can",
+    "shards": "the partitions of commands that this replica owns",
+    "state": "opening and restoring: not serving yet; running; paused: no new calls while it is handed over; closed",
+    "restored": "records read from the changelog when the partition was taken over",
+    "position": "the next offset of the changelog",
+    "inbox": "records and answers that wait to be handled",
+    "delivery": "open: commands are read; held: none are, until fewer calls wait",
+    "throttled": "targets that AWS has slowed down for long",
+    "callable": "jobs whose call can leave now",
+    "asked, decisions, blocked": "waiting: for a time that was asked for, cancellations and resolutions, and what is "
+    "behind a job of the same key that waits; calls: for a slot, a retry or a search",
+    "remembered, remembered_bytes": "ended commands that are still known, and the room they take",
+    "calls, in_line, searches, watches, timers": "calls under way, calls that wait for the rate, searches for lost "
+    "answers, resources looked at, and times that are waited for",
+    "halted": "partitions that are not served, and why; see the runbooks",
+    "targets": "accounts and Regions of AWS: calls a second that are allowed now, and calls that wait for them",
+    "reads_per_second, reads_waiting": "of Gets and Lists",
+    "writes_per_second, writes_waiting": "of all other calls",
+    "slots": "AWS's concurrency quotas",
+    "limit, taken, waiting": "of a quota: how many at once, how many now, and jobs that wait for one",
+    "taken_here, waiting_here": "those of the partitions that this replica owns",
+    "standby": "copies of partitions that other replicas own; current: the copy has caught up",
+    "entries, current": "of a copy",
+    "addresses": "where the calls of each target go",
+}
+"""What the words of the page mean."""
+
+
 def render(status: Mapping[str, Any]) -> str:
     """The page as HTML."""
     ready = bool(status.get("ready"))
@@ -29,7 +69,7 @@ def render(status: Mapping[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">'
         f"<title>Clean Rooms ML service</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>Clean Rooms ML service: {word}</h1>{superseded}{sections}"
+        f"<body><main><h1>Clean Rooms ML service: {word}</h1>{superseded}{sections}{_section('legend', LEGEND)}"
         '<p><a href="/readyz">readyz</a> <a href="/livez">livez</a> <a href="/metrics">metrics</a></p>'
         "</main></body></html>"
     )
