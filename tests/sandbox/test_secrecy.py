@@ -255,6 +255,20 @@ def test_whatever_the_value(serde: str, value: str) -> None:
     assert value not in str(caught.value)
 
 
+@pytest.mark.parametrize("error", [pa.ArrowInvalid, ValueError, OSError, KeyError, UnicodeDecodeError])
+def test_words_of_a_library_are_left_out(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    """Whatever a library may come to say of a file in another release."""
+
+    def read(*_: object) -> pa.Table:
+        raise error("utf-8", NAME.encode(), 0, 1, NAME) if error is UnicodeDecodeError else error(NAME)
+
+    monkeypatch.setitem(glue_tables._READERS, "Parquet", read)
+    layout = glue_tables.Layout("s3://data/t/", "Parquet", {"user": "int"}, {})
+    with pytest.raises(glue_tables.TableError) as caught:
+        glue_tables.decode(b"", "t/a", layout, ["user"])
+    assert str(caught.value) == f"object t/a is not readable by Parquet ({error.__name__})"
+
+
 # --- what was not foreseen --------------------------------------------------------------------------------------------
 
 
