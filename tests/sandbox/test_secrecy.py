@@ -33,8 +33,10 @@ __all__ = ["cloud", "server"]
 
 HIVE = "org.apache.hive.hcatalog.data.JsonSerDe"
 NAME, NUMBER = "Ottilie.Zwack", 918273645546372819
-VALUES = ("Ottilie", "Zwack", "9182736455")
-"""Parts of the values that no message may have."""
+BOUND = (("who", "Kunigunde.Pfister"), ("number", "564738291564738291"))
+"""Parameters of queries, other than what is in the data, so that hiding the one can't hide the other."""
+VALUES = ("ottilie", "zwack", "9182736455", "kunigunde", "pfister", "5647382915")
+"""Parts of the values that no message may have, in whatever case."""
 
 STRINGS = [("user_id", "string"), ("item_id", "string"), ("timestamp", "bigint")]
 NUMBERS = [("user_id", "int"), ("item_id", "string"), ("timestamp", "timestamp")]
@@ -156,7 +158,6 @@ QUERIES = [
     "SELECT user_id FROM people WHERE user_id = <quoted>",
     "SELECT user_id FROM people 'x' <text>",
     "SELECT <text>::INT",
-    "SELECT user_id FROM <quoted>.people",
     "SELECT * FROM read_csv(<text>)",
     "SELECT nosuch(<text>) FROM people",
     "SELECT user_id FROM people WHERE n > <text>::INT",
@@ -176,15 +177,14 @@ def requested(cloud: Cloud, path: Path, table: str) -> worker.TrainRequest:
 
 
 def generated(cloud: Cloud, path: Path, uri: str | None, query: str | None = None) -> worker.GenerateRequest:
-    bound = (("who", NAME), ("number", str(NUMBER))) if query else ()
     return worker.GenerateRequest(
-        cloud.where, str(path), uri, query, bound, 2, "ABSOLUTE", (1,), True, str(path / "audience"), 7
+        cloud.where, str(path), uri, query, BOUND if query else (), 2, "ABSOLUTE", (1,), True, str(path / "audience"), 7
     )
 
 
 def require_nothing_said(failed: JobFailed, log: pytest.LogCaptureFixture) -> None:
     said = f"{failed.status_code} {failed.message}\n" + "\n".join(logged(log))
-    assert not [each for each in VALUES if each in said], said
+    assert not [each for each in VALUES if each in said.lower()], said
 
 
 def logged(log: pytest.LogCaptureFixture) -> Iterator[str]:
@@ -204,7 +204,7 @@ def test_a_table_that_cannot_be_read(
         worker.train_audience_model(requested(cloud, tmp_path, "t"))
     assert caught.value.status_code == "TRAINING_DATA_READ_FAILED"
     require_nothing_said(caught.value, caplog)
-    assert not [each for each in VALUES if each in "".join(capfd.readouterr())]
+    assert not [each for each in VALUES if each in "".join(capfd.readouterr()).lower()]
 
 
 def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
