@@ -36,3 +36,9 @@ def test_every_fault_and_every_sabotage_supports_a_promise() -> None:
     sabotages = {name for promise in PROMISES for name in promise.sabotages}
     assert faults == {row.number for row in ROWS}
     assert sabotages == {sabotage.name for sabotage in SABOTAGES}
+
+
+def test_the_readmes_prose_fits_a_screen() -> None:
+    """Rows of tables can't be wrapped."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert [number for number, line in enumerate(lines, 1) if len(line) > 120 and not line.startswith("|")] == []
