@@ -71,10 +71,13 @@ class Summary:
 
 
 def run(seeds: Iterable[int], families: Collection[Family] | None = None) -> Summary:
-    """Runs seeds one after the other, here."""
+    """Runs seeds one after the other, here, and reports each violation as soon as it is found."""
     summary, began = Summary(), time.process_time()
     for seed in seeds:
-        summary.add(simulate(seed, families))
+        outcome = simulate(seed, families)
+        summary.add(outcome)
+        if outcome.violation:
+            print(f"\nseed {seed}: {summary.violations[seed]}", flush=True)  # noqa: T201
     summary.cpu = time.process_time() - began
     return summary
 
