@@ -55,6 +55,7 @@ CHECKS: Final = {
     "and nothing was unclear": "no command is parked unless its outcome is really unknown",
     "and it was performed": "no command that AWS has performed is reported as failed",
     "without a stated reason": "no command stays open for long without a stated reason",
+    "after its turn began": "no command stays open for longer than the limits state once its turn in its key has begun",
     "and was accepted for": "no command is called at another account than it was accepted for",
     "has a gap": "replies and events are numbered without gaps",
     "forgets a status": "no status that was seen is missing from the events",

@@ -307,7 +307,7 @@ PROMISES = (
             "tests/runtime/test_answers.py::test_a_status_that_is_not_known_and_stays_is_for_a_person",
             "tests/runtime/test_load.py::test_a_quota_that_is_full_for_good_ends_a_command_unless_known_jobs_use_it",
         ),
-        ("and nothing was unclear", "and it was performed", "without a stated reason"),
+        ("and nothing was unclear", "and it was performed", "without a stated reason", "after its turn began"),
         ("33", "37c", "38", "47a"),
         (
             "search without an end",

@@ -531,6 +531,7 @@ SABOTAGES = (
         "if False else",
         "A right that is missing for good blocks a key and takes a slot for ever.",
         "tests/core/test_lost.py::test_a_search_that_always_fails_ends_for_a_person",
+        simulated=True,
     ),
     Sabotage(
         "repeat a lost creation without an end",
@@ -984,6 +985,7 @@ SABOTAGES = (
         "    if True:\n",
         "A job whose status can't be read holds its slot for ever.",
         "tests/core/test_watching.py::test_a_status_that_can_t_be_read_for_too_long_is_for_a_person",
+        simulated=True,
     ),
     Sabotage(
         "let a commit open the window of a call that it has cancelled",

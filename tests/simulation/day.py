@@ -58,7 +58,6 @@ class Day:
         published: Every command, by id.
         spare: Deletions that may be asked for.
         names: One resource of each kind, by the member that names it.
-        exempt: Commands of which nothing is expected.
         repairs: What an operator does when the world heals.
         restart: Whether every process is stopped before that.
         made_anew: Topics that were deleted and made anew.
@@ -82,7 +81,6 @@ class Day:
     published: dict[str, Published] = field(default_factory=dict)
     spare: list[tuple[str, str]] = field(default_factory=list)
     names: dict[str, dict[str, str]] = field(default_factory=dict)
-    exempt: set[str] = field(default_factory=set)
     repairs: list[Callable[[], object]] = field(default_factory=list)
     restart: bool = False
     made_anew: set[str] = field(default_factory=set)

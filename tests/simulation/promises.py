@@ -41,6 +41,7 @@ class Asked:
         decided: A person resolved it, and it may be called again.
         touched: Something made its outcome unclear.
         ended: When its last terminal record was committed.
+        forgotten: Its record is gone, and the retention has passed since its end.
         changed: When its last record was.
     """
 
@@ -61,11 +62,19 @@ class Asked:
     decided: bool = False
     touched: bool = False
     ended: float | None = None
+    forgotten: bool = False
     changed: float = 0.0
 
     @property
     def token(self) -> str:
         return marker(Command(self.id, "/tests", "", "", {}, "", tenant=self.tenant))
+
+    @property
+    def shared(self) -> tuple[object, ...]:
+        """Its key's line and its quota: what other commands may keep it waiting for."""
+        row = OPERATIONS.get(self.operation)
+        slot = row.resource.slot if row is not None and row.creates else ""
+        return ((self.partition, self.key), slot) if slot else ((self.partition, self.key),)
 
     @property
     def unclear(self) -> bool:
@@ -92,7 +101,7 @@ class Promises:
         asked = self.commands.get(job.command.id)
         if asked is None:
             return
-        asked.job, asked.changed = job, now
+        asked.job, asked.changed, asked.forgotten = job, now, False
         asked.queued |= job.phase is Phase.QUEUED
         ended = job.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.REJECTED, Phase.PARKED)
         asked.ended = now if ended else None
@@ -102,9 +111,12 @@ class Promises:
     def forgotten(self, command_id: str, now: float, retention: float) -> None:
         """A job's tombstone is committed."""
         asked = self.commands.get(command_id)
-        if asked is not None and Family.CLOCKS in self._watched:
-            kept = now - asked.ended if asked.ended is not None else 0.0
-            self._demand(kept >= retention - SLACK, f"{command_id} is forgotten {kept:.0f} s after its end")
+        if asked is None:
+            return
+        kept = now - asked.ended if asked.ended is not None else 0.0
+        asked.forgotten = kept >= retention - SLACK
+        if Family.CLOCKS in self._watched:
+            self._demand(asked.forgotten, f"{command_id} is forgotten {kept:.0f} s after its end")
 
     def begin_anew(self, partition: TopicPartition) -> None:
         """A topic was made anew: what its reader has skipped is read after what it has read."""
@@ -227,6 +239,24 @@ class Promises:
         """What a command has made, there or gone."""
         world = self.world(asked.job) if asked.job else self._rig.api.worlds.get(asked.target, World())
         return [item for item in world.items.values() if asked.token in str(item.members.get("description", ""))]
+
+    def overdue(self, since: float, now: float, limit: float) -> list[str]:
+        """Commands that are still open ``limit`` seconds after their turn began.
+
+        A command's turn begins when no earlier one of its key is open, and anew with each end that it may have waited
+        for: of its key, or of its quota.
+        """
+        open_, ends = [], dict[object, float]()
+        for asked in self.commands.values():
+            if asked.ended is None:
+                open_.append(asked)
+                continue
+            for shared in asked.shared:
+                ends[shared] = max(ends.get(shared, since), asked.ended)
+        first = {(asked.partition, asked.key): asked for asked in reversed(open_)}
+        turns = {asked.id: max(ends.get(shared, since) for shared in asked.shared) for asked in first.values()}
+        late = {name: now - turn for name, turn in turns.items() if now - turn > limit}
+        return [f"{name} is open {seconds:.0f} s after its turn began" for name, seconds in late.items()]
 
     # When everything has ended
 

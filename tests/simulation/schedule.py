@@ -5,11 +5,12 @@ from dataclasses import replace
 from random import Random
 
 from schemas.records import Phase
+from service.core.resting import LONGEST_QUOTA_WAIT
 from service.runtime.ports import TopicPartition, Unfit
 from tests.fakes.account import World
 from tests.fakes.loop import OWNER, SimulatedLoop
 from tests.runtime.messages import Heard
-from tests.runtime.node import Node
+from tests.runtime.node import POLICY, Node
 from tests.runtime.rig import Rig
 from tests.simulation import aws, losses, processes, publishers, releases
 from tests.simulation.day import ACTIONS, AWAY, AWAY_WORLD, MOVING, RENAMED, Day
@@ -23,8 +24,14 @@ TURN = 200.0
 """Seconds for which one of two accounts has its turn."""
 OPEN = 400.0
 """Seconds after which a command that is open must have said why, whatever is wrong."""
-STATED = 3000.0
-"""The same where one operation is denied for good: what can't be found out is parked after this at the latest."""
+STATED = (
+    POLICY.search_limit
+    + POLICY.accepted_limit
+    + POLICY.write_patience
+    + POLICY.read_patience
+    + LONGEST_QUOTA_WAIT * POLICY.quota_retry
+)
+"""The same for one command where an operation is denied for good: each limit of the policy once, and a last wait."""
 SKEWS = {Family.CLOCKS: (0.0, 0.0, 3700.0, -3700.0, 3 * 86_400.0, -3 * 86_400.0)}
 
 __all__ = ["ACTIONS", "BOUND", "Schedule", "aws", "losses", "processes", "publishers", "releases"]
@@ -49,7 +56,6 @@ class Schedule:
         day.skews = SKEWS[Family.CLOCKS] if day.has(Family.CLOCKS) else skews
         chosen = [action for action in ACTIONS.values() if action.family is None or action.family in families]
         self._names, self._weights = [each.name for each in chosen], [each.weight for each in chosen]
-        self._bound = BOUND
 
     async def pass_over(self) -> None:
         """Everything, until every command has ended."""
@@ -78,7 +84,7 @@ class Schedule:
         for operation in ("PutConfiguredAudienceModelPolicy", "TagResource", "DeleteConfiguredAudienceModelPolicy"):
             day.send(operation, key="later")
         day.monitor.counters["later"] += 1
-        await day.rig.until(lambda: day.monitor.ended >= day.rig.sent.keys() - day.exempt, BOUND, step=0.5)
+        await self._come_to_rest()
         await day.rig.until(lambda: all(day.rig.numbered_all(each) for each in self.changes), BOUND, step=0.5)
 
     def wake_the_dead(self) -> None:
@@ -146,7 +152,29 @@ class Schedule:
                     await self._replace(node)
 
     def _open(self) -> bool:
-        return not self.day.monitor.ended >= self.day.rig.sent.keys() - self.day.exempt
+        return not self.day.monitor.ended >= self.day.rig.sent.keys()
+
+    async def _come_to_rest(self) -> None:
+        """Until every command has ended: all of them soon or, where something stays wrong, each in its time."""
+        day, began = self.day, self.day.loop.time()
+        if not self._lasting:
+            await day.rig.until(lambda: not self._open(), BOUND, step=0.5)
+            return
+        turns = day.loop.create_task(self._alternate(), name="turns") if day.moved else None
+        limit = 2 * (STATED + TURN) if day.moved else STATED
+
+        def overdue() -> list[str]:
+            return day.monitor.promises.overdue(began, day.loop.time(), limit)
+
+        await day.rig.until(lambda: not self._open() or overdue(), limit * (1 + len(day.rig.sent)), step=2.0)
+        day.monitor.demand(not overdue(), ", ".join(overdue()))
+        if turns is not None:
+            await turns
+
+    @property
+    def _lasting(self) -> bool:
+        """Whether something stays wrong although the world has healed."""
+        return bool(self.day.moved or self.day.faults.denied_for_good)
 
     async def _heal(self) -> None:
         """Liveness: no fault begins any more, and within the bound everything has come to rest."""
@@ -168,29 +196,21 @@ class Schedule:
             day.start()
         await asyncio.gather(*self._rollouts)
         publishers.cancel_endless(day)
-        lasting = day.moved or day.faults.denied_for_good
-        bound = STATED if lasting else BOUND
-        turns = day.loop.create_task(self._alternate(), name="turns") if day.moved else None
-        await rig.until(lambda: not self._open(), bound, step=0.5)
-        if not lasting:  # otherwise it has not healed
+        await self._come_to_rest()
+        if not self._lasting:  # otherwise it has not healed
             self.healed_in = day.loop.time() - began
-        if turns is not None:
-            await turns
-        await self._decide(bound)
+        await self._decide()
         await rig.until(lambda: all(self._serves(node) for node in rig.nodes if node not in day.dead), BOUND, step=0.5)
         await rig.until(lambda: all(rig.numbered_all(each) for each in self.changes), BOUND, step=0.5)
 
-    async def _decide(self, bound: float) -> None:
+    async def _decide(self) -> None:
         """People look at what is parked."""
         day = self.day
         for command_id, job in day.monitor.jobs().items():
             if job.phase is Phase.PARKED and command_id in day.published:
                 publishers.resolve_one(day, command_id)
                 day.monitor.counters["resolved"] += 1
-        turns = day.loop.create_task(self._alternate(), name="turns") if day.moved else None
-        await day.rig.until(lambda: not self._open(), bound, step=0.5)
-        if turns is not None:
-            await turns
+        await self._come_to_rest()
 
     def _repair(self) -> None:
         """What people do: settings are rolled out, offsets and topics repaired, some clocks set right."""

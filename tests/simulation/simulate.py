@@ -139,7 +139,8 @@ def judge(rig: Rig, monitor: Monitor) -> None:
     if lists > LISTS * (creations + 5):
         raise Violation(f"{lists} Lists for {creations} creations")
     for command_id, operation in rig.sent.items():
-        told, job = monitor.replies[command_id], jobs.get(command_id)
+        asked = monitor.promises.commands[command_id]
+        told, job = monitor.replies[command_id], jobs.get(command_id, asked.job if asked.forgotten else None)
         if job is None:
             raise Violation(f"{command_id} is not remembered")
         if (job.phase.value, job.told) != (told[-1].kind, len(told)):
