@@ -87,10 +87,13 @@ class Intent:
         return await self._renewal
 
     def committed(self, at: float, *, permitted: bool) -> None:
-        """A commit has renewed the intent, or the job wants no call any more: then it never opens again."""
+        """A commit has renewed the intent, or the job wants no call any more: then one that has not left is over.
+
+        Over, and not only closed: what permits a call later needs an intent of its own.
+        """
         if permitted:
             self._committed_at = at
-        else:
-            self._revoked = self._revoked or not self._sent
+        elif not self._sent:
+            self.revoke()
         if self._renewal is not None and not self._renewal.done():
             self._renewal.set_result(permitted)

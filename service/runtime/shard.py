@@ -485,13 +485,17 @@ class Shard:
         if isinstance(item, Outdated):
             return
         job = self._store.job(item.key)
-        if job is None or self._activities.keeps(item.key):
+        if job is None or self._activities.keeps(item.key) or self._untrue(item):
             self._activities.stepped(item.key, item.observation)
         elif self._survives(item.key, job, item.observation, batch):
             self._activities.stepped(item.key, item.observation)
             self._defects.clear(item.key)
         elif not self._comes_again(item.key, job, item.observation, batch):
             self._activities.stepped(item.key, item.observation)
+
+    def _untrue(self, item: Observed) -> bool:
+        """A commit that outlasts a rebalance may permit a call anew before its job is given back as not called."""
+        return isinstance(item.observation, Held) and not self._activities.revoke(item.key)
 
     def _survives(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> bool:
         """Takes an observation; one with which the service can't cope costs its own job, and nothing else."""

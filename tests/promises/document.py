@@ -37,6 +37,7 @@ No transaction reaches across HTTP, and some facts cannot be known. These window
 
 CHECKS: Final = {
     "was carried out twice for one command": "no command is carried out twice",
+    "is given back as not called": "no command is recorded as not called after its call has left",
     "leaves before its intent is durable": "no request leaves before its intent is durable",
     "s after its intent": "no request leaves later than `call_window` after the commit of its intent",
     "is forgotten": "no command is forgotten before its retention has passed",

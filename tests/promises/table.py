@@ -35,7 +35,12 @@ PROMISES = (
             "tests/runtime/test_crash.py::test_after_the_call_and_before_its_outcome_is_known",
             "tests/acceptance/test_crashes.py::test_killed_while_the_reply_is_on_its_way",
         ),
-        ("was carried out twice for one command", "leaves before its intent is durable", "s after its intent"),
+        (
+            "was carried out twice for one command",
+            "is given back as not called",
+            "leaves before its intent is durable",
+            "s after its intent",
+        ),
         ("3", "4", "7", "29", "30", "31", "32", "34", "35", "41", "48"),
         (
             "drop law 1: calls leave whenever their turn comes",
@@ -44,6 +49,7 @@ PROMISES = (
             "a new owner goes on settling where the former one was",
             "a new owner calls at once what the former one may have called",
             "repeat a creation whose answer was lost",
+            "give a job back whose call has left",
             "retry whatever a person wants retried",
             "believe a code of ours from AWS",
             "believe the code of a server that fails",
@@ -311,6 +317,7 @@ PROMISES = (
         ("33", "37c", "38", "47a"),
         (
             "search without an end",
+            "close the window of a call that is put off, and keep the call",
             "repeat a lost creation without an end",
             "take the refusal of a repeat for the whole outcome",
             "count what two pages show as two",

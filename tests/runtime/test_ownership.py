@@ -13,7 +13,7 @@ from service.runtime.shard import State
 from tests.fakes import api as fake
 from tests.fakes.member import MemoryLog
 from tests.runtime.messages import COMMANDS, request
-from tests.runtime.node import POLICY
+from tests.runtime.node import POLICY, Node
 from tests.runtime.rig import Rig
 
 pytestmark = pytest.mark.looptime
@@ -284,3 +284,49 @@ async def test_a_rebalance_while_an_intent_is_being_renewed() -> None:
         await asyncio.sleep(60.0)
         assert len(rig.creates(command_id)) == 1
         rig.audit()
+
+
+async def test_a_call_that_leaves_in_a_commit_that_outlasts_a_rebalance_is_not_given_back() -> None:
+    """Found by the simulator: the commit renews the intent that the rebalance has withdrawn, and so permits a call."""
+    async with Rig(partitions=1, stop_deadline=0.5) as rig:
+        data = await configured(rig)
+        rig.api.latency = 6.0
+        node = await rig.start()
+        command_id = await renewing(rig, node, data)
+        rig.broker.group.rebalance()
+        await rig.until(lambda: rig.api.counts()[CONFIGURE])
+        await asyncio.sleep(2.0)  # until what was put down at the rebalance is committed
+        rig.broker.latency = 0.0
+        await node.crash()
+        rig.api.latency = 0.01
+        await rig.start()
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert len(rig.creates(command_id)) == 1
+        rig.audit()
+
+
+async def test_a_call_that_is_withdrawn_and_permitted_again_is_made() -> None:
+    """The same; the call waits for a connection while its job is given back, and for longer than until it is due."""
+    async with Rig(partitions=1, stop_deadline=0.5) as rig:
+        data = await configured(rig)
+        rig.api.connect = 1.5
+        node = await rig.start()
+        command_id = await renewing(rig, node, data)
+        rig.broker.latency = 0.1  # of the commits that follow
+        rig.broker.group.rebalance()
+        assert (await rig.end(command_id)).kind == "succeeded"
+        assert len(rig.creates(command_id)) == 1
+        rig.audit()
+
+
+async def renewing(rig: Rig, node: Node, data: dict[str, Any]) -> str:
+    """Publishes a command whose intent is just being renewed, by a slow commit."""
+    node.limiters["default"].share(0.01)
+    await node.limiters["default"].take(Lane.CREATE)
+    command_id = rig.send(CONFIGURE, data)
+    await rig.until(lambda: rig.phase(command_id) == Phase.INTENDED)
+    await asyncio.sleep(POLICY.call_window + 0.1)
+    rig.broker.latency = 1.5
+    node.limiters["default"].share(1.0)  # its turn, after the window
+    await asyncio.sleep(0.2)
+    return command_id

@@ -990,10 +990,29 @@ SABOTAGES = (
     Sabotage(
         "let a commit open the window of a call that it has cancelled",
         "service.runtime.intent",
-        "            self._revoked = self._revoked or not self._sent\n",
+        "            self.revoke()\n",
         "            self._committed_at = at\n",
         "A command is cancelled in the commit in which its turn in line comes, and is called all the same.",
         "tests/runtime/test_cancel.py::test_in_the_commit_in_which_its_turn_comes",
+    ),
+    Sabotage(
+        "close the window of a call that is put off, and keep the call",
+        "service.runtime.intent",
+        "            self.revoke()\n",
+        "            self._revoked = True\n",
+        "The job becomes due while the call waits for its connection: the call never leaves, and no other begins.",
+        "tests/runtime/test_intent.py::test_a_commit_that_puts_a_call_off_ends_it_unless_it_has_left",
+    ),
+    Sabotage(
+        "give a job back whose call has left",
+        "service.runtime.shard",
+        "isinstance(item.observation, Held) and not self._activities.revoke(item.key)",
+        "False",
+        "A commit that outlasts a rebalance permits a call, and the next one says that nothing was sent: after a crash "
+        "the next owner calls at once, and makes a second resource.",
+        "tests/runtime/test_ownership.py"
+        "::test_a_call_that_leaves_in_a_commit_that_outlasts_a_rebalance_is_not_given_back",
+        simulated=True,
     ),
     Sabotage(
         "write a request twice",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from service.runtime.ports import TopicPartition
 from tests.runtime.messages import CHANGES, COMMANDS
 from tests.runtime.node import Node
-from tests.simulation.day import AWAY, MOVING, RENAMED, Day, action
+from tests.simulation.day import AWAY, CREATES, MOVING, RENAMED, Day, action
 from tests.simulation.families import Family
 
 SESSION = 6.0
@@ -210,3 +210,15 @@ async def slow_down_for_good(day: Day) -> None:
     if not day.slow:
         day.slow = True
         day.repairs.append(lambda: setattr(broker, "latency", min(usual, 0.3)))
+
+
+@action(6, Family.SLOW_COMMITS)
+async def rebalance_amid_commits(day: Day) -> None:
+    """A commit takes nearly as long as a call may wait after one, and longer than a rebalance."""
+    broker, usual = day.rig.broker, day.rig.broker.latency
+    broker.latency = day.random.uniform(1.0, 1.9)
+    for _ in range(3):
+        day.send(day.random.choice(CREATES))
+        await asyncio.sleep(day.random.uniform(0.0, 4.0))
+        broker.group.rebalance()
+    broker.latency = usual

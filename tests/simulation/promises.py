@@ -10,7 +10,7 @@ from typing import Any
 from schemas.operations import COMMANDS as ROWS
 from schemas.operations import OPERATIONS, Kind, Repeat
 from schemas.records import Command, Job, Phase
-from service.core.job import marker, may_have_happened
+from service.core.job import GIVEN_BACK, marker, may_have_happened
 from service.runtime.ports import TopicPartition
 from tests.fakes.account import Item, World
 from tests.fakes.api import Entry
@@ -39,6 +39,7 @@ class Asked:
         queued: It waited in a queue for a quota, which is not in its key's line.
         skipped: Its topic was made anew, and read on from where its reader was in the former one.
         decided: A person resolved it, and it may be called again.
+        left: A call that changes something has left its owner, and no record tells what became of it.
         touched: Something made its outcome unclear.
         ended: When its last terminal record was committed.
         forgotten: Its record is gone, and the retention has passed since its end.
@@ -60,6 +61,7 @@ class Asked:
     queued: bool = False
     skipped: bool = False
     decided: bool = False
+    left: bool = False
     touched: bool = False
     ended: float | None = None
     forgotten: bool = False
@@ -102,11 +104,18 @@ class Promises:
         if asked is None:
             return
         asked.job, asked.changed, asked.forgotten = job, now, False
+        self._given_back(asked, job)
         asked.queued |= job.phase is Phase.QUEUED
         ended = job.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.REJECTED, Phase.PARKED)
         asked.ended = now if ended else None
         if asked.operation == "ResolveCommand" and ended and (other := self.commands.get(asked.data["commandId"])):
             other.decided = True
+
+    def _given_back(self, asked: Asked, job: Job) -> None:
+        """The next owner calls at once what was given back: it must be true that no call has left."""
+        given_back = job.phase is Phase.INTENDED and job.due == GIVEN_BACK
+        self._demand(not (given_back and asked.left), f"{asked.id} is given back as not called, and its call has left")
+        asked.left &= job.phase is Phase.INTENDED and not job.due
 
     def forgotten(self, command_id: str, now: float, retention: float) -> None:
         """A job's tombstone is committed."""
@@ -127,6 +136,7 @@ class Promises:
         """A new owner: what its predecessor did is unclear."""
         for asked in self.commands.values():
             asked.touched |= asked.partition == partition and asked.ended is None
+            asked.left &= asked.partition != partition
 
     def sent(self, entry: Entry, *, owned: bool) -> None:
         """A request of a command leaves; of a process that owns its partition, unless it is a zombie's."""
@@ -137,6 +147,7 @@ class Promises:
         self._at_home(asked, entry)
         if owned:
             self._in_order(asked, entry)
+            asked.left |= ROWS[entry.operation].kind is not Kind.READ
         self._only_what_was_asked(asked, entry)
         asked.entries.append(entry)
 

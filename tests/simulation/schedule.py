@@ -126,8 +126,13 @@ class Schedule:
         resting = day.send("ListTrainingDatasets", key="resting", notbefore="9999-12-31T23:59:59Z")
         asked = day.monitor.promises.commands
 
-        def settled() -> bool:  # a call that has left after all, and was lost, is searched for
-            return calling in ended or _waits(replies[calling]) or bool(asked[calling].entries)
+        def settled() -> bool:
+            return calling in ended or _waits(replies[calling]) or searched()
+
+        def searched() -> bool:
+            """A call that has left after all, or that a former owner may have made, is searched for instead."""
+            job = asked[calling].job
+            return bool(asked[calling].entries) or (job is not None and job.phase is Phase.UNCERTAIN)
 
         await day.rig.until(lambda: replies[resting] and settled(), BOUND)
         members = {"commandId": resting, "commandSource": "/tests"}
