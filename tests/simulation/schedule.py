@@ -18,19 +18,15 @@ from tests.simulation.families import Family
 from tests.simulation.faults import Faults
 from tests.simulation.monitor import Monitor
 
-BOUND = 900.0
+_LAST_WAIT = LONGEST_QUOTA_WAIT * POLICY.quota_retry
+"""The longest wait for a full quota, which may have begun just before everything was well."""
+BOUND = _LAST_WAIT + 400.0
 """Liveness: seconds after the last fault within which every command has ended and everybody serves."""
 TURN = 200.0
 """Seconds for which one of two accounts has its turn."""
 OPEN = 400.0
 """Seconds after which a command that is open must have said why, whatever is wrong."""
-STATED = (
-    POLICY.search_limit
-    + POLICY.accepted_limit
-    + POLICY.write_patience
-    + POLICY.read_patience
-    + LONGEST_QUOTA_WAIT * POLICY.quota_retry
-)
+STATED = POLICY.search_limit + POLICY.accepted_limit + POLICY.write_patience + POLICY.read_patience + _LAST_WAIT
 """The same for one command where an operation is denied for good: each limit of the policy once, and a last wait."""
 SKEWS = {Family.CLOCKS: (0.0, 0.0, 3700.0, -3700.0, 3 * 86_400.0, -3 * 86_400.0)}
 
