@@ -214,11 +214,15 @@ async def slow_down_for_good(day: Day) -> None:
 
 @action(6, Family.SLOW_COMMITS)
 async def rebalance_amid_commits(day: Day) -> None:
-    """A commit takes nearly as long as a call may wait after one, and longer than a rebalance."""
-    broker, usual = day.rig.broker, day.rig.broker.latency
-    broker.latency = day.random.uniform(1.0, 1.9)
+    """A call that waits for its connection has its intent renewed, in a commit that takes longer than a rebalance."""
+    broker, api = day.rig.broker, day.rig.api
+    latency, connect = broker.latency, api.connect
+    broker.latency = day.random.uniform(1.2, 1.9)
     for _ in range(3):
+        api.connect = 1.5
         day.send(day.random.choice(CREATES))
-        await asyncio.sleep(day.random.uniform(0.0, 4.0))
+        await asyncio.sleep(broker.latency + api.connect + day.random.uniform(0.0, broker.latency))
         broker.group.rebalance()
-    broker.latency = usual
+        api.connect = 0.0
+        await asyncio.sleep(day.random.uniform(0.0, 3.0))
+    broker.latency, api.connect = latency, connect
