@@ -12,11 +12,12 @@ from collections import Counter
 import pytest
 
 from tests.runtime.node import POLICY
+from tests.simulation import campaign
 from tests.simulation.campaign import Summary, run, run_apart
 from tests.simulation.families import EFFECTS, ON
 from tests.simulation.faults import FAULTS, FLIGHT, LAG
 from tests.simulation.schedule import ACTIONS, BOUND
-from tests.simulation.simulate import simulate
+from tests.simulation.simulate import Outcome, simulate
 
 QUICK, PARTS = 1500, 20
 MUST_HAPPEN = (
@@ -64,6 +65,20 @@ def test_every_fault_has_happened() -> None:
         pytest.skip("runs with the schedules")
     rare = {what: happened[what] for what in MUST_HAPPEN if happened[what] < 3}
     assert not rare, happened
+
+
+def test_a_violation_is_printed_when_it_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed: list[str] = []
+
+    def violated(seed: int, _: object) -> Outcome:
+        printed.append(capsys.readouterr().out)
+        return Outcome(seed, violation="a promise\nand its situation" if seed == 1 else "")
+
+    monkeypatch.setattr(campaign, "simulate", violated)
+    assert run(range(3)).violations == {1: "a promise"}
+    assert printed == ["", "", "\nseed 1: a promise\n"]
 
 
 def test_a_seed_is_a_schedule() -> None:
