@@ -137,7 +137,7 @@ test-chart: $(VENV)/.chart ## The chart in the cluster of KUBECONFIG (CHART_IMAG
 render: $(VENV)/.dev ## Write docs/settings.md, docs/reference, schemas/generated and the chart's generated files anew
 	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"
 	$(PY) -c "from pathlib import Path; from sandbox.cleanroomsml.assumptions import reference; Path('docs/sandbox/assumptions.md').write_text(reference(), encoding='utf-8')"
-	$(PY) -m schemas.render
+	$(PY) -m schemas.docs.render
 	$(PY) -m helm
 	$(PY) -m deploy.render
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from schemas.iam import iam_policy
-from service.acls.formats import as_msk_iam
-from service.acls.rules import SERVICE, TOPICS, Acl
+from schemas.aws_policies.iam import iam_policy
+from service.operator.access.formats import as_msk_iam
+from service.operator.access.kafka_acls import SERVICE, TOPICS, Acl
 from service.adapters.kafka.topics import TopicSpec, config_at_creation
 
 CLUSTER_ARN: Final = (

@@ -1,7 +1,7 @@
 """Writes what is deployed beside the service and follows from its code: ``python -m deploy.render [--check]``.
 
 Topics are those that `python -m service topics` would create, rights in Kafka those that `python -m service acls`
-lists, rights in AWS those of `schemas.iam`; all with default settings and three copies. With other topics, tenants or
+lists, rights in AWS those of `schemas.aws_policies.iam`; all with default settings and three copies. With other topics, tenants or
 operations, set the same variables as for the service and name a folder to write to.
 """
 
@@ -16,7 +16,7 @@ import yaml
 
 from deploy import cloudformation, strimzi
 from service.acls import acls
-from service.acls.formats import as_script, as_strimzi
+from service.operator.access.formats import as_script, as_strimzi
 from service.adapters.kafka.topics import TopicSpec, config_at_creation
 from service.bootstrap import topic_specs
 from service.settings import Settings, load

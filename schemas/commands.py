@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import cloudevents, permissions, records, rules, service_commands, shapes, sizes, strictjson, tracecontext
+from schemas import cloudevents, permissions, records, service_commands, shapes, sizes, strictjson, tracecontext
+from schemas import documented_rules
 from schemas.cloudevents import Envelope, Headers, timestamp
 from schemas.operations import COMMAND_PREFIX, COMMANDS, SERVICE_COMMANDS
 from schemas.permissions import Grant, TargetFacts
@@ -42,7 +43,7 @@ class Limits:
             the default tenant.
         max_bytes: Longest value that is read.
         params: Members that creating requests get which do not give them, by target.
-        assumed: Whether the rules that are our reading count; see :mod:`schemas.rules`.
+        assumed: Whether the rules that are our reading count; see :mod:`schemas.documented_rules`.
     """
 
     grant: Grant
@@ -194,7 +195,7 @@ def _payload_violations(operation: str, data: Any, assumed: bool) -> Iterator[Vi
         yield from service_commands.violations(operation, data)
         return
     yield from shapes.violations(operation, data)
-    yield from rules.violations(operation, data, assumed=assumed)
+    yield from documented_rules.violations(operation, data, assumed=assumed)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from botocore.model import StructureShape
 
 from schemas import strictjson
 from schemas.operations import COMMANDS, SERVICE_COMMANDS, Kind
-from schemas.rules import ARNS
+from schemas.documented_rules import ARNS
 from schemas.shapes import Violation, input_shape, render, walk
 
 MAX_LISTED: Final = 50

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from schemas import cloudevents, rules, shapes
+from schemas import cloudevents, shapes
+from schemas import documented_rules
 from schemas.operations import MARKER_MEMBER
-from schemas.rules import RULES, Rule
+from schemas.documented_rules import RULES, Rule
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 ASSUMED: Final = "Assumed: AWS does not state this; with the setting rules.assumed=false it is left to AWS."
@@ -80,8 +81,8 @@ def request(operation: str, *, assumed: bool = True, rows: Iterable[Rule] = RULE
     """
     counted = tuple(row for row in rows if assumed or not row.assumed)
     schema = _request(shapes.input_shape(operation), counted)
-    if rules.stamped(operation):
-        _merge(schema["properties"][MARKER_MEMBER], rules.MARKER_ROOM)
+    if documented_rules.stamped(operation):
+        _merge(schema["properties"][MARKER_MEMBER], documented_rules.MARKER_ROOM)
     return schema
 
 

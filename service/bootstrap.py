@@ -11,22 +11,23 @@ from schemas import shapes, sizes
 from service import gauges, tenancy
 from service.adapters.aws.addresses import api_address, sts_address
 from service.adapters.aws.api import AwsApi
-from service.adapters.aws.sessions import Sessions
+from service.adapters.aws.clients import Sessions
 from service.adapters.clock import SystemClock
 from service.adapters.http import Liveness, StatusServer
 from service.adapters.kafka.log import KafkaLog
-from service.adapters.kafka.security import security
-from service.adapters.kafka.settings import KafkaSettings
+from service.adapters.kafka.auth.security import security
+from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.topics import TopicSpec, changelog, inlet, stream
 from service.adapters.telemetry import Telemetry
 from service.core import holding
 from service.core.pacing import Cadence
 from service.core.policy import Policy
-from service.runtime import intake, numbering
+from service.runtime import commands as intake
+from service.runtime import changes as numbering
 from service.runtime.activities import Workshop
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
-from service.runtime.ceilings import Ceilings
+from service.runtime.record_limits import Ceilings
 from service.runtime.context import Context, Names
 from service.runtime.dispatch import Caller, Deadlines, Dispatch
 from service.runtime.limiter import Limiter

@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.commands import Limits
 from schemas.permissions import Grant, TargetFacts, open_grant
-from service.adapters.aws.sessions import partition_of
+from service.adapters.aws.clients import partition_of
 from service.runtime.context import Outlets
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Clock, TopicPartition

@@ -10,7 +10,8 @@ from typing import Final
 
 from schemas.operations import COMMANDS, Kind, Operation, removal_of
 from schemas.records import Fault
-from service.core import endings, resolution
+from service.core import resolution
+from service.core import outcomes
 from service.core.effects import Step, Told
 from service.core.job import Job, Phase, ended, may_have_happened, replace
 
@@ -54,12 +55,12 @@ def chance(job: Job, *, held: bool = False) -> Chance:
 
 def done(job: Job, now: float) -> Step:
     """The other command was stopped."""
-    return endings.succeeded(job, {"cancelled": True}, now)
+    return outcomes.succeeded(job, {"cancelled": True}, now)
 
 
 def unknown(job: Job, now: float) -> Step:
     """There is no such command here, or no longer one whose outcome was ever known."""
-    return endings.failed(job, UNRESOLVED if job.reason in (UNDER_WAY, PARKED) else UNKNOWN, now)
+    return outcomes.failed(job, UNRESOLVED if job.reason in (UNDER_WAY, PARKED) else UNKNOWN, now)
 
 
 def deletion(job: Job, other: Job) -> Operation | None:
@@ -82,9 +83,9 @@ def too_late(job: Job, other: Job, key: bytes, objection: Fault | None, now: flo
     """
     operation = deletion(job, other)
     if operation is None:
-        return endings.failed(job, _too_late(other), now)
+        return outcomes.failed(job, _too_late(other), now)
     if objection is not None:
-        return endings.failed(job, objection, now)
+        return outcomes.failed(job, objection, now)
     if not ended(other):
         return _wait(job, key, UNDER_WAY, now)
     if other.phase is Phase.PARKED:
@@ -92,8 +93,8 @@ def too_late(job: Job, other: Job, key: bytes, objection: Fault | None, now: flo
     if other.resource_id:
         return Step(_deleting(job, operation, other, now))
     if other.fault is not None and other.fault.code == resolution.GIVEN_UP:
-        return endings.failed(job, UNRESOLVED, now)
-    return endings.succeeded(job, {"cancelled": False, "deleted": False}, now)
+        return outcomes.failed(job, UNRESOLVED, now)
+    return outcomes.succeeded(job, {"cancelled": False, "deleted": False}, now)
 
 
 def _wait(job: Job, key: bytes, reason: str, now: float) -> Step:

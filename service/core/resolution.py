@@ -10,7 +10,8 @@ from typing import Final
 
 from schemas.operations import COMMANDS, Kind, Resolution, resource_of
 from schemas.records import Fault
-from service.core import endings, reconciliation
+from service.core import reconciliation
+from service.core import outcomes
 from service.core.effects import Step
 from service.core.job import Job, Phase, marker, replace, row
 from service.core.observations import Resolved
@@ -85,7 +86,7 @@ def resolve(job: Job, decision: Resolved, now: float) -> Step:
             command = replace(job.command, deadline=0.0)
             return Step(replace(_reopened(job, now), command=command, phase=Phase.INTENDED, attempt=job.attempt + 1))
         case Resolution.FAIL:
-            return endings.failed(job, _given_up(job), now)
+            return outcomes.failed(job, _given_up(job), now)
 
 
 def _reopened(job: Job, now: float) -> Job:
@@ -108,14 +109,14 @@ def _adopted(job: Job, resource_id: str, now: float) -> Step:
     operation = row(job.command)
     resource, identity = operation.resource, operation.resource.identity
     if operation.kind is Kind.WRITE:
-        return endings.written(job, {identity: resource_id} if operation.creates else {}, now)
+        return outcomes.written(job, {identity: resource_id} if operation.creates else {}, now)
     if operation.kind is Kind.REMOVAL:
         known, status = str(job.command.params[identity]), resource.leaving[0]
     else:
         known = resource_id or reconciliation.stable_id(resource, marker(job.command))
         status = resource.arriving[0]
     running = replace(job, phase=Phase.RUNNING, resource_id=known)
-    return Step(running, (endings.started(job.command, known, status),))
+    return Step(running, (outcomes.started(job.command, known, status),))
 
 
 def _given_up(job: Job) -> Fault:
@@ -126,9 +127,9 @@ def _given_up(job: Job) -> Fault:
 def done(decision: Job, job: Job, now: float) -> Step:
     """The decision was carried out; the command that it is about is now ``job``."""
     result = {"resolution": str(decision.command.params["resolution"]), "phase": job.phase.value}
-    return endings.succeeded(decision, result, now)
+    return outcomes.succeeded(decision, result, now)
 
 
 def refused(decision: Job, fault: Fault, now: float) -> Step:
     """The decision could not be carried out."""
-    return endings.failed(decision, fault, now)
+    return outcomes.failed(decision, fault, now)

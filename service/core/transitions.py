@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from schemas.operations import Kind, Repeat
 from schemas.records import Fault
-from service.core import effects, endings, holding, reconciliation, resolution, resting
+from service.core import effects, holding, reconciliation, resolution, resting
+from service.core import outcomes
 from service.core import observations as seen
 from service.core.effects import Step, Told
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
@@ -75,7 +76,7 @@ def accept(command: Command, now: float, wall: float, policy: Policy) -> Step:
     job = Job(command, Phase.INTENDED, accepted_at=now, since=now)
     accepted = Told("accepted")
     if resting.overdue(job, wall):
-        return endings.failed(job, endings.DEADLINE_EXCEEDED, now, accepted)
+        return outcomes.failed(job, outcomes.DEADLINE_EXCEEDED, now, accepted)
     if command.not_before > wall:
         waiting = Told("waiting", {"reason": NOT_BEFORE, "position": 0})
         return Step(replace(job, due=command.not_before, reason=NOT_BEFORE), (accepted, waiting))
@@ -128,11 +129,11 @@ def _act(job: Job) -> effects.Activity:
 def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) -> Step:
     operation = row(job.command)
     if operation.creates and operation.resource.identity and not observation.result.get(operation.resource.identity):
-        return _lost(job, seen.Lost(endings.NO_IDENTITY), now, policy)
+        return _lost(job, seen.Lost(outcomes.NO_IDENTITY), now, policy)
     if operation.kind is Kind.READ:
-        return endings.succeeded(job, reconciliation.strip(observation.result), now)
+        return outcomes.succeeded(job, reconciliation.strip(observation.result), now)
     if operation.kind is Kind.WRITE:
-        return endings.written(job, reconciliation.strip(observation.result), now)
+        return outcomes.written(job, reconciliation.strip(observation.result), now)
     if operation.kind is Kind.REMOVAL:
         return _started(job, job.command.params[operation.resource.identity], operation.resource.leaving[0], now)
     if not operation.resource.identity:
@@ -143,7 +144,7 @@ def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) 
 
 def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
     """AWS took it: from now on the resource is watched. Its status stays unknown until it is seen."""
-    told = endings.started(job.command, resource_id, status)
+    told = outcomes.started(job.command, resource_id, status)
     return Step(
         replace(job, phase=Phase.RUNNING, since=now, resource_id=resource_id, reason="", fault=None, **_UNSEARCHED),
         (told,),
@@ -158,7 +159,7 @@ def _postponed(job: Job, observation: seen.Postponed, now: float, policy: Policy
 
 def _give_up(job: Job, fault: Fault, now: float, *, lost: bool) -> Step:
     if lost and row(job.command).kind is not Kind.READ:
-        return endings.parked(
+        return outcomes.parked(
             job,
             fault,
             now,
@@ -166,7 +167,7 @@ def _give_up(job: Job, fault: Fault, now: float, *, lost: bool) -> Step:
             if job.attempt > 1
             else "its outcome was lost",
         )
-    return endings.failed(job, fault, now)
+    return outcomes.failed(job, fault, now)
 
 
 def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Policy) -> Step:
@@ -190,7 +191,7 @@ def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) ->
         kind, code = repeat(job.command), observation.fault.code
         if may_have_happened(job) or code in _EVIDENCE[kind] or not reconciliation.provable(job.command):
             return Step(_uncertain(job, now, observation.fault))
-    return endings.failed(job, observation.fault, now)
+    return outcomes.failed(job, observation.fault, now)
 
 
 _EVIDENCE: Final = MappingProxyType(
@@ -262,7 +263,7 @@ def _start_reached(job: Job, observation: seen.StartReached, now: float, policy:
 
 
 def _expired(job: Job, observation: seen.DeadlinePassed, now: float, policy: Policy) -> Step:
-    return Step(job, ignored=True) if may_have_happened(job) else endings.failed(job, endings.DEADLINE_EXCEEDED, now)
+    return Step(job, ignored=True) if may_have_happened(job) else outcomes.failed(job, outcomes.DEADLINE_EXCEEDED, now)
 
 
 def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
@@ -312,7 +313,7 @@ def _unsearched(job: Job, observation: seen.Unsearched, now: float, policy: Poli
     later = resting.backed_off(job, now, policy)
     later = replace(later, tried=later.tried + observation.seconds)
     limit = policy.accepted_limit if job.phase is Phase.ACCEPTED else policy.search_limit
-    return endings.unsearchable(job, observation.fault, now) if later.tried > limit else Step(later)
+    return outcomes.unsearchable(job, observation.fault, now) if later.tried > limit else Step(later)
 
 
 def _found(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
@@ -323,20 +324,20 @@ def _found(job: Job, observation: seen.Found, now: float, policy: Policy) -> Ste
     shown = observation.matches[0] if observation.matches else None
     match reconciliation.judge(job.command, shown):
         case Verdict.DONE:
-            return endings.reconciled(job, shown, now)
+            return outcomes.reconciled(job, shown, now)
         case Verdict.UNDER_WAY:
             operation = row(job.command)
             return _started(job, job.command.params[operation.resource.identity], operation.resource.leaving[0], now)
         case Verdict.OTHERWISE:
-            fault = job.fault or endings.CONCURRENT_MODIFICATION
-            return _unconfirmed(job, observation, now, policy) or endings.failed(job, fault, now)
+            fault = job.fault or outcomes.CONCURRENT_MODIFICATION
+            return _unconfirmed(job, observation, now, policy) or outcomes.failed(job, fault, now)
         case Verdict.NOT_DONE:
             return _not_done(job, observation, now, policy)
 
 
 def _found_marked(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
     if len(observation.matches) > 1:
-        return endings.parked(job, endings.AMBIGUOUS, now, f"{len(observation.matches)} resources carry the marker")
+        return outcomes.parked(job, outcomes.AMBIGUOUS, now, f"{len(observation.matches)} resources carry the marker")
     if not observation.matches:
         return (
             _still_accepted(job, now, policy)
@@ -346,7 +347,7 @@ def _found_marked(job: Job, observation: seen.Found, now: float, policy: Policy)
     (match,) = observation.matches
     operation = row(job.command)
     if operation.kind is Kind.WRITE:
-        return endings.written(job, {operation.resource.identity: match[operation.resource.identity]}, now)
+        return outcomes.written(job, {operation.resource.identity: match[operation.resource.identity]}, now)
     resource_id = reconciliation.identify(operation.resource, match)
     return _started(job, resource_id, str(match.get("status") or operation.resource.arriving[0]), now)
 
@@ -358,7 +359,7 @@ def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> 
     if job.fault is not None and not _untrue(job, job.fault):
         return _unshown(job, job.fault, now)
     if job.attempt * policy.settle > policy.write_patience:  # each attempt has taken that long
-        return _unshown(job, job.fault or endings.CALLS_LOST, now)
+        return _unshown(job, job.fault or outcomes.CALLS_LOST, now)
     return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, fault=None, **_UNSEARCHED, since=now))
 
 
@@ -393,14 +394,14 @@ def _empty_searches(job: Job, observation: seen.Found) -> int:
 def _unshown(job: Job, fault: Fault, now: float) -> Step:
     """AWS shows nothing of a lost call: it failed, or, where its effect may have been changed again, nobody can say."""
     if reconciliation.provable(job.command):
-        return endings.failed(job, fault, now)
-    return endings.parked(job, fault, now, "the resource is not as asked: never changed, or changed again since")
+        return outcomes.failed(job, fault, now)
+    return outcomes.parked(job, fault, now, "the resource is not as asked: never changed, or changed again since")
 
 
 def _still_accepted(job: Job, now: float, policy: Policy) -> Step:
     wait = search_delay(job.searches + 1, policy.search_delays)
     if job.tried + wait > policy.accepted_limit:
-        return endings.parked(job, endings.NEVER_LISTED, now, f"no listed resource in {job.searches + 1} searches")
+        return outcomes.parked(job, outcomes.NEVER_LISTED, now, f"no listed resource in {job.searches + 1} searches")
     return Step(replace(job, searches=job.searches + 1, tried=job.tried + wait, due=now + wait))
 
 
@@ -419,9 +420,9 @@ def _seen(job: Job, observation: seen.Seen, now: float, policy: Policy) -> Step:
     if back and observation.seconds < policy.settle:
         return Step(job, ignored=True)  # a read that lags behind
     if row(job.command).kind is Kind.REMOVAL:
-        shown = endings.departing(job, status, description, now, policy, back=back)
+        shown = outcomes.departing(job, status, description, now, policy, back=back)
     else:
-        shown = endings.arriving(job, status, description, now, back=back)
+        shown = outcomes.arriving(job, status, description, now, back=back)
     if status == job.status and not (shown.job is not None and ended(shown.job)):
         return Step(job)  # what ends it now was no end to a former owner, of an older release
     return shown
@@ -432,19 +433,19 @@ def _unseen(job: Job, observation: seen.Unseen, now: float, policy: Policy) -> S
     tried = job.tried + observation.seconds
     if tried < policy.search_limit:
         return Step(replace(job, tried=tried))
-    return endings.unwatchable(job, observation, now)
+    return outcomes.unwatchable(job, observation, now)
 
 
 def _vanished(job: Job, observation: seen.Vanished, now: float, policy: Policy) -> Step:
     if row(job.command).kind is Kind.REMOVAL:
-        return endings.removed(job, now)
+        return outcomes.removed(job, now)
     if not job.status and now - job.since < policy.vanish_grace:
         return Step(job)  # reads may lag behind the creation
-    return endings.vanished(job, now)
+    return outcomes.vanished(job, now)
 
 
 def _cancelled(job: Job, observation: seen.Cancelled, now: float, policy: Policy) -> Step:
-    return endings.failed(job, endings.CANCELLED, now)
+    return outcomes.failed(job, outcomes.CANCELLED, now)
 
 
 def _released(job: Job, observation: seen.Released, now: float, policy: Policy) -> Step:
@@ -457,7 +458,7 @@ def _released(job: Job, observation: seen.Released, now: float, policy: Policy) 
 def _watch_cancelled(job: Job, observation: seen.Cancelled, now: float, policy: Policy) -> Step:
     if row(job.command).kind is not Kind.TRACK:
         return Step(job, ignored=True)
-    return endings.failed(job, endings.CANCELLED, now)
+    return outcomes.failed(job, outcomes.CANCELLED, now)
 
 
 # Any phase: a defect of ours.
@@ -468,8 +469,8 @@ def _broken(job: Job, observation: seen.Broken, now: float, policy: Policy) -> S
     resting = job.phase is Phase.QUEUED or (job.phase is Phase.INTENDED and (job.due > 0 or observation.unsent))
     harmless = row(job.command).kind in (Kind.READ, Kind.TRACK)
     if harmless or (resting and not may_have_happened(job)):
-        return endings.failed(job, observation.fault, now)
-    return endings.parked(job, observation.fault, now, "nothing more: the service itself fails with this command")
+        return outcomes.failed(job, observation.fault, now)
+    return outcomes.parked(job, observation.fault, now, "nothing more: the service itself fails with this command")
 
 
 # The ended: remembered for the retention, then forgotten.

@@ -31,11 +31,11 @@ from service.core.observations import (
 )
 from service.core.pacing import Cadence
 from service.runtime.context import Context
-from service.runtime.defects import DEFECT, UNUSABLE, Defects, place
+from service.runtime.errors import DEFECT, UNUSABLE, Defects, place
 from service.runtime.dispatch import Dispatch
 from service.runtime.inbox import Inbox, Observed
 from service.runtime.intent import Intent
-from service.runtime.lines import Lines
+from service.runtime.key_order import Lines
 from service.runtime.poller import Poller, Watch
 from service.runtime.ports import TopicPartition
 from service.runtime.slots import Claim, SlotRegistry

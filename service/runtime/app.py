@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from service.core import holding
 from service.runtime.assignment import Assignment
-from service.runtime.defects import UNUSABLE
+from service.runtime.errors import UNUSABLE
 from service.runtime.limiter import Budget, Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import Log, Telemetry

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from schemas.records import CorruptRecord
 from service.core.observations import Due
-from service.runtime.defects import place
+from service.runtime.errors import place
 from service.runtime.ports import InRecord, Log, LogError, Telemetry, TopicPartition, Unfit
 from service.runtime.shard import Shard, State
 

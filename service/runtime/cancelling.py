@@ -10,7 +10,7 @@ from service.core.cancellation import Chance
 from service.core.capacity import Limits
 from service.core.job import Phase, ended, replace
 from service.core.observations import Cancelled
-from service.runtime.batch import Batch
+from service.runtime.transaction import Batch
 from service.runtime.context import Context
 from service.runtime.store import Store
 

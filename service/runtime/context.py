@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from schemas.commands import Limits
 from service.core.pacing import Cadence
 from service.core.policy import Policy
-from service.runtime.ceilings import Ceilings
-from service.runtime.detours import Detours
+from service.runtime.record_limits import Ceilings
+from service.runtime.reply_redirects import Detours
 from service.runtime.ports import Clock, Telemetry
 
 

@@ -13,7 +13,7 @@ from schemas import answers
 from schemas.operations import MARKER_MEMBER, Kind, Operation
 from schemas.records import Fault
 from service.core import faults, reconciliation
-from service.core.budget import Lane
+from service.core.rate_budget import Lane
 from service.core.job import Job, marker, row
 from service.core.observations import (
     DeadlinePassed,

@@ -1,4 +1,4 @@
-"""Waits for a token of a target's rate budget; the arithmetic is :mod:`service.core.budget`'s."""
+"""Waits for a token of a target's rate budget; the arithmetic is :mod:`service.core.rate_budget`'s."""
 
 import asyncio
 from collections import deque
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from service.core import budget
-from service.core.budget import Bucket, Lane
+from service.core import rate_budget
+from service.core.rate_budget import Bucket, Lane
 from service.runtime.ports import Clock
 
 
@@ -55,11 +55,11 @@ class _Queue:
     def slow(self) -> bool:
         """True when calls have waited for a minute at a rate far below the limit."""
         since = self._slow_since
-        return since is not None and self._clock.monotonic() - since >= budget.SLOW_AFTER
+        return since is not None and self._clock.monotonic() - since >= rate_budget.SLOW_AFTER
 
     def _pump(self) -> None:
         self._grant()
-        if not (self._waiters and budget.slow(self.state)):
+        if not (self._waiters and rate_budget.slow(self.state)):
             self._slow_since = None
         elif self._slow_since is None:
             self._slow_since = self._clock.monotonic()
@@ -69,10 +69,10 @@ class _Queue:
             self._timer.cancel()
             self._timer = None
         while self._waiters:
-            lane = budget.next_lane(self._waiters, self._last)
+            lane = rate_budget.next_lane(self._waiters, self._last)
             line = self._waiters[lane]
             if not line[0].granted.cancelled():
-                self.state, wait = budget.take(self.state, self._clock.monotonic())
+                self.state, wait = rate_budget.take(self.state, self._clock.monotonic())
                 if wait > 0:
                     self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
                     return
@@ -104,7 +104,7 @@ class Limiter:
         self._clock = clock
         self._limits = {"reads": reads_per_second, "writes": writes_per_second}
         self._queues = {
-            name: _Queue(budget.bucket(limit, clock.monotonic()), clock) for name, limit in self._limits.items()
+            name: _Queue(rate_budget.bucket(limit, clock.monotonic()), clock) for name, limit in self._limits.items()
         }
 
     async def take(self, lane: Lane) -> None:
@@ -113,17 +113,17 @@ class Limiter:
 
     def throttled(self, lane: Lane) -> None:
         """AWS asked for patience."""
-        self._queue(lane).change(lambda state: budget.throttled(state, self._clock.monotonic()))
+        self._queue(lane).change(lambda state: rate_budget.throttled(state, self._clock.monotonic()))
 
     def succeeded(self, lane: Lane) -> None:
         """A call went through."""
-        self._queue(lane).change(budget.succeeded)
+        self._queue(lane).change(rate_budget.succeeded)
 
     def share(self, fraction: float) -> None:
         """Sets this replica's share of the budget, above 0 and up to 1."""
         for name, queue in self._queues.items():
             limit = self._limits[name] * fraction
-            queue.change(partial(budget.shared, limit=limit, now=self._clock.monotonic()))
+            queue.change(partial(rate_budget.shared, limit=limit, now=self._clock.monotonic()))
 
     def statistics(self) -> dict[str, float]:
         """Present rates and waiters, for metrics and the status page."""

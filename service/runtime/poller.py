@@ -12,11 +12,13 @@ from typing import Any, Final
 
 from schemas.operations import RESOURCES, Resource
 from schemas.records import Fault
-from service.core import coalescing, endings, faults, reconciliation
-from service.core.budget import Lane
+from service.core import faults, reconciliation
+from service.core import polling
+from service.core import outcomes
+from service.core.rate_budget import Lane
 from service.core.observations import Broken, Failure, Observation, Reply, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
-from service.runtime.defects import DEFECT, place
+from service.runtime.errors import DEFECT, place
 from service.runtime.dispatch import ENDLESS, Caller
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
@@ -218,20 +220,20 @@ class Poller:
                 watches = [watch for found in due[kind].values() for watch in found]
                 looks.create_task(self._guarded(look, watches), name=f"poll:{self._target}:{kind}")
 
-    def _plan(self, due: Mapping[str, Mapping[str, list[Watch]]]) -> coalescing.Plan:
+    def _plan(self, due: Mapping[str, Mapping[str, list[Watch]]]) -> polling.Plan:
         """What can't be planned is reported, kind by kind: the others are looked at all the same."""
         listed = {**self._listed, **{kind: _UNLISTABLE for kind in self._unlistable if not self._listable(kind)}}
         lists: list[str] = []
         gets: list[tuple[str, str]] = []
         for kind, found in due.items():
             try:
-                plan = coalescing.plan({kind: found}, listed)
+                plan = polling.plan({kind: found}, listed)
             except Exception as error:
                 self._broke([watch for watches in found.values() for watch in watches], error)
             else:
                 lists.extend(plan.lists)
                 gets.extend(plan.gets)
-        return coalescing.Plan(tuple(lists), tuple(gets))
+        return polling.Plan(tuple(lists), tuple(gets))
 
     def _broke(self, watches: list[Watch], error: Exception) -> None:
         """Whoever watches what breaks the service again and again hears of it."""
@@ -415,7 +417,7 @@ class Poller:
         if rank >= 0:
             watch.known, watch.blind = now, 0.0
         else:
-            self._blind(watch, endings.unknown_status(status))
+            self._blind(watch, outcomes.unknown_status(status))
         watch.defects = 0
 
     def _blind(self, watch: Watch, fault: Fault, operation: str = "") -> None:

@@ -8,7 +8,7 @@ from schemas.permissions import TargetFacts
 from schemas.records import Fault, Job, job_key
 from service.core import resolution, transitions
 from service.core.observations import Resolved
-from service.runtime.batch import Batch
+from service.runtime.transaction import Batch
 from service.runtime.context import Context
 from service.runtime.store import Store
 

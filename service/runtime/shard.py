@@ -16,7 +16,7 @@ from schemas.operations import COMMANDS
 from schemas.records import CorruptRecord, NewerRecord
 from service.core import holding, transitions
 from service.core.capacity import Limits
-from service.core.endings import lasting
+from service.core.outcomes import lasting
 from service.core.job import Job, ended
 from service.core.observations import (
     Broken,
@@ -36,13 +36,13 @@ from service.core.observations import (
     Unsearched,
 )
 from service.core.position import Disagreement, PartitionOffsets, foreign, position_at, resume
-from service.core.publication import finished_at, named_after, over
-from service.runtime import intake
+from service.core.sequencing import finished_at, named_after, over
+from service.runtime import commands
 from service.runtime.activities import Activities, Workshop
-from service.runtime.batch import Batch
+from service.runtime.transaction import Batch
 from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
-from service.runtime.defects import DEFECT, Defects, place
+from service.runtime.errors import DEFECT, Defects, place
 from service.runtime.inbox import Arrived, Inbox, Item, Observed, Outdated, Passed, Resumed
 from service.runtime.ports import (
     CommitUnknown,
@@ -58,7 +58,7 @@ from service.runtime.retention import Retention
 from service.runtime.standby import Standby
 from service.runtime.store import Store
 
-Receive = Callable[[InRecord, Store, Batch, Context, Revoke, intake.Elsewhere], None]
+Receive = Callable[[InRecord, Store, Batch, Context, Revoke, commands.Elsewhere], None]
 
 
 class State(StrEnum):
@@ -90,7 +90,7 @@ class Shard:
         workshop: Workshop,
         context: Context,
         standby: Standby,
-        receive: Receive = intake.receive,
+        receive: Receive = commands.receive,
     ) -> None:
         self.partition = partition
         self.name = f"{partition.topic}-{partition.partition}"
@@ -529,7 +529,7 @@ class Shard:
     def _apply(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> None:
         step = transitions.step(job, observation, batch.now, self._context.policy)
         batch.apply(key, job, step)
-        intake.decide(key, self._store, batch, self._context, self._activities.revoke)
+        commands.decide(key, self._store, batch, self._context, self._activities.revoke)
         if step.ignored:
             self._context.telemetry.ignored(job.phase, type(observation).__name__)
         elif isinstance(observation, Restored | Due | StartReached):

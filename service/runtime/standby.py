@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from service.core.job import Job
-from service.runtime.defects import place
+from service.runtime.errors import place
 from service.runtime.ports import Telemetry, TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.store import Store

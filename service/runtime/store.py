@@ -10,7 +10,7 @@ from schemas import records
 from schemas.records import CorruptRecord, Job, Position, Record, ResourceState
 from service.core.capacity import Census, Ends
 from service.core.job import ended
-from service.runtime.defects import place
+from service.runtime.errors import place
 
 
 class Store:

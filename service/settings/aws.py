@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from schemas.operations import RESOURCES
-from service.settings import sessions
+from service.settings import role_session
 from service.settings.base import Count, Group, Names, PerSecond, Seconds, hyphenated, is_ipv6, one_of
-from service.settings.sessions import NO_TAGS, SessionName, TagKey, Tags
+from service.settings.role_session import NO_TAGS, SessionName, TagKey, Tags
 
 SLOTS: Final = frozenset(resource.slot for resource in RESOURCES.values() if resource.slot)
 """The concurrency quotas that the table knows."""
@@ -162,7 +162,7 @@ class Target(Group):
             for name in ("endpoint_url", "sts_endpoint_url")
             if not self.allow_plain_http and is_exposed(getattr(self, name))
         ]
-        problems += sessions.problems(self)
+        problems += role_session.problems(self)
         if self.endpoint_url and (self.fips or self.dualstack):
             problems.append("endpoint_url excludes fips and dualstack")
         if problems:

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from service.settings.aws import Region, RoleArn, address_fault, is_exposed
 from service.settings.base import Group
-from service.settings.sessions import SessionName
+from service.settings.role_session import SessionName
 
 Provider = Literal["msk_iam", "client_credentials", "file"]
 

@@ -14,7 +14,8 @@ from botocore import xform_name
 from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
 from sandbox.kafka.broker import Broker
-from schemas import documents, examples
+from schemas.docs import json_schemas
+from schemas.docs import examples
 from schemas.operations import EXPORT_JOB, OPERATIONS, RESOURCES, Change, Kind, Operation, Repeat
 from service.core.job import Command, marker
 from service.core.reconciliation import strip
@@ -114,11 +115,11 @@ async def test_operation(name: str, serving: ServiceProcess, client: Client, acc
     result = await client.perform(name, data, command_id=name, key=name)
     kinds = [reply.kind for reply in client.replies(name)]
     assert kinds == ["accepted", *KINDS[operation.kind], "succeeded"]
-    assert is_valid(documents.contract()["results"][name]["data"], client.replies(name)[-1].data)
+    assert is_valid(json_schemas.contract()["results"][name]["data"], client.replies(name)[-1].data)
     await EFFECTS[_effect(operation)](operation, client, account, data, result)
     for event in client.events():
         kind = event.type.removeprefix("cleanroomsml.").removesuffix(".status-changed")
-        assert is_valid(documents.event_data(RESOURCES[kind]), event.data)
+        assert is_valid(json_schemas.event_data(RESOURCES[kind]), event.data)
     if client.events():
         assert_gap_free(client.events())
 

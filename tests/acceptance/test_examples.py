@@ -18,7 +18,8 @@ from confluent_kafka import Producer
 from sandbox.datasets import movielens
 from sandbox.jobs.worker import Storage
 from sandbox.kafka.broker import Broker
-from schemas import examples, snippets
+from schemas.docs import examples
+from schemas.docs import client_examples
 from schemas.operations import COMMANDS, RESOURCES, Kind
 from schemas.testing import Twin, assert_numbered, command, parse
 from schemas.testing.reading import Published
@@ -207,7 +208,7 @@ NEEDS_NO_ID = "ListTrainingDatasets"
 def _program(title: str) -> str:
     """A program as the page shows it."""
     page = (PAGES / f"{NEEDS_NO_ID}.md").read_text("utf-8")
-    return next(found["text"] for found in FENCE.finditer(page) if found["title"] == snippets.TITLES[title])
+    return next(found["text"] for found in FENCE.finditer(page) if found["title"] == client_examples.TITLES[title])
 
 
 async def _run(words: Sequence[str], kafka: Broker, **more: str) -> str:
@@ -293,4 +294,4 @@ async def test_the_node_program_runs_as_it_is(
 def test_every_page_has_every_program() -> None:
     for name in examples.COMMANDS:
         titles = [found["title"] for found in FENCE.finditer((PAGES / f"{name}.md").read_text("utf-8"))]
-        assert titles == list(snippets.TITLES.values())
+        assert titles == list(client_examples.TITLES.values())

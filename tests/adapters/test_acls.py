@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from service.acls import acls
-from service.acls.commands import print_acls
-from service.acls.formats import FORMATS, as_msk_iam, as_script, as_strimzi, grant
-from service.acls.rules import components
+from service.cli.acls import print_acls
+from service.operator.access.formats import FORMATS, as_msk_iam, as_script, as_strimzi, grant
+from service.operator.access.kafka_acls import components
 from service.settings import Settings, SettingsError, load
 
 BASE = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "k:9092", "AWS_REGION": "eu-west-1"}

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.adapters.aws import Sessions
-from service.adapters.aws.sessions import partition_of
+from service.adapters.aws.clients import partition_of
 from service.runtime.ports import Cause, Failure, Reply
 from tests.adapters import wire
 from tests.adapters.identities import ROLE, SECRETS, Aws, assumed, denied, joined

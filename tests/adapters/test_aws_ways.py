@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from service.adapters.aws import AwsApi, Sessions, probe, ways
+from service.adapters.aws import AwsApi, Sessions
+from service.operator.diagnostics import aws_target
+from service.operator.diagnostics import credential_sources
 from service.runtime.ports import Failure, Reply
 from tests.adapters import wire
 from tests.adapters.identities import ROLE, Aws, assumed, denied, joined
@@ -235,7 +237,7 @@ def web_token(**claims: Any) -> str:
 
 async def told(made: list[Sessions], server: Server, **more: Any) -> list[tuple[bool, str]]:
     sessions, api = joined(made, server, **more)
-    return [(finding.ok, finding.message) for finding in await probe(sessions, api, "default", 8)]
+    return [(finding.ok, finding.message) for finding in await aws_target(sessions, api, "default", 8)]
 
 
 async def test_the_check_names_the_way_in(made: list[Sessions], server: Server, irsa: Path) -> None:
@@ -346,7 +348,7 @@ def test_what_is_wrong_with_the_environment(
 ) -> None:
     if token is not None:
         environ = {**environ, "AWS_WEB_IDENTITY_TOKEN_FILE": token(tmp_path)}
-    found = list(ways.suspects(environ, NOW))
+    found = list(credential_sources.suspects(environ, NOW))
     assert len(found) == len(expected), found
     for message, words in zip(found, expected, strict=True):
         assert words in message

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from service import console
-from service.__main__ import app
+from service.cli import console
+from service.cli.app import app
 from service.settings import SettingsError
 
 
@@ -50,7 +50,7 @@ def test_ends(capsys: pytest.CaptureFixture[str], error: BaseException, code: in
 
 def test_the_place_of_a_defect_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A command of ours that breaks in the middle."""
-    monkeypatch.setattr("service.iam.documents", lambda *_: dict[str, str]()["canary"])
+    monkeypatch.setattr("service.operator.access.iam_policies.documents", lambda *_: dict[str, str]()["canary"])
     monkeypatch.setenv("CRML_KAFKA__BOOTSTRAP_SERVERS", "a:1")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     assert console.guarded(lambda: app(["iam"])) == 70
@@ -99,7 +99,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("CRML_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:9")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setattr("logging.disable", lambda _: None)
-    for module in ("service.__main__", "service.repair.screen"):
+    for module in ("service.cli.app", "service.cli.output"):
         monkeypatch.setattr(f"{module}.configure_logging", lambda *_: None)
     return monkeypatch
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from schemas import events
-from service.dlq.letters import DeadLetter
-from service.dlq.replaying import obstacle
+from service.operator.dead_letters.dead_letter import DeadLetter
+from service.operator.dead_letters.replay import obstacle
 
 PLACE = events.Place("commands", 1, 7)
 

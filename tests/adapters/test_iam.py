@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from schemas import trust
+from schemas.aws_policies import trust
 from schemas.operations import OPERATIONS
 from service.adapters.aws.credentials import assumption
-from service.iam import documents, operations
+from service.operator.access.iam_policies import documents, operations
 from service.runtime.ports import Cause
 from service.settings import Settings, load
 

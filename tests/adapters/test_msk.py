@@ -16,11 +16,11 @@ from botocore import auth
 from botocore.credentials import CredentialProvider, Credentials
 
 from service.adapters.aws import addresses
-from service.adapters.aws.sessions import Sessions
-from service.adapters.kafka import security
-from service.adapters.kafka.msk import LIFETIME, of_msk, sign
-from service.adapters.kafka.security import fetch_of, token_provider
-from service.adapters.kafka.tokens import TokenUnavailable
+from service.adapters.aws.clients import Sessions
+from service.adapters.kafka.auth import security
+from service.adapters.kafka.auth.msk_iam import LIFETIME, of_msk, sign
+from service.adapters.kafka.auth.security import fetch_of, token_provider
+from service.adapters.kafka.auth.oauth_tokens import TokenUnavailable
 from service.settings.oauth import OAuth
 from tests.adapters.identities import SECRETS, Aws, assumed
 from tests.adapters.wire import Behaviour, Request, Server, answer, serving

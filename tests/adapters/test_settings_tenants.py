@@ -9,7 +9,7 @@ import yaml
 
 from schemas.permissions import TargetFacts
 from service import bootstrap, tenancy
-from service.core.budget import Lane
+from service.core.rate_budget import Lane
 from service.runtime.context import Outlets
 from service.runtime.ports import TopicPartition
 from service.settings import Settings, SettingsError, load

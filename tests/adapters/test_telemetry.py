@@ -20,7 +20,7 @@ from service.adapters.telemetry import Telemetry, configure_logging
 from service.adapters.telemetry.labels import DEAD_LETTER_REASONS, PROBLEMS
 from service.adapters.telemetry.logs import REDACTED
 from service.runtime import ports
-from service.runtime.defects import place
+from service.runtime.errors import place
 from service.settings.aws import is_loopback
 
 ROOT = Path(__file__).parents[2]

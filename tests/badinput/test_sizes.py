@@ -20,9 +20,9 @@ from schemas.commands import Limits
 from schemas.operations import COMMANDS as OPERATIONS
 from schemas.permissions import open_grant
 from service.adapters.clock import SystemClock
-from service.runtime import intake
-from service.runtime.batch import Batch
-from service.runtime.ceilings import Ceilings
+from service.runtime import commands
+from service.runtime.transaction import Batch
+from service.runtime.record_limits import Ceilings
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
 from service.runtime.store import Store
 from tests.badinput.generated import any_record
@@ -53,7 +53,7 @@ def written(record: Record, max_bytes: int) -> list[OutRecord]:
     )
     batch = Batch(TopicPartition(COMMANDS, 0), store, context)
     arrived = InRecord(COMMANDS, 0, 7, 0.0, record.key, record.value, record.headers)
-    intake.receive(arrived, store, batch, context)
+    commands.receive(arrived, store, batch, context)
     out = batch.out()
     for one in out:
         assert _built(one) <= sizes.record_size(one.key, one.value, one.headers) <= limit

@@ -7,11 +7,12 @@ from structlog.testing import capture_logs
 from sandbox.kafka.broker import Broker
 from schemas import records
 from schemas.records import POSITION_KEY, Command, Job, Phase, Position, job_key
-from service import __main__ as command_line
-from service import check, tenancy
+from service.cli import app as command_line
+from service import tenancy
+from service.operator.diagnostics import checks
 from service.adapters.kafka.topics import ensure
 from service.bootstrap import kafka_settings, topic_specs
-from service.check import former_tenants
+from service.operator.diagnostics.checks import former_tenants
 from service.settings import Settings, load
 
 
@@ -75,12 +76,12 @@ def test_topics_of_the_default_tenant_are_known_by_their_names(kafka: Broker) ->
 
 @pytest.mark.parametrize("broken", [False, True])
 async def test_the_service_says_so_when_it_starts(kafka: Broker, monkeypatch: pytest.MonkeyPatch, broken: bool) -> None:
-    async def found(_settings: Settings) -> list[check.Line]:
+    async def found(_settings: Settings) -> list[checks.Line]:
         if broken:
             raise RuntimeError("Kafka has gone")
-        return [check.Line("topic former.films.commands", False, "2 commands are open")]
+        return [checks.Line("topic former.films.commands", False, "2 commands are open")]
 
-    monkeypatch.setattr(check, "former_tenants", found)
+    monkeypatch.setattr(checks, "former_tenants", found)
     with capture_logs() as logs:
         await command_line._tell_of_former_tenants(settings(kafka))
     (entry,) = logs

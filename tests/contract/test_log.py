@@ -255,7 +255,7 @@ async def test_a_member_gets_everything_once_and_in_order(world: World) -> None:
 async def test_markers_and_aborted_records_behind_the_last_record_are_passed_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.adapters.kafka.delivery.QUIET", 0.5)
+    monkeypatch.setattr("service.adapters.kafka.group.delivery.QUIET", 0.5)
     monkeypatch.setattr("tests.fakes.member.QUIET", 0.5)
     first = TopicPartition(world.commands, 0)
     await world.produce(0, [b"a"])

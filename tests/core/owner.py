@@ -25,7 +25,7 @@ from service.core.observations import (
     Unsearched,
     Vanished,
 )
-from service.core.publication import publish
+from service.core.sequencing import publish
 from tests.core.durable import split
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from schemas.operations import COMMANDS
 from schemas.records import Command, Job, Phase
-from service.core import capacity, endings, holding
+from service.core import capacity, holding
+from service.core import outcomes
 from service.core.capacity import (
     READS,
     TOO_MANY,
@@ -177,14 +178,14 @@ def test_what_nothing_can_be_done_with_is_not_callable() -> None:
 
 
 WRITE = "CreateTrainingDataset"
-OVERDUE = endings.DEADLINE_EXCEEDED
+OVERDUE = outcomes.DEADLINE_EXCEEDED
 
 
 @pytest.mark.parametrize(
     ("sample", "remembered"),
     [
         (job(operation=WRITE, phase=Phase.SUCCEEDED), True),
-        (job(operation=WRITE, phase=Phase.FAILED, fault=endings.CANCELLED), True),
+        (job(operation=WRITE, phase=Phase.FAILED, fault=outcomes.CANCELLED), True),
         (job(operation=WRITE, phase=Phase.FAILED, fault=OVERDUE), False),
         (job(operation=WRITE, phase=Phase.REJECTED), False),
         (job(operation="CreateAudienceModel", phase=Phase.PARKED), True),
@@ -197,12 +198,12 @@ OVERDUE = endings.DEADLINE_EXCEEDED
     ],
 )
 def test_what_must_be_remembered_for_the_whole_retention(sample: Job, remembered: bool) -> None:
-    assert endings.lasting(sample) is remembered
+    assert outcomes.lasting(sample) is remembered
 
 
 def test_an_operation_of_a_newer_release_must_be_remembered() -> None:
     newer = job(phase=Phase.SUCCEEDED)
-    assert endings.lasting(replace(newer, command=replace(newer.command, operation="StartSomething")))
+    assert outcomes.lasting(replace(newer, command=replace(newer.command, operation="StartSomething")))
 
 
 def test_one_source_has_half_of_what_is_remembered_and_leaves_room_for_every_other() -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from schemas.operations import OPERATIONS, Change, Kind, Operation
 from schemas.records import Fault, Job, Phase, encode
-from service.core import endings, transitions
+from service.core import transitions
+from service.core import outcomes
 from service.core import observations as seen
 from service.core.effects import Call, Changed, Search, Step, Watch
 from service.core.job import marker, occupies_slot
@@ -48,7 +49,7 @@ def test_a_write_tells_its_result_and_publishes_one_change(operation: Operation)
     assert change.status == operation.change
     assert change.name == ("spring" if operation.creates else "")
     assert told(step) == ["succeeded"]
-    assert step.events[-1] == endings.terminal_reply(_ended(step))
+    assert step.events[-1] == outcomes.terminal_reply(_ended(step))
 
 
 @pytest.mark.parametrize("operation", given.JOBS, ids=given.named)
@@ -151,10 +152,10 @@ FAULT = Fault("E", "m" * 5_000, {"statusCode": "c" * 5_000, "message": "m" * 5_0
 @pytest.mark.parametrize(
     "step",
     [
-        endings.succeeded(accepted(OPERATIONS["ListAudienceModels"]), LARGE, NOW),
-        endings.succeeded(_running(OPERATIONS["CreateAudienceModel"]), LARGE, NOW),
-        endings.failed(accepted(OPERATIONS["CreateTrainingDataset"]), FAULT, NOW),
-        endings.rejected(given.command(OPERATIONS["CreateTrainingDataset"]), Fault("V", LONG), VIOLATIONS, NOW),
+        outcomes.succeeded(accepted(OPERATIONS["ListAudienceModels"]), LARGE, NOW),
+        outcomes.succeeded(_running(OPERATIONS["CreateAudienceModel"]), LARGE, NOW),
+        outcomes.failed(accepted(OPERATIONS["CreateTrainingDataset"]), FAULT, NOW),
+        outcomes.rejected(given.command(OPERATIONS["CreateTrainingDataset"]), Fault("V", LONG), VIOLATIONS, NOW),
     ],
     ids=["a read", "a creation", "a failure", "a rejection"],
 )
@@ -162,7 +163,7 @@ def test_of_a_long_reply_little_is_kept(step: Step) -> None:
     """Its publisher gets all of it, once; what a repeat gets says that it is shortened."""
     job, full = step.job, given.reply(step)
     assert job is not None
-    again = endings.terminal_reply(job)
+    again = outcomes.terminal_reply(job)
     assert (again.kind, again.data["truncated"]) == (full.kind, True)
     assert "truncated" not in full.data
     assert len(encode(job)) < min(5_000, len(str(full.data)))
@@ -176,5 +177,5 @@ def test_of_a_long_reply_little_is_kept(step: Step) -> None:
 
 def test_a_short_reply_is_kept_whole() -> None:
     told = VIOLATIONS[:1]
-    step = endings.rejected(given.command(OPERATIONS["CreateTrainingDataset"]), Fault("V", "two"), told, NOW)
+    step = outcomes.rejected(given.command(OPERATIONS["CreateTrainingDataset"]), Fault("V", "two"), told, NOW)
     assert _kept(step).reply == given.reply(step).data

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.operations import RESOURCES
-from service.core.coalescing import UNKNOWN_SIZE, plan
+from service.core.polling import UNKNOWN_SIZE, plan
 from service.core.pacing import Cadence, backoff, search_delay
 from service.core.policy import Policy
 from service.core.reconciliation import PAGE

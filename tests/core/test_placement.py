@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.placement import Member, place
+from service.core.partition_assignment import Member, place
 
 TOPICS = {"changes": 12, "commands": 12}
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from schemas.operations import RESOURCES, Change
 from schemas.records import Command, ResourceChange, ResourceState, resource_key
 from service.core.job import replace
-from service.core.publication import named_after, over, publish
+from service.core.sequencing import named_after, over, publish
 
 statuses = st.sampled_from(("CREATE_PENDING", "ACTIVE", "DELETE_PENDING", Change.UPDATED, Change.DELETED))
 observations = st.lists(st.tuples(statuses, st.sampled_from(("", "spring")), st.floats(0.0, 1e9)), max_size=30)

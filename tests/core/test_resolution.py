@@ -7,7 +7,8 @@ import pytest
 from schemas.operations import COMMANDS, OPERATIONS, Operation, Resolution
 from schemas.records import Command, Fault, Job, Phase
 from schemas.service_commands import violations
-from service.core import endings, resolution, transitions
+from service.core import resolution, transitions
+from service.core import outcomes
 from service.core import observations as seen
 from service.core.effects import Call, Decide, Told, Watch
 from service.core.job import marker, replace
@@ -22,7 +23,7 @@ LATER = 500.0
 
 
 def parked(operation: Operation, **changes: Any) -> Job:
-    step = endings.parked(given.job(operation, told=2, **changes), endings.AMBIGUOUS, NOW + 9, "2 carry the marker")
+    step = outcomes.parked(given.job(operation, told=2, **changes), outcomes.AMBIGUOUS, NOW + 9, "2 carry the marker")
     assert step.job is not None
     assert told(step) == ["parked"]
     return replace(step.job, told=3)

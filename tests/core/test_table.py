@@ -7,7 +7,8 @@ import pytest
 
 from schemas.operations import OPERATIONS
 from schemas.records import TERMINAL, Job, Phase
-from service.core import endings, transitions
+from service.core import transitions
+from service.core import outcomes
 from service.core import observations as seen
 from service.core.effects import Call, Rest, Search, Watch
 from service.core.job import replace
@@ -161,7 +162,7 @@ def test_activity_is_a_function_of_the_job(phase: Phase, due: float, activity: o
 
 def test_a_command_of_an_unknown_operation_can_be_rejected_remembered_and_forgotten() -> None:
     unknown = replace(given.command(CREATE), operation="CreateTime")
-    step = endings.rejected(unknown, given.INVALID, [{"path": "type", "message": "unknown"}], NOW)
+    step = outcomes.rejected(unknown, given.INVALID, [{"path": "type", "message": "unknown"}], NOW)
     assert given.told(step) == ["rejected"]
     assert given.reply(step).data["error"]["violations"] == [{"path": "type", "message": "unknown"}]
     assert step.job is not None

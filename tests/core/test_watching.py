@@ -4,7 +4,7 @@ import pytest
 
 from schemas.operations import OPERATIONS, Change, Operation
 from schemas.records import Job, Phase
-from service.core import endings
+from service.core import outcomes
 from service.core import observations as seen
 from service.core.effects import Changed
 from service.core.job import replace
@@ -74,7 +74,7 @@ def test_an_unknown_status_is_no_look_that_counts(operation: Operation) -> None:
     job = after(running(operation, "CREATE_PENDING"), seen.Unseen(given.DENIED, POLICY.search_limit - 1), 1)
     job = after(job, show("CREATE_STOPPED"), 2)
     assert (job.phase, job.status, job.tried) == (Phase.RUNNING, "CREATE_STOPPED", POLICY.search_limit - 1)
-    step = observe(job, seen.Unseen(endings.unknown_status("CREATE_STOPPED"), 3600.0), 3)
+    step = observe(job, seen.Unseen(outcomes.unknown_status("CREATE_STOPPED"), 3600.0), 3)
     assert (told(step), given.error(step)) == (["parked"], "StatusUnknown")
     assert "CREATE_STOPPED" in given.reply(step).data["error"]["message"]
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deploy.render import PLACEHOLDERS, REPLICATION, ROOT, defaults, files, stale
-from schemas.iam import iam_policy
+from schemas.aws_policies.iam import iam_policy
 from service.acls import acls
 from service.adapters.kafka.topics import config_at_creation
 from service.bootstrap import topic_specs

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from service.core.placement import Member, place
+from service.core.partition_assignment import Member, place
 from service.runtime.ports import TopicPartition
 
 if TYPE_CHECKING:

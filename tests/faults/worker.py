@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
-from service import __main__ as command_line
+from service.cli import app as command_line
 from service import bootstrap
 from service.adapters.aws.api import AwsApi
 from service.adapters.clock import SystemClock

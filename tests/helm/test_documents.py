@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from helm.documents import CHART, documents
 from helm.schema import CHARTS_OWN, schema
 from helm.values import Values
-from service.__main__ import _version
+from service.cli.app import _version
 from service.settings import Settings
 
 SCHEMA = schema()

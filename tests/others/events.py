@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
-from schemas import cloudevents, examples
+from schemas import cloudevents
+from schemas.docs import examples
 from schemas.cloudevents import Envelope, Headers, Undecodable
 from tests.others import tools
 

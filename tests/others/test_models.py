@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from schemas import render
+from schemas.docs import render
 from tests.others import tools
 from tests.others.verdict import settle
 

@@ -6,7 +6,10 @@ from typing import Any, Final
 
 import pytest
 
-from schemas import cloudevents, commands, documents, examples, render, shapes
+from schemas import cloudevents, commands, shapes
+from schemas.docs import json_schemas
+from schemas.docs import examples
+from schemas.docs import render
 from schemas.cloudevents import Envelope
 from schemas.operations import COMMAND_PREFIX, OPERATIONS
 from schemas.records import Command
@@ -43,7 +46,7 @@ def test_every_schema_compiles_without_a_word() -> None:
 
 
 def test_values_are_judged_as_the_service_judges_them() -> None:
-    schemas = {operation: documents.command_data(operation) for operation in OPERATIONS}
+    schemas = {operation: json_schemas.command_data(operation) for operation in OPERATIONS}
     cases = dict(values())
     said = asked(schemas, list(cases.values()))["values"]
     results = {}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
 
-from service.adapters.kafka.settings import KafkaSettings
-from service.repair import writing
+from service.adapters.kafka.client_options import KafkaSettings
+from service.operator.repair import changelog_writer
 from service.runtime.ports import TopicPartition
 
 SETTINGS = KafkaSettings("broker", "group")
@@ -35,14 +35,14 @@ def use(monkeypatch: pytest.MonkeyPatch, client: Admin) -> None:
     async def admin(_settings: KafkaSettings) -> AsyncIterator[Admin]:
         yield client
 
-    monkeypatch.setattr(writing, "admin", admin)
-    monkeypatch.setattr(writing, "_LOOK", 0.0)
+    monkeypatch.setattr(changelog_writer, "admin", admin)
+    monkeypatch.setattr(changelog_writer, "_LOOK", 0.0)
 
 
 async def test_a_group_without_a_coordinator_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Admin(GroupCoordinatorNotAvailableError(), GroupCoordinatorNotAvailableError())
     use(monkeypatch, client)
-    state = await writing.group_state(SETTINGS)
+    state = await changelog_writer.group_state(SETTINGS)
     assert client.failures == []
     assert state.stopped
     assert state.offsets == {TopicPartition("commands", 0): 7}
@@ -51,4 +51,4 @@ async def test_a_group_without_a_coordinator_is_asked_for_again(monkeypatch: pyt
 async def test_a_refusal_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Admin(GroupAuthorizationFailedError("group")))
     with pytest.raises(GroupAuthorizationFailedError):
-        await writing.group_state(SETTINGS)
+        await changelog_writer.group_state(SETTINGS)

@@ -10,8 +10,8 @@ from schemas.events import ReplyKind
 from schemas.operations import COMMAND_PREFIX
 from schemas.permissions import open_grant
 from schemas.records import Command, Job, ResourceState
-from service.repair.ledger import Held
-from service.repair.reading import Found
+from service.operator.repair.changelog_snapshot import Held
+from service.operator.repair.topic_reader import Found
 from service.runtime.ports import TopicPartition
 from tests.runtime import messages
 

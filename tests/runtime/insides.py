@@ -3,9 +3,9 @@
 from typing import Any
 
 from schemas.records import Job, job_key
-from service.core import endings
-from service.runtime import intake
-from service.runtime.batch import Batch
+from service.core import outcomes
+from service.runtime import commands
+from service.runtime.transaction import Batch
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
 from service.runtime.store import Store
 from tests.fakes.clock import LoopClock
@@ -42,7 +42,7 @@ class Bench:
     def raw(self, key: bytes | None, value: bytes | None, headers: Any = ()) -> None:
         self.offset += 1
         record = InRecord(COMMANDS, 1, self.offset, 0.0, key, value, headers)
-        intake.receive(record, self.store, self.batch, self.context)
+        commands.receive(record, self.store, self.batch, self.context)
 
     def out(self, topic: str) -> list[OutRecord]:
         return [record for record in self.batch.out() if record.topic == topic]
@@ -57,5 +57,5 @@ class Bench:
         """The job ends well, in a batch of its own."""
         job = self.job()
         assert job is not None
-        self.next().apply(job_key("/tests", "c-1"), job, endings.succeeded(job, {"x": 1}, self.batch.now))
+        self.next().apply(job_key("/tests", "c-1"), job, outcomes.succeeded(job, {"x": 1}, self.batch.now))
         self.next()

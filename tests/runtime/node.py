@@ -12,11 +12,12 @@ from schemas.permissions import open_grant
 from service.core import holding
 from service.core.pacing import Cadence
 from service.core.policy import Policy
-from service.runtime import intake, numbering
+from service.runtime import commands
+from service.runtime import changes
 from service.runtime.activities import Workshop
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
-from service.runtime.ceilings import Ceilings
+from service.runtime.record_limits import Ceilings
 from service.runtime.context import Context, Names
 from service.runtime.dispatch import Caller, Deadlines, Dispatch
 from service.runtime.limiter import Limiter
@@ -199,7 +200,7 @@ class Node:
         self.task = asyncio.create_task(self.app.run(self.stopping), name=f"app:{name}", context=context)
 
     def _make_shard(self, partition: TopicPartition) -> Shard:
-        receive = numbering.receive if partition.topic == CHANGES else intake.receive
+        receive = changes.receive if partition.topic == CHANGES else commands.receive
         return Shard(partition, self._log, self._workshop, self.context, self.standby, receive)
 
     def _resized(self, share: float) -> None:

@@ -13,8 +13,8 @@ from service.core.capacity import WEIGHT
 from service.core.effects import Step, Told
 from service.core.job import replace
 from service.core.observations import Outlived
-from service.runtime import numbering
-from service.runtime.batch import Batch
+from service.runtime import changes
+from service.runtime.transaction import Batch
 from service.runtime.ports import InRecord, TopicPartition
 from service.runtime.store import Store
 from tests.runtime.insides import CREATE, Bench
@@ -39,7 +39,7 @@ async def test_sequences_are_counted_over_batches_and_within_one() -> None:
     def change(name: str, status: str) -> None:
         made = ResourceChange("audience-model", name, status, job.command, b.batch.now)
         record = InRecord(CHANGES, 1, 0, 0.0, b"", records.encode(made), ())
-        numbering.receive(record, b.store, b.batch, b.context, lambda _: False)
+        changes.receive(record, b.store, b.batch, b.context, lambda _: False)
 
     b.next(CHANGES)
     for name, status in (("arn:a", "CREATE_PENDING"), ("arn:b", "CREATE_PENDING"), ("arn:a", "CREATE_IN_PROGRESS")):

@@ -10,7 +10,7 @@ import pytest
 from schemas.cloudevents import format_time
 from schemas.operations import AUDIENCE_MODEL
 from schemas.permissions import TargetFacts
-from service.core.budget import Lane
+from service.core.rate_budget import Lane
 from service.core.job import Phase
 from tests.fakes import api as fake
 from tests.runtime.messages import COMMANDS, command, request

@@ -8,7 +8,7 @@ import pytest
 from schemas import sizes
 from schemas.operations import AUDIENCE_MODEL
 from service.core.observations import Failure
-from service.runtime.ceilings import FLOOR, Ceilings
+from service.runtime.record_limits import FLOOR, Ceilings
 from service.runtime.ports import TopicPartition
 from tests.fakes.api import Fault
 from tests.runtime.messages import CHANGELOG, COMMANDS, DEAD_LETTERS, REPLIES, request

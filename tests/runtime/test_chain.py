@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas import documents
+from schemas.docs import json_schemas
 from schemas.operations import EXPORT_JOB, OPERATIONS, RESOURCES, Kind
 from tests.runtime.messages import request
 from tests.runtime.rig import Rig
@@ -146,10 +146,10 @@ async def test_an_export_without_identity_is_found_by_its_marker() -> None:
 def assert_typed(rig: Rig) -> None:
     """Every result and every description is as its schema says."""
     for reply in (ending for each in rig.sent if (ending := rig.ending(each)) and ending.kind == "succeeded"):
-        schema = documents.contract()["results"][reply.data["operation"]]["data"]
+        schema = json_schemas.contract()["results"][reply.data["operation"]]["data"]
         assert is_valid(schema, reply.data), (reply.data["operation"], reply.data["result"])
     described = [event for event in rig.events() if event.data.get("resource")]
     assert described
     for event in described:
-        schema = documents.event_data(RESOURCES[event.resource_kind])
+        schema = json_schemas.event_data(RESOURCES[event.resource_kind])
         assert is_valid(schema, event.data), (event.resource_kind, event.data)

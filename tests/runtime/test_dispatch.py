@@ -8,7 +8,7 @@ import pytest
 
 from schemas.operations import OPERATIONS
 from schemas.records import Command, Job, Phase
-from service.core.budget import Lane
+from service.core.rate_budget import Lane
 from service.core.job import marker
 from service.core.observations import Found, Lost, Postponed, QuotaFull, Refused, Returned, Unsearched
 from service.core.reconciliation import Request, list_request, strip

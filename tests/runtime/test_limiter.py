@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.core.budget import Lane
+from service.core.rate_budget import Lane
 from service.runtime.limiter import Limiter
 from tests.fakes.clock import LoopClock
 

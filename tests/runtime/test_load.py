@@ -7,7 +7,7 @@ import pytest
 
 from schemas.operations import AUDIENCE_MODEL
 from schemas.records import job_key
-from service.core import endings
+from service.core import outcomes
 from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from tests.fakes import api as fake
@@ -451,7 +451,7 @@ async def test_what_an_earlier_release_remembered_at_length_is_forgotten_as_far_
     async with Rig(partitions=1) as rig:
         node = await rig.start()
         with monkeypatch.context() as patch:
-            patch.setattr(endings, "kept", dict)
+            patch.setattr(outcomes, "kept", dict)
             sent = [bad(rig, number) for number in range(20)]
             await rig.until(lambda: rig.ended() >= set(sent))
         await node.stop()

@@ -9,7 +9,7 @@ import pytest
 from schemas import records
 from schemas.cloudevents import format_time
 from service.core.job import GIVEN_BACK, replace
-from service.runtime.lines import Lines
+from service.runtime.key_order import Lines
 from tests.fakes.api import HANG_AFTER, LOST_REPLY, LOST_REQUEST, NOT_SENT, THROTTLED, UNAVAILABLE
 from tests.runtime.messages import CHANGELOG, request
 from tests.runtime.node import Node

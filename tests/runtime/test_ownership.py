@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.core.budget import Lane
+from service.core.rate_budget import Lane
 from service.core.job import Phase
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import State

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.runtime.detours import FIRST, LONGEST, Detours
+from service.runtime.reply_redirects import FIRST, LONGEST, Detours
 from service.runtime.ports import CommitUnknown, LogError, RecordRefused, Unfit
 from tests.fakes.api import late
 from tests.runtime import messages

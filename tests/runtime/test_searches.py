@@ -10,7 +10,7 @@ import pytest
 from schemas.operations import OPERATIONS
 from schemas.records import Command
 from service.core import reconciliation
-from service.core.budget import Lane
+from service.core.rate_budget import Lane
 from service.core.job import marker
 from service.core.reconciliation import Request
 from service.runtime.dispatch import ENDLESS, MOST_BYTES, MOST_PAGES, Caller, Deadlines

@@ -35,10 +35,10 @@ SEAMS = (
     "service.core.transitions:activity",
     "service.core.holding:obstacle",
     "service.core.holding:born",
-    "service.core.endings:succeeded",
-    "service.core.endings:started",
-    "service.core.endings:arriving",
-    "service.core.coalescing:plan",
+    "service.core.outcomes:succeeded",
+    "service.core.outcomes:started",
+    "service.core.outcomes:arriving",
+    "service.core.polling:plan",
     "service.core.reconciliation:stamp",
     "service.runtime.activities:occupies_slot",
     "service.runtime.activities:keeps_line",
@@ -48,14 +48,14 @@ SEAMS = (
     "service.runtime.activities:Activities._call",
     "service.runtime.activities:Activities._watch",
     "service.runtime.activities:Activities._fired",
-    "service.runtime.batch:Batch.apply",
-    "service.runtime.batch:Batch._put",
-    "service.runtime.batch:Batch._reply",
-    "service.runtime.batch:Batch._change",
+    "service.runtime.transaction:Batch.apply",
+    "service.runtime.transaction:Batch._put",
+    "service.runtime.transaction:Batch._reply",
+    "service.runtime.transaction:Batch._change",
     "service.runtime.dispatch:Dispatch.call",
     "service.runtime.dispatch:Dispatch.search",
     "service.runtime.dispatch:Caller.send",
-    "service.runtime.lines:Lines.join",
+    "service.runtime.key_order:Lines.join",
     "service.runtime.poller:Poller.watch",
     "service.runtime.poller:Poller._next",
     "service.runtime.poller:Poller._get",
@@ -251,7 +251,7 @@ async def test_what_belongs_to_no_job_halts_one_partition(monkeypatch: pytest.Mo
     async with Rig(partitions=2) as rig:
         node = await rig.start()
         with monkeypatch.context() as patch:
-            cast(patch, "service.runtime.batch:Batch.out", Curse(rig, {CHOSEN}, own=True))
+            cast(patch, "service.runtime.transaction:Batch.out", Curse(rig, {CHOSEN}, own=True))
             rig.send(READ, {}, CHOSEN, partition=0)
             assert (await rig.perform(DATASET, partition=1)).kind == "succeeded"
             (why,) = node.assignment.standing.values()

@@ -58,7 +58,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "apply assumed rules although `rules.assumed` is off",
-        "schemas.rules",
+        "schemas.documented_rules",
         "if (assumed or not rule.assumed) and rule.applies",
         "if rule.applies",
         "Where AWS allows more than we read, nothing but a new release lets it pass.",
@@ -90,7 +90,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "let any keyword pass the compatibility gate",
-        "schemas.compatibility",
+        "schemas.docs.compatibility",
         "for name in sorted(new.keys() - _KNOWN):",
         "for name in sorted(new.keys() - new.keys()):",
         "A schema is narrowed by a keyword that the gate does not compare, and publishers notice first.",
@@ -99,7 +99,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "let a correction cover any value",
-        "schemas.compatibility",
+        "schemas.docs.compatibility",
         "same = (found.rule, found.now) == (self.keyword, self.value)",
         "same = found.rule == self.keyword",
         "Whatever has been corrected once can be narrowed further, unseen.",
@@ -131,7 +131,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "publish with librdkafka's own partitioner",
-        "schemas.snippets",
+        "schemas.docs.client_examples",
         ', "partitioner": "murmur2_random"})\n',
         "})\n",
         "Whoever copies the example sends its repeats and cancellations to another partition.",
@@ -252,7 +252,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "count the life of a Kafka token by the wall clock",
-        "service.adapters.kafka.tokens",
+        "service.adapters.kafka.auth.oauth_tokens",
         "now, left = clock(), _left(text, wall())",
         "now, left = wall(), _left(text, wall())",
         "After a step of the clock, brokers are shown a token that has expired: no connection for as long.",
@@ -367,7 +367,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "accept waiting commands without a limit",
-        "service.runtime.intake",
+        "service.runtime.commands",
         "    crowded = store.census.refusal(job, Limits(context.open_jobs_limit))\n",
         "    crowded = None\n",
         "Commands that wait fill the memory; a replica that is killed for it reads them again, and is killed again.",
@@ -475,7 +475,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "number events without what was restored",
-        "service.runtime.batch",
+        "service.runtime.transaction",
         "        before = self._store.resource(key)\n",
         "        before = None\n",
         "A resource's events begin at 1 again.",
@@ -484,7 +484,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "answer a known id whatever the content",
-        "service.runtime.intake",
+        "service.runtime.commands",
         "if command.digest != known.command.digest:",
         "if False:",
         "A publisher that reuses an id is told the end of another command.",
@@ -492,7 +492,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "take a known id for a new command",
-        "service.runtime.intake",
+        "service.runtime.commands",
         "    if known is not None:\n",
         "    if known is not None and known.phase == 'running':\n",
         "A command that was published twice is performed twice.",
@@ -575,7 +575,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "let reads go before polls",
-        "service.core.budget",
+        "service.core.rate_budget",
         "    return min((lane for lane in waiting if lane > last), default=min(waiting))\n",
         "    return min((lane for lane in waiting if lane > last or not lane.writes), default=min(waiting))\n",
         "While a publisher sends reads, no end of a job is seen.",
@@ -583,7 +583,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "let creations go before removals",
-        "service.core.budget",
+        "service.core.rate_budget",
         "    return min((lane for lane in waiting if lane > last), default=min(waiting))\n",
         "    return min((lane for lane in waiting if lane > last or lane.writes), default=min(waiting))\n",
         "While a publisher sends writes, or waits for a full quota, no deletion leaves, not even of a cancelled model.",
@@ -834,7 +834,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "publish no way back",
-        "service.core.publication",
+        "service.core.sequencing",
         "return not change.back and resource",
         "return resource",
         "The last event says that a resource is being deleted, and it is ACTIVE.",
@@ -948,7 +948,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "blame a look that was never tried",
-        "service.core.endings",
+        "service.core.outcomes",
         "look = unseen.operation or resource.get_operation",
         "look = resource.get_operation",
         "Whoever repairs the rights repairs those of an operation that was never called.",
@@ -972,7 +972,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "wait for a status that was passed",
-        "service.core.endings",
+        "service.core.outcomes",
         "    if wanted and _beyond(resource, wanted, status):\n",
         "    if False:\n",
         "A TrackResource whose status fell between two looks never ends.",
@@ -1087,7 +1087,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "try for ever what breaks the service",
-        "service.runtime.defects",
+        "service.runtime.errors",
         "return _DELAYS[count] if count < len(_DELAYS) else None",
         "return _DELAYS[min(count, 2)]",
         "A job that the service can't cope with never ends, and its key is blocked.",
@@ -1096,7 +1096,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "leave half of what a broken record has done",
-        "service.runtime.batch",
+        "service.runtime.transaction",
         """            while len(self._undo) > undo:
                 self._undo.pop()()
             raise
@@ -1169,7 +1169,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "reset the offset automatically",
-        "service.adapters.kafka.group",
+        "service.adapters.kafka.group.membership",
         'auto_offset_reset="none",',
         'auto_offset_reset="earliest",',
         "Commands that retention has removed are skipped without a word.",
@@ -1194,7 +1194,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "let a record of any size into a batch",
-        "service.runtime.batch",
+        "service.runtime.transaction",
         "        if size > limit:\n",
         "        if False:\n",
         "A header's name that is not UTF-8 makes a dead letter that can't be written: its partition is blocked.",
@@ -1232,7 +1232,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "halve a limit that is known",
-        "service.runtime.ceilings",
+        "service.runtime.record_limits",
         "        known = 0 < limit < refused\n",
         "        known = False\n",
         "Records that would fit are shortened, and others are refused once more before they are.",
@@ -1248,7 +1248,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "take all that waits into one transaction",
-        "service.runtime.batch",
+        "service.runtime.transaction",
         "return self._size >= self._context.batch_bytes",
         "return False",
         "A burst of large records never commits within its deadline: the partition is blocked.",
@@ -1400,7 +1400,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "do not record positions",
-        "service.runtime.batch",
+        "service.runtime.transaction",
         "        return [*self._records.values(), *self._position(), *self._messages]\n",
         "        return [*self._records.values(), *self._messages]\n",
         "Lost offsets can only halt: nothing knows where to go on.",
@@ -1442,7 +1442,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "record the position only with what is consumed",
-        "service.runtime.batch",
+        "service.runtime.transaction",
         "(self.next_offset is None and not self._records)",
         "self.next_offset is None",
         "A changelog made anew in which only polls have written since has no position that gives it away.",
@@ -1503,7 +1503,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "call what has no lifecycle an orphan",
-        "service.repair.differences",
+        "service.operator.repair.drift",
         "    if not resource.arriving and published in (Change.CREATED, Change.UPDATED):\n",
         "    if published == '-':\n",
         "`reconcile --apply` tracks every data set whose command was forgotten.",
@@ -1527,7 +1527,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "replay a dead letter that has no content",
-        "service.dlq.replaying",
+        "service.operator.dead_letters.replay",
         '    if "omitted" in letter.told:\n',
         "    if False:\n",
         "A replay sends a record of nothing in a command's place.",
@@ -1544,7 +1544,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "forget a policy's number after its deletion",
-        "service.core.publication",
+        "service.core.sequencing",
         "    if resource is None or resource.returns:\n        return resource is None and",
         "    if resource is None:\n        return",
         "A policy that comes back is numbered from 1 again, under event ids that were used.",
@@ -1641,7 +1641,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "publish attributes that may be empty",
-        "schemas.documents",
+        "schemas.docs.json_schemas",
         '_FILLED: Final[Schema] = {**_TEXT, "minLength": 1}',
         "_FILLED: Final[Schema] = dict(_TEXT)",
         "A command that its schema accepts is rejected.",
@@ -1649,7 +1649,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "publish a limit of the trace context",
-        "schemas.documents",
+        "schemas.docs.json_schemas",
         '"description": "W3C trace context, continued on',
         '"maxLength": 512, "description": "W3C trace context, continued on',
         "A publisher's validator refuses what the service takes.",
@@ -1657,7 +1657,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "let a named attribute be narrower than an unnamed one",
-        "schemas.compatibility",
+        "schemas.docs.compatibility",
         "    yield from _renamed(path, old, new)\n",
         "",
         "A contract that breaks publishers passes its gate.",
@@ -1713,7 +1713,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "take an empty bundle of certificates as it is",
-        "service.adapters.aws.sessions",
+        "service.adapters.aws.clients",
         "return super().provide() or next(more, None) or str(get_cert_path(True))",
         "return self._machine.provide()",
         "With an empty `AWS_CA_BUNDLE` every call waits for credentials, for good.",
@@ -1721,7 +1721,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "count a retention from an owner's clock alone",
-        "service.runtime.batch",
+        "service.runtime.transaction",
         "max(after.finished_at, after.accepted_at, after.arrived, self.latest, self.wall)",
         "max(after.finished_at, after.accepted_at, self.latest, self.wall)",
         "What owners days behind accept and end is forgotten by the next owner; a copy is performed again.",
@@ -1731,7 +1731,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "do not count a person's decision as a new end",
-        "service.runtime.batch",
+        "service.runtime.transaction",
         "if before is not None and ended(before) and before.finished_at == after.finished_at:",
         "if before is not None and ended(before):",
         "A parked command that a person has given up is remembered until the partition's next owner.",
@@ -1780,7 +1780,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "keep whole replies for duplicates",
-        "service.core.endings",
+        "service.core.outcomes",
         "        reply=reply,\n",
         "        reply=told,\n",
         "Lists of a hundred resources and rejections with a hundred reasons fill the memory of every replica.",
@@ -1820,7 +1820,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "remember changes of any number",
-        "service.runtime.intake",
+        "service.runtime.commands",
         "    return crowded or store.ends.refusal(job, context.remembered_bytes)\n",
         "    return crowded\n",
         "Commands that are cancelled at once, by the thousand, fill the memory for the retention.",
@@ -1844,7 +1844,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "forget changes as early as reads",
-        "service.core.endings",
+        "service.core.outcomes",
         "    if operation is None or operation.kind not in (Kind.READ,",
         "    if operation is None and operation.kind not in (Kind.READ,",
         "A repeated command is performed a second time, within the retention.",
@@ -1868,7 +1868,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "remember an end that was undone",
-        "service.runtime.batch",
+        "service.runtime.transaction",
         "            self.ended.pop(key, None)\n",
         "",
         "What goes on is in the list of what is to be forgotten.",
@@ -1885,7 +1885,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "read what gives credentials however long it is",
-        "service.adapters.aws.sessions",
+        "service.adapters.aws.clients",
         "AioConfig(http_session_cls=BoundedSession)",
         "AioConfig()",
         "An endpoint of STS that answers a gigabyte kills every replica for its memory.",
@@ -1901,7 +1901,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "take another group's topics for those of a removed tenant",
-        "service.check",
+        "service.operator.diagnostics.checks",
         'position.group not in ("", kafka.group_id)',
         "position.group is None",
         "`check` reports the open commands of another installation, and fails for good.",
@@ -1983,7 +1983,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "permit plain http for the credentials of MSK",
-        "service.adapters.kafka.security",
+        "service.adapters.kafka.auth.security",
         "allow_plain_http=oauth.allow_plain_http,",
         "allow_plain_http=True,",
         "A pod's token crosses the network in the clear, although no target permits it.",

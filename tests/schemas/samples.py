@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from schemas import rules, shapes
+from schemas import shapes
+from schemas import documented_rules
 from schemas.operations import OPERATIONS
 
 ACCOUNT: Final = "123456789012"
@@ -257,11 +258,11 @@ def rule_breaches() -> Iterator[Breach]:
             for location, shape, good in shapes.walk(top, base):
                 if _repeated(location):
                     continue
-                for rule in rules.RULES:
+                for rule in documented_rules.RULES:
                     for number, wrong in enumerate(RULE_BREACHES[rule.check.__name__] if rule.covers(shape) else ()):
                         params = replaced(base, location, wrong(good))
                         yield Breach(operation, location, rule.name, f"{rule.check.__name__}{number}", params)
-            if rules.stamped(operation):
+            if documented_rules.stamped(operation):
                 for text in STAMP_BREACHES:
                     yield Breach(operation, ("description",), "marker", ascii(text[:9]), base | {"description": text})
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas import documents
-from schemas.compatibility import breaks, published
+from schemas.docs import json_schemas
+from schemas.docs.compatibility import breaks, published
 
 Contract = dict[str, Any]
 Edit = Callable[[Contract], None]
@@ -16,7 +16,7 @@ Edit = Callable[[Contract], None]
 
 @pytest.fixture(scope="module")
 def contract() -> Contract:
-    found: Contract = json.loads(json.dumps(documents.contract()))  # no part is shared
+    found: Contract = json.loads(json.dumps(json_schemas.contract()))  # no part is shared
     return found
 
 
@@ -290,5 +290,5 @@ def test_what_others_read_keeps_its_conditions(contract: Contract) -> None:
 def test_the_version_in_force_is_published_and_others_are_not() -> None:
     current = published()
     assert current is not None
-    assert current["version"] == documents.CONTRACT_VERSION
-    assert published(documents.CONTRACT_VERSION + 1) is None
+    assert current["version"] == json_schemas.CONTRACT_VERSION
+    assert published(json_schemas.CONTRACT_VERSION + 1) is None

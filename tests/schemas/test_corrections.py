@@ -17,16 +17,19 @@ from typing import Any
 import orjson
 import pytest
 
-from schemas import commands, compatibility, documents, render
+from schemas import commands
+from schemas.docs import compatibility
+from schemas.docs import json_schemas
+from schemas.docs import render
 from schemas.commands import Limits, Rejected, Undecodable
-from schemas.compatibility import Correction
+from schemas.docs.compatibility import Correction
 from schemas.operations import SERVICE_COMMANDS
 from schemas.permissions import open_grant
 from tests.schemas import samples
 from tests.schemas.vocabulary import is_valid
 
 ROWS = compatibility.corrections()
-CONTRACT = json.loads(json.dumps(documents.contract()))
+CONTRACT = json.loads(json.dumps(json_schemas.contract()))
 SERVICE = json.loads((compatibility.PUBLISHED / "v1" / "corrections.json").read_text())["service"]
 
 _IDS = {"commandId": "c", "commandSource": "/s"}

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from schemas import commands, documents, examples, snippets
+from schemas import commands
+from schemas.docs import json_schemas
+from schemas.docs import examples
+from schemas.docs import client_examples
 from schemas.events import ReplyKind
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES
 from schemas.records import Command
@@ -48,7 +51,7 @@ def test_the_service_takes_it(name: str) -> None:
 @pytest.mark.parametrize("name", examples.COMMANDS)
 def test_it_fits_its_schema(name: str) -> None:
     data = json.loads(json.dumps(examples.COMMANDS[name].data))
-    schema = _plain(documents.command_data(name))
+    schema = _plain(json_schemas.command_data(name))
     assert is_valid(schema, data)
     assert not is_valid(schema, {**data, "Unknown": 1})
 
@@ -57,7 +60,7 @@ def test_it_fits_its_schema(name: str) -> None:
 def test_a_reply_is_one_of_the_contract(kind: ReplyKind) -> None:
     found = read(examples.reply_message(kind))
     assert found.kind == kind
-    schema = documents.reply_data(kind)
+    schema = json_schemas.reply_data(kind)
     assert set(schema["required"]) <= set(found.data) <= set(schema["properties"])
 
 
@@ -66,7 +69,7 @@ def test_an_event_is_one_of_the_contract(resource: Any) -> None:
     message = examples.event_message(resource)
     found = parse(message.value, message.headers, message.key)
     assert found.kind == resource.kind
-    assert found.data["status"] in documents.statuses(resource)
+    assert found.data["status"] in json_schemas.statuses(resource)
     with pytest.raises(AssertionError):
         assert_numbered([found])  # the third one, alone
 
@@ -82,14 +85,14 @@ def test_each_id_is_made_before_it_is_named() -> None:
     assert made == set(examples.MAKES.values())
 
 
-@pytest.mark.parametrize("client", snippets.TITLES)
+@pytest.mark.parametrize("client", client_examples.TITLES)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_program_names_the_command_and_has_no_gaps(client: str, name: str) -> None:
-    text = snippets.snippet(client, name)
+    text = client_examples.snippet(client, name)
     assert COMMANDS[name].command_type in text
     assert "@" not in text
     assert "read_committed" in text or "readUncommitted: false" in text
-    if snippets.LANGUAGES[client] == "python":
+    if client_examples.LANGUAGES[client] == "python":
         assert _literal(text) == json.loads(json.dumps(examples.COMMANDS[name].data))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.facts import SERVICE_ERRORS
+from schemas.docs.descriptions import SERVICE_ERRORS
 from schemas.operations import Kind
 
 ROOT = Path(__file__).parents[2]

@@ -14,22 +14,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from schemas import (
-    cloudevents,
-    commands,
-    documents,
-    render,
-    rules,
-    service_commands,
-    shape_schemas,
-    shapes,
-    tracecontext,
-)
+from schemas import cloudevents, commands, service_commands, shape_schemas, shapes, tracecontext
+from schemas.docs import json_schemas
+from schemas.docs import render
+from schemas import documented_rules
 from schemas.commands import Limits
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS
 from schemas.permissions import open_grant
 from schemas.records import Command
-from schemas.rules import RULES, Rule
+from schemas.documented_rules import RULES, Rule
 from tests.schemas import instances, samples
 from tests.schemas.render_node import ASYNCAPI_PARSER, installed
 from tests.schemas.vocabulary import is_valid
@@ -37,8 +30,8 @@ from tests.schemas.vocabulary import is_valid
 LIMITS = Limits(open_grant({"prod"}, set()), "prod")
 SAID = tuple(rule for rule in RULES if not rule.unsaid)
 UNSAID = tuple(rule for rule in RULES if rule.unsaid)
-SCHEMAS = {name: documents.command_data(name) for name in COMMANDS}
-LAX = {name: documents.command_data(name, assumed=False) for name in OPERATIONS}
+SCHEMAS = {name: json_schemas.command_data(name) for name in COMMANDS}
+LAX = {name: json_schemas.command_data(name, assumed=False) for name in OPERATIONS}
 
 
 def _breaks(rows: tuple[Rule, ...], operation: str, params: Any) -> bool:
@@ -55,7 +48,7 @@ def _refused(name: str, params: Any, *, assumed: bool = True) -> bool:
     if name in SERVICE_COMMANDS:
         return any(service_commands.violations(name, params))
     rows = tuple(row for row in SAID if assumed or not row.assumed)
-    stamp = isinstance(params, dict) and any(rules.marker_violations(name, params))
+    stamp = isinstance(params, dict) and any(documented_rules.marker_violations(name, params))
     return stamp or any(shapes.violations(name, params)) or _breaks(rows, name, params)
 
 
@@ -96,7 +89,7 @@ def test_what_no_schema_says_is_left_to_the_service(row: Rule) -> None:
     assert mine
     for breach in mine:
         assert is_valid(SCHEMAS[breach.operation], breach.params), str(breach)
-        assert any(rules.violations(breach.operation, breach.params)), str(breach)
+        assert any(documented_rules.violations(breach.operation, breach.params)), str(breach)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -263,10 +256,10 @@ def test_attributes(name: str, text: str, good: bool) -> None:
     headers = tuple((f"ce_{key}", item.encode()) for key, item in attributes.items())
     found = commands.read(b"k", orjson.dumps({"audienceModelArn": ARN}), headers, LIMITS)
     assert isinstance(found, Command) == good
-    assert is_valid(documents.command_attributes("GetAudienceModel"), attributes) == good
+    assert is_valid(json_schemas.command_attributes("GetAudienceModel"), attributes) == good
 
 
-OWN_ATTRIBUTES = documents.command_attributes("TagResource")["properties"]
+OWN_ATTRIBUTES = json_schemas.command_attributes("TagResource")["properties"]
 GOOD = {
     "specversion": "1.0",
     "id": "c",
@@ -321,7 +314,7 @@ def test_each_attribute_of_the_schema_is_tried() -> None:
 
 def _agree(named: dict[str, str]) -> None:
     """What the schema says of these attributes is what the service does, but for what no schema says."""
-    valid = is_valid(documents.command_attributes("TagResource"), named)
+    valid = is_valid(json_schemas.command_attributes("TagResource"), named)
     for found in _both_modes(named):
         if isinstance(found, Command):
             assert valid, named
@@ -346,12 +339,12 @@ def test_attributes_that_the_schema_accepts_are_not_rejected_and_back(changed: d
     _agree({name: text for name, text in GOOD.items() if name in some or name in OWN_REQUIRED} | changed)
 
 
-OWN_REQUIRED = documents.command_attributes("TagResource")["required"]
+OWN_REQUIRED = json_schemas.command_attributes("TagResource")["required"]
 
 
 def _both_modes(named: dict[str, str]) -> Iterator[Any]:
     data = {"resourceArn": ARN, "tags": {"k": "v"}}
-    headers = tuple((documents.header(name), text.encode()) for name, text in named.items())
+    headers = tuple((json_schemas.header(name), text.encode()) for name, text in named.items())
     if named.get("datacontenttype") != "":  # an empty header says nothing
         yield commands.read(b"k", orjson.dumps(data), headers, REPLIES)
     if "data" not in named:  # the JSON format has the data there
@@ -429,7 +422,7 @@ def _record(
     """What the service makes of a record that its schemas accept."""
     named = {"specversion": "1.0", "id": "c", "source": "/s", "type": "cleanroomsml.command.TagResource", **attributes}
     name = named["type"].rsplit(".", 1)[-1]
-    assert is_valid(documents.command_attributes(name), named)
+    assert is_valid(json_schemas.command_attributes(name), named)
     assert is_valid(SCHEMAS[name], json.loads(text) if text else data)
     headers = tuple((f"ce_{key}", item.encode()) for key, item in named.items())
     return commands.read(b"k", text.encode() or orjson.dumps(data), (*headers, *more), limits)
@@ -511,7 +504,7 @@ def test_a_policy_within_the_limits_is_taken(text: str) -> None:
         "configuredAudienceModelArn": samples.arn("configured-audience-model"),
         "configuredAudienceModelPolicy": text,
     }
-    assert not [found for found in rules.violations("PutConfiguredAudienceModelPolicy", data) if found.rule == "policy"]
+    assert not [found for found in documented_rules.violations("PutConfiguredAudienceModelPolicy", data) if found.rule == "policy"]
 
 
 @pytest.mark.parametrize(
@@ -531,7 +524,7 @@ def test_what_is_wrong_with_a_policy_is_said_in_a_sentence(text: str, told: str)
         "configuredAudienceModelArn": samples.arn("configured-audience-model"),
         "configuredAudienceModelPolicy": text,
     }
-    (found,) = [one for one in rules.violations("PutConfiguredAudienceModelPolicy", data) if one.rule == "policy"]
+    (found,) = [one for one in documented_rules.violations("PutConfiguredAudienceModelPolicy", data) if one.rule == "policy"]
     assert found.message.startswith(f"must be the text of a JSON object; {told}")
 
 
@@ -552,7 +545,7 @@ def _corpus() -> dict[str, list[Any]]:
 def test_ajv_judges_alike_and_readers_of_older_drafts_accept_no_less(tmp_path: Path) -> None:
     folder = installed(ASYNCAPI_PARSER)
     corpus = _corpus()
-    schemas = SCHEMAS | {"attributes": documents.command_attributes("GetAudienceModel")}
+    schemas = SCHEMAS | {"attributes": json_schemas.command_attributes("GetAudienceModel")}
     base = GOOD | {"type": "cleanroomsml.command.GetAudienceModel"}
     corpus["attributes"] = [base, *({**base, name: text} for name, text, _ in ATTRIBUTES)]
     cases = [

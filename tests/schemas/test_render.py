@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from schemas import documents, facts, reference, render, rules, snippets
+from schemas.docs import json_schemas
+from schemas.docs import descriptions
+from schemas.docs import reference
+from schemas.docs import render
+from schemas import documented_rules
+from schemas.docs import client_examples
 from schemas.events import ReplyKind
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind
 from tests.schemas.render_node import ASYNCAPI_PARSER, installed
@@ -59,7 +64,7 @@ def test_publishing_keeps_what_is_published(tmp_path: Path) -> None:
     assert render.publish(tmp_path) == []
     path = tmp_path / render.PUBLISHED / "v1" / "contract.json"
     contract = json.loads(path.read_text())
-    assert contract == documents.contract()
+    assert contract == json_schemas.contract()
     render.write(tmp_path)
     assert path.exists(), "a rendering does not remove it"
     contract["replies"]["accepted"]["data"]["properties"]["receipt"] = {"type": "string"}
@@ -98,7 +103,7 @@ def test_asyncapi_names_every_command_reply_and_event() -> None:
     types = {message["name"] for message in messages}
     assert {row.command_type for row in COMMANDS.values()} <= types
     assert {f"cleanroomsml.reply.{kind}" for kind in ReplyKind} <= types
-    assert {documents.event_type(resource) for resource in RESOURCES.values()} <= types
+    assert {json_schemas.event_type(resource) for resource in RESOURCES.values()} <= types
     assert {channel["address"] for channel in document["channels"].values()} == {
         "{prefix}.commands",
         "{prefix}.{tenant}.commands",
@@ -149,7 +154,7 @@ def test_there_is_a_page_for_every_command_and_the_index_links_them() -> None:
     for name in COMMANDS:
         assert f"({name}.md)" in files[f"{render.PAGES}/README.md"]
         page = files[f"{render.PAGES}/{name}.md"]
-        assert page.count("```") == 2 * len(snippets.TITLES)
+        assert page.count("```") == 2 * len(client_examples.TITLES)
         assert COMMANDS[name].command_type in page
 
 
@@ -165,11 +170,11 @@ def test_a_page_tells_members_constraints_errors_and_rights() -> None:
 
 
 def test_every_rule_has_words() -> None:
-    assert {rule.check.__name__ for rule in rules.RULES} == set(reference.RULE_WORDS)
+    assert {rule.check.__name__ for rule in documented_rules.RULES} == set(reference.RULE_WORDS)
 
 
 def test_the_table_has_every_command() -> None:
-    rows = {row["operation"]: row for row in facts.operations()}
+    rows = {row["operation"]: row for row in descriptions.operations()}
     assert set(rows) == set(COMMANDS)
     for name in OPERATIONS:
         assert rows[name]["iamAction"] in rows[name]["iamActions"]
@@ -182,6 +187,6 @@ def test_the_table_has_every_command() -> None:
 
 def test_purposes_and_recipes_are_sentences_of_our_own() -> None:
     for row in COMMANDS.values():
-        for text in (facts.purpose(row), facts.recipe(row)):
+        for text in (descriptions.purpose(row), descriptions.recipe(row)):
             assert text.endswith("."), row.name
             assert "None" not in text

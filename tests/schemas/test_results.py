@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from schemas import documents, examples, results, shapes, sizes
+from schemas import results, shapes, sizes
+from schemas.docs import json_schemas
+from schemas.docs import examples
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, Kind, Resource
 from schemas.testing import Twin, command, parse
 from tests.schemas import samples
@@ -72,7 +74,7 @@ def test_every_member_of_a_response_is_described(name: str) -> None:
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=list(RESOURCES))
 def test_every_member_of_a_resource_is_described(resource: Resource) -> None:
     assert _described(results.description(resource)) == _paths(results.described(resource))
-    schema = documents.event_data(resource)["properties"]["resource"]
+    schema = json_schemas.event_data(resource)["properties"]["resource"]
     assert schema["type"] == ["object", "null"]
     assert _described(schema) == _paths(results.described(resource))
 
@@ -139,7 +141,7 @@ def test_what_the_twin_gives_fits(name: str) -> None:
             break
     mine = [one for one in ends if one.data["operation"] == name]
     assert mine
-    assert is_valid(documents.contract()["results"][name]["data"], mine[-1].data)
+    assert is_valid(json_schemas.contract()["results"][name]["data"], mine[-1].data)
 
 
 def _real(data: Any, ends: list[Any]) -> Any:
@@ -157,4 +159,4 @@ def _real(data: Any, ends: list[Any]) -> Any:
 def test_the_example_of_an_event_fits(resource: Resource) -> None:
     message = examples.event_message(resource)
     data = parse(message.value, message.headers, message.key).data
-    assert is_valid(documents.event_data(resource), dict(data))
+    assert is_valid(json_schemas.event_data(resource), dict(data))

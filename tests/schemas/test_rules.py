@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from schemas import rules, shapes
+from schemas import shapes
+from schemas import documented_rules
 from schemas.operations import OPERATIONS
 from schemas.shapes import Violation
 from tests.schemas import samples
 
 
 def _found(operation: str, params: Any) -> list[Violation]:
-    return list(rules.violations(operation, params))
+    return list(documented_rules.violations(operation, params))
 
 
 def _only(operation: str, params: Any, path: str, rule: str) -> None:
@@ -50,7 +51,7 @@ def test_a_name_may_be_in_any_script(name: str) -> None:
 
 @pytest.mark.parametrize("operation", CREATING)
 def test_a_description_leaves_room_for_the_marker(operation: str) -> None:
-    assert rules.MAX_DESCRIPTION == 221
+    assert documented_rules.MAX_DESCRIPTION == 221
     assert _found(operation, _with(operation, ("description",), "d" * 221)) == []
     params = _with(operation, ("description",), "d" * 222)
     _only(operation, params, "data.description", "max")
@@ -100,12 +101,12 @@ def test_a_schema_has_each_single_column_once(columns: list[str], bad: int) -> N
 
 COLUMNS = ("trainingData", 0, "inputConfig", "schema")
 AT_COLUMNS = "data.trainingData[0].inputConfig.schema"
-NEEDED = [{"columnName": kind, "columnTypes": [kind]} for kind in rules.SINGLE_COLUMNS]
+NEEDED = [{"columnName": kind, "columnTypes": [kind]} for kind in documented_rules.SINGLE_COLUMNS]
 
 
 @pytest.mark.parametrize(("count", "good"), [(0, True), (10, True), (11, False)])
 def test_a_schema_has_at_most_ten_features(count: int, good: bool) -> None:
-    kinds = [rules.FEATURES[number % 2] for number in range(count)]
+    kinds = [documented_rules.FEATURES[number % 2] for number in range(count)]
     schema = [*NEEDED, *({"columnName": f"c{number}", "columnTypes": [kind]} for number, kind in enumerate(kinds))]
     found = _found("CreateTrainingDataset", _with("CreateTrainingDataset", COLUMNS, schema))
     assert [(each.path, each.rule) for each in found] == ([] if good else [(AT_COLUMNS, "columns")])
@@ -156,17 +157,17 @@ def _assumed() -> list[tuple[str, Any]]:
 @pytest.mark.parametrize(("operation", "params"), _assumed(), ids=lambda each: each if isinstance(each, str) else "")
 def test_what_is_our_reading_says_so_and_can_be_left_to_aws(operation: str, params: Any) -> None:
     (found,) = _found(operation, params)
-    assert found.message.endswith(f"({rules.ASSUMED})")
+    assert found.message.endswith(f"({documented_rules.ASSUMED})")
     assert "rules.assumed" in found.message
-    assert list(rules.violations(operation, params, assumed=False)) == []
+    assert list(documented_rules.violations(operation, params, assumed=False)) == []
 
 
 def test_each_assumed_rule_has_a_case() -> None:
-    broken = {each.check for _, params in _assumed() for each in rules.RULES if each.assumed and _breaks(each, params)}
-    assert broken == {each.check for each in rules.RULES if each.assumed}
+    broken = {each.check for _, params in _assumed() for each in documented_rules.RULES if each.assumed and _breaks(each, params)}
+    assert broken == {each.check for each in documented_rules.RULES if each.assumed}
 
 
-def _breaks(rule: rules.Rule, params: Any) -> bool:
+def _breaks(rule: documented_rules.Rule, params: Any) -> bool:
     tops = [shapes.input_shape(operation) for operation, each in _assumed() if each == params]
     return any(
         rule.applies(shape, value) and any(rule.check(value)) for _, shape, value in shapes.walk(tops[0], params)
@@ -276,12 +277,12 @@ def test_all_arn_shapes_are_covered() -> None:
         for _, shape, _ in shapes.walk(shapes.input_shape(operation), samples.payload(operation, full=True)):
             if shape.name.endswith("Arn"):
                 names.add(shape.name)
-    rule = next(rule for rule in rules.RULES if rule.name == "arn")
+    rule = next(rule for rule in documented_rules.RULES if rule.name == "arn")
     assert names | {"AnalysisTemplateArn"} == rule.shapes
 
 
-@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.name)
-def test_every_rule_meets_a_value(rule: rules.Rule) -> None:
+@pytest.mark.parametrize("rule", documented_rules.RULES, ids=lambda rule: rule.name)
+def test_every_rule_meets_a_value(rule: documented_rules.Rule) -> None:
     assert any(
         rule.applies(shape, value)
         for operation in OPERATIONS

@@ -9,7 +9,8 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import rules, shape_schemas, shapes
+from schemas import shape_schemas, shapes
+from schemas import documented_rules
 from schemas.operations import OPERATIONS
 from tests.schemas import samples, vocabulary
 
@@ -21,7 +22,7 @@ BREACHES = list(samples.breaches())
 def test_a_valid_request_is_accepted(operation: str, full: bool) -> None:
     params = samples.payload(operation, full=full)
     assert list(shapes.violations(operation, params)) == []
-    assert list(rules.violations(operation, params)) == []
+    assert list(documented_rules.violations(operation, params)) == []
     assert not ParamValidator().validate(params, shapes.input_shape(operation)).has_errors()
 
 
@@ -86,7 +87,7 @@ def test_digits_are_ascii() -> None:
 def test_names_that_the_model_or_the_rules_refuse(name: str) -> None:
     params = samples.payload("CreateAudienceModel", full=False) | {"name": name}
     operation = "CreateAudienceModel"
-    found = [*shapes.violations(operation, params), *rules.violations(operation, params)]
+    found = [*shapes.violations(operation, params), *documented_rules.violations(operation, params)]
     assert {violation.path for violation in found} == {"data.name"}
 
 
@@ -171,5 +172,5 @@ _JSON = st.recursive(
 
 @given(operation=st.sampled_from(sorted(OPERATIONS)), params=_JSON)
 def test_any_json_is_judged(operation: str, params: Any) -> None:
-    found = [*shapes.violations(operation, params), *rules.violations(operation, params)]
+    found = [*shapes.violations(operation, params), *documented_rules.violations(operation, params)]
     assert found or isinstance(params, dict)

@@ -16,8 +16,9 @@ from confluent_kafka import Message, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import examples, snippets
-from schemas.examples import COMMANDS
+from schemas.docs import examples
+from schemas.docs import client_examples
+from schemas.docs.examples import COMMANDS
 from tests.schemas.render_node import kafkajs
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ def confluent_settings() -> dict[str, Any]:
     """What the published confluent-kafka program gives its producer."""
     calls = [
         node
-        for node in ast.walk(ast.parse(snippets.snippet("confluent-kafka", NAME)))
+        for node in ast.walk(ast.parse(client_examples.snippet("confluent-kafka", NAME)))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Producer"
     ]
     (found,) = calls
@@ -78,7 +79,7 @@ def confluent_settings() -> dict[str, Any]:
 
 def kcat_settings() -> list[dict[str, Any]]:
     """The settings of every kcat that publishes, in every example and on every page."""
-    texts = [snippets.snippet("kcat", NAME)]
+    texts = [client_examples.snippet("kcat", NAME)]
     texts += [page.read_text("utf-8") for page in (ROOT / "docs").rglob("*.md")]
     lines = [line for text in texts for line in text.replace("\\\n", " ").splitlines() if "kcat -P" in line]
     return [dict(pair.split("=", 1) for pair in _options(line[line.index("kcat -P") :])) for line in lines]
@@ -121,7 +122,7 @@ def test_librdkafka_alone_does_not_agree() -> None:
 
 @pytest.mark.acceptance
 def test_the_kafkajs_program_and_java_agree() -> None:
-    (chosen,) = re.findall(r"createPartitioner: ([\w.]+)", snippets.snippet("kafkajs", NAME))
+    (chosen,) = re.findall(r"createPartitioner: ([\w.]+)", client_examples.snippet("kafkajs", NAME))
     sent = [f"key-{number}" for number in range(200)]
     program = f"""
         const {{ Partitioners }} = require("kafkajs");

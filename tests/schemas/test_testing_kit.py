@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from schemas import commands, events, examples, records, shapes
+from schemas import commands, events, records, shapes
+from schemas.docs import examples
 from schemas.events import Message
 from schemas.operations import OPERATIONS, Kind
 from schemas.testing import (

@@ -11,14 +11,14 @@ from confluent_kafka import Consumer, KafkaError, Producer
 
 from schemas.operations import Kind
 from service import bootstrap
-from service.__main__ import topics
-from service.acls.rules import REPAIR
+from service.cli.app import topics
+from service.operator.access.kafka_acls import REPAIR
 from service.adapters.kafka.log import KafkaLog
-from service.check import Line, check_kafka, unusable
-from service.dlq.commands import list_, replay
-from service.repair.backfill import backfill
-from service.repair.sending import compose, sender
-from service.repair.writing import write_changelog
+from service.operator.diagnostics.checks import Line, check_kafka, unusable
+from service.cli.dlq import list_, replay
+from service.cli.backfill import backfill
+from service.operator.repair.command_sender import compose, sender
+from service.operator.repair.changelog_writer import write_changelog
 from service.runtime.ports import LogError, OutRecord, TopicPartition, Unfit
 from service.settings import load
 from tests.secured.clients import Environment, confluent, deprived, made, privileged

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from service.adapters.kafka.security import security
+from service.adapters.kafka.auth.security import security
 from service.settings import load
 from tests.acceptance.canaries import leaks
 from tests.acceptance.films import Films

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from service.acls import acls
-from service.check import check_kafka
+from service.operator.diagnostics.checks import check_kafka
 from service.settings import load
 from tests.acceptance.canaries import leaks
 from tests.acceptance.harness import ServiceProcess

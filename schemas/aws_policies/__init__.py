@@ -1,0 +1,1 @@
+"""IAM and trust policies that the operations need."""

@@ -1,0 +1,1 @@
+"""Generators: JSON Schemas, AsyncAPI, reference pages and examples, all from the operations table."""

@@ -1,0 +1,1 @@
+"""How the service authenticates to Kafka: TLS, SASL, OAuth and MSK IAM."""

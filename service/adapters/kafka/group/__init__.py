@@ -1,0 +1,1 @@
+"""Membership of the consumer group, and the records that it delivers."""

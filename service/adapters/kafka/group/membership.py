@@ -1,0 +1,260 @@
+"""Membership in the consumer group, and delivery of what its partitions hold.
+
+aiokafka rebalances eagerly: every member gives up everything, and positions are lost even for partitions that stay. A
+partition that has no position makes aiokafka look for the committed offset, at once and even while it is paused; with
+``auto_offset_reset="none"`` it then begins to fetch by itself, or fails and holds up the other partitions of the same
+broker. So every newly assigned partition is paused and given a stand-in position before aiokafka's fetcher runs again:
+it does nothing until :meth:`Group.start` seeks and resumes it.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import HeartbeatRequest
+
+from service.adapters.kafka.aiokafka_patches import lenient_headers
+from service.adapters.kafka.group.assignor import own_class
+from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.group.delivery import Delivery
+from service.adapters.kafka.group.static_membership import Identity
+from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
+from service.adapters.kafka.statistics import Counters
+from service.runtime.ports import Assignee, LogError, TopicPartition
+
+STEADY = 60.0
+"""Seconds after which a failure or a rejoin counts as the first again."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Group:
+    """One member; survives broken connections by building its session anew."""
+
+    def __init__(self, settings: KafkaSettings, topics: Collection[str], counters: Counters) -> None:
+        self._settings = settings
+        self._topics = sorted(topics)
+        self._counters = counters
+        self._held: frozenset[TopicPartition] = frozenset()
+        self._session: Session | None = None
+        self._rejoin = Rejoin(settings)
+        self._identity = Identity(settings.group_instance_id)
+        self._assignor = own_class()
+
+    async def consume(self, assignee: Assignee) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        attempt, begun = 0, 0.0
+        while True:
+            await asyncio.sleep(backoff(self._settings, attempt))
+            begun = time.monotonic()
+            try:
+                await self._run_session(assignee)
+            except (KafkaError, LogError, OSError) as error:
+                if not self._identity.superseded:
+                    _log.warning(
+                        "Kafka session broke, building it anew", group=self._settings.group_id, error=repr(error)
+                    )
+            attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
+            if self._identity.superseded:
+                await self._step_back(assignee)
+            else:
+                await self._revoke(assignee)
+
+    async def holds(self, partition: TopicPartition) -> bool:
+        """See :class:`service.runtime.ports.Log`."""
+        session = self._session
+        if session is None or partition not in self._held:
+            return False
+        confirmed = await session.confirmed()
+        return confirmed and session is self._session and partition in self._held
+
+    def start(self, partition: TopicPartition, offset: int) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        if self._session is not None and partition in self._held:
+            self._session.delivery.start(partition, offset)
+
+    def pause(self, partition: TopicPartition) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        if self._session is not None and partition in self._held:
+            self._session.delivery.pause(partition)
+
+    def resume(self, partition: TopicPartition) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        if self._session is not None and partition in self._held:
+            self._session.delivery.resume(partition)
+
+    def rejoin(self) -> None:
+        """See :class:`service.runtime.ports.Log`."""
+        self._rejoin.want()
+
+    async def _step_back(self, assignee: Assignee) -> None:
+        """Serves nothing, and asks for its place again when the other one may have gone."""
+        settings, pause = self._settings, self._settings.session_timeout / 2
+        self._held = frozenset()
+        self._counters.assigned = 0
+        await assignee.step_back(
+            f"another process has joined the group {settings.group_id} as instance {settings.group_instance_id!r}, so"
+            f" this one serves nothing; it asks again every {pause:g} s and comes back when the"
+            " other one has gone. If both are to run, give each its own kafka.instance_id, or none"
+        )
+        await asyncio.sleep(pause)
+
+    async def _run_session(self, assignee: Assignee) -> None:
+        self._counters.sessions += 1
+        consumer = self._make_consumer()
+        try:
+            async with deadline(self._settings.open_deadline, "connecting to Kafka"):
+                await consumer.start()
+            self._identity.guard(consumer)
+            self._session = Session(consumer, Delivery(consumer, assignee, self._settings, self._counters))
+            consumer.subscribe(self._topics, listener=_Listener(self, self._session, assignee))
+            await self._poll(self._session)
+        finally:
+            self._session = None
+            # Leaves the group, unless the membership is static: then the broker keeps our place for the session
+            # timeout, and a restart within it moves no partition.
+            await dispose(consumer, self._settings.stop_deadline)
+
+    async def _poll(self, session: "Session") -> None:
+        # A rebalance holds the poll up, until everybody has drained and joined. Longer means a stuck coordinator.
+        limit = self._settings.rebalance_timeout * 2 + self._settings.session_timeout + self._settings.request_timeout
+        while True:
+            if self._rejoin.due():
+                self._counters.rejoins += 1
+                session.ask_again()
+            async with deadline(limit, "polling"):
+                await session.delivery.poll()
+            self._counters.last_poll = time.monotonic()
+            if session.failure is not None:
+                raise session.failure
+
+    async def revoked(self, session: "Session", assignee: Assignee) -> None:
+        """The group rebalances; returns when what is under way has been drained."""
+        session.delivery.drop()
+        await self._revoke(assignee)
+
+    async def assigned(self, session: "Session", partitions: Iterable[KafkaPartition], assignee: Assignee) -> None:
+        """The group has given us these."""
+        self._held = frozenset(TopicPartition(each.topic, each.partition) for each in partitions)
+        session.delivery.hold(self._held)  # before anything is awaited: the fetcher must find a position
+        self._assignor.on_generation_assignment(session.generation)
+        self._rejoin.granted()
+        self._counters.rebalances += 1
+        self._counters.assigned = len(self._held)
+        await assignee.assigned(self._held)
+
+    async def _revoke(self, assignee: Assignee) -> None:
+        held, self._held = self._held, frozenset()
+        self._counters.assigned = 0
+        if held:
+            await assignee.revoked(held)
+
+    def _make_consumer(self) -> Any:
+        settings = self._settings
+        lenient_headers.install()
+        # A JoinGroup is answered only when every member has joined, and aiokafka gives it no more time than any other
+        # request.
+        patience = max(settings.request_timeout, settings.rebalance_timeout + 5)
+        return AIOKafkaConsumer(
+            **client_options(settings, "group", patience),
+            group_id=settings.group_id,
+            group_instance_id=settings.group_instance_id,
+            partition_assignment_strategy=(self._assignor,),
+            session_timeout_ms=milliseconds(settings.session_timeout),
+            heartbeat_interval_ms=milliseconds(settings.heartbeat_interval),
+            rebalance_timeout_ms=milliseconds(settings.rebalance_timeout),
+            fetch_max_wait_ms=milliseconds(settings.fetch_wait),
+            isolation_level="read_committed",
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+        )
+
+
+class Session:
+    """One consumer's life."""
+
+    def __init__(self, consumer: Any, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.failure: Exception | None = None
+        self._consumer = consumer
+
+    @property
+    def generation(self) -> int:
+        """The group's generation that we are in."""
+        return int(self._consumer._coordinator.generation)
+
+    async def confirmed(self) -> bool:
+        """Whether the coordinator answers a heartbeat of this generation with a plain yes."""
+        coordinator = self._consumer._coordinator
+        generation = coordinator.generation
+        request = HeartbeatRequest(coordinator.group_id, generation, coordinator.member_id)
+        try:
+            answer = await coordinator._send_req(request)
+        except KafkaError:
+            return False
+        return bool(answer.error_code == 0 and generation == coordinator.generation)
+
+    def ask_again(self) -> None:
+        """Joins again under the same member id, as Java's ``enforceRebalance`` does.
+
+        The public way, to unsubscribe and subscribe, leaves the group in a task of its own that races with the join.
+        """
+        self._consumer._coordinator.request_rejoin()
+
+
+class Rejoin:
+    """When to ask for a fresh assignment: at once, but with growing pauses when it is asked for again and again."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._wanted = False
+        self._repeats = 0
+        self._last = float("-inf")
+
+    def want(self) -> None:
+        """Somebody needs a fresh assignment."""
+        self._wanted = True
+
+    def granted(self) -> None:
+        """There is a fresh assignment, whoever asked for it."""
+        self._wanted = False
+
+    def due(self) -> bool:
+        """True once for every time that it should be asked for now."""
+        now = time.monotonic()
+        if now - self._last > STEADY:
+            self._repeats = 0
+        if not self._wanted or now - self._last < backoff(self._settings, self._repeats):
+            return False
+        self._wanted = False
+        self._repeats += 1
+        self._last = now
+        return True
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """Tells the group of rebalances; aiokafka would log a failure and go on, so it is kept for the poll loop."""
+
+    def __init__(self, group: Group, session: Session, assignee: Assignee) -> None:
+        self._group = group
+        self._session = session
+        self._assignee = assignee
+
+    async def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
+        try:
+            await self._group.revoked(self._session, self._assignee)
+        except Exception as error:
+            self._session.failure = error
+
+    async def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
+        try:
+            await self._group.assigned(self._session, assigned, self._assignee)
+        except Exception as error:
+            self._session.failure = error

@@ -1,0 +1,211 @@
+"""The command line: ``python -m service run | topics | check``."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import tomllib
+from collections.abc import Callable, Coroutine
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from service import bootstrap
+from service.cli import console
+from service.operator.diagnostics import checks as checking
+from service.operator.access import iam_policies as rights
+from service.cli.acls import print_acls
+from service.adapters.http import ListenError
+from service.adapters.kafka.topics import ensure, verify
+from service.adapters.telemetry import configure_logging
+from service.cli.console import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_SETTINGS, EXIT_UNFIT
+from service.cli.dlq import app as dlq
+from service.cli.repairs import register
+from service.runtime.ports import LogError
+from service.settings import Settings, load
+
+_NAME = "cleanroomsml-service"
+
+_HELP = """Kafka in front of AWS Clean Rooms ML: commands in, status changes out;
+exactly once on Kafka, effectively once towards AWS.
+
+Settings come from CRML_... variables and from a YAML file; docs/settings.md lists them.
+The least that runs: CRML_KAFKA__BOOTSTRAP_SERVERS and AWS_REGION."""
+
+_CODES = (
+    f"Exit codes: 0 success; {EXIT_SETTINGS} invalid settings or usage; "
+    f"{EXIT_UNFIT} Kafka, AWS or a port cannot be used. All of them: docs/howto/operate.md."
+)
+
+
+def _version() -> str:
+    """Of the package; of the source tree when it is not installed."""
+    try:
+        return metadata.version(_NAME)
+    except metadata.PackageNotFoundError:
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        return str(project["project"]["version"])
+
+
+app = App(
+    name=console.PROGRAM,
+    help=_HELP,
+    help_epilogue=_CODES,
+    version=_version,
+    print_error=False,  # `console.guarded` says what is wrong, in our form
+    exit_on_error=False,
+)
+app.command(dlq)
+register(app)
+app.command(print_acls, name="acls", sort_key=10)
+
+SettingsFile = Annotated[
+    Path | None, Parameter(name="--settings", help="YAML file; variables win over it. Default: $CRML_SETTINGS.")
+]
+
+Principal = Annotated[str, Parameter(help="ARN of the role that the service has by itself, its pod's.")]
+
+
+@app.command(sort_key=1)
+def run(*, settings: SettingsFile = None) -> int:
+    """Serve: consume commands, call AWS, publish what becomes of them. SIGTERM stops in order."""
+    loaded = load(settings)
+    configure_logging(loaded.log.level, loaded.log.format)
+    return _wait(_run(loaded))
+
+
+@app.command(sort_key=2)
+def topics(*, settings: SettingsFile = None) -> int:
+    """Create the topics that are missing, verify those that exist. May be repeated."""
+    return _tell(_topics, settings)
+
+
+@app.command(sort_key=3)
+def check(*, settings: SettingsFile = None) -> int:
+    """Look at Kafka, topics, rights and AWS targets, and say what to mend. Changes nothing."""
+    return _tell(_check, settings)
+
+
+@app.command(sort_key=4)
+def iam(*, principal: Principal = rights.OWN_ROLE, settings: SettingsFile = None) -> int:
+    """Print the IAM policies and trust policies that these settings need, as JSON."""
+    sys.stdout.write(json.dumps(rights.documents(load(settings), principal), indent=2) + "\n")
+    return 0
+
+
+def _wait(work: Coroutine[Any, Any, int]) -> int:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _tell(work: Callable[[Settings], Coroutine[Any, Any, int]], file: Path | None) -> int:
+    """Commands for people: what they print says it all, so the libraries' logs are silent."""
+    loaded = load(file)
+    configure_logging()
+    logging.disable(logging.CRITICAL)
+    return _wait(_guarded(work, loaded))
+
+
+async def _guarded(work: Callable[[Settings], Coroutine[Any, Any, int]], settings: Settings) -> int:
+    try:
+        return await work(settings)
+    except LogError as error:
+        console.complain(f"Kafka: {await checking.unusable(error, settings)}")
+        return EXIT_UNFIT
+
+
+async def _run(settings: Settings) -> int:
+    log = structlog.get_logger("service")
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    try:
+        findings = await verify(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings))
+    except LogError as error:
+        log.error("Kafka can't be used", reason=await checking.unusable(error, settings))
+        return EXIT_UNFIT
+    for finding in findings:
+        log.error("a topic is not as it must be", topic=finding.topic, reason=checking.explained(finding))
+    if findings:
+        return EXIT_UNFIT
+    service = bootstrap.build(settings)
+    log.info(
+        "starting",
+        version=_version(),
+        commands=[commands for commands, _ in settings.sources()],
+        targets={name: target.region for name, target in settings.targets.items()},
+        group=settings.kafka.group_id,
+    )
+    former = asyncio.create_task(_tell_of_former_tenants(settings), name="former tenants")
+    try:
+        await service.run(stop)
+    except ListenError as error:
+        log.error("the port can't be used", reason=str(error))
+        return EXIT_UNFIT
+    except Exception as error:
+        log.error("unexpected error", reason="; ".join(console.described(error)), exc_info=sys.flags.dev_mode)
+        return EXIT_DEFECT
+    finally:
+        former.cancel()
+    log.info("stopped")
+    return 0
+
+
+async def _tell_of_former_tenants(settings: Settings) -> None:
+    """Once, beside serving: what a tenant that was removed has left open is seen by nothing else."""
+    log = structlog.get_logger("service")
+    try:
+        for line in await checking.former_tenants(settings):
+            log.error("commands of a tenant that was removed are held", subject=line.subject, reason=line.message)
+    except Exception as error:
+        log.error("tenants that were removed can't be looked for", reason=f"{type(error).__name__}: {error}")
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    """The first signal stops in order; a second one cancels everything, which is as safe as a crash."""
+    loop = asyncio.get_running_loop()
+    main = asyncio.current_task()
+
+    def received(name: str) -> None:
+        if stop.is_set() and main is not None:
+            main.cancel()
+        structlog.get_logger("service").info("stopping", signal=name, again=stop.is_set())
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received, number.name)
+
+
+async def _topics(settings: Settings) -> int:
+    kafka, specs = bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings)
+    created = await ensure(kafka, specs, replication=settings.kafka.replication_factor)
+    wrong = {finding.topic: checking.explained(finding) for finding in await verify(kafka, specs)}
+    for spec in specs:
+        verdict = "created" if spec.name in created else "exists "
+        _print(f"{verdict}  {spec.name}" if spec.name not in wrong else f"wrong    {spec.name}  {wrong[spec.name]}")
+    return EXIT_UNFIT if wrong else 0
+
+
+async def _check(settings: Settings) -> int:
+    bootstrap.kafka_settings(settings)
+    return 0 if checking.show(await checking.check(settings), Console()) else EXIT_UNFIT
+
+
+def _print(text: str) -> None:
+    """Plainly: what comes from outside is no markup, and a line stays a line."""
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Runs the command line."""
+    sys.exit(console.guarded(app))
+
+
+if __name__ == "__main__":
+    main()

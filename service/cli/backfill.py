@@ -1,0 +1,189 @@
+"""``python -m service backfill``: makes a lost changelog anew of what other topics remember."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.partitioner import DefaultPartitioner
+
+from schemas import records
+from schemas.records import Command, Record, ResourceState
+from service import tenancy
+from service.adapters.kafka.topics import verify
+from service.bootstrap import kafka_settings, topic_specs
+from service.core.position import position_at
+from service.operator.repair import rebuild
+from service.cli import output
+from service.cli.offsets import find
+from service.operator.repair.topic_reader import Found, Ranges, Reader, reader
+from service.operator.repair.rebuild import Rebuilt
+from service.cli.output import EXIT_REFUSED, SettingsFile
+from service.operator.repair.changelog_writer import GroupState, group_state, occupied, write_changelog
+from service.runtime.ports import TopicPartition, Unfit
+from service.settings import Settings
+
+
+def backfill(*, apply: bool = False, settings: SettingsFile = None) -> int:
+    """Rebuild lost changelogs from commands, replies and events; only says what it would write without --apply.
+
+    Only empty partitions of changelogs are rebuilt, and only while the service is stopped. Create a missing topic
+    first: python -m service topics. What ended keeps its reply; what may be under way is searched for by the service
+    itself, when it is started; what can't be known is parked for a person.
+
+    Args:
+        apply: Write the changelogs.
+        settings: Where settings are.
+    """
+    return output.run(settings, lambda loaded: _backfill(loaded, apply=apply))
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is to be written, by consumed partition, and what is to be told."""
+
+    content: dict[TopicPartition, dict[bytes, Record | None]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    unknown: list[str] = field(default_factory=list)
+
+
+async def _backfill(settings: Settings, *, apply: bool) -> int:
+    kafka = kafka_settings(settings)
+    findings = await verify(kafka, topic_specs(settings))
+    if unseen := sorted(each.topic for each in findings if each.setting == "right" and each.is_ == "Describe"):
+        raise Unfit(f"hidden from us: {', '.join(unseen)}") from TopicAuthorizationFailedError(*unseen)
+    if findings:
+        for finding in findings:
+            output.complain(str(finding))
+        return EXIT_REFUSED
+    group = await group_state(kafka)
+    if not group.stopped:
+        name = settings.kafka.group_id
+        output.complain(
+            f"group {name} is {group.state} with {output.count(group.members, 'member')}: stop the service first"
+        )
+        return EXIT_REFUSED
+    changelogs = {**dict(settings.sources()), settings.topics.changes: settings.topics.resources}
+    async with reader(kafka) as source:
+        full = await occupied(source, tuple(changelogs.values()))
+        for place in sorted(full):
+            output.say(f"left alone: {place.topic} partition {place.partition} is not empty", "dim")
+        plan = await _plan(settings, source, group, changelogs, full)
+        _show(plan)
+        if not plan.content:
+            output.complain("no changelog partition is empty: there is nothing to rebuild")
+            return EXIT_REFUSED
+        if not apply:
+            output.say("Nothing was written; --apply writes.", "dim")
+            return 0
+        for place, content in plan.content.items():
+            if content:
+                await write_changelog(kafka, place, changelogs[place.topic], content, empty_before=source)
+                changelog = f"{changelogs[place.topic]} partition {place.partition}"
+                output.say(f"wrote {output.count(len(content), 'record')} to {changelog}", "green")
+    return 0
+
+
+async def _plan(
+    settings: Settings,
+    source: Reader,
+    group: GroupState,
+    changelogs: dict[str, str],
+    full: set[TopicPartition],
+) -> _Plan:
+    plan, limits = _Plan(), tenancy.limits(settings)
+    replies, kept_since = await _replies(settings, source, plan)
+    for commands, changelog in settings.sources():
+        ranges = await source.ranges([commands])
+        for place, (start, end) in ranges.items():
+            if TopicPartition(changelog, place.partition) in full:
+                continue
+            if start:
+                plan.unknown.append(
+                    f"{commands} partition {place.partition}: commands before offset {start} are deleted"
+                )
+            if place not in group.offsets and start < end:
+                setting = f"python -m service offsets set --topic {commands} --partition {place.partition}"
+                plan.unknown.append(
+                    f"{commands} partition {place.partition}: the group has no offset; replies tell. Before the start,"
+                    f" say where to go on: {setting} --to OFFSET"
+                )
+            consumed = await _all(source, {place: (start, end)})
+            rebuilt = rebuild.rebuild(
+                consumed, group.offsets.get(place), replies, limits[commands], time.time(), kept_since
+            )
+            _take(plan, place, rebuilt)
+    await _resources(settings, source, plan, full)
+    for place, standing in (await find(kafka_settings(settings), changelogs, group)).items():
+        if place in plan.content and standing.kafka.committed is not None:
+            plan.content[place][records.POSITION_KEY] = position_at(standing.kafka, standing.kafka.committed)
+            plan.counts["positions, as the group has committed them"] += 1
+    return plan
+
+
+def _take(plan: _Plan, place: TopicPartition, rebuilt: Rebuilt) -> None:
+    plan.content[place] = dict(rebuilt.jobs)
+    plan.counts += rebuilt.counts
+    plan.unknown += rebuilt.unknown
+
+
+async def _replies(
+    settings: Settings, source: Reader, plan: _Plan
+) -> tuple[dict[str, list[rebuild.Said]], Callable[[Command], float]]:
+    """All replies, and since when those to a command are kept for certain where they went."""
+    ranges = await source.ranges(settings.outputs())
+    published = await _all(source, ranges)
+    oldest: dict[TopicPartition, float] = {}
+    for record in published:
+        oldest[record.place] = min(oldest.get(record.place, record.time), record.time)
+    cut = {place: oldest.get(place, time.time()) for place, (start, _) in ranges.items() if start}
+    own = {places.replies for places in settings.places().values()}
+    for place in sorted(cut):
+        if place.topic in own:
+            plan.unknown.append(f"{place.topic} partition {place.partition}: older replies are deleted")
+    width = Counter(place.topic for place in ranges)
+
+    def kept_since(command: Command) -> float:
+        topics = {command.reply_to} & width.keys() or own
+        places = [TopicPartition(topic, _partition(command.id.encode(), width[topic])) for topic in topics]
+        return max((cut.get(place, 0.0) for place in places), default=0.0)
+
+    return rebuild.hear(published), kept_since
+
+
+async def _resources(settings: Settings, source: Reader, plan: _Plan, full: set[TopicPartition]) -> None:
+    topics = settings.topics
+    changes = list(await source.ranges([topics.changes]))
+    events = sorted({places.events for places in settings.places().values()})
+    ranges = await source.ranges(events)
+    for place, (start, _) in ranges.items():
+        if start:
+            gap = "a resource whose events are all deleted is numbered from 1 again"
+            plan.unknown.append(f"{place.topic} partition {place.partition}: older events are deleted; {gap}")
+    states = rebuild.resources(await _all(source, ranges))
+    content: dict[int, dict[bytes, ResourceState]] = defaultdict(dict)
+    for key, state in states.items():
+        content[_partition(state.id.encode(), len(changes))][key] = state
+    for place in changes:
+        if TopicPartition(topics.resources, place.partition) not in full:
+            plan.content[place] = dict(content[place.partition])
+            plan.counts["resources with their last number and status"] += len(content[place.partition])
+
+
+def _partition(key: bytes, count: int) -> int:
+    """Where our producers, and most others, put a key."""
+    every = list(range(count))
+    return int(DefaultPartitioner()(key, every, every))
+
+
+async def _all(source: Reader, ranges: Ranges) -> list[Found]:
+    async with aclosing(source.read(ranges)) as found:
+        return [record async for record in found]
+
+
+def _show(plan: _Plan) -> None:
+    output.show_counts(plan.counts)
+    for what in plan.unknown:
+        output.say(f"not known: {what}", "yellow")

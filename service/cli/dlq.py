@@ -1,0 +1,252 @@
+"""The command line of dead letters."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from heapq import heappush, heappushpop
+from pathlib import Path
+from typing import Annotated, Any, Final, Generic, TypeVar
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from service import bootstrap
+from service.operator.diagnostics import checks
+from service.operator.access.kafka_acls import DLQ
+from service.adapters.kafka.client_options import KafkaSettings
+from service.cli import dlq_output
+from service.operator.dead_letters.dead_letter import DeadLetter, Selection, selection
+from service.operator.dead_letters.reading import read, read_one
+from service.operator.dead_letters.replay import Outcome, Sender, obstacle, sender
+from service.runtime.ports import LogError
+from service.settings import Settings, SettingsError, load
+
+T = TypeVar("T")
+
+app = App(
+    name="dlq",
+    help="List dead letters, show one, or send the originals back.",
+    version_flags=[],
+    sort_key=4,
+    default_parameter=Parameter(negative="", show_default=False),
+)
+
+Tenant = Annotated[str | None, Parameter(help="Whose letters, where a tenant has a topic of its own for them.")]
+SettingsFile = Annotated[Path | None, Parameter(name="--settings", help="A YAML file; the environment wins over it.")]
+
+EXIT_MISSING = 1
+EXIT_USAGE = 2
+EXIT_REFUSED = 3
+LISTED = 50
+_CHUNK = 100
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which letters are meant."""
+
+    reason: Annotated[tuple[str, ...], Parameter(help="A code, such as ValidationFailed; may be repeated.")] = ()
+    since: Annotated[
+        str | None, Parameter(help="Set aside since: 2025-01-31T12:00:00Z, or how long ago: 90s, 30m, 2h, 7d.")
+    ] = None
+    until: Annotated[str | None, Parameter(help="Set aside before; written as --since.")] = None
+    key: Annotated[str | None, Parameter(help="The original's key.")] = None
+    topic: Annotated[tuple[str, ...], Parameter(help="The topic the original was in; may be repeated.")] = ()
+    limit: Annotated[int | None, Parameter(help="The latest so many of them.")] = None
+
+    def selection(self) -> Selection | None:
+        """For the reader; None, with a complaint on the screen, when a filter makes no sense."""
+        try:
+            if self.limit is not None and self.limit < 1:
+                raise ValueError(f"--limit is {self.limit}; it must be at least 1")
+            return selection(
+                reason=self.reason, since=self.since, until=self.until, key=self.key, topic=self.topic, now=time.time()
+            )
+        except ValueError as error:
+            _complain(str(error))
+            return None
+
+
+_ALL: Final = Filters()
+
+
+@app.command(name="list", sort_key=1)
+def list_(filters: Filters = _ALL, *, json: bool = False, tenant: Tenant = None, settings: SettingsFile = None) -> int:
+    """List dead letters, the latest last; at most 50 unless --limit says otherwise.
+
+    Args:
+        filters: Which letters.
+        json: One JSON object per line, for other programs.
+        tenant: Whose letters.
+        settings: Where settings are.
+    """
+    selected = filters.selection()
+    if selected is None:
+        return EXIT_USAGE
+    desk = _Desk.of(settings, tenant)
+    return _run(desk, _list(desk, selected, filters.limit or LISTED, as_json=json))
+
+
+@app.command(sort_key=2)
+def show(
+    partition: int, offset: int, *, value: bool = False, tenant: Tenant = None, settings: SettingsFile = None
+) -> int:
+    """Show one dead letter: the reason, its headers, and its value if you ask for it.
+
+    Args:
+        partition: Of the dead-letters topic: the first number in the list.
+        offset: The second number in the list.
+        value: Print the value too, which may hold secrets.
+        tenant: Whose letters.
+        settings: Where settings are.
+    """
+    desk = _Desk.of(settings, tenant)
+    return _run(desk, _show(desk, partition, offset, value=value))
+
+
+@app.command(sort_key=3)
+def replay(
+    filters: Filters = _ALL, *, apply: bool = False, tenant: Tenant = None, settings: SettingsFile = None
+) -> int:
+    """Send the originals back to the command topics they came from; only says what it would do without --apply.
+
+    An original goes back as it was, with its own key, headers and value, to its own partition. It keeps its id, so
+    sending it twice is safe: a command that was rejected is remembered, and the same id with the same content gets the
+    same rejection again. To send a mended command, publish it with a new id. What still can't be a command becomes a
+    dead letter again. Replay helps when the cause lay elsewhere: in a setting, a topic, or a defect of the service.
+
+    Args:
+        filters: Which letters.
+        apply: Send them.
+        tenant: Whose letters.
+        settings: Where settings are.
+    """
+    selected = filters.selection()
+    if selected is None:
+        return EXIT_USAGE
+    desk = _Desk.of(settings, tenant)
+    return _run(desk, _replay(desk, selected, filters.limit, apply=apply))
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """How to reach Kafka, where the letters are, and where they may go back to."""
+
+    settings: Settings
+    kafka: KafkaSettings
+    topic: str
+    commands: tuple[str, ...]
+
+    @classmethod
+    def of(cls, file: Path | None, tenant: str | None) -> "_Desk":
+        settings = load(file)
+        places = settings.places()
+        if tenant is not None and tenant not in places:
+            raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(places)}")
+        topic = places[tenant].dead_letters if tenant is not None else settings.topics.dead_letters
+        commands = tuple(commands for commands, _ in settings.sources())
+        return cls(settings, bootstrap.kafka_settings(settings), topic, commands)
+
+
+def _run(desk: _Desk, work: Coroutine[Any, Any, int]) -> int:
+    """What is printed says it all, so the libraries' logs are silent."""
+    logging.disable(logging.CRITICAL)
+    try:
+        return asyncio.run(_guarded(desk, work))
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _guarded(desk: _Desk, work: Coroutine[Any, Any, int]) -> int:
+    try:
+        return await work
+    except LogError as error:
+        _complain(f"Kafka: {await checks.unusable(error, desk.settings, DLQ)}")
+        return EXIT_REFUSED
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+Place = tuple[float, int, int]
+"""Time, partition and offset of a letter: by these letters are ordered."""
+
+
+class _Latest(Generic[T]):
+    """What was said of the latest letters; all that is kept of them."""
+
+    def __init__(self, limit: int | None) -> None:
+        self.found = 0
+        self._limit = limit
+        self._kept: list[tuple[Place, T]] = []
+
+    def add(self, letter: DeadLetter, said: T) -> None:
+        self.found += 1
+        item = ((letter.time, letter.partition, letter.offset), said)
+        if self._limit is None or len(self._kept) < self._limit:
+            heappush(self._kept, item)
+        else:
+            heappushpop(self._kept, item)
+
+    def sorted(self) -> list[tuple[Place, T]]:
+        return sorted(self._kept, key=lambda item: item[0])
+
+
+async def _list(desk: _Desk, selected: Selection, limit: int, *, as_json: bool) -> int:
+    rows, lines = _Latest[dlq_output.Row](limit), _Latest[str](limit)
+    async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
+        async for letter in letters:
+            if as_json:
+                lines.add(letter, dlq_output.as_json(letter))
+            else:
+                rows.add(letter, dlq_output.row(letter))
+    if as_json:
+        sys.stdout.writelines(f"{line}\n" for _, line in lines.sorted())
+    else:
+        dlq_output.show_list(dlq_output.console(), [row for _, row in rows.sorted()], rows.found, desk.topic)
+    return 0
+
+
+async def _show(desk: _Desk, partition: int, offset: int, *, value: bool) -> int:
+    letter = await read_one(desk.kafka, desk.topic, partition, offset)
+    if letter is None:
+        _complain(f"{desk.topic} has no letter at partition {partition}, offset {offset}: it has expired, or never was")
+        return EXIT_MISSING
+    dlq_output.show_letter(dlq_output.console(), letter, value=value)
+    return 0
+
+
+async def _replay(desk: _Desk, selected: Selection, limit: int | None, *, apply: bool) -> int:
+    outcome, wanted = Outcome(), _Latest[tuple[str, str]](limit)
+    async with sender(desk.kafka, desk.commands) as sending:
+        async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
+            async for letter in letters:
+                wanted.add(letter, (letter.topic, obstacle(letter, sending.existing)))
+        places = wanted.sorted()
+        outcome.skipped.update(why for _, (_, why) in places if why)
+        if not apply:
+            outcome.sent.update(source for _, (source, why) in places if not why)
+        else:
+            chosen = {place for place, (_, why) in places if not why}
+            await _send_chosen(desk, selected, chosen, sending, outcome)
+    dlq_output.show_replay(dlq_output.console(), outcome, applied=apply)
+    return EXIT_REFUSED if outcome.refused else 0
+
+
+async def _send_chosen(desk: _Desk, selected: Selection, chosen: set[Place], sending: Sender, outcome: Outcome) -> None:
+    """Reads the letters again, so that not all of them need be kept in memory at once."""
+    chunk: list[DeadLetter] = []
+    async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
+        async for letter in letters:
+            if (letter.time, letter.partition, letter.offset) in chosen:
+                chunk.append(letter)
+            if len(chunk) >= _CHUNK:
+                await sending.send(chunk, outcome)
+                chunk.clear()
+    await sending.send(chunk, outcome)

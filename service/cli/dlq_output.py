@@ -1,0 +1,160 @@
+"""What an operator sees of dead letters; nothing in a letter can move a terminal's cursor or pass for our own words."""
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas.cloudevents import format_time
+from service.operator.dead_letters.dead_letter import DeadLetter
+from service.operator.dead_letters.replay import Outcome
+
+WIDE: Final = 200
+_LONGEST: Final = 60
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of what is not seen, or changes how the rest is seen."""
+
+
+def printable(content: bytes | str | None, *, keep: str = "") -> str:
+    """Content as text, with what is not UTF-8 and what a terminal would obey written as escapes.
+
+    Args:
+        content: The content.
+        keep: Characters that are left as they are.
+    """
+    text = content.decode("utf-8", "backslashreplace") if isinstance(content, bytes) else content or ""
+    return "".join(
+        _escaped(each) if unicodedata.category(each) in _HIDDEN and each not in keep else each for each in text
+    )
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    if count < 1024:
+        return f"{count} B"
+    return f"{count / 1024:.1f} KiB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.1f} MiB"
+
+
+def source(letter: DeadLetter) -> str:
+    """Topic, partition and offset of the original."""
+    told = letter.told
+    return f"{told.get('topic', '?')}/{told.get('partition', '?')}/{told.get('offset', '?')}"
+
+
+def as_json(letter: DeadLetter) -> str:
+    """A line for other programs; the value is not in it, since it may hold secrets."""
+    told = letter.told
+    known: dict[str, Any] = {
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "time": format_time(letter.time),
+        "reason": letter.reason,
+        "message": told.get("message", ""),
+        "topic": letter.topic,
+        "source_partition": letter.source_partition,
+        "source_offset": told.get("offset", ""),
+        "key": None if letter.key is None else printable(letter.key),
+        "command_id": letter.command_id or None,
+        "size": letter.size,
+    }
+    return json.dumps(known)
+
+
+Row = tuple[Text | str, ...]
+"""The cells of one letter in the list."""
+
+
+def row(letter: DeadLetter) -> Row:
+    """A letter in the list."""
+    return (
+        f"{letter.partition} {letter.offset}",
+        format_time(letter.time)[:19].replace("T", " "),
+        Text(printable(letter.reason) or "?"),
+        Text(_short(printable(source(letter)))),
+        Text(_short(printable(letter.key))),
+        Text(_short(printable(letter.command_id))),
+        "none" if letter.value is None else size(letter.size),
+    )
+
+
+def console() -> Console:
+    """The screen; a pipe or a file is as wide as a table needs it, or it would be folded for nobody."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=WIDE)
+
+
+def show_list(console: Console, rows: Sequence[Row], found: int, topic: str) -> None:
+    """Prints a table, the latest letter last, where the cursor is."""
+    if not found:
+        console.print(f"No dead letters in {topic} that you asked for.", highlight=False, soft_wrap=True)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("letter", "time", "reason", "from", "key", "command id"):
+        table.add_column(name, overflow="fold", no_wrap=name in {"letter", "time"})
+    table.add_column("size", justify="right", no_wrap=True)
+    for cells in rows:
+        table.add_row(*cells)
+    console.print(table)
+    shown = f"the latest {len(rows)} of {found}" if found > len(rows) else f"{found}"
+    noun = "letter" if found == 1 else "letters"
+    told = f"\n{shown} {noun} in {topic}; times are UTC. To see one: dlq show <the two numbers of its letter>"
+    console.print(told, style="dim", highlight=False, soft_wrap=True)
+
+
+def show_letter(console: Console, letter: DeadLetter, *, value: bool) -> None:
+    """Prints one letter: why, where from, headers, and the value when asked for."""
+    told = letter.told
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, text in (
+        ("reason", letter.reason),
+        ("message", told.get("message", "")),
+        ("time", format_time(letter.time)),
+        ("from", source(letter)),
+        ("key", "(none)" if letter.key is None else printable(letter.key)),
+        ("command id", letter.command_id or "(it names none)"),
+        ("value", "(none)" if letter.value is None else size(letter.size)),
+    ):
+        facts.add_row(name, Text(printable(text)))
+    console.print(facts)
+    _show_headers(console, letter)
+    if value and letter.value is not None:
+        console.print("\n[bold]value[/]")
+        console.print(Text(printable(letter.value, keep="\n\t")), soft_wrap=True)
+    elif letter.value is not None:
+        console.print("\nThe value may hold secrets; --value prints it.", style="dim", highlight=False)
+
+
+def _show_headers(console: Console, letter: DeadLetter) -> None:
+    console.print(f"\n[bold]headers[/] ({len(letter.original_headers)} of the original)", highlight=False)
+    headers = Table(box=None, pad_edge=False, show_header=False)
+    headers.add_column(no_wrap=False, overflow="fold")
+    headers.add_column(overflow="fold")
+    for name, text in letter.original_headers:
+        headers.add_row(Text(printable(name)), Text("(null)" if text is None else printable(text)))
+    console.print(headers)
+
+
+def show_replay(console: Console, outcome: Outcome, *, applied: bool) -> None:
+    """Prints what was, or would be, sent back."""
+    for topic, count in sorted(outcome.sent.items()):
+        console.print(f"{count:6}  {'sent to' if applied else 'would go to'} {topic}", highlight=False, soft_wrap=True)
+    for reason, count in sorted(outcome.skipped.items()):
+        console.print(Text(f"{count:6}  skipped: {printable(reason)}", style="yellow"), soft_wrap=True)
+    if not outcome.sent and not outcome.skipped:
+        console.print("No dead letters that you asked for.", highlight=False)
+    if outcome.sent and not applied:
+        console.print("\nNothing was sent; --apply sends.", style="dim", highlight=False)

@@ -1,0 +1,234 @@
+"""``python -m service offsets``: where each partition is read on, and a person's decision where nobody can know it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Final
+
+from cyclopts import App, Parameter
+
+from schemas import records
+from schemas.records import Position
+from service.adapters.kafka.offsets import Offsets
+from service.adapters.kafka.client_options import KafkaSettings
+from service.bootstrap import consumed as consumed_topics
+from service.bootstrap import kafka_settings
+from service.core.position import Disagreement, PartitionOffsets, Resume, position_at, resume
+from service.cli import output
+from service.operator.repair.topic_reader import reader
+from service.cli.output import EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.operator.repair.changelog_writer import GroupState, group_state, write_changelog
+from service.runtime.ports import TopicPartition
+from service.settings import Settings
+
+EARLIEST: Final = "earliest"
+LATEST: Final = "latest"
+
+app = App(
+    name="offsets",
+    help="Show where each partition is read on, and set it where that can't be known.",
+    version_flags=[],
+    sort_key=9,
+    default_parameter=Parameter(negative="", show_default=False),
+)
+
+
+@app.command(name="show", sort_key=1)
+def show(*, settings: SettingsFile = None) -> int:
+    """Show each partition's range, the group's offset, the position in the changelog, and where it would be read on.
+
+    Args:
+        settings: Where settings are.
+    """
+    return output.run(settings, _show)
+
+
+@app.command(name="set", sort_key=2)
+def set_(
+    *,
+    topic: str,
+    partition: int,
+    to: str,
+    apply: bool = False,
+    settings: SettingsFile = None,
+) -> int:
+    """Set where a partition is read on; without --apply only says what that would mean.
+
+    Writes the position to the changelog and the group's offset, in one transaction and under the fence of its shard,
+    while the service is stopped. A record that is read again is recognised as long as the changelog remembers its
+    command; a forgotten one is performed again. A record that is skipped is never performed.
+
+    Args:
+        topic: A commands topic, or the topic of changes.
+        partition: Its partition.
+        to: An offset within the partition, or `earliest`, or `latest`.
+        apply: Set it.
+        settings: Where settings are.
+    """
+    place = TopicPartition(topic, partition)
+    return output.run(settings, lambda loaded: _set(loaded, place, to, apply=apply))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A partition as a shard would find it."""
+
+    kafka: PartitionOffsets
+    recorded: Position | None
+    replayed: int
+    unreadable: str = ""
+    """A record of the changelog that can't be read, for which the shard halts whatever the offsets are."""
+
+    @property
+    def decided(self) -> Resume | Disagreement:
+        """Where the shard would go on, as far as the offsets say, or why not."""
+        return resume(self.kafka, self.recorded, self.replayed)
+
+    @property
+    def halts(self) -> str:
+        """Why the shard would halt; empty when it would not."""
+        decided = self.decided
+        return self.unreadable or (decided.reason if isinstance(decided, Disagreement) else "")
+
+    def __str__(self) -> str:
+        kafka, decided = self.kafka, self.decided
+        on = "" if isinstance(decided, Disagreement) else f"goes on at {decided.offset}"
+        what = f"halts: {self.halts}" if self.halts else on
+        recorded = "none" if self.recorded is None else self.recorded.offset
+        committed = "none" if kafka.committed is None else kafka.committed
+        return f"holds {kafka.start} to {kafka.end}, group's offset {committed}, recorded {recorded}: {what}"
+
+
+async def _show(settings: Settings) -> int:
+    kafka = kafka_settings(settings)
+    halted = 0
+    for place, found in (await find(kafka, consumed_topics(settings), await group_state(kafka))).items():
+        halted += bool(found.halts)
+        output.say(f"{place.topic} partition {place.partition} {found}", "red" if found.halts else "")
+    return EXIT_REFUSED if halted else 0
+
+
+async def _set(settings: Settings, place: TopicPartition, to: str, *, apply: bool) -> int:
+    kafka, changelogs = kafka_settings(settings), consumed_topics(settings)
+    if place.topic not in changelogs:
+        output.complain(f"{place.topic} is not consumed by this service; it consumes: {', '.join(changelogs)}")
+        return EXIT_USAGE
+    group = await group_state(kafka)
+    if why := _running(kafka.group_id, group):
+        output.complain(why)
+        return EXIT_REFUSED
+    found = (await find(kafka, {place.topic: changelogs[place.topic]}, group)).get(place)
+    if found is None:
+        output.complain(f"{place.topic} has no partition {place.partition}")
+        return EXIT_USAGE
+    output.say(f"{place.topic} partition {place.partition} {found}")
+    offset = _offset(to, found.kafka)
+    if offset is None:
+        output.complain(f"--to {to}: not an offset from {found.kafka.start} to {found.kafka.end}")
+        return EXIT_USAGE
+    former = found.recorded.group if found.recorded else ""
+    if former not in ("", kafka.group_id) and (
+        why := _running(former, await group_state(replace(kafka, group_id=former)))
+    ):
+        output.complain(why)
+        return EXIT_REFUSED
+    for line in _meaning(offset, found):
+        output.say(line)
+    if not apply:
+        output.say("Nothing was written; --apply sets it.", "dim")
+        return 0
+    content = {records.POSITION_KEY: position_at(found.kafka, offset)}
+    await write_changelog(kafka, place, changelogs[place.topic], content, consumed=offset)
+    output.say(f"{place.topic} partition {place.partition} will be read from offset {offset}", "green")
+    return 0
+
+
+def _running(name: str, group: GroupState) -> str:
+    if group.stopped:
+        return ""
+    return f"group {name} is {group.state} with {output.count(group.members, 'member')}: stop the service first"
+
+
+def _offset(to: str, found: PartitionOffsets) -> int | None:
+    ends = {EARLIEST: found.start, LATEST: found.end}
+    offset = ends.get(to, int(to) if to.isdecimal() else -1)
+    return offset if found.start <= offset <= found.end else None
+
+
+def _meaning(offset: int, found: Standing) -> Iterator[str]:
+    decided = found.decided
+    if isinstance(decided, Disagreement) and decided.lost:
+        yield (
+            "What the changelog has lost is forgotten: those commands are not followed any more, and if they are sent"
+            " again, they are PERFORMED AGAIN, which may be billed."
+        )
+    recorded = found.recorded.offset if found.recorded else None
+    consumed = max((each for each in (found.kafka.committed, recorded) if each is not None), default=None)
+    if consumed is None:
+        yield f"Nobody knows what was consumed: what lies from {offset} on is read, what lies before is not."
+    elif offset < consumed:
+        yield (
+            f"Offsets {offset} to {consumed - 1} would be read again. Commands that the changelog remembers are"
+            " recognised; forgotten ones are PERFORMED AGAIN, which may be billed."
+        )
+    elif offset > consumed:
+        yield f"Offsets {consumed} to {offset - 1} would be skipped: commands among them are never performed."
+
+
+async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupState) -> dict[TopicPartition, Standing]:
+    """Every partition of the consumed topics, with what its changelog records.
+
+    Raises:
+        LogError: Kafka did not answer in time, or a topic is missing.
+        CorruptRecord: A recorded position can't be read.
+    """
+    replayed: dict[TopicPartition, int] = {}
+    recorded: dict[TopicPartition, bytes | None] = {}
+    unreadable: dict[TopicPartition, dict[bytes, int]] = {}
+    async with reader(kafka) as source:
+        ranges = await source.ranges(list(changelogs))
+        logs = await source.ranges(list(changelogs.values()))
+        async with aclosing(source.read(logs)) as every:
+            async for each in every:
+                replayed[each.place] = replayed.get(each.place, 0) + 1
+                if each.key == records.POSITION_KEY:
+                    recorded[each.place] = each.value
+                elif _readable(each.value):
+                    unreadable.get(each.place, {}).pop(each.key or b"", None)
+                else:
+                    unreadable.setdefault(each.place, {})[each.key or b""] = each.offset
+    offsets = Offsets(kafka)
+    try:
+        ids = {topic: await offsets.topic_id(topic) for topic in (*changelogs, *changelogs.values())}
+    finally:
+        await offsets.close()
+    found = {}
+    for place, (start, end) in ranges.items():
+        log = TopicPartition(changelogs[place.topic], place.partition)
+        log_start = logs[log][0] if log in logs else 0
+        standing = PartitionOffsets(
+            kafka.group_id, group.offsets.get(place), start, end, log_start, ids[place.topic], ids[log.topic]
+        )
+        why = _unreadable(log, unreadable.get(log, {}))
+        found[place] = Standing(standing, _decoded(recorded.get(log)), replayed.get(log, 0), why)
+    return found
+
+
+def _readable(value: bytes | None) -> bool:
+    try:
+        records.decode(value) if value is not None else None
+    except records.CorruptRecord:
+        return False
+    return True
+
+
+def _unreadable(log: TopicPartition, offsets: Mapping[bytes, int]) -> str:
+    if not offsets:
+        return ""
+    first = min(offsets.values())
+    return f"{log.topic} partition {log.partition} has a record at offset {first} that can't be read; see skip-corrupt"
+
+
+def _decoded(value: bytes | None) -> Position | None:
+    record = records.decode(value) if value is not None else None
+    return record if isinstance(record, Position) else None

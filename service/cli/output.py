@@ -1,0 +1,117 @@
+"""What an operator sees; nothing that came from outside can move a terminal's cursor or pass for our own words."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas.cloudevents import format_time
+from schemas.operations import COMMANDS
+from service.operator.diagnostics import checks
+from service.operator.access.kafka_acls import REPAIR
+from service.adapters.telemetry import configure_logging
+from service.core.job import marker
+from service.cli.dlq_output import printable
+from service.operator.repair.changelog_snapshot import Corrupt, Held
+from service.runtime.ports import LogError
+from service.settings import Settings, load
+
+EXIT_MISSING: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_REFUSED: Final = 3
+
+SettingsFile = Annotated[Path | None, Parameter(name="--settings", help="A YAML file; the environment wins over it.")]
+
+
+def run(file: Path | None, work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
+    """Runs a command for people; what is printed says it all, so the libraries' logs are silent."""
+    settings = load(file)
+    configure_logging()
+    logging.disable(logging.CRITICAL)
+    try:
+        return asyncio.run(_guarded(settings, work))
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _guarded(settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
+    try:
+        return await work(settings)
+    except LogError as error:
+        complain(f"Kafka: {await checks.unusable(error, settings, REPAIR)}")
+        return EXIT_REFUSED
+
+
+def say(text: str, style: str = "") -> None:
+    """A line on the screen."""
+    Console().print(Text(printable(text), style=style), soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """A line that tells why not."""
+    Console(stderr=True).print(Text(printable(text), style="red"), soft_wrap=True)
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def as_json(held: Held) -> str:
+    """A parked command as a line for other programs; never its members."""
+    return json.dumps({**described(held), "partition": held.place.partition, "topic": held.place.topic})
+
+
+def described(held: Held) -> dict[str, str]:
+    """A parked command in words."""
+    job, command = held.job, held.job.command
+    fault, operation = job.fault, COMMANDS.get(command.operation)
+    return {
+        "command_id": command.id,
+        "source": command.source,
+        "operation": command.asked or command.operation,
+        "target": command.target,
+        "correlation_id": command.correlation_id,
+        "marker": marker(command) if operation is not None and operation.creates else "",
+        "since": format_time(job.finished_at),
+        "fault": f"{fault.code}: {fault.message}" if fault else "",
+        "searched": str((job.reply or {}).get("searched", "")),
+    }
+
+
+def show_parked(parked: Iterable[Held]) -> None:
+    """A block for each command: what is known, and what can be done."""
+    for held in parked:
+        facts = Table(box=None, pad_edge=False, show_header=False)
+        facts.add_column(style="bold", no_wrap=True)
+        facts.add_column(overflow="fold")
+        shown = described(held)
+        title = shown.pop("command_id")
+        for name, text in shown.items():
+            facts.add_row(f"  {name}", Text(printable(text) or "-"))
+        facts.add_row("  place", Text(printable(f"{held.place.topic}, partition {held.place.partition}")))
+        say(title, "bold")
+        Console().print(facts)
+
+
+def show_corrupt(corrupt: Iterable[Corrupt]) -> None:
+    """What can't be read of the changelogs."""
+    for one in corrupt:
+        key = one.key.decode(errors="backslashreplace")
+        say(
+            f"unreadable: {one.place.topic} partition {one.place.partition} offset {one.offset}, key {key}: {one.why}",
+            "red",
+        )
+
+
+def show_counts(counts: Mapping[str, int]) -> None:
+    """Numbers, each with what was counted."""
+    for what, number in sorted(counts.items()):
+        say(f"{number:7}  {what}")

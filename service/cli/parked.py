@@ -1,0 +1,178 @@
+"""``python -m service parked``: what waits for a person, and the person's decision."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from cyclopts import App, Parameter
+
+from schemas.events import ReplyKind
+from schemas.operations import COMMANDS, RESOURCES, Kind, Resolution
+from schemas.records import Phase
+from service import tenancy
+from service.bootstrap import kafka_settings
+from service.core.job import marker, row
+from service.core.observations import Resolved
+from service.core.reconciliation import stable_id
+from service.core.resolution import obstacle
+from service.cli import output
+from service.operator.repair.changelog_snapshot import Held, read_ledger
+from service.operator.repair.topic_reader import reader
+from service.cli.output import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.operator.repair.command_sender import Outgoing, compose, objection, sender, wait_terminal
+from service.operator.repair.aws_inventory import misfit
+from service.settings import Settings
+
+REPLY_PATIENCE: Final = 60.0
+
+app = App(
+    name="parked",
+    help="List commands that wait for a person, and resolve them.",
+    version_flags=[],
+    sort_key=5,
+    default_parameter=Parameter(negative="", show_default=False),
+)
+
+
+@app.command(name="list", sort_key=1)
+def list_(*, json: bool = False, settings: SettingsFile = None) -> int:
+    """List the parked commands: what they are, since when, why, and what was searched.
+
+    Args:
+        json: One JSON object per line, for other programs.
+        settings: Where settings are.
+    """
+    return output.run(settings, lambda loaded: _list(loaded, as_json=json))
+
+
+@app.command(sort_key=2)
+def resolve(
+    command_id: str,
+    *,
+    source: str | None = None,
+    adopt: Annotated[str | None, Parameter(help="It was done; the ARN of what it made (or -, if it has none).")] = None,
+    retry: Annotated[bool, Parameter(help="It was not done: call once more, whatever its deadline.")] = False,
+    fail: Annotated[
+        bool, Parameter(help="Give it up: what AWS may have made stays, is billed, and is not followed.")
+    ] = False,
+    unchecked: Annotated[
+        bool, Parameter(help="Adopt although AWS does not confirm that it carries the marker.")
+    ] = False,
+    wait: Annotated[bool, Parameter(help="Wait for the service's answer, up to a minute.")] = False,
+    settings: SettingsFile = None,
+) -> int:
+    """Decide about a parked command. The decision is a command itself: durable, answered and audited.
+
+    Args:
+        command_id: The parked command's id.
+        source: Its source; needed if several sources use the id.
+        adopt: See --help.
+        retry: See --help.
+        fail: See --help.
+        unchecked: See --help.
+        wait: See --help.
+        settings: Where settings are.
+    """
+    decisions = [
+        *([Resolved(Resolution.ADOPT, "" if adopt == "-" else adopt)] if adopt is not None else []),
+        *([Resolved(Resolution.RETRY)] if retry else []),
+        *([Resolved(Resolution.FAIL)] if fail else []),
+    ]
+    if len(decisions) != 1:
+        output.complain("choose one of --adopt ARN, --retry and --fail")
+        return EXIT_USAGE
+    decision = decisions[0]
+    return output.run(
+        settings, lambda loaded: _resolve(loaded, command_id, source, decision, unchecked=unchecked, wait=wait)
+    )
+
+
+async def _list(settings: Settings, *, as_json: bool) -> int:
+    ledger = await read_ledger(kafka_settings(settings), dict(settings.sources()))
+    parked = ledger.parked()
+    if as_json:
+        sys.stdout.writelines(f"{output.as_json(held)}\n" for held in parked)
+    else:
+        output.show_parked(parked)
+        output.show_corrupt(ledger.corrupt)
+        output.say(f"{output.count(len(parked), 'command')} parked", "" if parked else "green")
+        if parked:
+            first = shlex.quote(parked[0].job.command.id)
+            how = "--adopt ARN, --retry or --fail"
+            output.say(f"To decide: python -m service parked resolve {first} with {how}", "dim")
+    return EXIT_REFUSED if ledger.corrupt else 0
+
+
+async def _resolve(
+    settings: Settings, command_id: str, source: str | None, decision: Resolved, *, unchecked: bool, wait: bool
+) -> int:
+    ledger = await read_ledger(kafka_settings(settings), dict(settings.sources()))
+    found = ledger.find(command_id, source)
+    held = _only(found, command_id)
+    if held is None:
+        return EXIT_USAGE if found else EXIT_MISSING
+    decision = _as_meant(held, decision)
+    if fault := obstacle(held.job, decision):
+        output.complain(f"{fault.code}: {fault.message}")
+        return EXIT_REFUSED
+    if decision.resource_id and not unchecked and (why := await misfit(settings, held.job, decision.resource_id)):
+        output.complain(f"{why}; nothing was sent. If it is what the command has made all the same, add --unchecked")
+        return EXIT_REFUSED
+    outgoing = resolving(held, decision)
+    if why := objection(outgoing, tenancy.limits(settings)[held.place.topic]):
+        output.complain(f"the service would reject it: {why}")
+        return EXIT_REFUSED
+    return await send_one(settings, outgoing, wait=wait)
+
+
+def resolving(held: Held, decision: Resolved) -> Outgoing:
+    """The command that carries a decision."""
+    command = held.job.command
+    data = {"commandId": command.id, "commandSource": command.source, "resolution": decision.resolution.value}
+    if decision.resource_id:
+        data["resourceArn"] = decision.resource_id
+    return compose(Kind.RESOLVE, *held.place, data, target=command.target, key=command.id)
+
+
+def _only(found: Sequence[Held], command_id: str) -> Held | None:
+    parked = [held for held in found if held.job.phase is Phase.PARKED] or list(found)
+    if len(parked) == 1:
+        return parked[0]
+    if not found:
+        output.complain(f"no command {command_id} is known: see `parked list`; what ended is forgotten after a while")
+    else:
+        names = ", ".join(f"{held.job.command.source} on {held.place.topic}" for held in parked)
+        output.complain(f"{len(parked)} commands are called {command_id}: choose one with --source ({names})")
+    return None
+
+
+def _as_meant(held: Held, decision: Resolved) -> Resolved:
+    """What has no ARN may be named by its stable id, which says nothing that the marker does not."""
+    command = held.job.command
+    if command.operation in COMMANDS and row(command).creates:
+        resource = RESOURCES[row(command).resource.kind]
+        if not resource.identity and decision.resource_id == stable_id(resource, marker(command)):
+            return Resolved(decision.resolution)
+    return decision
+
+
+async def send_one(settings: Settings, outgoing: Outgoing, *, wait: bool) -> int:
+    """Sends a decision; with ``wait``, tells what the service answers."""
+    kafka = kafka_settings(settings)
+    places = {places.commands: places for places in settings.places().values()}
+    replies = places[outgoing.topic].replies
+    async with reader(kafka) as source, sender(kafka) as sending:
+        before = await source.ranges([replies])
+        place = await sending.send(outgoing)
+        output.say(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}")
+        if not wait:
+            output.say(f"its answer will come to {replies}; --wait waits for it", "dim")
+            return 0
+        kind, data = await wait_terminal(source, replies, before, outgoing, REPLY_PATIENCE)
+    if kind is ReplyKind.SUCCEEDED:
+        output.say(f"resolved: the command is now {data['result']['phase']}", "green")
+        return 0
+    error = data.get("error") or {}
+    output.complain(f"{kind}: {error.get('code')}: {error.get('message')}")
+    return EXIT_REFUSED

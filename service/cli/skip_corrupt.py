@@ -1,0 +1,78 @@
+"""``python -m service skip-corrupt``: goes on without a changelog record that can't be read, if a person insists."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from service.bootstrap import consumed, kafka_settings
+from service.cli import output
+from service.operator.repair.changelog_snapshot import Corrupt, Ledger, read_ledger
+from service.cli.output import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.operator.repair.changelog_writer import write_changelog
+from service.runtime.ports import TopicPartition
+from service.settings import Settings
+
+
+def skip_corrupt(
+    *,
+    topic: str,
+    partition: int,
+    offset: int | None = None,
+    i_understand: Annotated[bool, Parameter(negative="", help="Write the tombstone.")] = False,
+    settings: SettingsFile = None,
+) -> int:
+    """Make a halted shard go on without a changelog record that can't be read; without --offset, list such records.
+
+    Writes a tombstone for the record's key, under the fence of its shard; the shard restores without it soon. What the
+    record said is forgotten: a command sent again is carried out again, a resource's events are numbered from 1 again.
+    First try the release that wrote the record. A record that can be read is never skipped.
+
+    Args:
+        topic: The changelog.
+        partition: Its partition.
+        offset: The record.
+        i_understand: See --help.
+        settings: Where settings are.
+    """
+    place = TopicPartition(topic, partition)
+    return output.run(settings, lambda loaded: _skip(loaded, place, offset, apply=i_understand))
+
+
+async def _skip(settings: Settings, place: TopicPartition, offset: int | None, *, apply: bool) -> int:
+    kafka, sources = kafka_settings(settings), {changelog: topic for topic, changelog in consumed(settings).items()}
+    if place.topic not in sources:
+        output.complain(f"{place.topic} is no changelog of this service; its changelogs: {', '.join(sources)}")
+        return EXIT_USAGE
+    ledger = await read_ledger(kafka, {sources[place.topic]: place.topic})
+    here = [one for one in ledger.corrupt if one.place == place]
+    if offset is None:
+        output.show_corrupt(here)
+        output.say(f"{output.count(len(here), 'record')} of {place.topic} partition {place.partition} can't be read")
+        return EXIT_REFUSED if here else 0
+    corrupt = next((one for one in here if one.offset == offset), None)
+    if corrupt is None:
+        output.complain(_why_not(ledger, place, offset))
+        return EXIT_MISSING
+    output.show_corrupt([corrupt])
+    if not apply:
+        output.say("Nothing was written. What it said will be forgotten; --i-understand goes on without it.", "dim")
+        return EXIT_REFUSED
+    await _bury(settings, corrupt, sources[place.topic])
+    return 0
+
+
+def _why_not(ledger: Ledger, place: TopicPartition, offset: int) -> str:
+    others = [one.offset for one in ledger.corrupt if one.place == place]
+    hint = f"; unreadable here: offset {', '.join(map(str, others))}" if others else "; nothing here is unreadable"
+    return (
+        f"offset {offset} of {place.topic} partition {place.partition} is readable, has a successor under its key or"
+        f" is not there: nothing to skip{hint}"
+    )
+
+
+async def _bury(settings: Settings, corrupt: Corrupt, topic: str) -> None:
+    place = TopicPartition(topic, corrupt.place.partition)
+    await write_changelog(kafka_settings(settings), place, corrupt.place.topic, {corrupt.key: None})
+    output.say(
+        f"wrote a tombstone; the shard {place.topic}-{place.partition} restores without it within a minute", "green"
+    )

@@ -1,0 +1,1 @@
+"""What the command line knows: it inspects and repairs, and prints nothing."""

@@ -1,0 +1,94 @@
+"""The IAM documents for these settings: for each target what its tenants' operations need, and who may become whom."""
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from schemas.aws_policies import trust
+from schemas.aws_policies.iam import iam_policy
+from schemas.operations import AUDIENCE_MODEL, COMMANDS, OPERATIONS, RESOURCES
+from schemas.shapes import input_shape
+from service.adapters.aws.credentials import session_pattern
+from service.adapters.aws.clients import partition_of
+from service.settings import Settings, Target
+
+OWN_ROLE: Final = "arn:aws:iam::<account>:role/<the service's own role>"
+"""Stands for what the settings don't know."""
+
+
+def documents(settings: Settings, principal: str = OWN_ROLE) -> dict[str, Any]:
+    """All documents.
+
+    Args:
+        settings: Targets and tenants.
+        principal: ARN of the role that the service has by itself: its pod's.
+
+    Returns:
+        ``own`` is the policy of the service's own role; ``targets`` has, for each that is entered by a role, the
+        ``policy`` and ``trust`` of that role.
+    """
+    entered = {name: target for name, target in settings.targets.items() if target.role_arn}
+    direct = [name for name in settings.targets if name not in entered]
+    own = [statement for name in direct for statement in _policy(settings, name)["Statement"]]
+    if entered:
+        roles = {str(target.role_arn) for target in entered.values()}
+        identified = any(target.source_identity for target in entered.values())
+        own.append(trust.assume_statement(roles, source_identity=identified))
+    return {
+        "own": {"Version": trust.VERSION, "Statement": list(_named_apart(own))},
+        "targets": {
+            name: {"role": target.role_arn, "policy": _policy(settings, name), "trust": _trust(target, principal)}
+            for name, target in entered.items()
+        },
+    }
+
+
+def operations(settings: Settings, target: str) -> list[str]:
+    """Commands that some tenant may send to a target; all of them without tenants."""
+    if not settings.tenants:
+        return list(COMMANDS)
+    globs = {glob for tenant in settings.tenants.values() if target in tenant.targets for glob in tenant.operations}
+    return [name for name in COMMANDS if any(fnmatchcase(name, glob) for glob in globs)]
+
+
+def _policy(settings: Settings, name: str) -> dict[str, Any]:
+    target = settings.targets[name]
+    wanted = operations(settings, name)
+    granted = {role for tenant in settings.tenants.values() if name in tenant.targets for role in tenant.role_arns}
+    partition, account = partition_of(target.region) or "aws", _account(target)
+    roles = granted if settings.tenants else {f"arn:{partition}:iam::{account}:role/*"}
+    # `check` lists models, whatever the tenants may do.
+    return iam_policy({*wanted, AUDIENCE_MODEL.list_operation}, resource=list(_resources(target, wanted)), roles=roles)
+
+
+def _resources(target: Target, wanted: Iterable[str]) -> Iterator[str]:
+    """All of the target's account and Region, and what partners share if a request may name that."""
+    begin = f"arn:{partition_of(target.region) or 'aws'}:cleanrooms-ml:{target.region}"
+    yield f"{begin}:{_account(target)}:*"
+    kinds = {resource.identity: resource.arn_type for resource in RESOURCES.values() if resource.arn_type}
+    rows = [OPERATIONS[name] for name in wanted if name in OPERATIONS]
+    shared = {member for row in rows for member in row.resource.foreign if member in input_shape(row.name).members}
+    yield from (f"{begin}:*:{kinds[member]}/*" for member in sorted(shared))
+
+
+def _account(target: Target) -> str:
+    return target.account or (target.role_arn.split(":")[4] if target.role_arn else "*")
+
+
+def _trust(target: Target, principal: str) -> dict[str, Any]:
+    return trust.assumed_role_trust(
+        principal,
+        external_id=target.external_id,
+        source_identity=target.source_identity,
+        session_names=session_pattern(target),
+        tags=target.session_tags,
+    )
+
+
+def _named_apart(statements: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """IAM wants each statement's name once in a document."""
+    seen: dict[str, int] = {}
+    for statement in statements:
+        sid = statement["Sid"]
+        seen[sid] = seen.get(sid, 0) + 1
+        yield statement if seen[sid] == 1 else {**statement, "Sid": f"{sid}{seen[sid]}"}

@@ -1,0 +1,1 @@
+"""Whether Kafka and AWS can be used, and what to do if they cannot."""

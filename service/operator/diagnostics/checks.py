@@ -1,0 +1,139 @@
+"""``python -m service check``: reaches Kafka and AWS, verifies topics, rights and settings, and says what to mend."""
+
+from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from aiokafka.errors import KafkaConnectionError
+from rich.console import Console
+from rich.text import Text
+
+from service import tenancy
+from service.operator.diagnostics.kafka_denials import explain
+from service.adapters.aws.api import AwsApi
+from service.operator.diagnostics.aws_target import probe
+from service.adapters.aws.clients import Sessions
+from service.operator.diagnostics.kafka_connection import why_unreachable
+from service.operator.diagnostics.kafka_access import probe_rights
+from service.adapters.kafka.topics import Finding, foreign_producers, verify
+from service.bootstrap import consumed, kafka_settings, topic_specs
+from service.core.job import ended
+from service.operator.repair.changelog_snapshot import Ledger, read_ledger
+from service.operator.repair.topic_reader import partitions
+from service.runtime.ports import LogError
+from service.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at, whether it is right, and what was found."""
+
+    subject: str
+    ok: bool
+    message: str
+
+
+async def check(settings: Settings) -> list[Line]:
+    """Looks at everything the service needs; nothing is changed, and nothing stays behind."""
+    kafka = await _told("kafka", check_kafka(settings))
+    answers = any(line.ok for line in kafka)
+    return [
+        *kafka,
+        *(await _told("tenants", former_tenants(settings)) if answers else ()),
+        *await _told("targets", _check_targets(settings)),
+    ]
+
+
+async def _told(subject: str, looking: Awaitable[list[Line]]) -> list[Line]:
+    """What was found; a failure that nobody foresaw is a finding too."""
+    try:
+        return await looking
+    except SettingsError as error:
+        return [Line(subject, False, str(error))]
+    except Exception as error:
+        return [Line(subject, False, f"can't be checked: {type(error).__name__}: {error}")]
+
+
+async def check_kafka(settings: Settings) -> list[Line]:
+    """Whether Kafka answers, the topics are as they must be, and we may use them."""
+    kafka, specs = kafka_settings(settings), topic_specs(settings)
+    try:
+        findings = await verify(kafka, specs)
+        answers = Line("kafka", True, f"{kafka.bootstrap_servers} answers")
+        found = {finding: Line(f"topic {finding.topic}", False, explained(finding)) for finding in findings}
+        if any(finding.setting != "right" for finding in findings):
+            return [answers, *found.values()]
+        clashing = await foreign_producers(kafka, consumed(settings))
+        rights = await probe_rights(kafka, consumed(settings), [*settings.outputs(), settings.topics.changes])
+    except LogError as error:
+        return [Line("kafka", False, await unusable(error, settings))]
+    lines = [Line(right.subject, right.ok, right.message) for right in rights]
+    lines += [Line(f"group {kafka.group_id}", False, why) for why in clashing]
+    # A topic that is not to be seen is told of by what was tried with it: that is the right that is really missing.
+    tried = {line.subject.partition(":")[0] for line in lines}
+    lacking = [line for finding, line in found.items() if finding.is_ != "Describe" or line.subject not in tried]
+    good = [] if found else [Line("topics", True, f"{len(specs)} topics are as they must be")]
+    return [answers, *good, *lacking, *lines]
+
+
+async def former_tenants(settings: Settings) -> list[Line]:
+    """Open commands of tenants that the settings do not have: no replica reads their topics, so nothing else shows."""
+    kafka = kafka_settings(settings)
+    try:
+        former = tenancy.former(settings, await partitions(kafka))
+        ledger = await read_ledger(kafka, former) if former else Ledger()
+    except LogError as error:
+        return [Line("tenants", False, f"what tenants of before have left open can't be read: {error}")]
+    theirs = {place for place, position in ledger.positions.items() if position.group not in ("", kafka.group_id)}
+    count = Counter(held.place.topic for held in ledger.jobs if not ended(held.job) and held.place not in theirs)
+    return [
+        Line(
+            f"topic {commands}",
+            False,
+            f"{open_jobs} commands are open in {former[commands]}, but no tenant of the settings has it: nothing looks"
+            " at what they made, and it may be billed. Put the tenant back until they have ended; they go on then",
+        )
+        for commands, open_jobs in sorted(count.items())
+    ]
+
+
+def explained(finding: Finding) -> str:
+    """What is wrong with a topic, and how to mend it."""
+    if finding.setting == "topic":
+        return f"is missing; {finding.remedy}"
+    if finding.setting == "right":
+        return str(finding)
+    return f"{finding.setting} is {finding.is_}, must be {finding.must_be}; {finding.remedy}"
+
+
+async def unusable(error: LogError, settings: Settings, component: str = "service") -> str:
+    """Why Kafka can't be used, in words for an operator; where nobody let us in, each broker is asked once more."""
+    if refusal := explain(error, settings, component):
+        return refusal
+    if not isinstance(error.__cause__, KafkaConnectionError):
+        return str(error)
+    reasons = await why_unreachable(kafka_settings(settings))
+    return "no broker lets us in: " + "; ".join(f"{server} {reason}" for server, reason in reasons.items())
+
+
+async def _check_targets(settings: Settings) -> list[Line]:
+    sessions = Sessions(settings.targets)
+    api = AwsApi(sessions)
+    try:
+        findings = [finding for name in settings.targets for finding in await probe(sessions, api, name)]
+    finally:
+        await sessions.close()
+    return [Line(finding.subject, finding.ok, finding.message) for finding in findings]
+
+
+def show(lines: list[Line], console: Console) -> bool:
+    """Prints a line for each finding, and a last one for all; True when everything is right."""
+    width = max(len(line.subject) for line in lines)
+    for line in lines:
+        verdict = Text("ok   ", "green") if line.ok else Text("wrong", "red")
+        message = " ".join(line.message.split())
+        console.print(Text.assemble(verdict, f"  {line.subject:{width}}  {message}"), soft_wrap=True, highlight=False)
+    wrong = sum(not line.ok for line in lines)
+    summary = f"{wrong} of {len(lines)} wrong" if wrong else f"all {len(lines)} ok: ready to run"
+    console.print(summary, soft_wrap=True, highlight=False)
+    return not wrong

@@ -1,0 +1,1 @@
+"""Parked commands, drift between changelog and AWS, lost and corrupt changelogs."""

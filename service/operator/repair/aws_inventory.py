@@ -1,0 +1,67 @@
+"""Asks AWS what there is: a complete List of every kind that has one, on every target; or one resource."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from schemas.operations import MARKER_MEMBER, RESOURCES
+from service.adapters.aws.api import AwsApi
+from service.adapters.aws.clients import Sessions
+from service.adapters.clock import SystemClock
+from service.adapters.telemetry import Telemetry
+from service.core.rate_budget import Lane
+from service.core.job import Job, marker, row
+from service.core.observations import Failure
+from service.core.reconciliation import carried, get_request, list_request
+from service.operator.repair.drift import Listing, Survey
+from service.runtime.dispatch import Caller, Deadlines
+from service.runtime.limiter import Limiter
+from service.settings import Settings
+
+
+async def survey(settings: Settings) -> Survey:
+    """Lists everything, within each target's budget of reads; what can't be listed is told as such."""
+    kinds = [resource.kind for resource in RESOURCES.values() if resource.list_operation]
+    wanted = [(target, kind) for target in settings.targets for kind in kinds]
+    async with _calling(settings) as caller:
+        listings = await asyncio.gather(*(_list(caller, target, kind) for target, kind in wanted))
+    return dict(zip(wanted, listings, strict=True))
+
+
+async def misfit(settings: Settings, job: Job, resource_id: str) -> str:
+    """Why a resource can't be what a command has made, as far as AWS knows; empty when it may be."""
+    resource = row(job.command).resource
+    if job.command.target not in settings.targets:
+        return f"target {job.command.target} is not in the settings: put it back, so that AWS can be asked there"
+    if not resource.get_operation:
+        return ""
+    async with _calling(settings) as caller:
+        outcome = await caller.read(job.command.target, get_request(resource, resource_id), Lane.READ)
+    if isinstance(outcome, Failure):
+        return f"AWS does not describe {resource_id}: {outcome.code}: {outcome.message}"
+    if carried(outcome.result.get(MARKER_MEMBER)) != marker(job.command):
+        return f"{resource_id} does not carry the command's marker [crml:{marker(job.command)}] in its description"
+    return ""
+
+
+@asynccontextmanager
+async def _calling(settings: Settings) -> AsyncIterator[Caller]:
+    clock, sessions = SystemClock(), Sessions(settings.targets)
+    limiters: Mapping[str, Limiter] = {
+        name: Limiter(clock, reads_per_second=target.rate.reads_per_second, writes_per_second=1.0)
+        for name, target in settings.targets.items()
+    }
+    deadlines = Deadlines(write=settings.timing.call_timeout, read=settings.timing.read_timeout)
+    caller = Caller(AwsApi(sessions), limiters, clock, Telemetry(settings.targets), deadlines)
+    try:
+        yield caller
+    finally:
+        await sessions.close()
+
+
+async def _list(caller: Caller, target: str, kind: str) -> Listing:
+    outcome = await caller.read(target, list_request(RESOURCES[kind]), Lane.READ)
+    if isinstance(outcome, Failure):
+        return f"{outcome.code}: {outcome.message}"
+    summaries: Listing = outcome.result[RESOURCES[kind].summaries]
+    return summaries

@@ -1,0 +1,105 @@
+"""What the changelogs say at this moment: jobs with their places, resources, and what can't be read."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from schemas import records
+from schemas.records import CorruptRecord, Job, Position, ResourceState
+from service.adapters.kafka.client_options import KafkaSettings
+from service.core.job import Phase
+from service.operator.repair.topic_reader import Found, reader
+from service.runtime.ports import TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job, and the commands partition whose shard holds it."""
+
+    place: TopicPartition
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """The last record under a key, which can't be read; ``place`` is in the changelog."""
+
+    place: TopicPartition
+    offset: int
+    key: bytes
+    why: str
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Folded changelogs.
+
+    Attributes:
+        jobs: Every job, in order of acceptance.
+        resources: Every resource's last published state, by kind and id.
+        positions: How far each consumed partition has been read, where its changelog says so.
+        corrupt: Last records that can't be read.
+    """
+
+    jobs: list[Held] = field(default_factory=list)
+    resources: dict[tuple[str, str], ResourceState] = field(default_factory=dict)
+    positions: dict[TopicPartition, Position] = field(default_factory=dict)
+    corrupt: list[Corrupt] = field(default_factory=list)
+
+    def parked(self) -> list[Held]:
+        """The jobs that wait for a person."""
+        return [held for held in self.jobs if held.job.phase is Phase.PARKED]
+
+    def find(self, command_id: str, source: str | None) -> list[Held]:
+        """The jobs of a command id; of one source, if it is given."""
+        return [
+            held
+            for held in self.jobs
+            if held.job.command.id == command_id and source in (None, held.job.command.source)
+        ]
+
+
+async def read_ledger(settings: KafkaSettings, consumed: Mapping[str, str]) -> Ledger:
+    """Reads the changelogs of the consumed topics.
+
+    Args:
+        settings: How to connect.
+        consumed: Topics that shards consume, each with its changelog.
+
+    Raises:
+        LogError: Kafka failed, or a changelog is missing.
+    """
+    last: dict[tuple[TopicPartition, bytes], Found] = {}
+    async with reader(settings) as source:
+        ranges = await source.ranges(tuple(consumed.values()))
+        async with aclosing(source.read(ranges)) as found:
+            async for record in found:
+                last[record.place, record.key or b""] = record
+    return fold(last.values(), {changelog: commands for commands, changelog in consumed.items()})
+
+
+def fold(last: Iterable[Found], commands_of: Mapping[str, str]) -> Ledger:
+    """Makes a ledger of the last record under each key.
+
+    Args:
+        last: The records.
+        commands_of: Commands topic by changelog.
+    """
+    ledger = Ledger()
+    for record in last:
+        if record.value is None:
+            continue
+        try:
+            decoded = records.decode(record.value)
+        except CorruptRecord as error:
+            ledger.corrupt.append(Corrupt(record.place, record.offset, record.key or b"", str(error)))
+            continue
+        place = TopicPartition(commands_of[record.place.topic], record.place.partition)
+        if isinstance(decoded, Job):
+            ledger.jobs.append(Held(place, decoded))
+        elif isinstance(decoded, Position):
+            ledger.positions[place] = decoded
+        else:
+            ledger.resources[decoded.kind, decoded.id] = decoded
+    ledger.jobs.sort(key=lambda held: held.job.accepted_at)
+    return ledger

@@ -1,0 +1,235 @@
+"""Where the changelog and AWS disagree, which of it is safe to mend by a command, and why the rest is not."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from schemas.operations import COMMANDS, MARKER_MEMBER, RESOURCES, Change, Kind, Repeat, Resolution, Resource
+from service.core.job import Job, Phase, ended, marker, repeat, row, subject
+from service.core.reconciliation import carried, identify
+from service.operator.repair.changelog_snapshot import Held, Ledger
+
+PATIENCE = 3
+"""A job may stay uncertain for so many settling times before an operator should know."""
+
+Summary = Mapping[str, Any]
+Listing = Sequence[Summary] | str
+"""What a complete List shows; as text, why there is none."""
+Survey = Mapping[tuple[str, str], Listing]
+"""Listings by target and resource kind."""
+
+
+class What(StrEnum):
+    """Kinds of differences."""
+
+    ORPHAN = "orphan"
+    """AWS has a resource with our marker that no command and no event knows."""
+    SURPLUS = "surplus"
+    """AWS has a resource with the marker of a command that has made another one, or none."""
+    GONE = "gone"
+    """A job under way has lost its resource."""
+    PARKED = "parked"
+    """A command waits for a person."""
+    UNCERTAIN = "uncertain"
+    """A command's fate is open for too long."""
+    UNLISTED = "unlisted"
+    """AWS did not say what it has."""
+    NO_TARGET = "no target"
+    """An open job's target is not in these settings, so AWS can't be asked about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A command that mends a difference safely.
+
+    Attributes:
+        kind: Which of the service's own commands.
+        data: Its members.
+        target: Target's name.
+        held: The job that it is about; None when any partition will do.
+    """
+
+    kind: Kind
+    data: Mapping[str, str]
+    target: str
+    held: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that an operator should know.
+
+    Attributes:
+        what: Its kind.
+        subject: The command or resource.
+        text: What was found, and what to do.
+        repair: The safe repair; None when there is none.
+    """
+
+    what: What
+    subject: str
+    text: str
+    repair: Repair | None = None
+
+
+def compare(ledger: Ledger, survey: Survey, now: float, settle: float) -> Iterator[Difference]:
+    """Every difference.
+
+    Args:
+        ledger: What the changelogs say.
+        survey: What AWS says, asked after the changelogs were read.
+        now: Epoch seconds.
+        settle: The policy's settling time.
+    """
+    for (target, kind), listing in survey.items():
+        if isinstance(listing, str):
+            yield Difference(What.UNLISTED, f"{target}/{kind}", f"could not be listed and compared: {listing}")
+    yield from _orphans(ledger, survey)
+    targets = {target for target, _ in survey}
+    for held in ledger.jobs:
+        if held.job.command.operation not in COMMANDS:
+            continue
+        if not ended(held.job) and held.job.command.target not in targets:
+            yield _without_target(held.job)
+            continue
+        if held.job.phase is Phase.PARKED:
+            yield _parked(held, survey)
+        elif held.job.phase in (Phase.RUNNING, Phase.ACCEPTED):
+            yield from _gone(held.job, survey)
+        elif held.job.phase is Phase.UNCERTAIN and now - held.job.since > PATIENCE * settle:
+            yield Difference(
+                What.UNCERTAIN,
+                held.job.command.id,
+                f"its fate is open for {(now - held.job.since) / 60:.0f} minutes and {held.job.searches} searches: they"
+                " fail, or nobody serves its partition; see the log for its id",
+            )
+
+
+def _orphans(ledger: Ledger, survey: Survey) -> Iterator[Difference]:
+    jobs = {marker(held.job.command): held.job for held in ledger.jobs}
+    seen: set[str] = set()
+    for (target, kind), listing in survey.items():
+        for summary in () if isinstance(listing, str) else listing:
+            resource, token = RESOURCES[kind], carried(summary.get(MARKER_MEMBER))
+            identity = identify(resource, summary)
+            known = ledger.resources.get((kind, identity))
+            status = str(summary.get("status", ""))
+            if not token or identity in seen:
+                continue
+            if token in jobs:
+                seen.add(identity)
+                yield from _surplus(jobs[token], identity, f"{kind} {summary.get('name', '')!r}, target {target}")
+                continue
+            if known is not None and _published(resource, known.status, status):
+                continue
+            seen.add(identity)
+            found = f"{kind} {summary.get('name', '')!r}, status {status or 'none'}, marker {token}, target {target}"
+            if not resource.arn_type:
+                yield Difference(
+                    What.ORPHAN,
+                    identity,
+                    f"{found}: it has no ARN, so it can't be tracked",
+                )
+                continue
+            if ledger.corrupt:
+                yield Difference(What.ORPHAN, identity, f"{found}: a record that can't be read may be its command's")
+                continue
+            repair = Repair(Kind.TRACK, {"resourceArn": identity}, target)
+            yield Difference(What.ORPHAN, identity, f"{found}: track it, so that its status is published", repair)
+
+
+def _published(resource: Resource, published: str, listed: str) -> bool:
+    """Whether the last event says what AWS lists; of a kind without a lifecycle only that it exists is published."""
+    if not resource.arriving and published in (Change.CREATED, Change.UPDATED):
+        return True
+    return listed in (published, "")
+
+
+def _surplus(job: Job, identity: str, found: str) -> Iterator[Difference]:
+    if not ended(job) or job.phase is Phase.PARKED or job.resource_id == identity:
+        return
+    made = f"has made {job.resource_id}" if job.resource_id else "has made nothing"
+    yield Difference(
+        What.SURPLUS,
+        identity,
+        f"{found}: carries the marker of command {job.command.id}, which has ended as {job.phase} and {made}: it was"
+        " created twice, the command was given up although AWS had performed it, or somebody copied the description;"
+        " find out which one is used, and delete what is not",
+    )
+
+
+def _without_target(job: Job) -> Difference:
+    made = f", and what it has made, {job.resource_id}, goes on at AWS" if job.resource_id else ""
+    return Difference(
+        What.NO_TARGET,
+        job.command.id,
+        f"not compared: its target {job.command.target} is not in these settings. The service holds the job{made};"
+        " put the target back until its jobs have ended",
+    )
+
+
+def _gone(job: Job, survey: Survey) -> Iterator[Difference]:
+    resource = subject(job.command)
+    listing = survey.get((job.command.target, resource.kind))
+    if listing is None or isinstance(listing, str):
+        return
+    if job.phase is Phase.ACCEPTED:
+        there = bool(_matches(job, listing))
+    else:
+        there = any(identify(resource, summary) == job.resource_id for summary in listing)
+    if not there:
+        name = job.resource_id or f"what AWS accepted ({resource.kind})"
+        yield Difference(
+            What.GONE,
+            job.command.id,
+            f"{name} is not listed: the service looks again and tells so itself; nothing to mend while it runs",
+        )
+
+
+def _parked(held: Held, survey: Survey) -> Difference:
+    job = held.job
+    why = f"parked with {job.fault.code}" if job.fault else "parked"
+    if repeat(job.command) is not Repeat.MARKED:
+        text = f"{why}: {job.command.operation} leaves no marker to look for; look yourself, and resolve it"
+        return Difference(What.PARKED, job.command.id, text)
+    resource = row(job.command).resource
+    listing = survey.get((job.command.target, resource.kind))
+    if listing is None or isinstance(listing, str):
+        return Difference(What.PARKED, job.command.id, f"{why}: AWS could not be asked what carries its marker")
+    matches = _matches(job, listing)
+    if len(matches) == 1:
+        return _adoptable(held, identify(resource, matches[0]), why)
+    if not matches:
+        text = (
+            f"{why}: no {resource.kind} carries its marker; AWS may list late, so only a person can say that it was not"
+            " done: resolve it with --retry or --fail"
+        )
+        return Difference(What.PARKED, job.command.id, text)
+    names = ", ".join(identify(resource, match) for match in matches)
+    text = f"{why}: {len(matches)} resources carry its marker ({names}); choose with --adopt, and delete the others"
+    return Difference(What.PARKED, job.command.id, text)
+
+
+def _adoptable(held: Held, identity: str, why: str) -> Difference:
+    command = held.job.command
+    data = {"commandId": command.id, "commandSource": command.source, "resolution": Resolution.ADOPT.value}
+    if row(command).resource.identity:
+        data["resourceArn"] = identity
+    repair = Repair(Kind.RESOLVE, data, command.target, held)
+    return Difference(What.PARKED, command.id, f"{why}: only {identity} carries its marker: adopt it", repair)
+
+
+def _matches(job: Job, listing: Sequence[Summary]) -> list[Summary]:
+    token = marker(job.command)
+    return [summary for summary in listing if carried(summary.get(MARKER_MEMBER)) == token]
+
+
+def open_by_phase(ledger: Ledger) -> dict[str, int]:
+    """How many jobs of each phase have not ended, for the summary."""
+    counts: dict[str, int] = defaultdict(int)
+    for held in ledger.jobs:
+        if not ended(held.job):
+            counts[held.job.phase.value] += 1
+    return dict(counts)

@@ -1,0 +1,247 @@
+"""A lost changelog, made anew of what other topics remember. Pure: the same records give the same jobs.
+
+A command was consumed if it lies below the group's offset. What was replied to it tells its fate: a terminal reply its
+end, ``started`` its resource. Without either, a call may have left: a creating or conditional one is searched for by
+the service itself, others are safe to repeat. If its replies may have expired, only a person can tell.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from schemas import cloudevents, commands
+from schemas.cloudevents import Envelope, timestamp
+from schemas.commands import Limits, Rejected, Undecodable
+from schemas.events import EVENT_SUFFIX, ReplyKind, command_digest
+from schemas.operations import COMMANDS, RESOURCES, Kind, Repeat, removal_of
+from schemas.records import Command, Fault, Job, Phase, ResourceState, job_key, resource_key
+from service.core import outcomes
+from service.core.job import keeps_line, order_of, repeat, replace, row
+from service.operator.repair.topic_reader import Found
+from service.operator.repair.command_sender import reply_of
+
+_ENDS: Final = {
+    ReplyKind.SUCCEEDED: Phase.SUCCEEDED,
+    ReplyKind.FAILED: Phase.FAILED,
+    ReplyKind.REJECTED: Phase.REJECTED,
+    ReplyKind.PARKED: Phase.PARKED,
+}
+_IDENTITY: Final = frozenset({"commandId", "commandSource", "operation", "target"})
+UNKNOWN: Final = Fault(
+    "ReplyUnknown",
+    "the changelog was lost, and the replies of that time are no longer kept: nobody knows whether this command has "
+    "ended; look at AWS and resolve it",
+)
+WITHDRAWN: Final = Fault(
+    "GrantWithdrawn",
+    "the changelog was lost, and the settings of today do not allow what was accepted before: it may be under way; "
+    "look at AWS and resolve it, or allow it again and rebuild",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A reply as it was published."""
+
+    number: int
+    kind: ReplyKind
+    data: Mapping[str, Any]
+    time: float
+
+
+Replies = Mapping[str, Sequence[Said]]
+"""Replies by the digest of their command, in order."""
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What a partition's changelog is to hold.
+
+    Attributes:
+        jobs: By changelog key.
+        counts: How many jobs were rebuilt in which way.
+        unknown: What could not be known, in words.
+    """
+
+    jobs: dict[bytes, Job] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    unknown: list[str] = field(default_factory=list)
+
+
+def hear(records: Iterable[Found]) -> dict[str, list[Said]]:
+    """Gathers replies; answers to misuses of an id are none of the command's, and a reply told twice counts once."""
+    heard: dict[str, dict[int, Said]] = defaultdict(dict)
+    for record in records:
+        reply, envelope = reply_of(record), cloudevents.decode(record.key, record.value, record.headers)
+        if reply is None or not isinstance(envelope, Envelope):
+            continue
+        kind, data = reply
+        digest, _, numbered = envelope.id.rpartition("/")
+        number = numbered.partition("-")[0]
+        aside = (data.get("error") or {}).get("code") in ("IdMisuse", "WrongPartition")  # says nothing of the job
+        if not digest or not number.isdecimal() or aside:
+            continue
+        heard[digest].setdefault(int(number), Said(int(number), kind, data, timestamp(envelope.time) or record.time))
+    return {digest: [told[number] for number in sorted(told)] for digest, told in heard.items()}
+
+
+def rebuild(
+    records: Iterable[Found],
+    committed: int | None,
+    replies: Replies,
+    limits: Limits,
+    now: float,
+    replies_kept_since: Callable[[Command], float] = lambda _: 0.0,
+) -> Rebuilt:
+    """Makes the jobs of one commands partition.
+
+    Args:
+        records: The partition's records, in order.
+        committed: The group's offset; None when it has none.
+        replies: What was replied.
+        limits: Of this commands topic.
+        now: Epoch seconds.
+        replies_kept_since: Since when (epoch seconds) replies to a command are kept for certain; 0 for always.
+    """
+    rebuilt = Rebuilt()
+    for record in records:
+        if committed is not None and record.offset >= committed:
+            rebuilt.counts["not consumed yet: the service will read them"] += 1
+            continue
+        outcome = commands.read(record.key, record.value, record.headers, limits)
+        if isinstance(outcome, Undecodable):
+            rebuilt.counts["no command: dead letters already"] += 1
+            continue
+        command = outcome.command if isinstance(outcome, Rejected) else outcome
+        key, told = job_key(command.source, command.id), replies.get(command_digest(command), ())
+        if key in rebuilt.jobs:
+            rebuilt.counts["sent again, or misuses of an id"] += 1
+            continue
+        if committed is None and not told:
+            rebuilt.counts["not consumed yet: the service will read them"] += 1
+            continue
+        command = replace(command, order=order_of(record.key))
+        job, how = _job(command, isinstance(outcome, Rejected), told, record.time, now, replies_kept_since(command))
+        if command.order and keeps_line(job):
+            job = replace(job, turn=len(rebuilt.jobs) + 1)
+        rebuilt.jobs[key] = job
+        rebuilt.counts[how] += 1
+        if job.fault is UNKNOWN:
+            rebuilt.unknown.append(f"{command.source} {command.id}: its replies are no longer kept; it is parked")
+    return rebuilt
+
+
+def _job(
+    command: Command, refused: bool, told: Sequence[Said], arrived: float, now: float, kept_since: float
+) -> tuple[Job, str]:
+    accepted_at = told[0].time if told else arrived
+    job = Job(command, Phase.INTENDED, accepted_at, since=now, told=told[-1].number if told else 0)
+    job = replace(job, resource_id=_resource_id(told))
+    if told and told[-1].kind in _ENDS:
+        return _ended(job, told[-1]), f"ended: {_ENDS[told[-1].kind]}"
+    if refused and told:
+        return _closed(job, Phase.PARKED, WITHDRAWN, now), "parked: accepted once, not allowed any more"
+    if refused or command.operation not in COMMANDS:
+        fault = Fault("Rejected", "it was rejected; the reply with the reasons is no longer kept")
+        return _closed(job, Phase.REJECTED, fault, now, violations=[]), "ended: rejected"
+    if not told and arrived < kept_since:
+        return _closed(job, Phase.PARKED, UNKNOWN, now), "parked: fate unknown"
+    return _open(job, now, str(told[-1].data.get("target") or command.target) if told else command.target)
+
+
+def _closed(job: Job, phase: Phase, fault: Fault, now: float, **more: Any) -> Job:
+    """Ended without a reply that is still known."""
+    reply = {"error": {"code": fault.code, "message": fault.message, **more}, "searched": "the changelog was lost"}
+    return replace(job, phase=phase, finished_at=now, fault=fault, reply=reply, attempt=0)
+
+
+def _ended(job: Job, last: Said) -> Job:
+    data = {name: value for name, value in last.data.items() if name not in _IDENTITY}
+    phase, error, result = _ENDS[last.kind], data.get("error"), data.get("result")
+    fault = Fault(str(error.get("code")), str(error.get("message"))) if isinstance(error, dict) else None
+    resource_id = job.resource_id
+    if not resource_id and isinstance(result, dict) and job.command.operation in COMMANDS:
+        resource_id = str(result.get(row(job.command).resource.identity) or "")
+    return replace(
+        job,
+        command=job.command if phase is Phase.PARKED else replace(job.command, params={}),
+        phase=phase,
+        attempt=int(data.get("attempts") or 0),
+        resource_id=resource_id,
+        status=str(result.get("status", "")) if isinstance(result, dict) else "",
+        since=last.time,
+        finished_at=last.time,
+        fault=fault,
+        reply=outcomes.kept(data),
+    )
+
+
+def _open(job: Job, now: float, target: str) -> tuple[Job, str]:
+    command, operation = job.command, row(job.command)
+    if operation.kind is Kind.TRACK:
+        watched = command.params[operation.resource.identity]
+        return replace(job, phase=Phase.RUNNING, resource_id=watched), "open: watched"
+    if command.not_before > now and not job.resource_id:
+        return replace(job, due=command.not_before), "open: not due yet"
+    if operation.kind is Kind.CANCEL:
+        return _cancelling(job, target)
+    if job.resource_id:
+        return replace(job, phase=Phase.RUNNING), "open: started, watched"
+    if repeat(command) in (Repeat.MARKED, Repeat.GUARDED):
+        return replace(job, phase=Phase.UNCERTAIN), "open: uncertain, the service searches"
+    return replace(job, attempt=2), "open: repeated, which is safe"
+
+
+def _cancelling(job: Job, target: str) -> tuple[Job, str]:
+    """A cancellation that has begun to delete is a removal; any other waits for the end of what it cancels."""
+    params = job.command.params
+    of_resource = next((one for one in RESOURCES.values() if f":{one.arn_type}/" in job.resource_id), None)
+    removal = removal_of(of_resource) if of_resource and job.resource_id else None
+    if removal is None:
+        other = job_key(params["commandSource"], params["commandId"]).decode()
+        return replace(job, phase=Phase.QUEUED, awaits=other, reason="CommandUnderWay"), "open: waits for another"
+    command = replace(
+        job.command,
+        operation=removal.name,
+        asked=job.command.operation,
+        target=target,
+        params={removal.resource.identity: job.resource_id},
+    )
+    return replace(job, command=command, phase=Phase.RUNNING), "open: started, watched"
+
+
+def _resource_id(told: Sequence[Said]) -> str:
+    started = [said.data for said in told if said.kind is ReplyKind.STARTED]
+    return str(started[-1].get("resourceArn") or started[-1].get("resourceId") or "") if started else ""
+
+
+def resources(records: Iterable[Found]) -> dict[bytes, ResourceState]:
+    """The last published state of every resource, by changelog key, from its events."""
+    states: dict[bytes, ResourceState] = {}
+    for record in records:
+        envelope = cloudevents.decode(record.key, record.value, record.headers)
+        if not isinstance(envelope, Envelope) or not envelope.type.endswith(EVENT_SUFFIX):
+            continue
+        state = _state(envelope)
+        key = resource_key(state.kind, state.id) if state else b""
+        if state and (key not in states or states[key].sequence < state.sequence):
+            states[key] = state
+    return states
+
+
+def _state(envelope: Envelope) -> ResourceState | None:
+    kind = envelope.type.removesuffix(EVENT_SUFFIX).rpartition(".")[2]
+    sequence = envelope.extensions.get("sequence", "")
+    try:
+        data = msgspec.json.decode(envelope.data)
+    except msgspec.DecodeError:
+        return None
+    if kind not in RESOURCES or not sequence.isdecimal() or not isinstance(data, dict):
+        return None
+    observed = timestamp(str(data.get("observedTime", ""))) or 0.0
+    return ResourceState(
+        envelope.subject, kind, int(sequence), str(data.get("status", "")), str(data.get("name") or ""), observed
+    )

@@ -1,0 +1,187 @@
+"""A record from the commands topic becomes a job, an acknowledgement, a rejection or a dead letter."""
+
+import hashlib
+from collections.abc import Callable
+
+from schemas import commands
+from schemas.commands import Rejected, Undecodable, Violation
+from schemas.operations import COMMANDS, Kind
+from schemas.records import Command, Fault, Job, Phase, job_key
+from service.core import effects, transitions
+from service.core import outcomes
+from service.core.capacity import Limits
+from service.core.effects import Step, Told
+from service.core.job import ended, order_of, replace, row
+from service.core.observations import Held
+from service.runtime.transaction import Batch, RecordTooLarge
+from service.runtime.cancelling import Revoke, cancel
+from service.runtime.context import Context
+from service.runtime.errors import place
+from service.runtime.ports import InRecord
+from service.runtime.resolving import resolve
+from service.runtime.standby import report_twice
+from service.runtime.store import Store
+
+Elsewhere = Callable[[bytes], str]
+"""Names another partition that has a job under this key; empty when none is known."""
+
+
+def receive(
+    record: InRecord,
+    store: Store,
+    batch: Batch,
+    context: Context,
+    revoke: Revoke = lambda _: False,
+    elsewhere: Elsewhere = lambda _: "",
+) -> None:
+    """Reads one record into the batch. Bad input has an outcome as good input has; none raises."""
+    dropped: list[str] = []
+    outcome = commands.read(record.key, record.value, record.headers, context.limits[record.topic], dropped)
+    for attribute in dropped:
+        context.telemetry.trace_dropped(attribute)
+    if isinstance(outcome, Undecodable):
+        batch.dead_letter(record, outcome.code, outcome.message)
+        context.telemetry.command("", "undecodable")
+        return
+    command = outcome.command if isinstance(outcome, Rejected) else replace(outcome, order=order_of(record.key))
+    if isinstance(outcome, Rejected):
+        batch.dead_letter(record, outcome.code, outcome.message)
+    key = job_key(command.source, command.id)
+    known = store.job(key)
+    if known is not None:
+        _again(known, command, batch, context)
+    elif isinstance(outcome, Rejected):
+        _reject(key, outcome, batch, context)
+    elif not _misplaced(record, command, elsewhere(key), batch, context):
+        _accept(key, record, command, store, batch, context)
+        decide(key, store, batch, context, revoke)
+
+
+def _accept(key: bytes, record: InRecord, command: Command, store: Store, batch: Batch, context: Context) -> None:
+    step = transitions.accept(command, batch.now, batch.wall, context.policy)
+    if (fault := _crowded(step, store, context)) is not None:
+        why = Violation("source", "capacity", fault.message)
+        bare = replace(command, params={})
+        _reject(key, Rejected(bare, fault.code, fault.message, (why,)), batch, context, retryable=True)
+        return
+    try:
+        batch.apply(key, None, step)
+    except RecordTooLarge as excess:
+        message = f"makes a job record of {excess.size} bytes; {excess.topic} takes {excess.limit}"
+        batch.dead_letter(record, "TooLarge", message)
+        bare = replace(command, params={})
+        _reject(key, Rejected(bare, "TooLarge", message, (Violation("data", "TooLarge", message),)), batch, context)
+    else:
+        context.telemetry.command(command.operation, "accepted")
+
+
+def _crowded(step: Step, store: Store, context: Context) -> Fault | None:
+    """Why a command can't be taken on beside what waits or is remembered; what is decided at once always can."""
+    job = step.job
+    if job is None or ended(job) or transitions.activity(job, context.policy) == effects.Decide():
+        return None
+    crowded = store.census.refusal(job, Limits(context.open_jobs_limit))
+    return crowded or store.ends.refusal(job, context.remembered_bytes)
+
+
+def decide(key: bytes, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
+    """Carries out a command about another job, if this is one and its time has come; nothing to do for any other."""
+    job = store.job(key)
+    if job is None or transitions.activity(job, context.policy) != effects.Decide():
+        return
+    stopped: list[bytes] = []
+
+    def revoking(other: bytes) -> bool:
+        if unsent := revoke(other):
+            stopped.append(other)
+        return unsent
+
+    try:
+        with batch.all_or_nothing():
+            if row(job.command).kind is Kind.CANCEL:
+                cancel(key, job, store, batch, context, revoking)
+            else:
+                resolve(key, job, store, batch, context)
+    except Exception as error:
+        for other in stopped:
+            _call_after_all(other, store, batch, context)
+        context.telemetry.problem("a decision broke the service", command_id=job.command.id, error=place(error))
+        batch.apply(key, job, outcomes.failed(job, DEFECT, batch.now))
+
+
+def _call_after_all(key: bytes, store: Store, batch: Batch, context: Context) -> None:
+    """A call that was stopped for nothing has certainly not been sent, and is made anew."""
+    if (job := store.job(key)) is not None:
+        batch.apply(key, job, transitions.step(job, Held(), batch.now, context.policy))
+
+
+def _reject(key: bytes, outcome: Rejected, batch: Batch, context: Context, *, retryable: bool = False) -> None:
+    violations = [
+        {"path": violation.path, "rule": violation.rule, "message": violation.message}
+        for violation in outcome.violations
+    ]
+    fault = Fault(outcome.code, outcome.message, retryable=retryable)
+    batch.apply(key, None, outcomes.rejected(outcome.command, fault, violations, batch.now))
+    context.telemetry.command(outcome.command.operation, "rejected")
+
+
+def _again(known: Job, command: Command, batch: Batch, context: Context) -> None:
+    """A known id: the same content is acknowledged again, other content is a misuse. AWS is not called."""
+    if command.digest != known.command.digest:
+        # The number is derived from the content, so that each different misuse has a reply id of its own.
+        batch.retell(misused(known, command), MISUSE, int(command.digest[:12], 16))
+        context.telemetry.command(command.operation, "misused")
+        return
+    told = outcomes.terminal_reply(known) if ended(known) else Told("accepted")
+    batch.retell(known, told, known.told if ended(known) else 1)
+    context.telemetry.command(command.operation, "duplicate")
+
+
+def _misplaced(record: InRecord, command: Command, other: str, batch: Batch, context: Context) -> bool:
+    """Whether a command that makes something is refused, because another partition has it already.
+
+    Nothing is stored of it. So if each of two partitions has it in a batch that is not committed yet, they do not
+    refuse it both for good: what is read again finds no trace of the refusal.
+    """
+    if not other:
+        return False
+    here = f"{record.topic}-{record.partition}"
+    report_twice(context.telemetry, command.id, here, other)
+    if not COMMANDS[command.operation].creates:
+        return False
+    number = int(hashlib.sha256(f"{here} {command.digest}".encode()).hexdigest()[:12], 16)
+    batch.retell(Job(command, Phase.REJECTED, accepted_at=batch.now), wrong_partition(here, other), number)
+    context.telemetry.command(command.operation, "misplaced")
+    return True
+
+
+def wrong_partition(here: str, other: str) -> Told:
+    """The reply to a command that would make a second resource."""
+    message = (
+        f"this id and source belong to a command in {other}; this one came to {here}. Send a repeat with the same "
+        f"record key and the partitioner of Java's client (librdkafka: partitioner=murmur2_random)"
+    )
+    violation = {"path": "id", "rule": "partition", "message": f"already used in {other}"}
+    return Told("rejected", {"error": {"code": "WrongPartition", "message": message, "violations": [violation]}})
+
+
+def misused(known: Job, command: Command) -> Job:
+    """The job under which a misuse is answered: the new command's addresses, nothing of the old one."""
+    return Job(command, known.phase, accepted_at=known.accepted_at)
+
+
+DEFECT = Fault("ServiceError", "the command could not be carried out: a defect of the service, please report it")
+
+MISUSE = Told(
+    "rejected",
+    {
+        "error": {
+            "code": "IdMisuse",
+            "message": "this id and source belong to an earlier command with other content; "
+            "a new command needs a new id, a repeated one the same content",
+            "violations": [
+                {"path": "id", "rule": "unique", "message": "already used with other content within the retention"}
+            ],
+        }
+    },
+)
