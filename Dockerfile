@@ -27,7 +27,7 @@ COPY service service
 COPY deploy/image/rootfs.py /build/
 RUN python3 /build/rootfs.py /root-of-service /opt/venv /app \
     --leave-out 'tests' 'testing' '*.pyi' '*.pyx' '*.pxd' '*.c' '*.h' 'pip*' 'activate*' 'Activate*' \
- && PYTHONPATH=/app chroot /root-of-service /opt/venv/bin/python -B -c "import service.cli.app; from botocore.loaders import Loader; \
+ && PYTHONPATH=/app chroot /root-of-service /opt/venv/bin/python -B -c "import service.__main__; from botocore.loaders import Loader; \
 [Loader().load_service_model(name, 'service-2') for name in ('cleanroomsml', 'sts')]"
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks.restore import changelog as ended_jobs
 from sandbox.kafka.broker import Broker, free_port
-from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.topics import changelog, ensure, stream
 from service.adapters.telemetry import Telemetry
 from service.runtime.ports import OutRecord, TopicPartition

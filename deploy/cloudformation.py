@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from schemas.aws_policies.iam import iam_policy
+from service.adapters.kafka.topics import TopicSpec, config_at_creation
 from service.operator.access.formats import as_msk_iam
 from service.operator.access.kafka_acls import SERVICE, TOPICS, Acl
-from service.adapters.kafka.topics import TopicSpec, config_at_creation
 
 CLUSTER_ARN: Final = (
     "arn:${AWS::Partition}:kafka:${AWS::Region}:${AWS::AccountId}:cluster/${MskClusterName}/${MskClusterUuid}"

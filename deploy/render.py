@@ -1,8 +1,8 @@
 """Writes what is deployed beside the service and follows from its code: ``python -m deploy.render [--check]``.
 
 Topics are those that `python -m service topics` would create, rights in Kafka those that `python -m service acls`
-lists, rights in AWS those of `schemas.aws_policies.iam`; all with default settings and three copies. With other topics, tenants or
-operations, set the same variables as for the service and name a folder to write to.
+lists, rights in AWS those of `schemas.aws_policies.iam`; all with default settings and three copies. With other topics,
+tenants or operations, set the same variables as for the service and name a folder to write to.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from typing import Any, Final
 import yaml
 
 from deploy import cloudformation, strimzi
-from service.acls import acls
-from service.operator.access.formats import as_script, as_strimzi
 from service.adapters.kafka.topics import TopicSpec, config_at_creation
-from service.bootstrap import topic_specs
+from service.operator.access.formats import as_script, as_strimzi
+from service.operator.access.kafka_acls import acls
 from service.settings import Settings, load
+from service.topology import topic_specs
 
 ROOT: Final = Path(__file__).parent
 REPLICATION: Final = 3

@@ -17,8 +17,17 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import cloudevents, permissions, records, service_commands, shapes, sizes, strictjson, tracecontext
-from schemas import documented_rules
+from schemas import (
+    cloudevents,
+    documented_rules,
+    permissions,
+    records,
+    service_commands,
+    shapes,
+    sizes,
+    strictjson,
+    tracecontext,
+)
 from schemas.cloudevents import Envelope, Headers, timestamp
 from schemas.operations import COMMAND_PREFIX, COMMANDS, SERVICE_COMMANDS
 from schemas.permissions import Grant, TargetFacts

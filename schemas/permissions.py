@@ -18,8 +18,8 @@ from typing import Any, Final
 from botocore.model import StructureShape
 
 from schemas import strictjson
-from schemas.operations import COMMANDS, SERVICE_COMMANDS, Kind
 from schemas.documented_rules import ARNS
+from schemas.operations import COMMANDS, SERVICE_COMMANDS, Kind
 from schemas.shapes import Violation, input_shape, render, walk
 
 MAX_LISTED: Final = 50

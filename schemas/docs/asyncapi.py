@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from schemas.docs import json_schemas
-from schemas.docs import examples
+from schemas.docs import examples, json_schemas
 from schemas.docs.json_schemas import CONTRACT_VERSION, Schema
 from schemas.events import Message, ReplyKind
 from schemas.operations import COMMANDS, RESOURCES, SERVICE_COMMANDS, Kind

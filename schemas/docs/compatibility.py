@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from schemas.docs.json_schemas import CONTRACT_VERSION, Schema
 
-PUBLISHED: Final = Path(__file__).parent / "generated" / "published"
+PUBLISHED: Final = Path(__file__).parents[1] / "generated" / "published"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas import shapes
+from schemas.aws_policies.iam import actions_of, passes_role
 from schemas.docs import json_schemas
 from schemas.docs.asyncapi import replies_of
-from schemas.aws_policies.iam import actions_of, passes_role
 from schemas.operations import (
     COMMANDS,
     OPERATIONS,

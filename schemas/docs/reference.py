@@ -4,16 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from schemas import results, shapes, strictjson
-from schemas.docs import json_schemas
-from schemas.docs import examples
-from schemas.docs import client_examples
-from schemas.docs.asyncapi import replies_of
-from schemas.docs.json_schemas import Schema
-from schemas.events import ReplyKind
-from schemas.docs.descriptions import SERVICE_ERRORS, aws_errors, event_statuses, events_of, operations, purpose, recipe
 from schemas.aws_policies.iam import actions_of, passes_role
-from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind, Operation, Resolution
+from schemas.docs import client_examples, examples, json_schemas
+from schemas.docs.asyncapi import replies_of
+from schemas.docs.descriptions import SERVICE_ERRORS, aws_errors, event_statuses, events_of, operations, purpose, recipe
+from schemas.docs.json_schemas import Schema
 from schemas.documented_rules import MARKER_OPENING, MAX_DESCRIPTION, RULES, stamped
+from schemas.events import ReplyKind
+from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind, Operation, Resolution
 from schemas.service_commands import statuses
 from schemas.shape_schemas import UNSAID
 

@@ -14,18 +14,13 @@ from typing import Any, Final
 
 import yaml
 
-from schemas.docs import asyncapi
-from schemas.docs import compatibility
-from schemas.docs import json_schemas
-from schemas.docs import examples
-from schemas.docs import descriptions
-from schemas.docs import reference
 from schemas.aws_policies import trust
-from schemas.docs.json_schemas import CONTRACT_VERSION
 from schemas.aws_policies.iam import iam_policy
+from schemas.docs import asyncapi, compatibility, descriptions, examples, json_schemas, reference
+from schemas.docs.json_schemas import CONTRACT_VERSION
 from schemas.operations import OPERATIONS, Kind
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 GENERATED: Final = "schemas/generated"
 PAGES: Final = "docs/reference"
 PUBLISHED: Final = f"{GENERATED}/published"

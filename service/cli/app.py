@@ -15,17 +15,17 @@ import structlog
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from service import bootstrap
-from service.cli import console
-from service.operator.diagnostics import checks as checking
-from service.operator.access import iam_policies as rights
-from service.cli.acls import print_acls
+from service import bootstrap, topology
 from service.adapters.http import ListenError
 from service.adapters.kafka.topics import ensure, verify
 from service.adapters.telemetry import configure_logging
+from service.cli import console
+from service.cli.acls import print_acls
 from service.cli.console import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_SETTINGS, EXIT_UNFIT
 from service.cli.dlq import app as dlq
 from service.cli.repairs import register
+from service.operator.access import iam_policies as rights
+from service.operator.diagnostics import checks as checking
 from service.runtime.ports import LogError
 from service.settings import Settings, load
 
@@ -48,7 +48,7 @@ def _version() -> str:
     try:
         return metadata.version(_NAME)
     except metadata.PackageNotFoundError:
-        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
         return str(project["project"]["version"])
 
 
@@ -126,7 +126,7 @@ async def _run(settings: Settings) -> int:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     try:
-        findings = await verify(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings))
+        findings = await verify(topology.kafka_settings(settings), topology.topic_specs(settings))
     except LogError as error:
         log.error("Kafka can't be used", reason=await checking.unusable(error, settings))
         return EXIT_UNFIT
@@ -183,7 +183,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 
 
 async def _topics(settings: Settings) -> int:
-    kafka, specs = bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings)
+    kafka, specs = topology.kafka_settings(settings), topology.topic_specs(settings)
     created = await ensure(kafka, specs, replication=settings.kafka.replication_factor)
     wrong = {finding.topic: checking.explained(finding) for finding in await verify(kafka, specs)}
     for spec in specs:
@@ -193,7 +193,7 @@ async def _topics(settings: Settings) -> int:
 
 
 async def _check(settings: Settings) -> int:
-    bootstrap.kafka_settings(settings)
+    topology.kafka_settings(settings)
     return 0 if checking.show(await checking.check(settings), Console()) else EXIT_UNFIT
 
 
@@ -205,7 +205,3 @@ def _print(text: str) -> None:
 def main() -> None:
     """Runs the command line."""
     sys.exit(console.guarded(app))
-
-
-if __name__ == "__main__":
-    main()

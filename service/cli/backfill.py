@@ -13,17 +13,17 @@ from schemas import records
 from schemas.records import Command, Record, ResourceState
 from service import tenancy
 from service.adapters.kafka.topics import verify
-from service.bootstrap import kafka_settings, topic_specs
-from service.core.position import position_at
-from service.operator.repair import rebuild
 from service.cli import output
 from service.cli.offsets import find
-from service.operator.repair.topic_reader import Found, Ranges, Reader, reader
-from service.operator.repair.rebuild import Rebuilt
 from service.cli.output import EXIT_REFUSED, SettingsFile
+from service.core.position import position_at
+from service.operator.repair import rebuild
 from service.operator.repair.changelog_writer import GroupState, group_state, occupied, write_changelog
+from service.operator.repair.rebuild import Rebuilt
+from service.operator.repair.topic_reader import Found, Ranges, Reader, reader
 from service.runtime.ports import TopicPartition, Unfit
 from service.settings import Settings
+from service.topology import kafka_settings, topic_specs
 
 
 def backfill(*, apply: bool = False, settings: SettingsFile = None) -> int:

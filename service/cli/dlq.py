@@ -14,14 +14,14 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from service import bootstrap
-from service.operator.diagnostics import checks
-from service.operator.access.kafka_acls import DLQ
+from service import topology
 from service.adapters.kafka.client_options import KafkaSettings
 from service.cli import dlq_output
+from service.operator.access.kafka_acls import DLQ
 from service.operator.dead_letters.dead_letter import DeadLetter, Selection, selection
 from service.operator.dead_letters.reading import read, read_one
 from service.operator.dead_letters.replay import Outcome, Sender, obstacle, sender
+from service.operator.diagnostics import checks
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError, load
 
@@ -150,7 +150,7 @@ class _Desk:
             raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(places)}")
         topic = places[tenant].dead_letters if tenant is not None else settings.topics.dead_letters
         commands = tuple(commands for commands, _ in settings.sources())
-        return cls(settings, bootstrap.kafka_settings(settings), topic, commands)
+        return cls(settings, topology.kafka_settings(settings), topic, commands)
 
 
 def _run(desk: _Desk, work: Coroutine[Any, Any, int]) -> int:

@@ -9,17 +9,17 @@ from cyclopts import App, Parameter
 
 from schemas import records
 from schemas.records import Position
-from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.client_options import KafkaSettings
-from service.bootstrap import consumed as consumed_topics
-from service.bootstrap import kafka_settings
-from service.core.position import Disagreement, PartitionOffsets, Resume, position_at, resume
+from service.adapters.kafka.offsets import Offsets
 from service.cli import output
-from service.operator.repair.topic_reader import reader
 from service.cli.output import EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.core.position import Disagreement, PartitionOffsets, Resume, position_at, resume
 from service.operator.repair.changelog_writer import GroupState, group_state, write_changelog
+from service.operator.repair.topic_reader import reader
 from service.runtime.ports import TopicPartition
 from service.settings import Settings
+from service.topology import changelogs as consumed_topics
+from service.topology import kafka_settings
 
 EARLIEST: Final = "earliest"
 LATEST: Final = "latest"

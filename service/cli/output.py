@@ -14,11 +14,11 @@ from rich.text import Text
 
 from schemas.cloudevents import format_time
 from schemas.operations import COMMANDS
-from service.operator.diagnostics import checks
-from service.operator.access.kafka_acls import REPAIR
 from service.adapters.telemetry import configure_logging
-from service.core.job import marker
 from service.cli.dlq_output import printable
+from service.core.job import marker
+from service.operator.access.kafka_acls import REPAIR
+from service.operator.diagnostics import checks
 from service.operator.repair.changelog_snapshot import Corrupt, Held
 from service.runtime.ports import LogError
 from service.settings import Settings, load

@@ -11,18 +11,18 @@ from schemas.events import ReplyKind
 from schemas.operations import COMMANDS, RESOURCES, Kind, Resolution
 from schemas.records import Phase
 from service import tenancy
-from service.bootstrap import kafka_settings
+from service.cli import output
+from service.cli.output import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
 from service.core.job import marker, row
 from service.core.observations import Resolved
 from service.core.reconciliation import stable_id
 from service.core.resolution import obstacle
-from service.cli import output
-from service.operator.repair.changelog_snapshot import Held, read_ledger
-from service.operator.repair.topic_reader import reader
-from service.cli.output import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
-from service.operator.repair.command_sender import Outgoing, compose, objection, sender, wait_terminal
 from service.operator.repair.aws_inventory import misfit
+from service.operator.repair.changelog_snapshot import Held, read_ledger
+from service.operator.repair.command_sender import Outgoing, compose, objection, sender, wait_terminal
+from service.operator.repair.topic_reader import reader
 from service.settings import Settings
+from service.topology import kafka_settings
 
 REPLY_PATIENCE: Final = 60.0
 

@@ -4,14 +4,16 @@ import time
 
 from schemas.operations import Kind
 from service import tenancy
-from service.bootstrap import consumed, kafka_settings, policy
 from service.cli import output
-from service.operator.repair.drift import Difference, Repair, compare, open_by_phase
-from service.operator.repair.changelog_snapshot import read_ledger
 from service.cli.output import EXIT_REFUSED, SettingsFile
-from service.operator.repair.command_sender import Outgoing, compose, objection, sender
 from service.operator.repair.aws_inventory import survey
+from service.operator.repair.changelog_snapshot import read_ledger
+from service.operator.repair.command_sender import Outgoing, compose, objection, sender
+from service.operator.repair.drift import Difference, Repair, compare, open_by_phase
+from service.policy import policy
 from service.settings import Settings
+from service.topology import changelogs as consumed
+from service.topology import kafka_settings
 
 
 def reconcile(*, apply: bool = False, settings: SettingsFile = None) -> int:

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from service.bootstrap import consumed, kafka_settings
 from service.cli import output
-from service.operator.repair.changelog_snapshot import Corrupt, Ledger, read_ledger
 from service.cli.output import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.operator.repair.changelog_snapshot import Corrupt, Ledger, read_ledger
 from service.operator.repair.changelog_writer import write_changelog
 from service.runtime.ports import TopicPartition
 from service.settings import Settings
+from service.topology import changelogs as consumed
+from service.topology import kafka_settings
 
 
 def skip_corrupt(

@@ -10,8 +10,7 @@ from typing import Final
 
 from schemas.operations import COMMANDS, Kind, Operation, removal_of
 from schemas.records import Fault
-from service.core import resolution
-from service.core import outcomes
+from service.core import outcomes, resolution
 from service.core.effects import Step, Told
 from service.core.job import Job, Phase, ended, may_have_happened, replace
 

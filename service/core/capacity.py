@@ -15,8 +15,8 @@ from typing import Final
 from schemas.operations import COMMANDS, MARKER_MEMBER, Kind
 from schemas.records import Fault
 from service.core import resting
-from service.core.outcomes import lasting
 from service.core.job import GIVEN_BACK, Job, Phase, ended, keeps_line
+from service.core.outcomes import lasting
 from service.core.transitions import CALL_WINDOW
 
 TOO_MANY: Final = "TooManyOpenCommands"

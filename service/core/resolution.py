@@ -10,8 +10,7 @@ from typing import Final
 
 from schemas.operations import COMMANDS, Kind, Resolution, resource_of
 from schemas.records import Fault
-from service.core import reconciliation
-from service.core import outcomes
+from service.core import outcomes, reconciliation
 from service.core.effects import Step
 from service.core.job import Job, Phase, marker, replace, row
 from service.core.observations import Resolved

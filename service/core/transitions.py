@@ -19,8 +19,7 @@ from typing import Any, Final
 
 from schemas.operations import Kind, Repeat
 from schemas.records import Fault
-from service.core import effects, holding, reconciliation, resolution, resting
-from service.core import outcomes
+from service.core import effects, holding, outcomes, reconciliation, resolution, resting
 from service.core import observations as seen
 from service.core.effects import Step, Told
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND

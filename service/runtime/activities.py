@@ -31,8 +31,8 @@ from service.core.observations import (
 )
 from service.core.pacing import Cadence
 from service.runtime.context import Context
-from service.runtime.errors import DEFECT, UNUSABLE, Defects, place
 from service.runtime.dispatch import Dispatch
+from service.runtime.errors import DEFECT, UNUSABLE, Defects, place
 from service.runtime.inbox import Inbox, Observed
 from service.runtime.intent import Intent
 from service.runtime.key_order import Lines

@@ -10,9 +10,9 @@ from service.core.cancellation import Chance
 from service.core.capacity import Limits
 from service.core.job import Phase, ended, replace
 from service.core.observations import Cancelled
-from service.runtime.transaction import Batch
 from service.runtime.context import Context
 from service.runtime.store import Store
+from service.runtime.transaction import Batch
 
 Revoke = Callable[[bytes], bool]
 """Stops a job's call before it leaves; False when it may have left."""

@@ -5,12 +5,12 @@ it is numbered and published exactly once. So a resource's events are gap-free w
 """
 
 from schemas import records
-from service.runtime.transaction import Batch
 from service.runtime.cancelling import Revoke
-from service.runtime.context import Context
 from service.runtime.commands import Elsewhere
+from service.runtime.context import Context
 from service.runtime.ports import InRecord
 from service.runtime.store import Store
+from service.runtime.transaction import Batch
 
 
 def receive(

@@ -7,13 +7,11 @@ from schemas import commands
 from schemas.commands import Rejected, Undecodable, Violation
 from schemas.operations import COMMANDS, Kind
 from schemas.records import Command, Fault, Job, Phase, job_key
-from service.core import effects, transitions
-from service.core import outcomes
+from service.core import effects, outcomes, transitions
 from service.core.capacity import Limits
 from service.core.effects import Step, Told
 from service.core.job import ended, order_of, replace, row
 from service.core.observations import Held
-from service.runtime.transaction import Batch, RecordTooLarge
 from service.runtime.cancelling import Revoke, cancel
 from service.runtime.context import Context
 from service.runtime.errors import place
@@ -21,6 +19,7 @@ from service.runtime.ports import InRecord
 from service.runtime.resolving import resolve
 from service.runtime.standby import report_twice
 from service.runtime.store import Store
+from service.runtime.transaction import Batch, RecordTooLarge
 
 Elsewhere = Callable[[bytes], str]
 """Names another partition that has a job under this key; empty when none is known."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from schemas.commands import Limits
 from service.core.pacing import Cadence
 from service.core.policy import Policy
+from service.runtime.ports import Clock, Telemetry
 from service.runtime.record_limits import Ceilings
 from service.runtime.reply_redirects import Detours
-from service.runtime.ports import Clock, Telemetry
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from schemas import answers
 from schemas.operations import MARKER_MEMBER, Kind, Operation
 from schemas.records import Fault
 from service.core import faults, reconciliation
-from service.core.rate_budget import Lane
 from service.core.job import Job, marker, row
 from service.core.observations import (
     DeadlinePassed,
@@ -27,6 +26,7 @@ from service.core.observations import (
     Unsearched,
     WindowMissed,
 )
+from service.core.rate_budget import Lane
 from service.core.reconciliation import Request
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Api, Cause, Clock, Telemetry

@@ -12,14 +12,12 @@ from typing import Any, Final
 
 from schemas.operations import RESOURCES, Resource
 from schemas.records import Fault
-from service.core import faults, reconciliation
-from service.core import polling
-from service.core import outcomes
-from service.core.rate_budget import Lane
+from service.core import faults, outcomes, polling, reconciliation
 from service.core.observations import Broken, Failure, Observation, Reply, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
-from service.runtime.errors import DEFECT, place
+from service.core.rate_budget import Lane
 from service.runtime.dispatch import ENDLESS, Caller
+from service.runtime.errors import DEFECT, place
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
 

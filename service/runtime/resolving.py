@@ -8,9 +8,9 @@ from schemas.permissions import TargetFacts
 from schemas.records import Fault, Job, job_key
 from service.core import resolution, transitions
 from service.core.observations import Resolved
-from service.runtime.transaction import Batch
 from service.runtime.context import Context
 from service.runtime.store import Store
+from service.runtime.transaction import Batch
 
 
 def resolve(key: bytes, job: Job, store: Store, batch: Batch, context: Context) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from schemas.operations import Resource
 from schemas.records import Fault
 from service.core import faults, reconciliation
-from service.core.rate_budget import Lane
 from service.core.observations import Failure, Reply
+from service.core.rate_budget import Lane
 from service.core.reconciliation import Marked, Request
 from service.runtime.ports import Clock
 

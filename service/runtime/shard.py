@@ -16,7 +16,6 @@ from schemas.operations import COMMANDS
 from schemas.records import CorruptRecord, NewerRecord
 from service.core import holding, transitions
 from service.core.capacity import Limits
-from service.core.outcomes import lasting
 from service.core.job import Job, ended
 from service.core.observations import (
     Broken,
@@ -35,11 +34,11 @@ from service.core.observations import (
     StartReached,
     Unsearched,
 )
+from service.core.outcomes import lasting
 from service.core.position import Disagreement, PartitionOffsets, foreign, position_at, resume
 from service.core.sequencing import finished_at, named_after, over
 from service.runtime import commands
 from service.runtime.activities import Activities, Workshop
-from service.runtime.transaction import Batch
 from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
 from service.runtime.errors import DEFECT, Defects, place
@@ -57,6 +56,7 @@ from service.runtime.ports import (
 from service.runtime.retention import Retention
 from service.runtime.standby import Standby
 from service.runtime.store import Store
+from service.runtime.transaction import Batch
 
 Receive = Callable[[InRecord, Store, Batch, Context, Revoke, commands.Elsewhere], None]
 

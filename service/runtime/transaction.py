@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from schemas import events, records, sizes
 from schemas.events import Message, ReplyKind
 from schemas.records import Command, Job, Record, ResourceChange, ResourceState
-from service.core import holding
-from service.core import outcomes
-from service.core import sequencing
+from service.core import holding, outcomes, sequencing
 from service.core.effects import Changed, Event, Step, Told
 from service.core.job import ended, keeps_line, replace
 from service.core.sequencing import over

@@ -9,7 +9,7 @@ import pytest
 from sandbox.cleanroomsml.options import Options
 from sandbox.embedded import running_sandbox
 from sandbox.kafka.broker import Broker
-from service import bootstrap
+from service import topology
 from service.adapters.kafka.topics import ensure
 from service.settings import load
 from tests.acceptance.harness import QUICK, Client, ServiceProcess
@@ -53,7 +53,7 @@ async def prepared(kafka: Broker, world: World, prefix: str, log: Path) -> Servi
         **{f"CRML_{name}": value for name, value in QUICK.items()},
     }
     settings = load(environ=environment)
-    await ensure(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings), replication=1)
+    await ensure(topology.kafka_settings(settings), topology.topic_specs(settings), replication=1)
     return ServiceProcess(environment, log)
 
 

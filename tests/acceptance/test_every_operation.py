@@ -14,8 +14,7 @@ from botocore import xform_name
 from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
 from sandbox.kafka.broker import Broker
-from schemas.docs import json_schemas
-from schemas.docs import examples
+from schemas.docs import examples, json_schemas
 from schemas.operations import EXPORT_JOB, OPERATIONS, RESOURCES, Change, Kind, Operation, Repeat
 from service.core.job import Command, marker
 from service.core.reconciliation import strip

@@ -18,12 +18,11 @@ from confluent_kafka import Producer
 from sandbox.datasets import movielens
 from sandbox.jobs.worker import Storage
 from sandbox.kafka.broker import Broker
-from schemas.docs import examples
-from schemas.docs import client_examples
+from schemas.docs import client_examples, examples
 from schemas.operations import COMMANDS, RESOURCES, Kind
 from schemas.testing import Twin, assert_numbered, command, parse
 from schemas.testing.reading import Published
-from service import bootstrap
+from service import topology
 from service.adapters.kafka.topics import ensure
 from service.settings import load
 from tests.acceptance.harness import QUICK, TERMINAL, Client, Heard, ServiceProcess, until
@@ -58,7 +57,7 @@ async def service(kafka: Broker, world: World, tmp_path: Path) -> AsyncIterator[
         **{f"CRML_{name}": value for name, value in QUICK.items()},
     }
     settings = load(environ=environment)
-    await ensure(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings), replication=1)
+    await ensure(topology.kafka_settings(settings), topology.topic_specs(settings), replication=1)
     process = ServiceProcess(environment, tmp_path / "service.log")
     yield process
     if process.process is not None and process.process.poll() is None:

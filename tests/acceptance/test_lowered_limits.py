@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from service import bootstrap
+from service import topology
 from service.settings import load
 from tests.acceptance.harness import Client, ServiceProcess
 from tests.sandbox.world import World
@@ -18,7 +18,7 @@ READ, START = "ListTrainingDatasets", "StartAudienceGenerationJob"
 
 async def _lower(service: ServiceProcess, name: str) -> None:
     settings = load(environ=dict(service.environment))
-    (spec,) = (spec for spec in bootstrap.topic_specs(settings) if spec.name == name)
+    (spec,) = (spec for spec in topology.topic_specs(settings) if spec.name == name)
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
     await admin.start()
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.kafka.broker import Broker
-from service import bootstrap
+from service import topology
 from service.adapters.kafka.topics import ensure
 from service.settings import load
 from tests.acceptance.films import Films
@@ -59,7 +59,7 @@ async def service(
     }
     environment = {**service.environment, **tenants}
     settings = load(environ=environment)
-    await ensure(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings), replication=1)
+    await ensure(topology.kafka_settings(settings), topology.topic_specs(settings), replication=1)
     process = ServiceProcess(environment, tmp_path / "tenants.log")
     yield process
     if process.process is not None and process.process.poll() is None:

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from service.acls import acls
 from service.cli.acls import print_acls
 from service.operator.access.formats import FORMATS, as_msk_iam, as_script, as_strimzi, grant
-from service.operator.access.kafka_acls import components
+from service.operator.access.kafka_acls import acls, components
 from service.settings import Settings, SettingsError, load
 
 BASE = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "k:9092", "AWS_REGION": "eu-west-1"}

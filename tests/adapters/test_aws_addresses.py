@@ -11,10 +11,10 @@ from botocore.loaders import Loader
 from schemas import shapes
 from schemas.operations import OPERATIONS
 from service.adapters.aws import Sessions, addresses
-from service.operator.diagnostics import aws_target
 from service.adapters.aws.config import client_config
 from service.adapters.aws.credentials import sts_client
 from service.adapters.aws.transport import Attempt, attempting
+from service.operator.diagnostics.aws_target import probe
 from service.settings import SettingsError, Target
 from tests.adapters.identities import Aws, joined
 from tests.adapters.wire import Server, serving
@@ -111,7 +111,7 @@ async def test_check_shows_addresses_and_names_what_is_ignored(
     made: list[Sessions], server: Server, hidden: str
 ) -> None:
     sessions, api = joined(made, server)
-    _, identity, listing = await aws_target(sessions, api, "default")
+    _, identity, listing = await probe(sessions, api, "default")
     assert f"says {server.url}" in identity.message
     assert f"answers at {server.url}" in listing.message
     named = {finding.message for finding in (identity, listing) if f"ignored: {hidden}; set " in finding.message}
@@ -124,7 +124,7 @@ async def test_check_does_not_warn_of_the_address_that_is_used(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
     sessions, api = joined(made, server)
-    assert not [finding for finding in await aws_target(sessions, api, "default") if "ignored" in finding.message]
+    assert not [finding for finding in await probe(sessions, api, "default") if "ignored" in finding.message]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ async def test_check_shows_whom_the_pods_token_is_shown(
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
     sessions, api = joined(made, server)
-    assert f", shown to {server.url}" in (await aws_target(sessions, api, "default"))[0].message
+    assert f", shown to {server.url}" in (await probe(sessions, api, "default"))[0].message
 
 
 @pytest.mark.parametrize("name", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
@@ -246,7 +246,7 @@ async def test_the_hidden_address_gets_no_call(
         for name in HIDDEN:
             monkeypatch.setenv(name, elsewhere.url)
         sessions, api = joined(made, server, role_arn="arn:aws:iam::111122223333:role/crml")
-        findings = await aws_target(sessions, api, "default")
+        findings = await probe(sessions, api, "default")
         assert all(finding.ok for finding in findings), findings
         assert not elsewhere.requests
         assert server.requests

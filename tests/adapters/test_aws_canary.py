@@ -12,8 +12,8 @@ import pytest
 import structlog
 
 from service.adapters.aws import AwsApi, Sessions
-from service.operator.diagnostics import aws_target
 from service.adapters.telemetry import configure_logging
+from service.operator.diagnostics.aws_target import probe
 from service.runtime.ports import Cause
 from tests.adapters import wire
 from tests.adapters.identities import ROLE, SECRETS, Aws, denied, joined
@@ -92,7 +92,7 @@ def assert_silent(log: io.StringIO, least: int) -> None:
 async def test_success_tells_no_secret(entered: tuple[Sessions, AwsApi], log: io.StringIO) -> None:
     sessions, api = entered
     await calls(api, "0" * 26)
-    findings = await aws_target(sessions, api, "default", 4)
+    findings = await probe(sessions, api, "default", 4)
     assert all(finding.ok for finding in findings), findings
     assert not [canary for canary in CANARIES for finding in findings if canary in finding.message]
     assert_silent(log, 3)
@@ -116,7 +116,7 @@ async def test_a_refusing_sts_tells_no_secret(
     aws.assume = broken
     sessions.access("default").distrust(None)
     await calls(api, "1" * 26)
-    findings = await aws_target(sessions, api, "default", 4)
+    findings = await probe(sessions, api, "default", 4)
     assert not [canary for canary in CANARIES for finding in findings if canary in finding.message]
     assert_silent(log, 4)
 
@@ -145,7 +145,7 @@ async def test_a_source_that_fails_tells_no_secret(
     await calls(api, "0" * 26)
     aws.good_token = "another"
     await calls(api, "1" * 26)
-    await aws_target(sessions, api, "default", 4)
+    await probe(sessions, api, "default", 4)
     assert_silent(log, 3)
 
 

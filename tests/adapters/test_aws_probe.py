@@ -9,9 +9,9 @@ import pytest
 from botocore import exceptions
 
 from service.adapters.aws import Sessions
-from service.operator.diagnostics import aws_target
-from service.operator.diagnostics import hints
 from service.adapters.aws.api import skew_of
+from service.operator.diagnostics import hints
+from service.operator.diagnostics.aws_target import probe
 from service.settings import Target
 from tests.adapters import wire
 from tests.adapters.identities import Aws, joined
@@ -20,7 +20,7 @@ from tests.adapters.wire import Behaviour, Server, answer, refusal
 
 async def test_probe_finds_all_well(made: list[Sessions], server: Server) -> None:
     sessions, api = joined(made, server, account="111122223333")
-    findings = await aws_target(sessions, api, "default")
+    findings = await probe(sessions, api, "default")
     assert [finding.ok for finding in findings] == [True, True, True]
     assert "keys in the environment" in findings[0].message
     assert "111122223333" in findings[1].message
@@ -28,7 +28,7 @@ async def test_probe_finds_all_well(made: list[Sessions], server: Server) -> Non
 
 async def test_probe_finds_the_wrong_account(made: list[Sessions], server: Server) -> None:
     sessions, api = joined(made, server, account="999999999999")
-    finding = (await aws_target(sessions, api, "default"))[1]
+    finding = (await probe(sessions, api, "default"))[1]
     assert not finding.ok
     assert "found account 111122223333, expected 999999999999" in finding.message
 
@@ -46,7 +46,7 @@ async def test_probe_says_what_to_mend(
 ) -> None:
     aws.ml = behaviour
     sessions, api = joined(made, server)
-    finding = (await aws_target(sessions, api, "default", 1.0))[2]
+    finding = (await probe(sessions, api, "default", 1.0))[2]
     assert not finding.ok
     assert told in finding.message
 
@@ -57,7 +57,7 @@ async def test_probe_survives_a_broken_sts(
 ) -> None:
     aws.identity = behaviour
     sessions, api = joined(made, server)
-    finding = (await aws_target(sessions, api, "default", 0.5))[1]
+    finding = (await probe(sessions, api, "default", 0.5))[1]
     assert not finding.ok
     assert "STS" in finding.message
 
@@ -65,7 +65,7 @@ async def test_probe_survives_a_broken_sts(
 @pytest.mark.parametrize("deadline", [1.0, 15.0], ids=["amid STS's attempts", "after them"])
 async def test_probe_without_an_endpoint(made: list[Sessions], server: Server, deadline: float) -> None:
     sessions, api = joined(made, server, endpoint_url="http://127.0.0.1:9")
-    findings = await aws_target(sessions, api, "default", deadline)
+    findings = await probe(sessions, api, "default", deadline)
     assert [finding.ok for finding in findings] == [True, False, False]
     assert "network to STS" in findings[1].message
     assert "ConnectFailed" in findings[2].message
@@ -104,7 +104,7 @@ async def test_probe_measures_the_clock(
 ) -> None:
     aws.ml = _dated(skew)
     sessions, api = joined(made, server)
-    finding = (await aws_target(sessions, api, "default"))[-1]
+    finding = (await probe(sessions, api, "default"))[-1]
     assert (finding.subject, finding.ok) == ("target default: clock", ok)
     measured = api.skews()["default"]
     assert skew - 1 < measured < skew + 5

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from service.adapters.aws import AwsApi, Sessions
-from service.operator.diagnostics import aws_target
 from service.operator.diagnostics import credential_sources
+from service.operator.diagnostics.aws_target import probe
 from service.runtime.ports import Failure, Reply
 from tests.adapters import wire
 from tests.adapters.identities import ROLE, Aws, assumed, denied, joined
@@ -237,7 +237,7 @@ def web_token(**claims: Any) -> str:
 
 async def told(made: list[Sessions], server: Server, **more: Any) -> list[tuple[bool, str]]:
     sessions, api = joined(made, server, **more)
-    return [(finding.ok, finding.message) for finding in await aws_target(sessions, api, "default", 8)]
+    return [(finding.ok, finding.message) for finding in await probe(sessions, api, "default", 8)]
 
 
 async def test_the_check_names_the_way_in(made: list[Sessions], server: Server, irsa: Path) -> None:

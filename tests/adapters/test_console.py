@@ -54,7 +54,7 @@ def test_the_place_of_a_defect_is_named(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setenv("CRML_KAFKA__BOOTSTRAP_SERVERS", "a:1")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     assert console.guarded(lambda: app(["iam"])) == 70
-    assert re.search(r"KeyError at service\.__main__:\d+; this is a defect", capsys.readouterr().err)
+    assert re.search(r"KeyError at service\.cli\.app:\d+; this is a defect", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

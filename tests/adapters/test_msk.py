@@ -19,8 +19,8 @@ from service.adapters.aws import addresses
 from service.adapters.aws.clients import Sessions
 from service.adapters.kafka.auth import security
 from service.adapters.kafka.auth.msk_iam import LIFETIME, of_msk, sign
-from service.adapters.kafka.auth.security import fetch_of, token_provider
 from service.adapters.kafka.auth.oauth_tokens import TokenUnavailable
+from service.adapters.kafka.auth.security import fetch_of, token_provider
 from service.settings.oauth import OAuth
 from tests.adapters.identities import SECRETS, Aws, assumed
 from tests.adapters.wire import Behaviour, Request, Server, answer, serving

@@ -18,9 +18,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports w
 )
 
 from sandbox.kafka.broker import Broker, free_port
-from service.operator.diagnostics.kafka_access import Right, probe_rights
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.topics import TopicSpec, ensure
+from service.operator.diagnostics.kafka_access import Right, probe_rights
 from service.runtime.ports import LogError
 from tests.acceptance.kafka_fixture import outside
 

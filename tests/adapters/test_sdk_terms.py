@@ -8,7 +8,7 @@ import pytest
 
 from schemas.operations import OPERATIONS
 from schemas.shapes import API_VERSION
-from service import bootstrap
+from service.policy import policy
 from service.settings import Settings, Target, load
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sdk-terms.md").read_text("utf-8")
@@ -88,5 +88,5 @@ def test_the_limits_of_retries_reach_the_core() -> None:
         "CRML_TIMING__READ_RETRY_LIMIT": "5",
         "CRML_TIMING__WRITE_RETRY_LIMIT": "50",
     }
-    policy = bootstrap.policy(load(environ=environ))
-    assert (policy.read_patience, policy.write_patience) == (5.0, 50.0)
+    numbers = policy(load(environ=environ))
+    assert (numbers.read_patience, numbers.write_patience) == (5.0, 50.0)

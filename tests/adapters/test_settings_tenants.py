@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from schemas.permissions import TargetFacts
-from service import bootstrap, tenancy
+from service import bootstrap, tenancy, topology
 from service.core.rate_budget import Lane
+from service.policy import policy
 from service.runtime.context import Outlets
 from service.runtime.ports import TopicPartition
 from service.settings import Settings, SettingsError, load
@@ -85,13 +86,13 @@ def test_each_tenant_has_its_topics(file: Path) -> None:
         "quiet": Outlets("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
     }
     shared = {f"cleanroomsml.{name}" for name in ("changes", "replies", "events", "dead-letters")}
-    assert bootstrap.outlets(settings) == {
+    assert topology.required_topics(settings) == {
         "cleanroomsml.films.commands": shared,
         "cleanroomsml.music.commands": shared | {"music.replies", "music.events", "music.dead"},
         "cleanroomsml.quiet.commands": shared,
         "cleanroomsml.changes": shared | {"music.events"},
     }, "a tenant's topic that is missing stops that tenant, and the events that go there"
-    specs = {spec.name for spec in bootstrap.topic_specs(settings)}
+    specs = {spec.name for spec in topology.topic_specs(settings)}
     assert {"cleanroomsml.films.jobs", "music.dead", "films.other", "cleanroomsml.replies"} <= specs
     assert "cleanroomsml.commands" not in specs, "the default tenant is one of the list, or none"
 
@@ -132,9 +133,9 @@ def test_facts_of_targets(file: Path) -> None:
 
 def test_the_core_knows_the_targets_and_what_they_stand_for(file: Path) -> None:
     """A target that is taken out, or another account by now, holds its jobs."""
-    policy = bootstrap.policy(loaded(file))
-    assert policy.targets is not None
-    assert (policy.targets["eu"], policy.targets["us"]) == (
+    numbers = policy(loaded(file))
+    assert numbers.targets is not None
+    assert (numbers.targets["eu"], numbers.targets["us"]) == (
         ("111122223333", "eu-west-1"),
         ("444455556666", "us-gov-west-1"),
     )
@@ -183,9 +184,9 @@ def test_refusals(file: Path, environ: dict[str, str], parts: tuple[str, ...]) -
 
 
 def test_retries_of_a_target(file: Path) -> None:
-    policy = bootstrap.policy(loaded(file, TWO, CRML_TARGETS__US__RETRY_BASE="3", CRML_TARGETS__US__RETRY_CAP="9"))
-    assert policy.patience("us") == (3, 9)
-    assert policy.patience("eu") == (policy.backoff_base, policy.backoff_cap)
+    numbers = policy(loaded(file, TWO, CRML_TARGETS__US__RETRY_BASE="3", CRML_TARGETS__US__RETRY_CAP="9"))
+    assert numbers.patience("us") == (3, 9)
+    assert numbers.patience("eu") == (numbers.backoff_base, numbers.backoff_cap)
 
 
 def test_a_service_with_tenants_can_be_put_together(file: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from service.adapters.kafka.auth.security import token_provider
 from service.adapters.kafka.auth.oauth_tokens import RETRY, Token, Tokens, TokenUnavailable, expiry, of_file
+from service.adapters.kafka.auth.security import token_provider
 from service.settings.oauth import OAuth
 from tests.adapters.wire import Behaviour, Request, Server, answer, close, garbage, serving
 

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from sandbox.kafka.broker import Broker
 from schemas.cloudevents import Headers
-from service import bootstrap
+from service import topology
 from service.adapters.kafka.topics import ensure
 from service.settings import load
 from tests.acceptance.harness import QUICK, Client, Heard, ServiceProcess, until
@@ -145,7 +145,7 @@ async def opened(kafka: Broker, world: World, directory: Path) -> AsyncIterator[
     """A service that serves, and ears for its replies and letters; stopped by SIGTERM at the end."""
     variables = environment(kafka, world)
     settings = load(environ=variables)
-    await ensure(bootstrap.kafka_settings(settings), bootstrap.topic_specs(settings), replication=1)
+    await ensure(topology.kafka_settings(settings), topology.topic_specs(settings), replication=1)
     service = ServiceProcess(variables, directory / "service.log")
     service.start()
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=LARGEST)

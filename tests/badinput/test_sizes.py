@@ -21,10 +21,10 @@ from schemas.operations import COMMANDS as OPERATIONS
 from schemas.permissions import open_grant
 from service.adapters.clock import SystemClock
 from service.runtime import commands
-from service.runtime.transaction import Batch
-from service.runtime.record_limits import Ceilings
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
+from service.runtime.record_limits import Ceilings
 from service.runtime.store import Store
+from service.runtime.transaction import Batch
 from tests.badinput.generated import any_record
 from tests.badinput.records import Record, headers, identified
 from tests.fakes.clock import LoopClock

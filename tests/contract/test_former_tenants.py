@@ -7,13 +7,13 @@ from structlog.testing import capture_logs
 from sandbox.kafka.broker import Broker
 from schemas import records
 from schemas.records import POSITION_KEY, Command, Job, Phase, Position, job_key
-from service.cli import app as command_line
 from service import tenancy
-from service.operator.diagnostics import checks
 from service.adapters.kafka.topics import ensure
-from service.bootstrap import kafka_settings, topic_specs
+from service.cli import app as command_line
+from service.operator.diagnostics import checks
 from service.operator.diagnostics.checks import former_tenants
 from service.settings import Settings, load
+from service.topology import kafka_settings, topic_specs
 
 
 def settings(kafka: Broker, *tenants: str, prefix: str = "former") -> Settings:

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from sandbox.kafka.broker import Broker
 from service.adapters.kafka import brokers
+from service.adapters.kafka.client_options import KafkaSettings, backoff
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.producer import clashes, transactional_id
-from service.adapters.kafka.client_options import KafkaSettings, backoff
 from service.adapters.kafka.topics import TopicSpec, changelog, ensure, foreign_producers, stream, verify
 from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition, Unfit
 from tests.contract.test_log_worlds import PARTITIONS, RECORD_BYTES, KafkaWorld, eventually, position, running
@@ -420,7 +420,8 @@ async def test_private_names_of_aiokafka_are_still_there(kafka: Broker) -> None:
 
 def test_python_without_assertions_is_refused() -> None:
     program = (
-        "from service.adapters.kafka.log import KafkaLog; from service.adapters.kafka.client_options import KafkaSettings;"
+        "from service.adapters.kafka.log import KafkaLog\n"
+        "from service.adapters.kafka.client_options import KafkaSettings\n"
         "KafkaLog(KafkaSettings('127.0.0.1:1', 'g'), {})"
     )
     ended = subprocess.run([sys.executable, "-O", "-c", program], capture_output=True, text=True, check=False)

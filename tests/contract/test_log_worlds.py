@@ -16,10 +16,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from sandbox.kafka.broker import Broker
+from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import open_producer
-from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.topics import changelog, ensure, stream
 from service.runtime.ports import InRecord, Log, LogError, OutRecord, PartitionLog, TopicPartition
 from tests.fakes.log import MemoryBroker

@@ -17,8 +17,7 @@ from sandbox.cleanroomsml import api_model, protocol, validation
 from sandbox.cleanroomsml import documented_rules as sandbox_rules
 from sandbox.cleanroomsml.assumptions import Assumptions
 from sandbox.cleanroomsml.errors import ValidationError
-from schemas import shapes
-from schemas import documented_rules
+from schemas import documented_rules, shapes
 from schemas.operations import OPERATIONS
 from tests.sandbox.constraints import BASES, cases
 from tests.schemas import samples
@@ -75,7 +74,9 @@ def sandbox_refusals(operation: str, params: dict[str, Any]) -> list[str]:
 
 def service_rules(operation: str, params: dict[str, Any]) -> set[str]:
     """Rules by which the service refuses a request."""
-    return {each.rule for each in (*shapes.violations(operation, params), *documented_rules.violations(operation, params))}
+    return {
+        each.rule for each in (*shapes.violations(operation, params), *documented_rules.violations(operation, params))
+    }
 
 
 def _with(base: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.operations import COMMANDS
 from schemas.records import Command, Job, Phase
-from service.core import capacity, holding
-from service.core import outcomes
+from service.core import capacity, holding, outcomes
 from service.core.capacity import (
     READS,
     TOO_MANY,

@@ -4,9 +4,8 @@ import pytest
 
 from schemas.operations import OPERATIONS, Change, Kind, Operation
 from schemas.records import Fault, Job, Phase, encode
-from service.core import transitions
-from service.core import outcomes
 from service.core import observations as seen
+from service.core import outcomes, transitions
 from service.core.effects import Call, Changed, Search, Step, Watch
 from service.core.job import marker, occupies_slot
 from service.core.reconciliation import match

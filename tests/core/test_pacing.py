@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.operations import RESOURCES
-from service.core.polling import UNKNOWN_SIZE, plan
 from service.core.pacing import Cadence, backoff, search_delay
 from service.core.policy import Policy
+from service.core.polling import UNKNOWN_SIZE, plan
 from service.core.reconciliation import PAGE
 
 fractions = st.floats(0.0, 1.0, exclude_max=True)

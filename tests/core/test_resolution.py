@@ -7,9 +7,8 @@ import pytest
 from schemas.operations import COMMANDS, OPERATIONS, Operation, Resolution
 from schemas.records import Command, Fault, Job, Phase
 from schemas.service_commands import violations
-from service.core import resolution, transitions
-from service.core import outcomes
 from service.core import observations as seen
+from service.core import outcomes, resolution, transitions
 from service.core.effects import Call, Decide, Told, Watch
 from service.core.job import marker, replace
 from service.core.observations import Resolved

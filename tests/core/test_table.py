@@ -7,9 +7,8 @@ import pytest
 
 from schemas.operations import OPERATIONS
 from schemas.records import TERMINAL, Job, Phase
-from service.core import transitions
-from service.core import outcomes
 from service.core import observations as seen
+from service.core import outcomes, transitions
 from service.core.effects import Call, Rest, Search, Watch
 from service.core.job import replace
 from tests.core import given

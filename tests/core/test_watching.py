@@ -4,8 +4,8 @@ import pytest
 
 from schemas.operations import OPERATIONS, Change, Operation
 from schemas.records import Job, Phase
-from service.core import outcomes
 from service.core import observations as seen
+from service.core import outcomes
 from service.core.effects import Changed
 from service.core.job import replace
 from tests.core import given

@@ -9,10 +9,10 @@ import yaml
 
 from deploy.render import PLACEHOLDERS, REPLICATION, ROOT, defaults, files, stale
 from schemas.aws_policies.iam import iam_policy
-from service.acls import acls
 from service.adapters.kafka.topics import config_at_creation
-from service.bootstrap import topic_specs
+from service.operator.access.kafka_acls import acls
 from service.settings import load
+from service.topology import topic_specs
 
 
 @cache

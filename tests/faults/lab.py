@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from service import bootstrap
+from service import topology
 from service.adapters.kafka.topics import ensure
 from service.settings import load as load_settings
 from tests.faults import segments
@@ -281,7 +281,7 @@ async def laboratory(station: Station, number: int, settings: Mapping[str, str] 
             name: value for name, value in lab.environment.items() if "__SECURITY" not in name and "SASL" not in name
         }
         loaded = load_settings(environ={**plain, "CRML_KAFKA__BOOTSTRAP_SERVERS": station.broker.bootstrap})
-        await ensure(bootstrap.kafka_settings(loaded), bootstrap.topic_specs(loaded), replication=1)
+        await ensure(topology.kafka_settings(loaded), topology.topic_specs(loaded), replication=1)
         lab.worlds = [World(station.url, account) for account in lab.accounts]
         for world in lab.worlds:
             stack.callback(world.close)

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
-from service.cli import app as command_line
 from service import bootstrap
 from service.adapters.aws.api import AwsApi
 from service.adapters.clock import SystemClock
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.partition import KafkaPartitionLog
+from service.cli import app as command_line
 from service.runtime.ports import Failure, OutRecord, PartitionLog, Reply, TopicPartition
 
 _POINT = Path(os.environ.get("FAULTS_POINT", "/nonexistent"))

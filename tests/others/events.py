@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any, Final
 
 from schemas import cloudevents
-from schemas.docs import examples
 from schemas.cloudevents import Envelope, Headers, Undecodable
+from schemas.docs import examples
 from tests.others import tools
 
 Event = dict[str, Any]

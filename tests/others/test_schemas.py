@@ -7,10 +7,8 @@ from typing import Any, Final
 import pytest
 
 from schemas import cloudevents, commands, shapes
-from schemas.docs import json_schemas
-from schemas.docs import examples
-from schemas.docs import render
 from schemas.cloudevents import Envelope
+from schemas.docs import examples, json_schemas, render
 from schemas.operations import COMMAND_PREFIX, OPERATIONS
 from schemas.records import Command
 from tests.others import tools

@@ -7,9 +7,9 @@ from schemas.records import Job, Phase, ResourceState
 from service import settings
 from service.core.job import marker, replace
 from service.core.reconciliation import stable_id, stamp
-from service.operator.repair.drift import Difference, Survey, What, compare
-from service.operator.repair.changelog_snapshot import Corrupt, Ledger
 from service.operator.repair.aws_inventory import misfit
+from service.operator.repair.changelog_snapshot import Corrupt, Ledger
+from service.operator.repair.drift import Difference, Survey, What, compare
 from service.runtime.ports import TopicPartition
 from tests.core import given
 from tests.core.given import NOW

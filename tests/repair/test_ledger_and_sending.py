@@ -8,8 +8,8 @@ from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import Grant
 from schemas.records import Job, Phase, ResourceState, encode, key_of
 from service.operator.repair.changelog_snapshot import fold
-from service.operator.repair.topic_reader import Found
 from service.operator.repair.command_sender import compose, objection, operator, reply_of
+from service.operator.repair.topic_reader import Found
 from service.runtime.ports import TopicPartition
 from tests.core import given
 from tests.repair.worlds import LIMITS, NOW, sent, told

@@ -12,8 +12,8 @@ from service.core import transitions
 from service.core.effects import Await, Call, Rest, Search, Watch
 from service.core.job import order_of
 from service.core.policy import Policy
-from service.operator.repair.topic_reader import Found
 from service.operator.repair.rebuild import Rebuilt, hear, rebuild, resources
+from service.operator.repair.topic_reader import Found
 from tests.core import given
 from tests.repair.worlds import LIMITS, NOW, changed, command, sent, told
 

@@ -5,9 +5,9 @@ from typing import Any
 from schemas.records import Job, job_key
 from service.core import outcomes
 from service.runtime import commands
-from service.runtime.transaction import Batch
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
 from service.runtime.store import Store
+from service.runtime.transaction import Batch
 from tests.fakes.clock import LoopClock
 from tests.runtime.messages import (
     COMMANDS,

@@ -12,17 +12,16 @@ from schemas.permissions import open_grant
 from service.core import holding
 from service.core.pacing import Cadence
 from service.core.policy import Policy
-from service.runtime import commands
-from service.runtime import changes
+from service.runtime import changes, commands
 from service.runtime.activities import Workshop
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
-from service.runtime.record_limits import Ceilings
 from service.runtime.context import Context, Names
 from service.runtime.dispatch import Caller, Deadlines, Dispatch
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
+from service.runtime.record_limits import Ceilings
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby

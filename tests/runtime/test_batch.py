@@ -14,9 +14,9 @@ from service.core.effects import Step, Told
 from service.core.job import replace
 from service.core.observations import Outlived
 from service.runtime import changes
-from service.runtime.transaction import Batch
 from service.runtime.ports import InRecord, TopicPartition
 from service.runtime.store import Store
+from service.runtime.transaction import Batch
 from tests.runtime.insides import CREATE, Bench
 from tests.runtime.messages import (
     CHANGELOG,

@@ -10,8 +10,8 @@ import pytest
 from schemas.cloudevents import format_time
 from schemas.operations import AUDIENCE_MODEL
 from schemas.permissions import TargetFacts
-from service.core.rate_budget import Lane
 from service.core.job import Phase
+from service.core.rate_budget import Lane
 from tests.fakes import api as fake
 from tests.runtime.messages import COMMANDS, command, request
 from tests.runtime.rig import Rig

@@ -8,8 +8,8 @@ import pytest
 from schemas import sizes
 from schemas.operations import AUDIENCE_MODEL
 from service.core.observations import Failure
-from service.runtime.record_limits import FLOOR, Ceilings
 from service.runtime.ports import TopicPartition
+from service.runtime.record_limits import FLOOR, Ceilings
 from tests.fakes.api import Fault
 from tests.runtime.messages import CHANGELOG, COMMANDS, DEAD_LETTERS, REPLIES, request
 from tests.runtime.node import Node

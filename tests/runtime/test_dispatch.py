@@ -8,9 +8,9 @@ import pytest
 
 from schemas.operations import OPERATIONS
 from schemas.records import Command, Job, Phase
-from service.core.rate_budget import Lane
 from service.core.job import marker
 from service.core.observations import Found, Lost, Postponed, QuotaFull, Refused, Returned, Unsearched
+from service.core.rate_budget import Lane
 from service.core.reconciliation import Request, list_request, strip
 from service.runtime.dispatch import Caller, Deadlines, Dispatch
 from service.runtime.limiter import Limiter

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.core.rate_budget import Lane
 from service.core.job import Phase
+from service.core.rate_budget import Lane
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import State
 from tests.fakes import api as fake

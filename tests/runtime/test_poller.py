@@ -11,10 +11,10 @@ import pytest
 
 from schemas.operations import AUDIENCE_MODEL, CONFIGURED_AUDIENCE_MODEL, EXPORT_JOB, OPERATIONS
 from service.core import reconciliation
-from service.core.rate_budget import Lane
 from service.core.job import marker
 from service.core.observations import Observation, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
+from service.core.rate_budget import Lane
 from service.core.reconciliation import stamp
 from service.runtime.dispatch import ENDLESS, Caller, Deadlines
 from service.runtime.limiter import Limiter

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from service.runtime.reply_redirects import FIRST, LONGEST, Detours
 from service.runtime.ports import CommitUnknown, LogError, RecordRefused, Unfit
+from service.runtime.reply_redirects import FIRST, LONGEST, Detours
 from tests.fakes.api import late
 from tests.runtime import messages
 from tests.runtime.messages import Heard, Subscriber

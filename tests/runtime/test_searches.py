@@ -10,8 +10,8 @@ import pytest
 from schemas.operations import OPERATIONS
 from schemas.records import Command
 from service.core import reconciliation
-from service.core.rate_budget import Lane
 from service.core.job import marker
+from service.core.rate_budget import Lane
 from service.core.reconciliation import Request
 from service.runtime.dispatch import ENDLESS, MOST_BYTES, MOST_PAGES, Caller, Deadlines
 from service.runtime.limiter import Limiter

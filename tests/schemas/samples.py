@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from schemas import shapes
-from schemas import documented_rules
+from schemas import documented_rules, shapes
 from schemas.operations import OPERATIONS
 
 ACCOUNT: Final = "123456789012"

@@ -18,10 +18,8 @@ import orjson
 import pytest
 
 from schemas import commands
-from schemas.docs import compatibility
-from schemas.docs import json_schemas
-from schemas.docs import render
 from schemas.commands import Limits, Rejected, Undecodable
+from schemas.docs import compatibility, json_schemas, render
 from schemas.docs.compatibility import Correction
 from schemas.operations import SERVICE_COMMANDS
 from schemas.permissions import open_grant

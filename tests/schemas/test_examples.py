@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from schemas import commands
-from schemas.docs import json_schemas
-from schemas.docs import examples
-from schemas.docs import client_examples
+from schemas.docs import client_examples, examples, json_schemas
 from schemas.events import ReplyKind
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES
 from schemas.records import Command

@@ -14,15 +14,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from schemas import cloudevents, commands, service_commands, shape_schemas, shapes, tracecontext
-from schemas.docs import json_schemas
-from schemas.docs import render
-from schemas import documented_rules
+from schemas import cloudevents, commands, documented_rules, service_commands, shape_schemas, shapes, tracecontext
 from schemas.commands import Limits
+from schemas.docs import json_schemas, render
+from schemas.documented_rules import RULES, Rule
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS
 from schemas.permissions import open_grant
 from schemas.records import Command
-from schemas.documented_rules import RULES, Rule
 from tests.schemas import instances, samples
 from tests.schemas.render_node import ASYNCAPI_PARSER, installed
 from tests.schemas.vocabulary import is_valid
@@ -504,7 +502,11 @@ def test_a_policy_within_the_limits_is_taken(text: str) -> None:
         "configuredAudienceModelArn": samples.arn("configured-audience-model"),
         "configuredAudienceModelPolicy": text,
     }
-    assert not [found for found in documented_rules.violations("PutConfiguredAudienceModelPolicy", data) if found.rule == "policy"]
+    assert not [
+        found
+        for found in documented_rules.violations("PutConfiguredAudienceModelPolicy", data)
+        if found.rule == "policy"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -524,7 +526,9 @@ def test_what_is_wrong_with_a_policy_is_said_in_a_sentence(text: str, told: str)
         "configuredAudienceModelArn": samples.arn("configured-audience-model"),
         "configuredAudienceModelPolicy": text,
     }
-    (found,) = [one for one in documented_rules.violations("PutConfiguredAudienceModelPolicy", data) if one.rule == "policy"]
+    (found,) = [
+        one for one in documented_rules.violations("PutConfiguredAudienceModelPolicy", data) if one.rule == "policy"
+    ]
     assert found.message.startswith(f"must be the text of a JSON object; {told}")
 
 

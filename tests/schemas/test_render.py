@@ -9,12 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from schemas.docs import json_schemas
-from schemas.docs import descriptions
-from schemas.docs import reference
-from schemas.docs import render
 from schemas import documented_rules
-from schemas.docs import client_examples
+from schemas.docs import client_examples, descriptions, json_schemas, reference, render
 from schemas.events import ReplyKind
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind
 from tests.schemas.render_node import ASYNCAPI_PARSER, installed
@@ -31,7 +27,7 @@ def test_the_published_contract_is_kept() -> None:
 
 
 def test_a_rendering_is_the_same_in_another_process() -> None:
-    program = "import json, sys; from schemas import render; json.dump(render.files(), sys.stdout)"
+    program = "import json, sys; from schemas.docs import render; json.dump(render.files(), sys.stdout)"
     result = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONHASHSEED": "4711"},

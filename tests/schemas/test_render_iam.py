@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from schemas.docs import render
 from schemas.aws_policies.iam import PRINCIPAL, iam_policy
+from schemas.docs import render
 from schemas.operations import OPERATIONS, Kind
 
 

@@ -7,8 +7,7 @@ import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from schemas import results, shapes, sizes
-from schemas.docs import json_schemas
-from schemas.docs import examples
+from schemas.docs import examples, json_schemas
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, Kind, Resource
 from schemas.testing import Twin, command, parse
 from tests.schemas import samples

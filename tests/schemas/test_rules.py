@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas import shapes
-from schemas import documented_rules
+from schemas import documented_rules, shapes
 from schemas.operations import OPERATIONS
 from schemas.shapes import Violation
 from tests.schemas import samples
@@ -163,7 +162,12 @@ def test_what_is_our_reading_says_so_and_can_be_left_to_aws(operation: str, para
 
 
 def test_each_assumed_rule_has_a_case() -> None:
-    broken = {each.check for _, params in _assumed() for each in documented_rules.RULES if each.assumed and _breaks(each, params)}
+    broken = {
+        each.check
+        for _, params in _assumed()
+        for each in documented_rules.RULES
+        if each.assumed and _breaks(each, params)
+    }
     assert broken == {each.check for each in documented_rules.RULES if each.assumed}
 
 

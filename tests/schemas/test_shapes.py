@@ -9,8 +9,7 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import shape_schemas, shapes
-from schemas import documented_rules
+from schemas import documented_rules, shape_schemas, shapes
 from schemas.operations import OPERATIONS
 from tests.schemas import samples, vocabulary
 

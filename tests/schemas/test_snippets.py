@@ -16,8 +16,7 @@ from confluent_kafka import Message, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.docs import examples
-from schemas.docs import client_examples
+from schemas.docs import client_examples, examples
 from schemas.docs.examples import COMMANDS
 from tests.schemas.render_node import kafkajs
 

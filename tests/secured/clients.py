@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from service import bootstrap
-from service.acls import Acl, acls
+from service import topology
 from service.adapters.kafka.topics import ensure
+from service.operator.access.kafka_acls import Acl, acls
 from service.settings import Settings, load
 from tests.acceptance.kafka_fixture import outside
 from tests.secured.fortress import SCRAM, Fortress
@@ -95,4 +95,4 @@ def made(fortress: Fortress, prefix: str) -> str:
 
 
 async def _ensured(loaded: Settings) -> None:
-    await ensure(bootstrap.kafka_settings(loaded), bootstrap.topic_specs(loaded), replication=1)
+    await ensure(topology.kafka_settings(loaded), topology.topic_specs(loaded), replication=1)

@@ -15,7 +15,7 @@ import confluent_kafka
 import confluent_kafka.admin
 
 from sandbox.kafka.broker import Broker, free_port
-from service.acls import Acl
+from service.operator.access.kafka_acls import Acl
 from tests.acceptance.kafka_fixture import outside
 from tests.secured.authority import Authority, Issuer
 

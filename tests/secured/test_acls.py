@@ -10,15 +10,15 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 
 from schemas.operations import Kind
-from service import bootstrap
-from service.cli.app import topics
-from service.operator.access.kafka_acls import REPAIR
+from service import topology
 from service.adapters.kafka.log import KafkaLog
-from service.operator.diagnostics.checks import Line, check_kafka, unusable
-from service.cli.dlq import list_, replay
+from service.cli.app import topics
 from service.cli.backfill import backfill
-from service.operator.repair.command_sender import compose, sender
+from service.cli.dlq import list_, replay
+from service.operator.access.kafka_acls import REPAIR
+from service.operator.diagnostics.checks import Line, check_kafka, unusable
 from service.operator.repair.changelog_writer import write_changelog
+from service.operator.repair.command_sender import compose, sender
 from service.runtime.ports import LogError, OutRecord, TopicPartition, Unfit
 from service.settings import load
 from tests.secured.clients import Environment, confluent, deprived, made, privileged
@@ -122,7 +122,7 @@ def _repaired(run: Run, variables: Environment) -> tuple[int, str]:
 
 async def _write(variables: Environment) -> tuple[int, str]:
     loaded = load(environ=variables)
-    kafka, names = bootstrap.kafka_settings(loaded), loaded.topics
+    kafka, names = topology.kafka_settings(loaded), loaded.topics
     try:
         await write_changelog(kafka, TopicPartition(names.commands, 0), names.jobs, {b"k": None}, consumed=0)
         await write_changelog(kafka, TopicPartition(names.changes, 0), names.resources, {b"k": None})
@@ -188,7 +188,7 @@ async def test_a_transaction_says_which_topic_has_refused_it(fortress: Fortress)
     wanted = ("Write", replies)
     (person,) = [one for one in people if (one.lacks.operation, one.lacks.name) == wanted]
     partition = TopicPartition(f"{prefix}.commands", 0)
-    log = KafkaLog(bootstrap.kafka_settings(load(environ=person.environment)), {partition.topic: jobs})
+    log = KafkaLog(topology.kafka_settings(load(environ=person.environment)), {partition.topic: jobs})
     own, refused = [OutRecord(jobs, b"k", b"v", (), 0)], OutRecord(replies, b"k", b"v")
     try:
         for seen in (False, True):  # hidden from us, and seen but not to be written to

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 from aiohttp import web
 
-from service.acls import acls
+from service.operator.access.kafka_acls import acls
 from service.operator.diagnostics.checks import check_kafka
 from service.settings import load
 from tests.acceptance.canaries import leaks

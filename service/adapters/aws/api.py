@@ -10,9 +10,9 @@ from typing import Any, Final
 import structlog
 
 from schemas.operations import OPERATIONS, Kind
+from service.adapters.aws.clients import Sessions
 from service.adapters.aws.failures import failure_of, invalid, timed_out
 from service.adapters.aws.responses import missing_members, result_of
-from service.adapters.aws.clients import Sessions
 from service.adapters.aws.transport import Attempt, ClientClosed, attempting
 from service.core.faults import SERVICE_ERROR
 from service.runtime.ports import Cause, Failure, Reply

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
-from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.client_options import KafkaSettings, client_options
+from service.adapters.kafka.deadlines import deadline
 from service.runtime.ports import LogError, TopicPartition
 
 POLL_MS = 50

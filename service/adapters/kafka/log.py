@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from service.adapters.kafka.standby_reader import Following
+from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.group.membership import Group
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.partition import KafkaPartitionLog
 from service.adapters.kafka.producer import BatchSize, open_producer
-from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.standby_reader import Following
 from service.adapters.kafka.statistics import Counters, LogStatistics
 from service.runtime.ports import Assignee, Follower, TopicPartition
 

@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
-from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.client_options import KafkaSettings, client_options
+from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.topic_ids import topic_id
 from service.runtime.ports import LogError, TopicPartition, Unfit
 

@@ -32,8 +32,8 @@ from aiokafka.protocol.transaction import (
 
 from schemas import sizes
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
-from service.adapters.kafka.deadlines import REFUSALS, deadline, refusal
 from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
+from service.adapters.kafka.deadlines import REFUSALS, deadline, refusal
 from service.runtime.ports import (
     BatchRefused,
     CommitUnknown,

@@ -8,11 +8,11 @@ from typing import Any, Final
 import structlog
 from aiokafka import TopicPartition as KafkaPartition
 
-from service.adapters.kafka.changelog import committed_reader
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.changelog import committed_reader
+from service.adapters.kafka.client_options import KafkaSettings, backoff
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.offsets import Offsets
-from service.adapters.kafka.client_options import KafkaSettings, backoff
 from service.runtime.ports import Follower, LogError, TopicPartition
 
 POLL_MS: Final = 200

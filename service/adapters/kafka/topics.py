@@ -10,12 +10,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
-from service.adapters.kafka.brokers import require_supported
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.brokers import require_supported
+from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.missing_rights import Lack, hidden, remedy, told
 from service.adapters.kafka.producer import clashes
-from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.runtime.ports import LogError, Unfit
 
 EXACT = ("cleanup.policy", "compression.type", "message.timestamp.type", "unclean.leader.election.enable")

@@ -8,8 +8,8 @@ from schemas.aws_policies import trust
 from schemas.aws_policies.iam import iam_policy
 from schemas.operations import AUDIENCE_MODEL, COMMANDS, OPERATIONS, RESOURCES
 from schemas.shapes import input_shape
-from service.adapters.aws.credentials import session_pattern
 from service.adapters.aws.clients import partition_of
+from service.adapters.aws.credentials import session_pattern
 from service.settings import Settings, Target
 
 OWN_ROLE: Final = "arn:aws:iam::<account>:role/<the service's own role>"

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from service.bootstrap import consumed, topic_specs
 from service.settings import Settings
 from service.settings.tenants import DEFAULT_TENANT
+from service.topology import changelogs as consumed
+from service.topology import topic_specs
 
 Resource = Literal["topic", "group", "transactionalId"]
 Pattern = Literal["literal", "prefixed"]

@@ -13,9 +13,9 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.missing_rights import partitions_seen
-from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.operator.dead_letters.dead_letter import DeadLetter, Selection
 from service.runtime.ports import LogError
 

@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
-from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.client_options import KafkaSettings, client_options
+from service.adapters.kafka.deadlines import deadline
 from service.operator.dead_letters.dead_letter import DeadLetter
 from service.operator.dead_letters.reading import partitions
 

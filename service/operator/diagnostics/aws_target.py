@@ -12,11 +12,10 @@ from botocore.parsers import ResponseParserError
 
 from schemas.operations import AUDIENCE_MODEL, OPERATIONS
 from service.adapters.aws import addresses
-from service.operator.diagnostics import hints
-from service.operator.diagnostics import credential_sources
 from service.adapters.aws.api import AwsApi
-from service.adapters.aws.credentials import session_name
 from service.adapters.aws.clients import Sessions
+from service.adapters.aws.credentials import session_name
+from service.operator.diagnostics import credential_sources, hints
 from service.runtime.ports import Cause, Failure
 
 _BROKEN: Final = (BotoCoreError, ClientError, ResponseParserError, OSError, LookupError, ValueError)

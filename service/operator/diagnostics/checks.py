@@ -9,19 +9,20 @@ from rich.console import Console
 from rich.text import Text
 
 from service import tenancy
-from service.operator.diagnostics.kafka_denials import explain
 from service.adapters.aws.api import AwsApi
-from service.operator.diagnostics.aws_target import probe
 from service.adapters.aws.clients import Sessions
-from service.operator.diagnostics.kafka_connection import why_unreachable
-from service.operator.diagnostics.kafka_access import probe_rights
 from service.adapters.kafka.topics import Finding, foreign_producers, verify
-from service.bootstrap import consumed, kafka_settings, topic_specs
 from service.core.job import ended
+from service.operator.diagnostics.aws_target import probe
+from service.operator.diagnostics.kafka_access import probe_rights
+from service.operator.diagnostics.kafka_connection import why_unreachable
+from service.operator.diagnostics.kafka_denials import explain
 from service.operator.repair.changelog_snapshot import Ledger, read_ledger
 from service.operator.repair.topic_reader import partitions
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError
+from service.topology import changelogs as consumed
+from service.topology import kafka_settings, topic_specs
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,10 @@ def of_credentials(error: BaseException, target: Target, environ: Mapping[str, s
             return NONE_FOUND
         case ClientError(operation_name="AssumeRoleWithWebIdentity"):
             told = _WEB_IDENTITY.get(_code(error), "see AWS's message")
-            role, subject = environ.get("AWS_ROLE_ARN", "the role"), credential_sources.subject(environ) or "this service account"
+            role, subject = (
+                environ.get("AWS_ROLE_ARN", "the role"),
+                credential_sources.subject(environ) or "this service account",
+            )
             return told.format(role=role, subject=subject)
         case ClientError(operation_name="AssumeRole"):
             told = _ASSUME_ROLE.get(_code(error), "see AWS's message")

@@ -23,10 +23,10 @@ from aiokafka.errors import (
 )
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.missing_rights import Lack, told
 from service.adapters.kafka.producer import open_producer
-from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.runtime.ports import LogError, TopicPartition
 
 TRANSACTION_TIMEOUT = 20.0

@@ -10,8 +10,8 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from service.adapters.kafka.client_options import KafkaSettings, milliseconds
 from service.adapters.kafka.auth.oauth_tokens import TokenUnavailable
+from service.adapters.kafka.client_options import KafkaSettings, milliseconds
 
 PATIENCE = 5.0
 """Seconds for each broker."""

@@ -9,9 +9,9 @@ from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Sessions
 from service.adapters.clock import SystemClock
 from service.adapters.telemetry import Telemetry
-from service.core.rate_budget import Lane
 from service.core.job import Job, marker, row
 from service.core.observations import Failure
+from service.core.rate_budget import Lane
 from service.core.reconciliation import carried, get_request, list_request
 from service.operator.repair.drift import Listing, Survey
 from service.runtime.dispatch import Caller, Deadlines

@@ -11,8 +11,8 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgre
 from schemas import records
 from schemas.records import Record
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
-from service.adapters.kafka.producer import Attempt, as_log_error, open_producer, transact
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.producer import Attempt, as_log_error, open_producer, transact
 from service.operator.repair.topic_reader import Reader, admin
 from service.runtime.ports import LogError, OutRecord, TopicPartition
 

@@ -22,8 +22,8 @@ from schemas.commands import Limits
 from schemas.events import REPLY_PREFIX, ReplyKind
 from schemas.operations import SERVICE_COMMANDS, Kind
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
-from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.client_options import KafkaSettings, client_options
+from service.adapters.kafka.deadlines import deadline
 from service.operator.repair.topic_reader import Found, Reader
 from service.runtime.ports import LogError, TopicPartition
 

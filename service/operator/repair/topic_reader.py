@@ -13,9 +13,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.cloudevents import Headers
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.missing_rights import partitions_seen
-from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.runtime.ports import LogError, TopicPartition
 
 POLL_MS = 200

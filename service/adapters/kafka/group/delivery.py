@@ -19,8 +19,8 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
-from service.adapters.kafka.deadlines import refusal
 from service.adapters.kafka.client_options import KafkaSettings, milliseconds
+from service.adapters.kafka.deadlines import refusal
 from service.adapters.kafka.statistics import Counters
 from service.runtime.ports import Assignee, InRecord, TopicPartition
 

@@ -20,12 +20,12 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import HeartbeatRequest
 
 from service.adapters.kafka.aiokafka_patches import lenient_headers
-from service.adapters.kafka.group.assignor import own_class
 from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
 from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.group.assignor import own_class
 from service.adapters.kafka.group.delivery import Delivery
 from service.adapters.kafka.group.static_membership import Identity
-from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
 from service.adapters.kafka.statistics import Counters
 from service.runtime.ports import Assignee, LogError, TopicPartition
 

@@ -1,0 +1,85 @@
+"""Topics, their changelogs and the options of Kafka's clients: what follows from the settings, derived once."""
+
+from typing import Final
+
+from schemas import sizes
+from service.adapters.kafka.auth.security import security
+from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.topics import TopicSpec, changelog, inlet, stream
+from service.settings import Settings, SettingsError
+
+_BATCH_BYTES: Final = 512 * 1024
+_COMMANDS_KEPT: Final = 7 * 86_400.0
+_OUTPUT_KEPT: Final = 7 * 86_400.0
+
+
+def record_bytes(settings: Settings) -> int:
+    """Largest record of ours: a command is wrapped into job records and dead letters, which must always fit."""
+    return sizes.largest_record(settings.topics.max_message_bytes)
+
+
+def kafka_settings(settings: Settings) -> KafkaSettings:
+    """What the Kafka adapter needs; it reads the TLS files.
+
+    Raises:
+        SettingsError: They can't be used.
+    """
+    kafka = settings.kafka
+    try:
+        options = security(kafka, fips=any(target.fips for target in settings.targets.values()))
+    except OSError as error:
+        files = {name: getattr(kafka, name) for name in ("ssl_ca_file", "ssl_cert_file", "ssl_key_file")}
+        files["oauth.ca_file"] = kafka.oauth.ca_file if kafka.oauth else None
+        given = [f"{name} {file}" for name, file in files.items() if file]
+        raise SettingsError(f"kafka: TLS can't be set up from {', '.join(given)}: {error}") from error
+    return KafkaSettings(
+        bootstrap_servers=",".join(kafka.bootstrap_servers),
+        group_id=kafka.group_id,
+        client_id=kafka.client_id,
+        application=kafka.group_id,
+        group_instance_id=kafka.instance_id,
+        principal=kafka.known_as(),
+        by_iam=kafka.oauth is not None and kafka.oauth.provider == "msk_iam",
+        security=options,
+        heartbeat_interval=kafka.heartbeat_interval,
+        session_timeout=kafka.session_timeout,
+        rebalance_timeout=kafka.rebalance_timeout,
+        transaction_timeout=kafka.transaction_timeout,
+        request_timeout=kafka.request_timeout,
+        batch_bytes=min(_BATCH_BYTES, record_bytes(settings)),
+        record_bytes=record_bytes(settings),
+    )
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """Every topic that the service needs, as it must be."""
+    topics, largest = settings.topics, record_bytes(settings)
+    specs: list[TopicSpec] = []
+    for commands, jobs in settings.sources():
+        # What a tenant sends is bounded as sent; compression is the broker's affair, or a small batch could be a bomb.
+        source = inlet(
+            commands,
+            topics.partitions,
+            retention=_COMMANDS_KEPT,
+            record_bytes=sizes.largest_command(topics.max_message_bytes),
+            at_most=largest,
+        )
+        specs += [source, changelog(jobs, source, record_bytes=largest)]
+    changes = stream(topics.changes, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest)
+    specs += [changes, changelog(topics.resources, changes, record_bytes=largest)]
+    for name in settings.outputs():
+        specs.append(stream(name, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest))
+    return specs
+
+
+def changelogs(settings: Settings) -> dict[str, str]:
+    """Topics that shards consume, each with its changelog: commands, and changes to be numbered."""
+    return {**dict(settings.sources()), settings.topics.changes: settings.topics.resources}
+
+
+def required_topics(settings: Settings) -> dict[str, frozenset[str]]:
+    """Topics without which a shard is not served, by the topic it consumes; a command's `replyto` is not among them."""
+    topics, tenants = settings.topics, settings.places().values()
+    shared = {topics.changes, topics.replies, topics.events, topics.dead_letters}
+    needed = {places.commands: frozenset({*shared, *places[2:]}) for places in tenants}
+    return {**needed, topics.changes: frozenset({*shared, *(places.events for places in tenants)})}
