@@ -13,7 +13,7 @@ from service import topology
 from service.adapters.kafka.topics import ensure
 from service.settings import load
 from tests.acceptance.harness import QUICK, Client, ServiceProcess
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 _numbers = itertools.count(1)
 

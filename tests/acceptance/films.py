@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.datasets import movielens
 from sandbox.jobs.worker import Storage
 from tests.acceptance.harness import Client
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 from sandbox.datasets import movielens
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 CREATES = (
     "CreateTrainingDataset",

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free, until
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 
 async def test_a_duplicate_gets_the_stored_reply_and_aws_is_not_called(

@@ -6,7 +6,7 @@ import signal
 from sandbox.kafka.broker import Broker
 from tests.acceptance.films import Films
 from tests.acceptance.harness import TERMINAL, Client, ServiceProcess, assert_gap_free, until
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 
 async def _restart(service: ServiceProcess) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from tests.acceptance.harness import Client, ServiceProcess, until
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SECRET = "hunter2-is-the-password"

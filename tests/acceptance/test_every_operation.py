@@ -21,10 +21,10 @@ from service.core.reconciliation import strip
 from tests.acceptance.conftest import prepared
 from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free, until
 from tests.acceptance.kafka_fixture import outside
-from tests.sandbox.world import World, until_gone
-from tests.schemas.vocabulary import is_valid
+from tests.support.sandbox_account import World, until_gone
+from tests.support.schema_vocabulary import is_valid
 
-QUICK_JOBS = Options(timing=Timing(pending=0.05, floor=0.05), jobs_module="tests.sandbox.quick_jobs")
+QUICK_JOBS = Options(timing=Timing(pending=0.05, floor=0.05), jobs_module="tests.support.quick_jobs")
 KINDS = {Kind.READ: [], Kind.WRITE: [], Kind.JOB: ["started"], Kind.REMOVAL: ["started"]}
 PREFIX = "every"
 

@@ -26,9 +26,9 @@ from service import topology
 from service.adapters.kafka.topics import ensure
 from service.settings import load
 from tests.acceptance.harness import QUICK, TERMINAL, Client, Heard, ServiceProcess, until
-from tests.sandbox.world import World
-from tests.schemas.render_node import kafkajs
-from tests.schemas.test_snippets import confluent_settings
+from tests.support.node_packages import kafkajs
+from tests.support.sandbox_account import World
+from tests.unit.schemas.docs.test_client_examples import confluent_settings
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
 PREFIX = "cleanroomsml"

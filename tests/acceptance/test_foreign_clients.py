@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, Message
 
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from service import topology
 from service.settings import load
 from tests.acceptance.harness import Client, ServiceProcess
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 LIMIT = 64 * 1024
 READ, START = "ListTrainingDatasets", "StartAudienceGenerationJob"

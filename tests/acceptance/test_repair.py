@@ -15,7 +15,7 @@ from service.core.job import marker
 from service.core.reconciliation import stamp
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free, until
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 CREATE = OPERATIONS["CreateAudienceModel"].name
 

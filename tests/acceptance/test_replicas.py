@@ -4,7 +4,7 @@ import json
 
 from tests.acceptance.films import Films
 from tests.acceptance.harness import TERMINAL, Client, ServiceProcess, assert_gap_free, until
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 
 def restores(replica: ServiceProcess) -> list[dict[str, float]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free, until
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 
 def _at(seconds_from_now: float) -> str:

@@ -11,7 +11,7 @@ from service.adapters.kafka.topics import ensure
 from service.settings import load
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, until
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 CANARIES = ("canary-external-id", "canary-secret-key")
 

@@ -20,7 +20,7 @@ from tests.acceptance.harness import Client, ServiceProcess, until
 from tests.alerts.conftest import Line
 from tests.alerts.prometheus import Prometheus, rules
 from tests.faults.proxy import Action, Api, Proxy
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 pytestmark = [pytest.mark.chart, pytest.mark.timeout(180)]
 

@@ -10,7 +10,7 @@ from helm.documents import CHART
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess
 from tests.alerts.prometheus import Prometheus
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 pytestmark = [pytest.mark.chart, pytest.mark.timeout(150)]
 

@@ -20,7 +20,7 @@ from tests.badinput.records import (
     raw,
     structured,
 )
-from tests.schemas import samples
+from tests.support import samples
 
 _SECRET = CANARY.encode()
 _NO_JSON = rejected("InvalidJson", ("data", "json"))

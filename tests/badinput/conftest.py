@@ -10,9 +10,9 @@ from sandbox.embedded import running_sandbox
 from sandbox.kafka.broker import Broker
 from tests.acceptance.kafka_fixture import running_kafka
 from tests.badinput.stage import Stage, opened
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
-SLOW_START = Options(port=0, timing=Timing(pending=2.0, floor=0.05), jobs_module="tests.sandbox.quick_jobs")
+SLOW_START = Options(port=0, timing=Timing(pending=2.0, floor=0.05), jobs_module="tests.support.quick_jobs")
 """Jobs wait for two seconds, in which they are unfinished."""
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.operations import OPERATIONS
 from tests.badinput.records import Record, headers
-from tests.schemas import samples
+from tests.support import samples
 
 _NASTY: tuple[Any, ...] = (
     *(None, True, 0, -1, 2**63, 1e308),

@@ -8,7 +8,7 @@ from schemas import shapes
 from schemas.cloudevents import Headers
 from schemas.commands import Limits
 from schemas.permissions import TargetFacts, open_grant
-from tests.schemas import samples
+from tests.support import samples
 
 CANARY = "canary-7f3a91-do-not-log"
 ACCOUNT = samples.ACCOUNT

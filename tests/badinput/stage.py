@@ -17,7 +17,7 @@ from service.adapters.kafka.topics import ensure
 from service.settings import load
 from tests.acceptance.harness import QUICK, Client, Heard, ServiceProcess, until
 from tests.badinput.records import CANARY, LIST, Record, command, identified
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 PREFIX = "bad"
 COMMANDS = f"{PREFIX}.commands"

@@ -7,8 +7,8 @@ from botocore.exceptions import ClientError
 
 from tests.badinput.records import EXPORT, MODEL, command
 from tests.badinput.stage import Stage
-from tests.sandbox.world import World, until_gone
-from tests.schemas import samples
+from tests.support import samples
+from tests.support.sandbox_account import World, until_gone
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="session")]
 

@@ -18,8 +18,8 @@ from schemas.records import Command
 from service.runtime.ports import TopicPartition
 from tests.badinput.generated import any_record
 from tests.badinput.records import LIMITS, Record, headers, identified
-from tests.runtime.messages import COMMANDS, DEAD_LETTERS
-from tests.runtime.rig import Rig
+from tests.support.cluster import Rig
+from tests.support.messages import COMMANDS, DEAD_LETTERS
 
 MIB = 1024 * 1024
 BOUND = 0.05

@@ -27,11 +27,11 @@ from service.runtime.store import Store
 from service.runtime.transaction import Batch
 from tests.badinput.generated import any_record
 from tests.badinput.records import Record, headers, identified
-from tests.fakes.clock import LoopClock
-from tests.runtime.messages import COMMANDS, DEAD_LETTERS
-from tests.runtime.node import Options, make_context
-from tests.runtime.story import Story
-from tests.schemas import samples
+from tests.support import samples
+from tests.support.clock import LoopClock
+from tests.support.messages import COMMANDS, DEAD_LETTERS
+from tests.support.process import Options, make_context
+from tests.support.recording_telemetry import Story
 
 MIB = sizes.MAX_VALUE
 ARN = "arn:aws:cleanrooms-ml:eu-west-1:123456789012:audience-model/x"

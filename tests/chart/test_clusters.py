@@ -93,7 +93,7 @@ def test_a_parent_chart_without_pull_secrets(value: Any, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("major", HELMS)
 def test_probes_come_by_either_family(major: int, tmp_path: Path) -> None:
-    """A pod of an IPv6-only cluster has no IPv4 address; `::` is both, see tests/adapters/test_http.py."""
+    """A pod of an IPv6-only cluster has no IPv4 address; `::` is both (the HTTP server has a test of it)."""
     for _, spec in pod_specs(things(tmp_path, major)):
         hosts = [each["value"] for each in spec["containers"][0]["env"] if each["name"] == "CRML_HTTP__HOST"]
         assert hosts in ([], ["::"])

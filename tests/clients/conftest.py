@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.harness import serve_options
-from tests.sandbox.test_serve import served
+from tests.unit.sandbox.test_serve import served
 
 
 @pytest.fixture(scope="session")

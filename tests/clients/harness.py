@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.cleanroomsml.operations import OPERATIONS
-from tests.sandbox.ratings import provide
-from tests.sandbox.world import World
+from tests.support.ratings_table import provide
+from tests.support.sandbox_account import World
 
 HERE = Path(__file__).parent
 EXPECTED = HERE / "expected.json"

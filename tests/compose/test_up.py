@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client
 from tests.compose.conftest import Docker
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 SERVICES = ("kafka", "sandbox", "topics", "service", "prometheus")
 ACCOUNT = "123456789012"

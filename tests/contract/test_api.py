@@ -17,11 +17,11 @@ from schemas import answers
 from service.adapters.aws import AwsApi, Sessions
 from service.runtime.ports import Api, Failure, Reply
 from service.settings import Target
-from tests.fakes import api as fake
-from tests.fakes.api import FakeApi, Fault
-from tests.sandbox.world import World
+from tests.support import api as fake
+from tests.support.api import FakeApi, Fault
+from tests.support.sandbox_account import World
 
-FAST = Options(port=0, timing=Timing(pending=0.05, floor=0.05), jobs_module="tests.sandbox.quick_jobs")
+FAST = Options(port=0, timing=Timing(pending=0.05, floor=0.05), jobs_module="tests.support.quick_jobs")
 MARK = "[crml:01hzy0contract0suite0marker]"
 DATA = {
     "type": "INTERACTIONS",

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.operations import AUDIENCE_MODEL
 from service.runtime.ports import Failure, Reply
-from tests.fakes.api import HANG_BEFORE, NOT_SENT, THROTTLED, FakeApi, late
+from tests.support.api import HANG_BEFORE, NOT_SENT, THROTTLED, FakeApi, late
 
 pytestmark = pytest.mark.looptime
 

@@ -256,7 +256,7 @@ async def test_markers_and_aborted_records_behind_the_last_record_are_passed_ove
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.adapters.kafka.group.delivery.QUIET", 0.5)
-    monkeypatch.setattr("tests.fakes.member.QUIET", 0.5)
+    monkeypatch.setattr("tests.support.member.QUIET", 0.5)
     first = TopicPartition(world.commands, 0)
     await world.produce(0, [b"a"])
     await world.produce_aborted(world.commands, 0, [b"never"])

@@ -22,7 +22,7 @@ from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import open_producer
 from service.adapters.kafka.topics import changelog, ensure, stream
 from service.runtime.ports import InRecord, Log, LogError, OutRecord, PartitionLog, TopicPartition
-from tests.fakes.log import MemoryBroker
+from tests.support.log import MemoryBroker
 
 PARTITIONS = 2
 RECORD_BYTES = 20_000

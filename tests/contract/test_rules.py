@@ -19,8 +19,8 @@ from sandbox.cleanroomsml.assumptions import Assumptions
 from sandbox.cleanroomsml.errors import ValidationError
 from schemas import documented_rules, shapes
 from schemas.operations import OPERATIONS
-from tests.sandbox.constraints import BASES, cases
-from tests.schemas import samples
+from tests.support import samples
+from tests.support.sandbox_constraints import BASES, cases
 
 SERVICE_ONLY: Mapping[str, str] = {
     "name": "control and direction characters, which AWS's pattern allows in part",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.sandbox.world import SCHEMA, World
+from tests.support.sandbox_account import SCHEMA, World
 
 Data = Mapping[str, Any]
 

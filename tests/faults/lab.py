@@ -21,7 +21,7 @@ from tests.faults.station import QUOTA, Station
 from tests.faults.sts import Sts
 from tests.faults.subscriber import Subscriber
 from tests.faults.workers import SERVICE, TEST_ENTRY, Worker, until
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 PARTITIONS = 2
 TENANTS = {"default": "main", "blue": "other"}

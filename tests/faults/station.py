@@ -17,7 +17,7 @@ QUOTA = 6
 _OPTIONS = Options(
     timing=Timing(pending=0.15, floor=0.3),
     quotas=Quotas(audience_models=QUOTA, exports_per_generation_job=1_000_000),
-    jobs_module="tests.sandbox.quick_jobs",
+    jobs_module="tests.support.quick_jobs",
 )
 
 

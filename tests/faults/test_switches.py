@@ -10,12 +10,12 @@ from botocore.exceptions import ClientError
 from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
 from tests.faults.lab import release, stuck
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with running_sandbox(Options(timing=Timing(0.02, 0.02), jobs_module="tests.sandbox.quick_jobs")) as url:
+    with running_sandbox(Options(timing=Timing(0.02, 0.02), jobs_module="tests.support.quick_jobs")) as url:
         yield url
 
 

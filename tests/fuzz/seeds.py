@@ -9,7 +9,7 @@ from schemas.cloudevents import Headers
 from schemas.operations import OPERATIONS
 from tests.badinput.cases import CASES
 from tests.badinput.records import Record, command
-from tests.schemas import samples
+from tests.support import samples
 
 LONGEST = 8_000
 

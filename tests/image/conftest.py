@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.kafka.broker import Broker, free_port
 from tests.image.containers import SANDBOX, Container, started
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 _numbers = itertools.count(1)
 

@@ -10,7 +10,7 @@ from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, assert_gap_free
 from tests.image.conftest import answers, wait
 from tests.image.containers import SERVICE, attempt, podman, said, since_boot, started
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 MAX_START_SECONDS = 1.5
 MAX_IDLE_MEGABYTES = 90

@@ -1,7 +1,7 @@
 """The sandbox's image."""
 
 from tests.image.containers import SANDBOX, Container, inspected
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 
 def test_it_runs_as_a_stranger(sandbox_container: tuple[Container, str]) -> None:

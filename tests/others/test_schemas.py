@@ -13,8 +13,8 @@ from schemas.operations import COMMAND_PREFIX, OPERATIONS
 from schemas.records import Command
 from tests.others import tools
 from tests.others.verdict import settle
-from tests.schemas import samples
-from tests.schemas.test_commands import LIMITS
+from tests.support import samples
+from tests.unit.schemas.test_commands import LIMITS
 
 pytestmark = pytest.mark.others
 

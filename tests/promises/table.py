@@ -31,8 +31,8 @@ PROMISES = (
         "within `call_window` after the commit of its intent, and only two empty searches after `settle` permit a "
         "repeat.",
         (
-            "tests/core/test_simulation.py::test_nothing_twice_nothing_stuck_nothing_untrue",
-            "tests/runtime/test_crash.py::test_after_the_call_and_before_its_outcome_is_known",
+            "tests/unit/service/core/test_transitions_simulation.py::test_nothing_twice_nothing_stuck_nothing_untrue",
+            "tests/scenarios/test_crash.py::test_after_the_call_and_before_its_outcome_is_known",
             "tests/acceptance/test_crashes.py::test_killed_while_the_reply_is_on_its_way",
         ),
         (
@@ -69,7 +69,7 @@ PROMISES = (
         "Waiting, settling, polling and retries run on a clock that never steps and counts suspends. A wall clock "
         "that is wrong by hours or days, in a running process or in one that starts, repeats nothing, forgets "
         "nothing early and stops nothing for good.",
-        ("tests/runtime/test_clocks.py::test_steps_of_the_wall_clock_change_nothing",),
+        ("tests/scenarios/test_clocks.py::test_steps_of_the_wall_clock_change_nothing",),
         ("is forgotten",),
         ("39a", "39b", "45a", "45b", "45c", "45d", "45e"),
         (
@@ -89,7 +89,7 @@ PROMISES = (
         "Nothing is issued after its deadline",
         "A command that waits, for whatever reason, is failed with `DeadlineExceeded` when its deadline passes; the "
         "deadline is checked once more when the request is written. Nothing is issued before its `notbefore`.",
-        ("tests/runtime/test_clocks.py::test_whoever_waits_hears_of_its_deadline_in_time",),
+        ("tests/scenarios/test_clocks.py::test_whoever_waits_hears_of_its_deadline_in_time",),
         ("s after its deadline", "s before its time"),
         (),
         (
@@ -105,7 +105,7 @@ PROMISES = (
         "rebalance, a lost or torn transaction neither repeats nor loses any of them.",
         (
             "tests/contract/test_log.py::test_a_commit_is_atomic_and_moves_the_offset",
-            "tests/runtime/test_intake.py::test_a_duplicate_after_the_end_gets_the_terminal_reply_again",
+            "tests/unit/service/runtime/test_commands.py::test_a_duplicate_after_the_end_gets_the_terminal_reply_again",
         ),
         ("is told twice", "after its end", "memory differs from its changelog"),
         (
@@ -129,7 +129,7 @@ PROMISES = (
         "A partition has one committer. A process that was away is fenced, and comes back only through a new "
         "assignment.",
         (
-            "tests/runtime/test_ownership.py::test_who_was_fenced_opens_nothing_by_itself",
+            "tests/unit/service/runtime/test_assignment.py::test_who_was_fenced_opens_nothing_by_itself",
             "tests/contract/test_log.py::test_a_second_open_fences_the_first",
         ),
         ("again without having been assigned it again", "is opened again and again"),
@@ -149,10 +149,10 @@ PROMISES = (
         "others halts its partition with the reason and the command that repairs it; nothing is read again from "
         "the beginning.",
         (
-            "tests/runtime/test_positions.py::test_a_lost_offset_is_recovered_from_the_changelog",
-            "tests/runtime/test_positions.py::test_a_changelog_that_was_made_anew_halts",
-            "tests/runtime/test_positions.py::test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one",
-            "tests/runtime/test_positions.py::test_a_topic_that_is_replaced_under_a_running_shard_halts_it_soon",
+            "tests/scenarios/test_positions.py::test_a_lost_offset_is_recovered_from_the_changelog",
+            "tests/scenarios/test_positions.py::test_a_changelog_that_was_made_anew_halts",
+            "tests/scenarios/test_positions.py::test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one",
+            "tests/scenarios/test_positions.py::test_a_topic_that_is_replaced_under_a_running_shard_halts_it_soon",
             "tests/contract/test_log.py::test_a_changelog_that_loses_its_beginning_before_it_is_read_is_not_read",
         ),
         ("records another position than it commits", "goes back from"),
@@ -185,10 +185,10 @@ PROMISES = (
             "tests/badinput/test_sizes.py::test_a_mebibyte_in_any_place_leaves_the_partition_running",
             "tests/badinput/test_properties.py::test_the_decoder_has_an_outcome_for_everything",
             "tests/acceptance/test_lowered_limits.py::test_what_fits_is_written_and_the_record_that_does_not_is_named",
-            "tests/runtime/test_load.py::test_what_asks_to_wait_closes_no_partition",
-            "tests/runtime/test_load.py::test_refused_commands_and_reads_are_remembered_as_far_as_there_is_room",
-            "tests/runtime/test_load.py::test_a_held_command_closes_no_partition",
-            "tests/runtime/test_load.py::test_a_target_that_throttles_for_good_closes_no_partition",
+            "tests/scenarios/test_load.py::test_what_asks_to_wait_closes_no_partition",
+            "tests/scenarios/test_load.py::test_refused_commands_and_reads_are_remembered_as_far_as_there_is_room",
+            "tests/scenarios/test_load.py::test_a_held_command_closes_no_partition",
+            "tests/scenarios/test_load.py::test_a_target_that_throttles_for_good_closes_no_partition",
         ),
         ("is opened again and again",),
         ("26", "27", "46", "51"),
@@ -240,11 +240,11 @@ PROMISES = (
         "report what a removed tenant has left open. Whatever raises unexpectedly ends, "
         "parks or holds the one job concerned.",
         (
-            "tests/runtime/test_unforeseen.py::test_one_job_breaks_nothing_else",
-            "tests/runtime/test_held.py::test_a_job_of_a_removed_target_is_held_and_goes_on_when_the_target_is_back",
-            "tests/runtime/test_tenants.py"
+            "tests/scenarios/test_unforeseen.py::test_one_job_breaks_nothing_else",
+            "tests/scenarios/test_held.py::test_a_job_of_a_removed_target_is_held_and_goes_on_when_the_target_is_back",
+            "tests/scenarios/test_tenants.py"
             "::test_the_jobs_of_a_removed_tenant_stay_as_they_are_and_go_on_when_it_is_back",
-            "tests/runtime/test_held.py::test_an_end_that_an_older_release_did_not_know_is_seen_by_the_next",
+            "tests/scenarios/test_held.py::test_an_end_that_an_older_release_did_not_know_is_seen_by_the_next",
         ),
         ("and was accepted for",),
         ("40", "49"),
@@ -273,7 +273,7 @@ PROMISES = (
         "Commands of one topic with equal Kafka keys reach the API in the order of their arrival, over crashes, "
         "restarts and rebalances. A command that waits for its own `notbefore` or for a quota does not hold the "
         "others.",
-        ("tests/runtime/test_order.py::test_what_is_searched_for_keeps_its_turn_over_a_restart",),
+        ("tests/unit/service/runtime/test_key_order.py::test_what_is_searched_for_keeps_its_turn_over_a_restart",),
         ("overtakes", "which was sent later in its key"),
         (),
         (
@@ -286,7 +286,9 @@ PROMISES = (
         "Cancelling and resolving",
         "A deletion is of the resource that was asked for, at the account where it was made. A cancellation "
         "respects its own times and rights, and always has an answer.",
-        ("tests/runtime/test_cancel.py::test_a_deletion_is_of_that_resource_at_its_target_whenever_processes_crash",),
+        (
+            "tests/unit/service/runtime/test_cancelling.py::test_a_deletion_is_of_that_resource_at_its_target_whenever_processes_crash",
+        ),
         ("did not ask for",),
         (),
         (
@@ -304,14 +306,14 @@ PROMISES = (
         "Each command that can be identified gets one terminal reply. What cannot be found out is parked within a "
         "stated time. An answer of AWS that is wrong is an outcome, not a crash.",
         (
-            "tests/core/test_lost.py::test_a_search_that_always_fails_ends_for_a_person",
-            "tests/runtime/test_answers.py::test_a_deletion_that_fails_again_at_once_ends",
-            "tests/runtime/test_searches.py::test_a_write_that_was_performed_and_whose_repeat_is_refused_has_succeeded",
-            "tests/runtime/test_searches.py::test_a_search_that_never_ends_is_parked_within_the_stated_time",
-            "tests/runtime/test_searches.py::test_a_conditional_write_that_a_read_lags_behind_has_succeeded",
-            "tests/runtime/test_answers.py::test_one_wrong_status_is_not_believed_for_ever",
-            "tests/runtime/test_answers.py::test_a_status_that_is_not_known_and_stays_is_for_a_person",
-            "tests/runtime/test_load.py::test_a_quota_that_is_full_for_good_ends_a_command_unless_known_jobs_use_it",
+            "tests/unit/service/core/test_transitions_lost.py::test_a_search_that_always_fails_ends_for_a_person",
+            "tests/scenarios/test_answers.py::test_a_deletion_that_fails_again_at_once_ends",
+            "tests/unit/service/runtime/test_searches.py::test_a_write_that_was_performed_and_whose_repeat_is_refused_has_succeeded",
+            "tests/unit/service/runtime/test_searches.py::test_a_search_that_never_ends_is_parked_within_the_stated_time",
+            "tests/unit/service/runtime/test_searches.py::test_a_conditional_write_that_a_read_lags_behind_has_succeeded",
+            "tests/scenarios/test_answers.py::test_one_wrong_status_is_not_believed_for_ever",
+            "tests/scenarios/test_answers.py::test_a_status_that_is_not_known_and_stays_is_for_a_person",
+            "tests/scenarios/test_load.py::test_a_quota_that_is_full_for_good_ends_a_command_unless_known_jobs_use_it",
         ),
         ("and nothing was unclear", "and it was performed", "without a stated reason", "after its turn began"),
         ("33", "37c", "38", "47a"),
@@ -363,10 +365,10 @@ PROMISES = (
         "A resource's events are in order and numbered from 1 without gaps; no event id is used twice. A status "
         "that was published was seen, and `deleted` is published only when the resource is gone.",
         (
-            "tests/runtime/test_batch.py::test_sequences_are_counted_over_batches_and_within_one",
-            "tests/runtime/test_answers.py::test_one_answer_that_does_not_find_a_living_job_is_not_its_end",
-            "tests/runtime/test_poller.py::test_a_deletion_that_fails_is_no_deletion_whatever_two_looks_miss",
-            "tests/runtime/test_searches.py::test_a_repeated_deletion_that_misses_what_is_there_deletes_it",
+            "tests/unit/service/runtime/test_transaction.py::test_sequences_are_counted_over_batches_and_within_one",
+            "tests/scenarios/test_answers.py::test_one_answer_that_does_not_find_a_living_job_is_not_its_end",
+            "tests/unit/service/runtime/test_poller.py::test_a_deletion_that_fails_is_no_deletion_whatever_two_looks_miss",
+            "tests/unit/service/runtime/test_searches.py::test_a_repeated_deletion_that_misses_what_is_there_deletes_it",
         ),
         ("has a gap", "forgets a status", "was used before"),
         ("36", "37a", "37b", "47b"),
@@ -394,9 +396,9 @@ PROMISES = (
         "budget each, removals one of the write budget; no other calls can take it. "
         "Calls that hang take no connections from reads.",
         (
-            "tests/runtime/test_load.py::test_writes_of_publishers_do_not_starve_a_deletion",
-            "tests/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
-            "tests/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
+            "tests/scenarios/test_load.py::test_writes_of_publishers_do_not_starve_a_deletion",
+            "tests/unit/service/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
+            "tests/unit/service/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
         ),
         (),
         (),
@@ -418,13 +420,13 @@ PROMISES = (
         "attributes and data that a command's published schema accepts are not rejected for their shape, but for what "
         '`docs/reference/README.md` lists under "What no schema says".',
         (
-            "tests/adapters/test_aws_addresses.py::test_clients_go_where_the_settings_say",
-            "tests/adapters/test_settings_environment.py::test_a_key_twice_is_refused",
-            "tests/schemas/test_published_schemas.py::test_what_the_schema_accepts_is_not_rejected_and_back",
-            "tests/schemas/test_published_schemas.py::test_one_odd_attribute_is_accepted_by_both_or_by_none",
-            "tests/schemas/test_published_schemas.py::test_a_rule_taken_out_of_the_schema_is_missed",
-            "tests/adapters/test_settings_addresses.py::test_each_fault_alone_is_named",
-            "tests/schemas/test_corrections.py::test_the_service_of_that_time_refused_each_value",
+            "tests/unit/service/adapters/aws/test_addresses.py::test_clients_go_where_the_settings_say",
+            "tests/unit/service/settings/test_sources.py::test_a_key_twice_is_refused",
+            "tests/unit/schemas/docs/test_json_schemas.py::test_what_the_schema_accepts_is_not_rejected_and_back",
+            "tests/unit/schemas/docs/test_json_schemas.py::test_one_odd_attribute_is_accepted_by_both_or_by_none",
+            "tests/unit/schemas/docs/test_json_schemas.py::test_a_rule_taken_out_of_the_schema_is_missed",
+            "tests/unit/service/settings/test_aws.py::test_each_fault_alone_is_named",
+            "tests/unit/schemas/docs/test_compatibility_corrections.py::test_the_service_of_that_time_refused_each_value",
         ),
         (),
         (),
@@ -463,11 +465,11 @@ PROMISES = (
         "It reads data and policies as AWS documents them, and fails closed where it cannot. Its errors name the "
         "object, the line or row, the column and the type; no value of the data is in an answer, a status or a log.",
         (
-            "tests/sandbox/test_policy_language.py::test_a_deny_that_holds_or_cannot_be_evaluated_refuses",
-            "tests/sandbox/test_secrecy.py::test_a_table_that_cannot_be_read",
-            "tests/sandbox/test_secrecy.py::test_a_seed_that_cannot_be_read",
-            "tests/sandbox/test_secrecy.py::test_a_query_that_fails",
-            "tests/sandbox/test_real_jobs.py::test_values_stay_in_the_data",
+            "tests/unit/sandbox/cleanroomsml/test_policy_language.py::test_a_deny_that_holds_or_cannot_be_evaluated_refuses",
+            "tests/unit/sandbox/test_server_secrecy.py::test_a_table_that_cannot_be_read",
+            "tests/unit/sandbox/test_server_secrecy.py::test_a_seed_that_cannot_be_read",
+            "tests/unit/sandbox/test_server_secrecy.py::test_a_query_that_fails",
+            "tests/unit/sandbox/cleanroomsml/test_workers.py::test_values_stay_in_the_data",
         ),
         (),
         (),

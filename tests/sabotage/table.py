@@ -35,7 +35,7 @@ SABOTAGES = (
         "(self._read or age <= self._context.policy.call_window)",
         "(self._read or age < float('inf'))",
         "A process that was away calls AWS after its successor has settled and called: two resources.",
-        "tests/runtime/test_ownership.py::test_a_zombie_whose_turn_comes_late_does_not_call",
+        "tests/unit/service/runtime/test_assignment.py::test_a_zombie_whose_turn_comes_late_does_not_call",
         simulated=True,
     ),
     Sabotage(
@@ -54,7 +54,7 @@ SABOTAGES = (
         "Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)",
         "Loader()",
         "A file in ~/.aws/models changes what one replica accepts and sends.",
-        "tests/adapters/test_aws_addresses.py::test_a_model_of_the_machine_is_not_read",
+        "tests/unit/service/adapters/aws/test_addresses.py::test_a_model_of_the_machine_is_not_read",
     ),
     Sabotage(
         "apply assumed rules although `rules.assumed` is off",
@@ -62,7 +62,7 @@ SABOTAGES = (
         "if (assumed or not rule.assumed) and rule.applies",
         "if rule.applies",
         "Where AWS allows more than we read, nothing but a new release lets it pass.",
-        "tests/schemas/test_rules.py::test_what_is_our_reading_says_so_and_can_be_left_to_aws",
+        "tests/unit/schemas/test_documented_rules.py::test_what_is_our_reading_says_so_and_can_be_left_to_aws",
     ),
     Sabotage(
         "publish what the model says, without the rules",
@@ -70,15 +70,15 @@ SABOTAGES = (
         "        if row.covers(shape):",
         "        if row.covers(shape) and not row.kind:",
         "A publisher validates with the published schema, and is rejected all the same.",
-        "tests/schemas/test_published_schemas.py::test_what_breaks_a_rule_is_invalid[CreateTrainingDataset]",
+        "tests/unit/schemas/docs/test_json_schemas.py::test_what_breaks_a_rule_is_invalid[CreateTrainingDataset]",
     ),
     Sabotage(
         "publish the model's limit of a description",
         "schemas.shape_schemas",
-        "    if rules.stamped(operation):",
-        "    if not rules.stamped(operation) and rules.MARKER_MEMBER in schema['properties']:",
+        "    if documented_rules.stamped(operation):",
+        "    if not documented_rules.stamped(operation) and rules.MARKER_MEMBER in schema['properties']:",
         "A description of 222 to 255 characters is valid for its publisher, and rejected.",
-        "tests/schemas/test_published_schemas.py::test_what_breaks_a_rule_is_invalid[StartAudienceExportJob]",
+        "tests/unit/schemas/docs/test_json_schemas.py::test_what_breaks_a_rule_is_invalid[StartAudienceExportJob]",
     ),
     Sabotage(
         "publish patterns that end before a last line break",
@@ -86,7 +86,7 @@ SABOTAGES = (
         "        schema |= ONE_LINE",
         "        schema |= {}",
         "A validator in Python, Java or .NET accepts a name with a line break at its end; the service rejects it.",
-        "tests/schemas/test_published_schemas.py::test_what_breaks_a_rule_is_invalid[CreateTrainingDataset]",
+        "tests/unit/schemas/docs/test_json_schemas.py::test_what_breaks_a_rule_is_invalid[CreateTrainingDataset]",
     ),
     Sabotage(
         "let any keyword pass the compatibility gate",
@@ -94,7 +94,7 @@ SABOTAGES = (
         "for name in sorted(new.keys() - _KNOWN):",
         "for name in sorted(new.keys() - new.keys()):",
         "A schema is narrowed by a keyword that the gate does not compare, and publishers notice first.",
-        "tests/schemas/test_compatibility.py::test_a_break_is_found_and_named"
+        "tests/unit/schemas/docs/test_compatibility.py::test_a_break_is_found_and_named"
         "[command:-a-keyword-that-the-gate-does-not-know]",
     ),
     Sabotage(
@@ -103,7 +103,7 @@ SABOTAGES = (
         "same = (found.rule, found.now) == (self.keyword, self.value)",
         "same = found.rule == self.keyword",
         "Whatever has been corrected once can be narrowed further, unseen.",
-        "tests/schemas/test_corrections.py::test_only_the_recorded_value_at_the_recorded_place_is_let_pass",
+        "tests/unit/schemas/docs/test_compatibility_corrections.py::test_only_the_recorded_value_at_the_recorded_place_is_let_pass",
     ),
     Sabotage(
         "let an operator's defaults override the command",
@@ -111,7 +111,7 @@ SABOTAGES = (
         "        name: {**params[name], **value}\n",
         "        name: {**value, **params[name]}\n",
         "A default of the operator replaces what the publisher has said, unseen.",
-        "tests/schemas/test_commands.py::test_what_is_bound_fills_what_a_creating_command_leaves_out",
+        "tests/unit/schemas/test_commands.py::test_what_is_bound_fills_what_a_creating_command_leaves_out",
     ),
     Sabotage(
         "do not look for a command in other partitions",
@@ -119,7 +119,7 @@ SABOTAGES = (
         "            return self._standby.elsewhere(self.partition, key)\n",
         "            return '' if self._standby else key.decode()\n",
         "A repeat by a client with another partitioner makes a second resource, days later as at once.",
-        "tests/runtime/test_standby.py::test_a_creation_that_comes_to_another_replicas_partition_too_is_refused",
+        "tests/unit/service/runtime/test_standby.py::test_a_creation_that_comes_to_another_replicas_partition_too_is_refused",
     ),
     Sabotage(
         "do not report a command that two partitions have accepted",
@@ -127,7 +127,7 @@ SABOTAGES = (
         "        self._report_twice(partition, fresh, copy.store)\n",
         "",
         "Two resources were made and no log line says so.",
-        "tests/runtime/test_standby.py::test_two_that_arrive_before_the_copies_know_are_reported",
+        "tests/unit/service/runtime/test_standby.py::test_two_that_arrive_before_the_copies_know_are_reported",
     ),
     Sabotage(
         "publish with librdkafka's own partitioner",
@@ -135,7 +135,7 @@ SABOTAGES = (
         ', "partitioner": "murmur2_random"})\n',
         "})\n",
         "Whoever copies the example sends its repeats and cancellations to another partition.",
-        "tests/schemas/test_snippets.py::test_the_confluent_program_and_java_agree",
+        "tests/unit/schemas/docs/test_client_examples.py::test_the_confluent_program_and_java_agree",
     ),
     Sabotage(
         "drop law 2: settle for less than lists lag",
@@ -143,7 +143,7 @@ SABOTAGES = (
         "settled = job.since + policy.settle",
         "settled = job.since + policy.call_window",
         "A creation that lists do not show yet is made again: two resources.",
-        "tests/runtime/test_crash.py::test_while_the_outcome_is_being_searched_for[12.0]",
+        "tests/scenarios/test_crash.py::test_while_the_outcome_is_being_searched_for[12.0]",
         simulated=True,
     ),
     Sabotage(
@@ -152,7 +152,7 @@ SABOTAGES = (
         "began = self._clock.now()",
         "began = self._clock.wall()",
         "A step of the clock by `settle` lets an empty search permit a repeat at once: two resources.",
-        "tests/runtime/test_clocks.py::test_settling_is_counted_in_true_seconds[31.0]",
+        "tests/scenarios/test_clocks.py::test_settling_is_counted_in_true_seconds[31.0]",
     ),
     Sabotage(
         "poll by the wall clock",
@@ -160,7 +160,7 @@ SABOTAGES = (
         "return min(min(idle) - self._clock.now(), LONGEST_SLEEP)",
         "return min(min(idle) - self._clock.wall(), LONGEST_SLEEP)",
         "A clock that is set back stops all polling for as long, with a lag of 0.",
-        "tests/runtime/test_clocks.py::test_steps_of_the_wall_clock_change_nothing",
+        "tests/scenarios/test_clocks.py::test_steps_of_the_wall_clock_change_nothing",
     ),
     Sabotage(
         "back off and search by the wall clock",
@@ -168,7 +168,7 @@ SABOTAGES = (
         "Timers(context.clock.now, self._fire)",
         "Timers(context.clock.wall, self._fire)",
         "A clock that is set back stops all retries and searches for as long.",
-        "tests/runtime/test_clocks.py::test_steps_of_the_wall_clock_change_nothing",
+        "tests/scenarios/test_clocks.py::test_steps_of_the_wall_clock_change_nothing",
     ),
     Sabotage(
         "forget by the owner's time alone",
@@ -176,7 +176,7 @@ SABOTAGES = (
         "<= min(now, latest)",
         "<= now",
         "A process that starts with a clock that is ahead forgets every command: copies of them run again.",
-        "tests/runtime/test_clocks.py::test_a_clock_that_is_ahead_forgets_nothing[started_then]",
+        "tests/scenarios/test_clocks.py::test_a_clock_that_is_ahead_forgets_nothing[started_then]",
     ),
     Sabotage(
         "forget by Kafka's time alone",
@@ -184,7 +184,7 @@ SABOTAGES = (
         "<= min(now, latest)",
         "<= latest",
         "A broker whose clock is ahead for a moment makes every partition forget: copies of commands run again.",
-        "tests/runtime/test_clocks.py::test_a_broker_whose_clock_is_ahead_forgets_nothing",
+        "tests/scenarios/test_clocks.py::test_a_broker_whose_clock_is_ahead_forgets_nothing",
     ),
     Sabotage(
         "count a resolved command's retention from its first end",
@@ -192,7 +192,7 @@ SABOTAGES = (
         "ended(job) and job.finished_at == since:",
         "ended(job):",
         "A parked command that a person has resolved is forgotten at once: a copy of it runs again.",
-        "tests/runtime/test_clocks.py::test_a_parked_command_that_ends_again_is_kept_from_its_second_end_on",
+        "tests/scenarios/test_clocks.py::test_a_parked_command_that_ends_again_is_kept_from_its_second_end_on",
     ),
     Sabotage(
         "do not look at the deadline when the request is written",
@@ -200,7 +200,7 @@ SABOTAGES = (
         "permitted = self.open() and not self.expired()",
         "permitted = self.open()",
         "A call whose connection took long, or whose clock was set meanwhile, leaves after its deadline.",
-        "tests/runtime/test_clocks.py::test_the_deadline_is_checked_when_the_request_is_written",
+        "tests/scenarios/test_clocks.py::test_the_deadline_is_checked_when_the_request_is_written",
     ),
     Sabotage(
         "judge deadlines by the wall clock alone",
@@ -208,7 +208,7 @@ SABOTAGES = (
         "            self._by_owner.set(key, limit + _JUST_AFTER, None)\n",
         "",
         "A clock that is set back lets calls leave hours after their deadlines.",
-        "tests/runtime/test_clocks.py::test_nothing_is_issued_after_its_deadline_by_either_clock",
+        "tests/scenarios/test_clocks.py::test_nothing_is_issued_after_its_deadline_by_either_clock",
     ),
     Sabotage(
         "watch no deadline of a call that waits",
@@ -216,7 +216,7 @@ SABOTAGES = (
         "        self._deadlines.watch(key, job.command.deadline)\n",
         "",
         "Whoever waits in a line, for the budget or for a slot hears of its deadline when its turn comes, maybe never.",
-        "tests/runtime/test_clocks.py::test_whoever_waits_hears_of_its_deadline_in_time",
+        "tests/scenarios/test_clocks.py::test_whoever_waits_hears_of_its_deadline_in_time",
     ),
     Sabotage(
         "end a call by its deadline although it has left",
@@ -224,7 +224,7 @@ SABOTAGES = (
         "return not self._sent and self.revoke()",
         "return self.revoke() or True",
         "A publisher is told that a call was not made which was: it sends a new command, and both are performed.",
-        "tests/runtime/test_clocks.py::test_a_call_that_has_left_is_not_ended_by_its_deadline",
+        "tests/scenarios/test_clocks.py::test_a_call_that_has_left_is_not_ended_by_its_deadline",
     ),
     Sabotage(
         "count waiting for a slot as trying",
@@ -232,7 +232,7 @@ SABOTAGES = (
         "tried=0.0 if explained else job.tried + wait)",
         "tried=job.tried if explained else job.tried + wait)",
         "The first throttle after a long wait ends a command that was hardly tried.",
-        "tests/core/test_regressions.py::test_waiting_for_a_slot_is_not_trying",
+        "tests/unit/service/core/test_transitions_regressions.py::test_waiting_for_a_slot_is_not_trying",
     ),
     Sabotage(
         "renew without a rest what commits are too slow for",
@@ -240,7 +240,7 @@ SABOTAGES = (
         "_WINDOW_RETRY: Final = 10.0",
         "_WINDOW_RETRY: Final = 0.0",
         "While commits take longer than the call window, every waiting call is committed again without a pause.",
-        "tests/runtime/test_clocks.py::test_commits_slower_than_the_call_window_are_told_and_recovered_from",
+        "tests/scenarios/test_clocks.py::test_commits_slower_than_the_call_window_are_told_and_recovered_from",
     ),
     Sabotage(
         "a new owner goes on with the former one's limits",
@@ -248,7 +248,7 @@ SABOTAGES = (
         "return Step(job if subject(job.command).rank(job.status) is not None else replace(job, since=now))",
         "return Step(job)",
         "A former owner's clock that was hours behind ends what was made just now as vanished.",
-        "tests/core/test_clocks.py::test_no_limit_has_run_out_at_a_takeover",
+        "tests/unit/service/core/test_transitions_clocks.py::test_no_limit_has_run_out_at_a_takeover",
     ),
     Sabotage(
         "count the life of a Kafka token by the wall clock",
@@ -256,7 +256,7 @@ SABOTAGES = (
         "now, left = clock(), _left(text, wall())",
         "now, left = wall(), _left(text, wall())",
         "After a step of the clock, brokers are shown a token that has expired: no connection for as long.",
-        "tests/adapters/test_tokens.py::test_a_clock_that_is_set_neither_spends_nor_prolongs_a_token",
+        "tests/unit/service/adapters/kafka/auth/test_oauth_tokens.py::test_a_clock_that_is_set_neither_spends_nor_prolongs_a_token",
     ),
     Sabotage(
         "measure on a clock that stops during a suspend",
@@ -264,7 +264,7 @@ SABOTAGES = (
         'getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)',
         "time.CLOCK_MONOTONIC",
         "A virtual machine that was suspended finds its call windows open: two resources.",
-        "tests/adapters/test_clock.py::test_a_suspend_counts",
+        "tests/unit/service/adapters/test_clock.py::test_a_suspend_counts",
     ),
     Sabotage(
         "a new owner goes on settling where the former one was",
@@ -272,7 +272,7 @@ SABOTAGES = (
         "return Step(replace(job, since=now, due=0.0, searches=0, empty=0))",
         "return Step(replace(job, due=0.0, searches=0, empty=0))",
         "The former owner may have called until just now, and is not waited for: two resources.",
-        "tests/runtime/test_crash.py::test_an_empty_search_begins_again_with_every_crash",
+        "tests/scenarios/test_crash.py::test_an_empty_search_begins_again_with_every_crash",
     ),
     Sabotage(
         "a new owner calls at once what the former one may have called",
@@ -280,7 +280,7 @@ SABOTAGES = (
         "        return Step(_uncertain(job, now, None))\n    return Step(replace(job, att",
         "        pass\n    return Step(replace(job, att",
         "Each crash between a call and its outcome makes a second resource.",
-        "tests/runtime/test_crash.py::test_after_the_call_and_before_its_outcome_is_known",
+        "tests/scenarios/test_crash.py::test_after_the_call_and_before_its_outcome_is_known",
         simulated=True,
     ),
     Sabotage(
@@ -289,7 +289,7 @@ SABOTAGES = (
         "        return Step(_uncertain(job, now, None))\n    if not resting",
         "        pass\n    if not resting",
         "Each lost answer makes a second resource.",
-        "tests/core/test_simulation.py::test_nothing_twice_nothing_stuck_nothing_untrue",
+        "tests/unit/service/core/test_transitions_simulation.py::test_nothing_twice_nothing_stuck_nothing_untrue",
         simulated=True,
     ),
     Sabotage(
@@ -298,7 +298,7 @@ SABOTAGES = (
         "                if keeps_line(job):\n",
         "                if job.phase is Phase.INTENDED and not job.due:\n",
         "After a restart the next command of a key overtakes the one whose outcome is open.",
-        "tests/runtime/test_order.py::test_what_is_searched_for_keeps_its_turn_over_a_restart[crash]",
+        "tests/unit/service/runtime/test_key_order.py::test_what_is_searched_for_keeps_its_turn_over_a_restart[crash]",
         simulated=True,
     ),
     Sabotage(
@@ -307,7 +307,7 @@ SABOTAGES = (
         "for key, job in sorted(jobs, key=lambda each: (each[1].turn, each[1].accepted_at)):",
         "for key, job in jobs:",
         "After compaction a new owner calls the commands of a key in any order.",
-        "tests/runtime/test_order.py::test_turns_are_in_the_records_and_not_in_the_order_of_the_changelog",
+        "tests/unit/service/runtime/test_key_order.py::test_turns_are_in_the_records_and_not_in_the_order_of_the_changelog",
     ),
     Sabotage(
         "hold the line for a start time",
@@ -315,7 +315,7 @@ SABOTAGES = (
         "begins_later = job.due > GIVEN_BACK and not (job.turn or job.retries or job.attempt > 1)",
         "begins_later = False",
         "A command with a notbefore of next year blocks its key until then.",
-        "tests/runtime/test_order.py::test_who_waits_for_a_start_time_holds_nobody_up_and_comes_last_then",
+        "tests/unit/service/runtime/test_key_order.py::test_who_waits_for_a_start_time_holds_nobody_up_and_comes_last_then",
     ),
     Sabotage(
         "delete at the cancellation's own target",
@@ -323,7 +323,7 @@ SABOTAGES = (
         "        target=other.command.target,\n",
         "",
         "The deletion goes to another account; after a crash it counts as done while the billed model lives.",
-        "tests/runtime/test_cancel.py::test_a_deletion_is_of_that_resource_at_its_target_whenever_processes_crash[0]",
+        "tests/unit/service/runtime/test_cancelling.py::test_a_deletion_is_of_that_resource_at_its_target_whenever_processes_crash[0]",
     ),
     Sabotage(
         "treat a parked command as one that made nothing",
@@ -331,7 +331,7 @@ SABOTAGES = (
         "if other.phase is Phase.PARKED:\n        return _wait",
         "if False:\n        return _wait",
         "A cancellation says that there was nothing to delete; the model that is adopted later stays and is billed.",
-        "tests/runtime/test_cancel.py::test_a_parked_command_is_waited_for_and_what_it_adopts_is_deleted[True]",
+        "tests/unit/service/runtime/test_cancelling.py::test_a_parked_command_is_waited_for_and_what_it_adopts_is_deleted[True]",
     ),
     Sabotage(
         "carry a cancellation out whatever its times say",
@@ -339,7 +339,7 @@ SABOTAGES = (
         "return effects.Rest(job.due, wall=resting.awaits_start(job)) if job.due else _act(job)",
         "return _act(job)",
         "A deletion that was meant for tomorrow is sent today.",
-        "tests/runtime/test_cancel.py::test_its_own_deadline_and_start_time_are_respected",
+        "tests/unit/service/runtime/test_cancelling.py::test_its_own_deadline_and_start_time_are_respected",
     ),
     Sabotage(
         "delete without the right to delete",
@@ -347,7 +347,7 @@ SABOTAGES = (
         "objection = _objection(operation, other, batch, context) if operation else None",
         "objection = None",
         "Who may only create and cancel deletes all the same, at a target that its tenant has lost.",
-        "tests/runtime/test_cancel.py::test_a_deletion_needs_the_right_to_delete_there",
+        "tests/unit/service/runtime/test_cancelling.py::test_a_deletion_needs_the_right_to_delete_there",
     ),
     Sabotage(
         "adopt an ARN of another account",
@@ -355,7 +355,7 @@ SABOTAGES = (
         "    if not decision.resource_id:\n        return None",
         "    if True:\n        return None",
         "A parked command adopts, and a cancellation then deletes, what lies elsewhere.",
-        "tests/runtime/test_cancel.py::test_what_is_adopted_lies_at_the_target_of_the_command",
+        "tests/unit/service/runtime/test_cancelling.py::test_what_is_adopted_lies_at_the_target_of_the_command",
     ),
     Sabotage(
         "count what waits as what can be called",
@@ -363,7 +363,7 @@ SABOTAGES = (
         "counted = _Counted(pool(job), waits(job), ",
         "counted = _Counted(pool(job), False, ",
         "A few commands with a notbefore of next year close their partition; cancellations behind them are never read.",
-        "tests/runtime/test_load.py::test_what_asks_to_wait_closes_no_partition[notbefore]",
+        "tests/scenarios/test_load.py::test_what_asks_to_wait_closes_no_partition[notbefore]",
     ),
     Sabotage(
         "accept waiting commands without a limit",
@@ -371,7 +371,7 @@ SABOTAGES = (
         "    crowded = store.census.refusal(job, Limits(context.open_jobs_limit))\n",
         "    crowded = None\n",
         "Commands that wait fill the memory; a replica that is killed for it reads them again, and is killed again.",
-        "tests/runtime/test_load.py::test_what_asks_to_wait_closes_no_partition[track]",
+        "tests/scenarios/test_load.py::test_what_asks_to_wait_closes_no_partition[track]",
     ),
     Sabotage(
         "let the first source take all the room",
@@ -379,7 +379,7 @@ SABOTAGES = (
         "        if claim < left:\n",
         "        if left > 0:\n",
         "One publisher's waiting commands have those of all others refused.",
-        "tests/core/test_capacity.py::test_one_source_takes_half_and_leaves_room_for_every_other",
+        "tests/unit/service/core/test_capacity.py::test_one_source_takes_half_and_leaves_room_for_every_other",
     ),
     Sabotage(
         "pause for what stands behind a waiting command",
@@ -387,7 +387,7 @@ SABOTAGES = (
         "        if line.resting:\n            self._blocked",
         "        if False:\n            self._blocked",
         "A lost call holds up not only its key but, with enough commands behind it, the whole partition.",
-        "tests/runtime/test_load.py::test_what_stands_behind_a_lost_call_closes_no_partition",
+        "tests/scenarios/test_load.py::test_what_stands_behind_a_lost_call_closes_no_partition",
     ),
     Sabotage(
         "forget which reply topic has refused",
@@ -395,7 +395,7 @@ SABOTAGES = (
         "        batch.divert(avoided)\n",
         "",
         "The shard closes, restores and sends the same records again, for ever: one publisher's topic stops all.",
-        "tests/runtime/test_reply_topics.py::test_a_reply_topic_that_refuses_stops_nobody[CommitUnknown]",
+        "tests/unit/service/runtime/test_reply_redirects.py::test_a_reply_topic_that_refuses_stops_nobody[CommitUnknown]",
     ),
     Sabotage(
         "halt for a reply topic as for one of the service's own",
@@ -403,7 +403,7 @@ SABOTAGES = (
         "            if chosen := self._avoid(error, batch):\n",
         "            if (chosen := self._avoid(error, batch)) and False:\n",
         "A publisher whose topic loses a right halts its partition for half a minute, for everybody, again and again.",
-        "tests/runtime/test_reply_topics.py::test_a_reply_topic_that_refuses_stops_nobody[Unfit]",
+        "tests/unit/service/runtime/test_reply_redirects.py::test_a_reply_topic_that_refuses_stops_nobody[Unfit]",
     ),
     Sabotage(
         "act before the commit",
@@ -412,7 +412,7 @@ SABOTAGES = (
         "            await self._divert(log, batch)\n            for key in batch.acting:\n"
         "                self._activities.plan(key, self._store.job(key), began)\n            await asyncio.sleep(0)\n",
         "A crash in the commit forgets a call that was made; the copy of the command makes a second resource.",
-        "tests/runtime/test_stop.py::test_nothing_new_begins_while_stopping",
+        "tests/scenarios/test_stop.py::test_nothing_new_begins_while_stopping",
         simulated=True,
     ),
     Sabotage(
@@ -421,7 +421,7 @@ SABOTAGES = (
         "            self._log.rejoin()\n",
         "            asyncio.get_running_loop().call_soon(self._open, shard.partition)\n",
         "A zombie throws the true owner out, again and again; measured: 51 records twice in one run.",
-        "tests/runtime/test_ownership.py::test_who_was_fenced_opens_nothing_by_itself",
+        "tests/unit/service/runtime/test_assignment.py::test_who_was_fenced_opens_nothing_by_itself",
         simulated=True,
     ),
     Sabotage(
@@ -430,7 +430,7 @@ SABOTAGES = (
         "        self._delivery_paused = False\n        self._inbox.put(Resumed())\n",
         "        self._delivery_paused = False\n",
         "Who missed its session goes on without the jobs of another owner until something happens: they stand still.",
-        "tests/runtime/test_ownership.py::test_who_was_fenced_opens_nothing_by_itself",
+        "tests/unit/service/runtime/test_assignment.py::test_who_was_fenced_opens_nothing_by_itself",
     ),
     Sabotage(
         "tell of a shard's end before it is forgotten",
@@ -438,7 +438,7 @@ SABOTAGES = (
         "                self._ended(partition, shard)\n",
         "                pass\n",
         "An assignment in that moment goes on with a shard that has ended: nobody serves its partition.",
-        "tests/runtime/test_ownership.py::test_an_assignment_in_the_moment_of_a_shards_end_opens_its_partition_anew",
+        "tests/unit/service/runtime/test_assignment.py::test_an_assignment_in_the_moment_of_a_shards_end_opens_its_partition_anew",
     ),
     Sabotage(
         "send replies to a topic that is missing",
@@ -446,7 +446,7 @@ SABOTAGES = (
         "            batch.divert(missing)\n",
         "",
         "No transaction with such a reply ever ends: the partition stands still for everybody.",
-        "tests/runtime/test_reply_topics.py::test_replies_to_a_topic_that_never_was_go_to_the_default_one",
+        "tests/unit/service/runtime/test_reply_redirects.py::test_replies_to_a_topic_that_never_was_go_to_the_default_one",
     ),
     Sabotage(
         "open partitions while stopping",
@@ -454,7 +454,7 @@ SABOTAGES = (
         "if self._is_closing():  # meanwhile: what would be opened now nobody would close",
         "if False:",
         "A stop amid a rebalance never ends.",
-        "tests/runtime/test_stop.py::test_while_a_new_assignment_is_being_taken_up",
+        "tests/scenarios/test_stop.py::test_while_a_new_assignment_is_being_taken_up",
     ),
     Sabotage(
         "take records that were meant for a predecessor",
@@ -462,7 +462,7 @@ SABOTAGES = (
         "        if not self._ready.is_set():\n            return\n        for record",
         "        for record",
         "A partition that had halted skips what was left in front of them.",
-        "tests/runtime/test_broken_log.py"
+        "tests/scenarios/test_broken_log.py"
         "::test_records_for_a_predecessor_that_halted_are_not_taken_ahead_of_what_it_left",
     ),
     Sabotage(
@@ -471,7 +471,7 @@ SABOTAGES = (
         "            self._corrupt[key] = str(error)\n",
         "",
         "A command is forgotten, and its copy makes a second resource.",
-        "tests/runtime/test_inbox_store.py",
+        "tests/unit/service/runtime/test_store.py",
     ),
     Sabotage(
         "number events without what was restored",
@@ -479,7 +479,7 @@ SABOTAGES = (
         "        before = self._store.resource(key)\n",
         "        before = None\n",
         "A resource's events begin at 1 again.",
-        "tests/runtime/test_batch.py::test_sequences_are_counted_over_batches_and_within_one",
+        "tests/unit/service/runtime/test_transaction.py::test_sequences_are_counted_over_batches_and_within_one",
         simulated=True,
     ),
     Sabotage(
@@ -488,7 +488,7 @@ SABOTAGES = (
         "if command.digest != known.command.digest:",
         "if False:",
         "A publisher that reuses an id is told the end of another command.",
-        "tests/runtime/test_intake.py::test_another_content_under_a_known_id_is_a_misuse",
+        "tests/unit/service/runtime/test_commands.py::test_another_content_under_a_known_id_is_a_misuse",
     ),
     Sabotage(
         "take a known id for a new command",
@@ -496,7 +496,7 @@ SABOTAGES = (
         "    if known is not None:\n",
         "    if known is not None and known.phase == 'running':\n",
         "A command that was published twice is performed twice.",
-        "tests/runtime/test_intake.py::test_a_duplicate_after_the_end_gets_the_terminal_reply_again",
+        "tests/unit/service/runtime/test_commands.py::test_a_duplicate_after_the_end_gets_the_terminal_reply_again",
         simulated=True,
     ),
     Sabotage(
@@ -505,7 +505,7 @@ SABOTAGES = (
         "return msgspec.json.encode([source, command_id])",
         "return msgspec.json.encode([command_id])",
         "Two publishers that count from 1 get each other's answers.",
-        "tests/core/test_records.py::test_no_two_keys_are_the_same",
+        "tests/unit/schemas/test_records.py::test_no_two_keys_are_the_same",
     ),
     Sabotage(
         "adopt what carries a marker that begins alike",
@@ -514,7 +514,7 @@ SABOTAGES = (
         "return next((of for token, of in marked(row(command).resource, listed).items() "
         "if token[:1] == marker(command)[:1]), ())",
         "A command adopts what another one has made.",
-        "tests/core/test_marker.py::test_a_match_is_exact",
+        "tests/unit/service/core/test_reconciliation.py::test_a_match_is_exact",
     ),
     Sabotage(
         "repeat after one empty list in pages",
@@ -522,7 +522,7 @@ SABOTAGES = (
         "EMPTY_LISTS: Final = 2\n",
         "EMPTY_LISTS: Final = 1\n",
         "A deletion between two pages hides what a lost call has made: it is made again.",
-        "tests/runtime/test_searches.py::test_a_deletion_between_two_pages_makes_nothing_twice",
+        "tests/unit/service/runtime/test_searches.py::test_a_deletion_between_two_pages_makes_nothing_twice",
     ),
     Sabotage(
         "search without an end",
@@ -530,16 +530,16 @@ SABOTAGES = (
         "if later.tried > limit else",
         "if False else",
         "A right that is missing for good blocks a key and takes a slot for ever.",
-        "tests/core/test_lost.py::test_a_search_that_always_fails_ends_for_a_person",
+        "tests/unit/service/core/test_transitions_lost.py::test_a_search_that_always_fails_ends_for_a_person",
         simulated=True,
     ),
     Sabotage(
         "repeat a lost creation without an end",
         "service.core.transitions",
-        "        return _unshown(job, job.fault or endings.CALLS_LOST, now)\n",
+        "        return _unshown(job, job.fault or outcomes.CALLS_LOST, now)\n",
         "        pass\n",
         "A creation that AWS never answers is called every few minutes for ever.",
-        "tests/core/test_lost.py::test_a_creation_that_is_lost_and_not_made_again_and_again_fails",
+        "tests/unit/service/core/test_transitions_lost.py::test_a_creation_that_is_lost_and_not_made_again_and_again_fails",
     ),
     Sabotage(
         "take the refusal of a repeat for the whole outcome",
@@ -547,7 +547,7 @@ SABOTAGES = (
         "if may_have_happened(job) or code in _EVIDENCE[kind] or not reconciliation.provable(job.command):",
         "if code in _EVIDENCE.get(kind, ()):",
         "A write that was performed is told as failed, and its event is missing.",
-        "tests/runtime/test_searches.py::test_a_write_that_was_performed_and_whose_repeat_is_refused_has_succeeded",
+        "tests/unit/service/runtime/test_searches.py::test_a_write_that_was_performed_and_whose_repeat_is_refused_has_succeeded",
     ),
     Sabotage(
         "count what two pages show as two",
@@ -555,7 +555,7 @@ SABOTAGES = (
         "        return summary.get(resource.identity)\n",
         "        return object()\n",
         "A list whose pages overlap parks a command whose outcome is plain.",
-        "tests/runtime/test_searches.py::test_what_two_pages_show_is_one",
+        "tests/unit/service/runtime/test_searches.py::test_what_two_pages_show_is_one",
     ),
     Sabotage(
         "follow a token that came before",
@@ -563,7 +563,7 @@ SABOTAGES = (
         "            if token in tokens:\n",
         "            if False:\n",
         "A list that repeats itself takes the whole budget of reads, again and again.",
-        "tests/runtime/test_searches.py::test_a_token_that_comes_again_ends_the_list",
+        "tests/unit/service/runtime/test_searches.py::test_a_token_that_comes_again_ends_the_list",
     ),
     Sabotage(
         "list for each search",
@@ -571,7 +571,7 @@ SABOTAGES = (
         "if line.last is None or line.ended == asked:",
         "if True:",
         "After a crash hundreds of commands list all pages each, and nothing else is read.",
-        "tests/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
+        "tests/unit/service/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
     ),
     Sabotage(
         "let reads go before polls",
@@ -579,7 +579,7 @@ SABOTAGES = (
         "    return min((lane for lane in waiting if lane > last), default=min(waiting))\n",
         "    return min((lane for lane in waiting if lane > last or not lane.writes), default=min(waiting))\n",
         "While a publisher sends reads, no end of a job is seen.",
-        "tests/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
+        "tests/unit/service/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
     ),
     Sabotage(
         "let creations go before removals",
@@ -587,7 +587,7 @@ SABOTAGES = (
         "    return min((lane for lane in waiting if lane > last), default=min(waiting))\n",
         "    return min((lane for lane in waiting if lane > last or lane.writes), default=min(waiting))\n",
         "While a publisher sends writes, or waits for a full quota, no deletion leaves, not even of a cancelled model.",
-        "tests/runtime/test_load.py::test_writes_of_publishers_do_not_starve_a_deletion",
+        "tests/scenarios/test_load.py::test_writes_of_publishers_do_not_starve_a_deletion",
     ),
     Sabotage(
         "retry whatever a person wants retried",
@@ -595,7 +595,7 @@ SABOTAGES = (
         "if row(job.command).creates and job.resource_id:",
         "if not job:",
         "A running model whose status could not be read is made, and billed, a second time.",
-        "tests/core/test_resolution.py"
+        "tests/unit/service/core/test_resolution.py"
         "::test_a_creation_that_aws_has_taken_is_never_retried_whatever_it_was_parked_for[CreateAudienceModel]",
     ),
     Sabotage(
@@ -604,7 +604,7 @@ SABOTAGES = (
         "phase=Phase.ACCEPTED, since=now, resource_id=known, fault=None",
         "phase=Phase.ACCEPTED, since=now, fault=None",
         "An export that is known to run is started a second time when a person orders a retry.",
-        "tests/core/test_resolution.py"
+        "tests/unit/service/core/test_resolution.py"
         "::test_a_creation_that_aws_has_taken_is_never_retried_whatever_it_was_parked_for[StartAudienceExportJob]",
     ),
     Sabotage(
@@ -613,7 +613,7 @@ SABOTAGES = (
         "    if other.resource_id:\n        return Step(_deleting(job, operation, other, now))\n",
         "    if other.resource_id and not other.fault:\n        return Step(_deleting(job, operation, other, now))\n",
         "A model goes on, and is billed, although its deletion was asked for and its ARN is known.",
-        "tests/core/test_service_commands.py::test_what_the_record_names_is_deleted_although_the_command_was_given_up",
+        "tests/unit/service/core/test_cancellation.py::test_what_the_record_names_is_deleted_although_the_command_was_given_up",
     ),
     Sabotage(
         "believe a code of ours from AWS",
@@ -621,7 +621,7 @@ SABOTAGES = (
         "    if not failure.sent:\n        return UNSENT",
         "    if not failure.sent or failure.code in UNSENT:\n        return UNSENT",
         "A creation that was performed and answered with one of our own words is sent again: two resources.",
-        "tests/core/test_faults.py::test_what_was_never_sent_was_never_performed_and_no_answer_says_that_of_itself",
+        "tests/unit/service/core/test_faults.py::test_what_was_never_sent_was_never_performed_and_no_answer_says_that_of_itself",
     ),
     Sabotage(
         "believe the code of a server that fails",
@@ -629,7 +629,7 @@ SABOTAGES = (
         "    if status >= 500:",
         "    if status >= 500 and failure.code not in CLASSES:",
         "A creation that was performed and answered with a throttle's code and HTTP 500 is sent again: two resources.",
-        "tests/core/test_faults.py::test_only_a_refusal_says_that_what_was_sent_was_not_performed",
+        "tests/unit/service/core/test_faults.py::test_only_a_refusal_says_that_what_was_sent_was_not_performed",
     ),
     Sabotage(
         "take a server's failure for an absence",
@@ -637,7 +637,7 @@ SABOTAGES = (
         "return failure.code == NOT_FOUND and fault_class(failure) is FaultClass.REFUSED",
         "return failure.code == NOT_FOUND",
         "A gateway that answers 503 with AWS's code for what is missing makes a running model count as deleted.",
-        "tests/core/test_faults.py::test_a_server_that_fails_shows_no_absence[503-False]",
+        "tests/unit/service/core/test_faults.py::test_a_server_that_fails_shows_no_absence[503-False]",
     ),
     Sabotage(
         "clean values and not names",
@@ -645,7 +645,7 @@ SABOTAGES = (
         "{_legible(name): _legible(member)",
         "{name: _legible(member)",
         "A tag whose key can't be encoded parks every command that shows it.",
-        "tests/runtime/test_answers.py::test_what_cannot_be_encoded_ends_one_command_and_no_process[\\ud800]",
+        "tests/scenarios/test_answers.py::test_what_cannot_be_encoded_ends_one_command_and_no_process[\\ud800]",
     ),
     Sabotage(
         "clean messages and not codes",
@@ -653,7 +653,7 @@ SABOTAGES = (
         "return replace(outcome, code=code, message=message, extra=extra)",
         "return replace(outcome, message=message, extra=extra)",
         "An error's code that can't be encoded is tried to be committed for ever, and its key waits behind it.",
-        "tests/runtime/test_answers.py::test_what_cannot_be_encoded_ends_one_command_and_no_process[\\ud800]",
+        "tests/scenarios/test_answers.py::test_what_cannot_be_encoded_ends_one_command_and_no_process[\\ud800]",
     ),
     Sabotage(
         "publish what an error quotes",
@@ -661,7 +661,7 @@ SABOTAGES = (
         "message=sizes.shortened(reconciliation.unquoted(fault.message), sizes.MAX_ERROR),",
         "message=sizes.shortened(fault.message, sizes.MAX_ERROR),",
         "A refusal that quotes the description publishes the marker; a copy of it makes a search ambiguous.",
-        "tests/runtime/test_answers.py::test_what_aws_quotes_of_a_marker_is_not_published",
+        "tests/scenarios/test_answers.py::test_what_aws_quotes_of_a_marker_is_not_published",
     ),
     Sabotage(
         "publish what a status quotes",
@@ -669,7 +669,7 @@ SABOTAGES = (
         '    if name == "statusDetails" and isinstance(member, Mapping):',
         "    if not name and isinstance(member, Mapping):",
         "An event of a failed job publishes the marker, if AWS quotes the description in it.",
-        "tests/runtime/test_answers.py::test_what_aws_quotes_of_a_marker_is_not_published",
+        "tests/scenarios/test_answers.py::test_what_aws_quotes_of_a_marker_is_not_published",
     ),
     Sabotage(
         "recognise throttling by the HTTP status only",
@@ -677,7 +677,7 @@ SABOTAGES = (
         "elif faults.throttles(outcome):",
         "elif outcome.http_status == 429:",
         "AWS asks for fewer calls with a 400 or 503, and gets as many.",
-        "tests/runtime/test_searches.py::test_a_throttle_slows_the_budget_whatever_its_status",
+        "tests/unit/service/runtime/test_searches.py::test_a_throttle_slows_the_budget_whatever_its_status",
     ),
     Sabotage(
         "take any JSON for an answer",
@@ -685,7 +685,7 @@ SABOTAGES = (
         "if isinstance(outcome, Reply) and (misfit := answers.misfit(operation, params, outcome.result)):",
         "if isinstance(outcome, Reply) and (misfit := ''):",
         "A number in place of an ARN is stored, and no owner of the partition can read its changelog again.",
-        "tests/runtime/test_answers.py::test_a_creation_whose_answer_names_no_resource_is_searched_for",
+        "tests/scenarios/test_answers.py::test_a_creation_whose_answer_names_no_resource_is_searched_for",
     ),
     Sabotage(
         "store what can't be read",
@@ -693,7 +693,7 @@ SABOTAGES = (
         "    (decode_change if isinstance(record, ResourceChange) else decode)(value)\n",
         "",
         "A record of a wrong type is committed, and the partition halts at its next take-over.",
-        "tests/runtime/test_batch.py::test_what_a_next_owner_could_not_read_is_not_written",
+        "tests/unit/service/runtime/test_transaction.py::test_what_a_next_owner_could_not_read_is_not_written",
     ),
     Sabotage(
         "watch from a status that was no end to an older release",
@@ -701,7 +701,7 @@ SABOTAGES = (
         '"" if job.status in resource.ends else job.status,',
         "job.status,",
         "A job whose end an older release took for a status on the way never ends, after the rollout either.",
-        "tests/runtime/test_held.py::test_an_end_that_an_older_release_did_not_know_is_seen_by_the_next",
+        "tests/scenarios/test_held.py::test_an_end_that_an_older_release_did_not_know_is_seen_by_the_next",
         simulated=True,
     ),
     Sabotage(
@@ -710,7 +710,7 @@ SABOTAGES = (
         "if status == job.status and not (shown.job is not None and ended(shown.job)):",
         "if status == job.status:",
         "A job whose end an older release took for a status on the way never ends, after the rollout either.",
-        "tests/core/test_watching.py::test_an_end_that_a_former_owner_did_not_know_is_one",
+        "tests/unit/service/core/test_outcomes.py::test_an_end_that_a_former_owner_did_not_know_is_one",
         simulated=True,
     ),
     Sabotage(
@@ -719,7 +719,7 @@ SABOTAGES = (
         "            if watch.absences >= ABSENCES and lasting",
         "            if watch.absences >= 1 or lasting",
         "An eventually consistent read ends a living, billed job and publishes that it was deleted.",
-        "tests/runtime/test_answers.py::test_one_answer_that_does_not_find_a_living_job_is_not_its_end",
+        "tests/scenarios/test_answers.py::test_one_answer_that_does_not_find_a_living_job_is_not_its_end",
     ),
     Sabotage(
         "take one absence for the end of a deletion",
@@ -727,7 +727,7 @@ SABOTAGES = (
         "            if watch.absences >= ABSENCES and lasting",
         "            if (explained or watch.absences >= ABSENCES) and lasting",
         "One read that misses a resource whose deletion is about to fail publishes a final `deleted`.",
-        "tests/runtime/test_poller.py::test_a_few_absences_end_what_is_being_deleted",
+        "tests/unit/service/runtime/test_poller.py::test_a_few_absences_end_what_is_being_deleted",
         simulated=True,
     ),
     Sabotage(
@@ -744,7 +744,7 @@ SABOTAGES = (
         "            watch.due = min(watch.due, self._confirming(watch, lasting, now))\n",
         "",
         "The end of what is old and gone is published a quarter of an hour after the first look that missed it.",
-        "tests/runtime/test_poller.py"
+        "tests/unit/service/runtime/test_poller.py"
         "::test_what_is_old_and_gone_is_looked_for_sooner_than_usual_and_no_more_often_than_it_takes",
     ),
     Sabotage(
@@ -753,7 +753,7 @@ SABOTAGES = (
         "min(usual, max(soon, seconds))",
         "soon",
         "Resources that are gone take the budget of reads with looks that decide nothing.",
-        "tests/core/test_pacing.py::test_an_absence_is_confirmed_soon_and_by_no_look_more_than_it_takes",
+        "tests/unit/service/core/test_pacing.py::test_an_absence_is_confirmed_soon_and_by_no_look_more_than_it_takes",
     ),
     Sabotage(
         "let a failed deletion explain an absence",
@@ -761,7 +761,7 @@ SABOTAGES = (
         "(watch.removal and watch.status not in resource.undeleted)",
         "watch.removal",
         "A few reads that miss a resource whose deletion has failed publish a final `deleted`.",
-        "tests/runtime/test_poller.py::test_a_deletion_that_fails_is_no_deletion_whatever_two_looks_miss",
+        "tests/unit/service/runtime/test_poller.py::test_a_deletion_that_fails_is_no_deletion_whatever_two_looks_miss",
     ),
     Sabotage(
         "take one Get that misses for the outcome of a lost call",
@@ -769,7 +769,7 @@ SABOTAGES = (
         "EMPTY_GETS: Final = 3",
         "EMPTY_GETS: Final = 1",
         "A deletion whose repeat was refused is reported as done, and the resource is there.",
-        "tests/core/test_lost.py::test_a_search_that_misses_what_is_there_is_not_its_end",
+        "tests/unit/service/core/test_transitions_lost.py::test_a_search_that_misses_what_is_there_is_not_its_end",
     ),
     Sabotage(
         "take the 404 of a repeated deletion for its end",
@@ -777,10 +777,10 @@ SABOTAGES = (
         "        kind, code = repeat(job.command), observation.fault.code\n",
         "        kind, code = repeat(job.command), observation.fault.code\n"
         "        if kind is Repeat.GONE_IS_DONE and code == NOT_FOUND:\n"
-        "            return endings.removed(job, now)\n",
+        "            return outcomes.removed(job, now)\n",
         "A first request is lost, the second one is not found by a read that misses: `deleted` is published of what is "
         "there.",
-        "tests/runtime/test_searches.py::test_a_repeated_deletion_that_misses_what_is_there_deletes_it",
+        "tests/unit/service/runtime/test_searches.py::test_a_repeated_deletion_that_misses_what_is_there_deletes_it",
         simulated=True,
     ),
     Sabotage(
@@ -789,7 +789,7 @@ SABOTAGES = (
         "    return deletes and refusal.code == NOT_FOUND and reconciliation.provable(job.command)\n",
         "    return False\n",
         "A deletion is reported as failed because its resource is not there, and the resource is there.",
-        "tests/core/test_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
+        "tests/unit/service/core/test_transitions_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
     ),
     Sabotage(
         "delete again what may have come back",
@@ -797,15 +797,15 @@ SABOTAGES = (
         "refusal.code == NOT_FOUND and reconciliation.provable(job.command)",
         "refusal.code == NOT_FOUND",
         "A policy that was put after the first deletion is deleted by its repeat.",
-        "tests/core/test_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
+        "tests/unit/service/core/test_transitions_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
     ),
     Sabotage(
         "fail a conditional write by a read that lags behind",
         "service.core.transitions",
-        "return _unconfirmed(job, observation, now, policy) or endings.failed(job, fault, now)",
-        "return endings.failed(job, fault, now)",
+        "return _unconfirmed(job, observation, now, policy) or outcomes.failed(job, fault, now)",
+        "return outcomes.failed(job, fault, now)",
         "A conditional write that was performed is reported as failed, and its event is missing.",
-        "tests/runtime/test_searches.py::test_a_conditional_write_that_a_read_lags_behind_has_succeeded",
+        "tests/unit/service/runtime/test_searches.py::test_a_conditional_write_that_a_read_lags_behind_has_succeeded",
     ),
     Sabotage(
         "ignore for ever a status that was left behind",
@@ -813,7 +813,7 @@ SABOTAGES = (
         "    if back and observation.seconds < policy.settle:\n",
         "    if back:\n",
         "One wrong look, or a deletion that AWS takes back, and a job never ends; its slot is gone for good.",
-        "tests/runtime/test_answers.py::test_one_wrong_status_is_not_believed_for_ever",
+        "tests/scenarios/test_answers.py::test_one_wrong_status_is_not_believed_for_ever",
         simulated=True,
     ),
     Sabotage(
@@ -822,7 +822,7 @@ SABOTAGES = (
         "    if back and observation.seconds < policy.settle:\n",
         "    if False:\n",
         "Events go back and forth with each replica that answers.",
-        "tests/core/test_watching.py::test_a_status_that_was_left_behind_and_stays_counts",
+        "tests/unit/service/core/test_outcomes.py::test_a_status_that_was_left_behind_and_stays_counts",
     ),
     Sabotage(
         "tell once a status that was left behind",
@@ -830,7 +830,7 @@ SABOTAGES = (
         " or watch.back(status) or (",
         " or (",
         "That a status stays is never heard of: a job whose deletion was taken back is polled for ever.",
-        "tests/runtime/test_answers.py::test_one_wrong_status_is_not_believed_for_ever",
+        "tests/scenarios/test_answers.py::test_one_wrong_status_is_not_believed_for_ever",
     ),
     Sabotage(
         "publish no way back",
@@ -838,15 +838,15 @@ SABOTAGES = (
         "return not change.back and resource",
         "return resource",
         "The last event says that a resource is being deleted, and it is ACTIVE.",
-        "tests/runtime/test_answers.py::test_a_deletion_that_aws_takes_back_fails",
+        "tests/scenarios/test_answers.py::test_a_deletion_that_aws_takes_back_fails",
     ),
     Sabotage(
         "follow for ever a status that nobody knows",
         "service.runtime.poller",
-        "            self._blind(watch, endings.unknown_status(status))\n",
+        "            self._blind(watch, outcomes.unknown_status(status))\n",
         "            watch.known = now\n",
         "A job whose status is final and not in the table holds its slot for ever.",
-        "tests/runtime/test_answers.py::test_a_status_that_is_not_known_and_stays_is_for_a_person",
+        "tests/scenarios/test_answers.py::test_a_status_that_is_not_known_and_stays_is_for_a_person",
     ),
     Sabotage(
         "wait for ever for a quota that AWS says is full",
@@ -854,7 +854,7 @@ SABOTAGES = (
         "    if not explained and resting.tried_enough(job, policy):\n",
         "    if False:\n",
         "A quota that no job's end will free, and the command waits until somebody wonders.",
-        "tests/core/test_waiting.py::test_a_quota_that_aws_says_is_full_without_end_fails",
+        "tests/unit/service/core/test_transitions_waiting.py::test_a_quota_that_aws_says_is_full_without_end_fails",
         simulated=True,
     ),
     Sabotage(
@@ -863,7 +863,7 @@ SABOTAGES = (
         "    explained = observation.position > 0 or observation.busy > 0\n",
         "    explained = False\n",
         "Commands fail after a day because jobs before them take longer, and would have had their turn.",
-        "tests/core/test_waiting.py::test_waiting_for_slots_that_known_jobs_use_has_no_end",
+        "tests/unit/service/core/test_transitions_waiting.py::test_waiting_for_slots_that_known_jobs_use_has_no_end",
     ),
     Sabotage(
         "let calls explain each other's full quota",
@@ -871,7 +871,7 @@ SABOTAGES = (
         "        self._running.pop(claim, None)\n        slots = ",
         "        self._running[claim] = place\n        slots = ",
         "Two commands that AWS refuses at the same time keep each other waiting for ever.",
-        "tests/runtime/test_slots.py::test_only_what_runs_explains_that_a_quota_is_full",
+        "tests/unit/service/runtime/test_slots.py::test_only_what_runs_explains_that_a_quota_is_full",
     ),
     Sabotage(
         "queue a read",
@@ -879,7 +879,7 @@ SABOTAGES = (
         "    if row(job.command).kind is Kind.READ:  # uses no quota",
         "    if False:  # uses no quota",
         "A read waits for a slot that no job will free for it.",
-        "tests/core/test_waiting.py::test_a_read_is_never_queued",
+        "tests/unit/service/core/test_transitions_waiting.py::test_a_read_is_never_queued",
     ),
     Sabotage(
         "try a full quota as often as ever",
@@ -887,7 +887,7 @@ SABOTAGES = (
         "    longest = LONGEST_QUOTA_WAIT * policy.quota_retry\n",
         "    longest = policy.quota_retry\n",
         "Commands that wait for a full quota take the whole budget of writes, and removals never leave.",
-        "tests/core/test_waiting.py::test_a_quota_that_aws_says_is_full_without_end_fails",
+        "tests/unit/service/core/test_transitions_waiting.py::test_a_quota_that_aws_says_is_full_without_end_fails",
     ),
     Sabotage(
         "call a write failed whose effect another one may have overwritten",
@@ -895,7 +895,7 @@ SABOTAGES = (
         "    if reconciliation.provable(job.command):\n",
         "    if True:\n",
         "A write that was performed is reported as failed; its publisher sends it again, over what came after it.",
-        "tests/core/test_lost.py::test_a_refused_repeat_of_a_write_to_what_is_gone_is_for_a_person",
+        "tests/unit/service/core/test_transitions_lost.py::test_a_refused_repeat_of_a_write_to_what_is_gone_is_for_a_person",
         simulated=True,
     ),
     Sabotage(
@@ -904,7 +904,7 @@ SABOTAGES = (
         "tried=later.tried + observation.seconds)",
         "tried=later.tried)",
         "Lists that never end hold a command, its key and its slot for months, not for `timing.search_limit`.",
-        "tests/runtime/test_searches.py::test_a_search_that_never_ends_is_parked_within_the_stated_time",
+        "tests/unit/service/runtime/test_searches.py::test_a_search_that_never_ends_is_parked_within_the_stated_time",
     ),
     Sabotage(
         "read a List for however long it takes",
@@ -912,7 +912,7 @@ SABOTAGES = (
         "if self._clock.monotonic() - began > self.listing:",
         "if self._clock.monotonic() - began > float('inf'):",
         "A List that never ends is read for as long as the rate budget makes its 1,000 pages last.",
-        "tests/runtime/test_searches.py::test_a_list_that_takes_too_long_counts_as_endless",
+        "tests/unit/service/runtime/test_searches.py::test_a_list_that_takes_too_long_counts_as_endless",
     ),
     Sabotage(
         "list again and again what can't be listed",
@@ -920,7 +920,7 @@ SABOTAGES = (
         "self._unlistable[resource.kind] = self._clock.now() + self._blindness",
         "self._unlistable[resource.kind] = 0.0",
         "A List that is refused is asked for at every look, for as long as jobs run.",
-        "tests/runtime/test_poller.py::test_what_can_t_be_listed_is_looked_at_one_by_one",
+        "tests/unit/service/runtime/test_poller.py::test_what_can_t_be_listed_is_looked_at_one_by_one",
     ),
     Sabotage(
         "look in one way only: Get",
@@ -928,7 +928,7 @@ SABOTAGES = (
         "        stuck = {each for each, failure in failed.items() if self._stuck(failure, due[each])}\n",
         "        stuck = set[str]()\n",
         "Jobs are parked after a day because Get is refused, although List would have shown their status.",
-        "tests/runtime/test_poller.py::test_what_can_t_be_got_is_looked_at_in_a_list[1]",
+        "tests/unit/service/runtime/test_poller.py::test_what_can_t_be_got_is_looked_at_in_a_list[1]",
     ),
     Sabotage(
         "look in one way only: Get after List",
@@ -936,7 +936,7 @@ SABOTAGES = (
         "failure, summary if self._stuck(failure, watches) else None)",
         "failure, None)",
         "Jobs are parked although a List shows their end, because the Get that should describe it is refused.",
-        "tests/runtime/test_poller.py::test_what_can_t_be_got_is_looked_at_in_a_list[5]",
+        "tests/unit/service/runtime/test_poller.py::test_what_can_t_be_got_is_looked_at_in_a_list[5]",
     ),
     Sabotage(
         "look in one way only: List",
@@ -944,7 +944,7 @@ SABOTAGES = (
         "stuck = {each: found for each, found in due.items() if self._stuck(shown, found)}",
         "stuck = {each: found for each, found in due.items() if not due}",
         "Jobs are parked after a day because List fails, although Get would have shown their status.",
-        "tests/runtime/test_poller.py::test_a_look_that_fails_for_long_is_made_good_by_the_other_one[throttled-5-ListAudienceModels]",
+        "tests/unit/service/runtime/test_poller.py::test_a_look_that_fails_for_long_is_made_good_by_the_other_one[throttled-5-ListAudienceModels]",
     ),
     Sabotage(
         "blame a look that was never tried",
@@ -952,7 +952,7 @@ SABOTAGES = (
         "look = unseen.operation or resource.get_operation",
         "look = resource.get_operation",
         "Whoever repairs the rights repairs those of an operation that was never called.",
-        "tests/core/test_watching.py::test_a_status_that_can_t_be_read_for_too_long_is_for_a_person[CreateAudienceModel]",
+        "tests/unit/service/core/test_outcomes.py::test_a_status_that_can_t_be_read_for_too_long_is_for_a_person[CreateAudienceModel]",
     ),
     Sabotage(
         "add up outages over take-overs",
@@ -960,7 +960,7 @@ SABOTAGES = (
         "blind=self._context.clock.now() if job.tried else 0.0,",
         "blind=0.0,",
         "A watched resource counts as unreadable after many short outages, months apart.",
-        "tests/runtime/test_searches.py::test_outages_before_take_overs_do_not_add_up",
+        "tests/unit/service/runtime/test_searches.py::test_outages_before_take_overs_do_not_add_up",
     ),
     Sabotage(
         "publish a status of a removal only the first time",
@@ -968,7 +968,7 @@ SABOTAGES = (
         "if status != watch.status or watch.removal or watch.back(status) or",
         "if status != watch.status or watch.back(status) or",
         "A deletion that fails again at once is polled for ever.",
-        "tests/runtime/test_answers.py::test_a_deletion_that_fails_again_at_once_ends",
+        "tests/scenarios/test_answers.py::test_a_deletion_that_fails_again_at_once_ends",
     ),
     Sabotage(
         "wait for a status that was passed",
@@ -976,7 +976,7 @@ SABOTAGES = (
         "    if wanted and _beyond(resource, wanted, status):\n",
         "    if False:\n",
         "A TrackResource whose status fell between two looks never ends.",
-        "tests/core/test_service_commands.py::test_a_status_that_was_passed_between_two_looks_ends_the_watch",
+        "tests/unit/service/core/test_cancellation.py::test_a_status_that_was_passed_between_two_looks_ends_the_watch",
     ),
     Sabotage(
         "look in vain for ever",
@@ -984,7 +984,7 @@ SABOTAGES = (
         "    if tried < policy.search_limit:\n",
         "    if True:\n",
         "A job whose status can't be read holds its slot for ever.",
-        "tests/core/test_watching.py::test_a_status_that_can_t_be_read_for_too_long_is_for_a_person",
+        "tests/unit/service/core/test_outcomes.py::test_a_status_that_can_t_be_read_for_too_long_is_for_a_person",
         simulated=True,
     ),
     Sabotage(
@@ -993,7 +993,7 @@ SABOTAGES = (
         "            self.revoke()\n",
         "            self._committed_at = at\n",
         "A command is cancelled in the commit in which its turn in line comes, and is called all the same.",
-        "tests/runtime/test_cancel.py::test_in_the_commit_in_which_its_turn_comes",
+        "tests/unit/service/runtime/test_cancelling.py::test_in_the_commit_in_which_its_turn_comes",
     ),
     Sabotage(
         "close the window of a call that is put off, and keep the call",
@@ -1001,7 +1001,7 @@ SABOTAGES = (
         "            self.revoke()\n",
         "            self._revoked = True\n",
         "The job becomes due while the call waits for its connection: the call never leaves, and no other begins.",
-        "tests/runtime/test_intent.py::test_a_commit_that_puts_a_call_off_ends_it_unless_it_has_left",
+        "tests/unit/service/runtime/test_intent.py::test_a_commit_that_puts_a_call_off_ends_it_unless_it_has_left",
     ),
     Sabotage(
         "give a job back whose call has left",
@@ -1010,7 +1010,7 @@ SABOTAGES = (
         "False",
         "A commit that outlasts a rebalance permits a call, and the next one says that nothing was sent: after a crash "
         "the next owner calls at once, and makes a second resource.",
-        "tests/runtime/test_ownership.py"
+        "tests/unit/service/runtime/test_assignment.py"
         "::test_a_call_that_leaves_in_a_commit_that_outlasts_a_rebalance_is_not_given_back",
         simulated=True,
     ),
@@ -1020,7 +1020,7 @@ SABOTAGES = (
         "        if self.sent:\n",
         "        if False:\n",
         "aiohttp writes again when a kept connection breaks: an update or a deletion goes out twice.",
-        "tests/adapters/test_aws_wire.py::test_a_kept_connection_that_closes_is_not_written_twice",
+        "tests/unit/service/adapters/aws/test_transport.py::test_a_kept_connection_that_closes_is_not_written_twice",
     ),
     Sabotage(
         "let botocore and the transport try again",
@@ -1028,7 +1028,7 @@ SABOTAGES = (
         "def client_config(target: Target, attempts: int = 1",
         "def client_config(target: Target, attempts: int = 3",
         "A creation that AWS answered with 500 leaves up to three times; measured with the defaults: five.",
-        "tests/adapters/test_aws_wire.py::test_one_write_and_sent",
+        "tests/unit/service/adapters/aws/test_transport.py::test_one_write_and_sent",
     ),
     Sabotage(
         "serve a job whatever it names",
@@ -1038,7 +1038,7 @@ SABOTAGES = (
         """    if job.phase:
 """,
         "A job of a removed target is planned: its partition fails in every process that takes it over.",
-        "tests/runtime/test_held.py::test_a_job_of_a_removed_target_is_held_and_goes_on_when_the_target_is_back",
+        "tests/scenarios/test_held.py::test_a_job_of_a_removed_target_is_held_and_goes_on_when_the_target_is_back",
     ),
     Sabotage(
         "serve a job whatever account its target is",
@@ -1046,7 +1046,7 @@ SABOTAGES = (
         'return "" if _at_home(job, policy) else TARGET_CHANGED',
         'return ""',
         "Another account's lists lack what a job has made: it is made again, or said to be gone.",
-        "tests/runtime/test_held.py::test_a_target_that_is_another_account_by_now_is_not_asked_about_old_jobs[now0]",
+        "tests/scenarios/test_held.py::test_a_target_that_is_another_account_by_now_is_not_asked_about_old_jobs[now0]",
     ),
     Sabotage(
         "cancel a held job that a former owner may have called",
@@ -1054,7 +1054,7 @@ SABOTAGES = (
         "return Chance.TOO_LATE if held else Chance.IF_UNSENT",
         "return Chance.IF_UNSENT",
         "A command is said to be cancelled, and its model is trained and billed.",
-        "tests/runtime/test_held.py::test_a_held_job_whose_call_may_have_left_is_not_said_to_be_cancelled",
+        "tests/scenarios/test_held.py::test_a_held_job_whose_call_may_have_left_is_not_said_to_be_cancelled",
     ),
     Sabotage(
         "give a held job its slot",
@@ -1066,7 +1066,7 @@ SABOTAGES = (
         self._occupy(key, job)
 """,
         "Jobs of an account that is no longer a target use up the slots of the one that is.",
-        "tests/runtime/test_held.py::test_a_target_that_is_another_account_by_now_is_not_asked_about_old_jobs[now0]",
+        "tests/scenarios/test_held.py::test_a_target_that_is_another_account_by_now_is_not_asked_about_old_jobs[now0]",
     ),
     Sabotage(
         "let a defect in planning out",
@@ -1082,7 +1082,7 @@ SABOTAGES = (
         except ZeroDivisionError as error:
 """,
         "One job stops its partition, in every process that takes it over.",
-        "tests/runtime/test_unforeseen.py"
+        "tests/scenarios/test_unforeseen.py"
         "::test_one_job_breaks_nothing_else[service.runtime.activities:Activities._call-a creation]",
     ),
     Sabotage(
@@ -1091,7 +1091,7 @@ SABOTAGES = (
         "return _DELAYS[count] if count < len(_DELAYS) else None",
         "return _DELAYS[min(count, 2)]",
         "A job that the service can't cope with never ends, and its key is blocked.",
-        "tests/runtime/test_unforeseen.py"
+        "tests/scenarios/test_unforeseen.py"
         "::test_one_job_breaks_nothing_else[service.runtime.activities:Activities._call-a creation]",
     ),
     Sabotage(
@@ -1104,7 +1104,7 @@ SABOTAGES = (
         """            raise
 """,
         "A record is a dead letter and an accepted command at once.",
-        "tests/runtime/test_unforeseen.py::test_a_record_that_breaks_the_service_leaves_only_a_dead_letter",
+        "tests/scenarios/test_unforeseen.py::test_a_record_that_breaks_the_service_leaves_only_a_dead_letter",
     ),
     Sabotage(
         "let one summary break a List for all",
@@ -1112,7 +1112,7 @@ SABOTAGES = (
         "                looks.create_task(self._look(look, watches))\n",
         "                looks.create_task(look())  # type: ignore[arg-type]\n",
         "Nothing of that kind is looked at any more.",
-        "tests/runtime/test_unforeseen.py::test_a_summary_that_breaks_the_service_hides_no_other",
+        "tests/scenarios/test_unforeseen.py::test_a_summary_that_breaks_the_service_hides_no_other",
     ),
     Sabotage(
         "let what belongs to no job end the process",
@@ -1120,7 +1120,7 @@ SABOTAGES = (
         "        except* Exception as errors:\n",
         "        except* ZeroDivisionError as errors:\n",
         "A defect met in one partition kills each process that takes it over: no tenant is served.",
-        "tests/runtime/test_unforeseen.py::test_what_belongs_to_no_job_halts_one_partition",
+        "tests/scenarios/test_unforeseen.py::test_what_belongs_to_no_job_halts_one_partition",
     ),
     Sabotage(
         "commit without awaiting what was sent",
@@ -1190,7 +1190,7 @@ SABOTAGES = (
         "if room < 0 and number:",
         "if False:",
         "With a small limit a reply is larger than its topic takes, and says less than it could.",
-        "tests/schemas/test_commands.py::test_long_violations_are_cut_and_as_many_as_have_room_are_told",
+        "tests/unit/schemas/test_commands.py::test_long_violations_are_cut_and_as_many_as_have_room_are_told",
     ),
     Sabotage(
         "let a record of any size into a batch",
@@ -1236,7 +1236,7 @@ SABOTAGES = (
         "        known = 0 < limit < refused\n",
         "        known = False\n",
         "Records that would fit are shortened, and others are refused once more before they are.",
-        "tests/runtime/test_ceilings.py::test_among_records_that_are_refused_together_only_the_large_one_is_shortened",
+        "tests/unit/service/runtime/test_record_limits.py::test_among_records_that_are_refused_together_only_the_large_one_is_shortened",
     ),
     Sabotage(
         "forget that a topic refused a record",
@@ -1244,7 +1244,7 @@ SABOTAGES = (
         "isinstance(error, RecordRefused) and not self._fits(error):",
         "False:",
         "A topic whose limit was lowered closes its writers again and again, and moves all partitions each time.",
-        "tests/runtime/test_ceilings.py::test_a_topic_whose_limit_was_lowered_is_written_to_in_short",
+        "tests/unit/service/runtime/test_record_limits.py::test_a_topic_whose_limit_was_lowered_is_written_to_in_short",
     ),
     Sabotage(
         "take all that waits into one transaction",
@@ -1252,7 +1252,7 @@ SABOTAGES = (
         "return self._size >= self._context.batch_bytes",
         "return False",
         "A burst of large records never commits within its deadline: the partition is blocked.",
-        "tests/runtime/test_ceilings.py::test_a_transaction_holds_no_more_than_it_should",
+        "tests/unit/service/runtime/test_record_limits.py::test_a_transaction_holds_no_more_than_it_should",
     ),
     Sabotage(
         "hold large records in memory until there are many",
@@ -1260,7 +1260,7 @@ SABOTAGES = (
         "            self._inbox.bytes / context.inbox_bytes,\n",
         "",
         "A burst of large records fills the memory of the process.",
-        "tests/runtime/test_ceilings.py::test_an_inbox_full_of_large_records_pauses_delivery",
+        "tests/unit/service/runtime/test_record_limits.py::test_an_inbox_full_of_large_records_pauses_delivery",
     ),
     Sabotage(
         "call every unforeseen exception a lack of credentials",
@@ -1268,7 +1268,7 @@ SABOTAGES = (
         "    return Failure(SERVICE_ERROR, message, sent=False)",
         '    return Failure("CredentialsUnavailable", message, sent=False)',
         "A defect is retried for a day, and holds up the commands with the same key.",
-        "tests/adapters/test_aws_wire.py::test_only_a_listed_exception_before_the_request_is_about_credentials",
+        "tests/unit/service/adapters/aws/test_transport.py::test_only_a_listed_exception_before_the_request_is_about_credentials",
     ),
     Sabotage(
         "take dates that UTC does not have",
@@ -1276,7 +1276,7 @@ SABOTAGES = (
         ".astimezone(UTC).timestamp()",
         ".timestamp()",
         "A request that can't be built is found out only when it is to be sent.",
-        "tests/schemas/test_cloudevents.py::test_no_timestamps",
+        "tests/unit/schemas/test_cloudevents.py::test_no_timestamps",
     ),
     Sabotage(
         "let a Deny pass that cannot be evaluated",
@@ -1284,7 +1284,7 @@ SABOTAGES = (
         'if any(effect != "Allow" and verdict is not False for effect, verdict in verdicts):',
         'if any(effect != "Allow" and verdict is True for effect, verdict in verdicts):',
         "The sandbox starts a job that AWS refuses; a policy is found out to be too narrow only in production.",
-        "tests/sandbox/test_policy_language.py::test_a_deny_that_holds_or_cannot_be_evaluated_refuses",
+        "tests/unit/sandbox/cleanroomsml/test_policy_language.py::test_a_deny_that_holds_or_cannot_be_evaluated_refuses",
     ),
     Sabotage(
         "read Parquet by what its writer noted for Arrow",
@@ -1292,7 +1292,7 @@ SABOTAGES = (
         "pa.BufferReader(_without_note(body))",
         "pa.BufferReader(body)",
         "Training data of pandas and polars that AWS reads fail in the sandbox.",
-        "tests/sandbox/formats/test_parquet.py::test_types_are_the_files_own",
+        "tests/unit/sandbox/jobs/formats/test_parquet.py::test_types_are_the_files_own",
     ),
     Sabotage(
         "take quotes for quotes where they are text",
@@ -1300,7 +1300,7 @@ SABOTAGES = (
         "    return pc.split_pattern(lines, by).cast(pa.large_list(pa.large_string()))",
         "    return pc.split_pattern(pc.replace_substring(lines, '\"', ''), by).cast(pa.large_list(pa.large_string()))",
         "Ids lose their quotes: the sandbox finds users of a seed whom AWS does not find.",
-        "tests/sandbox/formats/test_lazy_simple.py::test_cells",
+        "tests/unit/sandbox/jobs/formats/test_lazy_simple.py::test_cells",
     ),
     Sabotage(
         "give a query's failure in DuckDB's words",
@@ -1308,7 +1308,7 @@ SABOTAGES = (
         '(f"seed query: {_explained(error, query, edits, offer)}")',
         '(f"seed query: {error}")',
         "Who trains the model learns a user id of the seed from statusDetails.",
-        "tests/sandbox/test_secrecy.py::test_a_query_that_fails",
+        "tests/unit/sandbox/test_server_secrecy.py::test_a_query_that_fails",
     ),
     Sabotage(
         "give a file's failure in the library's words",
@@ -1316,7 +1316,7 @@ SABOTAGES = (
         '({type(error).__name__})") from None\n    return read',
         '{error}") from None\n    return read',
         "Values of people's data reach statusDetails and logs.",
-        "tests/sandbox/test_secrecy.py::test_words_of_a_library_are_left_out",
+        "tests/unit/sandbox/test_server_secrecy.py::test_words_of_a_library_are_left_out",
     ),
     Sabotage(
         "let an unforeseen error of a job quote data",
@@ -1324,7 +1324,7 @@ SABOTAGES = (
         "Failure(UNFORESEEN, described(error))",
         "Failure(UNFORESEEN, repr(error))",
         "Values of people's data reach statusDetails and logs.",
-        "tests/sandbox/test_secrecy.py::test_an_unforeseen_error_of_a_worker_leaves_without_its_message",
+        "tests/unit/sandbox/test_server_secrecy.py::test_an_unforeseen_error_of_a_worker_leaves_without_its_message",
     ),
     Sabotage(
         "take the last of two equal keys of a seed",
@@ -1332,7 +1332,7 @@ SABOTAGES = (
         "json.loads(line.decode(), object_pairs_hook=_unique)",
         "json.loads(line.decode())",
         "Which of two users is in the seed is guessed, in silence.",
-        "tests/sandbox/test_storage.py::test_a_bad_seed_row_names_its_line_and_no_user",
+        "tests/unit/sandbox/jobs/test_storage.py::test_a_bad_seed_row_names_its_line_and_no_user",
     ),
     Sabotage(
         "take UTF-16 for UTF-8",
@@ -1340,7 +1340,7 @@ SABOTAGES = (
         "    if wide:\n",
         "    if False:\n",
         "Every id has zeros between its letters: no user of the seed is found, in silence.",
-        "tests/sandbox/formats/test_text.py::test_wide_text_is_refused_by_name",
+        "tests/unit/sandbox/jobs/formats/test_text.py::test_wide_text_is_refused_by_name",
     ),
     Sabotage(
         "make numbers inside JSON strings",
@@ -1348,7 +1348,7 @@ SABOTAGES = (
         "_quoted(value) if type(value) is str else",
         "_quoted(value) if isinstance(value, str) else",
         "Columns with JSON have other content than AWS sees.",
-        "tests/sandbox/formats/test_json_lines.py::test_what_openx_coerces",
+        "tests/unit/sandbox/jobs/formats/test_json_lines.py::test_what_openx_coerces",
     ),
     Sabotage(
         "take BSON for text",
@@ -1356,7 +1356,7 @@ SABOTAGES = (
         " or (_is_text(kind) and mark not in _TEXT):",
         ":",
         "Bytes that are no text become ids, in silence.",
-        "tests/sandbox/formats/test_parquet.py::test_bson_is_refused_by_name_even_where_it_looks_like_text",
+        "tests/unit/sandbox/jobs/formats/test_parquet.py::test_bson_is_refused_by_name_even_where_it_looks_like_text",
     ),
     Sabotage(
         "leave databases named like DuckDB's own as they are",
@@ -1364,7 +1364,7 @@ SABOTAGES = (
         "if len(name) > 1 and name[0] in taken",
         "if not name",
         "A seed from a database called main, temp or system fails.",
-        "tests/sandbox/test_storage.py::test_a_database_may_have_the_name_of_one_of_duckdbs_own",
+        "tests/unit/sandbox/jobs/test_storage.py::test_a_database_may_have_the_name_of_one_of_duckdbs_own",
     ),
     Sabotage(
         "arm faults for operations that do not exist",
@@ -1372,7 +1372,7 @@ SABOTAGES = (
         "    if any(fnmatchcase(each, pattern) for each in names):",
         "    if names:",
         "A test of the failure passes, since nothing failed.",
-        "tests/sandbox/test_faults.py::test_operations_that_do_not_exist_are_refused_by_name",
+        "tests/unit/sandbox/cleanroomsml/test_faults.py::test_operations_that_do_not_exist_are_refused_by_name",
     ),
     Sabotage(
         "keep ids as strings that end at a zero",
@@ -1380,7 +1380,7 @@ SABOTAGES = (
         "    return np.array(users, dtype=np.dtypes.StringDType())",
         "    return np.array(users, dtype=np.str_)",
         "Two users are taken for one, in silence.",
-        "tests/sandbox/test_training_data.py::test_ids_that_differ_in_a_last_zero_stay_apart_in_files",
+        "tests/unit/sandbox/jobs/test_training_data.py::test_ids_that_differ_in_a_last_zero_stay_apart_in_files",
     ),
     Sabotage(
         "take an offset that was set back, or is stale, for the truth",
@@ -1388,7 +1388,7 @@ SABOTAGES = (
         "    if found.committed < recorded.offset:\n",
         "    if found.committed < 0:\n",
         "Commands that were forgotten are performed again, and billed.",
-        "tests/runtime/test_positions.py::test_an_offset_that_was_set_back_repeats_nothing",
+        "tests/scenarios/test_positions.py::test_an_offset_that_was_set_back_repeats_nothing",
     ),
     Sabotage(
         "begin at the beginning beside a changelog that is not empty",
@@ -1396,7 +1396,7 @@ SABOTAGES = (
         "        if not replayed:\n",
         "        if replayed >= 0:\n",
         "After the group's offsets are lost, commands that were forgotten are performed again, and billed.",
-        "tests/runtime/test_positions.py::test_a_lost_offset_beside_the_changelog_of_an_older_release_halts",
+        "tests/scenarios/test_positions.py::test_a_lost_offset_beside_the_changelog_of_an_older_release_halts",
     ),
     Sabotage(
         "do not record positions",
@@ -1404,7 +1404,7 @@ SABOTAGES = (
         "        return [*self._records.values(), *self._position(), *self._messages]\n",
         "        return [*self._records.values(), *self._messages]\n",
         "Lost offsets can only halt: nothing knows where to go on.",
-        "tests/runtime/test_positions.py::test_a_lost_offset_is_recovered_from_the_changelog",
+        "tests/scenarios/test_positions.py::test_a_lost_offset_is_recovered_from_the_changelog",
     ),
     Sabotage(
         "go on beside a changelog that was lost",
@@ -1412,7 +1412,7 @@ SABOTAGES = (
         "    if not replayed and found.committed > 0:\n",
         "    if found.committed < 0:\n",
         "Jobs under way are not followed any more, and a repeated command runs again.",
-        "tests/runtime/test_positions.py"
+        "tests/scenarios/test_positions.py"
         "::test_a_changelog_that_was_made_anew_halts[cleanroomsml.commands-cleanroomsml.jobs]",
     ),
     Sabotage(
@@ -1421,7 +1421,7 @@ SABOTAGES = (
         "    if found.log_start > recorded.log_start:\n",
         "    if found.log_start < 0:\n",
         "Commands whose records were deleted are unknown: sent again, they run again.",
-        "tests/runtime/test_positions.py::test_a_changelog_whose_first_records_were_deleted_halts",
+        "tests/scenarios/test_positions.py::test_a_changelog_whose_first_records_were_deleted_halts",
     ),
     Sabotage(
         "go on with a changelog that has no position and no beginning",
@@ -1429,7 +1429,7 @@ SABOTAGES = (
         "    if found.log_start:\n",
         "    if found.log_start < 0:\n",
         "A changelog of an older release that has lost records is taken for whole, and its next position hides it.",
-        "tests/runtime/test_positions.py::test_a_changelog_without_a_position_whose_first_records_were_deleted_halts",
+        "tests/scenarios/test_positions.py::test_a_changelog_without_a_position_whose_first_records_were_deleted_halts",
     ),
     Sabotage(
         "take a changelog that was made anew under its shard for the old one",
@@ -1437,7 +1437,7 @@ SABOTAGES = (
         "recorded.log_id and found.log_id and recorded.log_id != found.log_id:",
         "recorded.log_id == '-':",
         "It holds what was written since, and agrees: all commands before are forgotten, and run again when repeated.",
-        "tests/runtime/test_positions.py"
+        "tests/scenarios/test_positions.py"
         "::test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one[True-False]",
     ),
     Sabotage(
@@ -1446,7 +1446,7 @@ SABOTAGES = (
         "(self.next_offset is None and not self._records)",
         "self.next_offset is None",
         "A changelog made anew in which only polls have written since has no position that gives it away.",
-        "tests/runtime/test_positions.py"
+        "tests/scenarios/test_positions.py"
         "::test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one[False-False]",
     ),
     Sabotage(
@@ -1455,7 +1455,7 @@ SABOTAGES = (
         "if recorded is not None and (why := foreign(found, recorded)):",
         "if recorded is None and (why := foreign(found, recorded)):  # type: ignore[arg-type]",
         "A topic is replaced under a running shard: commands are skipped, and records lost, until the next restart.",
-        "tests/runtime/test_positions.py"
+        "tests/scenarios/test_positions.py"
         "::test_a_topic_that_is_replaced_under_a_running_shard_halts_it_soon"
         "[cleanroomsml.commands-the topic was deleted and made anew]",
     ),
@@ -1474,7 +1474,7 @@ SABOTAGES = (
         "recorded.topic_id and found.topic_id and recorded.topic_id != found.topic_id:",
         "recorded.topic_id == '-':",
         "The first commands of the new topic are skipped.",
-        "tests/runtime/test_positions.py::test_a_consumed_topic_that_was_made_anew_halts[True-cleanroomsml.commands]",
+        "tests/scenarios/test_positions.py::test_a_consumed_topic_that_was_made_anew_halts[True-cleanroomsml.commands]",
     ),
     Sabotage(
         "take over another group's changelog",
@@ -1482,7 +1482,7 @@ SABOTAGES = (
         "    if recorded.group and recorded.group != found.group:\n",
         "    if recorded.group == '-':\n",
         "A group that still runs is not fenced, because its transactional ids differ: everything is done twice.",
-        "tests/runtime/test_positions.py::test_another_group_does_not_take_over_by_itself",
+        "tests/scenarios/test_positions.py::test_another_group_does_not_take_over_by_itself",
     ),
     Sabotage(
         "open a halted partition without asking whose it is",
@@ -1490,7 +1490,7 @@ SABOTAGES = (
         "            if await self._is_ours(partition):\n",
         "            if self._log:\n",
         "A process that missed its session fences the true owner every 30 seconds.",
-        "tests/runtime/test_positions.py::test_a_halted_partition_that_went_elsewhere_unnoticed_is_not_opened",
+        "tests/scenarios/test_positions.py::test_a_halted_partition_that_went_elsewhere_unnoticed_is_not_opened",
     ),
     Sabotage(
         "use a copy of a changelog that was made anew",
@@ -1507,7 +1507,7 @@ SABOTAGES = (
         "    if not resource.arriving and published in (Change.CREATED, Change.UPDATED):\n",
         "    if published == '-':\n",
         "`reconcile --apply` tracks every data set whose command was forgotten.",
-        "tests/repair/test_differences.py::test_what_has_no_lifecycle_is_known_once_it_was_published[created]",
+        "tests/unit/service/operator/repair/test_drift.py::test_what_has_no_lifecycle_is_known_once_it_was_published[created]",
     ),
     Sabotage(
         "carry on a trace context of any form",
@@ -1515,7 +1515,7 @@ SABOTAGES = (
         "    if not known:\n",
         "    if False:\n",
         "A state without its trace is published, and what reads it refuses the event.",
-        "tests/schemas/test_tracecontext.py::test_a_malformed_parent_ends_the_trace_and_its_state",
+        "tests/unit/schemas/test_tracecontext.py::test_a_malformed_parent_ends_the_trace_and_its_state",
     ),
     Sabotage(
         "reject a command for its trace context",
@@ -1523,7 +1523,7 @@ SABOTAGES = (
         "    if name in tracecontext.ATTRIBUTES:\n        attributes[name] = MALFORMED\n    else:\n",
         "    if True:\n",
         "A command is lost to an error in what only observes it.",
-        "tests/schemas/test_cloudevents.py::test_a_trace_context_that_cannot_be_read_is_no_fault",
+        "tests/unit/schemas/test_cloudevents.py::test_a_trace_context_that_cannot_be_read_is_no_fault",
     ),
     Sabotage(
         "replay a dead letter that has no content",
@@ -1531,7 +1531,7 @@ SABOTAGES = (
         '    if "omitted" in letter.told:\n',
         "    if False:\n",
         "A replay sends a record of nothing in a command's place.",
-        "tests/adapters/test_dlq.py::test_a_letter_without_its_content_is_not_sent_back",
+        "tests/unit/service/operator/dead_letters/test_replay.py::test_a_letter_without_its_content_is_not_sent_back",
     ),
     Sabotage(
         "take a commands topic with records of any size",
@@ -1548,7 +1548,7 @@ SABOTAGES = (
         "    if resource is None or resource.returns:\n        return resource is None and",
         "    if resource is None:\n        return",
         "A policy that comes back is numbered from 1 again, under event ids that were used.",
-        "tests/runtime/test_numbering.py::test_a_policy_that_comes_back_after_the_retention_goes_on_counting[False]",
+        "tests/unit/service/runtime/test_changes.py::test_a_policy_that_comes_back_after_the_retention_goes_on_counting[False]",
     ),
     Sabotage(
         "keep the numbers of policies and tags for ever",
@@ -1556,7 +1556,7 @@ SABOTAGES = (
         "                for gone in (key, *filter(self._store.resource, named_after(state))):\n",
         "                for gone in (key,):\n",
         "Memory grows with every resource that ever had a policy or tags.",
-        "tests/runtime/test_numbering.py::test_policy_and_tags_are_forgotten_with_their_resource",
+        "tests/unit/service/runtime/test_changes.py::test_policy_and_tags_are_forgotten_with_their_resource",
     ),
     Sabotage(
         "take a second removal for a late read of the first",
@@ -1564,7 +1564,7 @@ SABOTAGES = (
         "(other in self.undeleted and status in self.leaving)",
         "other == '-'",
         "A resource whose removal failed once is deleted without its statuses being published.",
-        "tests/runtime/test_numbering.py::test_a_second_removal_is_told_after_one_that_failed",
+        "tests/unit/service/runtime/test_changes.py::test_a_second_removal_is_told_after_one_that_failed",
     ),
     Sabotage(
         "serve on brokers that are too old",
@@ -1581,7 +1581,7 @@ SABOTAGES = (
         "ignore_configured_endpoint_urls=True",
         "ignore_configured_endpoint_urls=False",
         "A variable or a profile leads a target's calls elsewhere, past `allow_plain_http` and `fips`.",
-        "tests/adapters/test_aws_addresses.py::test_clients_go_where_the_settings_say[AWS_ENDPOINT_URL]",
+        "tests/unit/service/adapters/aws/test_addresses.py::test_clients_go_where_the_settings_say[AWS_ENDPOINT_URL]",
     ),
     Sabotage(
         "take `true` for a number",
@@ -1589,7 +1589,7 @@ SABOTAGES = (
         "if bool not in _types(field.annotation) and any(",
         "if name == FILE and any(",
         "A switch that stands where a number belongs makes a wait of 1 s or a port 1.",
-        "tests/adapters/test_settings_environment.py::test_a_truth_value_is_no_number_and_no_text_anywhere",
+        "tests/unit/service/settings/test_sources.py::test_a_truth_value_is_no_number_and_no_text_anywhere",
     ),
     Sabotage(
         "take blanks for a name",
@@ -1597,7 +1597,7 @@ SABOTAGES = (
         "each and not each.strip() for each",
         "each == FILE for each",
         "Replicas join a group that is called ' ', and nothing says so.",
-        "tests/adapters/test_settings_environment.py::test_a_blank_value_in_a_file_is_refused",
+        "tests/unit/service/settings/test_sources.py::test_a_blank_value_in_a_file_is_refused",
     ),
     Sabotage(
         "take any port of an address",
@@ -1605,7 +1605,7 @@ SABOTAGES = (
         'if port == 0 or parts.netloc.endswith(":"):',
         "if port == -1:",
         "An address that can't be called is found out by the first command.",
-        "tests/adapters/test_settings_addresses.py::test_each_fault_alone_is_named",
+        "tests/unit/service/settings/test_aws.py::test_each_fault_alone_is_named",
     ),
     Sabotage(
         "take any host of an address",
@@ -1613,7 +1613,7 @@ SABOTAGES = (
         'yield from _host_faults(parts.hostname or "", parts.netloc, of_aws)',
         "yield from ()",
         "AWS's SDK refuses the address with each call, as if the network failed.",
-        "tests/adapters/test_settings_addresses.py::test_what_is_taken_can_be_called",
+        "tests/unit/service/settings/test_aws.py::test_what_is_taken_can_be_called",
     ),
     Sabotage(
         "take anything in brackets for an IPv6 address",
@@ -1621,7 +1621,7 @@ SABOTAGES = (
         'if wrong or (found and found["ipv6"] and not is_ipv6(found["ipv6"])):',
         "if wrong:",
         "A broker that is misspelt counts as one that does not answer.",
-        "tests/adapters/test_settings_addresses.py::test_brackets_of_a_broker_hold_an_ipv6_address",
+        "tests/unit/service/settings/test_aws.py::test_brackets_of_a_broker_hold_an_ipv6_address",
     ),
     Sabotage(
         "let a variable mean one of two names",
@@ -1629,7 +1629,7 @@ SABOTAGES = (
         "if len(alike) > 1:",
         "if not alike:",
         "A role or an address is set for another target than was meant.",
-        "tests/adapters/test_settings_environment.py::test_a_variable_that_may_mean_two_names_is_refused",
+        "tests/unit/service/settings/test_sources.py::test_a_variable_that_may_mean_two_names_is_refused",
     ),
     Sabotage(
         "follow AWS_ENDPOINT_URL where it is to be ignored",
@@ -1637,7 +1637,7 @@ SABOTAGES = (
         '"" if ignored else given["AWS_ENDPOINT_URL"]',
         'given["AWS_ENDPOINT_URL"]',
         "Calls go to an address that every other client of AWS in this environment ignores.",
-        "tests/adapters/test_settings_addresses.py::test_endpoints_of_the_environment_are_ignored_where_aws_says_so",
+        "tests/unit/service/settings/test_aws.py::test_endpoints_of_the_environment_are_ignored_where_aws_says_so",
     ),
     Sabotage(
         "publish attributes that may be empty",
@@ -1645,7 +1645,7 @@ SABOTAGES = (
         '_FILLED: Final[Schema] = {**_TEXT, "minLength": 1}',
         "_FILLED: Final[Schema] = dict(_TEXT)",
         "A command that its schema accepts is rejected.",
-        "tests/schemas/test_published_schemas.py::test_one_odd_attribute_is_accepted_by_both_or_by_none",
+        "tests/unit/schemas/docs/test_json_schemas.py::test_one_odd_attribute_is_accepted_by_both_or_by_none",
     ),
     Sabotage(
         "publish a limit of the trace context",
@@ -1653,7 +1653,7 @@ SABOTAGES = (
         '"description": "W3C trace context, continued on',
         '"maxLength": 512, "description": "W3C trace context, continued on',
         "A publisher's validator refuses what the service takes.",
-        "tests/schemas/test_published_schemas.py::test_one_odd_attribute_is_accepted_by_both_or_by_none",
+        "tests/unit/schemas/docs/test_json_schemas.py::test_one_odd_attribute_is_accepted_by_both_or_by_none",
     ),
     Sabotage(
         "let a named attribute be narrower than an unnamed one",
@@ -1661,7 +1661,7 @@ SABOTAGES = (
         "    yield from _renamed(path, old, new)\n",
         "",
         "A contract that breaks publishers passes its gate.",
-        "tests/schemas/test_compatibility.py::test_a_break_is_found_and_named",
+        "tests/unit/schemas/docs/test_compatibility.py::test_a_break_is_found_and_named",
     ),
     Sabotage(
         "let headers hide a structured event",
@@ -1669,7 +1669,7 @@ SABOTAGES = (
         "if document := _structured_event(value):",
         "if not attributes and (document := _structured_event(value)):",
         "A publisher hears of unknown members instead of the content type that is wrong.",
-        "tests/schemas/test_cloudevents.py::test_attributes_in_headers_do_not_hide_a_structured_event",
+        "tests/unit/schemas/test_cloudevents.py::test_attributes_in_headers_do_not_hide_a_structured_event",
     ),
     Sabotage(
         "reject a command for a surrogate in its trace context",
@@ -1677,7 +1677,7 @@ SABOTAGES = (
         "if item[0] not in spared]",
         "if item]",
         "A command is lost to an error in what only observes it.",
-        "tests/schemas/test_cloudevents.py::test_a_lone_surrogate_in_a_trace_context_is_no_fault",
+        "tests/unit/schemas/test_cloudevents.py::test_a_lone_surrogate_in_a_trace_context_is_no_fault",
     ),
     Sabotage(
         "show a pod's token to any address",
@@ -1685,7 +1685,7 @@ SABOTAGES = (
         "if fips or (exposed and not plain):",
         "if not session:",
         "A pod's token travels over plain http, and past `fips`.",
-        "tests/adapters/test_aws_addresses.py::test_the_chains_own_sts",
+        "tests/unit/service/adapters/aws/test_addresses.py::test_the_chains_own_sts",
     ),
     Sabotage(
         "let a header that can't be written through the gate",
@@ -1693,7 +1693,7 @@ SABOTAGES = (
         "if _UNSENDABLE.search(value):",
         "if not value.isprintable() and not name:",
         "Keys with a line break: a creation that never left counts as sent, and is searched for and parked.",
-        "tests/adapters/test_aws_wire.py::test_keys_with_a_line_break_send_nothing",
+        "tests/unit/service/adapters/aws/test_transport.py::test_keys_with_a_line_break_send_nothing",
     ),
     Sabotage(
         "forget a tenant of whom only blank variables are set",
@@ -1701,7 +1701,7 @@ SABOTAGES = (
         "group.setdefault(name, {})",
         "group.get(name)",
         "The last tenant vanishes from the settings, and its topic may use everything that is configured.",
-        "tests/adapters/test_settings_environment.py::test_a_blank_variable_does_not_open_what_a_tenant_closes",
+        "tests/unit/service/settings/test_sources.py::test_a_blank_variable_does_not_open_what_a_tenant_closes",
     ),
     Sabotage(
         "let the last of two equal keys win",
@@ -1709,7 +1709,7 @@ SABOTAGES = (
         "if key.value in lines:",
         "if key.value not in node.tag and key.value in ():",
         "A group that is given twice in the file loses the first one's settings, without a word.",
-        "tests/adapters/test_settings_environment.py::test_a_key_twice_is_refused",
+        "tests/unit/service/settings/test_sources.py::test_a_key_twice_is_refused",
     ),
     Sabotage(
         "take an empty bundle of certificates as it is",
@@ -1717,7 +1717,7 @@ SABOTAGES = (
         "return super().provide() or next(more, None) or str(get_cert_path(True))",
         "return self._machine.provide()",
         "With an empty `AWS_CA_BUNDLE` every call waits for credentials, for good.",
-        "tests/adapters/test_aws_tls.py::test_a_blank_bundle_does_not_show_keys_to_anybody",
+        "tests/unit/service/adapters/aws/test_clients_tls.py::test_a_blank_bundle_does_not_show_keys_to_anybody",
     ),
     Sabotage(
         "count a retention from an owner's clock alone",
@@ -1725,7 +1725,7 @@ SABOTAGES = (
         "max(after.finished_at, after.accepted_at, after.arrived, self.latest, self.wall)",
         "max(after.finished_at, after.accepted_at, self.latest, self.wall)",
         "What owners days behind accept and end is forgotten by the next owner; a copy is performed again.",
-        "tests/runtime/test_clocks.py"
+        "tests/scenarios/test_clocks.py"
         "::test_an_end_in_the_hands_of_owners_days_behind_counts_from_when_its_command_came_to_kafka",
         simulated=True,
     ),
@@ -1735,7 +1735,7 @@ SABOTAGES = (
         "if before is not None and ended(before) and before.finished_at == after.finished_at:",
         "if before is not None and ended(before):",
         "A parked command that a person has given up is remembered until the partition's next owner.",
-        "tests/runtime/test_resolving.py::test_what_was_given_up_is_forgotten_a_retention_later",
+        "tests/unit/service/runtime/test_resolving.py::test_what_was_given_up_is_forgotten_a_retention_later",
     ),
     Sabotage(
         "plan a timer that comes after the end of its shard again",
@@ -1743,7 +1743,7 @@ SABOTAGES = (
         "except RuntimeError:  # the group is ending",
         "except KeyError:  # the group is ending",
         "An ended shard reports a defect and tries again, for as long as its process runs.",
-        "tests/runtime/test_shard_defects.py"
+        "tests/unit/service/runtime/test_shard.py"
         "::test_a_timer_that_comes_after_the_end_of_its_shard_begins_nothing_and_is_no_defect",
     ),
     Sabotage(
@@ -1752,7 +1752,7 @@ SABOTAGES = (
         "waiting = counted.waits or not self._slow.isdisjoint(counted.buckets)",
         "waiting = counted.waits",
         "Commands for one target keep a partition from reading others' commands and cancellations, for hours.",
-        "tests/runtime/test_load.py::test_a_target_that_throttles_for_good_closes_no_partition[1.0-80.0]",
+        "tests/scenarios/test_load.py::test_a_target_that_throttles_for_good_closes_no_partition[1.0-80.0]",
     ),
     Sabotage(
         "look at a paused delivery only after a commit",
@@ -1760,15 +1760,15 @@ SABOTAGES = (
         "call_later(_LOOK, self._look_again)",
         "call_later(1e9, self._look_again)",
         "Where throttled calls leave minutes apart, cancellations are read minutes later.",
-        "tests/runtime/test_load.py::test_a_target_that_throttles_for_good_closes_no_partition[0.05-220.0]",
+        "tests/scenarios/test_load.py::test_a_target_that_throttles_for_good_closes_no_partition[0.05-220.0]",
     ),
     Sabotage(
         "take the first throttles for an outage",
         "service.runtime.limiter",
-        ">= budget.SLOW_AFTER",
+        ">= rate_budget.SLOW_AFTER",
         ">= 0.0",
         "A moment of throttling has a flood refused that would have waited in its topic.",
-        "tests/runtime/test_load.py::test_a_moment_of_throttling_refuses_nothing_of_a_flood",
+        "tests/scenarios/test_load.py::test_a_moment_of_throttling_refuses_nothing_of_a_flood",
     ),
     Sabotage(
         "pause delivery for calls that commits are too slow for",
@@ -1776,7 +1776,7 @@ SABOTAGES = (
         "tried = job.retries > 0 or job.reason == CALL_WINDOW",
         "tried = job.retries > 0",
         "While commits or connections are slow, a partition reads no cancellations.",
-        "tests/core/test_capacity.py::test_what_waits_and_where",
+        "tests/unit/service/core/test_capacity.py::test_what_waits_and_where",
     ),
     Sabotage(
         "keep whole replies for duplicates",
@@ -1784,7 +1784,7 @@ SABOTAGES = (
         "        reply=reply,\n",
         "        reply=told,\n",
         "Lists of a hundred resources and rejections with a hundred reasons fill the memory of every replica.",
-        "tests/core/test_life.py::test_of_a_long_reply_little_is_kept",
+        "tests/unit/service/core/test_transitions_life.py::test_of_a_long_reply_little_is_kept",
     ),
     Sabotage(
         "hold what has ended as objects",
@@ -1792,7 +1792,7 @@ SABOTAGES = (
         "        if ended(job):\n",
         "        if False:\n",
         "A remembered command takes several times the memory, in every replica.",
-        "tests/runtime/test_inbox_store.py::test_of_ended_jobs_only_the_bytes_are_kept",
+        "tests/unit/service/runtime/test_store.py::test_of_ended_jobs_only_the_bytes_are_kept",
     ),
     Sabotage(
         "count what was forgotten as remembered",
@@ -1800,7 +1800,7 @@ SABOTAGES = (
         "len(self._ended.pop(key)), -1)",
         "len(self._ended.pop(key)), 0)",
         "A partition believes itself full, and in time refuses every change.",
-        "tests/runtime/test_batch.py::test_the_books_are_those_of_the_records_whatever_is_undone",
+        "tests/unit/service/runtime/test_transaction.py::test_the_books_are_those_of_the_records_whatever_is_undone",
     ),
     Sabotage(
         "remember every refused command for the retention",
@@ -1808,7 +1808,7 @@ SABOTAGES = (
         "return self.fleeting > max(",
         "return self.fleeting < 0 * max(",
         "A publisher of bad records fills the memory of all replicas within an hour; none of them starts again.",
-        "tests/runtime/test_load.py::test_refused_commands_and_reads_are_remembered_as_far_as_there_is_room",
+        "tests/scenarios/test_load.py::test_refused_commands_and_reads_are_remembered_as_far_as_there_is_room",
     ),
     Sabotage(
         "make room after a restore with the next command only",
@@ -1816,7 +1816,7 @@ SABOTAGES = (
         "self._context.clock.now())\n        self._inbox.put(Outdated())\n",
         "self._context.clock.now())\n",
         "After an upgrade or a smaller setting, a quiet partition keeps more than its room.",
-        "tests/runtime/test_load.py::test_what_an_earlier_release_remembered_at_length_is_forgotten_as_far_as_it_may",
+        "tests/scenarios/test_load.py::test_what_an_earlier_release_remembered_at_length_is_forgotten_as_far_as_it_may",
     ),
     Sabotage(
         "remember changes of any number",
@@ -1824,7 +1824,7 @@ SABOTAGES = (
         "    return crowded or store.ends.refusal(job, context.remembered_bytes)\n",
         "    return crowded\n",
         "Commands that are cancelled at once, by the thousand, fill the memory for the retention.",
-        "tests/runtime/test_load.py::test_more_changes_than_can_be_remembered_are_refused_their_source_alone",
+        "tests/scenarios/test_load.py::test_more_changes_than_can_be_remembered_are_refused_their_source_alone",
     ),
     Sabotage(
         "delete by cancellation however much is remembered",
@@ -1832,7 +1832,7 @@ SABOTAGES = (
         "        objection = objection or store.ends.refusal(deletion, context.remembered_bytes)\n",
         "        objection = objection or None\n",
         "Cancellations that delete, by the thousand, fill the memory for the retention.",
-        "tests/runtime/test_load.py::test_a_cancellation_that_deletes_needs_room_and_any_other_needs_none",
+        "tests/scenarios/test_load.py::test_a_cancellation_that_deletes_needs_room_and_any_other_needs_none",
     ),
     Sabotage(
         "let one source take all that can be remembered",
@@ -1840,7 +1840,7 @@ SABOTAGES = (
         "self._sources[job.command.source] < room",
         "0 < room",
         "One publisher's ended commands have the changes of all others refused for the retention.",
-        "tests/core/test_capacity.py::test_one_source_has_half_of_what_is_remembered_and_leaves_room_for_every_other",
+        "tests/unit/service/core/test_capacity.py::test_one_source_has_half_of_what_is_remembered_and_leaves_room_for_every_other",
     ),
     Sabotage(
         "forget changes as early as reads",
@@ -1848,7 +1848,7 @@ SABOTAGES = (
         "    if operation is None or operation.kind not in (Kind.READ,",
         "    if operation is None and operation.kind not in (Kind.READ,",
         "A repeated command is performed a second time, within the retention.",
-        "tests/core/test_capacity.py::test_what_must_be_remembered_for_the_whole_retention",
+        "tests/unit/service/core/test_capacity.py::test_what_must_be_remembered_for_the_whole_retention",
     ),
     Sabotage(
         "count a held command as one that can be called",
@@ -1856,7 +1856,7 @@ SABOTAGES = (
         " or tried or bool(job.held)",
         " or tried",
         "One command of a removed target, and a few of its key, close the partition for good.",
-        "tests/runtime/test_load.py::test_a_held_command_closes_no_partition",
+        "tests/scenarios/test_load.py::test_a_held_command_closes_no_partition",
     ),
     Sabotage(
         "count a job with which nothing can be done as one that can be called",
@@ -1864,7 +1864,7 @@ SABOTAGES = (
         "            self._store.census.keep(key)\n",
         "",
         "A defect that keeps half of the limit of jobs closes their partition.",
-        "tests/runtime/test_unforeseen.py::test_one_job_breaks_nothing_else[service.core.transitions:step-a read]",
+        "tests/scenarios/test_unforeseen.py::test_one_job_breaks_nothing_else[service.core.transitions:step-a read]",
     ),
     Sabotage(
         "remember an end that was undone",
@@ -1872,7 +1872,7 @@ SABOTAGES = (
         "            self.ended.pop(key, None)\n",
         "",
         "What goes on is in the list of what is to be forgotten.",
-        "tests/runtime/test_batch.py::test_the_books_are_those_of_the_records_whatever_is_undone",
+        "tests/unit/service/runtime/test_transaction.py::test_the_books_are_those_of_the_records_whatever_is_undone",
     ),
     Sabotage(
         "read an answer however long it is",
@@ -1880,7 +1880,7 @@ SABOTAGES = (
         "        if len(content) > LARGEST:\n",
         "        if len(content) < 0:\n",
         "A proxy that answers a gigabyte kills every replica for its memory.",
-        "tests/adapters/test_aws_bodies.py"
+        "tests/unit/service/adapters/aws/test_bodies.py"
         "::test_an_answer_without_an_end_is_read_up_to_the_limit[in chunks-200-CreateAudienceModel]",
     ),
     Sabotage(
@@ -1889,7 +1889,7 @@ SABOTAGES = (
         "AioConfig(http_session_cls=BoundedSession)",
         "AioConfig()",
         "An endpoint of STS that answers a gigabyte kills every replica for its memory.",
-        "tests/adapters/test_aws_bodies.py::test_the_answer_of_sts_has_the_same_limit",
+        "tests/unit/service/adapters/aws/test_bodies.py::test_the_answer_of_sts_has_the_same_limit",
     ),
     Sabotage(
         "join the pages of a List however long they are",
@@ -1897,7 +1897,7 @@ SABOTAGES = (
         "if size > MOST_BYTES:",
         "if size < 0:",
         "A thousand pages, each within its limit, fill a replica's memory.",
-        "tests/runtime/test_searches.py::test_a_list_whose_pages_are_too_long_together_fails",
+        "tests/unit/service/runtime/test_searches.py::test_a_list_whose_pages_are_too_long_together_fails",
     ),
     Sabotage(
         "take another group's topics for those of a removed tenant",
@@ -1923,7 +1923,7 @@ SABOTAGES = (
         'reads=request.method == "GET"',
         "reads=True",
         "Creations that hang take all connections: running jobs are not looked at, and searches fail.",
-        "tests/adapters/test_aws_wire.py::test_calls_that_hang_keep_no_reads_from_leaving_nor_the_other_way_round",
+        "tests/unit/service/adapters/aws/test_transport.py::test_calls_that_hang_keep_no_reads_from_leaving_nor_the_other_way_round",
     ),
     Sabotage(
         "look at nothing else while a look hangs",
@@ -1931,7 +1931,7 @@ SABOTAGES = (
         'ticks.create_task(self._look_safely(self._due()), name=f"poll:{self._target}")',
         "await self._look_safely(self._due())",
         "One List without an end, or one Get that hangs, keeps all running jobs of its target from being looked at.",
-        "tests/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",
+        "tests/unit/service/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",
     ),
     Sabotage(
         "look again while a look hangs",
@@ -1939,7 +1939,7 @@ SABOTAGES = (
         "return not watch.looking and watch.kind not in self._listing",
         "return bool(watch)",
         "Looks that hang pile up, and take connections and budget from the others.",
-        "tests/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",
+        "tests/unit/service/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",
     ),
     Sabotage(
         "search a whole queue for who leaves it",
@@ -1947,7 +1947,7 @@ SABOTAGES = (
         "            del queue[bisect_left(queue, rank)]\n",
         "            queue.remove(rank)\n",
         "A replica with thousands of commands that wait for a slot stands still for seconds, and misses its session.",
-        "tests/core/test_quotas.py::test_a_change_costs_about_the_same_however_many_wait",
+        "tests/unit/service/core/test_quotas.py::test_a_change_costs_about_the_same_however_many_wait",
     ),
     Sabotage(
         "release the claims of a partition one by one",
@@ -1955,7 +1955,7 @@ SABOTAGES = (
         "            gone.setdefault(place, []).append(claim)\n",
         "            self._release(place, [claim])\n",
         "A copy that is dropped wakes the same waiting commands once for each claim that it had.",
-        "tests/runtime/test_slots.py::test_a_partition_that_goes_wakes_each_who_may_come_once",
+        "tests/unit/service/runtime/test_slots.py::test_a_partition_that_goes_wakes_each_who_may_come_once",
     ),
     Sabotage(
         "take the last of several tracestate headers",
@@ -1963,7 +1963,7 @@ SABOTAGES = (
         'f"{attributes[name]},{text}" if name in attributes else text',
         "text",
         "What the first tracers have said of a trace is lost, and a malformed part is hidden by a good one.",
-        "tests/schemas/test_cloudevents.py::test_the_parts_of_a_tracestate_are_joined",
+        "tests/unit/schemas/test_cloudevents.py::test_the_parts_of_a_tracestate_are_joined",
     ),
     Sabotage(
         "sign the query as it came",
@@ -1971,7 +1971,7 @@ SABOTAGES = (
         'quote(request.url.partition("?")[2], safe="-_.~%=&+")',
         'request.url.partition("?")[2]',
         "The sandbox refuses what curl has signed rightly.",
-        "tests/sandbox/test_signatures.py::test_what_a_client_leaves_unencoded_in_the_query_is_signed_encoded",
+        "tests/unit/sandbox/cleanroomsml/test_signatures.py::test_what_a_client_leaves_unencoded_in_the_query_is_signed_encoded",
     ),
     Sabotage(
         "show a single sign-on to any address",
@@ -1979,7 +1979,7 @@ SABOTAGES = (
         "for service in _CHAIN)",
         "for service in (STS,))",
         "A profile's SSO token crosses the network in the clear.",
-        "tests/adapters/test_aws_addresses.py::test_a_single_sign_on_is_shown_to_no_plain_address",
+        "tests/unit/service/adapters/aws/test_addresses.py::test_a_single_sign_on_is_shown_to_no_plain_address",
     ),
     Sabotage(
         "permit plain http for the credentials of MSK",
@@ -1987,7 +1987,7 @@ SABOTAGES = (
         "allow_plain_http=oauth.allow_plain_http,",
         "allow_plain_http=True,",
         "A pod's token crosses the network in the clear, although no target permits it.",
-        "tests/adapters/test_msk.py::test_a_pods_token_for_msk_goes_to_no_hidden_address[False]",
+        "tests/unit/service/adapters/kafka/auth/test_msk_iam.py::test_a_pods_token_for_msk_goes_to_no_hidden_address[False]",
     ),
     Sabotage(
         "take a partition's value from above the table",
@@ -1995,7 +1995,7 @@ SABOTAGES = (
         "key.removeprefix(above)",
         "key",
         "Training data and seeds get the wrong partition, in silence.",
-        "tests/sandbox/test_storage.py::test_the_tables_own_location_names_no_partition",
+        "tests/unit/sandbox/jobs/test_storage.py::test_the_tables_own_location_names_no_partition",
     ),
     Sabotage(
         "let a NotPrincipal exempt whom nobody knows",
@@ -2003,6 +2003,6 @@ SABOTAGES = (
         'if negated == "NotPrincipal" and',
         'if negated == "" and',
         "A Deny for all but one user lets the whole account through.",
-        "tests/sandbox/test_policy_language.py::test_a_deny_whose_names_cannot_be_evaluated_refuses",
+        "tests/unit/sandbox/cleanroomsml/test_policy_language.py::test_a_deny_whose_names_cannot_be_evaluated_refuses",
     ),
 )

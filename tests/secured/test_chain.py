@@ -18,9 +18,9 @@ from service.settings import load
 from tests.acceptance.canaries import leaks
 from tests.acceptance.films import Films
 from tests.acceptance.harness import QUICK, Client, ServiceProcess
-from tests.sandbox.world import World
 from tests.secured.clients import PASSWORD, Environment, privileged
 from tests.secured.fortress import SCRAM, SESSION_MS, SHORT, Fortress
+from tests.support.sandbox_account import World
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 

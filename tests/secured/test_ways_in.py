@@ -16,10 +16,10 @@ from service.operator.diagnostics.checks import check_kafka
 from service.settings import load
 from tests.acceptance.canaries import leaks
 from tests.acceptance.harness import ServiceProcess
-from tests.sandbox.world import World
 from tests.secured.authority import KEY_PASSWORD, Authority, Issuer
 from tests.secured.clients import Environment, environment, made, privileged
 from tests.secured.fortress import MTLS, OAUTH, Fortress
+from tests.support.sandbox_account import World
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 

@@ -6,8 +6,8 @@ from random import Random
 from typing import Any, Final
 
 from schemas.operations import OPERATIONS, Repeat
-from tests.runtime.twin import TwinApi
 from tests.simulation.families import Family
+from tests.support.faulty_api import TwinApi
 
 STALE: Final = 8.0
 """Longest time by which a read may be behind."""

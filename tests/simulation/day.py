@@ -9,14 +9,14 @@ from typing import Any, Final
 from schemas.cloudevents import format_time, timestamp
 from schemas.operations import OPERATIONS, Repeat
 from service.runtime.ports import Headers, TopicPartition
-from tests.fakes.loop import SimulatedLoop
-from tests.runtime.messages import command, request
-from tests.runtime.node import Node, commands_of
-from tests.runtime.rig import Rig
 from tests.simulation.families import Family
 from tests.simulation.faults import Faults
 from tests.simulation.monitor import Monitor
 from tests.simulation.promises import Asked
+from tests.support.cluster import Rig
+from tests.support.loop import SimulatedLoop
+from tests.support.messages import command, request
+from tests.support.process import Node, commands_of
 
 CREATES: Final = [row.name for row in OPERATIONS.values() if row.creates]
 DELETES: Final = [row.name for row in OPERATIONS.values() if row.repeat is Repeat.GONE_IS_DONE]

@@ -6,12 +6,12 @@ from random import Random
 
 from schemas.operations import OPERATIONS, Kind
 from service.runtime.ports import Failure, TopicPartition
-from tests.fakes import api as fake
-from tests.fakes.api import Entry, Fault
-from tests.fakes.log import Fate
-from tests.runtime.rig import Rig
 from tests.simulation.answers import Answers
 from tests.simulation.families import Family
+from tests.support import api as fake
+from tests.support.api import Entry, Fault
+from tests.support.cluster import Rig
+from tests.support.log import Fate
 
 FLIGHT = 12.0
 """Longest time for which a request is in the network; with the lag of lists less than what settles."""

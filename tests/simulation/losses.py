@@ -5,9 +5,9 @@ from functools import partial
 from schemas import records
 from schemas.records import Position
 from service.runtime.ports import TopicPartition
-from tests.runtime.messages import COMMANDS
 from tests.simulation.day import Day, action
 from tests.simulation.families import Family
+from tests.support.messages import COMMANDS
 
 
 @action(3, Family.OFFSETS)

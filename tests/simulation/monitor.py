@@ -16,12 +16,12 @@ from service.core.job import marker
 from service.core.policy import Policy
 from service.runtime.ports import InRecord, TopicPartition
 from service.runtime.shard import Shard, State
-from tests.fakes.api import Entry
-from tests.fakes.loop import OWNER
-from tests.runtime.messages import CHANGES, COMMANDS, EVENTS, REPLIES, TERMINAL, Heard, heard
-from tests.runtime.rig import Rig
 from tests.simulation.families import Family
 from tests.simulation.promises import Asked, Promises
+from tests.support.api import Entry
+from tests.support.cluster import Rig
+from tests.support.loop import OWNER
+from tests.support.messages import CHANGES, COMMANDS, EVENTS, REPLIES, TERMINAL, Heard, heard
 
 SLACK = 1e-6
 """Seconds that floating-point sums may be wrong by."""
@@ -36,7 +36,7 @@ class Violation(AssertionError):
 
 
 class Monitor:
-    """Told of everything as it happens; see :class:`tests.fakes.log.Witness`.
+    """Told of everything as it happens; see :class:`tests.support.log.Witness`.
 
     Attributes:
         counters: How often each thing has happened.

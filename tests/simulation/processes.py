@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import replace
 
 from service.runtime.ports import TopicPartition
-from tests.runtime.messages import CHANGES, COMMANDS
-from tests.runtime.node import Node
 from tests.simulation.day import AWAY, CREATES, MOVING, RENAMED, Day, action
 from tests.simulation.families import Family
+from tests.support.messages import CHANGES, COMMANDS
+from tests.support.process import Node
 
 SESSION = 6.0
 """Seconds without a heartbeat after which the group gives a member's partitions to others."""

@@ -12,11 +12,11 @@ from schemas.operations import OPERATIONS, Kind, Repeat
 from schemas.records import Command, Job, Phase
 from service.core.job import GIVEN_BACK, marker, may_have_happened
 from service.runtime.ports import TopicPartition
-from tests.fakes.account import Item, World
-from tests.fakes.api import Entry
-from tests.fakes.loop import OWNER
-from tests.runtime.rig import Rig
 from tests.simulation.families import Family
+from tests.support.account import Item, World
+from tests.support.api import Entry
+from tests.support.cluster import Rig
+from tests.support.loop import OWNER
 
 SLACK = 1e-3
 """Seconds by which a time may be missed: sums of floating-point numbers, and times written in milliseconds."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from schemas.operations import OPERATIONS
 from schemas.records import Phase
-from tests.runtime.messages import command, request
 from tests.simulation.day import CREATES, OTHERS, Day, action
 from tests.simulation.families import Family
+from tests.support.messages import command, request
 
 KEYS = ("one", "other")
 

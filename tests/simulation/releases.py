@@ -16,11 +16,11 @@ from schemas import operations
 from schemas.operations import AUDIENCE_MODEL, COMMANDS, EXPORT_JOB, GENERATION_JOB, RESOURCES, Kind, Resource
 from schemas.records import Job
 from service.core.job import ended, subject
-from tests.fakes.loop import OWNER
 from tests.simulation.day import Day, action
 from tests.simulation.families import Family
 from tests.simulation.processes import roll_out
 from tests.simulation.publishers import create, track
+from tests.support.loop import OWNER
 
 _TABLES: Final = ("COMMANDS", "OPERATIONS", "RESOURCES", "_BY_ARN", "_OPERATIONS")
 _OURS: Final = ("schemas.", "service.core.", "service.runtime.")

@@ -7,16 +7,16 @@ from random import Random
 from schemas.records import Phase
 from service.core.resting import LONGEST_QUOTA_WAIT
 from service.runtime.ports import TopicPartition, Unfit
-from tests.fakes.account import World
-from tests.fakes.loop import OWNER, SimulatedLoop
-from tests.runtime.messages import Heard
-from tests.runtime.node import POLICY, Node
-from tests.runtime.rig import Rig
 from tests.simulation import aws, losses, processes, publishers, releases
 from tests.simulation.day import ACTIONS, AWAY, AWAY_WORLD, MOVING, RENAMED, Day
 from tests.simulation.families import Family
 from tests.simulation.faults import Faults
 from tests.simulation.monitor import Monitor
+from tests.support.account import World
+from tests.support.cluster import Rig
+from tests.support.loop import OWNER, SimulatedLoop
+from tests.support.messages import Heard
+from tests.support.process import POLICY, Node
 
 _LAST_WAIT = LONGEST_QUOTA_WAIT * POLICY.quota_retry
 """The longest wait for a full quota, which may have begun just before everything was well."""

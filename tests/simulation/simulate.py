@@ -13,14 +13,14 @@ from schemas import sizes
 from schemas.operations import COMMANDS, Kind, Repeat
 from schemas.records import Job, Phase
 from service.core.job import marker
-from tests.fakes.loop import SimulatedLoop, Stuck
-from tests.runtime.node import POLICY
-from tests.runtime.rig import Rig
 from tests.simulation.day import HOME
 from tests.simulation.families import ON, Family, drawn
 from tests.simulation.monitor import Monitor, Violation
 from tests.simulation.releases import patched
 from tests.simulation.schedule import Schedule
+from tests.support.cluster import Rig
+from tests.support.loop import SimulatedLoop, Stuck
+from tests.support.process import POLICY
 
 FORGOTTEN = 1300.0
 """Seconds beyond the retention within which everything is forgotten, by clocks that differ by up to 1200."""

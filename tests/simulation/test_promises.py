@@ -7,9 +7,9 @@ import pytest
 
 from schemas.records import Command, Job, Phase
 from service.runtime.ports import TopicPartition
-from tests.runtime.rig import Rig
 from tests.simulation.families import ON
 from tests.simulation.promises import Asked, Promises
+from tests.support.cluster import Rig
 
 LIMIT = 1000.0
 DATASET, EXPORT = "CreateTrainingDataset", "StartAudienceExportJob"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
-from tests.fakes.loop import SimulatedLoop
-from tests.runtime.node import POLICY
-from tests.runtime.rig import Rig
+from tests.support.cluster import Rig
+from tests.support.loop import SimulatedLoop
+from tests.support.process import POLICY
 
 CREATE = "CreateTrainingDataset"
 

@@ -1,7 +1,7 @@
 """Many bad days of the real shard code: whatever happened, every promise was kept at every step, and all came to rest.
 
 A seed that fails is told by ``python -m tests.simulation SEED``; what it has found is kept as a scripted test in
-``tests/runtime``, because a seed means another schedule as soon as schedules are drawn otherwise.
+``tests/scenarios``, because a seed means another schedule as soon as schedules are drawn otherwise.
 """
 
 import os
@@ -11,13 +11,13 @@ from collections import Counter
 
 import pytest
 
-from tests.runtime.node import POLICY
 from tests.simulation import campaign
 from tests.simulation.campaign import Summary, run, run_apart
 from tests.simulation.families import EFFECTS, ON
 from tests.simulation.faults import FAULTS, FLIGHT, LAG
 from tests.simulation.schedule import ACTIONS, BOUND
 from tests.simulation.simulate import Outcome, simulate
+from tests.support.process import POLICY
 
 QUICK, PARTS = 1500, 20
 MUST_HAPPEN = (

@@ -72,7 +72,7 @@ TEXT = {
 
 @pytest.fixture(scope="module")
 def where() -> Iterator[Storage]:
-    with running_sandbox(Options(port=0, jobs_module="tests.sandbox.quick_jobs")) as url:
+    with running_sandbox(Options(port=0, jobs_module="tests.support.quick_jobs")) as url:
         yield Storage(url, REGION, ACCOUNT)
 
 

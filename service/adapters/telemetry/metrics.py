@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from schemas.records import Job, Phase
+from service.adapters.telemetry.callback_gauge import Pulled, Values
 from service.adapters.telemetry.labels import (
     DEAD_LETTER_REASONS,
     OPERATION_NAMES,
@@ -25,7 +26,6 @@ from service.adapters.telemetry.labels import (
     STATUSES,
     closed,
 )
-from service.adapters.telemetry.pulled import Pulled, Values
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)

@@ -1,7 +1,8 @@
 """Tokens for MSK with IAM: a presigned request to connect, which MSK lets AWS verify.
 
 The official signer does the same with botocore's blocking session, which stops the event loop; here credentials come
-from aiobotocore. Signing itself is arithmetic (about a millisecond). `tests/adapters/test_msk.py` compares the two.
+from aiobotocore. Signing itself is arithmetic (about a millisecond).
+`tests/unit/service/adapters/kafka/auth/test_msk_iam.py` compares the two.
 """
 
 import base64

@@ -1,0 +1,1 @@
+"""Whole processes of the service over fakes, in virtual time."""

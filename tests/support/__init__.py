@@ -1,0 +1,1 @@
+"""Fakes, harnesses, builders and helpers that several rooms use."""

@@ -1,0 +1,88 @@
+"""Changelogs folded, and commands checked before they are sent."""
+
+from dataclasses import replace
+
+import pytest
+
+from schemas.operations import OPERATIONS, Kind
+from schemas.permissions import Grant
+from schemas.records import Job, Phase, ResourceState, encode, key_of
+from service.operator.repair.changelog_snapshot import fold
+from service.operator.repair.command_sender import compose, objection, operator, reply_of
+from service.operator.repair.topic_reader import Found
+from service.runtime.ports import TopicPartition
+from tests.support import builders
+from tests.support.repair_records import LIMITS, NOW, sent, told
+
+CREATE = OPERATIONS["CreateAudienceModel"]
+CHANGELOG = TopicPartition("jobs", 1)
+
+
+def kept(key: bytes, value: bytes | None, offset: int = 0) -> Found:
+    return Found(CHANGELOG, offset, NOW, key, value, ())
+
+
+def record(of: Job | ResourceState) -> Found:
+    return kept(key_of(of), encode(of))
+
+
+def test_a_ledger_has_jobs_with_their_commands_partition_resources_and_what_is_corrupt() -> None:
+    late = builders.job(CREATE, Phase.PARKED, accepted_at=2.0)
+    early = builders.job(CREATE, accepted_at=1.0, command=replace_id("c-0"))
+    state = ResourceState("arn:x", "audience-model", 3, "ACTIVE")
+    ledger = fold(
+        [record(late), record(early), record(state), kept(b"gone", None), kept(b"bad", b"?", 7)], {"jobs": "in"}
+    )
+    assert [held.job for held in ledger.jobs] == [early, late]
+    assert {held.place for held in ledger.jobs} == {TopicPartition("in", 1)}
+    assert [held.job for held in ledger.parked()] == [late]
+    assert ledger.resources == {("audience-model", "arn:x"): state}
+    ((bad),) = ledger.corrupt
+    assert (bad.place, bad.offset, bad.key) == (CHANGELOG, 7, b"bad")
+    assert "not a changelog record" in bad.why
+    assert [held.job for held in ledger.find("c-1", None)] == [late]
+    assert ledger.find("c-1", "/other") == []
+
+
+def replace_id(command_id: str) -> object:
+    return builders.command(CREATE, id=command_id)
+
+
+def test_a_command_of_ours_is_taken_by_the_service_and_names_who_sent_it() -> None:
+    data = {"commandId": "c", "commandSource": "/shop", "resolution": "retry"}
+    outgoing = compose(Kind.RESOLVE, "commands", 1, data, target="default", key="c")
+    assert objection(outgoing, LIMITS) == ""
+    assert outgoing.source == operator()
+    assert outgoing.source.startswith("/operator/")
+    assert (outgoing.partition, outgoing.key) == (1, b"c")
+    assert compose(Kind.RESOLVE, "commands", 1, data, target="", key="c").command_id != outgoing.command_id
+
+
+def test_what_the_service_would_reject_is_told_before_it_is_sent() -> None:
+    data = {"commandId": "c", "commandSource": "/shop", "resolution": "retry"}
+    outgoing = compose(Kind.RESOLVE, "commands", 1, data, target="default", key="c")
+    tenant = replace(LIMITS, grant=Grant(tenant="shop", targets=frozenset({"default"}), operations=("Get*",)))
+    assert "tenants.shop.operations" in objection(outgoing, tenant)
+    assert objection(compose(Kind.RESOLVE, "commands", 1, {}, target="", key="c"), LIMITS).startswith(
+        "ValidationFailed"
+    )
+
+
+@pytest.mark.parametrize("operator_name", ["", "ops"])
+def test_an_operator_without_a_name_is_unknown(operator_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def user() -> str:
+        if not operator_name:
+            raise KeyError("getpwuid(): uid not found: 10001")
+        return operator_name
+
+    monkeypatch.setattr("getpass.getuser", user)
+    assert operator() == f"/operator/{operator_name or 'unknown'}"
+
+
+def test_replies_are_told_from_everything_else() -> None:
+    command = sent(1, CREATE.name, "c")
+    found = reply_of(told(command, 1, "accepted"))
+    assert found is not None
+    assert (found[0].value, found[1]["commandId"]) == ("accepted", "c")
+    assert reply_of(command) is None
+    assert reply_of(kept(b"k", b"\xff")) is None
