@@ -10,9 +10,9 @@ from typing import Any
 from schemas.operations import AUDIENCE_MODEL
 from service.core.observations import Failure, Reply
 from service.core.pacing import Cadence
-from service.runtime.dispatch import Caller, Deadlines
+from service.runtime.dispatch import CallTimeouts, RateLimitedApi
 from service.runtime.limiter import Limiter
-from service.runtime.poller import Poller, Watch
+from service.runtime.poller import Poller, WatchedResource
 
 HOUR = 3600.0
 EVERY = 60.0
@@ -60,11 +60,11 @@ async def calls_per_minute(jobs: int) -> float:
     clock, account = VirtualClock(), Account(2 * jobs)
     telemetry: Any = Silent()
     limiter = Limiter(clock, reads_per_second=1e9, writes_per_second=1e9)
-    caller = Caller(account, {"default": limiter}, clock, telemetry, Deadlines(60.0, 60.0))
+    caller = RateLimitedApi(account, {"default": limiter}, clock, telemetry, CallTimeouts(60.0, 60.0))
     poller = Poller("default", caller, 1.0, clock, telemetry)
     cadence = Cadence(EVERY, EVERY, 0.0)
     for number in range(jobs):
-        poller.watch(number, Watch(AUDIENCE_MODEL.kind, f"arn:{number}", "", 0.0, cadence, lambda _: None))
+        poller.watch(number, WatchedResource(AUDIENCE_MODEL.kind, f"arn:{number}", "", 0.0, cadence, lambda _: None))
     while clock.now < HOUR:
         await poller.tick()
         clock.now += EVERY

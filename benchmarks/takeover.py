@@ -16,8 +16,8 @@ from benchmarks.restore import changelog as ended_jobs
 from sandbox.kafka.broker import Broker, free_port
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.log import KafkaLog
-from service.adapters.kafka.topics import changelog, ensure, stream
-from service.adapters.telemetry import Telemetry
+from service.adapters.kafka.topics import changelog, ensure, output_topic
+from service.adapters.telemetry import PrometheusTelemetry
 from service.runtime.ports import OutRecord, TopicPartition
 from service.runtime.slots import SlotRegistry
 from service.runtime.standby import Standby
@@ -38,7 +38,7 @@ async def fill(log: KafkaLog, size: int) -> None:
 
 async def follow(log: KafkaLog) -> tuple[Standby, float, float, float]:
     """The copy, and what it cost: seconds, CPU seconds, MiB."""
-    standby = Standby(SlotRegistry({}, lambda _: None, time.monotonic), Telemetry(), follows=True)
+    standby = Standby(SlotRegistry({}, lambda _: None, time.monotonic), PrometheusTelemetry(), follows=True)
     began, cpu, memory = time.perf_counter(), time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     task = asyncio.create_task(log.follow(standby))
     while not standby.statistics().get("commands-0", {}).get("current"):  # noqa: ASYNC110 - it tells nobody
@@ -65,7 +65,7 @@ async def take_over(log: KafkaLog, store: Store, known: int) -> tuple[float, flo
 
 async def measure(broker: Broker, size: int) -> None:
     settings = KafkaSettings(broker.bootstrap, "group", application="benchmark")
-    source = stream("commands", 1, retention=3600, record_bytes=1_000_000)
+    source = output_topic("commands", 1, retention=3600, record_bytes=1_000_000)
     await ensure(settings, [source, changelog("jobs", source, record_bytes=1_000_000)], replication=1)
     log = KafkaLog(settings, {"commands": "jobs"})
     await fill(log, size)

@@ -1,7 +1,7 @@
 """From a Kafka record to a command, a rejection or a dead letter: total, bounded, and all violations at once.
 
 A record that names a command (its id and source are readable) is either a :class:`schemas.records.Command` or
-:class:`Rejected`, to be answered; one that names none is :class:`Undecodable`. What is told about a bad record says
+:class:`Rejected`, to be answered; one that names none is :class:`NotACommand`. What is told about a bad record says
 what is allowed, and never repeats a value of the payload.
 
 The digest covers the type, the target as the sender gave it and the canonical JSON of the data (members sorted, no
@@ -34,14 +34,14 @@ from schemas.permissions import Grant, TargetFacts
 from schemas.shapes import Violation
 from schemas.tracecontext import TraceContext
 
-__all__ = ["Limits", "Rejected", "Undecodable", "Violation", "read"]
+__all__ = ["NotACommand", "Rejected", "TopicRules", "Violation", "read"]
 
 MAX_VIOLATIONS: Final = 100
 MAX_CORRELATION_ID: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TopicRules:
     """What a command may ask for on one commands topic.
 
     Attributes:
@@ -84,7 +84,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Undecodable:
+class NotACommand:
     """A record that names no command, for the dead letters.
 
     Attributes:
@@ -97,8 +97,8 @@ class Undecodable:
 
 
 def read(
-    key: bytes | None, value: bytes | None, headers: Headers, limits: Limits, dropped: list[str] | None = None
-) -> records.Command | Rejected | Undecodable:
+    key: bytes | None, value: bytes | None, headers: Headers, limits: TopicRules, dropped: list[str] | None = None
+) -> records.Command | Rejected | NotACommand:
     """Reads a record; never raises.
 
     Args:
@@ -154,7 +154,7 @@ def canonical(data: Any) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
 
 
-def _command(envelope: Envelope, limits: Limits) -> records.Command | Rejected:
+def _command(envelope: Envelope, limits: TopicRules) -> records.Command | Rejected:
     operation = _operation(envelope.type)
     found: list[tuple[str, Violation]] = []
     if not operation:
@@ -213,20 +213,20 @@ def _payload_violations(operation: str, data: Any, assumed: bool) -> Iterator[Vi
 def _refuse(
     envelope: Envelope | cloudevents.Undecodable,
     value: bytes | None,
-    limits: Limits,
+    limits: TopicRules,
     code: str,
     message: str,
     path: str = "envelope",
-) -> Rejected | Undecodable:
+) -> Rejected | NotACommand:
     if not (envelope.id and envelope.source):
-        return Undecodable(code, message)
+        return NotACommand(code, message)
     return _rejected(envelope, value or b"", limits, code, (Violation(path, code, message),))
 
 
 def _rejected(
     envelope: Envelope | cloudevents.Undecodable,
     content: bytes,
-    limits: Limits,
+    limits: TopicRules,
     code: str,
     violations: tuple[Violation, ...],
 ) -> Rejected:
@@ -249,7 +249,7 @@ def _within_limits(violations: tuple[Violation, ...]) -> Iterator[Violation]:
 
 
 def _known(
-    envelope: Envelope | cloudevents.Undecodable, content: bytes, limits: Limits, params: dict[str, Any]
+    envelope: Envelope | cloudevents.Undecodable, content: bytes, limits: TopicRules, params: dict[str, Any]
 ) -> records.Command:
     """The command as far as its attributes are valid."""
     valid = {name: text for name, text in envelope.extensions.items() if not _extension_fault(name, text, limits)}
@@ -277,7 +277,7 @@ def _known(
 # --- extensions -------------------------------------------------------------------------------------------------------
 
 
-def _extension_violations(extensions: Mapping[str, str], limits: Limits) -> Iterator[tuple[str, Violation]]:
+def _extension_violations(extensions: Mapping[str, str], limits: TopicRules) -> Iterator[tuple[str, Violation]]:
     for name, text in extensions.items():
         if fault := _extension_fault(name, text, limits):
             code, rule, message = fault
@@ -290,7 +290,7 @@ def _extension_violations(extensions: Mapping[str, str], limits: Limits) -> Iter
         yield "InvalidExtension", Violation("deadline", "window", "must be after notbefore")
 
 
-def _extension_fault(name: str, text: str, limits: Limits) -> tuple[str, str, str] | None:
+def _extension_fault(name: str, text: str, limits: TopicRules) -> tuple[str, str, str] | None:
     """Code, rule and message of what is wrong with an extension; unknown ones are let pass, as CloudEvents wants."""
     if name == "target":
         return permissions.target_fault(text, limits.grant)

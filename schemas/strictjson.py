@@ -31,7 +31,7 @@ class JsonError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class JsonLimits:
     """How much structure a document may have.
 
     Attributes:
@@ -43,7 +43,7 @@ class Limits:
     values: int = 2_000
 
 
-DEFAULT: Final = Limits()
+DEFAULT: Final = JsonLimits()
 
 _INTEGER_MIN: Final = -(2**63)
 _INTEGER_MAX: Final = 2**64 - 1
@@ -58,7 +58,7 @@ _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
-def loads(value: bytes, limits: Limits = DEFAULT, spared: Collection[str] = ()) -> Any:
+def loads(value: bytes, limits: JsonLimits = DEFAULT, spared: Collection[str] = ()) -> Any:
     """Parses a JSON document.
 
     Args:
@@ -119,7 +119,7 @@ _CONFLUENT_FRAME: Final = 5
 _JSON_STARTS: Final = tuple(bytes((char,)) for char in b'{["-0123456789tfn \t\r\n')
 
 
-def _bound(value: bytes, limits: Limits) -> None:
+def _bound(value: bytes, limits: JsonLimits) -> None:
     # In valid JSON each value brings at most: its name, ":", its own string or brackets, and one ",".
     budget = 5 * limits.values + 8
     depth = commas = 0

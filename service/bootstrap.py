@@ -11,30 +11,30 @@ from schemas import shapes
 from service import gauges, tenancy, topology
 from service.adapters.aws.addresses import api_address, sts_address
 from service.adapters.aws.api import AwsApi
-from service.adapters.aws.clients import Sessions
+from service.adapters.aws.clients import Clients
 from service.adapters.clock import SystemClock
 from service.adapters.http import Liveness, StatusServer
 from service.adapters.kafka.log import KafkaLog
-from service.adapters.telemetry import Telemetry
+from service.adapters.telemetry import PrometheusTelemetry
 from service.core import holding
 from service.core.pacing import Cadence
 from service.policy import policy as core_policy
 from service.runtime import changes as numbering
 from service.runtime import commands as intake
-from service.runtime.activities import Workshop
+from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
-from service.runtime.context import Context, Names
-from service.runtime.dispatch import Caller, Deadlines, Dispatch
+from service.runtime.context import Context, OutputTopics
+from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
-from service.runtime.record_limits import Ceilings
+from service.runtime.record_limits import RecordLimits
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby
 from service.settings import Settings
-from service.settings.running import Pace
+from service.settings.running import PollInterval
 
 SOURCE: Final = "cleanroomsml-service"
 """CloudEvents ``source`` of what we publish."""
@@ -48,14 +48,14 @@ _BLINDNESS: Final = 24
 """Into how many observations the time is divided for which looks at a resource may fail."""
 
 
-def _context(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> Context:
+def _context(settings: Settings, clock: SystemClock, telemetry: PrometheusTelemetry) -> Context:
     topics = settings.topics
     return Context(
         clock=clock,
         telemetry=telemetry,
         policy=core_policy(settings),
         limits=tenancy.limits(settings),
-        names=Names(
+        names=OutputTopics(
             changelogs=topology.changelogs(settings),
             changes=topics.changes,
             replies=topics.replies,
@@ -71,11 +71,11 @@ def _context(settings: Settings, clock: SystemClock, telemetry: Telemetry) -> Co
         inbox_limit=settings.runtime.inbox_limit,
         open_jobs_limit=settings.runtime.open_jobs_limit,
         remembered_bytes=settings.runtime.remembered_bytes,
-        ceilings=Ceilings(topology.record_bytes(settings)),
+        ceilings=RecordLimits(topology.record_bytes(settings)),
     )
 
 
-def _cadence(pace: Pace) -> Cadence:
+def _cadence(pace: PollInterval) -> Cadence:
     return Cadence(pace.first, pace.later, pace.after)
 
 
@@ -85,8 +85,8 @@ class Service:
 
     app: App
     log: KafkaLog
-    sessions: Sessions
-    telemetry: Telemetry
+    sessions: Clients
+    telemetry: PrometheusTelemetry
     liveness: Liveness
     server: StatusServer
 
@@ -118,8 +118,8 @@ def build(settings: Settings) -> Service:
     """Puts the service together; connects to nothing yet."""
     shapes.preload()  # or the first commands would pay for it
     clock = SystemClock()
-    telemetry = Telemetry(settings.targets)
-    sessions = Sessions(settings.targets)
+    telemetry = PrometheusTelemetry(settings.targets)
+    sessions = Clients(settings.targets)
     log = KafkaLog(topology.kafka_settings(settings), topology.changelogs(settings), topology.required_topics(settings))
     limiters = {
         name: Limiter(
@@ -130,10 +130,10 @@ def build(settings: Settings) -> Service:
         for name, target in settings.targets.items()
     }
     timing, blindness = settings.timing, settings.timing.search_limit / _BLINDNESS
-    deadlines = Deadlines(write=timing.call_timeout, read=timing.read_timeout, listing=blindness)
+    deadlines = CallTimeouts(write=timing.call_timeout, read=timing.read_timeout, listing=blindness)
     tenants = tenancy.limiters(settings, clock)
     api = AwsApi(sessions)
-    caller = Caller(api, limiters, clock, telemetry, deadlines, tenants)
+    caller = RateLimitedApi(api, limiters, clock, telemetry, deadlines, tenants)
     pollers = {
         name: Poller(
             name,
@@ -170,9 +170,9 @@ def build(settings: Settings) -> Service:
 def _app(
     settings: Settings,
     clock: SystemClock,
-    telemetry: Telemetry,
+    telemetry: PrometheusTelemetry,
     log: KafkaLog,
-    caller: Caller,
+    caller: RateLimitedApi,
     pollers: Mapping[str, Poller],
     limiters: Mapping[str, Limiter],
     tenants: Mapping[str, Limiter],
@@ -189,7 +189,7 @@ def _app(
         follows=settings.runtime.standby,
         serves=lambda job: not holding.obstacle(job, context.policy),
     )
-    workshop = Workshop(Dispatch(caller, clock), pollers, slots)
+    workshop = ActivityDependencies(Dispatch(caller, clock), pollers, slots)
 
     def make_shard(partition: TopicPartition) -> Shard:
         receive = numbering.receive if partition.topic == settings.topics.changes else intake.receive

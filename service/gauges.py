@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
 
-from service.adapters.telemetry import Telemetry
+from service.adapters.telemetry import PrometheusTelemetry
 from service.runtime.app import App
 from service.runtime.ports import Clock
 
@@ -17,7 +17,7 @@ _BUDGET = {
 
 
 def register(
-    telemetry: Telemetry, app: App, clock: Clock, skews: Callable[[], Mapping[str, float]] = dict[str, float]
+    telemetry: PrometheusTelemetry, app: App, clock: Clock, skews: Callable[[], Mapping[str, float]] = dict[str, float]
 ) -> None:
     """Adds the gauges of a service."""
     telemetry.gauge("ready", "1 when every partition held is being served", (), lambda: {(): float(app.ready)})

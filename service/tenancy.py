@@ -3,21 +3,21 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from schemas.commands import Limits
+from schemas.commands import TopicRules
 from schemas.permissions import Grant, TargetFacts, open_grant
 from service.adapters.aws.clients import partition_of
-from service.runtime.context import Outlets
+from service.runtime.context import TenantTopics
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Clock, TopicPartition
 from service.settings import Settings, Target, Tenant
 from service.settings.tenants import DEFAULT_TENANT
 
 
-def limits(settings: Settings) -> dict[str, Limits]:
+def limits(settings: Settings) -> dict[str, TopicRules]:
     """What may be asked for, by commands topic."""
     known = facts(settings)
     return {
-        places.commands: Limits(
+        places.commands: TopicRules(
             grant=_grant(name, settings),
             default_target=_default_target(settings.tenants.get(name), settings),
             facts=known,
@@ -35,10 +35,10 @@ def facts(settings: Settings) -> dict[str, TargetFacts]:
     return {name: _facts(target) for name, target in settings.targets.items()}
 
 
-def outlets(settings: Settings) -> dict[str, Outlets]:
+def outlets(settings: Settings) -> dict[str, TenantTopics]:
     """Where each tenant hears from us."""
     return {
-        _known_as(name): Outlets(places.replies, places.events, places.dead_letters)
+        _known_as(name): TenantTopics(places.replies, places.events, places.dead_letters)
         for name, places in settings.places().items()
     }
 

@@ -5,7 +5,7 @@ from typing import Final
 from schemas import sizes
 from service.adapters.kafka.auth.security import security
 from service.adapters.kafka.client_options import KafkaSettings
-from service.adapters.kafka.topics import TopicSpec, changelog, inlet, stream
+from service.adapters.kafka.topics import TopicSpec, changelog, input_topic, output_topic
 from service.settings import Settings, SettingsError
 
 _BATCH_BYTES: Final = 512 * 1024
@@ -57,7 +57,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     specs: list[TopicSpec] = []
     for commands, jobs in settings.sources():
         # What a tenant sends is bounded as sent; compression is the broker's affair, or a small batch could be a bomb.
-        source = inlet(
+        source = input_topic(
             commands,
             topics.partitions,
             retention=_COMMANDS_KEPT,
@@ -65,10 +65,10 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
             at_most=largest,
         )
         specs += [source, changelog(jobs, source, record_bytes=largest)]
-    changes = stream(topics.changes, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest)
+    changes = output_topic(topics.changes, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest)
     specs += [changes, changelog(topics.resources, changes, record_bytes=largest)]
     for name in settings.outputs():
-        specs.append(stream(name, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest))
+        specs.append(output_topic(name, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest))
     return specs
 
 

@@ -21,39 +21,39 @@ from sandbox.cleanroomsml.resources import CONFIGURED, DATASET, EXPORT, GENERATI
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OperationRow:
     """What an operation does, and to which kind of resource."""
 
     verb: Verb
     kind: Kind | None = None
 
 
-OPERATIONS: Final[Mapping[str, Row]] = {
-    "CreateTrainingDataset": Row(provider_create.create, DATASET),
-    "GetTrainingDataset": Row(provider.get, DATASET),
-    "ListTrainingDatasets": Row(provider.list_all, DATASET),
-    "DeleteTrainingDataset": Row(provider.delete, DATASET),
-    "CreateAudienceModel": Row(provider_create.create, MODEL),
-    "GetAudienceModel": Row(provider.get, MODEL),
-    "ListAudienceModels": Row(provider.list_all, MODEL),
-    "DeleteAudienceModel": Row(provider.delete, MODEL),
-    "CreateConfiguredAudienceModel": Row(provider_create.create, CONFIGURED),
-    "UpdateConfiguredAudienceModel": Row(provider.update, CONFIGURED),
-    "GetConfiguredAudienceModel": Row(provider.get, CONFIGURED),
-    "ListConfiguredAudienceModels": Row(provider.list_all, CONFIGURED),
-    "DeleteConfiguredAudienceModel": Row(provider.delete, CONFIGURED),
-    "PutConfiguredAudienceModelPolicy": Row(provider_policies.put, CONFIGURED),
-    "GetConfiguredAudienceModelPolicy": Row(provider_policies.get, CONFIGURED),
-    "DeleteConfiguredAudienceModelPolicy": Row(provider_policies.delete, CONFIGURED),
-    "StartAudienceGenerationJob": Row(provider_create.create, GENERATION),
-    "GetAudienceGenerationJob": Row(provider.get, GENERATION),
-    "ListAudienceGenerationJobs": Row(provider.list_all, GENERATION),
-    "DeleteAudienceGenerationJob": Row(provider.delete, GENERATION),
-    "StartAudienceExportJob": Row(provider_create.create, EXPORT),
-    "ListAudienceExportJobs": Row(provider.list_all, EXPORT),
-    "TagResource": Row(provider_tags.add),
-    "UntagResource": Row(provider_tags.remove),
-    "ListTagsForResource": Row(provider_tags.show),
+OPERATIONS: Final[Mapping[str, OperationRow]] = {
+    "CreateTrainingDataset": OperationRow(provider_create.create, DATASET),
+    "GetTrainingDataset": OperationRow(provider.get, DATASET),
+    "ListTrainingDatasets": OperationRow(provider.list_all, DATASET),
+    "DeleteTrainingDataset": OperationRow(provider.delete, DATASET),
+    "CreateAudienceModel": OperationRow(provider_create.create, MODEL),
+    "GetAudienceModel": OperationRow(provider.get, MODEL),
+    "ListAudienceModels": OperationRow(provider.list_all, MODEL),
+    "DeleteAudienceModel": OperationRow(provider.delete, MODEL),
+    "CreateConfiguredAudienceModel": OperationRow(provider_create.create, CONFIGURED),
+    "UpdateConfiguredAudienceModel": OperationRow(provider.update, CONFIGURED),
+    "GetConfiguredAudienceModel": OperationRow(provider.get, CONFIGURED),
+    "ListConfiguredAudienceModels": OperationRow(provider.list_all, CONFIGURED),
+    "DeleteConfiguredAudienceModel": OperationRow(provider.delete, CONFIGURED),
+    "PutConfiguredAudienceModelPolicy": OperationRow(provider_policies.put, CONFIGURED),
+    "GetConfiguredAudienceModelPolicy": OperationRow(provider_policies.get, CONFIGURED),
+    "DeleteConfiguredAudienceModelPolicy": OperationRow(provider_policies.delete, CONFIGURED),
+    "StartAudienceGenerationJob": OperationRow(provider_create.create, GENERATION),
+    "GetAudienceGenerationJob": OperationRow(provider.get, GENERATION),
+    "ListAudienceGenerationJobs": OperationRow(provider.list_all, GENERATION),
+    "DeleteAudienceGenerationJob": OperationRow(provider.delete, GENERATION),
+    "StartAudienceExportJob": OperationRow(provider_create.create, EXPORT),
+    "ListAudienceExportJobs": OperationRow(provider.list_all, EXPORT),
+    "TagResource": OperationRow(provider_tags.add),
+    "UntagResource": OperationRow(provider_tags.remove),
+    "ListTagsForResource": OperationRow(provider_tags.show),
 }
 
 

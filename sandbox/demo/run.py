@@ -13,7 +13,7 @@ from typing import Any, Final
 from sandbox.demo import calls
 from sandbox.demo.client import Client
 from sandbox.demo.records import EVENTS, REPLIES, Command
-from sandbox.demo.screen import Screen, Stage
+from sandbox.demo.screen import Screen, _Stage
 from sandbox.demo.service import ServiceError, running_service
 from sandbox.demo.story import STEPS, Place, Step
 from sandbox.demo.summary import FILES, Outcome
@@ -82,7 +82,7 @@ class Demo:
             )
         return made
 
-    async def _command(self, client: Client, command: Command, stage: Stage, step: Step) -> dict[str, Any]:
+    async def _command(self, client: Client, command: Command, stage: _Stage, step: Step) -> dict[str, Any]:
         """Publish a command and wait until Kafka tells of its end."""
         sent = await client.publish(command)
         self.timeline.commands.append(sent)

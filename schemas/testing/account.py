@@ -23,7 +23,7 @@ from schemas.operations import (
 NOT_FOUND: Final = "ResourceNotFoundException"
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """AWS says no.
 
     Attributes:
@@ -92,7 +92,7 @@ class Account:
             Refused: It is not there.
         """
         if thing_id not in self.things:
-            raise Refused(NOT_FOUND, f"{thing_id} does not exist", 404)
+            raise ApiError(NOT_FOUND, f"{thing_id} does not exist", 404)
         return self.things[thing_id]
 
     def description(self, thing: Thing) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Account:
         if row.change is Change.UPDATED:
             self.policies[thing.id] = str(params[row.compare])
         if thing.id not in self.policies:
-            raise Refused(NOT_FOUND, f"{thing.id} has no policy", 404)
+            raise ApiError(NOT_FOUND, f"{thing.id} has no policy", 404)
         policy = self.policies.pop(thing.id) if row.change is Change.DELETED else self.policies[thing.id]
         hashed = hashlib.sha256(policy.encode()).hexdigest()
         return {row.resource.identity: thing.id, "configuredAudienceModelPolicy": policy, "policyHash": hashed}

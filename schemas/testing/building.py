@@ -8,7 +8,7 @@ import orjson
 
 from schemas import cloudevents, commands
 from schemas.cloudevents import Envelope
-from schemas.commands import Limits
+from schemas.commands import TopicRules
 from schemas.events import Message
 from schemas.operations import COMMAND_PREFIX
 from schemas.permissions import open_grant
@@ -68,7 +68,7 @@ def _check(message: Message) -> None:
     targets, topics = (_values(named, name) for name in ("ce_target", "ce_replyto"))
     limits = open_limits(targets, topics)
     read = commands.read(message.key, message.value, message.headers, limits)
-    if isinstance(read, commands.Undecodable):
+    if isinstance(read, commands.NotACommand):
         raise InvalidCommandError(f"{read.code}: {read.message}")
     if isinstance(read, commands.Rejected):
         told = "; ".join(f"{one.path}: {one.message}" for one in read.violations)
@@ -79,6 +79,6 @@ def _values(named: Mapping[str, bytes | None], name: str) -> list[str]:
     return [text] if (text := (named.get(name) or b"").decode()) else []
 
 
-def open_limits(targets: Iterable[str] = (), reply_topics: Iterable[str] = ()) -> Limits:
+def open_limits(targets: Iterable[str] = (), reply_topics: Iterable[str] = ()) -> TopicRules:
     """What a service without tenants allows: every target and reply topic that it knows, ``default`` among them."""
-    return Limits(open_grant({"default", *targets}, reply_topics), "default")
+    return TopicRules(open_grant({"default", *targets}, reply_topics), "default")

@@ -10,7 +10,7 @@ from schemas.operations import COMMANDS, Kind, Operation
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class TwinJob:
     """A command under way, or its end.
 
     Attributes:
@@ -29,7 +29,7 @@ class Job:
     told: int = 0
     last: tuple[ReplyKind, Mapping[str, Any], int] = (ReplyKind.ACCEPTED, {}, 1)
     waiting: str = ""
-    awaits: "Job | None" = None
+    awaits: "TwinJob | None" = None
     resource_id: str = ""
     ended: bool = False
 
@@ -39,7 +39,7 @@ class Job:
         return COMMANDS[self.command.operation]
 
 
-def wanted(job: Job) -> str:
+def wanted(job: TwinJob) -> str:
     """The status at which a tracking command ends; empty for any good one."""
     return str(job.command.params.get("untilStatus", "")) if job.row.kind is Kind.TRACK else ""
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from schemas import commands, records
-from schemas.commands import Limits, Rejected, Undecodable
+from schemas.commands import NotACommand, Rejected, TopicRules
 from schemas.events import Message, ReplyKind
 from schemas.operations import COMMANDS, Change, Kind, Operation, Resolution, removal_of, resource_of
-from schemas.testing.account import Account, Refused, Thing, kind_of
+from schemas.testing.account import Account, ApiError, Thing, kind_of
 from schemas.testing.building import open_limits
-from schemas.testing.jobs import Job, error, fault_of, wanted
+from schemas.testing.jobs import TwinJob, error, fault_of, wanted
 from schemas.testing.outbox import Outbox
 from schemas.testing.reading import Published
 
@@ -39,7 +39,12 @@ class Twin:
     """
 
     def __init__(
-        self, *, prefix: str = "cleanroomsml", limits: Limits | None = None, automatic: bool = False, now: float = 0.0
+        self,
+        *,
+        prefix: str = "cleanroomsml",
+        limits: TopicRules | None = None,
+        automatic: bool = False,
+        now: float = 0.0,
     ) -> None:
         """A twin that has heard nothing.
 
@@ -55,9 +60,9 @@ class Twin:
         self.account = Account()
         self._out = Outbox(prefix, self.account.region)
         self.published, self.dead_letters = self._out.published, self._out.dead_letters
-        self._jobs: dict[bytes, Job] = {}
+        self._jobs: dict[bytes, TwinJob] = {}
         self._held: dict[str, str] = {}
-        self._refusals: dict[str, Refused] = {}
+        self._refusals: dict[str, ApiError] = {}
         self._parking: set[str] = set()
 
     # --- what a test does ------------------------------------------------------------------------------------------
@@ -66,9 +71,9 @@ class Twin:
         """Takes a record from the commands topic; gives what is published because of it."""
         before = len(self.published)
         outcome = commands.read(message.key, message.value, message.headers, self._limits)
-        if isinstance(outcome, Undecodable | Rejected):
+        if isinstance(outcome, NotACommand | Rejected):
             self._out.bury(message, outcome.code, outcome.message, self.now)
-        if not isinstance(outcome, Undecodable):
+        if not isinstance(outcome, NotACommand):
             self._receive(outcome)
         return self.published[before:]
 
@@ -106,7 +111,7 @@ class Twin:
 
     def refuse(self, operation: str, code: str, message: str = "refused", http_status: int = 400) -> None:
         """Makes AWS refuse the next call of an operation."""
-        self._refusals[COMMANDS[operation].name] = Refused(code, message, http_status)
+        self._refusals[COMMANDS[operation].name] = ApiError(code, message, http_status)
 
     def park(self, operation: str) -> None:
         """Makes the outcome of the next call of an operation unknown, for good: its command is parked."""
@@ -151,7 +156,7 @@ class Twin:
         if known is not None:
             self._again(known, command)
             return
-        job = self._jobs[key] = Job(command, self.now)
+        job = self._jobs[key] = TwinJob(command, self.now)
         if isinstance(outcome, Rejected):
             told = [{"path": one.path, "rule": one.rule, "message": one.message} for one in outcome.violations]
             self._end(job, ReplyKind.REJECTED, error(outcome.code, outcome.message, violations=told))
@@ -159,7 +164,7 @@ class Twin:
         self._reply(job, ReplyKind.ACCEPTED, {})
         self._begin(job)
 
-    def _again(self, known: Job, command: records.Command) -> None:
+    def _again(self, known: TwinJob, command: records.Command) -> None:
         if command.digest == known.command.digest:
             self._out.reply(command, *known.last, self.now)
             return
@@ -167,7 +172,7 @@ class Twin:
         told = {"error": {"code": "IdMisuse", "message": _MISUSE, "violations": [violation]}}
         self._out.reply(command, ReplyKind.REJECTED, told, int(command.digest[:12], 16), self.now)
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: TwinJob) -> None:
         command = job.command
         if 0 < command.deadline < self.now:
             self._end(job, ReplyKind.FAILED, error("DeadlineExceeded", "the command was not issued by its deadline"))
@@ -179,16 +184,16 @@ class Twin:
         else:
             self._perform(job)
 
-    def _wait(self, job: Job, reason: str, position: int) -> None:
+    def _wait(self, job: TwinJob, reason: str, position: int) -> None:
         job.waiting = reason
         self._reply(job, ReplyKind.WAITING, {"reason": reason, "position": position})
 
-    def _resume(self, due: Callable[[Job], bool]) -> None:
+    def _resume(self, due: Callable[[TwinJob], bool]) -> None:
         for job in [one for one in self._jobs.values() if one.waiting and due(one)]:
             job.waiting = ""
             self._begin(job)
 
-    def _perform(self, job: Job) -> None:
+    def _perform(self, job: TwinJob) -> None:
         row = job.row
         if row.name in self._parking:
             self._parking.remove(row.name)
@@ -200,10 +205,10 @@ class Twin:
             if refusal is not None:
                 raise refusal
             self._call(job, row)
-        except Refused as no:
+        except ApiError as no:
             self._end(job, ReplyKind.FAILED, error(no.code, no.message, http_status=no.http_status))
 
-    def _call(self, job: Job, row: Operation) -> None:
+    def _call(self, job: TwinJob, row: Operation) -> None:
         params = job.command.params
         match row.kind:
             case Kind.READ:
@@ -228,7 +233,7 @@ class Twin:
             case Kind.RESOLVE:
                 self._resolve(job)
 
-    def _start(self, job: Job, thing: Thing) -> None:
+    def _start(self, job: TwinJob, thing: Thing) -> None:
         member = "resourceArn" if thing.resource.identity else "resourceId"
         job.resource_id = thing.id
         self._reply(job, ReplyKind.STARTED, {member: thing.id, "status": thing.status})
@@ -236,18 +241,18 @@ class Twin:
         if self._automatic:
             self.finish(thing.id)
 
-    def _track(self, job: Job, arn: str) -> None:
+    def _track(self, job: TwinJob, arn: str) -> None:
         thing = self.account.find(arn)
         job.resource_id = thing.id
         self._show(thing, {})
 
     # --- cancelling ------------------------------------------------------------------------------------------------
 
-    def _other(self, job: Job) -> Job | None:
+    def _other(self, job: TwinJob) -> TwinJob | None:
         params = job.command.params
         return self._jobs.get(records.job_key(params["commandSource"], params["commandId"]))
 
-    def _cancel(self, job: Job) -> None:
+    def _cancel(self, job: TwinJob) -> None:
         params, other = job.command.params, self._other(job)
         if other is None:
             self._end(job, ReplyKind.FAILED, error("UnknownCommand", "no command with this id and source is known"))
@@ -259,7 +264,7 @@ class Twin:
         else:
             self._delete(job, other)
 
-    def _delete(self, job: Job, other: Job) -> None:
+    def _delete(self, job: TwinJob, other: TwinJob) -> None:
         reason = _PARKED if other.last[0] is ReplyKind.PARKED else "" if other.ended else _UNDER_WAY
         if reason:
             job.awaits = other
@@ -284,7 +289,7 @@ class Twin:
         )
         self._perform(job)
 
-    def _resolve(self, job: Job) -> None:
+    def _resolve(self, job: TwinJob) -> None:
         decision, other = job.command.params["resolution"], self._other(job)
         if other is None:
             self._end(job, ReplyKind.FAILED, error("UnknownCommand", "no command with this id and source is known"))
@@ -306,7 +311,7 @@ class Twin:
         phase = other.last[0].value if other.ended else "running"
         self._end(job, ReplyKind.SUCCEEDED, {"result": {"resolution": str(decision), "phase": phase}})
 
-    def _adopt(self, job: Job, arn: str) -> None:
+    def _adopt(self, job: TwinJob, arn: str) -> None:
         """What a parked command has made, as somebody says, is there."""
         row, params = job.row, job.command.params
         thing = self.account.create(row, params, self.now, arn)
@@ -341,7 +346,7 @@ class Twin:
             )
             self._judge(job, thing, description, details)
 
-    def _judge(self, job: Job, thing: Thing, description: dict[str, Any], details: dict[str, str]) -> None:
+    def _judge(self, job: TwinJob, thing: Thing, description: dict[str, Any], details: dict[str, str]) -> None:
         """Ends a job whose resource has come to where it was to come, or where it must not."""
         resource, status, until = thing.resource, thing.status, wanted(job)
         gone = status == Change.DELETED
@@ -359,13 +364,13 @@ class Twin:
 
     # --- replies ---------------------------------------------------------------------------------------------------
 
-    def _reply(self, job: Job, kind: ReplyKind, data: dict[str, Any]) -> None:
+    def _reply(self, job: TwinJob, kind: ReplyKind, data: dict[str, Any]) -> None:
         job.told += 1
         if kind is ReplyKind.ACCEPTED or job.ended:
             job.last = (kind, data, job.told)
         self._out.reply(job.command, kind, data, job.told, self.now)
 
-    def _end(self, job: Job, kind: ReplyKind, data: dict[str, Any]) -> None:
+    def _end(self, job: TwinJob, kind: ReplyKind, data: dict[str, Any]) -> None:
         job.ended, job.waiting, job.awaits = True, "", None
         if job.command.asked and "result" in data:
             data = {"result": {"cancelled": False, "deleted": True, **data["result"]}}
@@ -375,7 +380,7 @@ class Twin:
             self._delete(one, job)
 
 
-def _fits(job: Job, arn: str) -> bool:
+def _fits(job: TwinJob, arn: str) -> bool:
     """True when a resource can be what a creating command has made."""
     resource = job.row.resource
     return resource_of(arn) is resource if resource.identity else not arn

@@ -18,9 +18,9 @@ from service.cli.offsets import find
 from service.cli.output import EXIT_REFUSED, SettingsFile
 from service.core.position import position_at
 from service.operator.repair import rebuild
-from service.operator.repair.changelog_writer import GroupState, group_state, occupied, write_changelog
+from service.operator.repair.changelog_writer import GroupState, group_state, non_empty_partitions, write_changelog
 from service.operator.repair.rebuild import Rebuilt
-from service.operator.repair.topic_reader import Found, Ranges, Reader, reader
+from service.operator.repair.topic_reader import Ranges, Reader, TopicRecord, reader
 from service.runtime.ports import TopicPartition, Unfit
 from service.settings import Settings
 from service.topology import kafka_settings, topic_specs
@@ -56,33 +56,33 @@ async def _backfill(settings: Settings, *, apply: bool) -> int:
         raise Unfit(f"hidden from us: {', '.join(unseen)}") from TopicAuthorizationFailedError(*unseen)
     if findings:
         for finding in findings:
-            output.complain(str(finding))
+            output.print_error(str(finding))
         return EXIT_REFUSED
     group = await group_state(kafka)
     if not group.stopped:
         name = settings.kafka.group_id
-        output.complain(
+        output.print_error(
             f"group {name} is {group.state} with {output.count(group.members, 'member')}: stop the service first"
         )
         return EXIT_REFUSED
     changelogs = {**dict(settings.sources()), settings.topics.changes: settings.topics.resources}
     async with reader(kafka) as source:
-        full = await occupied(source, tuple(changelogs.values()))
+        full = await non_empty_partitions(source, tuple(changelogs.values()))
         for place in sorted(full):
-            output.say(f"left alone: {place.topic} partition {place.partition} is not empty", "dim")
+            output.print_line(f"left alone: {place.topic} partition {place.partition} is not empty", "dim")
         plan = await _plan(settings, source, group, changelogs, full)
         _show(plan)
         if not plan.content:
-            output.complain("no changelog partition is empty: there is nothing to rebuild")
+            output.print_error("no changelog partition is empty: there is nothing to rebuild")
             return EXIT_REFUSED
         if not apply:
-            output.say("Nothing was written; --apply writes.", "dim")
+            output.print_line("Nothing was written; --apply writes.", "dim")
             return 0
         for place, content in plan.content.items():
             if content:
                 await write_changelog(kafka, place, changelogs[place.topic], content, empty_before=source)
                 changelog = f"{changelogs[place.topic]} partition {place.partition}"
-                output.say(f"wrote {output.count(len(content), 'record')} to {changelog}", "green")
+                output.print_line(f"wrote {output.count(len(content), 'record')} to {changelog}", "green")
     return 0
 
 
@@ -131,7 +131,7 @@ def _take(plan: _Plan, place: TopicPartition, rebuilt: Rebuilt) -> None:
 
 async def _replies(
     settings: Settings, source: Reader, plan: _Plan
-) -> tuple[dict[str, list[rebuild.Said]], Callable[[Command], float]]:
+) -> tuple[dict[str, list[rebuild.PublishedReply]], Callable[[Command], float]]:
     """All replies, and since when those to a command are kept for certain where they went."""
     ranges = await source.ranges(settings.outputs())
     published = await _all(source, ranges)
@@ -150,7 +150,7 @@ async def _replies(
         places = [TopicPartition(topic, _partition(command.id.encode(), width[topic])) for topic in topics]
         return max((cut.get(place, 0.0) for place in places), default=0.0)
 
-    return rebuild.hear(published), kept_since
+    return rebuild.collect_replies(published), kept_since
 
 
 async def _resources(settings: Settings, source: Reader, plan: _Plan, full: set[TopicPartition]) -> None:
@@ -178,7 +178,7 @@ def _partition(key: bytes, count: int) -> int:
     return int(DefaultPartitioner()(key, every, every))
 
 
-async def _all(source: Reader, ranges: Ranges) -> list[Found]:
+async def _all(source: Reader, ranges: Ranges) -> list[TopicRecord]:
     async with aclosing(source.read(ranges)) as found:
         return [record async for record in found]
 
@@ -186,4 +186,4 @@ async def _all(source: Reader, ranges: Ranges) -> list[Found]:
 def _show(plan: _Plan) -> None:
     output.show_counts(plan.counts)
     for what in plan.unknown:
-        output.say(f"not known: {what}", "yellow")
+        output.print_line(f"not known: {what}", "yellow")

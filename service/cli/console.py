@@ -22,7 +22,7 @@ from cyclopts.exceptions import (
 )
 from rich.console import Console
 
-from service.runtime.errors import place
+from service.runtime.errors import location
 from service.settings import SettingsError
 
 PROGRAM: Final = "python -m service"
@@ -68,9 +68,9 @@ def described(error: BaseException) -> Iterator[str]:
         for each in error.exceptions:
             yield from described(each)
     elif isinstance(error, OSError):
-        yield f"{error} ({place(error)})"
+        yield f"{error} ({location(error)})"
     else:
-        yield f"{place(error)}; this is a defect of the service, please report it"
+        yield f"{location(error)}; this is a defect of the service, please report it"
 
 
 def complain(text: str) -> None:

@@ -20,7 +20,7 @@ from service.cli import dlq_output
 from service.operator.access.kafka_acls import DLQ
 from service.operator.dead_letters.dead_letter import DeadLetter, Selection, selection
 from service.operator.dead_letters.reading import read, read_one
-from service.operator.dead_letters.replay import Outcome, Sender, obstacle, sender
+from service.operator.dead_letters.replay import ReplayResult, ReplaySender, sender, why_not_replayable
 from service.operator.diagnostics import checks
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError, load
@@ -88,7 +88,7 @@ def list_(filters: Filters = _ALL, *, json: bool = False, tenant: Tenant = None,
     selected = filters.selection()
     if selected is None:
         return EXIT_USAGE
-    desk = _Desk.of(settings, tenant)
+    desk = _Context.of(settings, tenant)
     return _run(desk, _list(desk, selected, filters.limit or LISTED, as_json=json))
 
 
@@ -105,7 +105,7 @@ def show(
         tenant: Whose letters.
         settings: Where settings are.
     """
-    desk = _Desk.of(settings, tenant)
+    desk = _Context.of(settings, tenant)
     return _run(desk, _show(desk, partition, offset, value=value))
 
 
@@ -129,12 +129,12 @@ def replay(
     selected = filters.selection()
     if selected is None:
         return EXIT_USAGE
-    desk = _Desk.of(settings, tenant)
+    desk = _Context.of(settings, tenant)
     return _run(desk, _replay(desk, selected, filters.limit, apply=apply))
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class _Context:
     """How to reach Kafka, where the letters are, and where they may go back to."""
 
     settings: Settings
@@ -143,7 +143,7 @@ class _Desk:
     commands: tuple[str, ...]
 
     @classmethod
-    def of(cls, file: Path | None, tenant: str | None) -> "_Desk":
+    def of(cls, file: Path | None, tenant: str | None) -> "_Context":
         settings = load(file)
         places = settings.places()
         if tenant is not None and tenant not in places:
@@ -153,7 +153,7 @@ class _Desk:
         return cls(settings, topology.kafka_settings(settings), topic, commands)
 
 
-def _run(desk: _Desk, work: Coroutine[Any, Any, int]) -> int:
+def _run(desk: _Context, work: Coroutine[Any, Any, int]) -> int:
     """What is printed says it all, so the libraries' logs are silent."""
     logging.disable(logging.CRITICAL)
     try:
@@ -162,7 +162,7 @@ def _run(desk: _Desk, work: Coroutine[Any, Any, int]) -> int:
         return 130
 
 
-async def _guarded(desk: _Desk, work: Coroutine[Any, Any, int]) -> int:
+async def _guarded(desk: _Context, work: Coroutine[Any, Any, int]) -> int:
     try:
         return await work
     except LogError as error:
@@ -198,7 +198,7 @@ class _Latest(Generic[T]):
         return sorted(self._kept, key=lambda item: item[0])
 
 
-async def _list(desk: _Desk, selected: Selection, limit: int, *, as_json: bool) -> int:
+async def _list(desk: _Context, selected: Selection, limit: int, *, as_json: bool) -> int:
     rows, lines = _Latest[dlq_output.Row](limit), _Latest[str](limit)
     async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
         async for letter in letters:
@@ -213,7 +213,7 @@ async def _list(desk: _Desk, selected: Selection, limit: int, *, as_json: bool) 
     return 0
 
 
-async def _show(desk: _Desk, partition: int, offset: int, *, value: bool) -> int:
+async def _show(desk: _Context, partition: int, offset: int, *, value: bool) -> int:
     letter = await read_one(desk.kafka, desk.topic, partition, offset)
     if letter is None:
         _complain(f"{desk.topic} has no letter at partition {partition}, offset {offset}: it has expired, or never was")
@@ -222,12 +222,12 @@ async def _show(desk: _Desk, partition: int, offset: int, *, value: bool) -> int
     return 0
 
 
-async def _replay(desk: _Desk, selected: Selection, limit: int | None, *, apply: bool) -> int:
-    outcome, wanted = Outcome(), _Latest[tuple[str, str]](limit)
+async def _replay(desk: _Context, selected: Selection, limit: int | None, *, apply: bool) -> int:
+    outcome, wanted = ReplayResult(), _Latest[tuple[str, str]](limit)
     async with sender(desk.kafka, desk.commands) as sending:
         async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
             async for letter in letters:
-                wanted.add(letter, (letter.topic, obstacle(letter, sending.existing)))
+                wanted.add(letter, (letter.topic, why_not_replayable(letter, sending.existing)))
         places = wanted.sorted()
         outcome.skipped.update(why for _, (_, why) in places if why)
         if not apply:
@@ -239,7 +239,9 @@ async def _replay(desk: _Desk, selected: Selection, limit: int | None, *, apply:
     return EXIT_REFUSED if outcome.refused else 0
 
 
-async def _send_chosen(desk: _Desk, selected: Selection, chosen: set[Place], sending: Sender, outcome: Outcome) -> None:
+async def _send_chosen(
+    desk: _Context, selected: Selection, chosen: set[Place], sending: ReplaySender, outcome: ReplayResult
+) -> None:
     """Reads the letters again, so that not all of them need be kept in memory at once."""
     chunk: list[DeadLetter] = []
     async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:

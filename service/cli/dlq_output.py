@@ -11,7 +11,7 @@ from rich.text import Text
 
 from schemas.cloudevents import format_time
 from service.operator.dead_letters.dead_letter import DeadLetter
-from service.operator.dead_letters.replay import Outcome
+from service.operator.dead_letters.replay import ReplayResult
 
 WIDE: Final = 200
 _LONGEST: Final = 60
@@ -148,7 +148,7 @@ def _show_headers(console: Console, letter: DeadLetter) -> None:
     console.print(headers)
 
 
-def show_replay(console: Console, outcome: Outcome, *, applied: bool) -> None:
+def show_replay(console: Console, outcome: ReplayResult, *, applied: bool) -> None:
     """Prints what was, or would be, sent back."""
     for topic, count in sorted(outcome.sent.items()):
         console.print(f"{count:6}  {'sent to' if applied else 'would go to'} {topic}", highlight=False, soft_wrap=True)

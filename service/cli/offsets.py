@@ -104,42 +104,42 @@ async def _show(settings: Settings) -> int:
     halted = 0
     for place, found in (await find(kafka, consumed_topics(settings), await group_state(kafka))).items():
         halted += bool(found.halts)
-        output.say(f"{place.topic} partition {place.partition} {found}", "red" if found.halts else "")
+        output.print_line(f"{place.topic} partition {place.partition} {found}", "red" if found.halts else "")
     return EXIT_REFUSED if halted else 0
 
 
 async def _set(settings: Settings, place: TopicPartition, to: str, *, apply: bool) -> int:
     kafka, changelogs = kafka_settings(settings), consumed_topics(settings)
     if place.topic not in changelogs:
-        output.complain(f"{place.topic} is not consumed by this service; it consumes: {', '.join(changelogs)}")
+        output.print_error(f"{place.topic} is not consumed by this service; it consumes: {', '.join(changelogs)}")
         return EXIT_USAGE
     group = await group_state(kafka)
     if why := _running(kafka.group_id, group):
-        output.complain(why)
+        output.print_error(why)
         return EXIT_REFUSED
     found = (await find(kafka, {place.topic: changelogs[place.topic]}, group)).get(place)
     if found is None:
-        output.complain(f"{place.topic} has no partition {place.partition}")
+        output.print_error(f"{place.topic} has no partition {place.partition}")
         return EXIT_USAGE
-    output.say(f"{place.topic} partition {place.partition} {found}")
+    output.print_line(f"{place.topic} partition {place.partition} {found}")
     offset = _offset(to, found.kafka)
     if offset is None:
-        output.complain(f"--to {to}: not an offset from {found.kafka.start} to {found.kafka.end}")
+        output.print_error(f"--to {to}: not an offset from {found.kafka.start} to {found.kafka.end}")
         return EXIT_USAGE
     former = found.recorded.group if found.recorded else ""
     if former not in ("", kafka.group_id) and (
         why := _running(former, await group_state(replace(kafka, group_id=former)))
     ):
-        output.complain(why)
+        output.print_error(why)
         return EXIT_REFUSED
     for line in _meaning(offset, found):
-        output.say(line)
+        output.print_line(line)
     if not apply:
-        output.say("Nothing was written; --apply sets it.", "dim")
+        output.print_line("Nothing was written; --apply sets it.", "dim")
         return 0
     content = {records.POSITION_KEY: position_at(found.kafka, offset)}
     await write_changelog(kafka, place, changelogs[place.topic], content, consumed=offset)
-    output.say(f"{place.topic} partition {place.partition} will be read from offset {offset}", "green")
+    output.print_line(f"{place.topic} partition {place.partition} will be read from offset {offset}", "green")
     return 0
 
 

@@ -19,7 +19,7 @@ from service.cli.dlq_output import printable
 from service.core.job import marker
 from service.operator.access.kafka_acls import REPAIR
 from service.operator.diagnostics import checks
-from service.operator.repair.changelog_snapshot import Corrupt, Held
+from service.operator.repair.changelog_snapshot import Corrupt, OwnedJob
 from service.runtime.ports import LogError
 from service.settings import Settings, load
 
@@ -45,16 +45,16 @@ async def _guarded(settings: Settings, work: Callable[[Settings], Coroutine[Any,
     try:
         return await work(settings)
     except LogError as error:
-        complain(f"Kafka: {await checks.unusable(error, settings, REPAIR)}")
+        print_error(f"Kafka: {await checks.unusable(error, settings, REPAIR)}")
         return EXIT_REFUSED
 
 
-def say(text: str, style: str = "") -> None:
+def print_line(text: str, style: str = "") -> None:
     """A line on the screen."""
     Console().print(Text(printable(text), style=style), soft_wrap=True)
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """A line that tells why not."""
     Console(stderr=True).print(Text(printable(text), style="red"), soft_wrap=True)
 
@@ -64,12 +64,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def as_json(held: Held) -> str:
+def as_json(held: OwnedJob) -> str:
     """A parked command as a line for other programs; never its members."""
     return json.dumps({**described(held), "partition": held.place.partition, "topic": held.place.topic})
 
 
-def described(held: Held) -> dict[str, str]:
+def described(held: OwnedJob) -> dict[str, str]:
     """A parked command in words."""
     job, command = held.job, held.job.command
     fault, operation = job.fault, COMMANDS.get(command.operation)
@@ -86,7 +86,7 @@ def described(held: Held) -> dict[str, str]:
     }
 
 
-def show_parked(parked: Iterable[Held]) -> None:
+def show_parked(parked: Iterable[OwnedJob]) -> None:
     """A block for each command: what is known, and what can be done."""
     for held in parked:
         facts = Table(box=None, pad_edge=False, show_header=False)
@@ -97,7 +97,7 @@ def show_parked(parked: Iterable[Held]) -> None:
         for name, text in shown.items():
             facts.add_row(f"  {name}", Text(printable(text) or "-"))
         facts.add_row("  place", Text(printable(f"{held.place.topic}, partition {held.place.partition}")))
-        say(title, "bold")
+        print_line(title, "bold")
         Console().print(facts)
 
 
@@ -105,7 +105,7 @@ def show_corrupt(corrupt: Iterable[Corrupt]) -> None:
     """What can't be read of the changelogs."""
     for one in corrupt:
         key = one.key.decode(errors="backslashreplace")
-        say(
+        print_line(
             f"unreadable: {one.place.topic} partition {one.place.partition} offset {one.offset}, key {key}: {one.why}",
             "red",
         )
@@ -114,4 +114,4 @@ def show_corrupt(corrupt: Iterable[Corrupt]) -> None:
 def show_counts(counts: Mapping[str, int]) -> None:
     """Numbers, each with what was counted."""
     for what, number in sorted(counts.items()):
-        say(f"{number:7}  {what}")
+        print_line(f"{number:7}  {what}")

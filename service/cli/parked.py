@@ -17,9 +17,9 @@ from service.core.job import marker, row
 from service.core.observations import Resolved
 from service.core.reconciliation import stable_id
 from service.core.resolution import obstacle
-from service.operator.repair.aws_inventory import misfit
-from service.operator.repair.changelog_snapshot import Held, read_ledger
-from service.operator.repair.command_sender import Outgoing, compose, objection, sender, wait_terminal
+from service.operator.repair.aws_inventory import adoption_problem
+from service.operator.repair.changelog_snapshot import OwnedJob, read_snapshot
+from service.operator.repair.command_sender import Outgoing, build_command, sender, validation_error, wait_terminal
 from service.operator.repair.topic_reader import reader
 from service.settings import Settings
 from service.topology import kafka_settings
@@ -80,7 +80,7 @@ def resolve(
         *([Resolved(Resolution.FAIL)] if fail else []),
     ]
     if len(decisions) != 1:
-        output.complain("choose one of --adopt ARN, --retry and --fail")
+        output.print_error("choose one of --adopt ARN, --retry and --fail")
         return EXIT_USAGE
     decision = decisions[0]
     return output.run(
@@ -89,65 +89,71 @@ def resolve(
 
 
 async def _list(settings: Settings, *, as_json: bool) -> int:
-    ledger = await read_ledger(kafka_settings(settings), dict(settings.sources()))
+    ledger = await read_snapshot(kafka_settings(settings), dict(settings.sources()))
     parked = ledger.parked()
     if as_json:
         sys.stdout.writelines(f"{output.as_json(held)}\n" for held in parked)
     else:
         output.show_parked(parked)
         output.show_corrupt(ledger.corrupt)
-        output.say(f"{output.count(len(parked), 'command')} parked", "" if parked else "green")
+        output.print_line(f"{output.count(len(parked), 'command')} parked", "" if parked else "green")
         if parked:
             first = shlex.quote(parked[0].job.command.id)
             how = "--adopt ARN, --retry or --fail"
-            output.say(f"To decide: python -m service parked resolve {first} with {how}", "dim")
+            output.print_line(f"To decide: python -m service parked resolve {first} with {how}", "dim")
     return EXIT_REFUSED if ledger.corrupt else 0
 
 
 async def _resolve(
     settings: Settings, command_id: str, source: str | None, decision: Resolved, *, unchecked: bool, wait: bool
 ) -> int:
-    ledger = await read_ledger(kafka_settings(settings), dict(settings.sources()))
+    ledger = await read_snapshot(kafka_settings(settings), dict(settings.sources()))
     found = ledger.find(command_id, source)
     held = _only(found, command_id)
     if held is None:
         return EXIT_USAGE if found else EXIT_MISSING
     decision = _as_meant(held, decision)
     if fault := obstacle(held.job, decision):
-        output.complain(f"{fault.code}: {fault.message}")
+        output.print_error(f"{fault.code}: {fault.message}")
         return EXIT_REFUSED
-    if decision.resource_id and not unchecked and (why := await misfit(settings, held.job, decision.resource_id)):
-        output.complain(f"{why}; nothing was sent. If it is what the command has made all the same, add --unchecked")
+    if (
+        decision.resource_id
+        and not unchecked
+        and (why := await adoption_problem(settings, held.job, decision.resource_id))
+    ):
+        output.print_error(f"{why}; nothing was sent. If it is what the command has made all the same, add --unchecked")
         return EXIT_REFUSED
     outgoing = resolving(held, decision)
-    if why := objection(outgoing, tenancy.limits(settings)[held.place.topic]):
-        output.complain(f"the service would reject it: {why}")
+    if why := validation_error(outgoing, tenancy.limits(settings)[held.place.topic]):
+        output.print_error(f"the service would reject it: {why}")
         return EXIT_REFUSED
     return await send_one(settings, outgoing, wait=wait)
 
 
-def resolving(held: Held, decision: Resolved) -> Outgoing:
+def resolving(held: OwnedJob, decision: Resolved) -> Outgoing:
     """The command that carries a decision."""
     command = held.job.command
     data = {"commandId": command.id, "commandSource": command.source, "resolution": decision.resolution.value}
     if decision.resource_id:
         data["resourceArn"] = decision.resource_id
-    return compose(Kind.RESOLVE, *held.place, data, target=command.target, key=command.id)
+    return build_command(Kind.RESOLVE, *held.place, data, target=command.target, key=command.id)
 
 
-def _only(found: Sequence[Held], command_id: str) -> Held | None:
+def _only(found: Sequence[OwnedJob], command_id: str) -> OwnedJob | None:
     parked = [held for held in found if held.job.phase is Phase.PARKED] or list(found)
     if len(parked) == 1:
         return parked[0]
     if not found:
-        output.complain(f"no command {command_id} is known: see `parked list`; what ended is forgotten after a while")
+        output.print_error(
+            f"no command {command_id} is known: see `parked list`; what ended is forgotten after a while"
+        )
     else:
         names = ", ".join(f"{held.job.command.source} on {held.place.topic}" for held in parked)
-        output.complain(f"{len(parked)} commands are called {command_id}: choose one with --source ({names})")
+        output.print_error(f"{len(parked)} commands are called {command_id}: choose one with --source ({names})")
     return None
 
 
-def _as_meant(held: Held, decision: Resolved) -> Resolved:
+def _as_meant(held: OwnedJob, decision: Resolved) -> Resolved:
     """What has no ARN may be named by its stable id, which says nothing that the marker does not."""
     command = held.job.command
     if command.operation in COMMANDS and row(command).creates:
@@ -165,14 +171,14 @@ async def send_one(settings: Settings, outgoing: Outgoing, *, wait: bool) -> int
     async with reader(kafka) as source, sender(kafka) as sending:
         before = await source.ranges([replies])
         place = await sending.send(outgoing)
-        output.say(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}")
+        output.print_line(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}")
         if not wait:
-            output.say(f"its answer will come to {replies}; --wait waits for it", "dim")
+            output.print_line(f"its answer will come to {replies}; --wait waits for it", "dim")
             return 0
         kind, data = await wait_terminal(source, replies, before, outgoing, REPLY_PATIENCE)
     if kind is ReplyKind.SUCCEEDED:
-        output.say(f"resolved: the command is now {data['result']['phase']}", "green")
+        output.print_line(f"resolved: the command is now {data['result']['phase']}", "green")
         return 0
     error = data.get("error") or {}
-    output.complain(f"{kind}: {error.get('code')}: {error.get('message')}")
+    output.print_error(f"{kind}: {error.get('code')}: {error.get('message')}")
     return EXIT_REFUSED

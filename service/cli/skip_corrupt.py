@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from service.cli import output
 from service.cli.output import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
-from service.operator.repair.changelog_snapshot import Corrupt, Ledger, read_ledger
+from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt, read_snapshot
 from service.operator.repair.changelog_writer import write_changelog
 from service.runtime.ports import TopicPartition
 from service.settings import Settings
@@ -42,27 +42,31 @@ def skip_corrupt(
 async def _skip(settings: Settings, place: TopicPartition, offset: int | None, *, apply: bool) -> int:
     kafka, sources = kafka_settings(settings), {changelog: topic for topic, changelog in consumed(settings).items()}
     if place.topic not in sources:
-        output.complain(f"{place.topic} is no changelog of this service; its changelogs: {', '.join(sources)}")
+        output.print_error(f"{place.topic} is no changelog of this service; its changelogs: {', '.join(sources)}")
         return EXIT_USAGE
-    ledger = await read_ledger(kafka, {sources[place.topic]: place.topic})
+    ledger = await read_snapshot(kafka, {sources[place.topic]: place.topic})
     here = [one for one in ledger.corrupt if one.place == place]
     if offset is None:
         output.show_corrupt(here)
-        output.say(f"{output.count(len(here), 'record')} of {place.topic} partition {place.partition} can't be read")
+        output.print_line(
+            f"{output.count(len(here), 'record')} of {place.topic} partition {place.partition} can't be read"
+        )
         return EXIT_REFUSED if here else 0
     corrupt = next((one for one in here if one.offset == offset), None)
     if corrupt is None:
-        output.complain(_why_not(ledger, place, offset))
+        output.print_error(_why_not(ledger, place, offset))
         return EXIT_MISSING
     output.show_corrupt([corrupt])
     if not apply:
-        output.say("Nothing was written. What it said will be forgotten; --i-understand goes on without it.", "dim")
+        output.print_line(
+            "Nothing was written. What it said will be forgotten; --i-understand goes on without it.", "dim"
+        )
         return EXIT_REFUSED
-    await _bury(settings, corrupt, sources[place.topic])
+    await _write_tombstone(settings, corrupt, sources[place.topic])
     return 0
 
 
-def _why_not(ledger: Ledger, place: TopicPartition, offset: int) -> str:
+def _why_not(ledger: ChangelogSnapshot, place: TopicPartition, offset: int) -> str:
     others = [one.offset for one in ledger.corrupt if one.place == place]
     hint = f"; unreadable here: offset {', '.join(map(str, others))}" if others else "; nothing here is unreadable"
     return (
@@ -71,9 +75,9 @@ def _why_not(ledger: Ledger, place: TopicPartition, offset: int) -> str:
     )
 
 
-async def _bury(settings: Settings, corrupt: Corrupt, topic: str) -> None:
+async def _write_tombstone(settings: Settings, corrupt: Corrupt, topic: str) -> None:
     place = TopicPartition(topic, corrupt.place.partition)
     await write_changelog(kafka_settings(settings), place, corrupt.place.topic, {corrupt.key: None})
-    output.say(
+    output.print_line(
         f"wrote a tombstone; the shard {place.topic}-{place.partition} restores without it within a minute", "green"
     )

@@ -11,7 +11,7 @@ from typing import Final
 from schemas.operations import COMMANDS, Kind, Operation, removal_of
 from schemas.records import Fault
 from service.core import outcomes, resolution
-from service.core.effects import Step, Told
+from service.core.effects import CommandReply, Step
 from service.core.job import Job, Phase, ended, may_have_happened, replace
 
 UNKNOWN: Final = Fault(
@@ -98,7 +98,7 @@ def too_late(job: Job, other: Job, key: bytes, objection: Fault | None, now: flo
 
 def _wait(job: Job, key: bytes, reason: str, now: float) -> Step:
     waiting = replace(job, phase=Phase.QUEUED, awaits=key.decode(), reason=reason, since=now)
-    return Step(waiting, () if job.reason == reason else (Told("waiting", {"reason": reason, "position": 0}),))
+    return Step(waiting, () if job.reason == reason else (CommandReply("waiting", {"reason": reason, "position": 0}),))
 
 
 def _deleting(job: Job, operation: Operation, other: Job, now: float) -> Job:

@@ -47,7 +47,7 @@ class Pool(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WaitingLimits:
     """The most that may wait, by pool, and how much may be callable, all from one setting."""
 
     open_jobs: int
@@ -168,7 +168,7 @@ class Census:
         for each in moved:
             self._add(each, 1)
 
-    def refusal(self, job: Job, limits: Limits) -> Fault | None:
+    def refusal(self, job: Job, limits: WaitingLimits) -> Fault | None:
         """Why a new command can't be taken on; None when it can."""
         where, source = pool(job), job.command.source
         taken, room = self._totals[where], limits.of(where)

@@ -8,7 +8,7 @@ from schemas.records import Job
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CommandReply:
     """A reply to the publisher: its kind and its data beside what every reply carries."""
 
     kind: str
@@ -16,7 +16,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class StatusChange:
     """A resource's status differs from what was last known.
 
     Attributes:
@@ -40,7 +40,7 @@ class Changed:
     back: bool = False
 
 
-Event = Told | Changed
+Event = CommandReply | StatusChange
 
 
 @dataclass(frozen=True, slots=True)

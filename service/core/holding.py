@@ -9,7 +9,7 @@ from typing import Final
 
 from schemas.operations import COMMANDS, Kind, arn_type, resource_of
 from service.core import observations as seen
-from service.core.effects import Step, Told
+from service.core.effects import CommandReply, Step
 from service.core.job import Job, ended, replace
 from service.core.policy import Policy
 
@@ -63,7 +63,7 @@ def held(job: Job, observation: seen.Observation, why: str) -> Step:
         return Step(job, ignored=True)
     if job.held == why:
         return Step(job)
-    return Step(replace(job, held=why), (Told("waiting", {"reason": why, "position": 0}),))
+    return Step(replace(job, held=why), (CommandReply("waiting", {"reason": why, "position": 0}),))
 
 
 def freed(job: Job) -> Job:

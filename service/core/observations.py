@@ -109,7 +109,7 @@ class Delayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HandedOver:
     """The owner hands its partition over before the call: nothing was sent."""
 
 
@@ -154,7 +154,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsearched:
+class SearchFailed:
     """A search broke off; it says nothing.
 
     Attributes:
@@ -205,7 +205,7 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class DependencyEnded:
     """The job that this one waits for has ended, was parked or is no longer known."""
 
 
@@ -244,19 +244,19 @@ Observation = (
     | Late
     | WindowMissed
     | Delayed
-    | Held
+    | HandedOver
     | Due
     | StartReached
     | DeadlinePassed
     | Outlived
     | Restored
     | Found
-    | Unsearched
+    | SearchFailed
     | Seen
     | Unseen
     | Vanished
     | Cancelled
-    | Released
+    | DependencyEnded
     | Broken
     | Resolved
 )

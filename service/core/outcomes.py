@@ -9,7 +9,7 @@ import msgspec
 from schemas import sizes
 from schemas.operations import COMMANDS, Change, Kind, Resource
 from schemas.records import Fault, ResourceChange
-from service.core.effects import Changed, Event, Step, Told
+from service.core.effects import CommandReply, Event, StatusChange, Step
 from service.core.faults import NOT_FOUND, bounded, details
 from service.core.job import Command, Job, Phase, replace, row, subject
 from service.core.observations import Unseen
@@ -52,9 +52,9 @@ _REPLY_KIND: Final = {
 }
 
 
-def terminal_reply(job: Job) -> Told:
+def terminal_reply(job: Job) -> CommandReply:
     """The reply of an ended job, as it is told to a duplicate; what was long is ``truncated``."""
-    return Told(_REPLY_KIND[job.phase], job.reply or {})
+    return CommandReply(_REPLY_KIND[job.phase], job.reply or {})
 
 
 def lasting(job: Job) -> bool:
@@ -91,7 +91,7 @@ def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: E
         fault=fault,
         **changes,
     )
-    return Step(finished, (*events, Told(_REPLY_KIND[phase], told)))
+    return Step(finished, (*events, CommandReply(_REPLY_KIND[phase], told)))
 
 
 def kept(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,9 +179,9 @@ def rejected(command: Command, fault: Fault, violations: list[dict[str, str]], n
     return _end(job, Phase.REJECTED, {"error": {**_error(fault), "violations": violations}}, now, fault=fault)
 
 
-def started(command: Command, resource_id: str, status: str) -> Told:
+def started(command: Command, resource_id: str, status: str) -> CommandReply:
     """The reply of a call that began something long."""
-    return Told("started", {_id_member(command): resource_id, "status": status})
+    return CommandReply("started", {_id_member(command): resource_id, "status": status})
 
 
 def _id_member(command: Command) -> str:
@@ -193,7 +193,7 @@ def written(job: Job, result: Mapping[str, Any], now: float) -> Step:
     operation = row(job.command)
     identity = operation.resource.identity
     resource_id = str(result.get(identity) or job.command.params.get(identity, ""))
-    change = Changed(
+    change = StatusChange(
         operation.resource.kind,
         resource_id,
         str(operation.change),
@@ -213,7 +213,7 @@ def removed(job: Job, now: float) -> Step:
     """The resource is gone, as asked."""
     operation = row(job.command)
     resource_id = job.resource_id or str(job.command.params[operation.resource.identity])
-    change = Changed(operation.resource.kind, resource_id, Change.DELETED)
+    change = StatusChange(operation.resource.kind, resource_id, Change.DELETED)
     return succeeded(job, {}, now, change, resource_id=resource_id, status=Change.DELETED.value)
 
 
@@ -221,7 +221,7 @@ def vanished(job: Job, now: float) -> Step:
     """The resource is gone, and this command did not ask for it."""
     if not job.status and row(job.command).kind is Kind.TRACK:
         return failed(job, Fault(NOT_FOUND, f"{job.resource_id} does not exist", http_status=404), now)
-    change = Changed(subject(job.command).kind, job.resource_id, Change.DELETED, name=_name(job, {}))
+    change = StatusChange(subject(job.command).kind, job.resource_id, Change.DELETED, name=_name(job, {}))
     if _wanted(job) == Change.DELETED:
         return succeeded(job, {}, now, change, status=Change.DELETED.value)
     fault = Fault(
@@ -288,8 +288,8 @@ def departing(job: Job, status: str, description: Mapping[str, Any], now: float,
     return Step(replace(job, status=status), (_change(job, status, description, full=False, back=back),))
 
 
-def _change(job: Job, status: str, description: Mapping[str, Any], *, full: bool, back: bool = False) -> Changed:
-    return Changed(
+def _change(job: Job, status: str, description: Mapping[str, Any], *, full: bool, back: bool = False) -> StatusChange:
+    return StatusChange(
         subject(job.command).kind,
         job.resource_id,
         status,
@@ -336,8 +336,8 @@ def shortened_change(change: ResourceChange) -> ResourceChange:
 
 
 def _brief_event(event: Event) -> Event:
-    if isinstance(event, Told):
-        return Told(event.kind, _brief(event.data))
+    if isinstance(event, CommandReply):
+        return CommandReply(event.kind, _brief(event.data))
     if event.description is None:
         return event
     return dataclasses.replace(event, description=sizes.essentials(event.description), truncated=True)

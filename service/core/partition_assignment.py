@@ -20,7 +20,7 @@ class Member(NamedTuple):
     before: Mapping[str, frozenset[int]]
 
 
-def place(topics: Mapping[str, int], members: Mapping[str, Member]) -> dict[str, dict[str, list[int]]]:
+def assign(topics: Mapping[str, int], members: Mapping[str, Member]) -> dict[str, dict[str, list[int]]]:
     """Distributes the partitions; the same for the same arguments, whatever their order.
 
     Args:

@@ -4,7 +4,7 @@ from schemas.operations import RESOURCES, Change
 from schemas.records import ResourceChange, ResourceState, resource_key
 
 
-def publish(state: ResourceState | None, change: ResourceChange) -> ResourceState | None:
+def next_state(state: ResourceState | None, change: ResourceChange) -> ResourceState | None:
     """The resource's next state, whose sequence is the event's; None when the change is no news.
 
     An update without a lifecycle is a change each time. A status seen again, or one that the resource has left behind
@@ -30,7 +30,7 @@ def _told(state: ResourceState, change: ResourceChange) -> bool:
     return not change.back and resource is not None and resource.behind(change.status, state.status)
 
 
-def over(state: ResourceState) -> bool:
+def is_final(state: ResourceState) -> bool:
     """True when nothing more will be told of a resource: it is deleted, or it can only end and has.
 
     What may come back is never over: it goes on counting for as long as the resource is known that it is named after.

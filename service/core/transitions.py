@@ -21,7 +21,7 @@ from schemas.operations import Kind, Repeat
 from schemas.records import Fault
 from service.core import effects, holding, outcomes, reconciliation, resolution, resting
 from service.core import observations as seen
-from service.core.effects import Step, Told
+from service.core.effects import CommandReply, Step
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
 from service.core.job import (
     GIVEN_BACK,
@@ -73,11 +73,11 @@ def accept(command: Command, now: float, wall: float, policy: Policy) -> Step:
         policy: Numbers.
     """
     job = Job(command, Phase.INTENDED, accepted_at=now, since=now)
-    accepted = Told("accepted")
+    accepted = CommandReply("accepted")
     if resting.overdue(job, wall):
         return outcomes.failed(job, outcomes.DEADLINE_EXCEEDED, now, accepted)
     if command.not_before > wall:
-        waiting = Told("waiting", {"reason": NOT_BEFORE, "position": 0})
+        waiting = CommandReply("waiting", {"reason": NOT_BEFORE, "position": 0})
         return Step(replace(job, due=command.not_before, reason=NOT_BEFORE), (accepted, waiting))
     return Step(_permitted(job), (accepted,))
 
@@ -180,7 +180,9 @@ def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Polic
     wait = resting.quota_wait(job, policy)
     job = replace(job, due=now + wait, tried=0.0 if explained else job.tried + wait)
     reason = observation.fault.code
-    told = (Told("waiting", {"reason": reason, "position": observation.position}),) if job.reason != reason else ()
+    told = (
+        (CommandReply("waiting", {"reason": reason, "position": observation.position}),) if job.reason != reason else ()
+    )
     return Step(replace(job, phase=Phase.QUEUED, since=now, reason=reason), told)
 
 
@@ -225,7 +227,7 @@ def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
 
 def _window_missed(job: Job, observation: seen.WindowMissed, now: float, policy: Policy) -> Step:
     """Commits at once would be as slow again: the job rests, and its publisher is told why."""
-    told = (Told("waiting", {"reason": CALL_WINDOW, "position": 0}),) if job.reason != CALL_WINDOW else ()
+    told = (CommandReply("waiting", {"reason": CALL_WINDOW, "position": 0}),) if job.reason != CALL_WINDOW else ()
     return Step(replace(job, due=now + _WINDOW_RETRY, reason=CALL_WINDOW), told)
 
 
@@ -233,11 +235,11 @@ def _delayed(job: Job, observation: seen.Delayed, now: float, policy: Policy) ->
     """Told once, with an intent that is committed anew; who rests meanwhile has another reason to wait."""
     if job.due or job.reason == OUT_OF_BUDGET:
         return Step(job)
-    told = Told("waiting", {"reason": OUT_OF_BUDGET, "position": 0})
+    told = CommandReply("waiting", {"reason": OUT_OF_BUDGET, "position": 0})
     return Step(replace(job, since=now, reason=OUT_OF_BUDGET), (told,))
 
 
-def _held(job: Job, observation: seen.Held, now: float, policy: Policy) -> Step:
+def _held(job: Job, observation: seen.HandedOver, now: float, policy: Policy) -> Step:
     """Says durably that nothing was sent, so that the next owner may call without settling, whatever its clock says."""
     return Step(job if job.due else replace(job, due=GIVEN_BACK))
 
@@ -307,7 +309,7 @@ def _restored_uncertain(job: Job, observation: seen.Restored, now: float, policy
     return Step(replace(job, since=now, due=0.0, searches=0, empty=0))
 
 
-def _unsearched(job: Job, observation: seen.Unsearched, now: float, policy: Policy) -> Step:
+def _unsearched(job: Job, observation: seen.SearchFailed, now: float, policy: Policy) -> Step:
     """A search that fails again and again ends, too: counted are its waits and what each search took, not a clock."""
     later = resting.backed_off(job, now, policy)
     later = replace(later, tried=later.tried + observation.seconds)
@@ -447,7 +449,7 @@ def _cancelled(job: Job, observation: seen.Cancelled, now: float, policy: Policy
     return outcomes.failed(job, outcomes.CANCELLED, now)
 
 
-def _released(job: Job, observation: seen.Released, now: float, policy: Policy) -> Step:
+def _released(job: Job, observation: seen.DependencyEnded, now: float, policy: Policy) -> Step:
     """The command to be cancelled has ended, or was parked: what is still to be done is decided anew."""
     if not job.awaits:
         return Step(job, ignored=True)
@@ -503,7 +505,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.INTENDED, seen.Late): _late,
         (Phase.INTENDED, seen.WindowMissed): _window_missed,
         (Phase.INTENDED, seen.Delayed): _delayed,
-        (Phase.INTENDED, seen.Held): _held,
+        (Phase.INTENDED, seen.HandedOver): _held,
         (Phase.INTENDED, seen.Due): _due,
         (Phase.INTENDED, seen.StartReached): _start_reached,
         (Phase.INTENDED, seen.DeadlinePassed): _expired,
@@ -512,12 +514,12 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.QUEUED, seen.Due): _dequeued,
         (Phase.QUEUED, seen.DeadlinePassed): _expired,
         (Phase.QUEUED, seen.Cancelled): _cancelled,
-        (Phase.QUEUED, seen.Released): _released,
+        (Phase.QUEUED, seen.DependencyEnded): _released,
         (Phase.UNCERTAIN, seen.Found): _found,
-        (Phase.UNCERTAIN, seen.Unsearched): _unsearched,
+        (Phase.UNCERTAIN, seen.SearchFailed): _unsearched,
         (Phase.UNCERTAIN, seen.Restored): _restored_uncertain,
         (Phase.ACCEPTED, seen.Found): _found,
-        (Phase.ACCEPTED, seen.Unsearched): _unsearched,
+        (Phase.ACCEPTED, seen.SearchFailed): _unsearched,
         (Phase.RUNNING, seen.Seen): _seen,
         (Phase.RUNNING, seen.Unseen): _unseen,
         (Phase.RUNNING, seen.Vanished): _vanished,

@@ -19,24 +19,24 @@ from service.core.observations import (
     Broken,
     DeadlinePassed,
     Due,
-    Held,
+    HandedOver,
     Lost,
     Observation,
     QuotaFull,
     Refused,
     Restored,
+    SearchFailed,
     StartReached,
-    Unsearched,
     WindowMissed,
 )
 from service.core.pacing import Cadence
 from service.runtime.context import Context
 from service.runtime.dispatch import Dispatch
-from service.runtime.errors import DEFECT, UNUSABLE, Defects, place
+from service.runtime.errors import DEFECT, UNUSABLE, RepeatedErrors, location
 from service.runtime.inbox import Inbox, Observed
 from service.runtime.intent import Intent
-from service.runtime.key_order import Lines
-from service.runtime.poller import Poller, Watch
+from service.runtime.key_order import KeyOrder
+from service.runtime.poller import Poller, WatchedResource
 from service.runtime.ports import TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.timers import Deadlines, Timers
@@ -48,7 +48,7 @@ _SAY_AGAIN: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class ActivityDependencies:
     """What activities are performed with, shared by all shards."""
 
     dispatch: Dispatch
@@ -59,7 +59,9 @@ class Workshop:
 class Activities:
     """The activities of one shard."""
 
-    def __init__(self, partition: TopicPartition, inbox: Inbox, workshop: Workshop, context: Context) -> None:
+    def __init__(
+        self, partition: TopicPartition, inbox: Inbox, workshop: ActivityDependencies, context: Context
+    ) -> None:
         self._partition = partition
         self._inbox = inbox
         self._workshop = workshop
@@ -70,14 +72,14 @@ class Activities:
         self._waits = (self._timers.cancel, self._starts.cancel, self._deadlines.cancel)
         self._missed_at = -math.inf
         self._intents: dict[bytes, Intent] = {}
-        self._lines = Lines()
+        self._lines = KeyOrder()
         self._standing: dict[bytes, tuple[Job, float]] = {}
         self._searching: set[bytes] = set()
         self._watched: dict[bytes, str] = {}
         self._put_off: list[tuple[bytes, object]] = []
         self._held: dict[bytes, str] = {}
-        self._defects = Defects()
-        self._unsearchable = Defects()
+        self._defects = RepeatedErrors()
+        self._unsearchable = RepeatedErrors()
         self._again: dict[bytes, asyncio.TimerHandle] = {}
         self._holding = False
         self._group: asyncio.TaskGroup | None = None
@@ -128,9 +130,9 @@ class Activities:
         self._holding = True
         for key, intent in self._intents.items():
             if not intent.over and intent.revoke():
-                self._inbox.put(Observed(key, Held()))
+                self._inbox.put(Observed(key, HandedOver()))
         for key in self._standing:
-            self._inbox.put(Observed(key, Held()))
+            self._inbox.put(Observed(key, HandedOver()))
         self._standing.clear()
 
     def proceed(self) -> None:
@@ -190,7 +192,7 @@ class Activities:
     def _unforeseen(self, key: bytes, command_id: str, error: Exception, again: Callable[[], None] | None) -> None:
         """Reports a defect in planning, and tries again in a while; once too often, the job is to end."""
         self._context.telemetry.problem(
-            "a job could not be planned", partition=self._label, command_id=command_id, error=place(error)
+            "a job could not be planned", partition=self._label, command_id=command_id, error=location(error)
         )
         if again is None:
             return
@@ -202,7 +204,7 @@ class Activities:
 
     def _plan(self, key: bytes, job: Job | None, committed_at: float) -> None:
         activity = transitions.activity(job, self._context.policy) if job else None
-        self._put_away(key, job, activity, committed_at)
+        self._stop_obsolete(key, job, activity, committed_at)
         if job is None or (not isinstance(activity, effects.Hold) and self._overdue(key, job)):
             return
         match activity:
@@ -224,7 +226,9 @@ class Activities:
             case effects.Hold(why):
                 self._hold(key, job, why)
 
-    def _put_away(self, key: bytes, job: Job | None, activity: effects.Activity | None, committed_at: float) -> None:
+    def _stop_obsolete(
+        self, key: bytes, job: Job | None, activity: effects.Activity | None, committed_at: float
+    ) -> None:
         """Ends what the job no longer wants: timers, watches, calls, its slot and its place in line."""
         self._timers.cancel(key)
         self._starts.cancel(key)
@@ -291,7 +295,7 @@ class Activities:
         if intent is not None and (intent.answer is not None or not intent.over):
             intent.committed(committed_at, permitted=True)  # one call at a time, until its outcome is stepped
         elif self._holding:
-            self._inbox.put(Observed(key, Held()))
+            self._inbox.put(Observed(key, HandedOver()))
         elif not self._lines.first(key):
             self._standing[key] = (job, committed_at)
         elif (position := self._position(key, job)) > 0:
@@ -358,7 +362,7 @@ class Activities:
 
     def _defect(self, job: Job, error: Exception) -> Fault:
         """A defect of ours in mid-call: what AWS did is unknown, and one job's trouble stays its own."""
-        self._context.telemetry.problem("a call broke the service", command_id=job.command.id, error=place(error))
+        self._context.telemetry.problem("a call broke the service", command_id=job.command.id, error=location(error))
         return Fault("ServiceError", f"{type(error).__name__} in the service, please report it", retryable=True)
 
     # Searches and watches
@@ -369,7 +373,7 @@ class Activities:
             self._unsearchable.clear(key)
         except Exception as error:
             fault = self._defect(job, error)
-            observation = Broken(fault) if self._unsearchable.delay(key) is None else Unsearched(fault)
+            observation = Broken(fault) if self._unsearchable.delay(key) is None else SearchFailed(fault)
         finally:
             self._searching.discard(key)
         self._inbox.put(Observed(key, observation))
@@ -380,7 +384,7 @@ class Activities:
         resource, target = subject(job.command), job.command.target
         self._workshop.pollers[target].watch(
             self._claim(key),
-            Watch(
+            WatchedResource(
                 resource.kind,
                 job.resource_id,
                 "" if job.status in resource.ends else job.status,  # an end that a former owner did not know

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from schemas.records import CorruptRecord
 from service.core.observations import Due
-from service.runtime.errors import place
+from service.runtime.errors import location
 from service.runtime.ports import InRecord, Log, LogError, Telemetry, TopicPartition, Unfit
 from service.runtime.shard import Shard, State
 
@@ -115,18 +115,18 @@ class Assignment:
         try:
             self._resized(partitions)
         except Exception as error:
-            self._telemetry.problem("an assignment broke the service", error=place(error))
+            self._telemetry.problem("an assignment broke the service", error=location(error))
 
     async def _pause(self, partition: TopicPartition, shard: Shard) -> None:
         """A shard that can't be drained is closed dirty, as by a crash."""
         try:
             await shard.pause(self._patience)
         except Exception as error:
-            self._telemetry.problem("an assignment broke the service", error=place(error))
+            self._telemetry.problem("an assignment broke the service", error=location(error))
             if self._shards.get(partition) is shard:
                 self._tasks[partition].cancel()
 
-    async def step_back(self, reason: str) -> None:
+    async def superseded_by_peer(self, reason: str) -> None:
         """Gives everything up: whoever has our place fences it anyway."""
         if not self._superseded:
             self._telemetry.problem("another process has our instance id; this one has stepped back", error=reason)
@@ -220,7 +220,7 @@ class Assignment:
             self._halt(partition, "; ".join(str(error) for error in _leaves(errors)))
         except* Exception as errors:
             # Whatever it is, other partitions go on: a process that dies of it takes it to the next one.
-            why = "; ".join(place(error) for error in _leaves(errors))
+            why = "; ".join(location(error) for error in _leaves(errors))
             self._halt(partition, f"a defect of the service, please report it: {why}")
 
     def _halt(self, partition: TopicPartition, why: str) -> None:

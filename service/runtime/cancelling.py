@@ -7,18 +7,18 @@ from schemas.operations import Operation
 from schemas.records import Fault, Job, job_key
 from service.core import cancellation, holding, transitions
 from service.core.cancellation import Chance
-from service.core.capacity import Limits
+from service.core.capacity import WaitingLimits
 from service.core.job import Phase, ended, replace
 from service.core.observations import Cancelled
 from service.runtime.context import Context
 from service.runtime.store import Store
-from service.runtime.transaction import Batch
+from service.runtime.transaction import Transaction
 
 Revoke = Callable[[bytes], bool]
 """Stops a job's call before it leaves; False when it may have left."""
 
 
-def cancel(key: bytes, job: Job, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
+def cancel(key: bytes, job: Job, store: Store, batch: Transaction, context: Context, revoke: Revoke) -> None:
     """Stops the other command if it can be stopped, and answers what was possible.
 
     Called when the cancellation's time has come, and again when the other command has ended or was parked.
@@ -42,11 +42,11 @@ def cancel(key: bytes, job: Job, store: Store, batch: Batch, context: Context, r
         deletion = replace(job, command=replace(job.command, operation=operation.name))
         objection = objection or store.ends.refusal(deletion, context.remembered_bytes)
     if not job.reason and (not ended(other) or other.phase is Phase.PARKED):
-        objection = objection or store.census.refusal(job, Limits(context.open_jobs_limit))
+        objection = objection or store.census.refusal(job, WaitingLimits(context.open_jobs_limit))
     batch.apply(key, job, cancellation.too_late(job, other, other_key, objection, batch.now))
 
 
-def _objection(operation: Operation, other: Job, batch: Batch, context: Context) -> Fault | None:
+def _objection(operation: Operation, other: Job, batch: Transaction, context: Context) -> Fault | None:
     """A deletion needs the grant that a command of its own would need, at the target of what is deleted."""
     grant = context.limits[batch.topic].grant
     fault = permissions.call_fault(operation.name, other.command.target, grant)

@@ -10,13 +10,13 @@ from service.runtime.commands import Elsewhere
 from service.runtime.context import Context
 from service.runtime.ports import InRecord
 from service.runtime.store import Store
-from service.runtime.transaction import Batch
+from service.runtime.transaction import Transaction
 
 
 def receive(
     record: InRecord,
     store: Store,
-    batch: Batch,
+    batch: Transaction,
     context: Context,
     revoke: Revoke = lambda _: False,
     elsewhere: Elsewhere = lambda _: "",

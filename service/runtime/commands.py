@@ -4,22 +4,22 @@ import hashlib
 from collections.abc import Callable
 
 from schemas import commands
-from schemas.commands import Rejected, Undecodable, Violation
+from schemas.commands import NotACommand, Rejected, Violation
 from schemas.operations import COMMANDS, Kind
 from schemas.records import Command, Fault, Job, Phase, job_key
 from service.core import effects, outcomes, transitions
-from service.core.capacity import Limits
-from service.core.effects import Step, Told
+from service.core.capacity import WaitingLimits
+from service.core.effects import CommandReply, Step
 from service.core.job import ended, order_of, replace, row
-from service.core.observations import Held
+from service.core.observations import HandedOver
 from service.runtime.cancelling import Revoke, cancel
 from service.runtime.context import Context
-from service.runtime.errors import place
+from service.runtime.errors import location
 from service.runtime.ports import InRecord
 from service.runtime.resolving import resolve
 from service.runtime.standby import report_twice
 from service.runtime.store import Store
-from service.runtime.transaction import Batch, RecordTooLarge
+from service.runtime.transaction import RecordTooLarge, Transaction
 
 Elsewhere = Callable[[bytes], str]
 """Names another partition that has a job under this key; empty when none is known."""
@@ -28,7 +28,7 @@ Elsewhere = Callable[[bytes], str]
 def receive(
     record: InRecord,
     store: Store,
-    batch: Batch,
+    batch: Transaction,
     context: Context,
     revoke: Revoke = lambda _: False,
     elsewhere: Elsewhere = lambda _: "",
@@ -38,7 +38,7 @@ def receive(
     outcome = commands.read(record.key, record.value, record.headers, context.limits[record.topic], dropped)
     for attribute in dropped:
         context.telemetry.trace_dropped(attribute)
-    if isinstance(outcome, Undecodable):
+    if isinstance(outcome, NotACommand):
         batch.dead_letter(record, outcome.code, outcome.message)
         context.telemetry.command("", "undecodable")
         return
@@ -56,7 +56,7 @@ def receive(
         decide(key, store, batch, context, revoke)
 
 
-def _accept(key: bytes, record: InRecord, command: Command, store: Store, batch: Batch, context: Context) -> None:
+def _accept(key: bytes, record: InRecord, command: Command, store: Store, batch: Transaction, context: Context) -> None:
     step = transitions.accept(command, batch.now, batch.wall, context.policy)
     if (fault := _crowded(step, store, context)) is not None:
         why = Violation("source", "capacity", fault.message)
@@ -79,11 +79,11 @@ def _crowded(step: Step, store: Store, context: Context) -> Fault | None:
     job = step.job
     if job is None or ended(job) or transitions.activity(job, context.policy) == effects.Decide():
         return None
-    crowded = store.census.refusal(job, Limits(context.open_jobs_limit))
+    crowded = store.census.refusal(job, WaitingLimits(context.open_jobs_limit))
     return crowded or store.ends.refusal(job, context.remembered_bytes)
 
 
-def decide(key: bytes, store: Store, batch: Batch, context: Context, revoke: Revoke) -> None:
+def decide(key: bytes, store: Store, batch: Transaction, context: Context, revoke: Revoke) -> None:
     """Carries out a command about another job, if this is one and its time has come; nothing to do for any other."""
     job = store.job(key)
     if job is None or transitions.activity(job, context.policy) != effects.Decide():
@@ -104,17 +104,17 @@ def decide(key: bytes, store: Store, batch: Batch, context: Context, revoke: Rev
     except Exception as error:
         for other in stopped:
             _call_after_all(other, store, batch, context)
-        context.telemetry.problem("a decision broke the service", command_id=job.command.id, error=place(error))
+        context.telemetry.problem("a decision broke the service", command_id=job.command.id, error=location(error))
         batch.apply(key, job, outcomes.failed(job, DEFECT, batch.now))
 
 
-def _call_after_all(key: bytes, store: Store, batch: Batch, context: Context) -> None:
+def _call_after_all(key: bytes, store: Store, batch: Transaction, context: Context) -> None:
     """A call that was stopped for nothing has certainly not been sent, and is made anew."""
     if (job := store.job(key)) is not None:
-        batch.apply(key, job, transitions.step(job, Held(), batch.now, context.policy))
+        batch.apply(key, job, transitions.step(job, HandedOver(), batch.now, context.policy))
 
 
-def _reject(key: bytes, outcome: Rejected, batch: Batch, context: Context, *, retryable: bool = False) -> None:
+def _reject(key: bytes, outcome: Rejected, batch: Transaction, context: Context, *, retryable: bool = False) -> None:
     violations = [
         {"path": violation.path, "rule": violation.rule, "message": violation.message}
         for violation in outcome.violations
@@ -124,19 +124,19 @@ def _reject(key: bytes, outcome: Rejected, batch: Batch, context: Context, *, re
     context.telemetry.command(outcome.command.operation, "rejected")
 
 
-def _again(known: Job, command: Command, batch: Batch, context: Context) -> None:
+def _again(known: Job, command: Command, batch: Transaction, context: Context) -> None:
     """A known id: the same content is acknowledged again, other content is a misuse. AWS is not called."""
     if command.digest != known.command.digest:
         # The number is derived from the content, so that each different misuse has a reply id of its own.
-        batch.retell(misused(known, command), MISUSE, int(command.digest[:12], 16))
+        batch.repeat_reply(misused(known, command), MISUSE, int(command.digest[:12], 16))
         context.telemetry.command(command.operation, "misused")
         return
-    told = outcomes.terminal_reply(known) if ended(known) else Told("accepted")
-    batch.retell(known, told, known.told if ended(known) else 1)
+    told = outcomes.terminal_reply(known) if ended(known) else CommandReply("accepted")
+    batch.repeat_reply(known, told, known.told if ended(known) else 1)
     context.telemetry.command(command.operation, "duplicate")
 
 
-def _misplaced(record: InRecord, command: Command, other: str, batch: Batch, context: Context) -> bool:
+def _misplaced(record: InRecord, command: Command, other: str, batch: Transaction, context: Context) -> bool:
     """Whether a command that makes something is refused, because another partition has it already.
 
     Nothing is stored of it. So if each of two partitions has it in a batch that is not committed yet, they do not
@@ -149,19 +149,21 @@ def _misplaced(record: InRecord, command: Command, other: str, batch: Batch, con
     if not COMMANDS[command.operation].creates:
         return False
     number = int(hashlib.sha256(f"{here} {command.digest}".encode()).hexdigest()[:12], 16)
-    batch.retell(Job(command, Phase.REJECTED, accepted_at=batch.now), wrong_partition(here, other), number)
+    batch.repeat_reply(Job(command, Phase.REJECTED, accepted_at=batch.now), wrong_partition(here, other), number)
     context.telemetry.command(command.operation, "misplaced")
     return True
 
 
-def wrong_partition(here: str, other: str) -> Told:
+def wrong_partition(here: str, other: str) -> CommandReply:
     """The reply to a command that would make a second resource."""
     message = (
         f"this id and source belong to a command in {other}; this one came to {here}. Send a repeat with the same "
         f"record key and the partitioner of Java's client (librdkafka: partitioner=murmur2_random)"
     )
     violation = {"path": "id", "rule": "partition", "message": f"already used in {other}"}
-    return Told("rejected", {"error": {"code": "WrongPartition", "message": message, "violations": [violation]}})
+    return CommandReply(
+        "rejected", {"error": {"code": "WrongPartition", "message": message, "violations": [violation]}}
+    )
 
 
 def misused(known: Job, command: Command) -> Job:
@@ -171,7 +173,7 @@ def misused(known: Job, command: Command) -> Job:
 
 DEFECT = Fault("ServiceError", "the command could not be carried out: a defect of the service, please report it")
 
-MISUSE = Told(
+MISUSE = CommandReply(
     "rejected",
     {
         "error": {

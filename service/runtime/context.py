@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from schemas.commands import Limits
+from schemas.commands import TopicRules
 from service.core.pacing import Cadence
 from service.core.policy import Policy
 from service.runtime.ports import Clock, Telemetry
-from service.runtime.record_limits import Ceilings
-from service.runtime.reply_redirects import Detours
+from service.runtime.record_limits import RecordLimits
+from service.runtime.reply_redirects import ReplyRedirects
 
 
 @dataclass(frozen=True, slots=True)
-class Outlets:
+class TenantTopics:
     """Where one tenant hears from us.
 
     Attributes:
@@ -27,7 +27,7 @@ class Outlets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
+class OutputTopics:
     """Topics that a shard writes to, and our name as the source of events.
 
     Attributes:
@@ -46,11 +46,11 @@ class Names:
     events: str
     dead_letters: str
     source: str
-    own: Mapping[str, Outlets] = field(default_factory=dict)
+    own: Mapping[str, TenantTopics] = field(default_factory=dict)
 
-    def of(self, tenant: str) -> Outlets:
+    def of(self, tenant: str) -> TenantTopics:
         """Where a tenant hears from us; one that is no longer configured is heard by all."""
-        return self.own.get(tenant) or Outlets(self.replies, self.events, self.dead_letters)
+        return self.own.get(tenant) or TenantTopics(self.replies, self.events, self.dead_letters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +79,16 @@ class Context:
     clock: Clock
     telemetry: Telemetry
     policy: Policy
-    limits: Mapping[str, Limits]
-    names: Names
+    limits: Mapping[str, TopicRules]
+    names: OutputTopics
     regions: Mapping[str, str]
     cadences: Mapping[str, Cadence]
     removal_cadence: Cadence
     max_batch: int = 500
     inbox_limit: int = 2000
     open_jobs_limit: int = 5000
-    ceilings: Ceilings = field(default_factory=Ceilings)
-    detours: Detours = field(default_factory=Detours)
+    ceilings: RecordLimits = field(default_factory=RecordLimits)
+    detours: ReplyRedirects = field(default_factory=ReplyRedirects)
     batch_bytes: int = 8 * 1024 * 1024
     remembered_bytes: int = 64 * 1024 * 1024
     inbox_bytes: int = 32 * 1024 * 1024

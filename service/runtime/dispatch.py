@@ -23,7 +23,7 @@ from service.core.observations import (
     Refused,
     Reply,
     Returned,
-    Unsearched,
+    SearchFailed,
     WindowMissed,
 )
 from service.core.rate_budget import Lane
@@ -45,7 +45,7 @@ ENDLESS: Final = "EndlessList"
 """Code of a List that does not end: a failed look or search, never a hang."""
 
 
-class Intent(Protocol):
+class CallPermit(Protocol):
     """A durable permission to call, which grows old."""
 
     def open(self) -> bool:
@@ -70,7 +70,7 @@ class Intent(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Deadlines:
+class CallTimeouts:
     """Seconds after which a call's outcome counts as unknown.
 
     Attributes:
@@ -84,7 +84,7 @@ class Deadlines:
     listing: float = 3600.0
 
 
-class Caller:
+class RateLimitedApi:
     """Every request to AWS goes through here: budget, deadline, telemetry."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Caller:
         limiters: Mapping[str, Limiter],
         clock: Clock,
         telemetry: Telemetry,
-        deadlines: Deadlines,
+        deadlines: CallTimeouts,
         tenants: Mapping[str, Limiter] | None = None,
     ) -> None:
         self._api = api
@@ -157,7 +157,7 @@ class Caller:
         operation: str,
         params: Mapping[str, Any],
         lane: Lane,
-        intent: Intent | None,
+        intent: CallPermit | None,
         cause: Cause | None = None,
     ) -> Reply | Failure:
         """Sends one request and lets the budget learn from its outcome."""
@@ -205,7 +205,7 @@ def _joined(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def _told_of_a_long_wait(intent: Intent) -> Iterator[None]:
+def _told_of_a_long_wait(intent: CallPermit) -> Iterator[None]:
     """Waits of a moment are not worth a reply."""
     notice = asyncio.get_running_loop().call_later(_LONG_WAIT, intent.delayed)
     try:
@@ -225,7 +225,7 @@ def lane(operation: Operation) -> Lane:
 class Dispatch:
     """Performs a job's activity and says what was learnt."""
 
-    def __init__(self, caller: Caller, clock: Clock) -> None:
+    def __init__(self, caller: RateLimitedApi, clock: Clock) -> None:
         self._caller = caller
         self._clock = clock
         self._searches = SharedSearches(caller.read, clock)
@@ -234,7 +234,7 @@ class Dispatch:
         """Targets, and `reads` or `writes`, whose calls AWS has throttled for long."""
         return self._caller.slow()
 
-    async def call(self, job: Job, intent: Intent) -> Observation | None:
+    async def call(self, job: Job, intent: CallPermit) -> Observation | None:
         """Performs the command's operation; None when the job ended while waiting for its turn.
 
         The wait for a token may outlast the call window, so the intent is renewed with the token in hand.
@@ -279,7 +279,7 @@ class Dispatch:
         """Finds out what a call of this job has done; a search that fails says how long it took."""
         began = self._clock.monotonic()
         outcome = await self._search(job)
-        if isinstance(outcome, Unsearched):
+        if isinstance(outcome, SearchFailed):
             took = self._clock.monotonic() - began
             return replace(outcome, seconds=min(took, self._caller.listing))  # more, and the machine was suspended
         return outcome
@@ -289,7 +289,7 @@ class Dispatch:
         if request.pages:
             listed = await self._searches.list(target, request, row(job.command).resource)
             if isinstance(listed.found, Fault):
-                return Unsearched(listed.found)
+                return SearchFailed(listed.found)
             return Found(listed.found.get(marker(job.command), ()), listed.began, stable=listed.stable)
         searched_at = self._clock.now()
         outcome = await self._caller.read(target, request, Lane.SEARCH)
@@ -297,4 +297,4 @@ class Dispatch:
             return Found((outcome.result,), searched_at)
         if faults.absent(outcome):
             return Found((), searched_at)
-        return Unsearched(faults.fault(outcome, retryable=True))
+        return SearchFailed(faults.fault(outcome, retryable=True))

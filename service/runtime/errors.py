@@ -16,7 +16,7 @@ _DELAYS: Final = (1.0, 5.0, 25.0)
 """Seconds before the same is tried again: most defects are there to stay, but memory may be short for a moment."""
 
 
-def place(error: BaseException) -> str:
+def location(error: BaseException) -> str:
     """The exception's type and the innermost line of ours: ``KeyError at service.core.transitions:120``.
 
     Without its message, which could quote what a publisher wrote.
@@ -29,7 +29,7 @@ def place(error: BaseException) -> str:
     return f"{type(error).__name__} at {frames[-1]}" if frames else type(error).__name__
 
 
-class Defects:
+class RepeatedErrors:
     """How often in a row each job has failed."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ A line is a function of the durable jobs (``keeps_line`` and ``Job.turn``), so a
 from collections import deque
 
 
-class Lines:
+class KeyOrder:
     """Jobs that stand in line, by the digest of their command's Kafka key."""
 
     def __init__(self) -> None:

@@ -16,8 +16,8 @@ from service.core import faults, outcomes, polling, reconciliation
 from service.core.observations import Broken, Failure, Observation, Reply, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
 from service.core.rate_budget import Lane
-from service.runtime.dispatch import ENDLESS, Caller
-from service.runtime.errors import DEFECT, place
+from service.runtime.dispatch import ENDLESS, RateLimitedApi
+from service.runtime.errors import DEFECT, location
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
 
@@ -42,7 +42,7 @@ def _lasting(failure: Failure) -> bool:
 
 
 @dataclass(slots=True)
-class Watch:
+class WatchedResource:
     """A resource that somebody wants to hear of.
 
     Attributes:
@@ -97,7 +97,7 @@ class Watch:
         return self.rank(status, self.farthest) < self.farthest
 
 
-Due = dict[str, dict[str, list[Watch]]]
+Due = dict[str, dict[str, list[WatchedResource]]]
 """Watches by kind and resource id."""
 
 
@@ -118,7 +118,7 @@ class Poller:
     def __init__(
         self,
         target: str,
-        caller: Caller,
+        caller: RateLimitedApi,
         tick: float,
         clock: Clock,
         telemetry: Telemetry,
@@ -132,13 +132,13 @@ class Poller:
         self._tick = tick
         self._clock = clock
         self._telemetry = telemetry
-        self._watches: dict[object, Watch] = {}
+        self._watches: dict[object, WatchedResource] = {}
         self._listed: dict[str, int] = {}
         self._unlistable: dict[str, float] = {}
         self._listing: set[str] = set()
         self._changed = asyncio.Event()
 
-    def watch(self, key: object, watch: Watch) -> None:
+    def watch(self, key: object, watch: WatchedResource) -> None:
         """Begins to look, at once; a key that is watched already goes on as it is."""
         if key not in self._watches:
             watch.looked = watch.known = watch.shown = self._clock.now()
@@ -178,13 +178,13 @@ class Poller:
         try:
             await self._look_at(due)
         except Exception as error:
-            self._telemetry.problem("a look broke the service", target=self._target, error=place(error))
+            self._telemetry.problem("a look broke the service", target=self._target, error=location(error))
 
     def _wait(self) -> float | None:
         idle = [watch.due for watch in self._watches.values() if self._idle(watch)]
         return min(min(idle) - self._clock.now(), LONGEST_SLEEP) if idle else None
 
-    def _idle(self, watch: Watch) -> bool:
+    def _idle(self, watch: WatchedResource) -> bool:
         """False while an answer is on its way that is about it."""
         return not watch.looking and watch.kind not in self._listing
 
@@ -218,7 +218,7 @@ class Poller:
                 watches = [watch for found in due[kind].values() for watch in found]
                 looks.create_task(self._guarded(look, watches), name=f"poll:{self._target}:{kind}")
 
-    def _plan(self, due: Mapping[str, Mapping[str, list[Watch]]]) -> polling.Plan:
+    def _plan(self, due: Mapping[str, Mapping[str, list[WatchedResource]]]) -> polling.Plan:
         """What can't be planned is reported, kind by kind: the others are looked at all the same."""
         listed = {**self._listed, **{kind: _UNLISTABLE for kind in self._unlistable if not self._listable(kind)}}
         lists: list[str] = []
@@ -233,23 +233,25 @@ class Poller:
                 gets.extend(plan.gets)
         return polling.Plan(tuple(lists), tuple(gets))
 
-    def _broke(self, watches: list[Watch], error: Exception) -> None:
+    def _broke(self, watches: list[WatchedResource], error: Exception) -> None:
         """Whoever watches what breaks the service again and again hears of it."""
         names = ", ".join(watch.resource_id for watch in watches[:_NAMED])
-        self._telemetry.problem("a look broke the service", target=self._target, resource=names, error=place(error))
+        self._telemetry.problem("a look broke the service", target=self._target, resource=names, error=location(error))
         for watch in watches:
             watch.defects += 1
             if watch.defects >= DEFECTS:
                 watch.sink(Broken(DEFECT))
 
-    async def _guarded(self, look: Callable[[], Awaitable[None]], watches: list[Watch]) -> None:
+    async def _guarded(self, look: Callable[[], Awaitable[None]], watches: list[WatchedResource]) -> None:
         """A defect of ours in a look is reported, and the next tick looks again."""
         try:
             await look()
         except Exception as error:
             self._broke(watches, error)
 
-    async def _look(self, look: Callable[[], Awaitable[None]], watches: list[Watch], listed: str = "") -> None:
+    async def _look(
+        self, look: Callable[[], Awaitable[None]], watches: list[WatchedResource], listed: str = ""
+    ) -> None:
         """One look, during which no other one begins.
 
         Called here and not before: a task that is cancelled before it begins would leave a coroutine never awaited.
@@ -265,10 +267,10 @@ class Poller:
             self._listing.discard(listed)
             self._changed.set()
 
-    def _next(self, watch: Watch, now: float) -> float:
+    def _next(self, watch: WatchedResource, now: float) -> float:
         return self._rounded(now + watch.cadence.interval(now - watch.born))
 
-    def _confirming(self, watch: Watch, lasting: float, now: float) -> float:
+    def _confirming(self, watch: WatchedResource, lasting: float, now: float) -> float:
         """When to look again at what is absent; half a tick more, since a look just before the time is for nothing."""
         looks, seconds = ABSENCES - watch.absences, lasting + self._tick / 2
         return self._rounded(now + watch.cadence.confirming(now - watch.born, looks, seconds))
@@ -279,12 +281,12 @@ class Poller:
     def _listable(self, kind: str) -> bool:
         return self._unlistable.get(kind, 0.0) <= self._clock.now()
 
-    def _stuck(self, failure: Failure, watches: list[Watch]) -> bool:
+    def _stuck(self, failure: Failure, watches: list[WatchedResource]) -> bool:
         """Whether to look in the other way too: the failure does not pass by itself, or has not passed for long."""
         now = self._clock.now()
         return _lasting(failure) or any(now - max(each.looked, each.blind) >= self._blindness for each in watches)
 
-    async def _list(self, resource: Resource, due: Mapping[str, list[Watch]]) -> None:
+    async def _list(self, resource: Resource, due: Mapping[str, list[WatchedResource]]) -> None:
         """One List for all; where it is stuck, Gets."""
         shown = await self._summaries(resource)
         if isinstance(shown, Failure):
@@ -311,7 +313,7 @@ class Poller:
         self._listed[resource.kind] = len(summaries)
         return {reconciliation.identify(resource, summary): summary for summary in summaries}
 
-    async def _gets(self, resource: Resource, due: Mapping[str, list[Watch]]) -> None:
+    async def _gets(self, resource: Resource, due: Mapping[str, list[WatchedResource]]) -> None:
         """A Get for each; where some are stuck, one List."""
         failed = await self._got(resource, due)
         stuck = {each for each, failure in failed.items() if self._stuck(failure, due[each])}
@@ -324,11 +326,11 @@ class Poller:
             summary = None if isinstance(listed, Failure) or resource_id not in stuck else listed.get(resource_id)
             self._make_do(resource, due[resource_id], failure, summary)
 
-    async def _got(self, resource: Resource, due: Mapping[str, list[Watch]]) -> dict[str, Failure]:
+    async def _got(self, resource: Resource, due: Mapping[str, list[WatchedResource]]) -> dict[str, Failure]:
         """Gets side by side; those that failed."""
         failed: dict[str, Failure] = {}
 
-        async def look(resource_id: str, watches: list[Watch]) -> None:
+        async def look(resource_id: str, watches: list[WatchedResource]) -> None:
             if failure := await self._get(resource, resource_id, watches):
                 failed[resource_id] = failure
 
@@ -339,7 +341,7 @@ class Poller:
         return failed
 
     async def _listed_one(
-        self, resource: Resource, resource_id: str, watches: list[Watch], summary: Mapping[str, Any] | None
+        self, resource: Resource, resource_id: str, watches: list[WatchedResource], summary: Mapping[str, Any] | None
     ) -> None:
         """A summary is enough while a resource is on its way; its end, or its absence, deserves a Get."""
         status = summary.get("status", "") if summary else ""
@@ -357,7 +359,7 @@ class Poller:
             self._deliver(watches, summary)
 
     def _make_do(
-        self, resource: Resource, watches: list[Watch], failure: Failure, summary: Mapping[str, Any] | None
+        self, resource: Resource, watches: list[WatchedResource], failure: Failure, summary: Mapping[str, Any] | None
     ) -> None:
         """After a Get that failed: what a List shows of the resource, or nothing."""
         if summary is None:
@@ -365,7 +367,7 @@ class Poller:
         else:
             self._deliver(watches, summary)
 
-    def _absent(self, resource: Resource, watches: list[Watch]) -> None:
+    def _absent(self, resource: Resource, watches: list[WatchedResource]) -> None:
         """An eventually consistent read may miss what is there, so an absence is confirmed.
 
         For what is being deleted a few looks are enough. A deletion that has failed explains no absence. What is old
@@ -382,7 +384,7 @@ class Poller:
             if watch.absences >= ABSENCES and lasting <= 0.0:
                 watch.sink(Vanished())
 
-    async def _get(self, resource: Resource, resource_id: str, watches: list[Watch]) -> Failure | None:
+    async def _get(self, resource: Resource, resource_id: str, watches: list[WatchedResource]) -> Failure | None:
         """One Get; its failure, if it says nothing of the resource."""
         outcome = await self._caller.read(self._target, reconciliation.get_request(resource, resource_id), Lane.POLL)
         if isinstance(outcome, Reply):
@@ -393,7 +395,7 @@ class Poller:
             return outcome
         return None
 
-    def _deliver(self, watches: list[Watch], description: Mapping[str, Any]) -> None:
+    def _deliver(self, watches: list[WatchedResource], description: Mapping[str, Any]) -> None:
         now = self._clock.now()
         for watch in watches:
             watch.looked = now
@@ -403,7 +405,7 @@ class Poller:
             except Exception as error:  # others watch the same resource
                 self._broke([watch], error)
 
-    def _deliver_one(self, watch: Watch, description: Mapping[str, Any]) -> None:
+    def _deliver_one(self, watch: WatchedResource, description: Mapping[str, Any]) -> None:
         """A status that was left behind is told at each look, with the time since it is shown."""
         status, now = str(description.get("status", "")), self._clock.now()
         rank = watch.rank(status, -1)
@@ -418,7 +420,7 @@ class Poller:
             self._blind(watch, outcomes.unknown_status(status))
         watch.defects = 0
 
-    def _blind(self, watch: Watch, fault: Fault, operation: str = "") -> None:
+    def _blind(self, watch: WatchedResource, fault: Fault, operation: str = "") -> None:
         """Who watches hears, now and then, that no look shows how the resource stands."""
         now = self._clock.now()
         seconds = now - max(watch.known, watch.blind)
@@ -426,7 +428,7 @@ class Poller:
             watch.blind = now
             watch.sink(Unseen(fault, seconds, operation))
 
-    def _unseen(self, resource: Resource, watches: list[Watch], failure: Failure, operation: str) -> None:
+    def _unseen(self, resource: Resource, watches: list[WatchedResource], failure: Failure, operation: str) -> None:
         if not watches:
             return
         for watch in watches:

@@ -196,7 +196,7 @@ class Assignee(Protocol):
         """Behind the records received, up to this offset, are only markers of transactions and aborted records."""
         ...
 
-    async def step_back(self, reason: str) -> None:
+    async def superseded_by_peer(self, reason: str) -> None:
         """Another process has taken our place in the group: nothing is ours, until the next assignment."""
         ...
 

@@ -13,7 +13,7 @@ FLOOR: Final = 16 * 1024
 """Bytes; a topic that refuses records of this size is misconfigured."""
 
 
-class Ceilings:
+class RecordLimits:
     """Bytes of the largest record, by topic.
 
     Args:

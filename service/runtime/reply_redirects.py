@@ -20,7 +20,7 @@ class _Refusal(NamedTuple):
     seconds: float
 
 
-class Detours:
+class ReplyRedirects:
     """Topics that are avoided, each until some time (monotonic seconds)."""
 
     def __init__(self) -> None:

@@ -10,10 +10,10 @@ from service.core import resolution, transitions
 from service.core.observations import Resolved
 from service.runtime.context import Context
 from service.runtime.store import Store
-from service.runtime.transaction import Batch
+from service.runtime.transaction import Transaction
 
 
-def resolve(key: bytes, job: Job, store: Store, batch: Batch, context: Context) -> None:
+def resolve(key: bytes, job: Job, store: Store, batch: Transaction, context: Context) -> None:
     """Carries a decision out, or answers why it can't be."""
     params = job.command.params
     other_key = job_key(params["commandSource"], params["commandId"])
@@ -28,7 +28,7 @@ def resolve(key: bytes, job: Job, store: Store, batch: Batch, context: Context) 
     batch.apply(key, job, resolution.done(job, step.job or other, batch.now))
 
 
-def _foreign(other: Job, decision: Resolved, batch: Batch, context: Context) -> Fault | None:
+def _foreign(other: Job, decision: Resolved, batch: Transaction, context: Context) -> Fault | None:
     """What a command has made lies in the account and Region of that command's target."""
     if not decision.resource_id:
         return None

@@ -31,7 +31,7 @@ class Listed:
 
 
 @dataclass(slots=True)
-class _Line:
+class _Waiting:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     ended: int = 0
@@ -48,12 +48,12 @@ class SharedSearches:
     def __init__(self, read: Read, clock: Clock) -> None:
         self._read = read
         self._clock = clock
-        self._lines: dict[object, _Line] = {}
+        self._lines: dict[object, _Waiting] = {}
 
     async def list(self, target: str, request: Request, resource: Resource) -> Listed:
         """A List of this request that ends later."""
         key = (target, request.operation, *sorted(request.params.items()))
-        line = self._lines.setdefault(key, _Line())
+        line = self._lines.setdefault(key, _Waiting())
         asked = line.ended
         line.waiting += 1
         try:

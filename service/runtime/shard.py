@@ -15,33 +15,33 @@ from typing import Final
 from schemas.operations import COMMANDS
 from schemas.records import CorruptRecord, NewerRecord
 from service.core import holding, transitions
-from service.core.capacity import Limits
+from service.core.capacity import WaitingLimits
 from service.core.job import Job, ended
 from service.core.observations import (
     Broken,
+    DependencyEnded,
     Due,
     Found,
-    Held,
+    HandedOver,
     Lost,
     Observation,
     Outlived,
     Postponed,
     QuotaFull,
     Refused,
-    Released,
     Restored,
     Returned,
+    SearchFailed,
     StartReached,
-    Unsearched,
 )
 from service.core.outcomes import lasting
 from service.core.position import Disagreement, PartitionOffsets, foreign, position_at, resume
-from service.core.sequencing import finished_at, named_after, over
+from service.core.sequencing import finished_at, is_final, named_after
 from service.runtime import commands
-from service.runtime.activities import Activities, Workshop
+from service.runtime.activities import Activities, ActivityDependencies
 from service.runtime.cancelling import Revoke
 from service.runtime.context import Context
-from service.runtime.errors import DEFECT, Defects, place
+from service.runtime.errors import DEFECT, RepeatedErrors, location
 from service.runtime.inbox import Arrived, Inbox, Item, Observed, Outdated, Passed, Resumed
 from service.runtime.ports import (
     CommitUnknown,
@@ -56,9 +56,9 @@ from service.runtime.ports import (
 from service.runtime.retention import Retention
 from service.runtime.standby import Standby
 from service.runtime.store import Store
-from service.runtime.transaction import Batch
+from service.runtime.transaction import Transaction
 
-Receive = Callable[[InRecord, Store, Batch, Context, Revoke, commands.Elsewhere], None]
+Receive = Callable[[InRecord, Store, Transaction, Context, Revoke, commands.Elsewhere], None]
 
 
 class State(StrEnum):
@@ -87,7 +87,7 @@ class Shard:
         self,
         partition: TopicPartition,
         log: Log,
-        workshop: Workshop,
+        workshop: ActivityDependencies,
         context: Context,
         standby: Standby,
         receive: Receive = commands.receive,
@@ -102,7 +102,7 @@ class Shard:
         self._store = Store()
         self._inbox = Inbox()
         self._retention = Retention(context.policy)
-        self._defects = Defects()
+        self._defects = RepeatedErrors()
         self._activities = Activities(partition, self._inbox, workshop, context)
         self._slow = workshop.dispatch.slow
         self._looking: asyncio.TimerHandle | None = None
@@ -313,7 +313,7 @@ class Shard:
             raise CorruptRecord(f"{changelog}-{self.partition.partition}: {error}; {remedy}") from error
 
     def _observe_restored(self) -> None:
-        gone = ((key, finished_at(state), True) for key, state in self._store.resources() if over(state))
+        gone = ((key, finished_at(state), True) for key, state in self._store.resources() if is_final(state))
         done = ((key, job.finished_at, lasting(job)) for key, job in self._store.jobs() if ended(job))
         self._retention.restore(chain(gone, done), self._context.clock.now())
         self._inbox.put(Outdated())
@@ -380,12 +380,12 @@ class Shard:
         return max(
             inbox / context.inbox_limit,
             self._inbox.bytes / context.inbox_bytes,
-            (inbox + self._store.census.callable) / Limits(context.open_jobs_limit).callable,
+            (inbox + self._store.census.callable) / WaitingLimits(context.open_jobs_limit).callable,
         )
 
     async def _commit(self, log: PartitionLog, items: list[Item]) -> list[Item]:
         """Commits as many items as one transaction should hold; returns the others."""
-        batch = Batch(self.partition, self._store, self._context, self._retention.latest)
+        batch = Transaction(self.partition, self._store, self._context, self._retention.latest)
         taken = 0
         while taken < len(items) and not batch.full:
             self._step(items[taken], batch)
@@ -410,7 +410,7 @@ class Shard:
             self._release_waiting(key)
         return items[taken:]
 
-    async def _write(self, log: PartitionLog, batch: Batch) -> int:
+    async def _write(self, log: PartitionLog, batch: Transaction) -> int:
         """Commits; what a topic has refused is sent otherwise by the next owner, which may be this process again.
 
         Returns:
@@ -431,7 +431,7 @@ class Shard:
         """Whether what was refused can be written shorter."""
         return self._context.ceilings.lower(error.topic, error.size, error.limit)
 
-    def _avoid(self, error: LogError, batch: Batch) -> set[str]:
+    def _avoid(self, error: LogError, batch: Transaction) -> set[str]:
         """Takes note of topics that refused records; returns them if nothing but a publisher's choice is to blame."""
         chosen = error.topics & set(batch.named)
         for topic in sorted(chosen):
@@ -445,14 +445,14 @@ class Shard:
             )
         return set(chosen) if chosen == error.topics else set()
 
-    async def _divert(self, log: PartitionLog, batch: Batch) -> None:
+    async def _divert(self, log: PartitionLog, batch: Transaction) -> None:
         """A topic that a command named may have gone since; asked once, the first failure ends what is remembered."""
         avoided = self._context.detours.avoided(batch.named, self._context.clock.monotonic())
-        batch.divert(avoided)
+        batch.redirect_replies(avoided)
         if unseen := set(batch.named) - avoided - self._reply_topics:
             self._reply_topics |= await log.existing(unseen)
             missing = unseen - self._reply_topics
-            batch.divert(missing)
+            batch.redirect_replies(missing)
             for topic in sorted(missing - self._diverted):
                 self._context.telemetry.problem(
                     "a reply topic is missing; its replies go to the default one",
@@ -468,9 +468,9 @@ class Shard:
             return  # only a release that knows the operation can tell what there is to delete
         if job is None or ended(job):
             for waiting in self._store.awaiting(key):
-                self.observe(waiting, Released())
+                self.observe(waiting, DependencyEnded())
 
-    def _step(self, item: Item, batch: Batch) -> None:
+    def _step(self, item: Item, batch: Transaction) -> None:
         if isinstance(item, Arrived):
             batch.next_offset = item.record.offset + 1
             batch.latest = self._retention.latest = item.record.timestamp
@@ -495,9 +495,9 @@ class Shard:
 
     def _untrue(self, item: Observed) -> bool:
         """A commit that outlasts a rebalance may permit a call anew before its job is given back as not called."""
-        return isinstance(item.observation, Held) and not self._activities.revoke(item.key)
+        return isinstance(item.observation, HandedOver) and not self._activities.revoke(item.key)
 
-    def _survives(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> bool:
+    def _survives(self, key: bytes, job: Job, observation: Observation, batch: Transaction) -> bool:
         """Takes an observation; one with which the service can't cope costs its own job, and nothing else."""
         try:
             with batch.all_or_nothing():
@@ -507,7 +507,7 @@ class Shard:
             return False
         return True
 
-    def _comes_again(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> bool:
+    def _comes_again(self, key: bytes, job: Job, observation: Observation, batch: Transaction) -> bool:
         """A few times: an answer counts as lost, anything else is observed again in a while. Then the job is to end.
 
         Returns:
@@ -526,7 +526,7 @@ class Shard:
             self._store.census.keep(key)
         return False
 
-    def _apply(self, key: bytes, job: Job, observation: Observation, batch: Batch) -> None:
+    def _apply(self, key: bytes, job: Job, observation: Observation, batch: Transaction) -> None:
         step = transitions.step(job, observation, batch.now, self._context.policy)
         batch.apply(key, job, step)
         commands.decide(key, self._store, batch, self._context, self._activities.revoke)
@@ -535,26 +535,26 @@ class Shard:
         elif isinstance(observation, Restored | Due | StartReached):
             batch.acting[key] = None
 
-    def _forget(self, batch: Batch) -> None:
+    def _forget(self, batch: Transaction) -> None:
         """Forgets what has ended long ago: commands, and resources of which nothing more is told."""
         for key, since in self._retention.take(batch.now, self._context.max_batch):
             self._forget_command(key, since, batch)
             state = self._store.resource(key)
-            if state is not None and over(state) and finished_at(state) == since:
+            if state is not None and is_final(state) and finished_at(state) == since:
                 for gone in (key, *filter(self._store.resource, named_after(state))):
                     batch.forget(gone)
         self._make_room(batch)
         if self._retention.outlived(batch.now):
             self._inbox.put(Outdated())
 
-    def _make_room(self, batch: Batch) -> None:
+    def _make_room(self, batch: Transaction) -> None:
         """Forgets the oldest of what may be forgotten early, while more is remembered than there is room for."""
         for _ in range(self._context.max_batch):
             if not self._overfull:
                 return
             self._forget_command(*self._retention.take_early(), batch)
 
-    def _forget_command(self, key: bytes, since: float, batch: Batch) -> None:
+    def _forget_command(self, key: bytes, since: float, batch: Transaction) -> None:
         """Forgets a command, unless it was reopened after that end."""
         job = self._store.job(key)
         if job is not None and ended(job) and job.finished_at == since:
@@ -566,7 +566,7 @@ class Shard:
         excess = self._store.ends.excess(self._context.remembered_bytes)
         return excess and self._retention.has_early
 
-    def _receive(self, record: InRecord, batch: Batch) -> None:
+    def _receive(self, record: InRecord, batch: Transaction) -> None:
         stopped: list[bytes] = []
 
         def revoke(key: bytes) -> bool:
@@ -584,13 +584,13 @@ class Shard:
             raise
         except Exception as error:
             for key in stopped:
-                self.observe(key, Held())  # its call was stopped for nothing, and is made anew
+                self.observe(key, HandedOver())  # its call was stopped for nothing, and is made anew
             # A record that breaks the service is set aside with the reason, so that its partition goes on.
             batch.dead_letter(
                 record, "ServiceError", f"{type(error).__name__}: a defect of the service, please report it"
             )
             self._context.telemetry.problem(
-                "a record broke the service", partition=self.name, offset=record.offset, error=place(error)
+                "a record broke the service", partition=self.name, offset=record.offset, error=location(error)
             )
 
     def _broke(self, job: Job, observation: Observation, error: Exception) -> None:
@@ -601,7 +601,7 @@ class Shard:
             operation=job.command.operation,
             phase=job.phase.value,
             observation=type(observation).__name__,
-            error=place(error),
+            error=location(error),
         )
 
     def _enter(self, state: State) -> None:
@@ -626,4 +626,4 @@ def _instead(observation: Observation) -> Observation | None:
     """What an answer that breaks the service counts as, so that its job goes on: a lost call, a search broken off."""
     if isinstance(observation, Returned | Refused | Postponed | QuotaFull):
         return Lost(DEFECT)
-    return Unsearched(DEFECT) if isinstance(observation, Found) else None
+    return SearchFailed(DEFECT) if isinstance(observation, Found) else None

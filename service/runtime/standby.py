@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from service.core.job import Job
-from service.runtime.errors import place
+from service.runtime.errors import location
 from service.runtime.ports import Telemetry, TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.store import Store
@@ -166,5 +166,5 @@ class Standby:
                 self._slots.note(claim, job if job is not None and self._serves(job) else None)
             except Exception as error:  # costs the count of one slot, and no copy
                 self._telemetry.problem(
-                    "a copied job broke the service", command_id=job.command.id if job else "", error=place(error)
+                    "a copied job broke the service", command_id=job.command.id if job else "", error=location(error)
                 )

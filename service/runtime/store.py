@@ -10,7 +10,7 @@ from schemas import records
 from schemas.records import CorruptRecord, Job, Position, Record, ResourceState
 from service.core.capacity import Census, Ends
 from service.core.job import ended
-from service.runtime.errors import place
+from service.runtime.errors import location
 
 
 class Store:
@@ -59,7 +59,7 @@ class Store:
             self.put(key, None)
             self._corrupt[key] = str(error)
         except Exception as error:  # a defect of ours costs this partition at most, and says which record it is
-            self._corrupt[key] = place(error)
+            self._corrupt[key] = location(error)
 
     def require_sound(self) -> None:
         """Ends a replay.

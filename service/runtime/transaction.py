@@ -12,11 +12,11 @@ from schemas import events, records, sizes
 from schemas.events import Message, ReplyKind
 from schemas.records import Command, Job, Record, ResourceChange, ResourceState
 from service.core import holding, outcomes, sequencing
-from service.core.effects import Changed, Event, Step, Told
+from service.core.effects import CommandReply, Event, StatusChange, Step
 from service.core.job import ended, keeps_line, replace
-from service.core.sequencing import over
+from service.core.sequencing import is_final
 from service.runtime.context import Context
-from service.runtime.errors import place
+from service.runtime.errors import location
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
 from service.runtime.store import Store
 
@@ -37,7 +37,7 @@ class RecordTooLarge(Exception):
         self.limit = limit
 
 
-class Batch:
+class Transaction:
     """One group commit in the making.
 
     Attributes:
@@ -58,7 +58,7 @@ class Batch:
         self._records: dict[bytes, OutRecord] = {}
         self._size = 0
         self._messages: list[OutRecord] = []
-        self._tellings: list[Callable[[], None]] = []
+        self._on_commit: list[Callable[[], None]] = []
         self._named: dict[str, str] = {}
         self._undo: list[Callable[[], object]] = []
         self.next_offset: int | None = None
@@ -86,7 +86,7 @@ class Batch:
         """Topics that commands have named for their replies."""
         return self._named.keys()
 
-    def divert(self, missing: Collection[str]) -> None:
+    def redirect_replies(self, missing: Collection[str]) -> None:
         """Replies to a topic that is not there go to the tenant's own: sent, they would fail the whole transaction."""
         for index, message in enumerate(self._messages):
             if message.topic in missing:
@@ -114,7 +114,7 @@ class Batch:
 
     def _apply(self, key: bytes, before: Job | None, step: Step) -> None:
         after = self._born(step.job) if before is None and step.job is not None else step.job
-        messages, tellings, size = len(self._messages), len(self._tellings), self._size
+        messages, tellings, size = len(self._messages), len(self._on_commit), self._size
         try:
             for event in step.events:
                 after = self._publish(event, after or before)
@@ -122,13 +122,13 @@ class Batch:
                 after, ends = self._kept(before, self._in_line(before, after))
                 self._put(key, after, ends)
         except Exception:
-            del self._messages[messages:], self._tellings[tellings:]
+            del self._messages[messages:], self._on_commit[tellings:]
             self._size = size
             raise
         if after is not before:
             self.acting[key] = None
             if after is not None:
-                self._tellings.append(lambda: self._context.telemetry.transition(before, after))
+                self._on_commit.append(lambda: self._context.telemetry.transition(before, after))
 
     def _born(self, job: Job) -> Job:
         job = holding.born(job, self._context.policy)
@@ -153,18 +153,18 @@ class Batch:
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """What raises within leaves no trace: what a record does to several jobs, it does to all of them or none."""
-        messages, tellings, undo = len(self._messages), len(self._tellings), len(self._undo)
+        messages, tellings, undo = len(self._messages), len(self._on_commit), len(self._undo)
         size = self._size
         try:
             yield
         except Exception:
-            del self._messages[messages:], self._tellings[tellings:]
+            del self._messages[messages:], self._on_commit[tellings:]
             self._size = size
             while len(self._undo) > undo:
                 self._undo.pop()()
             raise
 
-    def retell(self, job: Job, told: Told, number: int) -> None:
+    def repeat_reply(self, job: Job, told: CommandReply, number: int) -> None:
         """Publishes a reply once more, or one that leaves the job as it is."""
         self._reply(job.command, told, number)
 
@@ -172,7 +172,7 @@ class Batch:
         """Publishes a change under its resource's next number, unless it is no news."""
         key = records.resource_key(change.kind, change.resource_id)
         before = self._store.resource(key)
-        after = sequencing.publish(before, change)
+        after = sequencing.next_state(before, change)
         if after is None:
             return
         try:
@@ -187,9 +187,9 @@ class Batch:
                 limit=excess.limit,
             )
             self._send_event(outcomes.shortened_change(change), before, after)
-        ends = max(self.now, self.latest, self.wall) if over(after) else None
+        ends = max(self.now, self.latest, self.wall) if is_final(after) else None
         self._put(key, after if ends is None else replace(after, finished_at=ends), ends)
-        self._tellings.append(lambda: self._context.telemetry.event(change.kind, change.status))
+        self._on_commit.append(lambda: self._context.telemetry.event(change.kind, change.status))
 
     def _send_event(self, change: ResourceChange, before: ResourceState | None, after: ResourceState) -> None:
         message = events.status_changed(
@@ -232,7 +232,7 @@ class Batch:
                     *original, reason=reason, message=message, place=place, now=self.wall
                 ),
             )
-        self._tellings.append(lambda: self._context.telemetry.dead_letter(reason))
+        self._on_commit.append(lambda: self._context.telemetry.dead_letter(reason))
 
     def forget(self, key: bytes) -> None:
         """Writes a tombstone."""
@@ -258,11 +258,11 @@ class Batch:
 
     def committed(self) -> None:
         """Tells telemetry what is now true."""
-        for tell in self._tellings:
+        for tell in self._on_commit:
             try:
                 tell()
             except Exception as error:
-                self._context.telemetry.problem("telemetry broke the service", error=place(error))
+                self._context.telemetry.problem("telemetry broke the service", error=location(error))
 
     def _in_line(self, before: Job | None, after: Job | None) -> Job | None:
         """Numbers a job that joins the line of its key, in the commit of the step that lets it be called."""
@@ -303,13 +303,13 @@ class Batch:
     def _publish(self, event: Event, job: Job | None) -> Job | None:
         if job is None:
             return None
-        if isinstance(event, Told):
+        if isinstance(event, CommandReply):
             self._reply(job.command, event, job.told + 1)
             return replace(job, told=job.told + 1)
         self._change(event, job.command)
         return job
 
-    def _reply(self, command: Command, told: Told, number: int) -> None:
+    def _reply(self, command: Command, told: CommandReply, number: int) -> None:
         kind = ReplyKind(told.kind)
         message = events.reply(
             command,
@@ -323,12 +323,14 @@ class Batch:
         if command.reply_to and command.reply_to != own:
             self._named[command.reply_to] = own
         self._send(command.reply_to or own, message)
-        self._tellings.append(lambda: self._context.telemetry.reply(told.kind))
+        self._on_commit.append(lambda: self._context.telemetry.reply(told.kind))
         if kind is ReplyKind.WAITING:
             reason, position = told.data["reason"], told.data["position"]
-            self._tellings.append(lambda: self._context.telemetry.waiting(command.id, command.target, reason, position))
+            self._on_commit.append(
+                lambda: self._context.telemetry.waiting(command.id, command.target, reason, position)
+            )
 
-    def _change(self, change: Changed, command: Command) -> None:
+    def _change(self, change: StatusChange, command: Command) -> None:
         """Hands a change to the one place where the resource's events are counted, within this transaction."""
         record = ResourceChange(
             change.kind,

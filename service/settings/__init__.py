@@ -6,14 +6,14 @@ from service.settings.kafka import Kafka, Replies, Topics
 from service.settings.loading import load
 from service.settings.model import Settings
 from service.settings.reference import reference
-from service.settings.running import Http, Log, Pace, Polling, Rules, Runtime, Timing
+from service.settings.running import Http, Logging, Polling, PollInterval, Rules, Runtime, Timing
 from service.settings.tenants import Tenant, TenantRate
 
 __all__ = [
     "Http",
     "Kafka",
-    "Log",
-    "Pace",
+    "Logging",
+    "PollInterval",
     "Polling",
     "Rate",
     "Replies",

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 
 from schemas.operations import RESOURCES
 from service.settings import role_session
-from service.settings.base import Count, Group, Names, PerSecond, Seconds, hyphenated, is_ipv6, one_of
+from service.settings.base import Count, Names, PerSecond, Seconds, SettingsGroup, hyphenated, is_ipv6, one_of
 from service.settings.role_session import NO_TAGS, SessionName, TagKey, Tags
 
 SLOTS: Final = frozenset(resource.slot for resource in RESOURCES.values() if resource.slot)
@@ -29,7 +29,7 @@ Region = Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$")]
 """A Region of any partition: `eu-west-1`, `us-isob-east-1`, `eusc-de-east-1`."""
 
 
-class Params(Group):
+class Params(SettingsGroup):
     """Members of requests that make something, where a command does not give them; what it gives is never replaced."""
 
     tags: Tags = NO_TAGS
@@ -45,7 +45,7 @@ class Params(Group):
         return {name: value for name, value in found.items() if value}
 
 
-class Rate(Group):
+class Rate(SettingsGroup):
     """How fast we may call, in one account and Region, all replicas together."""
 
     reads_per_second: PerSecond = 5.0
@@ -66,7 +66,7 @@ def _digits(value: Any) -> Any:
     return value
 
 
-class Target(Group):
+class Target(SettingsGroup):
     """An account, a Region, and the way in."""
 
     account: Annotated[str, Field(pattern=r"^[0-9]{12}$"), BeforeValidator(_digits)] | None = None

@@ -28,7 +28,7 @@ class SettingsError(ValueError):
     """The settings are not usable; the message names every problem: what, found, expected."""
 
 
-class Group(BaseModel):
+class SettingsGroup(BaseModel):
     """A group of settings: unknown names are refused, values can't change after loading.
 
     A secret has a twin that names a file, such as a mounted Kubernetes secret: ``sasl_password_file`` is read into

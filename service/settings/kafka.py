@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from service.settings.base import Bytes, Group, Names, Seconds, is_ipv6
+from service.settings.base import Bytes, Names, Seconds, SettingsGroup, is_ipv6
 from service.settings.oauth import OAuth
 
 _SUFFIXES = {
@@ -39,7 +39,7 @@ def brokers(value: tuple[str, ...]) -> tuple[str, ...]:
 TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 
 
-class Kafka(Group):
+class Kafka(SettingsGroup):
     """How to reach Kafka, and who we are there."""
 
     bootstrap_servers: Annotated[Names, AfterValidator(brokers)] = Field(min_length=1)
@@ -119,7 +119,7 @@ class Kafka(Group):
             yield f"sasl_username and sasl_password (or sasl_password_file) are needed for {self.sasl_mechanism}"
 
 
-class Topics(Group):
+class Topics(SettingsGroup):
     """Names and shape of the topics."""
 
     prefix: TopicName = "cleanroomsml"
@@ -154,7 +154,7 @@ class Topics(Group):
         }
 
 
-class Replies(Group):
+class Replies(SettingsGroup):
     """Where replies may go."""
 
     allowed_topics: Names = ()

@@ -6,16 +6,16 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from service.settings.aws import Target
-from service.settings.base import Group
+from service.settings.base import SettingsGroup
 from service.settings.kafka import Kafka, Replies, Topics
-from service.settings.running import Http, Log, Polling, Rules, Runtime, Timing
-from service.settings.tenants import DEFAULT_TENANT, Places, Tenant
+from service.settings.running import Http, Logging, Polling, Rules, Runtime, Timing
+from service.settings.tenants import DEFAULT_TENANT, Tenant, TenantTopicNames
 
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 TenantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
-class Settings(Group):
+class Settings(SettingsGroup):
     """Every knob of the service."""
 
     kafka: Kafka
@@ -40,7 +40,7 @@ class Settings(Group):
     """How much is done at once."""
     http: Http = Http()
     """The server of probes, metrics and the status page."""
-    log: Log = Log()
+    log: Logging = Logging()
     """What is logged, and how."""
 
     @model_validator(mode="after")
@@ -82,15 +82,15 @@ class Settings(Group):
         if alike:
             yield f"Kafka refuses topics that differ in '.' and '_' only, as its metrics do not: {', '.join(alike)}"
 
-    def places(self) -> dict[str, Places]:
+    def places(self) -> dict[str, TenantTopicNames]:
         """The topics of each tenant, as set or derived; of the default one alone when no tenants are configured."""
         return {
             name: self._places(name, tenant) for name, tenant in (self.tenants or {DEFAULT_TENANT: Tenant()}).items()
         }
 
-    def _places(self, name: str, tenant: Tenant) -> Places:
+    def _places(self, name: str, tenant: Tenant) -> TenantTopicNames:
         topics, plain = self.topics, name == DEFAULT_TENANT
-        return Places(
+        return TenantTopicNames(
             tenant.commands or (topics.commands if plain else f"{topics.prefix}.{name}.commands"),
             tenant.jobs or (topics.jobs if plain else f"{topics.prefix}.{name}.jobs"),
             tenant.replies or topics.replies,

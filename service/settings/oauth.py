@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from service.settings.aws import Region, RoleArn, address_fault, is_exposed
-from service.settings.base import Group
+from service.settings.base import SettingsGroup
 from service.settings.role_session import SessionName
 
 Provider = Literal["msk_iam", "client_credentials", "file"]
@@ -34,7 +34,7 @@ _NEEDED: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-class OAuth(Group):
+class OAuth(SettingsGroup):
     """Where tokens come from; for `OAUTHBEARER` only."""
 
     provider: Provider

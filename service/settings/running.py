@@ -5,12 +5,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from schemas.operations import RESOURCES
-from service.settings.base import Count, Delays, Group, Port, Seconds, hyphenated, one_of
+from service.settings.base import Count, Delays, Port, Seconds, SettingsGroup, hyphenated, one_of
 
 _DAY: Final = 86_400.0
 
 
-class Timing(Group):
+class Timing(SettingsGroup):
     """The durations on which correctness rests, and a few others."""
 
     call_window: Annotated[Seconds, Field(ge=0.5)] = 2.0
@@ -53,7 +53,7 @@ class Timing(Group):
         return self
 
 
-class Pace(Group):
+class PollInterval(SettingsGroup):
     """How often a resource is looked at."""
 
     first: Seconds = 10.0
@@ -65,9 +65,9 @@ class Pace(Group):
 
 
 DEFAULT_PACES: Final = {
-    "audience-model": Pace(first=60.0, later=300.0, after=600.0),
-    "audience-generation-job": Pace(first=15.0, later=60.0, after=300.0),
-    "audience-export-job": Pace(first=10.0, later=60.0, after=300.0),
+    "audience-model": PollInterval(first=60.0, later=300.0, after=600.0),
+    "audience-generation-job": PollInterval(first=15.0, later=60.0, after=300.0),
+    "audience-export-job": PollInterval(first=10.0, later=60.0, after=300.0),
 }
 """By resource kind; a training takes up to a day, a generation or an export minutes."""
 
@@ -84,26 +84,26 @@ def _all_kinds(value: Any) -> Any:
     return merged
 
 
-class Polling(Group):
+class Polling(SettingsGroup):
     """How often AWS is asked how things stand."""
 
     tick: Seconds = 1.0
     """How often due watches are gathered into calls."""
-    kinds: Annotated[dict[str, Pace], BeforeValidator(_all_kinds), one_of(RESOURCES)] = DEFAULT_PACES
+    kinds: Annotated[dict[str, PollInterval], BeforeValidator(_all_kinds), one_of(RESOURCES)] = DEFAULT_PACES
     """Pace by resource kind."""
-    removal: Pace = Pace()
+    removal: PollInterval = PollInterval()
     """Pace while something is being deleted."""
 
     @field_validator("kinds")
     @classmethod
-    def _known(cls, value: dict[str, Pace]) -> dict[str, Pace]:
+    def _known(cls, value: dict[str, PollInterval]) -> dict[str, PollInterval]:
         unknown = sorted(set(value) - set(RESOURCES))
         if unknown:
             raise ValueError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(RESOURCES))}")
         return value
 
 
-class Rules(Group):
+class Rules(SettingsGroup):
     """What a command's payload must satisfy beyond AWS's own constraints."""
 
     assumed: bool = True
@@ -111,7 +111,7 @@ class Rules(Group):
     call them assumed. If not, such a request is sent, and AWS judges it: a job may start and fail."""
 
 
-class Runtime(Group):
+class Runtime(SettingsGroup):
     """How much is done at once."""
 
     inbox_limit: Count = 10_000
@@ -142,7 +142,7 @@ Host = Annotated[str, Field(min_length=1, pattern=r"^[^\s\[\]/]+$"), BeforeValid
 """An address or name to listen on; empty would mean every address."""
 
 
-class Http(Group):
+class Http(SettingsGroup):
     """The server of probes, metrics and the status page."""
 
     host: Host = "127.0.0.1"
@@ -155,7 +155,7 @@ class Http(Group):
     """Port of the status page alone, so that who may scrape does not see it; beside the probes if not set."""
 
 
-class Log(Group):
+class Logging(SettingsGroup):
     """What is logged, and how."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"

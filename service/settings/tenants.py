@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from schemas.operations import COMMANDS
 from service.settings.aws import Params
-from service.settings.base import Group, Names, PerSecond, listed
+from service.settings.base import Names, PerSecond, SettingsGroup, listed
 from service.settings.kafka import TopicName
 
 DEFAULT_TENANT: Final = "default"
@@ -20,7 +20,7 @@ _Place = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/
 _Places = Annotated[tuple[_Place, ...], BeforeValidator(listed)]
 
 
-class TenantRate(Group):
+class TenantRate(SettingsGroup):
     """How fast one tenant's commands may call AWS, all replicas together; polls are the service's own and not counted.
 
     The target's own budget holds besides.
@@ -32,7 +32,7 @@ class TenantRate(Group):
     """All other calls."""
 
 
-class Tenant(Group):
+class Tenant(SettingsGroup):
     """A commands topic of its own, and what may be asked for on it; what isn't listed is rejected."""
 
     commands: TopicName = ""
@@ -81,7 +81,7 @@ class Tenant(Group):
         return self
 
 
-class Places(NamedTuple):
+class TenantTopicNames(NamedTuple):
     """The topics of one tenant, by name."""
 
     commands: str

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.adapters.telemetry import Telemetry
+from service.adapters.telemetry import PrometheusTelemetry
 from tests.alerts.prometheus import RULES, rules
 from tests.chart import tools
 
@@ -61,7 +61,7 @@ def test_metrics_in_rules_and_runbooks_exist() -> None:
     sources = [RULES, *(ROOT / "docs" / "runbooks").glob("*.md")]
     named = {name for file in sources for name in re.findall(r"\bcrml_[a-z_]+", file.read_text())}
     code = "\n".join(file.read_text() for file in (ROOT / "service").rglob("*.py"))
-    known = set(re.findall(r"crml_[a-z_]+", Telemetry().render().decode()))
+    known = set(re.findall(r"crml_[a-z_]+", PrometheusTelemetry().render().decode()))
     known |= {f"crml_{name}" for name in re.findall(r'\(\s*f?"([a-z_]+)",\s*"', code)}
     known |= {f"crml_slots_{name}" for name in ("taken", "waiting", "limit")}
     assert named <= known, named - known

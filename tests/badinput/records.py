@@ -6,14 +6,14 @@ from typing import Any
 
 from schemas import shapes
 from schemas.cloudevents import Headers
-from schemas.commands import Limits
+from schemas.commands import TopicRules
 from schemas.permissions import TargetFacts, open_grant
 from tests.support import samples
 
 CANARY = "canary-7f3a91-do-not-log"
 ACCOUNT = samples.ACCOUNT
 FACTS = TargetFacts(region="eu-west-1", partition="aws")
-LIMITS = Limits(open_grant({"default", "other"}, {"t.replies"}), "default", {"default": FACTS})
+LIMITS = TopicRules(open_grant({"default", "other"}, {"t.replies"}), "default", {"default": FACTS})
 COMMAND = "cleanroomsml.command."
 LIST = "ListAudienceModels"
 MODEL = "CreateAudienceModel"

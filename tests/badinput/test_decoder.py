@@ -3,7 +3,7 @@
 import pytest
 
 from schemas import commands
-from schemas.commands import Rejected, Undecodable
+from schemas.commands import NotACommand, Rejected
 from schemas.records import Command
 from tests.badinput.cases import CASES
 from tests.badinput.classes import NAMES, Case
@@ -20,7 +20,7 @@ def test_the_decoder(case: Case) -> None:
         assert isinstance(found, Command), found
         return
     if expected.outcome == "letter":
-        assert isinstance(found, Undecodable), found
+        assert isinstance(found, NotACommand), found
         assert found.code == expected.code, found
         assert found.message
         return

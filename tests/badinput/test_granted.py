@@ -3,7 +3,7 @@
 import pytest
 
 from schemas import commands
-from schemas.commands import Limits, Rejected
+from schemas.commands import Rejected, TopicRules
 from schemas.permissions import Grant
 from schemas.records import Command
 from tests.badinput.records import (
@@ -32,7 +32,7 @@ GRANT = Grant(
     kms_keys=(KEY,),
     reply_topics=frozenset({"films.replies"}),
 )
-LIMITS = Limits(GRANT, "default", {"default": FACTS}, "films")
+LIMITS = TopicRules(GRANT, "default", {"default": FACTS}, "films")
 
 
 def _output(uri: str, role: str = f"{ROLE}r") -> Record:

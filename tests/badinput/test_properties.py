@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from schemas import commands
-from schemas.commands import Rejected, Undecodable
+from schemas.commands import NotACommand, Rejected
 from schemas.operations import OPERATIONS, Kind
 from schemas.records import Command
 from service.runtime.ports import TopicPartition
@@ -35,9 +35,9 @@ DECODED, SHARDS, PER_SHARD = 7_000, 60, 50
 """In the quick run 10,000 records: 7,000 through the decoder alone, 3,000 through shards."""
 
 
-def _judge(record: Record) -> Command | Rejected | Undecodable:
+def _judge(record: Record) -> Command | Rejected | NotACommand:
     found = commands.read(record.key, record.value, record.headers, LIMITS)
-    if isinstance(found, Undecodable):
+    if isinstance(found, NotACommand):
         assert found.code
         assert found.message
         return found
@@ -117,18 +117,18 @@ async def _play(generated: list[Record]) -> None:
         assert all(OPERATIONS[one.operation].kind is Kind.READ or one.operation in asked for one in rig.api.log)
 
 
-def _is_the_fakes(problem: tuple[str, Mapping[str, object]], judged: list[Command | Rejected | Undecodable]) -> bool:
+def _is_the_fakes(problem: tuple[str, Mapping[str, object]], judged: list[Command | Rejected | NotACommand]) -> bool:
     """The fake account's page tokens are numbers; any other token breaks it."""
     _, details = problem
     paged = {found.id for found in judged if isinstance(found, Command) and "nextToken" in found.params}
     return details.get("command_id") in paged and "ValueError" in str(details.get("error"))
 
 
-def _assert_replies(rig: Rig, judged: list[Command | Rejected | Undecodable]) -> None:
+def _assert_replies(rig: Rig, judged: list[Command | Rejected | NotACommand]) -> None:
     """Whoever can be named was answered; a rejected command once and with nothing else."""
     first: dict[tuple[str, str], Command | Rejected] = {}
     for found in judged:
-        if isinstance(found, Undecodable):
+        if isinstance(found, NotACommand):
             continue
         command = found.command if isinstance(found, Rejected) else found
         first.setdefault((command.source, command.id), found)

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from schemas import sizes
 from schemas.cloudevents import Headers
-from schemas.commands import Limits
+from schemas.commands import TopicRules
 from schemas.operations import COMMANDS as OPERATIONS
 from schemas.permissions import open_grant
 from service.adapters.clock import SystemClock
 from service.runtime import commands
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
-from service.runtime.record_limits import Ceilings
+from service.runtime.record_limits import RecordLimits
 from service.runtime.store import Store
-from service.runtime.transaction import Batch
+from service.runtime.transaction import Transaction
 from tests.badinput.generated import any_record
 from tests.badinput.records import Record, headers, identified
 from tests.support import samples
@@ -48,10 +48,10 @@ def written(record: Record, max_bytes: int) -> list[OutRecord]:
     context = replace(
         make_context(story, LoopClock(), Options()),
         clock=SystemClock(),
-        limits={COMMANDS: Limits(grant, "default", max_bytes=max_bytes)},
-        ceilings=Ceilings(limit),
+        limits={COMMANDS: TopicRules(grant, "default", max_bytes=max_bytes)},
+        ceilings=RecordLimits(limit),
     )
-    batch = Batch(TopicPartition(COMMANDS, 0), store, context)
+    batch = Transaction(TopicPartition(COMMANDS, 0), store, context)
     arrived = InRecord(COMMANDS, 0, 7, 0.0, record.key, record.value, record.headers)
     commands.receive(arrived, store, batch, context)
     out = batch.out()

@@ -14,7 +14,7 @@ import pytest
 from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
 from schemas import answers
-from service.adapters.aws import AwsApi, Sessions
+from service.adapters.aws import AwsApi, Clients
 from service.runtime.ports import Api, Failure, Reply
 from service.settings import Target
 from tests.support import api as fake
@@ -149,7 +149,7 @@ async def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", account)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     world = World(url, account)
-    api = AwsApi(Sessions({"default": Target(region="eu-west-1", endpoint_url=url)}))
+    api = AwsApi(Clients({"default": Target(region="eu-west-1", endpoint_url=url)}))
     yield Bench(api, account, world)
     await api.close()
     world.clear_faults()

@@ -76,10 +76,10 @@ def test_topics_of_the_default_tenant_are_known_by_their_names(kafka: Broker) ->
 
 @pytest.mark.parametrize("broken", [False, True])
 async def test_the_service_says_so_when_it_starts(kafka: Broker, monkeypatch: pytest.MonkeyPatch, broken: bool) -> None:
-    async def found(_settings: Settings) -> list[checks.Line]:
+    async def found(_settings: Settings) -> list[checks.Finding]:
         if broken:
             raise RuntimeError("Kafka has gone")
-        return [checks.Line("topic former.films.commands", False, "2 commands are open")]
+        return [checks.Finding("topic former.films.commands", False, "2 commands are open")]
 
     monkeypatch.setattr(checks, "former_tenants", found)
     with capture_logs() as logs:

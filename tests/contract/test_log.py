@@ -313,7 +313,7 @@ class _Silent:
     def passed(self, partition: TopicPartition, offset: int) -> None:
         pass
 
-    async def step_back(self, reason: str) -> None:
+    async def superseded_by_peer(self, reason: str) -> None:
         raise AssertionError(reason)
 
     def halted(self, partition: TopicPartition, reason: str) -> None:

@@ -26,7 +26,7 @@ from service.adapters.kafka import brokers
 from service.adapters.kafka.client_options import KafkaSettings, backoff
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.producer import clashes, transactional_id
-from service.adapters.kafka.topics import TopicSpec, changelog, ensure, foreign_producers, stream, verify
+from service.adapters.kafka.topics import TopicSpec, changelog, ensure, foreign_producers, output_topic, verify
 from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition, Unfit
 from tests.contract.test_log_worlds import PARTITIONS, RECORD_BYTES, KafkaWorld, eventually, position, running
 
@@ -287,7 +287,7 @@ async def test_statistics_count(world: KafkaWorld) -> None:
 async def test_topics_are_created_once_and_verified(kafka: Broker) -> None:
     world = KafkaWorld(kafka)
     settings = world.settings
-    commands = stream(world.commands, 3, retention=60, record_bytes=RECORD_BYTES)
+    commands = output_topic(world.commands, 3, retention=60, record_bytes=RECORD_BYTES)
     specs = [commands, changelog(world.jobs, commands, record_bytes=RECORD_BYTES)]
     findings = await verify(settings, specs)
     assert [(each.topic, each.setting) for each in findings] == [(world.commands, "topic"), (world.jobs, "topic")]
@@ -387,7 +387,7 @@ class _Nobody:
     def passed(self, partition: TopicPartition, offset: int) -> None:
         raise AssertionError("never had a partition")
 
-    async def step_back(self, reason: str) -> None:
+    async def superseded_by_peer(self, reason: str) -> None:
         raise AssertionError("never had a place")
 
     def halted(self, partition: TopicPartition, reason: str) -> None:

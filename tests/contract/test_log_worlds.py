@@ -20,7 +20,7 @@ from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import open_producer
-from service.adapters.kafka.topics import changelog, ensure, stream
+from service.adapters.kafka.topics import changelog, ensure, output_topic
 from service.runtime.ports import InRecord, Log, LogError, OutRecord, PartitionLog, TopicPartition
 from tests.support.log import MemoryBroker
 
@@ -138,8 +138,8 @@ class KafkaWorld:
 
     async def prepare(self) -> None:
         """Creates the topics."""
-        commands = stream(self.commands, PARTITIONS, retention=3600, record_bytes=RECORD_BYTES)
-        replies = stream(self.replies, PARTITIONS, retention=3600, record_bytes=RECORD_BYTES)
+        commands = output_topic(self.commands, PARTITIONS, retention=3600, record_bytes=RECORD_BYTES)
+        replies = output_topic(self.replies, PARTITIONS, retention=3600, record_bytes=RECORD_BYTES)
         jobs = changelog(self.jobs, commands, record_bytes=RECORD_BYTES)
         await ensure(self.settings, [commands, replies, jobs], replication=1)
 
@@ -244,7 +244,7 @@ class Member:
             for partition in list(self.partitions):
                 await self.partitions.pop(partition).close()
 
-    async def step_back(self, reason: str) -> None:
+    async def superseded_by_peer(self, reason: str) -> None:
         self.steps_back.append(reason)
         await self.revoked(self.held)
 

@@ -11,10 +11,10 @@ import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 with atheris.instrument_imports(include=["schemas"]):
     from schemas import cloudevents, commands, strictjson
-    from schemas.commands import Limits, Rejected, Undecodable
+    from schemas.commands import NotACommand, Rejected, TopicRules
     from schemas.permissions import open_grant
 
-LIMITS = Limits(open_grant({"default", "other"}, {"t.replies"}), "default")
+LIMITS = TopicRules(open_grant({"default", "other"}, {"t.replies"}), "default")
 
 
 def record(content: bytes) -> tuple[cloudevents.Headers, bytes | None]:
@@ -31,7 +31,7 @@ def one_input(content: bytes) -> None:
     """Reads one record and checks what is promised about every outcome."""
     headers, value = record(content)
     found = commands.read(b"key", value, headers, LIMITS)
-    if isinstance(found, Undecodable):
+    if isinstance(found, NotACommand):
         _promise(found.code and found.message, "a dead letter says why")
         return
     command = found.command if isinstance(found, Rejected) else found

@@ -368,7 +368,7 @@ SABOTAGES = (
     Sabotage(
         "accept waiting commands without a limit",
         "service.runtime.commands",
-        "    crowded = store.census.refusal(job, Limits(context.open_jobs_limit))\n",
+        "    crowded = store.census.refusal(job, WaitingLimits(context.open_jobs_limit))\n",
         "    crowded = None\n",
         "Commands that wait fill the memory; a replica that is killed for it reads them again, and is killed again.",
         "tests/scenarios/test_load.py::test_what_asks_to_wait_closes_no_partition[track]",
@@ -392,7 +392,7 @@ SABOTAGES = (
     Sabotage(
         "forget which reply topic has refused",
         "service.runtime.shard",
-        "        batch.divert(avoided)\n",
+        "        batch.redirect_replies(avoided)\n",
         "",
         "The shard closes, restores and sends the same records again, for ever: one publisher's topic stops all.",
         "tests/unit/service/runtime/test_reply_redirects.py::test_a_reply_topic_that_refuses_stops_nobody[CommitUnknown]",
@@ -443,7 +443,7 @@ SABOTAGES = (
     Sabotage(
         "send replies to a topic that is missing",
         "service.runtime.shard",
-        "            batch.divert(missing)\n",
+        "            batch.redirect_replies(missing)\n",
         "",
         "No transaction with such a reply ever ends: the partition stands still for everybody.",
         "tests/unit/service/runtime/test_reply_redirects.py::test_replies_to_a_topic_that_never_was_go_to_the_default_one",

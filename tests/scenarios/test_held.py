@@ -11,7 +11,7 @@ import pytest
 
 from schemas import operations
 from service import gauges
-from service.adapters.telemetry import Telemetry
+from service.adapters.telemetry import PrometheusTelemetry
 from service.core import holding
 from service.core.job import replace as changed
 from tests.simulation.releases import patched, release
@@ -278,7 +278,7 @@ async def test_an_account_that_was_not_known_is_not_compared() -> None:
 
 async def test_what_is_held_is_a_gauge_with_every_reason() -> None:
     async with Rig() as rig:
-        node, telemetry = await rig.start(), Telemetry(["default"])
+        node, telemetry = await rig.start(), PrometheusTelemetry(["default"])
         gauges.register(telemetry, node.app, node.clock)
         for reason in (*holding.REASONS, "ServiceError"):
             assert telemetry.registry.get_sample_value("crml_jobs_held", {"reason": reason}) == 0

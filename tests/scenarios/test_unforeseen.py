@@ -44,18 +44,18 @@ SEAMS = (
     "service.runtime.activities:keeps_line",
     "service.runtime.activities:subject",
     "service.runtime.activities:Activities._plan",
-    "service.runtime.activities:Activities._put_away",
+    "service.runtime.activities:Activities._stop_obsolete",
     "service.runtime.activities:Activities._call",
     "service.runtime.activities:Activities._watch",
     "service.runtime.activities:Activities._fired",
-    "service.runtime.transaction:Batch.apply",
-    "service.runtime.transaction:Batch._put",
-    "service.runtime.transaction:Batch._reply",
-    "service.runtime.transaction:Batch._change",
+    "service.runtime.transaction:Transaction.apply",
+    "service.runtime.transaction:Transaction._put",
+    "service.runtime.transaction:Transaction._reply",
+    "service.runtime.transaction:Transaction._change",
     "service.runtime.dispatch:Dispatch.call",
     "service.runtime.dispatch:Dispatch.search",
-    "service.runtime.dispatch:Caller.send",
-    "service.runtime.key_order:Lines.join",
+    "service.runtime.dispatch:RateLimitedApi.send",
+    "service.runtime.key_order:KeyOrder.join",
     "service.runtime.poller:Poller.watch",
     "service.runtime.poller:Poller._next",
     "service.runtime.poller:Poller._get",
@@ -251,7 +251,7 @@ async def test_what_belongs_to_no_job_halts_one_partition(monkeypatch: pytest.Mo
     async with Rig(partitions=2) as rig:
         node = await rig.start()
         with monkeypatch.context() as patch:
-            cast(patch, "service.runtime.transaction:Batch.out", Curse(rig, {CHOSEN}, own=True))
+            cast(patch, "service.runtime.transaction:Transaction.out", Curse(rig, {CHOSEN}, own=True))
             rig.send(READ, {}, CHOSEN, partition=0)
             assert (await rig.perform(DATASET, partition=1)).kind == "succeeded"
             (why,) = node.assignment.standing.values()

@@ -16,9 +16,9 @@ from service.cli.app import topics
 from service.cli.backfill import backfill
 from service.cli.dlq import list_, replay
 from service.operator.access.kafka_acls import REPAIR
-from service.operator.diagnostics.checks import Line, check_kafka, unusable
+from service.operator.diagnostics.checks import Finding, check_kafka, unusable
 from service.operator.repair.changelog_writer import write_changelog
-from service.operator.repair.command_sender import compose, sender
+from service.operator.repair.command_sender import build_command, sender
 from service.runtime.ports import LogError, OutRecord, TopicPartition, Unfit
 from service.settings import load
 from tests.secured.clients import Environment, confluent, deprived, made, privileged
@@ -58,7 +58,7 @@ async def test_check_names_each_right_that_the_service_lacks(fortress: Fortress)
     people = deprived(fortress, "service", made(fortress, "least"))
     turn = asyncio.Semaphore(4)
 
-    async def check(variables: Environment) -> list[Line]:
+    async def check(variables: Environment) -> list[Finding]:
         async with turn:
             return await check_kafka(load(environ=variables))
 
@@ -127,7 +127,7 @@ async def _write(variables: Environment) -> tuple[int, str]:
         await write_changelog(kafka, TopicPartition(names.commands, 0), names.jobs, {b"k": None}, consumed=0)
         await write_changelog(kafka, TopicPartition(names.changes, 0), names.resources, {b"k": None})
         async with sender(kafka) as sending:
-            await sending.send(compose(Kind.TRACK, names.commands, 0, {}, target="", key="k"))
+            await sending.send(build_command(Kind.TRACK, names.commands, 0, {}, target="", key="k"))
     except LogError as error:
         return 3, await unusable(error, loaded, REPAIR)
     return 0, ""

@@ -7,7 +7,7 @@ from schemas.operations import OPERATIONS, Kind, Operation, Repeat, Resolution
 from schemas.records import TERMINAL, Command, Fault, Job, Phase
 from service.core import effects, transitions
 from service.core import observations as seen
-from service.core.effects import Changed, Step, Told
+from service.core.effects import CommandReply, StatusChange, Step
 from service.core.job import marker
 from service.core.policy import Policy
 from service.core.reconciliation import stamp
@@ -44,19 +44,19 @@ OBSERVATIONS: Final[tuple[seen.Observation, ...]] = (
     seen.Late(),
     seen.WindowMissed(),
     seen.Delayed(),
-    seen.Held(),
+    seen.HandedOver(),
     seen.Due(),
     seen.StartReached(),
     seen.DeadlinePassed(),
     seen.Outlived(),
     seen.Restored(),
     seen.Found((), NOW),
-    seen.Unsearched(TIMEOUT),
+    seen.SearchFailed(TIMEOUT),
     seen.Seen({"status": "ACTIVE"}),
     seen.Unseen(TIMEOUT, 60.0),
     seen.Vanished(),
     seen.Cancelled(),
-    seen.Released(),
+    seen.DependencyEnded(),
     seen.Broken(TIMEOUT, unsent=True),
     seen.Resolved(Resolution.FAIL),
 )
@@ -133,18 +133,18 @@ def after(subject: Job, observation: seen.Observation, at: float = 0.0, policy: 
 
 def told(step: Step) -> list[str]:
     """Kinds of the replies."""
-    return [event.kind for event in step.events if isinstance(event, Told)]
+    return [event.kind for event in step.events if isinstance(event, CommandReply)]
 
 
-def reply(step: Step) -> Told:
+def reply(step: Step) -> CommandReply:
     """The one reply."""
-    (only,) = (event for event in step.events if isinstance(event, Told))
+    (only,) = (event for event in step.events if isinstance(event, CommandReply))
     return only
 
 
 def changed(step: Step) -> list[str]:
     """Statuses of the published changes."""
-    return [event.status for event in step.events if isinstance(event, Changed)]
+    return [event.status for event in step.events if isinstance(event, StatusChange)]
 
 
 def error(step: Step) -> str:

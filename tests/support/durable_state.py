@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas.operations import Change
 from schemas.records import Job, ResourceState, decode, encode, job_key
-from service.core.effects import Changed, Event, Told
+from service.core.effects import CommandReply, Event, StatusChange
 
 TERMINAL_REPLIES: Final = frozenset({"succeeded", "failed", "rejected", "parked"})
 
@@ -41,7 +41,7 @@ def gap_free(states: list[ResourceState]) -> bool:
     return numbered and all(one.status != two.status or two.status == Change.UPDATED for one, two in pairwise(states))
 
 
-def split(events: tuple[Event, ...]) -> tuple[list[str], list[Changed]]:
+def split(events: tuple[Event, ...]) -> tuple[list[str], list[StatusChange]]:
     """Reply kinds, and changes to be numbered."""
-    replies = [event.kind for event in events if isinstance(event, Told)]
-    return replies, [event for event in events if isinstance(event, Changed)]
+    replies = [event.kind for event in events if isinstance(event, CommandReply)]
+    return replies, [event for event in events if isinstance(event, StatusChange)]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
-from service.adapters.aws import AwsApi, Sessions
+from service.adapters.aws import AwsApi, Clients
 from service.settings import Target
 from tests.support.wire import Behaviour, Request, Server, answer, hang
 
@@ -139,8 +139,8 @@ def _key_of(request: Request) -> str:
     return scope[1]
 
 
-def joined(made: list[Sessions], server: Server, **more: Any) -> tuple[Sessions, AwsApi]:
+def joined(made: list[Clients], server: Server, **more: Any) -> tuple[Clients, AwsApi]:
     target = Target(**({"region": "eu-west-1", "endpoint_url": server.url, "connect_timeout": 1} | more))
-    sessions = Sessions({"default": target})
+    sessions = Clients({"default": target})
     made.append(sessions)
     return sessions, AwsApi(sessions)

@@ -46,7 +46,7 @@ class MemoryLog:
         try:
             while True:
                 if self.superseded:
-                    await self._step_back(assignee)
+                    await self._superseded_by_peer(assignee)
                 elif not self.evicted and self._generation != self._broker.group.generation:
                     await self._rebalance(assignee)
                 elif not self._deliver(assignee):
@@ -138,9 +138,9 @@ class MemoryLog:
             self._broker.witness.assigned(self.member_id, self._held)
         await assignee.assigned(self._held)
 
-    async def _step_back(self, assignee: Assignee) -> None:
+    async def _superseded_by_peer(self, assignee: Assignee) -> None:
         self._drop()
-        await assignee.step_back(f"another process has joined as instance {self.instance_id!r}")
+        await assignee.superseded_by_peer(f"another process has joined as instance {self.instance_id!r}")
         while self._broker.group.holder(self):
             await self.woken()
         self.superseded = False

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from service.core.partition_assignment import Member, place
+from service.core.partition_assignment import Member, assign
 from service.runtime.ports import TopicPartition
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Group:
         topics = dict.fromkeys(self._broker.commands, self._broker.partitions)
         self._assignment = {
             name: frozenset(TopicPartition(topic, number) for topic, numbers in placed.items() for number in numbers)
-            for name, placed in place(topics, members).items()
+            for name, placed in assign(topics, members).items()
         }
         self._complete = True
         self._broker.touch()

@@ -6,22 +6,22 @@ from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 
 from schemas import sizes
-from schemas.commands import Limits
+from schemas.commands import TopicRules
 from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import open_grant
 from service.core import holding
 from service.core.pacing import Cadence
 from service.core.policy import Policy
 from service.runtime import changes, commands
-from service.runtime.activities import Workshop
+from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
-from service.runtime.context import Context, Names
-from service.runtime.dispatch import Caller, Deadlines, Dispatch
+from service.runtime.context import Context, OutputTopics
+from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
-from service.runtime.record_limits import Ceilings
+from service.runtime.record_limits import RecordLimits
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby
@@ -106,10 +106,10 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
             options.policy, targets={name: options.accounts.get(name, ("", "")) for name in options.targets}
         ),
         limits={
-            commands_of(name): Limits(grant, options.targets[0], tenant=name, max_bytes=options.max_bytes)
+            commands_of(name): TopicRules(grant, options.targets[0], tenant=name, max_bytes=options.max_bytes)
             for name in ("", *options.tenants)
         },
-        names=Names(
+        names=OutputTopics(
             changelogs=options.consumed,
             changes=CHANGES,
             replies=REPLIES,
@@ -124,7 +124,7 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
         inbox_limit=options.inbox_limit,
         open_jobs_limit=options.open_jobs_limit,
         batch_bytes=options.batch_bytes,
-        ceilings=Ceilings(sizes.largest_record(options.max_bytes)),
+        ceilings=RecordLimits(sizes.largest_record(options.max_bytes)),
         inbox_bytes=options.inbox_bytes,
         remembered_bytes=options.remembered_bytes,
     )
@@ -145,12 +145,12 @@ class Node:
             for name in options.targets
         }
         limit = options.policy.search_limit
-        deadlines = Deadlines(write=options.call_timeout, read=options.read_timeout, listing=limit / 6)
+        deadlines = CallTimeouts(write=options.call_timeout, read=options.read_timeout, listing=limit / 6)
         tenants = {
             name: Limiter(self.clock, reads_per_second=rate, writes_per_second=rate)
             for name, rate in options.tenant_writes.items()
         }
-        caller = Caller(api, self.limiters, self.clock, self.story, deadlines, tenants)
+        caller = RateLimitedApi(api, self.limiters, self.clock, self.story, deadlines, tenants)
         self.pollers = {
             name: Poller(name, caller, options.tick, self.clock, self.story, options.lag, limit / 24)
             for name in options.targets
@@ -166,7 +166,7 @@ class Node:
             follows=options.standby,
             serves=lambda job: not holding.obstacle(job, self.context.policy),
         )
-        self._workshop = Workshop(Dispatch(caller, self.clock), self.pollers, self.slots)
+        self._workshop = ActivityDependencies(Dispatch(caller, self.clock), self.pollers, self.slots)
         self._log = log = broker.log(name, options.instance_id, options.consumed)
         self.assignment = Assignment(
             log,

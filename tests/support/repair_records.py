@@ -5,22 +5,22 @@ from typing import Any
 
 from schemas import events
 from schemas.cloudevents import Envelope, encode
-from schemas.commands import Limits, read
+from schemas.commands import TopicRules, read
 from schemas.events import ReplyKind
 from schemas.operations import COMMAND_PREFIX
 from schemas.permissions import open_grant
 from schemas.records import Command, Job, ResourceState
-from service.operator.repair.changelog_snapshot import Held
-from service.operator.repair.topic_reader import Found
+from service.operator.repair.changelog_snapshot import OwnedJob
+from service.operator.repair.topic_reader import TopicRecord
 from service.runtime.ports import TopicPartition
 from tests.support import messages
 
 NOW = 1_790_000_000.0
-LIMITS = Limits(open_grant(("default",), {"replies"}), "default")
+LIMITS = TopicRules(open_grant(("default",), {"replies"}), "default")
 PLACE = TopicPartition("commands", 1)
 
 
-def sent(offset: int, operation: str, command_id: str, data: Any = None, **extensions: str) -> Found:
+def sent(offset: int, operation: str, command_id: str, data: Any = None, **extensions: str) -> TopicRecord:
     """A command in its topic."""
     members = messages.request(operation) if data is None else data
     envelope = Envelope(
@@ -32,10 +32,10 @@ def sent(offset: int, operation: str, command_id: str, data: Any = None, **exten
         data=json.dumps(members).encode(),
     )
     value, headers = encode(envelope)
-    return Found(PLACE, offset, NOW - 1000 + offset, command_id.encode(), value, headers)
+    return TopicRecord(PLACE, offset, NOW - 1000 + offset, command_id.encode(), value, headers)
 
 
-def command(record: Found) -> Command:
+def command(record: TopicRecord) -> Command:
     """As the service reads it, valid or not."""
     outcome = read(record.key, record.value, record.headers, LIMITS)
     found = outcome if isinstance(outcome, Command) else getattr(outcome, "command", None)
@@ -43,15 +43,17 @@ def command(record: Found) -> Command:
     return found
 
 
-def told(record: Found, number: int, kind: str, **data: Any) -> Found:
+def told(record: TopicRecord, number: int, kind: str, **data: Any) -> TopicRecord:
     """A reply in its topic."""
     message = events.reply(
         command(record), ReplyKind(kind), data, number=number, now=NOW - 500 + number, source="service"
     )
-    return Found(TopicPartition("replies", 0), number, NOW - 500 + number, message.key, message.value, message.headers)
+    return TopicRecord(
+        TopicPartition("replies", 0), number, NOW - 500 + number, message.key, message.value, message.headers
+    )
 
 
-def changed(state: ResourceState, of: Command) -> Found:
+def changed(state: ResourceState, of: Command) -> TopicRecord:
     """An event in its topic."""
     message = events.status_changed(
         resource=state,
@@ -63,9 +65,9 @@ def changed(state: ResourceState, of: Command) -> Found:
         now=NOW,
         source="service",
     )
-    return Found(TopicPartition("events", 0), 0, NOW, message.key, message.value, message.headers)
+    return TopicRecord(TopicPartition("events", 0), 0, NOW, message.key, message.value, message.headers)
 
 
-def held(job: Job) -> Held:
+def held(job: Job) -> OwnedJob:
     """A job in its partition."""
-    return Held(PLACE, job)
+    return OwnedJob(PLACE, job)

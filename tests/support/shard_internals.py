@@ -7,7 +7,7 @@ from service.core import outcomes
 from service.runtime import commands
 from service.runtime.ports import InRecord, OutRecord, TopicPartition
 from service.runtime.store import Store
-from service.runtime.transaction import Batch
+from service.runtime.transaction import Transaction
 from tests.support.clock import LoopClock
 from tests.support.messages import COMMANDS, REPLIES, Heard, command, heard
 from tests.support.process import Options, make_context
@@ -26,8 +26,8 @@ class Bench:
         self.offset = 0
         self.batch = self.next()
 
-    def next(self, topic: str = COMMANDS) -> Batch:
-        self.batch = Batch(TopicPartition(topic, 1), self.store, self.context)
+    def next(self, topic: str = COMMANDS) -> Transaction:
+        self.batch = Transaction(TopicPartition(topic, 1), self.store, self.context)
         return self.batch
 
     def receive(self, operation: str, data: Any, command_id: str = "c-1", **extensions: str) -> None:

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 from schemas.records import Command, Job, ResourceChange, ResourceState, job_key
 from service.core import faults, reconciliation, resting, transitions
-from service.core.effects import Call, Changed, Rest, Search, Step, Watch
+from service.core.effects import Call, Rest, Search, StatusChange, Step, Watch
 from service.core.job import Phase, ended, marker, row
 from service.core.observations import (
     DeadlinePassed,
     Due,
     Failure,
     Found,
-    Held,
+    HandedOver,
     Late,
     Observation,
     Reply,
     Restored,
     Returned,
+    SearchFailed,
     Seen,
     StartReached,
-    Unsearched,
     Vanished,
 )
-from service.core.sequencing import publish
+from service.core.sequencing import next_state
 from tests.support.durable_state import split
 
 if TYPE_CHECKING:
@@ -157,11 +157,11 @@ class Owner:
         self.hazard("after its commit", 2.0)
         self.later(self.random.uniform(0.001, 0.02), lambda: self._committed(key, job, stepped))
 
-    def _numbered(self, changes: list[Changed], command: Command) -> list[ResourceState]:
+    def _numbered(self, changes: list[StatusChange], command: Command) -> list[ResourceState]:
         states = []
         for change in changes:
             record = ResourceChange(change.kind, change.resource_id, change.status, command, self.world.now)
-            state = publish(self.resources.get(change.resource_id), record)
+            state = next_state(self.resources.get(change.resource_id), record)
             if state is not None:
                 self.resources[state.id] = state
                 states.append(state)
@@ -227,7 +227,7 @@ class Owner:
         """Leaves in good order: says that nothing was sent, and acts no more."""
         self.world.note(f"owner {self.epoch} hands over", "handovers")
         self.closing = True
-        self.receive(key, Held())
+        self.receive(key, HandedOver())
         self.world.at(self.world.now + 0.2, self.world.take_over)
 
     def _may_send(self, intent: Intent) -> bool:
@@ -278,7 +278,7 @@ class Owner:
         outcome = self.world.aws.perform(request.operation, request.params, began)
         found = self._found(job, outcome, request.pages, began)
         if self.world.chance(0.15):
-            found = Unsearched(faults.fault(Failure("ReadTimeout", "no answer"), retryable=True))
+            found = SearchFailed(faults.fault(Failure("ReadTimeout", "no answer"), retryable=True))
         self.hazard("during its search")
         self.later(self.random.uniform(0.001, 0.5), lambda: self.receive(key, found))
 

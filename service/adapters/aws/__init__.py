@@ -1,6 +1,6 @@
 """AWS: performs any row of the operations table on any target, each request exactly once."""
 
 from service.adapters.aws.api import AwsApi
-from service.adapters.aws.clients import Sessions
+from service.adapters.aws.clients import Clients
 
-__all__ = ["AwsApi", "Sessions"]
+__all__ = ["AwsApi", "Clients"]

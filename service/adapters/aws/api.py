@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from schemas.operations import OPERATIONS, Kind
-from service.adapters.aws.clients import Sessions
+from service.adapters.aws.clients import Clients
 from service.adapters.aws.failures import failure_of, invalid, timed_out
 from service.adapters.aws.responses import missing_members, result_of
 from service.adapters.aws.transport import Attempt, ClientClosed, attempting
@@ -28,7 +28,7 @@ _REFUSED_KEYS: Final = frozenset(
 class AwsApi:
     """Performs operations by name; see :class:`service.runtime.ports.Api`."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Clients) -> None:
         self._sessions = sessions
         self._methods: dict[str, str] = {}
         self._skews: dict[str, float] = {}
@@ -57,7 +57,7 @@ class AwsApi:
             if outcome.code in {"InvalidRequest", "InvalidResponse", SERVICE_ERROR}:
                 _log.warning("aws call broke", target=target, operation=operation, exception=type(error).__name__)
             if outcome.code in _REFUSED_KEYS:
-                self._sessions.access(target).distrust(cause if attempt.signer else None)
+                self._sessions.access(target).invalidate(cause if attempt.signer else None)
         _log_call(target, operation, outcome, attempt, time.perf_counter() - started)
         if (skew := skew_of(attempt.date, time.time())) is not None:
             self._skews[target] = skew

@@ -19,11 +19,11 @@ from service.adapters.aws.bodies import BoundedSession
 from service.adapters.aws.config import client_config, require_trust, trusted
 from service.adapters.aws.credentials import Access, PerCall, sts_client
 from service.adapters.aws.responses import rfc3339
-from service.adapters.aws.transport import ClientClosed, OnceSession
+from service.adapters.aws.transport import ClientClosed, SingleSendSession
 from service.settings import SettingsError, Target
 
 
-class Sessions:
+class Clients:
     """Clients by target name. Safe for concurrent use within one event loop."""
 
     def __init__(self, targets: Mapping[str, Target]) -> None:
@@ -130,7 +130,7 @@ class Sessions:
                 region_name=target.region,
                 endpoint_url=target.endpoint_url,
                 verify=trusted(target),
-                config=client_config(target, http_session_cls=OnceSession, parameter_validation=False),
+                config=client_config(target, http_session_cls=SingleSendSession, parameter_validation=False),
             )
         )
         return client, stack

@@ -109,7 +109,7 @@ class Access:
         if not renewal.cancelled():
             renewal.exception()  # told to whoever waited; botocore has logged it in any case
 
-    def distrust(self, cause: Cause | None) -> None:
+    def invalidate(self, cause: Cause | None) -> None:
         """AWS has refused the credentials before their time: the next call asks for new ones."""
         if cause is not None and self._own.pop(cause.marker, None) is not None:
             return

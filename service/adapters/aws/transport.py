@@ -127,7 +127,7 @@ class _Prepared(Protocol):
     body: Any
 
 
-class OnceSession:
+class SingleSendSession:
     """botocore's HTTP session (``http_session_cls``) on aiohttp, without any retry or redirect."""
 
     def __init__(
@@ -153,7 +153,7 @@ class OnceSession:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._closed = False
 
-    async def __aenter__(self) -> "OnceSession":
+    async def __aenter__(self) -> "SingleSendSession":
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
 from service.runtime.ports import LogError, TopicPartition
@@ -53,7 +53,7 @@ async def read_changelog(
             if records:
                 yield [(record.key or b"", record.value) for record in records if record.offset < end]
     finally:
-        await dispose(consumer, settings.stop_deadline)
+        await shut_down(consumer, settings.stop_deadline)
 
 
 class _Reader:

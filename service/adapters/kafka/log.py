@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from service.adapters.kafka.client_options import KafkaSettings
-from service.adapters.kafka.group.membership import Group
+from service.adapters.kafka.group.membership import GroupMember
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.partition import KafkaPartitionLog
 from service.adapters.kafka.producer import BatchSize, open_producer
-from service.adapters.kafka.standby_reader import Following
+from service.adapters.kafka.standby_reader import StandbyReader
 from service.adapters.kafka.statistics import Counters, LogStatistics
 from service.runtime.ports import Assignee, Follower, TopicPartition
 
@@ -44,7 +44,7 @@ class KafkaLog:
         self._offsets = Offsets(settings)
         self._batch = BatchSize(settings)
         self._restores = asyncio.Semaphore(settings.restores_at_once)
-        self._group = Group(settings, self._topics, self._counters)
+        self._group = GroupMember(settings, self._topics, self._counters)
 
     async def open(self, partition: TopicPartition) -> KafkaPartitionLog:
         """See :class:`service.runtime.ports.Log`."""
@@ -61,7 +61,7 @@ class KafkaLog:
 
     async def follow(self, follower: Follower) -> None:
         """See :class:`service.runtime.ports.Log`."""
-        await Following(self._settings, self._topics, self._offsets).follow(follower)
+        await StandbyReader(self._settings, self._topics, self._offsets).follow(follower)
 
     async def consume(self, assignee: Assignee) -> None:
         """See :class:`service.runtime.ports.Log`."""

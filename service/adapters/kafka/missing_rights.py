@@ -12,7 +12,7 @@ from service.adapters.kafka.client_options import KafkaSettings
 _FLAGS: Final = {"topic": "--topic", "group": "--group", "transactional id": "--transactional-id"}
 
 
-class Lack(NamedTuple):
+class MissingRight(NamedTuple):
     """A right that we lack.
 
     Attributes:
@@ -29,13 +29,13 @@ class Lack(NamedTuple):
         return f"{self.operation} on {self.kind} {self.name}"
 
 
-def told(settings: KafkaSettings, lack: Lack) -> str:
+def description(settings: KafkaSettings, lack: MissingRight) -> str:
     """Which right is missing, for whom, and how to grant it."""
     who = f" for {settings.principal}" if settings.principal else ""
     return f"{lack} is missing{who}; grant it with: {remedy(settings, lack)}"
 
 
-def remedy(settings: KafkaSettings, lack: Lack) -> str:
+def remedy(settings: KafkaSettings, lack: MissingRight) -> str:
     """How to grant a right."""
     if settings.by_iam:
         return "a policy in IAM; python -m service acls --format msk-iam prints it"

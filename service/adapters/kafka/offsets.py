@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.topic_ids import topic_id
@@ -118,7 +118,7 @@ class Offsets:
         """Disconnects; a later call connects again."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await dispose(consumer, self._settings.stop_deadline, dirty=True)
+            await shut_down(consumer, self._settings.stop_deadline, dirty=True)
 
     async def _ask(self, method: str, argument: Any) -> Any:
         try:
@@ -141,7 +141,7 @@ class Offsets:
                 try:
                     await consumer.start()
                 except BaseException:
-                    await dispose(consumer, self._settings.stop_deadline, dirty=True)
+                    await shut_down(consumer, self._settings.stop_deadline, dirty=True)
                     raise
                 self._consumer = consumer
             return self._consumer

@@ -8,11 +8,11 @@ from typing import Any
 
 from aiokafka import TopicPartition as KafkaPartition
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.changelog import Batch, read_changelog
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.offsets import Offsets
-from service.adapters.kafka.producer import Attempt, BatchSize, as_log_error, transact
+from service.adapters.kafka.producer import BatchSize, TransactionAttempt, as_log_error, transact
 from service.adapters.kafka.statistics import Counters
 from service.adapters.kafka.topics import record_limit
 from service.runtime.ports import (
@@ -109,11 +109,11 @@ class KafkaPartitionLog:
             dirty, self._spent = self._spent, True
             producer, self._producer = self._producer, None
             if producer is not None:
-                await dispose(producer, self._settings.stop_deadline, dirty=dirty)
+                await shut_down(producer, self._settings.stop_deadline, dirty=dirty)
 
     async def _transact(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
         offsets = {} if next_offset is None else {KafkaPartition(*self._partition): next_offset}
-        begun, attempt = time.monotonic(), Attempt(self._batch_bytes)
+        begun, attempt = time.monotonic(), TransactionAttempt(self._batch_bytes)
         try:
             async with asyncio.timeout(self._settings.commit_deadline):
                 await transact(self._producer, records, offsets, self._settings.group_id, attempt)

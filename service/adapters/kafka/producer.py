@@ -31,7 +31,7 @@ from aiokafka.protocol.transaction import (
 )
 
 from schemas import sizes
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.adapters.kafka.deadlines import REFUSALS, deadline, refusal
 from service.runtime.ports import (
@@ -96,12 +96,12 @@ async def open_producer(settings: KafkaSettings, partition: TopicPartition, batc
         async with deadline(settings.open_deadline, f"opening {partition.topic}-{partition.partition}"):
             await producer.start()
     except BaseException:
-        await dispose(producer, settings.stop_deadline, dirty=True)
+        await shut_down(producer, settings.stop_deadline, dirty=True)
         raise
     return producer
 
 
-class Attempt:
+class TransactionAttempt:
     """One transaction under way: which record was acknowledged, and who refused.
 
     Args:
@@ -206,13 +206,13 @@ async def transact(
     records: Sequence[OutRecord],
     offsets: dict[KafkaPartition, int],
     group_id: str,
-    attempt: Attempt | None = None,
+    attempt: TransactionAttempt | None = None,
 ) -> None:
     """One transaction: records and consumed offsets; returns only when it is committed.
 
     aiokafka commits although a record was refused, so every acknowledgement is awaited before.
     """
-    attempt = attempt or Attempt()
+    attempt = attempt or TransactionAttempt()
     acknowledgements = attempt.acknowledgements
     await producer.begin_transaction()
     for record in records:

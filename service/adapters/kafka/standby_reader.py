@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from aiokafka import TopicPartition as KafkaPartition
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.changelog import committed_reader
 from service.adapters.kafka.client_options import KafkaSettings, backoff
 from service.adapters.kafka.deadlines import deadline
@@ -26,7 +26,7 @@ STEADY: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 
-class Following:
+class StandbyReader:
     """Reads for a follower until cancelled; builds its connection anew when that breaks."""
 
     def __init__(self, settings: KafkaSettings, topics: Mapping[str, str], offsets: Offsets) -> None:
@@ -86,7 +86,7 @@ class Following:
                     full = await reader.read()
                 await asyncio.sleep(0 if full else PAUSE)
         finally:
-            await dispose(consumer, self._settings.stop_deadline, dirty=True)
+            await shut_down(consumer, self._settings.stop_deadline, dirty=True)
 
 
 class _Reader:

@@ -10,11 +10,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.brokers import require_supported
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
-from service.adapters.kafka.missing_rights import Lack, hidden, remedy, told
+from service.adapters.kafka.missing_rights import MissingRight, description, hidden, remedy
 from service.adapters.kafka.producer import clashes
 from service.runtime.ports import LogError, Unfit
 
@@ -45,7 +45,7 @@ class TopicSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TopicProblem:
     """Something that is not as it must be.
 
     Attributes:
@@ -68,13 +68,13 @@ class Finding:
         return f"topic {self.topic}: {self.setting} is {self.is_}, must be {self.must_be}; {self.remedy}"
 
 
-def stream(name: str, partitions: int, *, retention: float, record_bytes: int) -> TopicSpec:
+def output_topic(name: str, partitions: int, *, retention: float, record_bytes: int) -> TopicSpec:
     """A topic of records that are deleted after ``retention`` seconds."""
     config = {"cleanup.policy": "delete", "retention.ms": str(round(retention * 1000))}
     return TopicSpec(name, partitions, config | _limits(record_bytes))
 
 
-def inlet(name: str, partitions: int, *, retention: float, record_bytes: int, at_most: int) -> TopicSpec:
+def input_topic(name: str, partitions: int, *, retention: float, record_bytes: int, at_most: int) -> TopicSpec:
     """A stream that others write to, who may mean harm or have a wrong clock.
 
     The broker unpacks what it stores, so that it measures a batch as every reader will have it: a compressed bomb is
@@ -87,7 +87,7 @@ def inlet(name: str, partitions: int, *, retention: float, record_bytes: int, at
         record_bytes: The largest record that others may need to send.
         at_most: The largest record that can still be wrapped into a dead letter.
     """
-    plain = stream(name, partitions, retention=retention, record_bytes=record_bytes)
+    plain = output_topic(name, partitions, retention=retention, record_bytes=record_bytes)
     config = {**plain.config, "compression.type": "uncompressed"}
     return replace(plain, config=config, at_most={"max.message.bytes": at_most})
 
@@ -154,12 +154,12 @@ async def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec], *, replica
         ]
         _raise_refusals(settings, await admin.create_topics(topics))
         for name in sorted(await hidden(admin, [spec.name for spec in missing])):
-            raise Unfit(told(settings, Lack("Describe", "topic", name)))
+            raise Unfit(description(settings, MissingRight("Describe", "topic", name)))
         await _wait_visible(admin, {spec.name for spec in missing})
         return [spec.name for spec in missing]
 
 
-async def verify(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[Finding]:
+async def verify(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[TopicProblem]:
     """Compares what exists with what must be; an empty list is good.
 
     Raises:
@@ -173,14 +173,14 @@ async def verify(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[Fi
     findings = []
     for spec in specs:
         if spec.name in unseen:
-            findings.append(_lacking(settings, Lack("Describe", "topic", spec.name)))
+            findings.append(_lacking(settings, MissingRight("Describe", "topic", spec.name)))
         elif spec.name not in counts:
             create = "create it with: python -m service topics"
-            findings.append(Finding(spec.name, "topic", "missing", "present", create))
+            findings.append(TopicProblem(spec.name, "topic", "missing", "present", create))
     for spec in present:
         findings += _check_partitions(spec, counts)
         config = configs[spec.name]
-        lack = Lack("DescribeConfigs", "topic", spec.name)
+        lack = MissingRight("DescribeConfigs", "topic", spec.name)
         findings += [_lacking(settings, lack)] if config is None else _check_config(spec, config)
     return findings
 
@@ -211,12 +211,12 @@ async def foreign_producers(settings: KafkaSettings, consumed: Collection[str]) 
         ]
 
 
-def _lacking(settings: KafkaSettings, lack: Lack) -> Finding:
+def _lacking(settings: KafkaSettings, lack: MissingRight) -> TopicProblem:
     who = f" for {settings.principal}" if settings.principal else ""
-    return Finding(lack.name, "right", lack.operation, f"{lack}{who}", f"grant it with: {remedy(settings, lack)}")
+    return TopicProblem(lack.name, "right", lack.operation, f"{lack}{who}", f"grant it with: {remedy(settings, lack)}")
 
 
-def _check_partitions(spec: TopicSpec, counts: Mapping[str, int]) -> Iterator[Finding]:
+def _check_partitions(spec: TopicSpec, counts: Mapping[str, int]) -> Iterator[TopicProblem]:
     if spec.partitions_of is None or spec.partitions_of not in counts:
         return
     count, needed = counts[spec.name], counts[spec.partitions_of]
@@ -228,10 +228,10 @@ def _check_partitions(spec: TopicSpec, counts: Mapping[str, int]) -> Iterator[Fi
         if count < needed
         else f"give {spec.partitions_of} as many partitions, or name a new changelog"
     )
-    yield Finding(spec.name, "partitions", str(count), f"{needed}, as many as {spec.partitions_of} has", remedy)
+    yield TopicProblem(spec.name, "partitions", str(count), f"{needed}, as many as {spec.partitions_of} has", remedy)
 
 
-def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> Iterator[Finding]:
+def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> Iterator[TopicProblem]:
     for setting, needed in spec.config.items():
         present = config.get(setting, "unknown")
         if setting in EXACT and present != needed:
@@ -245,7 +245,7 @@ def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> Iterator[Findin
         remedy = (
             f"kafka-configs.sh --alter --entity-type topics --entity-name {spec.name} --add-config {setting}={needed}"
         )
-        yield Finding(spec.name, setting, present, must_be, remedy)
+        yield TopicProblem(spec.name, setting, present, must_be, remedy)
 
 
 @asynccontextmanager
@@ -257,7 +257,7 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[Any]:
             await require_supported(client._client)
             yield client
     finally:
-        await dispose(client, settings.stop_deadline)
+        await shut_down(client, settings.stop_deadline)
 
 
 async def _partition_counts(admin: Any) -> dict[str, int]:
@@ -283,7 +283,7 @@ async def _configs(admin: Any, names: Iterable[str]) -> dict[str, dict[str, str]
 def _raise_refusals(settings: KafkaSettings, response: Any) -> None:
     for name, code, *message in response.topic_errors:
         if code and for_code(code) is TopicAuthorizationFailedError:
-            raise Unfit(told(settings, Lack("Create", "topic", name)))
+            raise Unfit(description(settings, MissingRight("Create", "topic", name)))
         if code and code != TopicAlreadyExistsError.errno:  # somebody else was faster: then verify tells
             raise LogError(f"topic {name} cannot be created: {_reason(code, *message)}")
 

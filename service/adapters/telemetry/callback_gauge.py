@@ -9,7 +9,7 @@ Values = Callable[[], Mapping[tuple[str, ...], float]]
 """Gives the values of now, by the values of the labels."""
 
 
-class Pulled(Collector):
+class CallbackGauge(Collector):
     """A gauge of which somebody else keeps the values."""
 
     def __init__(self, name: str, text: str, labels: Sequence[str], values: Values) -> None:

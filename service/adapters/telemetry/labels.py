@@ -100,6 +100,6 @@ OUTCOMES: Final = frozenset(
 )
 
 
-def closed(value: str, known: frozenset[str]) -> str:
+def known_or_other(value: str, known: frozenset[str]) -> str:
     """The value, or ``other`` when it is not among the known ones."""
     return value if value in known else OTHER

@@ -88,7 +88,7 @@ def configure_logging(level: str = "info", output: Literal["json", "console"] = 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, readable, _renderer(output)],
         )
     )
-    handler.addFilter(Seldom())
+    handler.addFilter(RateLimitFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(ours, logging.INFO))
@@ -140,7 +140,7 @@ def _clean(value: Any, depth: int) -> Any:
     return [_clean(item, depth - 1) for item in value]
 
 
-class Seldom(logging.Filter):
+class RateLimitFilter(logging.Filter):
     """Lets libraries say the same thing now and then only: without a broker, aiokafka does 400 times a second."""
 
     def __init__(self) -> None:

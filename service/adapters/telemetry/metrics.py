@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from schemas.records import Job, Phase
-from service.adapters.telemetry.callback_gauge import Pulled, Values
+from service.adapters.telemetry.callback_gauge import CallbackGauge, Values
 from service.adapters.telemetry.labels import (
     DEAD_LETTER_REASONS,
     OPERATION_NAMES,
@@ -24,7 +24,7 @@ from service.adapters.telemetry.labels import (
     PROBLEMS,
     RESOURCE_KINDS,
     STATUSES,
-    closed,
+    known_or_other,
 )
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -34,7 +34,7 @@ _SLOW: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 _log = structlog.stdlib.get_logger("service.jobs")
 
 
-class Telemetry:
+class PrometheusTelemetry:
     """Counts, measures and logs what happens. Not safe for threads; the event loop's own."""
 
     def __init__(self, targets: Iterable[str] = (), registry: CollectorRegistry | None = None) -> None:
@@ -88,7 +88,7 @@ class Telemetry:
 
     def command(self, operation: str, outcome: str) -> None:
         """A command was accepted, rejected or recognised as a duplicate."""
-        self._commands.labels(closed(operation, OPERATION_NAMES), outcome).inc()
+        self._commands.labels(known_or_other(operation, OPERATION_NAMES), outcome).inc()
 
     def trace_dropped(self, attribute: str) -> None:
         """A record's ``traceparent`` or ``tracestate`` was malformed and is not carried on."""
@@ -104,11 +104,11 @@ class Telemetry:
 
     def event(self, resource_kind: str, status: str) -> None:
         """A status change was committed."""
-        self._events.labels(closed(resource_kind, RESOURCE_KINDS), closed(status, STATUSES)).inc()
+        self._events.labels(known_or_other(resource_kind, RESOURCE_KINDS), known_or_other(status, STATUSES)).inc()
 
     def dead_letter(self, reason: str) -> None:
         """A record went to the dead letters; ``reason`` is one of our codes."""
-        self._dead.labels(closed(reason, DEAD_LETTER_REASONS)).inc()
+        self._dead.labels(known_or_other(reason, DEAD_LETTER_REASONS)).inc()
 
     def transition(self, before: Job | None, after: Job) -> None:
         """A job's state was committed."""
@@ -126,7 +126,7 @@ class Telemetry:
 
     def gauge(self, name: str, text: str, labels: Sequence[str], values: Values) -> None:
         """Registers a gauge whose values are asked for at each scrape, by the values of its labels."""
-        self.registry.register(Pulled(f"crml_{name}", text, labels, values))
+        self.registry.register(CallbackGauge(f"crml_{name}", text, labels, values))
 
     def pull_slots(self, statistics: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
         """Names who knows the concurrency slots by ``target/quota``, to be asked at each scrape."""
@@ -146,25 +146,25 @@ class Telemetry:
 
     def call(self, target: str, operation: str, outcome: str, seconds: float) -> None:
         """A request to AWS ended: ``ok`` or an error code."""
-        place, name = closed(target, self._targets), closed(operation, OPERATION_NAMES)
-        self._calls.labels(place, name, closed(outcome, OUTCOMES)).inc()
+        place, name = known_or_other(target, self._targets), known_or_other(operation, OPERATION_NAMES)
+        self._calls.labels(place, name, known_or_other(outcome, OUTCOMES)).inc()
         self._call_time.labels(place, name).observe(seconds)
 
     def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
         """A tick looked at what was due."""
-        place = closed(target, self._targets)
+        place = known_or_other(target, self._targets)
         self._polls.labels(place, "list").inc(lists)
         self._polls.labels(place, "get").inc(gets)
         self._watched.labels(place).set(watched)
 
     def ignored(self, phase: str, observation: str) -> None:
         """A stale observation changed nothing; ``observation`` is a class's name."""
-        self._ignored.labels(closed(phase, PHASES), observation).inc()
+        self._ignored.labels(known_or_other(phase, PHASES), observation).inc()
 
     def shard(self, partition: str, state: str) -> None:
         """A shard entered a state."""
         self._forget(self._shards, partition)
-        if state == "closed":
+        if state == "known_or_other":
             self._forget(self._restored, partition)
         else:
             self._shards.labels(partition, state).set(1)
@@ -178,7 +178,7 @@ class Telemetry:
 
     def problem(self, what: str, **details: str | int | float) -> None:
         """Something an operator may want to know."""
-        self._problems.labels(closed(what, PROBLEMS)).inc()
+        self._problems.labels(known_or_other(what, PROBLEMS)).inc()
         _log.warning(what, **details)
 
     @staticmethod
@@ -194,7 +194,7 @@ class Telemetry:
 
     def waited(self, target: str, lane: str, seconds: float) -> None:
         """A call has waited for its token of the budget, maybe not at all."""
-        self._budget_wait.labels(closed(target, self._targets), lane).observe(seconds)
+        self._budget_wait.labels(known_or_other(target, self._targets), lane).observe(seconds)
 
     def lag(self, seconds: float) -> None:
         """The event loop was late by so much."""

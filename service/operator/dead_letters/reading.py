@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.missing_rights import partitions_seen
@@ -72,7 +72,7 @@ async def _consumer(settings: KafkaSettings, topic: str) -> AsyncIterator[Any]:
             await consumer.start()
         yield consumer
     finally:
-        await dispose(consumer, settings.stop_deadline)
+        await shut_down(consumer, settings.stop_deadline)
 
 
 async def _ranges(
@@ -109,7 +109,7 @@ async def partitions(settings: KafkaSettings, needed: Collection[str]) -> dict[s
             await admin.start()
             return await partitions_seen(admin, needed)
     finally:
-        await dispose(admin, settings.stop_deadline)
+        await shut_down(admin, settings.stop_deadline)
 
 
 async def _letters(

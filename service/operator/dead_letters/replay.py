@@ -14,7 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
 from service.operator.dead_letters.dead_letter import DeadLetter
@@ -24,7 +24,7 @@ _AT_ONCE = 100
 
 
 @dataclass
-class Outcome:
+class ReplayResult:
     """What became of the selected letters.
 
     Attributes:
@@ -38,7 +38,7 @@ class Outcome:
     refused: int = 0
 
 
-def obstacle(letter: DeadLetter, existing: Mapping[str, Collection[int]]) -> str:
+def why_not_replayable(letter: DeadLetter, existing: Mapping[str, Collection[int]]) -> str:
     """Why a letter can't go back, or nothing.
 
     Args:
@@ -60,7 +60,7 @@ def obstacle(letter: DeadLetter, existing: Mapping[str, Collection[int]]) -> str
     return ""
 
 
-class Sender:
+class ReplaySender:
     """Sends letters back; every send of a call is awaited before it returns."""
 
     def __init__(self, producer: Any, existing: Mapping[str, Collection[int]], settings: KafkaSettings) -> None:
@@ -68,7 +68,7 @@ class Sender:
         self._settings = settings
         self.existing = existing
 
-    async def send(self, letters: Sequence[DeadLetter], outcome: Outcome) -> None:
+    async def send(self, letters: Sequence[DeadLetter], outcome: ReplayResult) -> None:
         """Sends the letters, in order within each partition, and counts them.
 
         Raises:
@@ -96,7 +96,7 @@ class Sender:
         return letter.topic, sending
 
 
-def _count(topic: str, error: BaseException | None, outcome: Outcome) -> None:
+def _count(topic: str, error: BaseException | None, outcome: ReplayResult) -> None:
     if error is None:
         outcome.sent[topic] += 1
     elif isinstance(error, KafkaError):
@@ -107,7 +107,7 @@ def _count(topic: str, error: BaseException | None, outcome: Outcome) -> None:
 
 
 @asynccontextmanager
-async def sender(settings: KafkaSettings, topics: Collection[str]) -> AsyncIterator[Sender]:
+async def sender(settings: KafkaSettings, topics: Collection[str]) -> AsyncIterator[ReplaySender]:
     """Connects; nothing is sent by that.
 
     Raises:
@@ -122,6 +122,6 @@ async def sender(settings: KafkaSettings, topics: Collection[str]) -> AsyncItera
         existing = {
             topic: numbers for topic, numbers in (await partitions(settings, topics)).items() if topic in topics
         }
-        yield Sender(producer, existing, settings)
+        yield ReplaySender(producer, existing, settings)
     finally:
-        await dispose(producer, settings.stop_deadline)
+        await shut_down(producer, settings.stop_deadline)

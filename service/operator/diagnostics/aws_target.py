@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 from schemas.operations import AUDIENCE_MODEL, OPERATIONS
 from service.adapters.aws import addresses
 from service.adapters.aws.api import AwsApi
-from service.adapters.aws.clients import Sessions
+from service.adapters.aws.clients import Clients
 from service.adapters.aws.credentials import session_name
 from service.operator.diagnostics import credential_sources, hints
 from service.runtime.ports import Cause, Failure
@@ -26,7 +26,7 @@ _TRIAL: Final = Cause("CHECK" + "0" * 21, "check")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TargetFinding:
     """What a check found.
 
     Attributes:
@@ -41,8 +41,8 @@ class Finding:
 
 
 async def probe(
-    sessions: Sessions, api: AwsApi, target: str, deadline: float = 15.0, environ: Mapping[str, str] = os.environ
-) -> tuple[Finding, ...]:
+    sessions: Clients, api: AwsApi, target: str, deadline: float = 15.0, environ: Mapping[str, str] = os.environ
+) -> tuple[TargetFinding, ...]:
     """Finds the way in, asks who we are there, and lists one resource."""
     looking = _Probe(sessions, api, target, deadline, environ)
     way = await looking.way_in()
@@ -54,7 +54,7 @@ async def probe(
 
 
 class _Probe:
-    def __init__(self, sessions: Sessions, api: AwsApi, name: str, deadline: float, environ: Mapping[str, str]) -> None:
+    def __init__(self, sessions: Clients, api: AwsApi, name: str, deadline: float, environ: Mapping[str, str]) -> None:
         self._sessions, self._api, self._name = sessions, api, name
         self._deadline, self._environ = deadline, environ
         self._target, self._access = sessions.target(name), sessions.access(name)
@@ -64,18 +64,18 @@ class _Probe:
         """Whether commands have sessions of their own."""
         return bool(self._target.role_arn) and self._target.session_per_command
 
-    async def way_in(self) -> Finding:
+    async def way_in(self) -> TargetFinding:
         """Whether the environment gives credentials, and which."""
-        suspects = tuple(credential_sources.suspects(self._environ, datetime.now(UTC)))
+        suspects = tuple(credential_sources.problems(self._environ, datetime.now(UTC)))
         method, broken = await self._try(self._found())
         if broken is not None:
             problems = "; ".join((*suspects, broken))
             return self._finding("way in", False, f"no credentials: {problems}")
         notes = "".join(f"; but {suspect}" for suspect in suspects)
         shown = f", shown to {self._chain()}" if method in credential_sources.BY_STS else ""
-        return self._finding("way in", True, f"{credential_sources.way_in(method, self._environ)}{shown}{notes}")
+        return self._finding("way in", True, f"{credential_sources.describe(method, self._environ)}{shown}{notes}")
 
-    async def identity(self) -> Finding:
+    async def identity(self) -> TargetFinding:
         """Who AWS says we are."""
         caller, broken = await self._try(self._sessions.identity(self._name))
         target = self._target
@@ -90,7 +90,7 @@ class _Probe:
         unused = self._ignored(addresses.STS, where, "sts_endpoint_url")
         return self._finding("identity", True, f"{caller.get('Arn')} in account {account}, says {where}{unused}")
 
-    async def session(self) -> Finding:
+    async def session(self) -> TargetFinding:
         """Whether a command gets a session of its own."""
         signer = self._access.own(_TRIAL)
         assert signer is not None  # noqa: S101 - as has_sessions says
@@ -101,7 +101,7 @@ class _Probe:
         hint = "mend that, or set session_per_command to false"
         return self._finding("sessions", False, f"no session {name}: {broken}; {hint}")
 
-    async def listing(self) -> Finding:
+    async def listing(self) -> TargetFinding:
         """Whether the API answers us."""
         row = OPERATIONS[AUDIENCE_MODEL.list_operation]
         where = addresses.api_address(self._target)
@@ -112,7 +112,7 @@ class _Probe:
         mend = hints.CALLS.get(outcome.code, "see AWS's message").format(action=row.action, where=where)
         return self._finding(row.name, False, f"{outcome.code} from {where}: {outcome.message}; {mend}")
 
-    def clock(self) -> Iterator[Finding]:
+    def clock(self) -> Iterator[TargetFinding]:
         """How far this machine's clock is from AWS's; nothing when AWS has not answered."""
         skew = self._api.skews().get(self._name)
         if skew is None:
@@ -146,5 +146,5 @@ class _Probe:
             mend = hints.of_credentials(error, self._target, self._environ)
             return None, f"{str(error) or 'no answer in time'}; {mend}"
 
-    def _finding(self, what: str, ok: bool, message: str) -> Finding:
-        return Finding(f"target {self._name}: {what}", ok, message)
+    def _finding(self, what: str, ok: bool, message: str) -> TargetFinding:
+        return TargetFinding(f"target {self._name}: {what}", ok, message)

@@ -10,14 +10,14 @@ from rich.text import Text
 
 from service import tenancy
 from service.adapters.aws.api import AwsApi
-from service.adapters.aws.clients import Sessions
-from service.adapters.kafka.topics import Finding, foreign_producers, verify
+from service.adapters.aws.clients import Clients
+from service.adapters.kafka.topics import TopicProblem, foreign_producers, verify
 from service.core.job import ended
 from service.operator.diagnostics.aws_target import probe
 from service.operator.diagnostics.kafka_access import probe_rights
 from service.operator.diagnostics.kafka_connection import why_unreachable
 from service.operator.diagnostics.kafka_denials import explain
-from service.operator.repair.changelog_snapshot import Ledger, read_ledger
+from service.operator.repair.changelog_snapshot import ChangelogSnapshot, read_snapshot
 from service.operator.repair.topic_reader import partitions
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError
@@ -26,7 +26,7 @@ from service.topology import kafka_settings, topic_specs
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Finding:
     """One thing that was looked at, whether it is right, and what was found."""
 
     subject: str
@@ -34,7 +34,7 @@ class Line:
     message: str
 
 
-async def check(settings: Settings) -> list[Line]:
+async def check(settings: Settings) -> list[Finding]:
     """Looks at everything the service needs; nothing is changed, and nothing stays behind."""
     kafka = await _told("kafka", check_kafka(settings))
     answers = any(line.ok for line in kafka)
@@ -45,50 +45,50 @@ async def check(settings: Settings) -> list[Line]:
     ]
 
 
-async def _told(subject: str, looking: Awaitable[list[Line]]) -> list[Line]:
+async def _told(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding]:
     """What was found; a failure that nobody foresaw is a finding too."""
     try:
         return await looking
     except SettingsError as error:
-        return [Line(subject, False, str(error))]
+        return [Finding(subject, False, str(error))]
     except Exception as error:
-        return [Line(subject, False, f"can't be checked: {type(error).__name__}: {error}")]
+        return [Finding(subject, False, f"can't be checked: {type(error).__name__}: {error}")]
 
 
-async def check_kafka(settings: Settings) -> list[Line]:
+async def check_kafka(settings: Settings) -> list[Finding]:
     """Whether Kafka answers, the topics are as they must be, and we may use them."""
     kafka, specs = kafka_settings(settings), topic_specs(settings)
     try:
         findings = await verify(kafka, specs)
-        answers = Line("kafka", True, f"{kafka.bootstrap_servers} answers")
-        found = {finding: Line(f"topic {finding.topic}", False, explained(finding)) for finding in findings}
+        answers = Finding("kafka", True, f"{kafka.bootstrap_servers} answers")
+        found = {finding: Finding(f"topic {finding.topic}", False, explained(finding)) for finding in findings}
         if any(finding.setting != "right" for finding in findings):
             return [answers, *found.values()]
         clashing = await foreign_producers(kafka, consumed(settings))
         rights = await probe_rights(kafka, consumed(settings), [*settings.outputs(), settings.topics.changes])
     except LogError as error:
-        return [Line("kafka", False, await unusable(error, settings))]
-    lines = [Line(right.subject, right.ok, right.message) for right in rights]
-    lines += [Line(f"group {kafka.group_id}", False, why) for why in clashing]
+        return [Finding("kafka", False, await unusable(error, settings))]
+    lines = [Finding(right.subject, right.ok, right.message) for right in rights]
+    lines += [Finding(f"group {kafka.group_id}", False, why) for why in clashing]
     # A topic that is not to be seen is told of by what was tried with it: that is the right that is really missing.
     tried = {line.subject.partition(":")[0] for line in lines}
     lacking = [line for finding, line in found.items() if finding.is_ != "Describe" or line.subject not in tried]
-    good = [] if found else [Line("topics", True, f"{len(specs)} topics are as they must be")]
+    good = [] if found else [Finding("topics", True, f"{len(specs)} topics are as they must be")]
     return [answers, *good, *lacking, *lines]
 
 
-async def former_tenants(settings: Settings) -> list[Line]:
+async def former_tenants(settings: Settings) -> list[Finding]:
     """Open commands of tenants that the settings do not have: no replica reads their topics, so nothing else shows."""
     kafka = kafka_settings(settings)
     try:
         former = tenancy.former(settings, await partitions(kafka))
-        ledger = await read_ledger(kafka, former) if former else Ledger()
+        ledger = await read_snapshot(kafka, former) if former else ChangelogSnapshot()
     except LogError as error:
-        return [Line("tenants", False, f"what tenants of before have left open can't be read: {error}")]
+        return [Finding("tenants", False, f"what tenants of before have left open can't be read: {error}")]
     theirs = {place for place, position in ledger.positions.items() if position.group not in ("", kafka.group_id)}
     count = Counter(held.place.topic for held in ledger.jobs if not ended(held.job) and held.place not in theirs)
     return [
-        Line(
+        Finding(
             f"topic {commands}",
             False,
             f"{open_jobs} commands are open in {former[commands]}, but no tenant of the settings has it: nothing looks"
@@ -98,7 +98,7 @@ async def former_tenants(settings: Settings) -> list[Line]:
     ]
 
 
-def explained(finding: Finding) -> str:
+def explained(finding: TopicProblem) -> str:
     """What is wrong with a topic, and how to mend it."""
     if finding.setting == "topic":
         return f"is missing; {finding.remedy}"
@@ -117,17 +117,17 @@ async def unusable(error: LogError, settings: Settings, component: str = "servic
     return "no broker lets us in: " + "; ".join(f"{server} {reason}" for server, reason in reasons.items())
 
 
-async def _check_targets(settings: Settings) -> list[Line]:
-    sessions = Sessions(settings.targets)
+async def _check_targets(settings: Settings) -> list[Finding]:
+    sessions = Clients(settings.targets)
     api = AwsApi(sessions)
     try:
         findings = [finding for name in settings.targets for finding in await probe(sessions, api, name)]
     finally:
         await sessions.close()
-    return [Line(finding.subject, finding.ok, finding.message) for finding in findings]
+    return [Finding(finding.subject, finding.ok, finding.message) for finding in findings]
 
 
-def show(lines: list[Line], console: Console) -> bool:
+def show(lines: list[Finding], console: Console) -> bool:
     """Prints a line for each finding, and a last one for all; True when everything is right."""
     width = max(len(line.subject) for line in lines)
     for line in lines:

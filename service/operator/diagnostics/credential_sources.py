@@ -35,7 +35,7 @@ BY_STS: Final = frozenset({"assume-role", "assume-role-with-web-identity"})
 """Ways by which STS is asked before a target is."""
 
 
-def way_in(method: str, environ: Mapping[str, str]) -> str:
+def describe(method: str, environ: Mapping[str, str]) -> str:
     """The way by which credentials were found, in words; ``method`` is botocore's name for it."""
     if method == "container-role" and _is_pod_identity(environ):
         return f"EKS Pod Identity: {environ[_FULL_URI]}, token {environ[_CONTAINER_TOKEN]}"
@@ -47,7 +47,7 @@ class _Told(dict[str, str]):
         return "default" if key == "AWS_PROFILE" else f"(no {key})"
 
 
-def suspects(environ: Mapping[str, str], now: datetime) -> Iterator[str]:
+def problems(environ: Mapping[str, str], now: datetime) -> Iterator[str]:
     """What is wrong with the environment, or may not be meant."""
     if bool(environ.get(_KEY)) != bool(environ.get(_SECRET)):
         yield f"{_KEY} and {_SECRET} go together: set both or none"

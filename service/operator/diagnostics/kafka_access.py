@@ -22,10 +22,10 @@ from aiokafka.errors import (
     for_code,
 )
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
-from service.adapters.kafka.missing_rights import Lack, told
+from service.adapters.kafka.missing_rights import MissingRight, description
 from service.adapters.kafka.producer import open_producer
 from service.runtime.ports import LogError, TopicPartition
 
@@ -89,7 +89,7 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[Any]:
             await client.start()
         yield client
     finally:
-        await dispose(client, settings.stop_deadline)
+        await shut_down(client, settings.stop_deadline)
 
 
 class _Probe:
@@ -113,7 +113,7 @@ class _Probe:
                         raise for_code(code)()
                     await asyncio.sleep(RETRY)
 
-        lack = Lack("Describe", "group", group)
+        lack = MissingRight("Describe", "group", group)
         return await self._tried(f"group {group}: describe", describe, lack, "may be described")
 
     async def read(self, topic: str) -> Right:
@@ -139,9 +139,9 @@ class _Probe:
                         if await consumer.getmany(wanted, timeout_ms=POLL_MS):
                             break
             finally:
-                await dispose(consumer, self._settings.stop_deadline)
+                await shut_down(consumer, self._settings.stop_deadline)
 
-        return await self._tried(f"topic {topic}: read", fetch, Lack("Read", "topic", topic), "may be read")
+        return await self._tried(f"topic {topic}: read", fetch, MissingRight("Read", "topic", topic), "may be read")
 
     async def use_transactional_id(self) -> Right:
         """Opens and closes a producer."""
@@ -162,7 +162,9 @@ class _Probe:
                 acknowledged = await producer.send(topic, _VALUE, _KEY, partition=0)
                 await acknowledged
 
-        return await self._tried(f"topic {topic}: write", write, Lack("Write", "topic", topic), "may be written")
+        return await self._tried(
+            f"topic {topic}: write", write, MissingRight("Write", "topic", topic), "may be written"
+        )
 
     async def commit_offsets(self, topics: Sequence[str]) -> Right:
         """Commits offsets in a transaction that is aborted."""
@@ -173,10 +175,12 @@ class _Probe:
                 offsets = {KafkaPartition(topic, 0): 0 for topic in topics}
                 await producer.send_offsets_to_transaction(offsets, group)
 
-        return await self._tried(f"group {group}: offsets", commit, Lack("Read", "group", group), "may be committed")
+        return await self._tried(
+            f"group {group}: offsets", commit, MissingRight("Read", "group", group), "may be committed"
+        )
 
-    def _transactional_id(self) -> Lack:
-        return Lack("Write", "transactional id", f"{self._settings.application}-*")
+    def _transactional_id(self) -> MissingRight:
+        return MissingRight("Write", "transactional id", f"{self._settings.application}-*")
 
     def _require_visible(self, topic: str) -> None:
         """A topic that we may not describe seems not to exist; aiokafka waits for it."""
@@ -195,24 +199,24 @@ class _Probe:
                 await producer.abort_transaction()
             clean = True
         finally:
-            await dispose(producer, self._settings.stop_deadline, dirty=not clean)
+            await shut_down(producer, self._settings.stop_deadline, dirty=not clean)
 
-    async def _tried(self, subject: str, work: Callable[[], Awaitable[None]], lack: Lack, good: str) -> Right:
+    async def _tried(self, subject: str, work: Callable[[], Awaitable[None]], lack: MissingRight, good: str) -> Right:
         try:
             await work()
         except LogError as error:
             return Right(subject, False, self._missing(error, lack))
         return Right(subject, True, good)
 
-    def _missing(self, error: LogError, lack: Lack) -> str:
+    def _missing(self, error: LogError, lack: MissingRight) -> str:
         for each in _chain(error):
             if isinstance(each, TransactionalIdAuthorizationFailed):
                 lack = self._transactional_id()
             elif isinstance(each, GroupAuthorizationFailedError):
-                lack = Lack("Read", "group", self._settings.group_id)
+                lack = MissingRight("Read", "group", self._settings.group_id)
             elif not isinstance(each, TopicAuthorizationFailedError):
                 continue
-            return told(self._settings, lack)
+            return description(self._settings, lack)
         return str(error)
 
 

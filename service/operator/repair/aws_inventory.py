@@ -6,20 +6,20 @@ from contextlib import asynccontextmanager
 
 from schemas.operations import MARKER_MEMBER, RESOURCES
 from service.adapters.aws.api import AwsApi
-from service.adapters.aws.clients import Sessions
+from service.adapters.aws.clients import Clients
 from service.adapters.clock import SystemClock
-from service.adapters.telemetry import Telemetry
+from service.adapters.telemetry import PrometheusTelemetry
 from service.core.job import Job, marker, row
 from service.core.observations import Failure
 from service.core.rate_budget import Lane
 from service.core.reconciliation import carried, get_request, list_request
 from service.operator.repair.drift import Listing, Survey
-from service.runtime.dispatch import Caller, Deadlines
+from service.runtime.dispatch import CallTimeouts, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.settings import Settings
 
 
-async def survey(settings: Settings) -> Survey:
+async def inventory(settings: Settings) -> Survey:
     """Lists everything, within each target's budget of reads; what can't be listed is told as such."""
     kinds = [resource.kind for resource in RESOURCES.values() if resource.list_operation]
     wanted = [(target, kind) for target in settings.targets for kind in kinds]
@@ -28,7 +28,7 @@ async def survey(settings: Settings) -> Survey:
     return dict(zip(wanted, listings, strict=True))
 
 
-async def misfit(settings: Settings, job: Job, resource_id: str) -> str:
+async def adoption_problem(settings: Settings, job: Job, resource_id: str) -> str:
     """Why a resource can't be what a command has made, as far as AWS knows; empty when it may be."""
     resource = row(job.command).resource
     if job.command.target not in settings.targets:
@@ -45,21 +45,21 @@ async def misfit(settings: Settings, job: Job, resource_id: str) -> str:
 
 
 @asynccontextmanager
-async def _calling(settings: Settings) -> AsyncIterator[Caller]:
-    clock, sessions = SystemClock(), Sessions(settings.targets)
+async def _calling(settings: Settings) -> AsyncIterator[RateLimitedApi]:
+    clock, sessions = SystemClock(), Clients(settings.targets)
     limiters: Mapping[str, Limiter] = {
         name: Limiter(clock, reads_per_second=target.rate.reads_per_second, writes_per_second=1.0)
         for name, target in settings.targets.items()
     }
-    deadlines = Deadlines(write=settings.timing.call_timeout, read=settings.timing.read_timeout)
-    caller = Caller(AwsApi(sessions), limiters, clock, Telemetry(settings.targets), deadlines)
+    deadlines = CallTimeouts(write=settings.timing.call_timeout, read=settings.timing.read_timeout)
+    caller = RateLimitedApi(AwsApi(sessions), limiters, clock, PrometheusTelemetry(settings.targets), deadlines)
     try:
         yield caller
     finally:
         await sessions.close()
 
 
-async def _list(caller: Caller, target: str, kind: str) -> Listing:
+async def _list(caller: RateLimitedApi, target: str, kind: str) -> Listing:
     outcome = await caller.read(target, list_request(RESOURCES[kind]), Lane.READ)
     if isinstance(outcome, Failure):
         return f"{outcome.code}: {outcome.message}"

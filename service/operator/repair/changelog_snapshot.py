@@ -8,12 +8,12 @@ from schemas import records
 from schemas.records import CorruptRecord, Job, Position, ResourceState
 from service.adapters.kafka.client_options import KafkaSettings
 from service.core.job import Phase
-from service.operator.repair.topic_reader import Found, reader
+from service.operator.repair.topic_reader import TopicRecord, reader
 from service.runtime.ports import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class OwnedJob:
     """A job, and the commands partition whose shard holds it."""
 
     place: TopicPartition
@@ -31,7 +31,7 @@ class Corrupt:
 
 
 @dataclass(slots=True)
-class Ledger:
+class ChangelogSnapshot:
     """Folded changelogs.
 
     Attributes:
@@ -41,16 +41,16 @@ class Ledger:
         corrupt: Last records that can't be read.
     """
 
-    jobs: list[Held] = field(default_factory=list)
+    jobs: list[OwnedJob] = field(default_factory=list)
     resources: dict[tuple[str, str], ResourceState] = field(default_factory=dict)
     positions: dict[TopicPartition, Position] = field(default_factory=dict)
     corrupt: list[Corrupt] = field(default_factory=list)
 
-    def parked(self) -> list[Held]:
+    def parked(self) -> list[OwnedJob]:
         """The jobs that wait for a person."""
         return [held for held in self.jobs if held.job.phase is Phase.PARKED]
 
-    def find(self, command_id: str, source: str | None) -> list[Held]:
+    def find(self, command_id: str, source: str | None) -> list[OwnedJob]:
         """The jobs of a command id; of one source, if it is given."""
         return [
             held
@@ -59,7 +59,7 @@ class Ledger:
         ]
 
 
-async def read_ledger(settings: KafkaSettings, consumed: Mapping[str, str]) -> Ledger:
+async def read_snapshot(settings: KafkaSettings, consumed: Mapping[str, str]) -> ChangelogSnapshot:
     """Reads the changelogs of the consumed topics.
 
     Args:
@@ -69,23 +69,23 @@ async def read_ledger(settings: KafkaSettings, consumed: Mapping[str, str]) -> L
     Raises:
         LogError: Kafka failed, or a changelog is missing.
     """
-    last: dict[tuple[TopicPartition, bytes], Found] = {}
+    last: dict[tuple[TopicPartition, bytes], TopicRecord] = {}
     async with reader(settings) as source:
         ranges = await source.ranges(tuple(consumed.values()))
         async with aclosing(source.read(ranges)) as found:
             async for record in found:
                 last[record.place, record.key or b""] = record
-    return fold(last.values(), {changelog: commands for commands, changelog in consumed.items()})
+    return snapshot_of(last.values(), {changelog: commands for commands, changelog in consumed.items()})
 
 
-def fold(last: Iterable[Found], commands_of: Mapping[str, str]) -> Ledger:
+def snapshot_of(last: Iterable[TopicRecord], commands_of: Mapping[str, str]) -> ChangelogSnapshot:
     """Makes a ledger of the last record under each key.
 
     Args:
         last: The records.
         commands_of: Commands topic by changelog.
     """
-    ledger = Ledger()
+    ledger = ChangelogSnapshot()
     for record in last:
         if record.value is None:
             continue
@@ -96,7 +96,7 @@ def fold(last: Iterable[Found], commands_of: Mapping[str, str]) -> Ledger:
             continue
         place = TopicPartition(commands_of[record.place.topic], record.place.partition)
         if isinstance(decoded, Job):
-            ledger.jobs.append(Held(place, decoded))
+            ledger.jobs.append(OwnedJob(place, decoded))
         elif isinstance(decoded, Position):
             ledger.positions[place] = decoded
         else:

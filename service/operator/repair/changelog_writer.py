@@ -10,9 +10,9 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgre
 
 from schemas import records
 from schemas.records import Record
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings
-from service.adapters.kafka.producer import Attempt, as_log_error, open_producer, transact
+from service.adapters.kafka.producer import TransactionAttempt, as_log_error, open_producer, transact
 from service.operator.repair.topic_reader import Reader, admin
 from service.runtime.ports import LogError, OutRecord, TopicPartition
 
@@ -98,14 +98,14 @@ async def write_changelog(
         await _transact(producer, out, offsets, settings)
         clean = True
     finally:
-        await dispose(producer, settings.stop_deadline, dirty=not clean)
+        await shut_down(producer, settings.stop_deadline, dirty=not clean)
 
 
 async def _transact(
     producer: object, out: Sequence[OutRecord], offsets: dict[KafkaPartition, int], settings: KafkaSettings
 ) -> None:
     try:
-        await transact(producer, out, offsets, settings.group_id, Attempt(settings.batch_bytes))
+        await transact(producer, out, offsets, settings.group_id, TransactionAttempt(settings.batch_bytes))
     except Exception as error:
         raise as_log_error(error) from error
 
@@ -116,11 +116,11 @@ async def require_empty(source: Reader, place: TopicPartition) -> None:
     Raises:
         LogError: There is one, or Kafka did not answer in time.
     """
-    if place in await occupied(source, [place.topic]):
+    if place in await non_empty_partitions(source, [place.topic]):
         raise LogError(f"{place.topic}-{place.partition} is not empty any more: somebody has written to it")
 
 
-async def occupied(source: Reader, topics: Collection[str]) -> set[TopicPartition]:
+async def non_empty_partitions(source: Reader, topics: Collection[str]) -> set[TopicPartition]:
     """The partitions of these topics in which there is a committed record.
 
     Raises:

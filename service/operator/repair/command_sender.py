@@ -18,13 +18,13 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import cloudevents, commands
 from schemas.cloudevents import Envelope, Headers, format_time
-from schemas.commands import Limits
+from schemas.commands import TopicRules
 from schemas.events import REPLY_PREFIX, ReplyKind
 from schemas.operations import SERVICE_COMMANDS, Kind
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
-from service.operator.repair.topic_reader import Found, Reader
+from service.operator.repair.topic_reader import Reader, TopicRecord
 from service.runtime.ports import LogError, TopicPartition
 
 TERMINAL: Final = frozenset({ReplyKind.SUCCEEDED, ReplyKind.FAILED, ReplyKind.REJECTED, ReplyKind.PARKED})
@@ -54,7 +54,7 @@ class Outgoing:
     headers: Headers
 
 
-def operator() -> str:
+def operator_source() -> str:
     """The CloudEvents source of what a person does here, for the audit: who runs this."""
     try:
         name = getpass.getuser()
@@ -63,7 +63,7 @@ def operator() -> str:
     return f"/operator/{name}"
 
 
-def compose(
+def build_command(
     kind: Kind, topic: str, partition: int | None, data: Mapping[str, Any], *, target: str, key: str
 ) -> Outgoing:
     """A command of the service's own, of a kind.
@@ -77,7 +77,7 @@ def compose(
         key: Kafka key.
     """
     (row,) = (row for row in SERVICE_COMMANDS.values() if row.kind is kind)
-    command_id, source = f"{kind.value}-{secrets.token_hex(8)}", operator()
+    command_id, source = f"{kind.value}-{secrets.token_hex(8)}", operator_source()
     envelope = Envelope(
         id=command_id,
         source=source,
@@ -90,13 +90,13 @@ def compose(
     return Outgoing(topic, partition, command_id, source, key.encode(), value, headers)
 
 
-def objection(outgoing: Outgoing, limits: Limits) -> str:
+def validation_error(outgoing: Outgoing, limits: TopicRules) -> str:
     """Why the service would not take the command; empty when it would."""
     read = commands.read(outgoing.key, outgoing.value, outgoing.headers, limits)
-    return f"{read.code}: {read.message}" if isinstance(read, commands.Rejected | commands.Undecodable) else ""
+    return f"{read.code}: {read.message}" if isinstance(read, commands.Rejected | commands.NotACommand) else ""
 
 
-class Sender:
+class CommandSender:
     """An idempotent producer."""
 
     def __init__(self, producer: Any, settings: KafkaSettings) -> None:
@@ -117,7 +117,7 @@ class Sender:
 
 
 @asynccontextmanager
-async def sender(settings: KafkaSettings) -> AsyncIterator[Sender]:
+async def sender(settings: KafkaSettings) -> AsyncIterator[CommandSender]:
     """Connects; nothing is sent by that.
 
     Raises:
@@ -129,9 +129,9 @@ async def sender(settings: KafkaSettings) -> AsyncIterator[Sender]:
     try:
         async with deadline(settings.open_deadline, "connecting to send"):
             await producer.start()
-        yield Sender(producer, settings)
+        yield CommandSender(producer, settings)
     finally:
-        await dispose(producer, settings.stop_deadline)
+        await shut_down(producer, settings.stop_deadline)
 
 
 async def wait_terminal(
@@ -167,7 +167,7 @@ async def wait_terminal(
     )
 
 
-def reply_of(record: Found) -> tuple[ReplyKind, dict[str, Any]] | None:
+def reply_of(record: TopicRecord) -> tuple[ReplyKind, dict[str, Any]] | None:
     """Kind and data of a reply; None for any other record."""
     envelope = cloudevents.decode(record.key, record.value, record.headers)
     if not isinstance(envelope, Envelope) or not envelope.type.startswith(REPLY_PREFIX):

@@ -9,7 +9,7 @@ from typing import Any
 from schemas.operations import COMMANDS, MARKER_MEMBER, RESOURCES, Change, Kind, Repeat, Resolution, Resource
 from service.core.job import Job, Phase, ended, marker, repeat, row, subject
 from service.core.reconciliation import carried, identify
-from service.operator.repair.changelog_snapshot import Held, Ledger
+from service.operator.repair.changelog_snapshot import ChangelogSnapshot, OwnedJob
 
 PATIENCE = 3
 """A job may stay uncertain for so many settling times before an operator should know."""
@@ -21,7 +21,7 @@ Survey = Mapping[tuple[str, str], Listing]
 """Listings by target and resource kind."""
 
 
-class What(StrEnum):
+class DriftKind(StrEnum):
     """Kinds of differences."""
 
     ORPHAN = "orphan"
@@ -41,7 +41,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
+class Fix:
     """A command that mends a difference safely.
 
     Attributes:
@@ -54,11 +54,11 @@ class Repair:
     kind: Kind
     data: Mapping[str, str]
     target: str
-    held: Held | None = None
+    held: OwnedJob | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Drift:
     """Something that an operator should know.
 
     Attributes:
@@ -68,13 +68,13 @@ class Difference:
         repair: The safe repair; None when there is none.
     """
 
-    what: What
+    what: DriftKind
     subject: str
     text: str
-    repair: Repair | None = None
+    repair: Fix | None = None
 
 
-def compare(ledger: Ledger, survey: Survey, now: float, settle: float) -> Iterator[Difference]:
+def compare(ledger: ChangelogSnapshot, survey: Survey, now: float, settle: float) -> Iterator[Drift]:
     """Every difference.
 
     Args:
@@ -85,7 +85,7 @@ def compare(ledger: Ledger, survey: Survey, now: float, settle: float) -> Iterat
     """
     for (target, kind), listing in survey.items():
         if isinstance(listing, str):
-            yield Difference(What.UNLISTED, f"{target}/{kind}", f"could not be listed and compared: {listing}")
+            yield Drift(DriftKind.UNLISTED, f"{target}/{kind}", f"could not be listed and compared: {listing}")
     yield from _orphans(ledger, survey)
     targets = {target for target, _ in survey}
     for held in ledger.jobs:
@@ -99,15 +99,15 @@ def compare(ledger: Ledger, survey: Survey, now: float, settle: float) -> Iterat
         elif held.job.phase in (Phase.RUNNING, Phase.ACCEPTED):
             yield from _gone(held.job, survey)
         elif held.job.phase is Phase.UNCERTAIN and now - held.job.since > PATIENCE * settle:
-            yield Difference(
-                What.UNCERTAIN,
+            yield Drift(
+                DriftKind.UNCERTAIN,
                 held.job.command.id,
                 f"its fate is open for {(now - held.job.since) / 60:.0f} minutes and {held.job.searches} searches: they"
                 " fail, or nobody serves its partition; see the log for its id",
             )
 
 
-def _orphans(ledger: Ledger, survey: Survey) -> Iterator[Difference]:
+def _orphans(ledger: ChangelogSnapshot, survey: Survey) -> Iterator[Drift]:
     jobs = {marker(held.job.command): held.job for held in ledger.jobs}
     seen: set[str] = set()
     for (target, kind), listing in survey.items():
@@ -127,17 +127,17 @@ def _orphans(ledger: Ledger, survey: Survey) -> Iterator[Difference]:
             seen.add(identity)
             found = f"{kind} {summary.get('name', '')!r}, status {status or 'none'}, marker {token}, target {target}"
             if not resource.arn_type:
-                yield Difference(
-                    What.ORPHAN,
+                yield Drift(
+                    DriftKind.ORPHAN,
                     identity,
                     f"{found}: it has no ARN, so it can't be tracked",
                 )
                 continue
             if ledger.corrupt:
-                yield Difference(What.ORPHAN, identity, f"{found}: a record that can't be read may be its command's")
+                yield Drift(DriftKind.ORPHAN, identity, f"{found}: a record that can't be read may be its command's")
                 continue
-            repair = Repair(Kind.TRACK, {"resourceArn": identity}, target)
-            yield Difference(What.ORPHAN, identity, f"{found}: track it, so that its status is published", repair)
+            repair = Fix(Kind.TRACK, {"resourceArn": identity}, target)
+            yield Drift(DriftKind.ORPHAN, identity, f"{found}: track it, so that its status is published", repair)
 
 
 def _published(resource: Resource, published: str, listed: str) -> bool:
@@ -147,12 +147,12 @@ def _published(resource: Resource, published: str, listed: str) -> bool:
     return listed in (published, "")
 
 
-def _surplus(job: Job, identity: str, found: str) -> Iterator[Difference]:
+def _surplus(job: Job, identity: str, found: str) -> Iterator[Drift]:
     if not ended(job) or job.phase is Phase.PARKED or job.resource_id == identity:
         return
     made = f"has made {job.resource_id}" if job.resource_id else "has made nothing"
-    yield Difference(
-        What.SURPLUS,
+    yield Drift(
+        DriftKind.SURPLUS,
         identity,
         f"{found}: carries the marker of command {job.command.id}, which has ended as {job.phase} and {made}: it was"
         " created twice, the command was given up although AWS had performed it, or somebody copied the description;"
@@ -160,17 +160,17 @@ def _surplus(job: Job, identity: str, found: str) -> Iterator[Difference]:
     )
 
 
-def _without_target(job: Job) -> Difference:
+def _without_target(job: Job) -> Drift:
     made = f", and what it has made, {job.resource_id}, goes on at AWS" if job.resource_id else ""
-    return Difference(
-        What.NO_TARGET,
+    return Drift(
+        DriftKind.NO_TARGET,
         job.command.id,
         f"not compared: its target {job.command.target} is not in these settings. The service holds the job{made};"
         " put the target back until its jobs have ended",
     )
 
 
-def _gone(job: Job, survey: Survey) -> Iterator[Difference]:
+def _gone(job: Job, survey: Survey) -> Iterator[Drift]:
     resource = subject(job.command)
     listing = survey.get((job.command.target, resource.kind))
     if listing is None or isinstance(listing, str):
@@ -181,23 +181,23 @@ def _gone(job: Job, survey: Survey) -> Iterator[Difference]:
         there = any(identify(resource, summary) == job.resource_id for summary in listing)
     if not there:
         name = job.resource_id or f"what AWS accepted ({resource.kind})"
-        yield Difference(
-            What.GONE,
+        yield Drift(
+            DriftKind.GONE,
             job.command.id,
             f"{name} is not listed: the service looks again and tells so itself; nothing to mend while it runs",
         )
 
 
-def _parked(held: Held, survey: Survey) -> Difference:
+def _parked(held: OwnedJob, survey: Survey) -> Drift:
     job = held.job
     why = f"parked with {job.fault.code}" if job.fault else "parked"
     if repeat(job.command) is not Repeat.MARKED:
         text = f"{why}: {job.command.operation} leaves no marker to look for; look yourself, and resolve it"
-        return Difference(What.PARKED, job.command.id, text)
+        return Drift(DriftKind.PARKED, job.command.id, text)
     resource = row(job.command).resource
     listing = survey.get((job.command.target, resource.kind))
     if listing is None or isinstance(listing, str):
-        return Difference(What.PARKED, job.command.id, f"{why}: AWS could not be asked what carries its marker")
+        return Drift(DriftKind.PARKED, job.command.id, f"{why}: AWS could not be asked what carries its marker")
     matches = _matches(job, listing)
     if len(matches) == 1:
         return _adoptable(held, identify(resource, matches[0]), why)
@@ -206,19 +206,19 @@ def _parked(held: Held, survey: Survey) -> Difference:
             f"{why}: no {resource.kind} carries its marker; AWS may list late, so only a person can say that it was not"
             " done: resolve it with --retry or --fail"
         )
-        return Difference(What.PARKED, job.command.id, text)
+        return Drift(DriftKind.PARKED, job.command.id, text)
     names = ", ".join(identify(resource, match) for match in matches)
     text = f"{why}: {len(matches)} resources carry its marker ({names}); choose with --adopt, and delete the others"
-    return Difference(What.PARKED, job.command.id, text)
+    return Drift(DriftKind.PARKED, job.command.id, text)
 
 
-def _adoptable(held: Held, identity: str, why: str) -> Difference:
+def _adoptable(held: OwnedJob, identity: str, why: str) -> Drift:
     command = held.job.command
     data = {"commandId": command.id, "commandSource": command.source, "resolution": Resolution.ADOPT.value}
     if row(command).resource.identity:
         data["resourceArn"] = identity
-    repair = Repair(Kind.RESOLVE, data, command.target, held)
-    return Difference(What.PARKED, command.id, f"{why}: only {identity} carries its marker: adopt it", repair)
+    repair = Fix(Kind.RESOLVE, data, command.target, held)
+    return Drift(DriftKind.PARKED, command.id, f"{why}: only {identity} carries its marker: adopt it", repair)
 
 
 def _matches(job: Job, listing: Sequence[Summary]) -> list[Summary]:
@@ -226,7 +226,7 @@ def _matches(job: Job, listing: Sequence[Summary]) -> list[Summary]:
     return [summary for summary in listing if carried(summary.get(MARKER_MEMBER)) == token]
 
 
-def open_by_phase(ledger: Ledger) -> dict[str, int]:
+def open_by_phase(ledger: ChangelogSnapshot) -> dict[str, int]:
     """How many jobs of each phase have not ended, for the summary."""
     counts: dict[str, int] = defaultdict(int)
     for held in ledger.jobs:

@@ -14,14 +14,14 @@ import msgspec
 
 from schemas import cloudevents, commands
 from schemas.cloudevents import Envelope, timestamp
-from schemas.commands import Limits, Rejected, Undecodable
+from schemas.commands import NotACommand, Rejected, TopicRules
 from schemas.events import EVENT_SUFFIX, ReplyKind, command_digest
 from schemas.operations import COMMANDS, RESOURCES, Kind, Repeat, removal_of
 from schemas.records import Command, Fault, Job, Phase, ResourceState, job_key, resource_key
 from service.core import outcomes
 from service.core.job import keeps_line, order_of, repeat, replace, row
 from service.operator.repair.command_sender import reply_of
-from service.operator.repair.topic_reader import Found
+from service.operator.repair.topic_reader import TopicRecord
 
 _ENDS: Final = {
     ReplyKind.SUCCEEDED: Phase.SUCCEEDED,
@@ -43,7 +43,7 @@ WITHDRAWN: Final = Fault(
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PublishedReply:
     """A reply as it was published."""
 
     number: int
@@ -52,7 +52,7 @@ class Said:
     time: float
 
 
-Replies = Mapping[str, Sequence[Said]]
+Replies = Mapping[str, Sequence[PublishedReply]]
 """Replies by the digest of their command, in order."""
 
 
@@ -71,9 +71,9 @@ class Rebuilt:
     unknown: list[str] = field(default_factory=list)
 
 
-def hear(records: Iterable[Found]) -> dict[str, list[Said]]:
+def collect_replies(records: Iterable[TopicRecord]) -> dict[str, list[PublishedReply]]:
     """Gathers replies; answers to misuses of an id are none of the command's, and a reply told twice counts once."""
-    heard: dict[str, dict[int, Said]] = defaultdict(dict)
+    heard: dict[str, dict[int, PublishedReply]] = defaultdict(dict)
     for record in records:
         reply, envelope = reply_of(record), cloudevents.decode(record.key, record.value, record.headers)
         if reply is None or not isinstance(envelope, Envelope):
@@ -84,15 +84,17 @@ def hear(records: Iterable[Found]) -> dict[str, list[Said]]:
         aside = (data.get("error") or {}).get("code") in ("IdMisuse", "WrongPartition")  # says nothing of the job
         if not digest or not number.isdecimal() or aside:
             continue
-        heard[digest].setdefault(int(number), Said(int(number), kind, data, timestamp(envelope.time) or record.time))
+        heard[digest].setdefault(
+            int(number), PublishedReply(int(number), kind, data, timestamp(envelope.time) or record.time)
+        )
     return {digest: [told[number] for number in sorted(told)] for digest, told in heard.items()}
 
 
 def rebuild(
-    records: Iterable[Found],
+    records: Iterable[TopicRecord],
     committed: int | None,
     replies: Replies,
-    limits: Limits,
+    limits: TopicRules,
     now: float,
     replies_kept_since: Callable[[Command], float] = lambda _: 0.0,
 ) -> Rebuilt:
@@ -112,7 +114,7 @@ def rebuild(
             rebuilt.counts["not consumed yet: the service will read them"] += 1
             continue
         outcome = commands.read(record.key, record.value, record.headers, limits)
-        if isinstance(outcome, Undecodable):
+        if isinstance(outcome, NotACommand):
             rebuilt.counts["no command: dead letters already"] += 1
             continue
         command = outcome.command if isinstance(outcome, Rejected) else outcome
@@ -135,7 +137,7 @@ def rebuild(
 
 
 def _job(
-    command: Command, refused: bool, told: Sequence[Said], arrived: float, now: float, kept_since: float
+    command: Command, refused: bool, told: Sequence[PublishedReply], arrived: float, now: float, kept_since: float
 ) -> tuple[Job, str]:
     accepted_at = told[0].time if told else arrived
     job = Job(command, Phase.INTENDED, accepted_at, since=now, told=told[-1].number if told else 0)
@@ -158,7 +160,7 @@ def _closed(job: Job, phase: Phase, fault: Fault, now: float, **more: Any) -> Jo
     return replace(job, phase=phase, finished_at=now, fault=fault, reply=reply, attempt=0)
 
 
-def _ended(job: Job, last: Said) -> Job:
+def _ended(job: Job, last: PublishedReply) -> Job:
     data = {name: value for name, value in last.data.items() if name not in _IDENTITY}
     phase, error, result = _ENDS[last.kind], data.get("error"), data.get("result")
     fault = Fault(str(error.get("code")), str(error.get("message"))) if isinstance(error, dict) else None
@@ -213,12 +215,12 @@ def _cancelling(job: Job, target: str) -> tuple[Job, str]:
     return replace(job, command=command, phase=Phase.RUNNING), "open: started, watched"
 
 
-def _resource_id(told: Sequence[Said]) -> str:
+def _resource_id(told: Sequence[PublishedReply]) -> str:
     started = [said.data for said in told if said.kind is ReplyKind.STARTED]
     return str(started[-1].get("resourceArn") or started[-1].get("resourceId") or "") if started else ""
 
 
-def resources(records: Iterable[Found]) -> dict[bytes, ResourceState]:
+def resources(records: Iterable[TopicRecord]) -> dict[bytes, ResourceState]:
     """The last published state of every resource, by changelog key, from its events."""
     states: dict[bytes, ResourceState] = {}
     for record in records:

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.cloudevents import Headers
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.missing_rights import partitions_seen
@@ -26,7 +26,7 @@ Ranges = Mapping[TopicPartition, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TopicRecord:
     """A committed record; ``time`` in epoch seconds."""
 
     place: TopicPartition
@@ -52,7 +52,7 @@ async def reader(settings: KafkaSettings) -> AsyncIterator["Reader"]:
         yield Reader(settings, *consumers)
     finally:
         for consumer in consumers:
-            await dispose(consumer, settings.stop_deadline)
+            await shut_down(consumer, settings.stop_deadline)
 
 
 def _consumer(settings: KafkaSettings, isolation: str) -> Any:
@@ -88,7 +88,7 @@ class Reader:
             ends = await self._uncommitted.end_offsets(wanted)
         return {TopicPartition(*each): (starts[each], ends[each]) for each in wanted}
 
-    async def read(self, ranges: Ranges) -> AsyncGenerator[Found, None]:
+    async def read(self, ranges: Ranges) -> AsyncGenerator[TopicRecord, None]:
         """Yields the committed records; in order within a partition.
 
         Raises:
@@ -147,11 +147,11 @@ async def admin(settings: KafkaSettings) -> AsyncIterator[Any]:
             await client.start()
             yield client
     finally:
-        await dispose(client, settings.stop_deadline)
+        await shut_down(client, settings.stop_deadline)
 
 
-def _found(record: Any) -> Found:
-    return Found(
+def _found(record: Any) -> TopicRecord:
+    return TopicRecord(
         TopicPartition(record.topic, record.partition),
         record.offset,
         record.timestamp / 1000,

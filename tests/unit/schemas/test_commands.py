@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from schemas import commands, shapes
 from schemas.cloudevents import Headers
-from schemas.commands import Limits, Rejected, Undecodable
+from schemas.commands import NotACommand, Rejected, TopicRules
 from schemas.operations import OPERATIONS
 from schemas.permissions import open_grant
 from schemas.records import Command
 from tests.support import samples
 
-LIMITS = Limits(open_grant({"prod", "dev"}, {"replies.a", "replies.b"}), "prod")
+LIMITS = TopicRules(open_grant({"prod", "dev"}, {"replies.a", "replies.b"}), "prod")
 MODEL = {"audienceModelArn": samples.arn("audience-model")}
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
@@ -38,18 +38,18 @@ def _headers(operation: str = "GetAudienceModel", **extensions: str | bytes | No
 
 
 def _read(
-    data: Any = MODEL, headers: Headers | None = None, limits: Limits = LIMITS
-) -> Command | Rejected | Undecodable:
+    data: Any = MODEL, headers: Headers | None = None, limits: TopicRules = LIMITS
+) -> Command | Rejected | NotACommand:
     value = data if isinstance(data, bytes) or data is None else orjson.dumps(data)
     return commands.read(b"key", value, _headers() if headers is None else headers, limits)
 
 
-def _command(found: Command | Rejected | Undecodable) -> Command:
+def _command(found: Command | Rejected | NotACommand) -> Command:
     assert isinstance(found, Command)
     return found
 
 
-def _rejected(found: Command | Rejected | Undecodable, code: str, *paths: str) -> Rejected:
+def _rejected(found: Command | Rejected | NotACommand, code: str, *paths: str) -> Rejected:
     assert isinstance(found, Rejected)
     assert found.code == code
     assert [violation.path for violation in found.violations] == list(paths)
@@ -116,7 +116,7 @@ def test_the_digest_is_of_the_content_alone() -> None:
 
 
 def test_the_digest_outlives_a_new_default_target() -> None:
-    moved = Limits(LIMITS.grant, "dev")
+    moved = TopicRules(LIMITS.grant, "dev")
     assert _command(_read(limits=moved)).digest == _command(_read()).digest
     assert _command(_read(limits=moved)).target == "dev"
 
@@ -176,11 +176,11 @@ def test_deep_data() -> None:
 
 
 def test_size_is_refused_before_anything_is_parsed() -> None:
-    limits = Limits(LIMITS.grant, "prod", max_bytes=10)
+    limits = TopicRules(LIMITS.grant, "prod", max_bytes=10)
     _rejected(_read(b'{"a":12345}', limits=limits), "TooLarge", "data")
     assert isinstance(_read(b'{"a":1234}', limits=limits), Rejected)
     found = _read(b'{"a":12345}', (("content-type", b"application/cloudevents+json"),), limits)
-    assert found == Undecodable("TooLarge", "has 11 bytes; at most 10 are read")
+    assert found == NotACommand("TooLarge", "has 11 bytes; at most 10 are read")
 
 
 @pytest.mark.parametrize(
@@ -229,11 +229,11 @@ def test_a_deadline_before_the_start_can_never_be_met() -> None:
 
 
 def test_without_a_default_a_target_is_required() -> None:
-    limits = Limits(open_grant({"dev"}, ()), "")
+    limits = TopicRules(open_grant({"dev"}, ()), "")
     found = _rejected(_read(limits=limits), "UnknownTarget", "target")
     assert "dev" in found.violations[0].message
     assert _command(_read(headers=_headers(target="dev"), limits=limits)).target == "dev"
-    nothing = Limits(open_grant((), ()), "")
+    nothing = TopicRules(open_grant((), ()), "")
     assert "none is configured" in _rejected(_read(limits=nothing), "UnknownTarget", "target").message
 
 
@@ -262,7 +262,7 @@ def test_faults_of_the_envelope_of_a_named_command() -> None:
 )
 def test_records_that_name_no_command(headers: Headers) -> None:
     found = _read(headers=headers)
-    assert isinstance(found, Undecodable)
+    assert isinstance(found, NotACommand)
     assert found.code
     assert found.message
 
@@ -316,7 +316,7 @@ def test_a_breach_is_rejected_with_its_path(breach: samples.Breach) -> None:
 )
 def test_any_record_has_an_outcome(value: bytes | None, headers: list[tuple[str, bytes | None]], named: bool) -> None:
     found = _read(value, (*(_headers() if named else ()), *headers))
-    assert isinstance(found, Command | Rejected | Undecodable)
+    assert isinstance(found, Command | Rejected | NotACommand)
 
 
 _PIECES = [
@@ -355,7 +355,7 @@ def test_mutated_commands_have_an_outcome(data: st.DataObject) -> None:
 @given(st.sampled_from([name for name, _ in _headers()]), st.none() | st.binary(max_size=300), st.text(max_size=50))
 def test_mutated_headers_have_an_outcome(name: str, value: bytes | None, priority: str) -> None:
     headers = tuple((header, value if header == name else text) for header, text in _headers(priority=priority))
-    assert isinstance(_read(headers=headers), Command | Rejected | Undecodable)
+    assert isinstance(_read(headers=headers), Command | Rejected | NotACommand)
 
 
 MIB = 1 << 20

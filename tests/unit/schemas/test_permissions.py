@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import commands, permissions
-from schemas.commands import Limits, Rejected
+from schemas.commands import Rejected, TopicRules
 from schemas.operations import COMMANDS, OPERATIONS, SERVICE_COMMANDS
 from schemas.permissions import Grant, TargetFacts, matches, open_grant, within
 from tests.support import samples
@@ -206,7 +206,7 @@ def test_a_grant_lists_nothing_by_itself() -> None:
 def read(operation: str, data: Any, grant: Grant = GRANT, **extensions: str) -> commands.Rejected:
     named = {"specversion": "1.0", "id": "c", "source": "/s", "type": f"cleanroomsml.command.{operation}", **extensions}
     headers = tuple((f"ce_{name}", text.encode()) for name, text in named.items())
-    limits = Limits(grant, "eu", {"eu": FACTS, "us": TargetFacts("9" * 12, "us-east-1")}, tenant="films")
+    limits = TopicRules(grant, "eu", {"eu": FACTS, "us": TargetFacts("9" * 12, "us-east-1")}, tenant="films")
     outcome = commands.read(b"k", json.dumps(data).encode(), (*headers, ("content-type", b"application/json")), limits)
     assert isinstance(outcome, Rejected), outcome
     return outcome

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import strictjson
-from schemas.strictjson import JsonError, Limits
+from schemas.strictjson import JsonError, JsonLimits
 
 MIB = 1 << 20
 
@@ -142,11 +142,11 @@ def test_what_a_serializer_has_made_of_it_is_named(value: bytes, named: str) -> 
 
 
 def test_the_limits_can_be_set() -> None:
-    assert strictjson.loads(b"[[1]]", Limits(depth=2, values=2)) == [[1]]
+    assert strictjson.loads(b"[[1]]", JsonLimits(depth=2, values=2)) == [[1]]
     with pytest.raises(JsonError):
-        strictjson.loads(b"[[1]]", Limits(depth=1))
+        strictjson.loads(b"[[1]]", JsonLimits(depth=1))
     with pytest.raises(JsonError):
-        strictjson.loads(b"[1,2,3]", Limits(values=2))
+        strictjson.loads(b"[1,2,3]", JsonLimits(values=2))
 
 
 def _is_predicate(message: str) -> bool:

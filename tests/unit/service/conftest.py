@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.adapters.aws import Sessions
+from service.adapters.aws import Clients
 from tests.support.identities import Aws
 from tests.support.wire import Server, serving
 
@@ -33,8 +33,8 @@ async def server(aws: Aws) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def made() -> AsyncIterator[list[Sessions]]:
-    made: list[Sessions] = []
+async def made() -> AsyncIterator[list[Clients]]:
+    made: list[Clients] = []
     yield made
     for sessions in made:
         await sessions.close()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service import gauges
-from service.adapters.telemetry import Telemetry
+from service.adapters.telemetry import PrometheusTelemetry
 from tests.support.cluster import Rig
 
 pytestmark = pytest.mark.looptime
@@ -13,9 +13,9 @@ pytestmark = pytest.mark.looptime
 
 async def test_whether_another_process_has_our_place_is_asked_for() -> None:
     async with Rig() as rig:
-        node, telemetry = await rig.start(), Telemetry(["default"])
+        node, telemetry = await rig.start(), PrometheusTelemetry(["default"])
         gauges.register(telemetry, node.app, node.clock)
-        await node.assignment.step_back("another process has it")
+        await node.assignment.superseded_by_peer("another process has it")
         assert telemetry.registry.get_sample_value("crml_superseded") == 1
         await node.assignment.assigned(frozenset())
         assert telemetry.registry.get_sample_value("crml_superseded") == 0
@@ -25,7 +25,7 @@ async def test_whose_copies_are_current_is_asked_for() -> None:
     async with Rig() as rig:
         nodes = [await rig.start(), await rig.start()]
         await rig.until(lambda: all(node.ready and len(node.assignment.shards) == 2 for node in nodes))
-        telemetry = Telemetry(["default"])
+        telemetry = PrometheusTelemetry(["default"])
         gauges.register(telemetry, nodes[0].app, nodes[0].clock)
         await asyncio.sleep(2.0)
         for partition in nodes[1].assignment.shards:

@@ -17,7 +17,7 @@ CUT_BOUND = 1.0
 _log = structlog.get_logger(__name__)
 
 
-async def dispose(client: Any, seconds: float, *, dirty: bool = False) -> None:
+async def shut_down(client: Any, seconds: float, *, dirty: bool = False) -> None:
     """Stops a producer, consumer or admin client.
 
     Args:

@@ -18,10 +18,10 @@ from aiokafka.record.memory_records import _MemoryRecordsPy
 
 def install() -> None:
     """Makes all consumers of this process read tolerantly. Idempotent."""
-    fetcher.MemoryRecords = TolerantRecords
+    fetcher.MemoryRecords = LenientRecords
 
 
-class TolerantRecords:
+class LenientRecords:
     """Batches of a fetched partition."""
 
     def __init__(self, data: bytes) -> None:
@@ -34,10 +34,10 @@ class TolerantRecords:
         """The next batch, None after the last."""
         content = self._records._next_slice
         batch = self._records.next_batch()
-        return batch if batch is None or content is None else _TolerantBatch(batch, content)
+        return batch if batch is None or content is None else _LenientBatch(batch, content)
 
 
-class _TolerantBatch:
+class _LenientBatch:
     """A batch that is read again, tolerantly, from the record on that aiokafka can't read."""
 
     def __init__(self, batch: Any, content: memoryview) -> None:

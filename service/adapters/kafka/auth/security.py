@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.helpers import create_ssl_context
 
-from service.adapters.aws.clients import Sessions
+from service.adapters.aws.clients import Clients
 from service.adapters.kafka.auth import reauthentication
 from service.adapters.kafka.auth.msk_iam import of_msk
 from service.adapters.kafka.auth.oauth_tokens import Client, Fetch, Tokens, of_endpoint, of_file
@@ -91,7 +91,7 @@ def _of_msk(oauth: OAuth, *, fips: bool) -> Fetch:
 
     async def credentials() -> Any:
         """Anew for every token, each 12 minutes: no client is kept, and they outlive the token."""
-        sessions = Sessions({"kafka": target})
+        sessions = Clients({"kafka": target})
         try:
             return await sessions.frozen_credentials("kafka")
         finally:

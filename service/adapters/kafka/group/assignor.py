@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
-from service.core.partition_assignment import Member, place
+from service.core.partition_assignment import Member, assign
 
 
 class EvenAssignor(StickyPartitionAssignor):  # type: ignore[misc] # aiokafka has no types
@@ -26,7 +26,7 @@ class EvenAssignor(StickyPartitionAssignor):  # type: ignore[misc] # aiokafka ha
         newest = max((member.generation for member in parsed.values()), default=0)
         topics = {topic for member in parsed.values() for topic in member.subscription}
         counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
-        placed = place(
+        placed = assign(
             counts,
             {
                 # What somebody had in an older generation, others have had since.

@@ -20,12 +20,12 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import HeartbeatRequest
 
 from service.adapters.kafka.aiokafka_patches import lenient_headers
-from service.adapters.kafka.aiokafka_patches.client_shutdown import dispose
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.group.assignor import own_class
 from service.adapters.kafka.group.delivery import Delivery
-from service.adapters.kafka.group.static_membership import Identity
+from service.adapters.kafka.group.static_membership import StaticIdentity
 from service.adapters.kafka.statistics import Counters
 from service.runtime.ports import Assignee, LogError, TopicPartition
 
@@ -35,7 +35,7 @@ STEADY = 60.0
 _log = structlog.get_logger(__name__)
 
 
-class Group:
+class GroupMember:
     """One member; survives broken connections by building its session anew."""
 
     def __init__(self, settings: KafkaSettings, topics: Collection[str], counters: Counters) -> None:
@@ -45,7 +45,7 @@ class Group:
         self._held: frozenset[TopicPartition] = frozenset()
         self._session: Session | None = None
         self._rejoin = Rejoin(settings)
-        self._identity = Identity(settings.group_instance_id)
+        self._identity = StaticIdentity(settings.group_instance_id)
         self._assignor = own_class()
 
     async def consume(self, assignee: Assignee) -> None:
@@ -63,7 +63,7 @@ class Group:
                     )
             attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
             if self._identity.superseded:
-                await self._step_back(assignee)
+                await self._superseded_by_peer(assignee)
             else:
                 await self._revoke(assignee)
 
@@ -94,12 +94,12 @@ class Group:
         """See :class:`service.runtime.ports.Log`."""
         self._rejoin.want()
 
-    async def _step_back(self, assignee: Assignee) -> None:
+    async def _superseded_by_peer(self, assignee: Assignee) -> None:
         """Serves nothing, and asks for its place again when the other one may have gone."""
         settings, pause = self._settings, self._settings.session_timeout / 2
         self._held = frozenset()
         self._counters.assigned = 0
-        await assignee.step_back(
+        await assignee.superseded_by_peer(
             f"another process has joined the group {settings.group_id} as instance {settings.group_instance_id!r}, so"
             f" this one serves nothing; it asks again every {pause:g} s and comes back when the"
             " other one has gone. If both are to run, give each its own kafka.instance_id, or none"
@@ -120,7 +120,7 @@ class Group:
             self._session = None
             # Leaves the group, unless the membership is static: then the broker keeps our place for the session
             # timeout, and a restart within it moves no partition.
-            await dispose(consumer, self._settings.stop_deadline)
+            await shut_down(consumer, self._settings.stop_deadline)
 
     async def _poll(self, session: "Session") -> None:
         # A rebalance holds the poll up, until everybody has drained and joined. Longer means a stuck coordinator.
@@ -242,7 +242,7 @@ class Rejoin:
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """Tells the group of rebalances; aiokafka would log a failure and go on, so it is kept for the poll loop."""
 
-    def __init__(self, group: Group, session: Session, assignee: Assignee) -> None:
+    def __init__(self, group: GroupMember, session: Session, assignee: Assignee) -> None:
         self._group = group
         self._session = session
         self._assignee = assignee

@@ -60,7 +60,7 @@ class StaticHeartbeat(Request[HeartbeatRequest_v1 | StaticHeartbeatV3]):  # type
         return request_struct_class(*(self._fields if request_struct_class.API_VERSION >= 3 else self._fields[:3]))
 
 
-class Identity:
+class StaticIdentity:
     """Who we are in the group, over all of a process's consumers.
 
     Attributes:

@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from schemas import cloudevents, commands, documented_rules, service_commands, shape_schemas, shapes, tracecontext
-from schemas.commands import Limits
+from schemas.commands import TopicRules
 from schemas.docs import json_schemas, render
 from schemas.documented_rules import RULES, Rule
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS
@@ -25,7 +25,7 @@ from tests.support import samples, schema_instances
 from tests.support.node_packages import ASYNCAPI_PARSER, installed
 from tests.support.schema_vocabulary import is_valid
 
-LIMITS = Limits(open_grant({"prod"}, set()), "prod")
+LIMITS = TopicRules(open_grant({"prod"}, set()), "prod")
 SAID = tuple(rule for rule in RULES if not rule.unsaid)
 UNSAID = tuple(rule for rule in RULES if rule.unsaid)
 SCHEMAS = {name: json_schemas.command_data(name) for name in COMMANDS}
@@ -303,7 +303,7 @@ ODD = (
 )
 ODD_NAMES = ("Mine", "data", "my-own", "mine\n", "\u00e9", "b" * 300)
 NAMES = st.sampled_from([*GOOD, *ODD_NAMES]) | st.text("aZ0-_.", max_size=3)
-REPLIES = Limits(open_grant({"prod"}, {"replies"}), "prod")
+REPLIES = TopicRules(open_grant({"prod"}, {"replies"}), "prod")
 
 
 def test_each_attribute_of_the_schema_is_tried() -> None:
@@ -415,7 +415,7 @@ def _taken(name: str, params: Any) -> None:
 
 
 def _record(
-    data: Any = None, text: str = "", limits: Limits = LIMITS, more: cloudevents.Headers = (), **attributes: str
+    data: Any = None, text: str = "", limits: TopicRules = LIMITS, more: cloudevents.Headers = (), **attributes: str
 ) -> Any:
     """What the service makes of a record that its schemas accept."""
     named = {"specversion": "1.0", "id": "c", "source": "/s", "type": "cleanroomsml.command.TagResource", **attributes}
@@ -473,7 +473,7 @@ BEYOND: dict[str, list[Any]] = {
     "Members": [
         _record(
             {**MODEL, "tags": {f"k{n}": "v" for n in range(50)}},
-            limits=Limits(open_grant({"prod"}, set()), "prod", params={"prod": {"tags": {"more": "v"}}}),
+            limits=TopicRules(open_grant({"prod"}, set()), "prod", params={"prod": {"tags": {"more": "v"}}}),
             type="cleanroomsml.command.CreateAudienceModel",
         )
     ],

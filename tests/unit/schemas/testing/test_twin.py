@@ -21,7 +21,7 @@ from schemas.testing import (
     parse,
     terminal,
 )
-from schemas.testing.account import Account, Refused
+from schemas.testing.account import Account, ApiError
 from schemas.testing.building import open_limits
 
 MODEL = {"name": "taste", "trainingDatasetArn": examples.DATASET}
@@ -382,5 +382,5 @@ _GIVEN = {
 def test_an_arn_of_no_kind_can_not_be_provided() -> None:
     with pytest.raises(ValueError, match="not the ARN"):
         Twin().provide("arn:aws:s3:::bucket")
-    with pytest.raises(Refused):
+    with pytest.raises(ApiError):
         Twin().advance("nothing")

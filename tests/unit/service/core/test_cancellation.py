@@ -7,7 +7,7 @@ from schemas.records import Command, Fault, Job, Phase
 from service.core import cancellation, resting, transitions
 from service.core import observations as seen
 from service.core.cancellation import Chance
-from service.core.effects import Await, Call, Decide, Rest, Step, Told, Watch
+from service.core.effects import Await, Call, CommandReply, Decide, Rest, Step, Watch
 from service.core.job import replace
 from tests.support import builders
 from tests.support.builders import NOW, POLICY, after, changed, observe, told
@@ -152,7 +152,7 @@ def test_a_stopped_command_fails_as_cancelled_and_the_cancellation_succeeds() ->
 
 def error(step: Step) -> str:
     (last,) = step.events
-    assert isinstance(last, Told)
+    assert isinstance(last, CommandReply)
     return str(last.data["error"]["code"])
 
 
@@ -177,7 +177,7 @@ def test_the_resource_of_a_running_command_is_deleted_once_that_has_ended() -> N
     assert step.job is not None
     assert builders.doing(step.job) == Await()
     assert observe(step.job, seen.Due(), 1).job is step.job
-    released = after(step.job, seen.Released(), 2)
+    released = after(step.job, seen.DependencyEnded(), 2)
     assert builders.doing(released) == Decide()
     ended = late(builders.job(CREATE, phase=Phase.SUCCEEDED, resource_id=ARN), released).job
     assert ended is not None
@@ -222,12 +222,12 @@ def test_a_parked_command_may_have_made_something() -> None:
     step = late(parked)
     assert (told(step), builders.reply(step).data["reason"]) == (["waiting"], "CommandParked")
     assert step.job is not None
-    again = late(parked, after(step.job, seen.Released(), 1))
+    again = late(parked, after(step.job, seen.DependencyEnded(), 1))
     assert told(again) == []
     given_up = observe(parked, seen.Resolved(Resolution.FAIL), 2).job
     assert given_up is not None
-    assert error(late(given_up, after(step.job, seen.Released(), 3))) == "OutcomeUnknown"
-    assert error(cancellation.unknown(after(step.job, seen.Released(), 3), NOW)) == "OutcomeUnknown"
+    assert error(late(given_up, after(step.job, seen.DependencyEnded(), 3))) == "OutcomeUnknown"
+    assert error(cancellation.unknown(after(step.job, seen.DependencyEnded(), 3), NOW)) == "OutcomeUnknown"
 
 
 def test_a_cancellation_that_waits_ends_at_its_own_deadline() -> None:

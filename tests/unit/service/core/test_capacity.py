@@ -17,8 +17,8 @@ from service.core.capacity import (
     WRITES,
     Census,
     Ends,
-    Limits,
     Pool,
+    WaitingLimits,
     buckets,
     pool,
     waits,
@@ -27,7 +27,7 @@ from service.core.job import ended, keeps_line, replace
 from service.core.transitions import CALL_WINDOW
 from tests.support.builders import NOW
 
-LIMITS = Limits(40)
+LIMITS = WaitingLimits(40)
 
 
 def job(source: str = "a", operation: str = "ListTrainingDatasets", **changes: object) -> Job:

@@ -6,7 +6,7 @@ from schemas.operations import OPERATIONS, Change, Operation
 from schemas.records import Job, Phase
 from service.core import observations as seen
 from service.core import outcomes
-from service.core.effects import Changed
+from service.core.effects import StatusChange
 from service.core.job import replace
 from tests.support import builders
 from tests.support.builders import POLICY, after, changed, observe, told
@@ -53,7 +53,7 @@ def test_a_status_that_was_left_behind_and_stays_counts(operation: Operation, st
     assert (early.job, early.events, early.ignored) == (job, (), True)
     step = observe(job, seen.Seen({"status": status}, POLICY.settle), POLICY.settle + 1)
     assert (told(step), changed(step)) == (ends, [status])
-    (change,) = (event for event in step.events if isinstance(event, Changed))
+    (change,) = (event for event in step.events if isinstance(event, StatusChange))
     assert change.back
     assert step.job is not None
     assert step.job.status == status
@@ -110,7 +110,7 @@ def test_a_failed_job_tells_why(operation: Operation) -> None:
     error = builders.reply(step).data["error"]
     assert (error["code"], error["message"]) == ("CREATE_FAILED", "SEED_READ_FAILED: no such key")
     assert error["statusDetails"] == details
-    (change,) = (event for event in step.events if isinstance(event, Changed))
+    (change,) = (event for event in step.events if isinstance(event, StatusChange))
     assert change.details == details
     assert change.description is not None
 
@@ -144,7 +144,7 @@ def test_a_resource_that_was_seen_and_is_gone_was_deleted_by_somebody(operation:
     step = observe(running(operation, "CREATE_PENDING"), seen.Vanished(), 1)
     assert (told(step), changed(step)) == (["failed"], [Change.DELETED])
     assert "last status CREATE_PENDING" in builders.reply(step).data["error"]["message"]
-    (change,) = (event for event in step.events if isinstance(event, Changed))
+    (change,) = (event for event in step.events if isinstance(event, StatusChange))
     assert change.name == "spring"
 
 
@@ -182,7 +182,7 @@ def test_the_name_comes_from_the_description_or_the_command() -> None:
     for operation, shown, name in ((create, "", "spring"), (create, "other", "other"), (delete, "", "")):
         pending = "CREATE_PENDING" if operation is create else "DELETE_PENDING"
         step = observe(running(operation), show(pending, name=shown), 1)
-        (change,) = (event for event in step.events if isinstance(event, Changed))
+        (change,) = (event for event in step.events if isinstance(event, StatusChange))
         assert change.name == name
 
 

@@ -9,7 +9,7 @@ from schemas.records import Command, Fault, Job, Phase
 from schemas.service_commands import violations
 from service.core import observations as seen
 from service.core import outcomes, resolution, transitions
-from service.core.effects import Call, Decide, Told, Watch
+from service.core.effects import Call, CommandReply, Decide, Watch
 from service.core.job import marker, replace
 from service.core.observations import Resolved
 from tests.support import builders
@@ -105,7 +105,7 @@ def test_a_creation_that_aws_has_taken_is_never_retried_whatever_it_was_parked_f
     taken = after(builders.job(operation), seen.Returned({identity: builders.arn(operation)} if identity else {}), 1)
     fault = Fault("AccessDeniedException", "no")
     lost: list[seen.Observation] = [
-        seen.Unsearched(fault),
+        seen.SearchFailed(fault),
         seen.Unseen(fault, builders.POLICY.search_limit),
         seen.Broken(fault),
     ]
@@ -198,7 +198,7 @@ def test_the_answer_to_a_decision_says_what_became_of_the_command() -> None:
     again = after(parked(CREATE), Resolved(Resolution.RETRY), LATER)
     step = resolution.done(resolving(resolution="retry"), again, NOW)
     (last,) = step.events
-    assert isinstance(last, Told)
+    assert isinstance(last, CommandReply)
     assert last.kind == "succeeded"
     assert last.data["result"] == {"resolution": "retry", "phase": "intended"}
 

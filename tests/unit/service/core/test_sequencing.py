@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from schemas.operations import RESOURCES, Change
 from schemas.records import Command, ResourceChange, ResourceState, resource_key
 from service.core.job import replace
-from service.core.sequencing import named_after, over, publish
+from service.core.sequencing import is_final, named_after, next_state
 
 statuses = st.sampled_from(("CREATE_PENDING", "ACTIVE", "DELETE_PENDING", Change.UPDATED, Change.DELETED))
 observations = st.lists(st.tuples(statuses, st.sampled_from(("", "spring")), st.floats(0.0, 1e9)), max_size=30)
@@ -23,7 +23,7 @@ def change(kind: str, resource_id: str, status: str, now: float, name: str = "")
 def published(seen: list[tuple[str, str, float]]) -> list[ResourceState]:
     state, states = None, []
     for status, name, now in seen:
-        told = publish(state, change("audience-model", "arn:1", status, now, name))
+        told = next_state(state, change("audience-model", "arn:1", status, now, name))
         if told is not None:
             states.append(told)
             state = told
@@ -59,54 +59,54 @@ def test_time_and_name_never_get_lost(seen: list[tuple[str, str, float]]) -> Non
 
 
 def test_the_first_observation_is_event_one() -> None:
-    assert publish(None, change("tags", "arn:2", Change.UPDATED, 5.0)) == ResourceState(
+    assert next_state(None, change("tags", "arn:2", Change.UPDATED, 5.0)) == ResourceState(
         "arn:2", "tags", 1, Change.UPDATED, "", 5.0
     )
 
 
 def test_nothing_follows_a_deletion() -> None:
     gone = ResourceState("arn:1", "audience-model", 4, Change.DELETED, "spring", 9.0)
-    assert publish(gone, change("audience-model", "arn:1", "ACTIVE", 10.0)) is None
+    assert next_state(gone, change("audience-model", "arn:1", "ACTIVE", 10.0)) is None
 
 
 def test_a_status_that_was_left_behind_is_no_news() -> None:
     """Two commands watch one resource, and one of them is late."""
     active = ResourceState("arn:1", "audience-model", 2, "ACTIVE", "spring", 9.0)
-    assert publish(active, change("audience-model", "arn:1", "CREATE_IN_PROGRESS", 10.0)) is None
+    assert next_state(active, change("audience-model", "arn:1", "CREATE_IN_PROGRESS", 10.0)) is None
 
 
 def test_a_resource_that_has_gone_back_is_news_once() -> None:
     leaving = ResourceState("arn:1", "audience-model", 2, "DELETE_PENDING", "spring", 9.0)
     late = change("audience-model", "arn:1", "ACTIVE", 10.0)
     back = replace(late, back=True)
-    assert publish(leaving, late) is None
-    state = publish(leaving, back)
+    assert next_state(leaving, late) is None
+    state = next_state(leaving, back)
     assert state is not None
     assert (state.sequence, state.status) == (3, "ACTIVE")
-    assert publish(state, back) is None
+    assert next_state(state, back) is None
     gone = ResourceState("arn:1", "audience-model", 4, Change.DELETED)
-    assert publish(gone, back) is None, "an ARN never comes back"
+    assert next_state(gone, back) is None, "an ARN never comes back"
 
 
 @pytest.mark.parametrize("again", ["DELETE_PENDING", "DELETE_IN_PROGRESS"])
 def test_a_removal_that_failed_may_be_followed_by_another_one(again: str) -> None:
     failed = ResourceState("arn:1", "audience-model", 5, "DELETE_FAILED", "spring", 9.0)
-    assert publish(failed, change("audience-model", "arn:1", again, 10.0)) == ResourceState(
+    assert next_state(failed, change("audience-model", "arn:1", again, 10.0)) == ResourceState(
         "arn:1", "audience-model", 6, again, "spring", 10.0
     )
-    assert publish(failed, change("audience-model", "arn:1", "ACTIVE", 10.0)) is None
+    assert next_state(failed, change("audience-model", "arn:1", "ACTIVE", 10.0)) is None
 
 
 @pytest.mark.parametrize("kind", ["configured-audience-model-policy", "tags"])
 def test_what_is_named_after_another_resource_counts_for_as_long_as_that_one_lives(kind: str) -> None:
     state = ResourceState("arn:1", kind, 3, Change.DELETED)
-    assert not over(state)
-    put = publish(state, change(kind, "arn:1", Change.UPDATED, 9.0))
+    assert not is_final(state)
+    put = next_state(state, change(kind, "arn:1", Change.UPDATED, 9.0))
     assert put is not None
     assert put.sequence == 4
-    assert publish(state, change(kind, "arn:1", Change.DELETED, 9.0)) is None
+    assert next_state(state, change(kind, "arn:1", Change.DELETED, 9.0)) is None
     parent = ResourceState("arn:1", "configured-audience-model", 2, Change.DELETED)
-    assert over(parent)
+    assert is_final(parent)
     assert resource_key(kind, "arn:1") in named_after(parent)
     assert named_after(state) == []
 

@@ -25,7 +25,7 @@ CELLS: dict[tuple[Phase, type], tuple[Phase | None, list[str]]] = {
     (Phase.INTENDED, seen.Late): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.WindowMissed): (Phase.INTENDED, ["waiting"]),
     (Phase.INTENDED, seen.Delayed): (Phase.INTENDED, ["waiting"]),
-    (Phase.INTENDED, seen.Held): (Phase.INTENDED, []),
+    (Phase.INTENDED, seen.HandedOver): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.Due): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.StartReached): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.DeadlinePassed): (Phase.FAILED, ["failed"]),
@@ -33,15 +33,15 @@ CELLS: dict[tuple[Phase, type], tuple[Phase | None, list[str]]] = {
     (Phase.INTENDED, seen.Restored): (Phase.UNCERTAIN, []),
     (Phase.INTENDED, seen.Cancelled): (Phase.FAILED, ["failed"]),
     (Phase.QUEUED, seen.Cancelled): (Phase.FAILED, ["failed"]),
-    (Phase.QUEUED, seen.Released): (Phase.QUEUED, []),
+    (Phase.QUEUED, seen.DependencyEnded): (Phase.QUEUED, []),
     (Phase.RUNNING, seen.Cancelled): (Phase.RUNNING, []),
     (Phase.QUEUED, seen.Due): (Phase.INTENDED, []),
     (Phase.QUEUED, seen.Restored): (Phase.QUEUED, []),
     (Phase.UNCERTAIN, seen.Found): (Phase.UNCERTAIN, []),
-    (Phase.UNCERTAIN, seen.Unsearched): (Phase.UNCERTAIN, []),
+    (Phase.UNCERTAIN, seen.SearchFailed): (Phase.UNCERTAIN, []),
     (Phase.UNCERTAIN, seen.Restored): (Phase.UNCERTAIN, []),
     (Phase.ACCEPTED, seen.Found): (Phase.ACCEPTED, []),
-    (Phase.ACCEPTED, seen.Unsearched): (Phase.ACCEPTED, []),
+    (Phase.ACCEPTED, seen.SearchFailed): (Phase.ACCEPTED, []),
     (Phase.ACCEPTED, seen.Restored): (Phase.ACCEPTED, []),
     (Phase.RUNNING, seen.Seen): (Phase.SUCCEEDED, ["succeeded"]),
     (Phase.RUNNING, seen.Unseen): (Phase.RUNNING, []),
@@ -59,7 +59,7 @@ CELLS: dict[tuple[Phase, type], tuple[Phase | None, list[str]]] = {
 """(phase, observation) -> (phase, or None for forgotten, replies), for a fresh job that creates an audience model."""
 
 
-OF_OTHER_COMMANDS = {(Phase.QUEUED, seen.Released), (Phase.RUNNING, seen.Cancelled)}
+OF_OTHER_COMMANDS = {(Phase.QUEUED, seen.DependencyEnded), (Phase.RUNNING, seen.Cancelled)}
 """Cells that concern a waiting cancellation and a tracked resource, and are ignored by a creation."""
 
 

@@ -6,7 +6,7 @@ from schemas.operations import OPERATIONS, Change, Kind, Operation
 from schemas.records import Fault, Job, Phase, encode
 from service.core import observations as seen
 from service.core import outcomes, transitions
-from service.core.effects import Call, Changed, Search, Step, Watch
+from service.core.effects import Call, Search, StatusChange, Step, Watch
 from service.core.job import marker, occupies_slot
 from service.core.reconciliation import match
 from tests.support import builders
@@ -43,7 +43,7 @@ def test_a_read_tells_what_it_read_without_markers(operation: Operation) -> None
 @pytest.mark.parametrize("operation", [row for row in builders.ROWS if row.kind is Kind.WRITE], ids=builders.named)
 def test_a_write_tells_its_result_and_publishes_one_change(operation: Operation) -> None:
     step = observe(accepted(operation), seen.Returned(builders.result(operation)), 1)
-    (change,) = (event for event in step.events if isinstance(event, Changed))
+    (change,) = (event for event in step.events if isinstance(event, StatusChange))
     assert (change.kind, change.resource_id) == (operation.resource.kind, builders.arn(operation))
     assert change.status == operation.change
     assert change.name == ("spring" if operation.creates else "")

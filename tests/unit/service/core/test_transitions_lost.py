@@ -92,7 +92,7 @@ def test_a_new_owner_settles_anew_and_keeps_the_evidence(operation: Operation) -
 @pytest.mark.parametrize("operation", builders.CREATING, ids=builders.named)
 def test_a_search_that_broke_off_says_nothing(operation: Operation) -> None:
     job = builders.job(operation, Phase.UNCERTAIN)
-    later = after(job, seen.Unsearched(TIMEOUT), POLICY.settle + 1)
+    later = after(job, seen.SearchFailed(TIMEOUT), POLICY.settle + 1)
     assert (later.phase, later.since, later.searches) == (Phase.UNCERTAIN, NOW, 0)
     assert POLICY.settle + 1 < later.due - NOW <= POLICY.settle + 1 + POLICY.backoff_base
 
@@ -297,7 +297,7 @@ def test_a_list_in_pages_must_be_empty_twice(operation: Operation) -> None:
 def test_a_search_that_always_fails_ends_for_a_person(operation: Operation) -> None:
     job, now = builders.job(operation, Phase.UNCERTAIN), 0.0
     while job.phase is Phase.UNCERTAIN:
-        step = observe(job, seen.Unsearched(builders.DENIED), now)
+        step = observe(job, seen.SearchFailed(builders.DENIED), now)
         assert step.job is not None
         job, now = step.job, max(now, step.job.due - NOW)
         if job.phase is Phase.UNCERTAIN and 100 < job.retries < 103:
@@ -305,7 +305,7 @@ def test_a_search_that_always_fails_ends_for_a_person(operation: Operation) -> N
     assert 0.9 * POLICY.search_limit < now <= POLICY.search_limit
     job, took = builders.job(operation, Phase.UNCERTAIN), 0.0
     while job.phase is Phase.UNCERTAIN:
-        job, took = after(job, seen.Unsearched(builders.DENIED, seconds=600.0), took), took + 600.0
+        job, took = after(job, seen.SearchFailed(builders.DENIED, seconds=600.0), took), took + 600.0
     assert took <= POLICY.search_limit, "what a search takes counts as well"
     assert builders.error(step) == "SearchFailed"
     error = builders.reply(step).data["error"]
@@ -316,7 +316,7 @@ def test_a_search_that_always_fails_ends_for_a_person(operation: Operation) -> N
 def test_what_was_accepted_and_can_t_be_listed_ends_for_a_person() -> None:
     job, now = builders.job(builders.JOBS[-1], Phase.ACCEPTED), 0.0
     while job.phase is Phase.ACCEPTED:
-        job = after(job, seen.Unsearched(builders.DENIED), now)
+        job = after(job, seen.SearchFailed(builders.DENIED), now)
         now = max(now, job.due - NOW)
     assert job.phase is Phase.PARKED
     assert 0.9 * POLICY.accepted_limit < now <= POLICY.accepted_limit

@@ -6,7 +6,7 @@ from schemas.operations import OPERATIONS, Kind, Operation, Repeat
 from schemas.records import Fault, Job, Phase
 from service.core import observations as seen
 from service.core import resting, transitions
-from service.core.effects import Call, Rest, Step, Told
+from service.core.effects import Call, CommandReply, Rest, Step
 from service.core.job import occupies_slot, replace
 from tests.support import builders
 from tests.support.builders import FULL, NOW, POLICY, THROTTLED, TIMEOUT, after, observe, told
@@ -145,7 +145,7 @@ def test_not_before_rests_and_says_so(operation: Operation) -> None:
     step = accept(operation, not_before=NOW + 60)
     assert [builders.told(step), step.events[-1]] == [
         ["accepted", "waiting"],
-        Told("waiting", {"reason": "NotBefore", "position": 0}),
+        CommandReply("waiting", {"reason": "NotBefore", "position": 0}),
     ]
     job = step.job
     assert job is not None
@@ -223,7 +223,7 @@ def test_a_call_that_misses_its_renewed_window_rests_and_tells_once(operation: O
 
 @ALL
 def test_a_call_held_back_is_the_next_owners_to_make(operation: Operation) -> None:
-    held = after(builders.job(operation), seen.Held(), 1)
+    held = after(builders.job(operation), seen.HandedOver(), 1)
     assert isinstance(builders.doing(held), Rest)
     for ours in (2, -3600):  # whatever its clock says
         assert after(held, seen.Restored(), ours) is held

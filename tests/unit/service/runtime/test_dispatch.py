@@ -9,10 +9,10 @@ import pytest
 from schemas.operations import OPERATIONS
 from schemas.records import Command, Job, Phase
 from service.core.job import marker
-from service.core.observations import Found, Lost, Postponed, QuotaFull, Refused, Returned, Unsearched
+from service.core.observations import Found, Lost, Postponed, QuotaFull, Refused, Returned, SearchFailed
 from service.core.rate_budget import Lane
 from service.core.reconciliation import Request, list_request, strip
-from service.runtime.dispatch import Caller, Deadlines, Dispatch
+from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Cause, Failure, Reply
 from tests.support import api as fake
@@ -63,8 +63,8 @@ class Bench:
         self.api = TwinApi(self.clock)
         self.story = Story()
         self.limiter = Limiter(self.clock, reads_per_second=50.0, writes_per_second=writes)
-        deadlines = Deadlines(write=10.0, read=5.0)
-        self.caller = Caller(self.api, {"default": self.limiter}, self.clock, self.story, deadlines)
+        deadlines = CallTimeouts(write=10.0, read=5.0)
+        self.caller = RateLimitedApi(self.api, {"default": self.limiter}, self.clock, self.story, deadlines)
         self.dispatch = Dispatch(self.caller, self.clock)
         self.intent = Permission(self.clock)
 
@@ -270,7 +270,7 @@ async def test_a_search_finds_what_carries_the_marker_and_nothing_else() -> None
 async def test_a_search_that_broke_off_says_nothing(fault: fake.Fault) -> None:
     b = Bench()
     b.api.inject("ListTrainingDatasets", fault)
-    assert isinstance(await b.dispatch.search(b.job(CREATE)), Unsearched)
+    assert isinstance(await b.dispatch.search(b.job(CREATE)), SearchFailed)
 
 
 async def test_a_search_for_one_that_is_gone_finds_nothing() -> None:

@@ -9,7 +9,7 @@ import pytest
 from schemas import records
 from schemas.cloudevents import format_time
 from service.core.job import GIVEN_BACK, replace
-from service.runtime.key_order import Lines
+from service.runtime.key_order import KeyOrder
 from tests.support.api import HANG_AFTER, LOST_REPLY, LOST_REQUEST, NOT_SENT, THROTTLED, UNAVAILABLE
 from tests.support.cluster import Rig
 from tests.support.messages import CHANGELOG, request
@@ -238,7 +238,7 @@ async def test_any_commands_amid_any_restarts(seed: int) -> None:
 
 
 def test_lines() -> None:
-    lines = Lines()
+    lines = KeyOrder()
     assert lines.first(b"free")
     for key in (b"1", b"2", b"3", b"1"):
         lines.join("x", key)

@@ -16,9 +16,9 @@ from service.core.observations import Observation, Seen, Unseen, Vanished
 from service.core.pacing import Cadence
 from service.core.rate_budget import Lane
 from service.core.reconciliation import stamp
-from service.runtime.dispatch import ENDLESS, Caller, Deadlines
+from service.runtime.dispatch import ENDLESS, CallTimeouts, RateLimitedApi
 from service.runtime.limiter import Limiter
-from service.runtime.poller import Poller, Watch
+from service.runtime.poller import Poller, WatchedResource
 from service.runtime.ports import Failure, Reply
 from tests.support import api as fake
 from tests.support.clock import LoopClock
@@ -40,7 +40,7 @@ class Bench:
         self.api.pending, self.api.working = 15.0, 1000.0
         self.story = Story()
         limiters = {"default": Limiter(self.clock, reads_per_second=1000.0, writes_per_second=1000.0)}
-        caller = Caller(self.api, limiters, self.clock, self.story, Deadlines(write=10.0, read=5.0))
+        caller = RateLimitedApi(self.api, limiters, self.clock, self.story, CallTimeouts(write=10.0, read=5.0))
         self.poller = Poller("default", caller, tick, self.clock, self.story, patience, blindness)
         self.seen: list[tuple[str, Observation]] = []
         self.told: list[tuple[int, Observation]] = []
@@ -63,7 +63,7 @@ class Bench:
             self.seen.append((arn, observation))
             self.told.append((self.looks(), observation))
 
-        self.poller.watch(key or arn, Watch(kind, arn, "", self.clock.wall(), pace, sink, removal=removal))
+        self.poller.watch(key or arn, WatchedResource(kind, arn, "", self.clock.wall(), pace, sink, removal=removal))
 
     def statuses(self, arn: str) -> list[str]:
         return [str(seen.description["status"]) for key, seen in self.seen if key == arn and isinstance(seen, Seen)]
@@ -537,12 +537,12 @@ async def test_a_look_that_hangs_delays_no_other(how: str) -> None:
             await asyncio.sleep(30.0)
             return Failure("ReadTimeout" if how == "a Get that hangs" else ENDLESS, "in vain")
 
-    poller = Poller("t", cast(Caller, Reader()), 1.0, clock, Story())
+    poller = Poller("t", cast(RateLimitedApi, Reader()), 1.0, clock, Story())
     began, task = clock.monotonic(), asyncio.create_task(poller.run())
     kinds = {"good": AUDIENCE_MODEL, "bad": CONFIGURED_AUDIENCE_MODEL if how == "a Get that hangs" else EXPORT_JOB}
     for name, resource in kinds.items():
         cadence = Cadence(5.0, 5.0, 60.0)
-        poller.watch(name, Watch(resource.kind, name, "", clock.now(), cadence, lambda _: None))
+        poller.watch(name, WatchedResource(resource.kind, name, "", clock.now(), cadence, lambda _: None))
     await asyncio.sleep(123.0)
     task.cancel()
     await asyncio.wait([task])

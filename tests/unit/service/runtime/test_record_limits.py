@@ -9,7 +9,7 @@ from schemas import sizes
 from schemas.operations import AUDIENCE_MODEL
 from service.core.observations import Failure
 from service.runtime.ports import TopicPartition
-from service.runtime.record_limits import FLOOR, Ceilings
+from service.runtime.record_limits import FLOOR, RecordLimits
 from tests.support.api import Fault
 from tests.support.cluster import Rig
 from tests.support.messages import CHANGELOG, COMMANDS, DEAD_LETTERS, REPLIES, request
@@ -182,7 +182,7 @@ async def test_an_inbox_full_of_large_records_pauses_delivery() -> None:
 
 
 def test_a_limit_is_halved_down_to_a_floor() -> None:
-    ceilings = Ceilings(100_000)
+    ceilings = RecordLimits(100_000)
     assert ceilings.of("t") == 100_000
     assert ceilings.lower("t", 80_000)
     assert (ceilings.of("t"), ceilings.of("u")) == (40_000, 100_000)
@@ -192,7 +192,7 @@ def test_a_limit_is_halved_down_to_a_floor() -> None:
 
 
 def test_a_limit_that_is_known_is_taken() -> None:
-    ceilings = Ceilings(100_000)
+    ceilings = RecordLimits(100_000)
     assert ceilings.lower("t", 80_000, 70_000)
     assert ceilings.of("t") == 70_000
     assert ceilings.lower("t", 60_000, 70_000)  # it was raised meanwhile, or what was read is of another moment

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.runtime.ports import CommitUnknown, LogError, RecordRefused, Unfit
-from service.runtime.reply_redirects import FIRST, LONGEST, Detours
+from service.runtime.reply_redirects import FIRST, LONGEST, ReplyRedirects
 from tests.support import messages
 from tests.support.api import late
 from tests.support.cluster import Rig
@@ -118,7 +118,7 @@ async def test_the_services_own_topics_still_halt() -> None:
 
 
 def test_detours() -> None:
-    detours = Detours()
+    detours = ReplyRedirects()
     assert detours.avoided({"t"}, 0.0) == set()
     assert detours.refused("t", 0.0) == FIRST
     assert detours.avoided({"t", "u"}, FIRST - 1) == {"t"}

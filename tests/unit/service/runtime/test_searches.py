@@ -13,7 +13,7 @@ from service.core import reconciliation
 from service.core.job import marker
 from service.core.rate_budget import Lane
 from service.core.reconciliation import Request
-from service.runtime.dispatch import ENDLESS, MOST_BYTES, MOST_PAGES, Caller, Deadlines
+from service.runtime.dispatch import ENDLESS, MOST_BYTES, MOST_PAGES, CallTimeouts, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Failure, Reply
 from service.runtime.searches import SharedSearches
@@ -106,7 +106,7 @@ class Pages:
     async def read(self) -> Reply | Failure:
         clock = LoopClock()
         limiter = Limiter(clock, reads_per_second=1e6, writes_per_second=1.0)
-        caller = Caller(self, {"default": limiter}, clock, Story(), Deadlines(1.0, 1.0))
+        caller = RateLimitedApi(self, {"default": limiter}, clock, Story(), CallTimeouts(1.0, 1.0))
         return await caller.read("default", reconciliation.list_request(OPERATIONS[DATASET].resource), Lane.SEARCH)
 
 
@@ -129,12 +129,12 @@ async def test_tokens_without_end_are_read_up_to_a_limit() -> None:
 
 async def test_a_list_that_takes_too_long_counts_as_endless() -> None:
     clock, pages = LoopClock(), Pages(lambda _: {"trainingDatasets": [], "nextToken": f"{clock.monotonic()}"})
-    caller = Caller(
+    caller = RateLimitedApi(
         pages,
         {"default": Limiter(clock, reads_per_second=2.0, writes_per_second=1.0)},
         clock,
         Story(),
-        Deadlines(1.0, 1.0, listing=30.0),
+        CallTimeouts(1.0, 1.0, listing=30.0),
     )
     began = clock.monotonic()
     outcome = await caller.read("default", reconciliation.list_request(OPERATIONS[DATASET].resource), Lane.SEARCH)
@@ -327,7 +327,7 @@ async def test_a_throttle_slows_the_budget_whatever_its_status(code: str, status
     clock, api = LoopClock(), TwinApi()
     api.inject(LIST, fake.Fault(Failure(code, "slow down", http_status=status)))
     limiter = Limiter(clock, reads_per_second=10.0, writes_per_second=10.0)
-    caller = Caller(api, {"default": limiter}, clock, Story(), Deadlines(1.0, 1.0))
+    caller = RateLimitedApi(api, {"default": limiter}, clock, Story(), CallTimeouts(1.0, 1.0))
     await caller.read("default", Request(LIST, {}), Lane.POLL)
     assert limiter.budgets()["reads"].rate == 5.0
 

@@ -10,13 +10,13 @@ from schemas import records
 from schemas.records import Job, Phase, ResourceChange, job_key
 from service.core import transitions
 from service.core.capacity import WEIGHT
-from service.core.effects import Step, Told
+from service.core.effects import CommandReply, Step
 from service.core.job import replace
 from service.core.observations import Outlived
 from service.runtime import changes
 from service.runtime.ports import InRecord, TopicPartition
 from service.runtime.store import Store
-from service.runtime.transaction import Batch
+from service.runtime.transaction import Transaction
 from tests.support.cluster import Rig
 from tests.support.messages import CHANGELOG, CHANGES, COMMANDS, DEAD_LETTERS, EVENTS, request
 from tests.support.process import POLICY
@@ -87,7 +87,7 @@ async def test_what_a_next_owner_could_not_read_is_not_written(wrong: dict[str, 
     b = Bench()
     job = Job(records.Command("c", "/tests", CREATE, "default", {}, ""), Phase.RUNNING, accepted_at=0.0)
     with pytest.raises(records.CorruptRecord):
-        b.batch.apply(job_key("/tests", "c"), job, Step(replace(job, **wrong), (Told("accepted"),)))
+        b.batch.apply(job_key("/tests", "c"), job, Step(replace(job, **wrong), (CommandReply("accepted"),)))
     assert b.batch.empty
 
 
@@ -114,7 +114,7 @@ def fresh(store: Store) -> Store:
     return read
 
 
-def trace(batch: Batch) -> Any:
+def trace(batch: Transaction) -> Any:
     """What a batch has come to hold; in which order, is all the same."""
     out = sorted((record.topic, record.key or b"", record.value or b"") for record in batch.out())
     return out, set(batch.acting), dict(batch.ended), batch.full, batch._size
@@ -147,7 +147,7 @@ def draw_change(draw: Random, b: Bench) -> None:
         awaits=other.decode() if phase is Phase.QUEUED else "",
         finished_at=draw.random() if over else 0.0,
     )
-    b.batch.apply(key, before, Step(after, (Told("waiting", {"reason": "x", "position": 0}),)))
+    b.batch.apply(key, before, Step(after, (CommandReply("waiting", {"reason": "x", "position": 0}),)))
 
 
 def command_of(name: str, size: int = 0) -> records.Command:

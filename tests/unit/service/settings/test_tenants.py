@@ -11,7 +11,7 @@ from schemas.permissions import TargetFacts
 from service import bootstrap, tenancy, topology
 from service.core.rate_budget import Lane
 from service.policy import policy
-from service.runtime.context import Outlets
+from service.runtime.context import TenantTopics
 from service.runtime.ports import TopicPartition
 from service.settings import Settings, SettingsError, load
 from tests.support.clock import LoopClock
@@ -81,9 +81,9 @@ def test_each_tenant_has_its_topics(file: Path) -> None:
         ("cleanroomsml.quiet.commands", "cleanroomsml.quiet.jobs"),
     )
     assert tenancy.outlets(settings) == {
-        "films": Outlets("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
-        "music": Outlets("music.replies", "music.events", "music.dead"),
-        "quiet": Outlets("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
+        "films": TenantTopics("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
+        "music": TenantTopics("music.replies", "music.events", "music.dead"),
+        "quiet": TenantTopics("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
     }
     shared = {f"cleanroomsml.{name}" for name in ("changes", "replies", "events", "dead-letters")}
     assert topology.required_topics(settings) == {

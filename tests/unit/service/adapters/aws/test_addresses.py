@@ -10,7 +10,7 @@ from botocore.loaders import Loader
 
 from schemas import shapes
 from schemas.operations import OPERATIONS
-from service.adapters.aws import Sessions, addresses
+from service.adapters.aws import Clients, addresses
 from service.adapters.aws.config import client_config
 from service.adapters.aws.credentials import sts_client
 from service.adapters.aws.transport import Attempt, attempting
@@ -68,7 +68,7 @@ async def reached(client: Any, operation: str) -> str:
     return "/".join(urls[0].split("/")[:3])
 
 
-async def assert_reached(sessions: Sessions, name: str) -> None:
+async def assert_reached(sessions: Clients, name: str) -> None:
     target = sessions.target(name)
     assert await reached(await sessions.client(name), "list_audience_models") == addresses.api_address(target)
     async with sts_client(sessions.base, target, aws_access_key_id="x", aws_secret_access_key="x") as sts:
@@ -77,38 +77,38 @@ async def assert_reached(sessions: Sessions, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_STS_REGIONAL_ENDPOINTS"])
 async def test_no_variable_changes_the_kind_of_endpoint(
-    made: list[Sessions], monkeypatch: pytest.MonkeyPatch, name: str
+    made: list[Clients], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "legacy" if name.startswith("AWS_STS") else "true")
-    made.append(sessions := Sessions({"a": Target(region="us-east-1")}))
+    made.append(sessions := Clients({"a": Target(region="us-east-1")}))
     await assert_reached(sessions, "a")
     assert addresses.sts_address(sessions.target("a")) == "https://sts.us-east-1.amazonaws.com"
 
 
-async def test_what_is_shown_is_where_calls_go(made: list[Sessions]) -> None:
+async def test_what_is_shown_is_where_calls_go(made: list[Clients]) -> None:
     """Both clients of a target, in every partition, and in each kind where botocore knows one."""
     kinds = [*product(REGIONS, (False,), (False,)), *product(REGIONS[:3], (False, True), (False, True))]
     targets = {str(n): Target(region=region, fips=fips, dualstack=dual) for n, (region, fips, dual) in enumerate(kinds)}
-    made.append(sessions := Sessions(targets))
+    made.append(sessions := Clients(targets))
     for name in targets:
         await assert_reached(sessions, name)
 
 
-async def test_clients_go_where_the_settings_say(made: list[Sessions], hidden: str) -> None:
+async def test_clients_go_where_the_settings_say(made: list[Clients], hidden: str) -> None:
     targets = {
         "plain": Target(region="eu-west-1"),
         "fips": Target(region="eu-west-1", fips=True),
         "own": Target(region="eu-west-1", endpoint_url="https://own.example"),
         "sts": Target(region="eu-west-1", sts_endpoint_url="https://own.example"),
     }
-    made.append(sessions := Sessions(targets))
+    made.append(sessions := Clients(targets))
     for name, target in targets.items():
         await assert_reached(sessions, name)
         assert "hidden" not in addresses.api_address(target) + addresses.sts_address(target), hidden
 
 
 async def test_check_shows_addresses_and_names_what_is_ignored(
-    made: list[Sessions], server: Server, hidden: str
+    made: list[Clients], server: Server, hidden: str
 ) -> None:
     sessions, api = joined(made, server)
     _, identity, listing = await probe(sessions, api, "default")
@@ -120,7 +120,7 @@ async def test_check_shows_addresses_and_names_what_is_ignored(
 
 
 async def test_check_does_not_warn_of_the_address_that_is_used(
-    made: list[Sessions], server: Server, monkeypatch: pytest.MonkeyPatch
+    made: list[Clients], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
     sessions, api = joined(made, server)
@@ -138,11 +138,11 @@ async def test_check_does_not_warn_of_the_address_that_is_used(
     ],
 )
 async def test_the_chains_own_sts(
-    made: list[Sessions], monkeypatch: pytest.MonkeyPatch, url: str, target: dict[str, bool], wanted: str
+    made: list[Clients], monkeypatch: pytest.MonkeyPatch, url: str, target: dict[str, bool], wanted: str
 ) -> None:
     """A pod's token goes where its variable says, but never over plain http, nor past FIPS."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
-    made.append(sessions := Sessions({"a": Target(region="eu-west-1", **target)}))
+    made.append(sessions := Clients({"a": Target(region="eu-west-1", **target)}))
     assert addresses.chain_address(sessions.base, "eu-west-1") == wanted
     async with sessions.base.create_client("sts", region_name="eu-west-1") as client:
         assert await reached(client, "get_caller_identity") == wanted
@@ -159,7 +159,7 @@ async def test_the_chains_own_sts(
     ],
 )
 async def test_a_single_sign_on_is_shown_to_no_plain_address(
-    made: list[Sessions],
+    made: list[Clients],
     monkeypatch: pytest.MonkeyPatch,
     service: str,
     url: str,
@@ -167,12 +167,12 @@ async def test_a_single_sign_on_is_shown_to_no_plain_address(
     ignored: bool,
 ) -> None:
     monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", url)
-    made.append(sessions := Sessions({"a": Target(region="eu-west-1", **target)}))
+    made.append(sessions := Clients({"a": Target(region="eu-west-1", **target)}))
     assert bool(sessions.base.get_config_variable("ignore_configured_endpoint_urls")) == ignored
 
 
 async def test_check_shows_whom_the_pods_token_is_shown(
-    made: list[Sessions], server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    made: list[Clients], server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "token").write_text("first")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -187,10 +187,10 @@ async def test_check_shows_whom_the_pods_token_is_shown(
 @pytest.mark.parametrize("name", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
 @pytest.mark.parametrize("value", ["", " ", "\n"])
 async def test_a_profile_that_is_blank_is_none(
-    made: list[Sessions], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    made: list[Clients], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    made.append(sessions := Sessions({"a": Target(region="eu-west-1")}))
+    made.append(sessions := Clients({"a": Target(region="eu-west-1")}))
     assert (await sessions.frozen_credentials("a")).access_key == "AKIDTEST"
 
 
@@ -198,23 +198,23 @@ async def test_a_profile_that_is_blank_is_none(
     ("value", "wanted"),
     [("", "eu-west-1"), (" ", "eu-west-1"), ("us-east-1\n", "us-east-1"), ("us-east-1", "us-east-1")],
 )
-def test_the_chains_region(made: list[Sessions], monkeypatch: pytest.MonkeyPatch, value: str, wanted: str) -> None:
+def test_the_chains_region(made: list[Clients], monkeypatch: pytest.MonkeyPatch, value: str, wanted: str) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", value)
-    made.append(sessions := Sessions({"a": Target(region="eu-west-1")}))
+    made.append(sessions := Clients({"a": Target(region="eu-west-1")}))
     assert sessions.base.get_config_variable("region") == wanted
 
 
 def test_a_profile_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nope\n")
     with pytest.raises(SettingsError, match=r"AWS_PROFILE: .*\(nope\).*AWS_CONFIG_FILE"):
-        Sessions({"a": Target(region="eu-west-1")})
+        Clients({"a": Target(region="eu-west-1")})
 
 
 def test_a_configuration_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[default\nx")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     with pytest.raises(SettingsError, match=str(tmp_path / "config")):
-        Sessions({"a": Target(region="eu-west-1")})
+        Clients({"a": Target(region="eu-west-1")})
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
@@ -230,8 +230,8 @@ def test_certificates_that_cannot_be_read_are_named(
     target = Target(region="eu-west-1", ca_file=None if by_variable else str(file))
     where = "AWS_CA_BUNDLE" if by_variable else r"targets\.a\.ca_file"
     with pytest.raises(SettingsError, match=f"^{where}: {file} can't be used as certificates"):
-        Sessions({"a": target})
-    Sessions({"a": target.model_copy(update={"verify": False})})
+        Clients({"a": target})
+    Clients({"a": target.model_copy(update={"verify": False})})
 
 
 def test_the_client_follows_no_configured_address() -> None:
@@ -239,7 +239,7 @@ def test_the_client_follows_no_configured_address() -> None:
 
 
 async def test_the_hidden_address_gets_no_call(
-    made: list[Sessions], server: Server, monkeypatch: pytest.MonkeyPatch
+    made: list[Clients], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not only the client's word: nothing arrives there."""
     async with serving(Aws()) as elsewhere:
@@ -256,7 +256,7 @@ FORGED = {"version": "2.0", "metadata": {"apiVersion": "2029-01-01", "protocol":
 
 
 async def test_a_model_of_the_machine_is_not_read(
-    made: list[Sessions],
+    made: list[Clients],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -270,7 +270,7 @@ async def test_a_model_of_the_machine_is_not_read(
     shapes.loader.cache_clear()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    made.append(sessions := Sessions({"a": Target(region="eu-west-1")}))
+    made.append(sessions := Clients({"a": Target(region="eu-west-1")}))
     client = await sessions.client("a")
     assert client.meta.service_model.api_version == shapes.API_VERSION
     assert set(client.meta.service_model.operation_names) >= OPERATIONS.keys()

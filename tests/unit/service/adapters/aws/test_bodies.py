@@ -9,7 +9,7 @@ import pytest
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
 from schemas.operations import OPERATIONS
-from service.adapters.aws import AwsApi, Sessions, bodies
+from service.adapters.aws import AwsApi, Clients, bodies
 from service.core import faults
 from service.core.observations import Lost
 from service.runtime.ports import Failure, Reply
@@ -46,15 +46,15 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def sessions(server: Server) -> AsyncIterator[Sessions]:
+async def sessions(server: Server) -> AsyncIterator[Clients]:
     target = Target(region="eu-west-1", endpoint_url=server.url, connect_timeout=1, read_timeout=5, pool=2)
-    sessions = Sessions({"default": target})
+    sessions = Clients({"default": target})
     await sessions.client("default")
     yield sessions
     await sessions.close()
 
 
-async def call(sessions: Sessions, request: tuple[str, Mapping[str, object]]) -> Reply | Failure:
+async def call(sessions: Clients, request: tuple[str, Mapping[str, object]]) -> Reply | Failure:
     return await AwsApi(sessions).call("default", *request, timeout=20.0)
 
 
@@ -62,7 +62,7 @@ async def call(sessions: Sessions, request: tuple[str, Mapping[str, object]]) ->
 @pytest.mark.parametrize("status", [200, 400, 503])
 @pytest.mark.parametrize("framing", [LENGTH, CHUNKED, CLOSED])
 async def test_an_answer_without_an_end_is_read_up_to_the_limit(
-    sessions: Sessions,
+    sessions: Clients,
     server: Server,
     monkeypatch: pytest.MonkeyPatch,
     framing: str,
@@ -81,7 +81,7 @@ async def test_an_answer_without_an_end_is_read_up_to_the_limit(
     assert isinstance(await call(sessions, LIST), Reply)
 
 
-async def test_the_limit_is_what_it_says(sessions: Sessions, server: Server) -> None:
+async def test_the_limit_is_what_it_says(sessions: Clients, server: Server) -> None:
     server.behaviour = answer(200, b"{}" + b" " * (bodies.LARGEST - 1))
     outcome = await call(sessions, LIST)
     assert isinstance(outcome, Failure)
@@ -93,7 +93,7 @@ async def test_the_limit_is_what_it_says(sessions: Sessions, server: Server) -> 
     assert outcome.size == bodies.LARGEST
 
 
-async def test_nothing_is_decompressed(sessions: Sessions, server: Server) -> None:
+async def test_nothing_is_decompressed(sessions: Clients, server: Server) -> None:
     """A body in gzip, which no request asks for, is no answer, however small it is."""
     server.behaviour = answer(200, gzip.compress(b" " * 100_000_000, 1), Content_Encoding="gzip")
     outcome = await call(sessions, CREATE)
@@ -107,7 +107,7 @@ async def test_the_answer_of_sts_has_the_same_limit(server: Server, monkeypatch:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     target = Target(region="eu-west-1", endpoint_url=server.url, read_timeout=5, role_arn=ROLE)
-    sessions = Sessions({"default": target})
+    sessions = Clients({"default": target})
     server.behaviour = endless = Endless(200, CHUNKED)
     try:
         outcome = await call(sessions, CREATE)

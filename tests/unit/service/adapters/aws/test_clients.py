@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.adapters.aws import Sessions
+from service.adapters.aws import Clients
 from service.adapters.aws.clients import partition_of
 from service.runtime.ports import Cause, Failure, Reply
 from tests.support import wire
@@ -14,7 +14,7 @@ from tests.support.wire import Server
 LIST = ("ListAudienceModels", {"maxResults": 1})
 
 
-async def test_the_role_is_assumed_once_for_many_calls(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_the_role_is_assumed_once_for_many_calls(made: list[Clients], server: Server, aws: Aws) -> None:
     _, api = joined(made, server, role_arn=ROLE, external_id="ours", session_name="crml", session_duration=1800)
     outcomes = await asyncio.gather(*(api.call("default", *LIST, timeout=5) for _ in range(10)))
     assert all(isinstance(outcome, Reply) for outcome in outcomes)
@@ -29,7 +29,7 @@ async def test_the_role_is_assumed_once_for_many_calls(made: list[Sessions], ser
 
 
 async def test_the_source_identity_is_told_once_and_each_command_in_the_user_agent(
-    made: list[Sessions], server: Server, aws: Aws
+    made: list[Clients], server: Server, aws: Aws
 ) -> None:
     """CloudTrail keeps both; reads share one session."""
     _, api = joined(made, server, role_arn=ROLE, source_identity="crml")
@@ -54,7 +54,7 @@ def test_partitions(region: str, partition: str) -> None:
     assert partition_of(region) == partition
 
 
-async def test_an_expired_role_is_assumed_again(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_an_expired_role_is_assumed_again(made: list[Clients], server: Server, aws: Aws) -> None:
     aws.assume = assumed("ASIAOLD", lifetime=120)
     _, api = joined(made, server, role_arn=ROLE)
     await api.call("default", *LIST, timeout=5)
@@ -64,7 +64,7 @@ async def test_an_expired_role_is_assumed_again(made: list[Sessions], server: Se
     assert "Credential=ASIANEW" in server.requests[-1].headers["authorization"]
 
 
-async def test_a_role_that_cannot_be_assumed_sends_nothing(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_a_role_that_cannot_be_assumed_sends_nothing(made: list[Clients], server: Server, aws: Aws) -> None:
     aws.assume = denied("AccessDenied", "not trusted")
     _, api = joined(made, server, role_arn=ROLE)
     outcome = await api.call("default", *LIST, timeout=5)
@@ -76,7 +76,7 @@ async def test_a_role_that_cannot_be_assumed_sends_nothing(made: list[Sessions],
 
 
 async def test_keys_that_come_expired_are_a_matter_of_credentials(
-    made: list[Sessions], server: Server, aws: Aws
+    made: list[Clients], server: Server, aws: Aws
 ) -> None:
     """A clock of ours that is days ahead sees every session as expired; the call waits until it is right again."""
     aws.assume = assumed("ASIAOLD", lifetime=-3600.0)
@@ -87,7 +87,7 @@ async def test_keys_that_come_expired_are_a_matter_of_credentials(
     assert {request.path for request in server.requests} == {"/"}, "only STS was asked"
 
 
-async def test_sts_hanging_at_the_deadline_sends_nothing(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_sts_hanging_at_the_deadline_sends_nothing(made: list[Clients], server: Server, aws: Aws) -> None:
     aws.assume = wire.hang
     _, api = joined(made, server, role_arn=ROLE)
     outcome = await api.call("default", *LIST, timeout=0.5)
@@ -98,7 +98,7 @@ async def test_sts_hanging_at_the_deadline_sends_nothing(made: list[Sessions], s
 
 
 async def test_without_credentials_nothing_is_sent_until_there_are_some(
-    made: list[Sessions], server: Server, monkeypatch: pytest.MonkeyPatch
+    made: list[Clients], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
@@ -111,7 +111,7 @@ async def test_without_credentials_nothing_is_sent_until_there_are_some(
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
 
 
-async def test_one_client_per_target_and_a_new_one_for_a_broken_one(made: list[Sessions], server: Server) -> None:
+async def test_one_client_per_target_and_a_new_one_for_a_broken_one(made: list[Clients], server: Server) -> None:
     sessions, api = joined(made, server)
     first, second = await asyncio.gather(sessions.client("default"), sessions.client("default"))
     assert first is second
@@ -122,7 +122,7 @@ async def test_one_client_per_target_and_a_new_one_for_a_broken_one(made: list[S
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
 
 
-async def test_a_proxy_is_used(made: list[Sessions], server: Server) -> None:
+async def test_a_proxy_is_used(made: list[Clients], server: Server) -> None:
     _, api = joined(made, server, endpoint_url="http://127.0.0.1:9", proxy=server.url)
     assert isinstance(await api.call("default", *LIST, timeout=5), Reply)
     assert server.requests[0].path.startswith("http://127.0.0.1:9/audience-model")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from service.adapters.aws import AwsApi, Sessions
+from service.adapters.aws import AwsApi, Clients
 from service.runtime.ports import Failure, Reply
 from service.settings import Target
 from tests.support.wire import answer, serving
@@ -53,7 +53,7 @@ async def outcome(certificate: Path, **more: Any) -> Reply | Failure:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     async with serving(answer(200, {"audienceModels": []}), context) as server:
-        api = AwsApi(Sessions({"default": Target(region="eu-west-1", endpoint_url=server.url, **more)}))
+        api = AwsApi(Clients({"default": Target(region="eu-west-1", endpoint_url=server.url, **more)}))
         try:
             return await api.call("default", *LIST, timeout=5)
         finally:
@@ -93,7 +93,7 @@ async def test_a_blank_bundle_does_not_show_keys_to_anybody(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     async with serving(answer(200, b""), context) as server:
-        sessions = Sessions({"default": Target(region="eu-west-1", endpoint_url=server.url)})
+        sessions = Clients({"default": Target(region="eu-west-1", endpoint_url=server.url)})
         with pytest.raises(BotoCoreError, match=r"(?i)certificate"):
             await sessions.identity("default")
         async with sessions.base.create_client("sts", region_name="eu-west-1", endpoint_url=server.url) as chain:
@@ -117,7 +117,7 @@ async def test_a_ca_file_that_vanishes(certificate: Path, tmp_path: Path) -> Non
     """One that is missing from the start is refused with the settings, see `test_aws_addresses`."""
     ca = tmp_path / "vanishing.pem"
     shutil.copy(certificate, ca)
-    sessions = Sessions({"default": Target(region="eu-west-1", endpoint_url="https://127.0.0.1:9", ca_file=str(ca))})
+    sessions = Clients({"default": Target(region="eu-west-1", endpoint_url="https://127.0.0.1:9", ca_file=str(ca))})
     ca.unlink()
     failure = await AwsApi(sessions).call("default", "ListAudienceModels", {}, timeout=5)
     await sessions.close()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from service.adapters.aws import AwsApi, Sessions, credentials
+from service.adapters.aws import AwsApi, Clients, credentials
 from service.runtime.ports import Cause, Failure, Reply
 from tests.support import samples, wire
 from tests.support.identities import ROLE, Aws, assumed, denied, joined
@@ -41,7 +41,7 @@ async def succeeds(api: AwsApi, call: tuple[str, Mapping[str, object]], cause: C
 
 
 async def test_changes_are_signed_by_a_session_of_their_command_and_reads_share_one(
-    made: list[Sessions], server: Server, aws: Aws
+    made: list[Clients], server: Server, aws: Aws
 ) -> None:
     _, api = joined(made, server, role_arn=ROLE, external_id="ours", session_name="crml")
     await succeeds(api, LIST)
@@ -59,7 +59,7 @@ async def test_changes_are_signed_by_a_session_of_their_command_and_reads_share_
     assert aws.calls[1].headers["user-agent"].endswith(f" crml/{FIRST.marker}"), "as before"
 
 
-async def test_a_repeat_of_a_command_has_its_session_already(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_a_repeat_of_a_command_has_its_session_already(made: list[Clients], server: Server, aws: Aws) -> None:
     _, api = joined(made, server, role_arn=ROLE)
     aws.ml = refusal(429, "ThrottlingException")
     assert isinstance(await perform(api, CREATE, FIRST), Failure)
@@ -70,7 +70,7 @@ async def test_a_repeat_of_a_command_has_its_session_already(made: list[Sessions
 
 
 async def test_commands_at_the_same_time_keep_their_sessions_apart(
-    made: list[Sessions], server: Server, aws: Aws
+    made: list[Clients], server: Server, aws: Aws
 ) -> None:
     sessions, api = joined(made, server, role_arn=ROLE)
     causes = [Cause(f"{number:026}") for number in range(20)]
@@ -82,7 +82,7 @@ async def test_commands_at_the_same_time_keep_their_sessions_apart(
     assert await sessions.client("default") is await sessions.client("default")
 
 
-async def test_a_long_name_gives_way_to_the_marker(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_a_long_name_gives_way_to_the_marker(made: list[Clients], server: Server, aws: Aws) -> None:
     _, api = joined(made, server, role_arn=ROLE, session_name="n" * 64)
     await succeeds(api, LIST)
     await succeeds(api, CREATE, FIRST)
@@ -95,7 +95,7 @@ def _tags(assumption: dict[str, str]) -> dict[str, str]:
     return {key: assumption[name.removesuffix("Key") + "Value"] for name, key in keys.items()}
 
 
-async def test_session_tags(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_session_tags(made: list[Clients], server: Server, aws: Aws) -> None:
     _, api = joined(
         made,
         server,
@@ -117,14 +117,14 @@ async def test_session_tags(made: list[Sessions], server: Server, aws: Aws) -> N
     assert [first.get(f"TransitiveTagKeys.member.{n}") for n in (1, 2)] == ["team", "tenant"]
 
 
-async def test_switched_off_commands_share_the_session_too(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_switched_off_commands_share_the_session_too(made: list[Clients], server: Server, aws: Aws) -> None:
     _, api = joined(made, server, role_arn=ROLE, session_per_command=False)
     await succeeds(api, CREATE, FIRST)
     await succeeds(api, CREATE, SECOND)
     assert [aws.signed_by(call) for call in aws.calls] == ["cleanroomsml-service"] * 2
 
 
-async def test_without_a_role_sts_is_not_asked(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_without_a_role_sts_is_not_asked(made: list[Clients], server: Server, aws: Aws) -> None:
     _, api = joined(made, server)
     await succeeds(api, CREATE, FIRST)
     assert aws.assumptions == []
@@ -136,7 +136,7 @@ DENIED = denied("AccessDenied", "not trusted")
 
 @pytest.mark.parametrize("broken", [DENIED, wire.close, answer(503, b"")], ids=["denied", "closed", "unavailable"])
 async def test_while_sts_is_down_nothing_is_changed_and_reads_go_on(
-    made: list[Sessions], server: Server, aws: Aws, broken: wire.Behaviour
+    made: list[Clients], server: Server, aws: Aws, broken: wire.Behaviour
 ) -> None:
     _, api = joined(made, server, role_arn=ROLE)
     await succeeds(api, LIST)
@@ -161,7 +161,7 @@ def delayed(seconds: float) -> wire.Behaviour:
 
 
 async def test_a_slow_sts_closes_the_call_window_and_the_renewed_intent_finds_the_session_ready(
-    made: list[Sessions], server: Server, aws: Aws
+    made: list[Clients], server: Server, aws: Aws
 ) -> None:
     """Law 1: the window is asked after the credentials, right before the request is written."""
     _, api = joined(made, server, role_arn=ROLE)
@@ -179,7 +179,7 @@ async def test_a_slow_sts_closes_the_call_window_and_the_renewed_intent_finds_th
     assert (len(aws.assumptions), len(aws.calls)) == (1, 1)
 
 
-async def test_a_hanging_sts_at_the_deadline_has_sent_nothing(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_a_hanging_sts_at_the_deadline_has_sent_nothing(made: list[Clients], server: Server, aws: Aws) -> None:
     _, api = joined(made, server, role_arn=ROLE)
     aws.assume = wire.hang
     outcome = await api.call("default", *CREATE, timeout=0.3, cause=FIRST)
@@ -189,7 +189,7 @@ async def test_a_hanging_sts_at_the_deadline_has_sent_nothing(made: list[Session
 
 @pytest.mark.parametrize("code", ["ExpiredTokenException", "UnrecognizedClientException"])
 async def test_refused_keys_are_replaced_at_the_next_call(
-    made: list[Sessions], server: Server, aws: Aws, code: str
+    made: list[Clients], server: Server, aws: Aws, code: str
 ) -> None:
     """A role that was made anew knows none of its old sessions, however long they were promised to live."""
     _, api = joined(made, server, role_arn=ROLE)
@@ -205,7 +205,7 @@ async def test_refused_keys_are_replaced_at_the_next_call(
 
 
 async def test_the_oldest_sessions_are_forgotten(
-    made: list[Sessions], server: Server, aws: Aws, monkeypatch: pytest.MonkeyPatch
+    made: list[Clients], server: Server, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credentials, "_KEPT", 2)
     _, api = joined(made, server, role_arn=ROLE)
@@ -216,7 +216,7 @@ async def test_the_oldest_sessions_are_forgotten(
     assert asked == [FIRST.marker, SECOND.marker, third.marker, SECOND.marker], "used least, forgotten first"
 
 
-async def test_one_client_of_sts_serves_all_sessions(made: list[Sessions], server: Server, aws: Aws) -> None:
+async def test_one_client_of_sts_serves_all_sessions(made: list[Clients], server: Server, aws: Aws) -> None:
     sessions, api = joined(made, server, role_arn=ROLE, session_per_command=True)
     for number in range(5):
         await succeeds(api, CREATE, Cause(f"{number:026}"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import NoCredentialsError, ProfileNotFound, UnknownEndpointError
 
-from service.adapters.aws import AwsApi, Sessions
+from service.adapters.aws import AwsApi, Clients
 from service.adapters.aws.failures import failure_of
 from service.adapters.aws.transport import Attempt
 from service.core import faults
@@ -37,7 +37,7 @@ async def server() -> AsyncIterator[Server]:
 async def api(server: Server) -> AsyncIterator[AwsApi]:
     target = Target(region="eu-west-1", endpoint_url=server.url, connect_timeout=1, read_timeout=5, pool=2)
     gone = Target(region="eu-west-1", endpoint_url="http://127.0.0.1:9", connect_timeout=1)
-    sessions = Sessions({"default": target, "gone": gone})
+    sessions = Clients({"default": target, "gone": gone})
     await sessions.client("default")  # or a loaded machine makes it within a test's deadline
     api = AwsApi(sessions)
     yield api
@@ -129,7 +129,7 @@ async def test_hang_is_unknown_at_the_deadline(api: AwsApi, server: Server) -> N
 
 async def test_read_timeout_of_the_target(server: Server) -> None:
     server.behaviour = wire.hang
-    api = AwsApi(Sessions({"default": Target(region="eu-west-1", endpoint_url=server.url, read_timeout=0.2)}))
+    api = AwsApi(Clients({"default": Target(region="eu-west-1", endpoint_url=server.url, read_timeout=0.2)}))
     outcome = await call(api, CREATE)
     await api.close()
     assert isinstance(outcome, Failure)
@@ -334,7 +334,7 @@ async def test_keys_with_a_line_break_send_nothing(
 async def test_a_proxy_that_is_none_is_named(server: Server, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", text)
     monkeypatch.setenv("NO_PROXY", "")
-    api = AwsApi(Sessions({"default": Target(region="eu-west-1", endpoint_url=server.url)}))
+    api = AwsApi(Clients({"default": Target(region="eu-west-1", endpoint_url=server.url)}))
     outcome = await call(api, CREATE)
     await api.close()
     assert isinstance(outcome, Failure)
@@ -346,7 +346,7 @@ async def test_a_proxy_that_is_none_is_named(server: Server, monkeypatch: pytest
 async def test_a_proxy_of_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", form.format(server.url.removeprefix("http://")))
     monkeypatch.setenv("NO_PROXY", "")
-    api = AwsApi(Sessions({"default": Target(region="eu-west-1", endpoint_url="http://127.0.0.1:9")}))
+    api = AwsApi(Clients({"default": Target(region="eu-west-1", endpoint_url="http://127.0.0.1:9")}))
     await call(api, LIST)
     await api.close()
     assert [request.path for request in server.requests] == ["http://127.0.0.1:9/audience-model?maxResults=100"]

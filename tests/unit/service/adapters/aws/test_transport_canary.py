@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from service.adapters.aws import AwsApi, Sessions
+from service.adapters.aws import AwsApi, Clients
 from service.adapters.telemetry import configure_logging
 from service.operator.diagnostics.aws_target import probe
 from service.runtime.ports import Cause
@@ -64,7 +64,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, server:
 
 
 @pytest.fixture
-async def entered(made: list[Sessions], server: Server, way: str) -> tuple[Sessions, AwsApi]:
+async def entered(made: list[Clients], server: Server, way: str) -> tuple[Clients, AwsApi]:
     return joined(
         made,
         server,
@@ -88,7 +88,7 @@ def assert_silent(log: io.StringIO, least: int) -> None:
         json.loads(line)
 
 
-async def test_success_tells_no_secret(entered: tuple[Sessions, AwsApi], log: io.StringIO) -> None:
+async def test_success_tells_no_secret(entered: tuple[Clients, AwsApi], log: io.StringIO) -> None:
     sessions, api = entered
     await calls(api, "0" * 26)
     findings = await probe(sessions, api, "default", 4)
@@ -108,12 +108,12 @@ async def test_success_tells_no_secret(entered: tuple[Sessions, AwsApi], log: io
     ids=["denied", "expired", "garbage", "cut"],
 )
 async def test_a_refusing_sts_tells_no_secret(
-    entered: tuple[Sessions, AwsApi], aws: Aws, log: io.StringIO, broken: Behaviour
+    entered: tuple[Clients, AwsApi], aws: Aws, log: io.StringIO, broken: Behaviour
 ) -> None:
     sessions, api = entered
     await calls(api, "0" * 26)
     aws.assume = broken
-    sessions.access("default").distrust(None)
+    sessions.access("default").invalidate(None)
     await calls(api, "1" * 26)
     findings = await probe(sessions, api, "default", 4)
     assert not [canary for canary in CANARIES for finding in findings if canary in finding.message]
@@ -126,7 +126,7 @@ async def test_a_refusing_sts_tells_no_secret(
     ids=["denied", "unknown keys", "garbage", "closed"],
 )
 async def test_a_refusing_api_tells_no_secret(
-    entered: tuple[Sessions, AwsApi], aws: Aws, log: io.StringIO, broken: Behaviour
+    entered: tuple[Clients, AwsApi], aws: Aws, log: io.StringIO, broken: Behaviour
 ) -> None:
     _, api = entered
     aws.ml = broken
@@ -136,7 +136,7 @@ async def test_a_refusing_api_tells_no_secret(
 
 
 async def test_a_source_that_fails_tells_no_secret(
-    made: list[Sessions], server: Server, aws: Aws, way: str, log: io.StringIO
+    made: list[Clients], server: Server, aws: Aws, way: str, log: io.StringIO
 ) -> None:
     """Renewals that fail early and late are the ones that botocore logs with a traceback."""
     sessions, api = joined(made, server)

@@ -16,7 +16,7 @@ from sandbox.kafka.broker import free_port
 from schemas.records import Phase
 from service.adapters.http import ListenError, Liveness, StatusServer
 from service.adapters.http.page import LEGEND
-from service.adapters.telemetry import Telemetry
+from service.adapters.telemetry import PrometheusTelemetry
 from service.core.capacity import Pool
 from service.runtime.activities import Activities
 from service.runtime.app import App
@@ -33,7 +33,7 @@ class Bench:
         self.status: dict[str, Any] = {"ready": False, "shards": {}}
         self.clock = ManualClock()
         self.liveness = Liveness(self.clock, limit=30)
-        self.telemetry = Telemetry()
+        self.telemetry = PrometheusTelemetry()
         self.server = StatusServer(
             "127.0.0.1",
             0,

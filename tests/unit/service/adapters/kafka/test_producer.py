@@ -14,7 +14,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest
 
-from service.adapters.kafka.producer import SMALL_BATCH, Attempt, _Guarded, as_log_error
+from service.adapters.kafka.producer import SMALL_BATCH, TransactionAttempt, _Guarded, as_log_error
 from service.runtime.ports import BatchRefused, CommitUnknown, LogError, OutRecord, RecordRefused, Unfit
 
 OWN, CHOSEN = "cleanroomsml.jobs", "other.replies"
@@ -29,8 +29,8 @@ def producer(denied: set[str]) -> Any:
     return SimpleNamespace(client=SimpleNamespace(send=SimpleNamespace(denied=denied)))
 
 
-def attempted(sending: str = "", **answers: Any) -> Attempt:
-    attempt = Attempt()
+def attempted(sending: str = "", **answers: Any) -> TransactionAttempt:
+    attempt = TransactionAttempt()
     attempt.sending = sending
     for topic, answer in answers.items():
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -94,7 +94,7 @@ def test_the_error_carries_them() -> None:
     ],
 )
 async def test_a_record_is_blamed_only_if_it_was_alone(batch: int, sizes: list[int], what: type[LogError]) -> None:
-    attempt = Attempt(batch)
+    attempt = TransactionAttempt(batch)
     for size in sizes:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         future.set_exception(MessageSizeTooLargeError())

@@ -16,11 +16,11 @@ import pytest
 import structlog
 
 from schemas.records import Command, Fault, Job, Phase
-from service.adapters.telemetry import Telemetry, configure_logging
+from service.adapters.telemetry import PrometheusTelemetry, configure_logging
 from service.adapters.telemetry.labels import DEAD_LETTER_REASONS, PROBLEMS
 from service.adapters.telemetry.logs import REDACTED
 from service.runtime import ports
-from service.runtime.errors import place
+from service.runtime.errors import location
 from service.settings.aws import is_loopback
 
 ROOT = Path(__file__).parents[5]
@@ -125,7 +125,7 @@ def test_a_closed_stdout_kills_nothing() -> None:
 
 
 def test_it_is_the_runtimes_telemetry() -> None:
-    telemetry: ports.Telemetry = Telemetry(["default"])
+    telemetry: ports.Telemetry = PrometheusTelemetry(["default"])
     telemetry.command("GetAudienceModel", "accepted")
     telemetry.reply("accepted")
     telemetry.event("audience-model", "ACTIVE")
@@ -138,7 +138,7 @@ def test_it_is_the_runtimes_telemetry() -> None:
     telemetry.shard("commands-0", "running")
     telemetry.restored("commands-0", 10, 0.5, copied=0)
     telemetry.problem("poll failed", code="x")
-    assert isinstance(telemetry, Telemetry)
+    assert isinstance(telemetry, PrometheusTelemetry)
     text = telemetry.render().decode()
     for sample in (
         'crml_commands_total{operation="GetAudienceModel",outcome="accepted"} 1.0',
@@ -152,7 +152,7 @@ def test_it_is_the_runtimes_telemetry() -> None:
 
 
 def test_labels_from_outside_are_closed() -> None:
-    telemetry = Telemetry(["default"])
+    telemetry = PrometheusTelemetry(["default"])
     for number in range(50):
         telemetry.command(f"Unknown{number}", "rejected")
         telemetry.call(f"t{number}", f"Unknown{number}", f"Strange{number}", 0.1)
@@ -164,7 +164,7 @@ def test_labels_from_outside_are_closed() -> None:
 
 
 def test_a_shard_is_in_one_state_and_leaves_nothing() -> None:
-    telemetry = Telemetry()
+    telemetry = PrometheusTelemetry()
     for state in ("opening", "restoring", "running"):
         telemetry.shard("commands-0", state)
     telemetry.shard("commands-1", "halted")
@@ -179,7 +179,7 @@ def test_a_shard_is_in_one_state_and_leaves_nothing() -> None:
 
 
 def test_pulled_gauges() -> None:
-    telemetry = Telemetry()
+    telemetry = PrometheusTelemetry()
     jobs = {"running": 2}
     telemetry.pull(lambda: jobs, lambda: {"commands-0": 7})
     assert 'crml_jobs{phase="running"} 2.0' in telemetry.render().decode()
@@ -190,7 +190,7 @@ def test_pulled_gauges() -> None:
 
 
 def test_who_waits_for_a_slot_is_measured_by_quota() -> None:
-    telemetry = Telemetry(["eu"])
+    telemetry = PrometheusTelemetry(["eu"])
     telemetry.pull_slots(lambda: {"eu/audience-models": {"taken_here": 2, "waiting_here": 7, "limit": 2}})
     for name, value in {"taken": 2.0, "waiting": 7.0, "limit": 2.0}.items():
         assert telemetry.registry.get_sample_value(f"crml_slots_{name}", {"quota": "eu/audience-models"}) == value
@@ -228,13 +228,13 @@ def test_what_a_library_repeats_is_said_now_and_then(
 
 def test_a_waiting_command_is_logged_with_reason_and_position(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
-    Telemetry(["eu"]).waiting("c-1", "eu", "ConcurrencyLimit", 3)
+    PrometheusTelemetry(["eu"]).waiting("c-1", "eu", "ConcurrencyLimit", 3)
     [line] = logged(capsys)
     assert (line["event"], line["reason"], line["position"]) == ("waiting", "ConcurrencyLimit", 3)
 
 
 def test_measures_of_others() -> None:
-    telemetry = Telemetry(["default"])
+    telemetry = PrometheusTelemetry(["default"])
     telemetry.rebalance()
     telemetry.waited("default", "read", 0.2)
     telemetry.lag(0.3)
@@ -246,7 +246,7 @@ def test_measures_of_others() -> None:
 
 def test_a_job_is_logged_without_its_payload(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
-    telemetry = Telemetry(["default"])
+    telemetry = PrometheusTelemetry(["default"])
     telemetry.transition(
         job(Phase.INTENDED), job(Phase.FAILED, attempt=2, fault=Fault("ConflictException", "canary-message"))
     )
@@ -264,7 +264,7 @@ def test_a_job_is_logged_without_its_payload(capsys: pytest.CaptureFixture[str])
 
 def test_a_job_that_a_person_must_look_at_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
-    telemetry = Telemetry(["default"])
+    telemetry = PrometheusTelemetry(["default"])
     telemetry.transition(job(Phase.UNCERTAIN), job(Phase.PARKED))
     telemetry.transition(job(Phase.RUNNING), job(Phase.RUNNING, status="CREATE_IN_PROGRESS"))
     parked, updated = logged(capsys)
@@ -291,14 +291,14 @@ def test_a_defect_is_told_by_its_place_and_not_by_its_message() -> None:
     try:
         is_loopback(["canary"])  # type: ignore[arg-type]
     except AttributeError as error:
-        told = place(error)
+        told = location(error)
     assert re.fullmatch(r"AttributeError at service\.settings\.aws:\d+", told)
-    assert place(ValueError("canary")) == "ValueError"
+    assert location(ValueError("canary")) == "ValueError"
 
 
 def test_what_alerts_count_begins_at_zero() -> None:
     """A series that first appears with 1 has never increased, as Prometheus sees it."""
-    text = Telemetry().render().decode()
+    text = PrometheusTelemetry().render().decode()
     assert 'crml_dead_letters_total{reason="NotCloudEvent"} 0.0' in text
     assert 'crml_problems_total{what="shard closed dirty; its state is read again"} 0.0' in text
 
@@ -320,7 +320,7 @@ def test_every_reason_of_a_dead_letter_in_the_tests_is_known() -> None:
 
 
 def test_values_from_outside_are_other() -> None:
-    telemetry = Telemetry()
+    telemetry = PrometheusTelemetry()
     telemetry.dead_letter("Invented")
     telemetry.problem("something new")
     text = telemetry.render().decode()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from schemas import events
 from service.operator.dead_letters.dead_letter import DeadLetter
-from service.operator.dead_letters.replay import obstacle
+from service.operator.dead_letters.replay import why_not_replayable
 
 PLACE = events.Place("commands", 1, 7)
 
@@ -16,9 +16,9 @@ def _letter(build: Callable[..., events.Message], key: bytes) -> DeadLetter:
 
 def test_a_letter_without_its_content_is_not_sent_back() -> None:
     existing = {"commands": {0, 1}}
-    assert obstacle(_letter(events.dead_letter, b"k"), existing) == ""
+    assert why_not_replayable(_letter(events.dead_letter, b"k"), existing) == ""
     bare = _letter(events.dead_letter_without_content, b"k")
-    assert "too large" in obstacle(bare, existing)
+    assert "too large" in why_not_replayable(bare, existing)
     assert (bare.key, bare.value, bare.topic, bare.source_partition) == (b"k", None, "commands", 1)
     assert bare.told["omitted"] == "value, headers"
     long = _letter(events.dead_letter_without_content, b"k" * 2000)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore import exceptions
 
-from service.adapters.aws import Sessions
+from service.adapters.aws import Clients
 from service.adapters.aws.api import skew_of
 from service.operator.diagnostics import hints
 from service.operator.diagnostics.aws_target import probe
@@ -18,7 +18,7 @@ from tests.support.identities import Aws, joined
 from tests.support.wire import Behaviour, Server, answer, refusal
 
 
-async def test_probe_finds_all_well(made: list[Sessions], server: Server) -> None:
+async def test_probe_finds_all_well(made: list[Clients], server: Server) -> None:
     sessions, api = joined(made, server, account="111122223333")
     findings = await probe(sessions, api, "default")
     assert [finding.ok for finding in findings] == [True, True, True]
@@ -26,7 +26,7 @@ async def test_probe_finds_all_well(made: list[Sessions], server: Server) -> Non
     assert "111122223333" in findings[1].message
 
 
-async def test_probe_finds_the_wrong_account(made: list[Sessions], server: Server) -> None:
+async def test_probe_finds_the_wrong_account(made: list[Clients], server: Server) -> None:
     sessions, api = joined(made, server, account="999999999999")
     finding = (await probe(sessions, api, "default"))[1]
     assert not finding.ok
@@ -42,7 +42,7 @@ async def test_probe_finds_the_wrong_account(made: list[Sessions], server: Serve
     ],
 )
 async def test_probe_says_what_to_mend(
-    made: list[Sessions], server: Server, aws: Aws, behaviour: Behaviour, told: str
+    made: list[Clients], server: Server, aws: Aws, behaviour: Behaviour, told: str
 ) -> None:
     aws.ml = behaviour
     sessions, api = joined(made, server)
@@ -52,9 +52,7 @@ async def test_probe_says_what_to_mend(
 
 
 @pytest.mark.parametrize("behaviour", [wire.hang, wire.garbage, answer(500, b"oops"), refusal(403, "AccessDenied")])
-async def test_probe_survives_a_broken_sts(
-    made: list[Sessions], server: Server, aws: Aws, behaviour: Behaviour
-) -> None:
+async def test_probe_survives_a_broken_sts(made: list[Clients], server: Server, aws: Aws, behaviour: Behaviour) -> None:
     aws.identity = behaviour
     sessions, api = joined(made, server)
     finding = (await probe(sessions, api, "default", 0.5))[1]
@@ -63,7 +61,7 @@ async def test_probe_survives_a_broken_sts(
 
 
 @pytest.mark.parametrize("deadline", [1.0, 15.0], ids=["amid STS's attempts", "after them"])
-async def test_probe_without_an_endpoint(made: list[Sessions], server: Server, deadline: float) -> None:
+async def test_probe_without_an_endpoint(made: list[Clients], server: Server, deadline: float) -> None:
     sessions, api = joined(made, server, endpoint_url="http://127.0.0.1:9")
     findings = await probe(sessions, api, "default", deadline)
     assert [finding.ok for finding in findings] == [True, False, False]
@@ -100,7 +98,7 @@ def _dated(skew: float) -> Behaviour:
     ("skew", "ok", "told"), [(0, True, "agrees"), (90, False, "90 s ahead of"), (-100, False, "100 s behind")]
 )
 async def test_probe_measures_the_clock(
-    made: list[Sessions], server: Server, aws: Aws, skew: float, ok: bool, told: str
+    made: list[Clients], server: Server, aws: Aws, skew: float, ok: bool, told: str
 ) -> None:
     aws.ml = _dated(skew)
     sessions, api = joined(made, server)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.adapters.aws import AwsApi, Sessions
+from service.adapters.aws import AwsApi, Clients
 from service.operator.diagnostics import credential_sources
 from service.operator.diagnostics.aws_target import probe
 from service.runtime.ports import Failure, Reply
@@ -85,7 +85,7 @@ def own(aws: Aws) -> list[str]:
 
 
 async def test_the_token_is_shown_once_for_many_calls(
-    made: list[Sessions], server: Server, aws: Aws, token: Path
+    made: list[Clients], server: Server, aws: Aws, token: Path
 ) -> None:
     _, api = joined(made, server)
     for _ in range(3):
@@ -95,7 +95,7 @@ async def test_the_token_is_shown_once_for_many_calls(
 
 
 async def test_the_token_file_is_read_again_before_the_credentials_expire(
-    made: list[Sessions], server: Server, aws: Aws, token: Path
+    made: list[Clients], server: Server, aws: Aws, token: Path
 ) -> None:
     """Credentials with five minutes left have to be renewed; the kubelet has put another token there meanwhile."""
     aws.lifetime = 300
@@ -110,7 +110,7 @@ async def test_the_token_file_is_read_again_before_the_credentials_expire(
 
 
 async def test_a_renewal_that_fails_in_time_keeps_the_credentials(
-    made: list[Sessions], server: Server, aws: Aws, token: Path
+    made: list[Clients], server: Server, aws: Aws, token: Path
 ) -> None:
     """With 14 minutes left it is tried, and nothing depends on it."""
     aws.lifetime = 14 * 60
@@ -123,7 +123,7 @@ async def test_a_renewal_that_fails_in_time_keeps_the_credentials(
 
 
 async def test_a_source_that_hangs_closes_no_call_window_while_the_keys_are_good(
-    made: list[Sessions], server: Server, aws: Aws, token: Path
+    made: list[Clients], server: Server, aws: Aws, token: Path
 ) -> None:
     """Each call would try to renew them, and waiting for it would take longer than the window."""
     aws.lifetime = 14 * 60
@@ -138,7 +138,7 @@ async def test_a_source_that_hangs_closes_no_call_window_while_the_keys_are_good
 
 
 async def test_an_urgent_renewal_that_hangs_sends_nothing_and_ends_with_the_sessions(
-    made: list[Sessions], server: Server, aws: Aws, token: Path
+    made: list[Clients], server: Server, aws: Aws, token: Path
 ) -> None:
     aws.lifetime = 300
     sessions, api = joined(made, server)
@@ -152,7 +152,7 @@ async def test_an_urgent_renewal_that_hangs_sends_nothing_and_ends_with_the_sess
 
 
 async def test_an_expired_token_sends_nothing_until_it_is_renewed(
-    made: list[Sessions], server: Server, aws: Aws, token: Path
+    made: list[Clients], server: Server, aws: Aws, token: Path
 ) -> None:
     """As after a node's pause, or when the token's volume was not renewed (botocore#3117)."""
     aws.good_token = "second"
@@ -164,7 +164,7 @@ async def test_an_expired_token_sends_nothing_until_it_is_renewed(
 
 
 async def test_a_token_file_that_is_missing_or_malformed_refuses_no_command(
-    made: list[Sessions], server: Server, aws: Aws, token: Path
+    made: list[Clients], server: Server, aws: Aws, token: Path
 ) -> None:
     _, api = joined(made, server)
     remove(token)
@@ -178,7 +178,7 @@ async def test_a_token_file_that_is_missing_or_malformed_refuses_no_command(
 
 @pytest.mark.parametrize("behaviour", [answer(200, {"Code": "Success"}), answer(200, b"<html>"), wire.close])
 async def test_an_agent_that_talks_nonsense_refuses_no_command(
-    made: list[Sessions], server: Server, aws: Aws, pod_identity: Path, behaviour: wire.Behaviour
+    made: list[Clients], server: Server, aws: Aws, pod_identity: Path, behaviour: wire.Behaviour
 ) -> None:
     """The command waits: it is not to blame."""
     aws.agent = behaviour
@@ -188,7 +188,7 @@ async def test_an_agent_that_talks_nonsense_refuses_no_command(
     await lists(api)
 
 
-async def test_a_role_is_assumed_from_the_pods_own(made: list[Sessions], server: Server, aws: Aws, token: Path) -> None:
+async def test_a_role_is_assumed_from_the_pods_own(made: list[Clients], server: Server, aws: Aws, token: Path) -> None:
     _, api = joined(made, server, role_arn=ROLE, external_id="ours")
     await lists(api)
     [assumption] = aws.assumptions
@@ -197,14 +197,14 @@ async def test_a_role_is_assumed_from_the_pods_own(made: list[Sessions], server:
     assert aws.signers() == ["ASIA1"]
 
 
-async def test_the_whole_chain_is_renewed(made: list[Sessions], server: Server, aws: Aws, token: Path) -> None:
+async def test_the_whole_chain_is_renewed(made: list[Clients], server: Server, aws: Aws, token: Path) -> None:
     """The pod's own credentials run out too, under the one client of STS that was made with them."""
     aws.lifetime = 300
     sessions, api = joined(made, server, role_arn=ROLE)
     await lists(api)
     put(token, "second")
     aws.good_token, aws.lifetime = "second", 3600
-    sessions.access("default").distrust(None)
+    sessions.access("default").invalidate(None)
     await lists(api)
     assert len(aws.assumptions) == 2
     assert aws.signatures[1].endswith(str(len(aws.tokens)))
@@ -212,7 +212,7 @@ async def test_the_whole_chain_is_renewed(made: list[Sessions], server: Server, 
 
 
 async def test_a_profiles_role_lies_between(
-    made: list[Sessions], server: Server, aws: Aws, pod_identity: Path, bare: pytest.MonkeyPatch, tmp_path: Path
+    made: list[Clients], server: Server, aws: Aws, pod_identity: Path, bare: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Pod Identity, then a profile's role, then the target's: botocore does the first step of the chain."""
     hub = "arn:aws:iam::999900001111:role/hub"
@@ -235,25 +235,25 @@ def web_token(**claims: Any) -> str:
     return f"eyJhbGciOiJSUzI1NiJ9.{body}.canary-signature"
 
 
-async def told(made: list[Sessions], server: Server, **more: Any) -> list[tuple[bool, str]]:
+async def told(made: list[Clients], server: Server, **more: Any) -> list[tuple[bool, str]]:
     sessions, api = joined(made, server, **more)
     return [(finding.ok, finding.message) for finding in await probe(sessions, api, "default", 8)]
 
 
-async def test_the_check_names_the_way_in(made: list[Sessions], server: Server, irsa: Path) -> None:
+async def test_the_check_names_the_way_in(made: list[Clients], server: Server, irsa: Path) -> None:
     findings = await told(made, server, role_arn=ROLE)
     assert [ok for ok, _ in findings] == [True] * 4
     assert findings[0][1] == f"web identity (IRSA): role {POD_ROLE}, token {irsa}, shown to {server.url}"
     assert "such as cleanroomsml-service-CHECK000" in findings[2][1]
 
 
-async def test_the_check_names_pod_identity(made: list[Sessions], server: Server, pod_identity: Path) -> None:
+async def test_the_check_names_pod_identity(made: list[Clients], server: Server, pod_identity: Path) -> None:
     [(ok, message), *_] = await told(made, server)
     assert ok
     assert message == f"EKS Pod Identity: {server.url}/v1/credentials, token {pod_identity}"
 
 
-async def test_the_check_tells_of_an_expired_token(made: list[Sessions], server: Server, aws: Aws, irsa: Path) -> None:
+async def test_the_check_tells_of_an_expired_token(made: list[Clients], server: Server, aws: Aws, irsa: Path) -> None:
     put(irsa, web_token(exp=1_700_000_000, aud=["sts.amazonaws.com"], sub="system:serviceaccount:ml:crml"))
     aws.good_token = "another"
     [(ok, message)] = await told(made, server)
@@ -264,7 +264,7 @@ async def test_the_check_tells_of_an_expired_token(made: list[Sessions], server:
 
 
 async def test_the_check_tells_of_an_agent_that_does_not_answer(
-    made: list[Sessions], server: Server, aws: Aws, pod_identity: Path
+    made: list[Clients], server: Server, aws: Aws, pod_identity: Path
 ) -> None:
     aws.good_token = "another"
     [(ok, message)] = await told(made, server)
@@ -273,7 +273,7 @@ async def test_the_check_tells_of_an_agent_that_does_not_answer(
 
 
 async def test_the_check_tells_what_a_trust_policy_lacks(
-    made: list[Sessions], server: Server, aws: Aws, irsa: Path
+    made: list[Clients], server: Server, aws: Aws, irsa: Path
 ) -> None:
     aws.assume = denied("AccessDenied", "not authorized")
     more = {"external_id": "canary-id", "session_tags": {"a": "b"}, "source_identity": "crml"}
@@ -288,7 +288,7 @@ async def test_the_check_tells_what_a_trust_policy_lacks(
 
 
 async def test_the_check_tells_when_commands_get_no_sessions(
-    made: list[Sessions], server: Server, aws: Aws, irsa: Path
+    made: list[Clients], server: Server, aws: Aws, irsa: Path
 ) -> None:
     """A trust policy that demands the one session name of before."""
     shared = "cleanroomsml-service"
@@ -348,7 +348,7 @@ def test_what_is_wrong_with_the_environment(
 ) -> None:
     if token is not None:
         environ = {**environ, "AWS_WEB_IDENTITY_TOKEN_FILE": token(tmp_path)}
-    found = list(credential_sources.suspects(environ, NOW))
+    found = list(credential_sources.problems(environ, NOW))
     assert len(found) == len(expected), found
     for message, words in zip(found, expected, strict=True):
         assert words in message

@@ -7,9 +7,9 @@ import pytest
 from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import Grant
 from schemas.records import Job, Phase, ResourceState, encode, key_of
-from service.operator.repair.changelog_snapshot import fold
-from service.operator.repair.command_sender import compose, objection, operator, reply_of
-from service.operator.repair.topic_reader import Found
+from service.operator.repair.changelog_snapshot import snapshot_of
+from service.operator.repair.command_sender import build_command, operator_source, reply_of, validation_error
+from service.operator.repair.topic_reader import TopicRecord
 from service.runtime.ports import TopicPartition
 from tests.support import builders
 from tests.support.repair_records import LIMITS, NOW, sent, told
@@ -18,11 +18,11 @@ CREATE = OPERATIONS["CreateAudienceModel"]
 CHANGELOG = TopicPartition("jobs", 1)
 
 
-def kept(key: bytes, value: bytes | None, offset: int = 0) -> Found:
-    return Found(CHANGELOG, offset, NOW, key, value, ())
+def kept(key: bytes, value: bytes | None, offset: int = 0) -> TopicRecord:
+    return TopicRecord(CHANGELOG, offset, NOW, key, value, ())
 
 
-def record(of: Job | ResourceState) -> Found:
+def record(of: Job | ResourceState) -> TopicRecord:
     return kept(key_of(of), encode(of))
 
 
@@ -30,7 +30,7 @@ def test_a_ledger_has_jobs_with_their_commands_partition_resources_and_what_is_c
     late = builders.job(CREATE, Phase.PARKED, accepted_at=2.0)
     early = builders.job(CREATE, accepted_at=1.0, command=replace_id("c-0"))
     state = ResourceState("arn:x", "audience-model", 3, "ACTIVE")
-    ledger = fold(
+    ledger = snapshot_of(
         [record(late), record(early), record(state), kept(b"gone", None), kept(b"bad", b"?", 7)], {"jobs": "in"}
     )
     assert [held.job for held in ledger.jobs] == [early, late]
@@ -50,20 +50,20 @@ def replace_id(command_id: str) -> object:
 
 def test_a_command_of_ours_is_taken_by_the_service_and_names_who_sent_it() -> None:
     data = {"commandId": "c", "commandSource": "/shop", "resolution": "retry"}
-    outgoing = compose(Kind.RESOLVE, "commands", 1, data, target="default", key="c")
-    assert objection(outgoing, LIMITS) == ""
-    assert outgoing.source == operator()
+    outgoing = build_command(Kind.RESOLVE, "commands", 1, data, target="default", key="c")
+    assert validation_error(outgoing, LIMITS) == ""
+    assert outgoing.source == operator_source()
     assert outgoing.source.startswith("/operator/")
     assert (outgoing.partition, outgoing.key) == (1, b"c")
-    assert compose(Kind.RESOLVE, "commands", 1, data, target="", key="c").command_id != outgoing.command_id
+    assert build_command(Kind.RESOLVE, "commands", 1, data, target="", key="c").command_id != outgoing.command_id
 
 
 def test_what_the_service_would_reject_is_told_before_it_is_sent() -> None:
     data = {"commandId": "c", "commandSource": "/shop", "resolution": "retry"}
-    outgoing = compose(Kind.RESOLVE, "commands", 1, data, target="default", key="c")
+    outgoing = build_command(Kind.RESOLVE, "commands", 1, data, target="default", key="c")
     tenant = replace(LIMITS, grant=Grant(tenant="shop", targets=frozenset({"default"}), operations=("Get*",)))
-    assert "tenants.shop.operations" in objection(outgoing, tenant)
-    assert objection(compose(Kind.RESOLVE, "commands", 1, {}, target="", key="c"), LIMITS).startswith(
+    assert "tenants.shop.operations" in validation_error(outgoing, tenant)
+    assert validation_error(build_command(Kind.RESOLVE, "commands", 1, {}, target="", key="c"), LIMITS).startswith(
         "ValidationFailed"
     )
 
@@ -76,7 +76,7 @@ def test_an_operator_without_a_name_is_unknown(operator_name: str, monkeypatch: 
         return operator_name
 
     monkeypatch.setattr("getpass.getuser", user)
-    assert operator() == f"/operator/{operator_name or 'unknown'}"
+    assert operator_source() == f"/operator/{operator_name or 'unknown'}"
 
 
 def test_replies_are_told_from_everything_else() -> None:

@@ -7,9 +7,9 @@ from schemas.records import Job, Phase, ResourceState
 from service import settings
 from service.core.job import marker, replace
 from service.core.reconciliation import stable_id, stamp
-from service.operator.repair.aws_inventory import misfit
-from service.operator.repair.changelog_snapshot import Corrupt, Ledger
-from service.operator.repair.drift import Difference, Survey, What, compare
+from service.operator.repair.aws_inventory import adoption_problem
+from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt
+from service.operator.repair.drift import Drift, DriftKind, Survey, compare
 from service.runtime.ports import TopicPartition
 from tests.support import builders
 from tests.support.builders import NOW
@@ -22,8 +22,8 @@ SETTLE = 360.0
 NOTHING: Survey = {("main", kind): [] for kind, row in RESOURCES.items() if row.list_operation}
 
 
-def differences(*jobs: Job, survey: Survey, resources: tuple[ResourceState, ...] = ()) -> list[Difference]:
-    ledger = Ledger([held(job) for job in jobs], {(one.kind, one.id): one for one in resources})
+def differences(*jobs: Job, survey: Survey, resources: tuple[ResourceState, ...] = ()) -> list[Drift]:
+    ledger = ChangelogSnapshot([held(job) for job in jobs], {(one.kind, one.id): one for one in resources})
     return list(compare(ledger, {**NOTHING, **survey}, NOW, SETTLE))
 
 
@@ -43,7 +43,7 @@ def test_agreement_is_silent() -> None:
 
 def test_an_orphan_is_tracked() -> None:
     (found,) = differences(survey=models(summary()))
-    assert (found.what, found.subject) == (What.ORPHAN, ARN)
+    assert (found.what, found.subject) == (DriftKind.ORPHAN, ARN)
     assert found.repair is not None
     assert (found.repair.kind, found.repair.data, found.repair.held) == (Kind.TRACK, {"resourceArn": ARN}, None)
 
@@ -53,18 +53,18 @@ def test_a_resource_whose_command_was_forgotten_is_no_orphan() -> None:
     known = ResourceState(ARN, "audience-model", 4, "ACTIVE")
     assert differences(survey=models(summary()), resources=(known,)) == []
     (found,) = differences(survey=models(summary(status="CREATE_FAILED")), resources=(known,))
-    assert found.what is What.ORPHAN
+    assert found.what is DriftKind.ORPHAN
 
 
 def test_a_second_resource_with_the_marker_of_a_command_that_has_ended_is_for_a_person() -> None:
     done = builders.job(CREATE, Phase.SUCCEEDED, resource_id=ARN)
     twin = summary(marker(done.command), f"{ARN}-twin")
     (found,) = differences(done, survey=models(summary(marker(done.command)), twin))
-    assert (found.what, found.subject, found.repair) == (What.SURPLUS, f"{ARN}-twin", None)
+    assert (found.what, found.subject, found.repair) == (DriftKind.SURPLUS, f"{ARN}-twin", None)
     assert f"has ended as succeeded and has made {ARN}" in found.text
     refused = builders.job(CREATE, Phase.FAILED)
     (found,) = differences(refused, survey=models(summary(marker(refused.command))))
-    assert (found.what, found.repair) == (What.SURPLUS, None)
+    assert (found.what, found.repair) == (DriftKind.SURPLUS, None)
     assert "has ended as failed and has made nothing" in found.text
 
 
@@ -72,13 +72,13 @@ def test_a_second_resource_with_the_marker_of_a_command_that_has_ended_is_for_a_
 def test_what_a_command_under_way_may_have_made_is_its_own_affair(phase: Phase) -> None:
     job = builders.job(CREATE, phase)
     found = differences(job, survey=models(summary(marker(job.command))))
-    assert [one.what for one in found if one.what is What.SURPLUS] == []
+    assert [one.what for one in found if one.what is DriftKind.SURPLUS] == []
 
 
 def test_an_orphan_is_not_tracked_while_a_record_cannot_be_read() -> None:
-    ledger = Ledger(corrupt=[Corrupt(TopicPartition("jobs", 0), 7, b"key", "not a changelog record")])
+    ledger = ChangelogSnapshot(corrupt=[Corrupt(TopicPartition("jobs", 0), 7, b"key", "not a changelog record")])
     (found,) = compare(ledger, {**NOTHING, **models(summary())}, NOW, SETTLE)
-    assert (found.what, found.repair) == (What.ORPHAN, None)
+    assert (found.what, found.repair) == (DriftKind.ORPHAN, None)
     assert "can't be read may be its command's" in found.text
 
 
@@ -137,7 +137,7 @@ def test_what_leaves_no_marker_is_for_a_person() -> None:
 def test_a_failed_listing_is_told_and_nothing_is_concluded_from_it() -> None:
     jobs = [builders.job(CREATE, Phase.PARKED), builders.job(CREATE, Phase.RUNNING, resource_id=ARN)]
     found = differences(*jobs, survey={("main", "audience-model"): "AccessDeniedException: no"})
-    assert [one.what for one in found] == [What.UNLISTED, What.PARKED]
+    assert [one.what for one in found] == [DriftKind.UNLISTED, DriftKind.PARKED]
     assert all(one.repair is None for one in found)
 
 
@@ -150,13 +150,13 @@ def test_a_failed_listing_is_told_and_nothing_is_concluded_from_it() -> None:
 )
 def test_a_resource_that_is_gone_is_told_by_the_service_itself(job: Job) -> None:
     (found,) = differences(job, survey={})
-    assert (found.what, found.repair) == (What.GONE, None)
+    assert (found.what, found.repair) == (DriftKind.GONE, None)
 
 
 @pytest.mark.parametrize(("age", "count"), [(SETTLE, 0), (3 * SETTLE, 0), (3 * SETTLE + 1, 1)])
 def test_a_fate_open_for_too_long_is_told(age: float, count: int) -> None:
     found = differences(builders.job(CREATE, Phase.UNCERTAIN, since=NOW - age), survey={})
-    assert [one.what for one in found] == [What.UNCERTAIN] * count
+    assert [one.what for one in found] == [DriftKind.UNCERTAIN] * count
 
 
 @pytest.mark.parametrize("published", ["created", "updated", "ACTIVE"])
@@ -166,7 +166,7 @@ def test_what_has_no_lifecycle_is_known_once_it_was_published(published: str) ->
     survey: Survey = {("main", "training-dataset"): [listed]}
     assert differences(survey=survey, resources=(ResourceState(arn, "training-dataset", 1, published),)) == []
     (gone,) = differences(survey=survey, resources=(ResourceState(arn, "training-dataset", 2, "deleted"),))
-    assert gone.what is What.ORPHAN
+    assert gone.what is DriftKind.ORPHAN
 
 
 @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.ACCEPTED, Phase.UNCERTAIN, Phase.INTENDED, Phase.QUEUED])
@@ -174,7 +174,7 @@ def test_an_open_job_of_a_removed_target_is_reported_as_not_compared(phase: Phas
     job = builders.job(CREATE, phase, resource_id=ARN if phase is Phase.RUNNING else "")
     gone = replace(job, command=replace(job.command, target="gone"))
     (found,) = differences(gone, survey={})
-    assert (found.what, found.subject, found.repair) == (What.NO_TARGET, "c-1", None)
+    assert (found.what, found.subject, found.repair) == (DriftKind.NO_TARGET, "c-1", None)
     assert "not compared: its target gone is not in these settings" in found.text
     assert (f"{ARN}, goes on at AWS" in found.text) == (phase is Phase.RUNNING)
 
@@ -184,4 +184,4 @@ async def test_a_command_of_a_removed_target_is_not_asked_about() -> None:
     loaded = settings.load(None, {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:9092", "AWS_REGION": "eu-west-1"})
     parked = builders.job(CREATE, Phase.PARKED)
     gone = replace(parked, command=replace(parked.command, target="gone"))
-    assert "target gone is not in the settings" in await misfit(loaded, gone, "arn")
+    assert "target gone is not in the settings" in await adoption_problem(loaded, gone, "arn")

@@ -12,8 +12,8 @@ from service.core import transitions
 from service.core.effects import Await, Call, Rest, Search, Watch
 from service.core.job import order_of
 from service.core.policy import Policy
-from service.operator.repair.rebuild import Rebuilt, hear, rebuild, resources
-from service.operator.repair.topic_reader import Found
+from service.operator.repair.rebuild import Rebuilt, collect_replies, rebuild, resources
+from service.operator.repair.topic_reader import TopicRecord
 from tests.support import builders
 from tests.support.repair_records import LIMITS, NOW, changed, command, sent, told
 
@@ -32,11 +32,13 @@ ARN = builders.arn(OPERATIONS[CREATE])
 POLICY = Policy()
 
 
-def rebuilt(records: list[Found], replies: list[Found], committed: int | None = 100, since: float = 0.0) -> Rebuilt:
-    return rebuild(records, committed, hear(replies), LIMITS, NOW, lambda _: since)
+def rebuilt(
+    records: list[TopicRecord], replies: list[TopicRecord], committed: int | None = 100, since: float = 0.0
+) -> Rebuilt:
+    return rebuild(records, committed, collect_replies(replies), LIMITS, NOW, lambda _: since)
 
 
-def only(records: list[Found], replies: list[Found], **more: Any) -> Job:
+def only(records: list[TopicRecord], replies: list[TopicRecord], **more: Any) -> Job:
     (job,) = rebuilt(records, replies, **more).jobs.values()
     assert decode(encode(job)) == job, "as the service will read it"
     return job
@@ -159,7 +161,7 @@ def test_a_fate_that_nobody_knows_is_for_a_person() -> None:
 @pytest.mark.parametrize("code", ["IdMisuse", "WrongPartition"])
 def test_bad_records_repeats_and_misuses_make_no_job_of_their_own(code: str) -> None:
     record, other = sent(5, CREATE, "c"), sent(7, GET, "c")
-    broken = Found(record.place, 4, NOW, b"k", b"\xff", ())
+    broken = TopicRecord(record.place, 4, NOW, b"k", b"\xff", ())
     misuse = told(record, 3_000_000, "rejected", error={"code": code, "message": "used"})
     found = rebuilt([broken, record, other, record], [told(record, 1, "accepted"), misuse])
     (job,) = found.jobs.values()
@@ -188,7 +190,7 @@ def test_the_last_event_of_a_resource_is_its_state() -> None:
     first = ResourceState(ARN, "audience-model", 1, "CREATE_PENDING", "spring", NOW - 9)
     last = ResourceState(ARN, "audience-model", 2, "ACTIVE", "spring", NOW - 5)
     tags = ResourceState(ARN, "tags", 1, "updated", "", NOW - 3)
-    junk = Found(sent(1, GET, "x").place, 1, NOW, b"k", b"{}", ())
+    junk = TopicRecord(sent(1, GET, "x").place, 1, NOW, b"k", b"{}", ())
     found = resources([changed(first, of), changed(last, of), changed(first, of), changed(tags, of), junk])
     assert found == {resource_key("audience-model", ARN): last, resource_key("tags", ARN): tags}
 
@@ -202,7 +204,7 @@ def test_a_grant_that_was_withdrawn_judges_what_was_not_accepted_and_parks_what_
     """What was accepted may be under way: it is neither called nor forgotten."""
     today = replace(LIMITS, grant=Grant(targets=LIMITS.grant.targets, operations=("List*",)))
     record = sent(5, CREATE, "c")
-    replies = hear([told(record, number, kind, resourceArn=ARN) for number, kind in enumerate(kinds, 1)])
+    replies = collect_replies([told(record, number, kind, resourceArn=ARN) for number, kind in enumerate(kinds, 1)])
     (job,) = rebuild([record], 100, replies, today, NOW, lambda _: 0.0).jobs.values()
     assert job.phase is phase
     assert job.resource_id == (ARN if "started" in kinds else "")

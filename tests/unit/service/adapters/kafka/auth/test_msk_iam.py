@@ -16,7 +16,7 @@ from botocore import auth
 from botocore.credentials import CredentialProvider, Credentials
 
 from service.adapters.aws import addresses
-from service.adapters.aws.clients import Sessions
+from service.adapters.aws.clients import Clients
 from service.adapters.kafka.auth import security
 from service.adapters.kafka.auth.msk_iam import LIFETIME, of_msk, sign
 from service.adapters.kafka.auth.oauth_tokens import TokenUnavailable
@@ -103,12 +103,12 @@ async def test_a_pods_token_for_msk_goes_to_no_hidden_address(monkeypatch: pytes
     """Nor past FIPS, if a target demands it."""
     asked: list[str] = []
 
-    class Shown(Sessions):
+    class Shown(Clients):
         async def frozen_credentials(self, _: str) -> Any:
             asked.append(addresses.chain_address(self.base, "eu-west-1"))
             return PLAIN
 
-    monkeypatch.setattr(security, "Sessions", Shown)
+    monkeypatch.setattr(security, "Clients", Shown)
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://vpce.example" if fips else "http://192.0.2.2:1")
     await token_provider(OAuth(provider="msk_iam", region="eu-west-1"), fips=fips).token()
     assert asked == [f"https://sts{'-fips' if fips else ''}.eu-west-1.amazonaws.com"]
