@@ -164,7 +164,7 @@ class PrometheusTelemetry:
     def shard(self, partition: str, state: str) -> None:
         """A shard entered a state."""
         self._forget(self._shards, partition)
-        if state == "known_or_other":
+        if state == "closed":
             self._forget(self._restored, partition)
         else:
             self._shards.labels(partition, state).set(1)
