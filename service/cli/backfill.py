@@ -12,6 +12,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from schemas import records
 from schemas.records import Command, Record, ResourceState
 from service import tenancy
+from service.adapters.kafka.topic_reader import Ranges, Reader, TopicRecord, reader
 from service.adapters.kafka.topics import verify
 from service.cli import output
 from service.cli.offsets import find
@@ -20,7 +21,6 @@ from service.core.position import position_at
 from service.operator.repair import rebuild
 from service.operator.repair.changelog_writer import GroupState, group_state, non_empty_partitions, write_changelog
 from service.operator.repair.rebuild import Rebuilt
-from service.operator.repair.topic_reader import Ranges, Reader, TopicRecord, reader
 from service.runtime.ports import TopicPartition, Unfit
 from service.settings import Settings
 from service.topology import kafka_settings, topic_specs
@@ -66,7 +66,7 @@ async def _backfill(settings: Settings, *, apply: bool) -> int:
         )
         return EXIT_REFUSED
     changelogs = {**dict(settings.sources()), settings.topics.changes: settings.topics.resources}
-    async with reader(kafka) as source:
+    async with reader(kafka, "repair") as source:
         full = await non_empty_partitions(source, tuple(changelogs.values()))
         for place in sorted(full):
             output.print_line(f"left alone: {place.topic} partition {place.partition} is not empty", "dim")

@@ -11,11 +11,11 @@ from schemas import records
 from schemas.records import Position
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.offsets import Offsets
+from service.adapters.kafka.topic_reader import reader
 from service.cli import output
 from service.cli.output import EXIT_REFUSED, EXIT_USAGE, SettingsFile
 from service.core.position import Disagreement, PartitionOffsets, Resume, position_at, resume
 from service.operator.repair.changelog_writer import GroupState, group_state, write_changelog
-from service.operator.repair.topic_reader import reader
 from service.runtime.ports import TopicPartition
 from service.settings import Settings
 from service.topology import changelogs as consumed_topics
@@ -185,7 +185,7 @@ async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupSta
     replayed: dict[TopicPartition, int] = {}
     recorded: dict[TopicPartition, bytes | None] = {}
     unreadable: dict[TopicPartition, dict[bytes, int]] = {}
-    async with reader(kafka) as source:
+    async with reader(kafka, "repair") as source:
         ranges = await source.ranges(list(changelogs))
         logs = await source.ranges(list(changelogs.values()))
         async with aclosing(source.read(logs)) as every:

@@ -11,6 +11,7 @@ from schemas.events import ReplyKind
 from schemas.operations import COMMANDS, RESOURCES, Kind, Resolution
 from schemas.records import Phase
 from service import tenancy
+from service.adapters.kafka.topic_reader import reader
 from service.cli import output
 from service.cli.output import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
 from service.core.job import marker, row
@@ -20,7 +21,6 @@ from service.core.resolution import obstacle
 from service.operator.repair.aws_inventory import adoption_problem
 from service.operator.repair.changelog_snapshot import OwnedJob, read_snapshot
 from service.operator.repair.command_sender import Outgoing, build_command, sender, validation_error, wait_terminal
-from service.operator.repair.topic_reader import reader
 from service.settings import Settings
 from service.topology import kafka_settings
 
@@ -168,7 +168,7 @@ async def send_one(settings: Settings, outgoing: Outgoing, *, wait: bool) -> int
     kafka = kafka_settings(settings)
     places = {places.commands: places for places in settings.places().values()}
     replies = places[outgoing.topic].replies
-    async with reader(kafka) as source, sender(kafka) as sending:
+    async with reader(kafka, "repair") as source, sender(kafka) as sending:
         before = await source.ranges([replies])
         place = await sending.send(outgoing)
         output.print_line(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}")

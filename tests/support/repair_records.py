@@ -10,8 +10,8 @@ from schemas.events import ReplyKind
 from schemas.operations import COMMAND_PREFIX
 from schemas.permissions import open_grant
 from schemas.records import Command, Job, ResourceState
+from service.adapters.kafka.topic_reader import TopicRecord
 from service.operator.repair.changelog_snapshot import OwnedJob
-from service.operator.repair.topic_reader import TopicRecord
 from service.runtime.ports import TopicPartition
 from tests.support import messages
 

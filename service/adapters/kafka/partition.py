@@ -9,11 +9,11 @@ from typing import Any
 from aiokafka import TopicPartition as KafkaPartition
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
-from service.adapters.kafka.changelog import Batch, read_changelog
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import BatchSize, TransactionAttempt, as_log_error, transact
 from service.adapters.kafka.statistics import Counters
+from service.adapters.kafka.topic_reader import Batch, read_changelog
 from service.adapters.kafka.topics import record_limit
 from service.runtime.ports import (
     BatchRefused,

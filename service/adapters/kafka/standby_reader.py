@@ -9,10 +9,10 @@ import structlog
 from aiokafka import TopicPartition as KafkaPartition
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
-from service.adapters.kafka.changelog import committed_reader
 from service.adapters.kafka.client_options import KafkaSettings, backoff
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.offsets import Offsets
+from service.adapters.kafka.topic_reader import topic_consumer
 from service.runtime.ports import Follower, LogError, TopicPartition
 
 POLL_MS: Final = 200
@@ -73,7 +73,7 @@ class StandbyReader:
         return sources
 
     async def _session(self, follower: Follower, sources: Mapping[KafkaPartition, TopicPartition]) -> None:
-        consumer = committed_reader(self._settings, "standby")
+        consumer = topic_consumer(self._settings, "standby")
         try:
             async with deadline(self._settings.read_deadline, "connecting to follow changelogs"):
                 await consumer.start()

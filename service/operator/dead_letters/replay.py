@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaError
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.topic_reader import partitions
 from service.operator.dead_letters.dead_letter import DeadLetter
-from service.operator.dead_letters.reading import partitions
 
 _AT_ONCE = 100
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from service import tenancy
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Clients
+from service.adapters.kafka.topic_reader import partitions
 from service.adapters.kafka.topics import TopicProblem, foreign_producers, verify
 from service.core.job import ended
 from service.operator.diagnostics.aws_target import probe
@@ -18,7 +19,6 @@ from service.operator.diagnostics.kafka_access import probe_rights
 from service.operator.diagnostics.kafka_connection import why_unreachable
 from service.operator.diagnostics.kafka_denials import explain
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, read_snapshot
-from service.operator.repair.topic_reader import partitions
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError
 from service.topology import changelogs as consumed

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from schemas import records
 from schemas.records import CorruptRecord, Job, Position, ResourceState
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.topic_reader import TopicRecord, reader
 from service.core.job import Phase
-from service.operator.repair.topic_reader import TopicRecord, reader
 from service.runtime.ports import TopicPartition
 
 
@@ -70,7 +70,7 @@ async def read_snapshot(settings: KafkaSettings, consumed: Mapping[str, str]) ->
         LogError: Kafka failed, or a changelog is missing.
     """
     last: dict[tuple[TopicPartition, bytes], TopicRecord] = {}
-    async with reader(settings) as source:
+    async with reader(settings, "repair") as source:
         ranges = await source.ranges(tuple(consumed.values()))
         async with aclosing(source.read(ranges)) as found:
             async for record in found:

@@ -13,7 +13,7 @@ from schemas.records import Record
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.producer import TransactionAttempt, as_log_error, open_producer, transact
-from service.operator.repair.topic_reader import Reader, admin
+from service.adapters.kafka.topic_reader import Reader, admin
 from service.runtime.ports import LogError, OutRecord, TopicPartition
 
 _LONG: Final = 600.0

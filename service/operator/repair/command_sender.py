@@ -24,7 +24,7 @@ from schemas.operations import SERVICE_COMMANDS, Kind
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
-from service.operator.repair.topic_reader import Reader, TopicRecord
+from service.adapters.kafka.topic_reader import Reader, TopicRecord
 from service.runtime.ports import LogError, TopicPartition
 
 TERMINAL: Final = frozenset({ReplyKind.SUCCEEDED, ReplyKind.FAILED, ReplyKind.REJECTED, ReplyKind.PARKED})

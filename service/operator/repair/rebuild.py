@@ -18,10 +18,10 @@ from schemas.commands import NotACommand, Rejected, TopicRules
 from schemas.events import EVENT_SUFFIX, ReplyKind, command_digest
 from schemas.operations import COMMANDS, RESOURCES, Kind, Repeat, removal_of
 from schemas.records import Command, Fault, Job, Phase, ResourceState, job_key, resource_key
+from service.adapters.kafka.topic_reader import TopicRecord
 from service.core import outcomes
 from service.core.job import keeps_line, order_of, repeat, replace, row
 from service.operator.repair.command_sender import reply_of
-from service.operator.repair.topic_reader import TopicRecord
 
 _ENDS: Final = {
     ReplyKind.SUCCEEDED: Phase.SUCCEEDED,

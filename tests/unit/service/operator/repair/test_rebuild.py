@@ -8,12 +8,12 @@ import pytest
 from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import Grant
 from schemas.records import Job, Phase, ResourceState, decode, encode, job_key, resource_key
+from service.adapters.kafka.topic_reader import TopicRecord
 from service.core import transitions
 from service.core.effects import Await, Call, Rest, Search, Watch
 from service.core.job import order_of
 from service.core.policy import Policy
 from service.operator.repair.rebuild import Rebuilt, collect_replies, rebuild, resources
-from service.operator.repair.topic_reader import TopicRecord
 from tests.support import builders
 from tests.support.repair_records import LIMITS, NOW, changed, command, sent, told
 
