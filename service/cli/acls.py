@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from service.cli.console import SettingsFile
 from service.operator.access.formats import FORMATS
 from service.operator.access.kafka_acls import Acl, acls, components
 from service.settings import SettingsError, load
 
 Format = Literal["table", "json", "kafka-acls", "strimzi", "msk-iam"]
-SettingsFile = Annotated[Path | None, Parameter(name="--settings", help="A YAML file; the environment wins over it.")]
 
 
 def print_acls(

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import logging
 import signal
 import sys
 import tomllib
-from collections.abc import Callable, Coroutine
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from cyclopts import App, Parameter
@@ -21,9 +19,14 @@ from service.adapters.kafka.topics import ensure, verify
 from service.adapters.telemetry import configure_logging
 from service.cli import console
 from service.cli.acls import print_acls
-from service.cli.console import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_SETTINGS, EXIT_UNFIT
+from service.cli.backfill import backfill
+from service.cli.console import EXIT_DEFECT, EXIT_REFUSED, EXIT_USAGE, SettingsFile
 from service.cli.dlq import app as dlq
-from service.cli.repairs import register
+from service.cli.offsets import app as offsets
+from service.cli.parked import app as parked
+from service.cli.reconcile import reconcile
+from service.cli.skip_corrupt import skip_corrupt
+from service.cli.usage import PROGRAM
 from service.operator.access import iam_policies as rights
 from service.operator.diagnostics import checks as checking
 from service.runtime.ports import LogError
@@ -38,8 +41,8 @@ Settings come from CRML_... variables and from a YAML file; docs/settings.md lis
 The least that runs: CRML_KAFKA__BOOTSTRAP_SERVERS and AWS_REGION."""
 
 _CODES = (
-    f"Exit codes: 0 success; {EXIT_SETTINGS} invalid settings or usage; "
-    f"{EXIT_UNFIT} Kafka, AWS or a port cannot be used. All of them: docs/howto/operate.md."
+    f"Exit codes: 0 success; {EXIT_USAGE} invalid settings or usage; "
+    f"{EXIT_REFUSED} Kafka, AWS or a port cannot be used. All of them: docs/howto/operate.md."
 )
 
 
@@ -52,73 +55,30 @@ def _version() -> str:
         return str(project["project"]["version"])
 
 
-app = App(
-    name=console.PROGRAM,
-    help=_HELP,
-    help_epilogue=_CODES,
-    version=_version,
-    print_error=False,  # `console.guarded` says what is wrong, in our form
-    exit_on_error=False,
-)
-app.command(dlq)
-register(app)
-app.command(print_acls, name="acls", sort_key=10)
-
-SettingsFile = Annotated[
-    Path | None, Parameter(name="--settings", help="YAML file; variables win over it. Default: $CRML_SETTINGS.")
-]
-
 Principal = Annotated[str, Parameter(help="ARN of the role that the service has by itself, its pod's.")]
 
 
-@app.command(sort_key=1)
 def run(*, settings: SettingsFile = None) -> int:
     """Serve: consume commands, call AWS, publish what becomes of them. SIGTERM stops in order."""
     loaded = load(settings)
     configure_logging(loaded.log.level, loaded.log.format)
-    return _wait(_run(loaded))
+    return console.wait(_run(loaded))
 
 
-@app.command(sort_key=2)
 def topics(*, settings: SettingsFile = None) -> int:
     """Create the topics that are missing, verify those that exist. May be repeated."""
-    return _tell(_topics, settings)
+    return console.run(settings, _topics)
 
 
-@app.command(sort_key=3)
 def check(*, settings: SettingsFile = None) -> int:
     """Look at Kafka, topics, rights and AWS targets, and say what to mend. Changes nothing."""
-    return _tell(_check, settings)
+    return console.run(settings, _check)
 
 
-@app.command(sort_key=4)
 def iam(*, principal: Principal = rights.OWN_ROLE, settings: SettingsFile = None) -> int:
     """Print the IAM policies and trust policies that these settings need, as JSON."""
     sys.stdout.write(json.dumps(rights.documents(load(settings), principal), indent=2) + "\n")
     return 0
-
-
-def _wait(work: Coroutine[Any, Any, int]) -> int:
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-
-
-def _tell(work: Callable[[Settings], Coroutine[Any, Any, int]], file: Path | None) -> int:
-    """Commands for people: what they print says it all, so the libraries' logs are silent."""
-    loaded = load(file)
-    configure_logging()
-    logging.disable(logging.CRITICAL)
-    return _wait(_guarded(work, loaded))
-
-
-async def _guarded(work: Callable[[Settings], Coroutine[Any, Any, int]], settings: Settings) -> int:
-    try:
-        return await work(settings)
-    except LogError as error:
-        console.complain(f"Kafka: {await checking.unusable(error, settings)}")
-        return EXIT_UNFIT
 
 
 async def _run(settings: Settings) -> int:
@@ -129,11 +89,11 @@ async def _run(settings: Settings) -> int:
         findings = await verify(topology.kafka_settings(settings), topology.topic_specs(settings))
     except LogError as error:
         log.error("Kafka can't be used", reason=await checking.unusable(error, settings))
-        return EXIT_UNFIT
+        return EXIT_REFUSED
     for finding in findings:
         log.error("a topic is not as it must be", topic=finding.topic, reason=checking.explained(finding))
     if findings:
-        return EXIT_UNFIT
+        return EXIT_REFUSED
     service = bootstrap.build(settings)
     log.info(
         "starting",
@@ -147,7 +107,7 @@ async def _run(settings: Settings) -> int:
         await service.run(stop)
     except ListenError as error:
         log.error("the port can't be used", reason=str(error))
-        return EXIT_UNFIT
+        return EXIT_REFUSED
     except Exception as error:
         log.error("unexpected error", reason="; ".join(console.described(error)), exc_info=sys.flags.dev_mode)
         return EXIT_DEFECT
@@ -188,18 +148,36 @@ async def _topics(settings: Settings) -> int:
     wrong = {finding.topic: checking.explained(finding) for finding in await verify(kafka, specs)}
     for spec in specs:
         verdict = "created" if spec.name in created else "exists "
-        _print(f"{verdict}  {spec.name}" if spec.name not in wrong else f"wrong    {spec.name}  {wrong[spec.name]}")
-    return EXIT_UNFIT if wrong else 0
+        console.print_line(
+            f"{verdict}  {spec.name}" if spec.name not in wrong else f"wrong    {spec.name}  {wrong[spec.name]}"
+        )
+    return EXIT_REFUSED if wrong else 0
 
 
 async def _check(settings: Settings) -> int:
     topology.kafka_settings(settings)
-    return 0 if checking.show(await checking.check(settings), Console()) else EXIT_UNFIT
+    return 0 if checking.show(await checking.check(settings), Console()) else EXIT_REFUSED
 
 
-def _print(text: str) -> None:
-    """Plainly: what comes from outside is no markup, and a line stays a line."""
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+app = App(
+    name=PROGRAM,
+    help=_HELP,
+    help_epilogue=_CODES,
+    version=_version,
+    print_error=False,  # `console.guarded` says what is wrong, in our form
+    exit_on_error=False,
+)
+app.command(run, sort_key=1)
+app.command(topics, sort_key=2)
+app.command(check, sort_key=3)
+app.command(dlq)
+app.command(iam, sort_key=4)
+app.command(parked)
+app.command(reconcile, sort_key=6)
+app.command(backfill, sort_key=7)
+app.command(skip_corrupt, name="skip-corrupt", sort_key=8)
+app.command(offsets)
+app.command(print_acls, name="acls", sort_key=10)
 
 
 def main() -> None:

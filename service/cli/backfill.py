@@ -14,10 +14,11 @@ from schemas.records import Command, Record, ResourceState
 from service import tenancy
 from service.adapters.kafka.topic_reader import Ranges, Reader, TopicRecord, reader
 from service.adapters.kafka.topics import verify
-from service.cli import output
+from service.cli import console, output
+from service.cli.console import EXIT_REFUSED, SettingsFile
 from service.cli.offsets import find
-from service.cli.output import EXIT_REFUSED, SettingsFile
 from service.core.position import position_at
+from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair import rebuild
 from service.operator.repair.changelog_writer import GroupState, group_state, non_empty_partitions, write_changelog
 from service.operator.repair.rebuild import Rebuilt
@@ -37,7 +38,7 @@ def backfill(*, apply: bool = False, settings: SettingsFile = None) -> int:
         apply: Write the changelogs.
         settings: Where settings are.
     """
-    return output.run(settings, lambda loaded: _backfill(loaded, apply=apply))
+    return console.run(settings, lambda loaded: _backfill(loaded, apply=apply), REPAIR)
 
 
 @dataclass(slots=True)
@@ -56,12 +57,12 @@ async def _backfill(settings: Settings, *, apply: bool) -> int:
         raise Unfit(f"hidden from us: {', '.join(unseen)}") from TopicAuthorizationFailedError(*unseen)
     if findings:
         for finding in findings:
-            output.print_error(str(finding))
+            console.print_error(str(finding))
         return EXIT_REFUSED
     group = await group_state(kafka)
     if not group.stopped:
         name = settings.kafka.group_id
-        output.print_error(
+        console.print_error(
             f"group {name} is {group.state} with {output.count(group.members, 'member')}: stop the service first"
         )
         return EXIT_REFUSED
@@ -69,20 +70,20 @@ async def _backfill(settings: Settings, *, apply: bool) -> int:
     async with reader(kafka, "repair") as source:
         full = await non_empty_partitions(source, tuple(changelogs.values()))
         for place in sorted(full):
-            output.print_line(f"left alone: {place.topic} partition {place.partition} is not empty", "dim")
+            console.print_line(f"left alone: {place.topic} partition {place.partition} is not empty", "dim")
         plan = await _plan(settings, source, group, changelogs, full)
         _show(plan)
         if not plan.content:
-            output.print_error("no changelog partition is empty: there is nothing to rebuild")
+            console.print_error("no changelog partition is empty: there is nothing to rebuild")
             return EXIT_REFUSED
         if not apply:
-            output.print_line("Nothing was written; --apply writes.", "dim")
+            console.print_line("Nothing was written; --apply writes.", "dim")
             return 0
         for place, content in plan.content.items():
             if content:
                 await write_changelog(kafka, place, changelogs[place.topic], content, empty_before=source)
                 changelog = f"{changelogs[place.topic]} partition {place.partition}"
-                output.print_line(f"wrote {output.count(len(content), 'record')} to {changelog}", "green")
+                console.print_line(f"wrote {output.count(len(content), 'record')} to {changelog}", "green")
     return 0
 
 
@@ -186,4 +187,4 @@ async def _all(source: Reader, ranges: Ranges) -> list[TopicRecord]:
 def _show(plan: _Plan) -> None:
     output.show_counts(plan.counts)
     for what in plan.unknown:
-        output.print_line(f"not known: {what}", "yellow")
+        console.print_line(f"not known: {what}", "yellow")

@@ -1,39 +1,85 @@
-"""How every command ends: a line for a person and an exit code of the table in docs/howto/operate.md, no traceback."""
+"""What all commands share: the settings option, how a command runs and ends, and what is safe to print.
+
+A command ends with an exit code of the table in docs/howto/operate.md; a failure prints a line, and no traceback.
+"""
 
 import asyncio
-import difflib
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final
 
-from cyclopts import App
-from cyclopts.argument import Argument
-from cyclopts.exceptions import (
-    CoercionError,
-    CycloptsError,
-    MissingArgumentError,
-    RepeatArgumentError,
-    UnknownCommandError,
-    UnknownOptionError,
-    UnusedCliTokensError,
-    ValidationError,
-)
+from cyclopts import App, Parameter
+from cyclopts.exceptions import CycloptsError
 from rich.console import Console
+from rich.text import Text
 
+from service.adapters.telemetry import configure_logging
+from service.cli.usage import usage
+from service.operator.diagnostics import checks
 from service.runtime.errors import location
-from service.settings import SettingsError
+from service.runtime.ports import LogError
+from service.settings import Settings, SettingsError, load
 
-PROGRAM: Final = "python -m service"
-EXIT_SETTINGS: Final = 2
-EXIT_UNFIT: Final = 3
+EXIT_MISSING: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_REFUSED: Final = 3
 EXIT_DEFECT: Final = 70
 EXIT_INTERRUPTED: Final = 130
 EXIT_PIPE: Final = 141
 
-_KINDS: Final[Mapping[Any, str]] = {int: "a whole number", float: "a number", Path: "a path", bool: "yes or no"}
-"""What a value of a type is called."""
+SettingsFile = Annotated[
+    Path | None,
+    Parameter(name="--settings", help="YAML file; environment variables win over it. Default: $CRML_SETTINGS."),
+]
+
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of what is not seen, or changes how the rest is seen."""
+
+
+def group(name: str, purpose: str, sort_key: int) -> App:
+    """A command with commands of its own."""
+    options = Parameter(negative="", show_default=False)
+    return App(name=name, help=purpose, version_flags=[], sort_key=sort_key, default_parameter=options)
+
+
+def run(file: Path | None, work: Callable[[Settings], Coroutine[Any, Any, int]], component: str = "service") -> int:
+    """Runs a command for people; what it prints says it all, so the libraries' logs are silent.
+
+    Args:
+        file: Where settings are.
+        work: The command.
+        component: As which component it connects: whose rights are missing, if Kafka refuses.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SettingsError: The settings are invalid.
+    """
+    settings = load(file)
+    configure_logging()
+    logging.disable(logging.CRITICAL)
+    return wait(_explained(settings, work, component))
+
+
+def wait(work: Coroutine[Any, Any, int]) -> int:
+    """Runs to the end, in an event loop of its own; the exit code."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+async def _explained(settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, int]], component: str) -> int:
+    try:
+        return await work(settings)
+    except LogError as error:
+        print_error(f"Kafka: {await checks.unusable(error, settings, component)}")
+        return EXIT_REFUSED
 
 
 def guarded(command: Callable[[], Any]) -> int:
@@ -46,11 +92,11 @@ def guarded(command: Callable[[], Any]) -> int:
     try:
         return _finished(command)
     except CycloptsError as error:
-        complain(usage(error))
-        return EXIT_SETTINGS
+        print_error(usage(error))
+        return EXIT_USAGE
     except SettingsError as error:
-        complain(str(error))
-        return EXIT_SETTINGS
+        print_error(str(error), keep="\n")
+        return EXIT_USAGE
     except (KeyboardInterrupt, asyncio.CancelledError):
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -58,7 +104,7 @@ def guarded(command: Callable[[], Any]) -> int:
     except Exception as error:
         if sys.flags.dev_mode:
             raise
-        complain(f"unexpected error: {'; '.join(described(error))}")
+        print_error(f"unexpected error: {'; '.join(described(error))}")
         return EXIT_DEFECT
 
 
@@ -73,10 +119,32 @@ def described(error: BaseException) -> Iterator[str]:
         yield f"{location(error)}; this is a defect of the service, please report it"
 
 
-def complain(text: str) -> None:
-    """A line on stderr: what comes from outside is no markup, and a line stays a line."""
+def printable(content: bytes | str | None, *, keep: str = "") -> str:
+    """Content as text, with what is not UTF-8 and what a terminal would obey written as escapes.
+
+    Args:
+        content: The content.
+        keep: Characters that are left as they are.
+    """
+    text = content.decode("utf-8", "backslashreplace") if isinstance(content, bytes) else content or ""
+    return "".join(
+        _escaped(each) if unicodedata.category(each) in _HIDDEN and each not in keep else each for each in text
+    )
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def print_line(text: str, style: str = "") -> None:
+    """Prints a line: what comes from outside is no markup, and a line stays a line."""
+    Console().print(Text(printable(text), style=style), soft_wrap=True)
+
+
+def print_error(text: str, *, keep: str = "") -> None:
+    """Prints a line on stderr."""
     try:
-        Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(Text(printable(text, keep=keep), style="red"), soft_wrap=True)
     except (OSError, SystemExit):
         return  # nobody reads stderr; the exit code remains
 
@@ -105,56 +173,3 @@ def _open_closed_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the process's life
-
-
-def usage(error: CycloptsError) -> str:
-    """What is wrong with a command line: what was found, what was expected, and where to look next."""
-    chain = " ".join(error.command_chain or ())
-    return f"{PROGRAM} {chain}".rstrip() + f": {_fault(error)}. See {PROGRAM} {chain}".rstrip() + " --help."
-
-
-def _fault(error: CycloptsError) -> str:
-    match error:
-        case UnknownCommandError():
-            return _unknown("command", (error.unused_tokens or [""])[0], _commands(error.app))
-        case UnknownOptionError():
-            options = [name for each in error.argument_collection for name in each.names]
-            return _unknown("option", error.token.keyword or error.token.value, [*options, "--help"])
-        case UnusedCliTokensError():
-            return f"found {' '.join(error.unused_tokens or ())!r}; expected nothing more"
-        case MissingArgumentError():
-            return f"{error.keyword or _option(error)}: found no value; expected {_expected(error.argument)}"
-        case CoercionError() if error.token is not None:
-            return f"{_option(error)}: found {error.token.value!r}; expected {_expected(error.argument)}"
-        case ValidationError() if error.argument is not None:
-            given = error.argument.tokens[0].value if error.argument.tokens else ""
-            return f"{_option(error)}: found {given!r}; expected {error.exception_message.rstrip('.')}"
-        case RepeatArgumentError():
-            return f"{error.token.keyword}: found more than once; expected once"
-    return str(error).rstrip(".")
-
-
-def _unknown(what: str, found: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(found, known, n=3)
-    listed = f"perhaps {' or '.join(near)}" if near else f"one of {', '.join(known)}"
-    return f"found the {what} {found!r}; expected {listed}"
-
-
-def _commands(app: App | None) -> list[str]:
-    return [name for name in app or () if not name.startswith("-")]
-
-
-def _option(error: CycloptsError) -> str:
-    """The option as it was written, else as it is called."""
-    written = [token.keyword for token in (error.argument.tokens if error.argument else ()) if token.keyword]
-    return written[-1] if written else error.argument.name if error.argument else "the command line"
-
-
-def _expected(argument: Argument | None) -> str:
-    kind = argument.hint if argument else str
-    for each in (kind, *get_args(kind)):
-        if get_origin(each) is Literal:
-            return f"one of {', '.join(map(str, get_args(each)))}"
-        if each in _KINDS:
-            return _KINDS[each]
-    return "a value"

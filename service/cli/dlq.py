@@ -1,46 +1,30 @@
 """The command line of dead letters."""
 
-import asyncio
-import logging
 import sys
 import time
-from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from heapq import heappush, heappushpop
-from pathlib import Path
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
-from cyclopts import App, Parameter
-from rich.console import Console
+from cyclopts import Parameter
 
 from service import topology
 from service.adapters.kafka.client_options import KafkaSettings
 from service.cli import dlq_output
+from service.cli.console import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile, group, print_error, run
 from service.operator.access.kafka_acls import DLQ
 from service.operator.dead_letters.dead_letter import DeadLetter, Selection, selection
 from service.operator.dead_letters.reading import read, read_one
 from service.operator.dead_letters.replay import ReplayResult, ReplaySender, sender, why_not_replayable
-from service.operator.diagnostics import checks
-from service.runtime.ports import LogError
-from service.settings import Settings, SettingsError, load
+from service.settings import Settings, SettingsError
 
 T = TypeVar("T")
 
-app = App(
-    name="dlq",
-    help="List dead letters, show one, or send the originals back.",
-    version_flags=[],
-    sort_key=4,
-    default_parameter=Parameter(negative="", show_default=False),
-)
+app = group("dlq", "List dead letters, show one, or send the originals back.", sort_key=4)
 
 Tenant = Annotated[str | None, Parameter(help="Whose letters, where a tenant has a topic of its own for them.")]
-SettingsFile = Annotated[Path | None, Parameter(name="--settings", help="A YAML file; the environment wins over it.")]
 
-EXIT_MISSING = 1
-EXIT_USAGE = 2
-EXIT_REFUSED = 3
 LISTED = 50
 _CHUNK = 100
 
@@ -68,7 +52,7 @@ class Filters:
                 reason=self.reason, since=self.since, until=self.until, key=self.key, topic=self.topic, now=time.time()
             )
         except ValueError as error:
-            _complain(str(error))
+            print_error(str(error))
             return None
 
 
@@ -88,8 +72,8 @@ def list_(filters: Filters = _ALL, *, json: bool = False, tenant: Tenant = None,
     selected = filters.selection()
     if selected is None:
         return EXIT_USAGE
-    desk = _Context.of(settings, tenant)
-    return _run(desk, _list(desk, selected, filters.limit or LISTED, as_json=json))
+    limit = filters.limit or LISTED
+    return run(settings, lambda loaded: _list(_Context.of(loaded, tenant), selected, limit, as_json=json), DLQ)
 
 
 @app.command(sort_key=2)
@@ -105,8 +89,7 @@ def show(
         tenant: Whose letters.
         settings: Where settings are.
     """
-    desk = _Context.of(settings, tenant)
-    return _run(desk, _show(desk, partition, offset, value=value))
+    return run(settings, lambda loaded: _show(_Context.of(loaded, tenant), partition, offset, value=value), DLQ)
 
 
 @app.command(sort_key=3)
@@ -129,49 +112,25 @@ def replay(
     selected = filters.selection()
     if selected is None:
         return EXIT_USAGE
-    desk = _Context.of(settings, tenant)
-    return _run(desk, _replay(desk, selected, filters.limit, apply=apply))
+    return run(settings, lambda loaded: _replay(_Context.of(loaded, tenant), selected, filters.limit, apply=apply), DLQ)
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
     """How to reach Kafka, where the letters are, and where they may go back to."""
 
-    settings: Settings
     kafka: KafkaSettings
     topic: str
     commands: tuple[str, ...]
 
     @classmethod
-    def of(cls, file: Path | None, tenant: str | None) -> "_Context":
-        settings = load(file)
+    def of(cls, settings: Settings, tenant: str | None) -> "_Context":
         places = settings.places()
         if tenant is not None and tenant not in places:
             raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(places)}")
         topic = places[tenant].dead_letters if tenant is not None else settings.topics.dead_letters
         commands = tuple(commands for commands, _ in settings.sources())
-        return cls(settings, topology.kafka_settings(settings), topic, commands)
-
-
-def _run(desk: _Context, work: Coroutine[Any, Any, int]) -> int:
-    """What is printed says it all, so the libraries' logs are silent."""
-    logging.disable(logging.CRITICAL)
-    try:
-        return asyncio.run(_guarded(desk, work))
-    except KeyboardInterrupt:
-        return 130
-
-
-async def _guarded(desk: _Context, work: Coroutine[Any, Any, int]) -> int:
-    try:
-        return await work
-    except LogError as error:
-        _complain(f"Kafka: {await checks.unusable(error, desk.settings, DLQ)}")
-        return EXIT_REFUSED
-
-
-def _complain(message: str) -> None:
-    Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+        return cls(topology.kafka_settings(settings), topic, commands)
 
 
 Place = tuple[float, int, int]
@@ -209,16 +168,18 @@ async def _list(desk: _Context, selected: Selection, limit: int, *, as_json: boo
     if as_json:
         sys.stdout.writelines(f"{line}\n" for _, line in lines.sorted())
     else:
-        dlq_output.show_list(dlq_output.console(), [row for _, row in rows.sorted()], rows.found, desk.topic)
+        dlq_output.show_list(dlq_output.screen(), [row for _, row in rows.sorted()], rows.found, desk.topic)
     return 0
 
 
 async def _show(desk: _Context, partition: int, offset: int, *, value: bool) -> int:
     letter = await read_one(desk.kafka, desk.topic, partition, offset)
     if letter is None:
-        _complain(f"{desk.topic} has no letter at partition {partition}, offset {offset}: it has expired, or never was")
+        print_error(
+            f"{desk.topic} has no letter at partition {partition}, offset {offset}: it has expired, or never was"
+        )
         return EXIT_MISSING
-    dlq_output.show_letter(dlq_output.console(), letter, value=value)
+    dlq_output.show_letter(dlq_output.screen(), letter, value=value)
     return 0
 
 
@@ -235,7 +196,7 @@ async def _replay(desk: _Context, selected: Selection, limit: int | None, *, app
         else:
             chosen = {place for place, (_, why) in places if not why}
             await _send_chosen(desk, selected, chosen, sending, outcome)
-    dlq_output.show_replay(dlq_output.console(), outcome, applied=apply)
+    dlq_output.show_replay(dlq_output.screen(), outcome, applied=apply)
     return EXIT_REFUSED if outcome.refused else 0
 
 

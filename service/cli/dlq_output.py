@@ -1,7 +1,6 @@
 """What an operator sees of dead letters; nothing in a letter can move a terminal's cursor or pass for our own words."""
 
 import json
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,30 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.cloudevents import format_time
+from service.cli.console import printable
 from service.operator.dead_letters.dead_letter import DeadLetter
 from service.operator.dead_letters.replay import ReplayResult
 
 WIDE: Final = 200
 _LONGEST: Final = 60
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories of what is not seen, or changes how the rest is seen."""
-
-
-def printable(content: bytes | str | None, *, keep: str = "") -> str:
-    """Content as text, with what is not UTF-8 and what a terminal would obey written as escapes.
-
-    Args:
-        content: The content.
-        keep: Characters that are left as they are.
-    """
-    text = content.decode("utf-8", "backslashreplace") if isinstance(content, bytes) else content or ""
-    return "".join(
-        _escaped(each) if unicodedata.category(each) in _HIDDEN and each not in keep else each for each in text
-    )
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode()
 
 
 def _short(text: str) -> str:
@@ -89,7 +70,7 @@ def row(letter: DeadLetter) -> Row:
     )
 
 
-def console() -> Console:
+def screen() -> Console:
     """The screen; a pipe or a file is as wide as a table needs it, or it would be folded for nobody."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=WIDE)

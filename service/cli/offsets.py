@@ -5,16 +5,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cyclopts import App, Parameter
-
 from schemas import records
 from schemas.records import Position
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.topic_reader import reader
-from service.cli import output
-from service.cli.output import EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.cli import console, output
+from service.cli.console import EXIT_REFUSED, EXIT_USAGE, SettingsFile
 from service.core.position import Disagreement, PartitionOffsets, Resume, position_at, resume
+from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair.changelog_writer import GroupState, group_state, write_changelog
 from service.runtime.ports import TopicPartition
 from service.settings import Settings
@@ -24,12 +23,8 @@ from service.topology import kafka_settings
 EARLIEST: Final = "earliest"
 LATEST: Final = "latest"
 
-app = App(
-    name="offsets",
-    help="Show where each partition is read on, and set it where that can't be known.",
-    version_flags=[],
-    sort_key=9,
-    default_parameter=Parameter(negative="", show_default=False),
+app = console.group(
+    "offsets", "Show where each partition is read on, and set it where that can't be known.", sort_key=9
 )
 
 
@@ -40,7 +35,7 @@ def show(*, settings: SettingsFile = None) -> int:
     Args:
         settings: Where settings are.
     """
-    return output.run(settings, _show)
+    return console.run(settings, _show, REPAIR)
 
 
 @app.command(name="set", sort_key=2)
@@ -66,7 +61,7 @@ def set_(
         settings: Where settings are.
     """
     place = TopicPartition(topic, partition)
-    return output.run(settings, lambda loaded: _set(loaded, place, to, apply=apply))
+    return console.run(settings, lambda loaded: _set(loaded, place, to, apply=apply), REPAIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,42 +99,42 @@ async def _show(settings: Settings) -> int:
     halted = 0
     for place, found in (await find(kafka, consumed_topics(settings), await group_state(kafka))).items():
         halted += bool(found.halts)
-        output.print_line(f"{place.topic} partition {place.partition} {found}", "red" if found.halts else "")
+        console.print_line(f"{place.topic} partition {place.partition} {found}", "red" if found.halts else "")
     return EXIT_REFUSED if halted else 0
 
 
 async def _set(settings: Settings, place: TopicPartition, to: str, *, apply: bool) -> int:
     kafka, changelogs = kafka_settings(settings), consumed_topics(settings)
     if place.topic not in changelogs:
-        output.print_error(f"{place.topic} is not consumed by this service; it consumes: {', '.join(changelogs)}")
+        console.print_error(f"{place.topic} is not consumed by this service; it consumes: {', '.join(changelogs)}")
         return EXIT_USAGE
     group = await group_state(kafka)
     if why := _running(kafka.group_id, group):
-        output.print_error(why)
+        console.print_error(why)
         return EXIT_REFUSED
     found = (await find(kafka, {place.topic: changelogs[place.topic]}, group)).get(place)
     if found is None:
-        output.print_error(f"{place.topic} has no partition {place.partition}")
+        console.print_error(f"{place.topic} has no partition {place.partition}")
         return EXIT_USAGE
-    output.print_line(f"{place.topic} partition {place.partition} {found}")
+    console.print_line(f"{place.topic} partition {place.partition} {found}")
     offset = _offset(to, found.kafka)
     if offset is None:
-        output.print_error(f"--to {to}: not an offset from {found.kafka.start} to {found.kafka.end}")
+        console.print_error(f"--to {to}: not an offset from {found.kafka.start} to {found.kafka.end}")
         return EXIT_USAGE
     former = found.recorded.group if found.recorded else ""
     if former not in ("", kafka.group_id) and (
         why := _running(former, await group_state(replace(kafka, group_id=former)))
     ):
-        output.print_error(why)
+        console.print_error(why)
         return EXIT_REFUSED
     for line in _meaning(offset, found):
-        output.print_line(line)
+        console.print_line(line)
     if not apply:
-        output.print_line("Nothing was written; --apply sets it.", "dim")
+        console.print_line("Nothing was written; --apply sets it.", "dim")
         return 0
     content = {records.POSITION_KEY: position_at(found.kafka, offset)}
     await write_changelog(kafka, place, changelogs[place.topic], content, consumed=offset)
-    output.print_line(f"{place.topic} partition {place.partition} will be read from offset {offset}", "green")
+    console.print_line(f"{place.topic} partition {place.partition} will be read from offset {offset}", "green")
     return 0
 
 

@@ -1,62 +1,17 @@
-"""What an operator sees; nothing that came from outside can move a terminal's cursor or pass for our own words."""
+"""What an operator sees of jobs and changelogs."""
 
-import asyncio
 import json
-import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Final
+from collections.abc import Iterable, Mapping
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from schemas.cloudevents import format_time
 from schemas.operations import COMMANDS
-from service.adapters.telemetry import configure_logging
-from service.cli.dlq_output import printable
+from service.cli.console import print_line, printable
 from service.core.job import marker
-from service.operator.access.kafka_acls import REPAIR
-from service.operator.diagnostics import checks
 from service.operator.repair.changelog_snapshot import Corrupt, OwnedJob
-from service.runtime.ports import LogError
-from service.settings import Settings, load
-
-EXIT_MISSING: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_REFUSED: Final = 3
-
-SettingsFile = Annotated[Path | None, Parameter(name="--settings", help="A YAML file; the environment wins over it.")]
-
-
-def run(file: Path | None, work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
-    """Runs a command for people; what is printed says it all, so the libraries' logs are silent."""
-    settings = load(file)
-    configure_logging()
-    logging.disable(logging.CRITICAL)
-    try:
-        return asyncio.run(_guarded(settings, work))
-    except KeyboardInterrupt:
-        return 130
-
-
-async def _guarded(settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
-    try:
-        return await work(settings)
-    except LogError as error:
-        print_error(f"Kafka: {await checks.unusable(error, settings, REPAIR)}")
-        return EXIT_REFUSED
-
-
-def print_line(text: str, style: str = "") -> None:
-    """A line on the screen."""
-    Console().print(Text(printable(text), style=style), soft_wrap=True)
-
-
-def print_error(text: str) -> None:
-    """A line that tells why not."""
-    Console(stderr=True).print(Text(printable(text), style="red"), soft_wrap=True)
 
 
 def count(number: int, noun: str) -> str:

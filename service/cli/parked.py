@@ -5,19 +5,20 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from schemas.events import ReplyKind
 from schemas.operations import COMMANDS, RESOURCES, Kind, Resolution
 from schemas.records import Phase
 from service import tenancy
 from service.adapters.kafka.topic_reader import reader
-from service.cli import output
-from service.cli.output import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.cli import console, output
+from service.cli.console import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
 from service.core.job import marker, row
 from service.core.observations import Resolved
 from service.core.reconciliation import stable_id
 from service.core.resolution import obstacle
+from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair.aws_inventory import adoption_problem
 from service.operator.repair.changelog_snapshot import OwnedJob, read_snapshot
 from service.operator.repair.command_sender import Outgoing, build_command, sender, validation_error, wait_terminal
@@ -26,13 +27,7 @@ from service.topology import kafka_settings
 
 REPLY_PATIENCE: Final = 60.0
 
-app = App(
-    name="parked",
-    help="List commands that wait for a person, and resolve them.",
-    version_flags=[],
-    sort_key=5,
-    default_parameter=Parameter(negative="", show_default=False),
-)
+app = console.group("parked", "List commands that wait for a person, and resolve them.", sort_key=5)
 
 
 @app.command(name="list", sort_key=1)
@@ -43,7 +38,7 @@ def list_(*, json: bool = False, settings: SettingsFile = None) -> int:
         json: One JSON object per line, for other programs.
         settings: Where settings are.
     """
-    return output.run(settings, lambda loaded: _list(loaded, as_json=json))
+    return console.run(settings, lambda loaded: _list(loaded, as_json=json), REPAIR)
 
 
 @app.command(sort_key=2)
@@ -80,11 +75,11 @@ def resolve(
         *([Resolved(Resolution.FAIL)] if fail else []),
     ]
     if len(decisions) != 1:
-        output.print_error("choose one of --adopt ARN, --retry and --fail")
+        console.print_error("choose one of --adopt ARN, --retry and --fail")
         return EXIT_USAGE
     decision = decisions[0]
-    return output.run(
-        settings, lambda loaded: _resolve(loaded, command_id, source, decision, unchecked=unchecked, wait=wait)
+    return console.run(
+        settings, lambda loaded: _resolve(loaded, command_id, source, decision, unchecked=unchecked, wait=wait), REPAIR
     )
 
 
@@ -96,11 +91,11 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
     else:
         output.show_parked(parked)
         output.show_corrupt(ledger.corrupt)
-        output.print_line(f"{output.count(len(parked), 'command')} parked", "" if parked else "green")
+        console.print_line(f"{output.count(len(parked), 'command')} parked", "" if parked else "green")
         if parked:
             first = shlex.quote(parked[0].job.command.id)
             how = "--adopt ARN, --retry or --fail"
-            output.print_line(f"To decide: python -m service parked resolve {first} with {how}", "dim")
+            console.print_line(f"To decide: python -m service parked resolve {first} with {how}", "dim")
     return EXIT_REFUSED if ledger.corrupt else 0
 
 
@@ -114,18 +109,20 @@ async def _resolve(
         return EXIT_USAGE if found else EXIT_MISSING
     decision = _as_meant(held, decision)
     if fault := obstacle(held.job, decision):
-        output.print_error(f"{fault.code}: {fault.message}")
+        console.print_error(f"{fault.code}: {fault.message}")
         return EXIT_REFUSED
     if (
         decision.resource_id
         and not unchecked
         and (why := await adoption_problem(settings, held.job, decision.resource_id))
     ):
-        output.print_error(f"{why}; nothing was sent. If it is what the command has made all the same, add --unchecked")
+        console.print_error(
+            f"{why}; nothing was sent. If it is what the command has made all the same, add --unchecked"
+        )
         return EXIT_REFUSED
     outgoing = resolving(held, decision)
     if why := validation_error(outgoing, tenancy.limits(settings)[held.place.topic]):
-        output.print_error(f"the service would reject it: {why}")
+        console.print_error(f"the service would reject it: {why}")
         return EXIT_REFUSED
     return await send_one(settings, outgoing, wait=wait)
 
@@ -144,12 +141,12 @@ def _only(found: Sequence[OwnedJob], command_id: str) -> OwnedJob | None:
     if len(parked) == 1:
         return parked[0]
     if not found:
-        output.print_error(
+        console.print_error(
             f"no command {command_id} is known: see `parked list`; what ended is forgotten after a while"
         )
     else:
         names = ", ".join(f"{held.job.command.source} on {held.place.topic}" for held in parked)
-        output.print_error(f"{len(parked)} commands are called {command_id}: choose one with --source ({names})")
+        console.print_error(f"{len(parked)} commands are called {command_id}: choose one with --source ({names})")
     return None
 
 
@@ -171,14 +168,14 @@ async def send_one(settings: Settings, outgoing: Outgoing, *, wait: bool) -> int
     async with reader(kafka, "repair") as source, sender(kafka) as sending:
         before = await source.ranges([replies])
         place = await sending.send(outgoing)
-        output.print_line(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}")
+        console.print_line(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}")
         if not wait:
-            output.print_line(f"its answer will come to {replies}; --wait waits for it", "dim")
+            console.print_line(f"its answer will come to {replies}; --wait waits for it", "dim")
             return 0
         kind, data = await wait_terminal(source, replies, before, outgoing, REPLY_PATIENCE)
     if kind is ReplyKind.SUCCEEDED:
-        output.print_line(f"resolved: the command is now {data['result']['phase']}", "green")
+        console.print_line(f"resolved: the command is now {data['result']['phase']}", "green")
         return 0
     error = data.get("error") or {}
-    output.print_error(f"{kind}: {error.get('code')}: {error.get('message')}")
+    console.print_error(f"{kind}: {error.get('code')}: {error.get('message')}")
     return EXIT_REFUSED

@@ -4,8 +4,9 @@ import time
 
 from schemas.operations import Kind
 from service import tenancy
-from service.cli import output
-from service.cli.output import EXIT_REFUSED, SettingsFile
+from service.cli import console, output
+from service.cli.console import EXIT_REFUSED, SettingsFile
+from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair.aws_inventory import inventory
 from service.operator.repair.changelog_snapshot import read_snapshot
 from service.operator.repair.command_sender import Outgoing, build_command, sender, validation_error
@@ -27,7 +28,7 @@ def reconcile(*, apply: bool = False, settings: SettingsFile = None) -> int:
         apply: Send the safe repairs, as commands.
         settings: Where settings are.
     """
-    return output.run(settings, lambda loaded: _reconcile(loaded, apply=apply))
+    return console.run(settings, lambda loaded: _reconcile(loaded, apply=apply), REPAIR)
 
 
 async def _reconcile(settings: Settings, *, apply: bool) -> int:
@@ -38,20 +39,20 @@ async def _reconcile(settings: Settings, *, apply: bool) -> int:
     for difference, outgoing, objected in repairs:
         verdict = "safe   " if outgoing else "not safe"
         reason = f" [{objected}]" if objected else ""
-        output.print_line(f"{verdict} {difference.what}: {difference.subject}: {difference.text}{reason}")
+        console.print_line(f"{verdict} {difference.what}: {difference.subject}: {difference.text}{reason}")
     output.show_corrupt(ledger.corrupt)
     safe = [outgoing for _, outgoing, _ in repairs if outgoing]
     under_way = ", ".join(f"{number} {phase}" for phase, number in sorted(open_by_phase(ledger).items()))
     resources = sum(len(listing) for listing in listed.values() if not isinstance(listing, str))
     compared = f"{output.count(len(ledger.jobs), 'job')} ({under_way or 'none under way'})"
-    output.print_line(
+    console.print_line(
         f"compared {compared} with {output.count(resources, 'resource')}: "
         f"{output.count(len(differences), 'difference')}, {len(safe)} safe to mend"
     )
     if apply and safe:
         await _send(settings, safe)
     elif safe:
-        output.print_line("Nothing was sent; --apply sends the safe ones.", "dim")
+        console.print_line("Nothing was sent; --apply sends the safe ones.", "dim")
     return EXIT_REFUSED if len(safe) < len(differences) or ledger.corrupt else 0
 
 
@@ -83,4 +84,4 @@ async def _send(settings: Settings, safe: list[Outgoing]) -> None:
     async with sender(kafka_settings(settings)) as sending:
         for outgoing in safe:
             place = await sending.send(outgoing)
-            output.print_line(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}", "green")
+            console.print_line(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}", "green")

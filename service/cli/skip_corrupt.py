@@ -4,8 +4,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from service.cli import output
-from service.cli.output import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.cli import console, output
+from service.cli.console import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt, read_snapshot
 from service.operator.repair.changelog_writer import write_changelog
 from service.runtime.ports import TopicPartition
@@ -36,29 +37,29 @@ def skip_corrupt(
         settings: Where settings are.
     """
     place = TopicPartition(topic, partition)
-    return output.run(settings, lambda loaded: _skip(loaded, place, offset, apply=i_understand))
+    return console.run(settings, lambda loaded: _skip(loaded, place, offset, apply=i_understand), REPAIR)
 
 
 async def _skip(settings: Settings, place: TopicPartition, offset: int | None, *, apply: bool) -> int:
     kafka, sources = kafka_settings(settings), {changelog: topic for topic, changelog in consumed(settings).items()}
     if place.topic not in sources:
-        output.print_error(f"{place.topic} is no changelog of this service; its changelogs: {', '.join(sources)}")
+        console.print_error(f"{place.topic} is no changelog of this service; its changelogs: {', '.join(sources)}")
         return EXIT_USAGE
     ledger = await read_snapshot(kafka, {sources[place.topic]: place.topic})
     here = [one for one in ledger.corrupt if one.place == place]
     if offset is None:
         output.show_corrupt(here)
-        output.print_line(
+        console.print_line(
             f"{output.count(len(here), 'record')} of {place.topic} partition {place.partition} can't be read"
         )
         return EXIT_REFUSED if here else 0
     corrupt = next((one for one in here if one.offset == offset), None)
     if corrupt is None:
-        output.print_error(_why_not(ledger, place, offset))
+        console.print_error(_why_not(ledger, place, offset))
         return EXIT_MISSING
     output.show_corrupt([corrupt])
     if not apply:
-        output.print_line(
+        console.print_line(
             "Nothing was written. What it said will be forgotten; --i-understand goes on without it.", "dim"
         )
         return EXIT_REFUSED
@@ -78,6 +79,6 @@ def _why_not(ledger: ChangelogSnapshot, place: TopicPartition, offset: int) -> s
 async def _write_tombstone(settings: Settings, corrupt: Corrupt, topic: str) -> None:
     place = TopicPartition(topic, corrupt.place.partition)
     await write_changelog(kafka_settings(settings), place, corrupt.place.topic, {corrupt.key: None})
-    output.print_line(
+    console.print_line(
         f"wrote a tombstone; the shard {place.topic}-{place.partition} restores without it within a minute", "green"
     )

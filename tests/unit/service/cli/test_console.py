@@ -99,7 +99,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("CRML_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:9")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setattr("logging.disable", lambda _: None)
-    for module in ("service.cli.app", "service.cli.output"):
+    for module in ("service.cli.app", "service.cli.console"):
         monkeypatch.setattr(f"{module}.configure_logging", lambda *_: None)
     return monkeypatch
 
