@@ -1,6 +1,7 @@
 """Exceptions that nobody foresaw: what is said of them, and how often the same is tried again."""
 
 import traceback
+from collections.abc import Iterator
 from typing import Final
 
 from schemas.records import Fault
@@ -27,6 +28,13 @@ def location(error: BaseException) -> str:
         if (name := str(frame.f_globals.get("__name__", ""))).startswith(_OURS)
     ]
     return f"{type(error).__name__} at {frames[-1]}" if frames else type(error).__name__
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception, what it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class RepeatedErrors:

@@ -12,6 +12,7 @@ from service.adapters.kafka.topics import ensure
 from service.cli import app as command_line
 from service.operator.diagnostics import checks
 from service.operator.diagnostics.checks import former_tenants
+from service.operator.diagnostics.finding import Finding
 from service.settings import Settings, load
 from service.topology import kafka_settings, topic_specs
 
@@ -76,10 +77,10 @@ def test_topics_of_the_default_tenant_are_known_by_their_names(kafka: Broker) ->
 
 @pytest.mark.parametrize("broken", [False, True])
 async def test_the_service_says_so_when_it_starts(kafka: Broker, monkeypatch: pytest.MonkeyPatch, broken: bool) -> None:
-    async def found(_settings: Settings) -> list[checks.Finding]:
+    async def found(_settings: Settings) -> list[Finding]:
         if broken:
             raise RuntimeError("Kafka has gone")
-        return [checks.Finding("topic former.films.commands", False, "2 commands are open")]
+        return [Finding("topic former.films.commands", False, "2 commands are open")]
 
     monkeypatch.setattr(checks, "former_tenants", found)
     with capture_logs() as logs:

@@ -16,7 +16,8 @@ from service.cli.app import topics
 from service.cli.backfill import backfill
 from service.cli.dlq import list_, replay
 from service.operator.access.kafka_acls import REPAIR
-from service.operator.diagnostics.checks import Finding, check_kafka, unusable
+from service.operator.diagnostics.checks import check_kafka, unusable
+from service.operator.diagnostics.finding import Finding
 from service.operator.repair.changelog_writer import write_changelog
 from service.operator.repair.command_sender import build_command, sender
 from service.runtime.ports import LogError, OutRecord, TopicPartition, Unfit

@@ -1,15 +1,31 @@
-"""What an operator is told of a right that we lack in Kafka: which one, on what, for whom, and how to grant it."""
+"""A right that we lack in Kafka: which one, on what, for whom, and how to grant it."""
 
 import shlex
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, NamedTuple
 
-from aiokafka.errors import TopicAuthorizationFailedError, for_code
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    for_code,
+)
 from aiokafka.protocol.metadata import MetadataRequest
 
 from service.adapters.kafka.client_options import KafkaSettings
 
-_FLAGS: Final = {"topic": "--topic", "group": "--group", "transactional id": "--transactional-id"}
+Kind = Literal["topic", "group", "transactional id"]
+
+_FLAGS: Final[Mapping[Kind, str]] = {
+    "topic": "--topic",
+    "group": "--group",
+    "transactional id": "--transactional-id",
+}
+_REFUSALS: Final[Mapping[type[BaseException], Kind]] = {
+    TopicAuthorizationFailedError: "topic",
+    GroupAuthorizationFailedError: "group",
+    TransactionalIdAuthorizationFailed: "transactional id",
+}
 
 
 class MissingRight(NamedTuple):
@@ -17,16 +33,21 @@ class MissingRight(NamedTuple):
 
     Attributes:
         operation: As Kafka calls it, such as ``Read``.
-        kind: ``topic``, ``group`` or ``transactional id``.
+        kind: Of what.
         name: Of the thing; with ``*`` behind it, all names that begin so.
     """
 
     operation: str
-    kind: str
+    kind: Kind
     name: str
 
     def __str__(self) -> str:
         return f"{self.operation} on {self.kind} {self.name}"
+
+
+def refused(error: BaseException) -> Kind | None:
+    """What kind of thing Kafka refuses with this exception; it names the thing at most, not the right."""
+    return next((kind for refusal, kind in _REFUSALS.items() if isinstance(error, refusal)), None)
 
 
 def description(settings: KafkaSettings, lack: MissingRight) -> str:
@@ -35,12 +56,12 @@ def description(settings: KafkaSettings, lack: MissingRight) -> str:
     return f"{lack} is missing{who}; grant it with: {remedy(settings, lack)}"
 
 
-def remedy(settings: KafkaSettings, lack: MissingRight) -> str:
-    """How to grant a right."""
+def remedy(settings: KafkaSettings, lack: MissingRight, principal: str = "") -> str:
+    """How to grant a right; to whom, where the settings do not say it."""
     if settings.by_iam:
         return "a policy in IAM; python -m service acls --format msk-iam prints it"
     words = ["kafka-acls.sh", "--bootstrap-server", settings.bootstrap_servers, "--add"]
-    words += ["--allow-principal", settings.principal or "<our principal>", "--operation", lack.operation]
+    words += ["--allow-principal", principal or settings.principal or "<our principal>", "--operation", lack.operation]
     words += [_FLAGS[lack.kind], lack.name.removesuffix("*")]
     return shlex.join([*words, *(["--resource-pattern-type", "prefixed"] if lack.name.endswith("*") else [])])
 

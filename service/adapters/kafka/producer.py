@@ -34,6 +34,7 @@ from schemas import sizes
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.adapters.kafka.deadlines import REFUSALS, deadline, refusal
+from service.runtime.errors import causes
 from service.runtime.ports import (
     BatchRefused,
     CommitUnknown,
@@ -238,10 +239,10 @@ def as_log_error(error: BaseException, topics: frozenset[str] = frozenset()) -> 
     """Whether another owner or a missing right was the reason, or nobody knows; ``topics`` are those to blame."""
     if isinstance(error, RecordRefused | BatchRefused):
         return error
-    refused = next((each for each in _chain(error) if isinstance(each, REFUSALS)), None)
+    refused = next((each for each in causes(error) if isinstance(each, REFUSALS)), None)
     if refused is not None:
         return Unfit(f"nothing was committed: {refusal(refused)}", topics)
-    if any(isinstance(each, FENCING) for each in _chain(error)):
+    if any(isinstance(each, FENCING) for each in causes(error)):
         return Fenced("another producer holds the partition, or the transaction took too long")
     return CommitUnknown(f"the transaction's outcome is unknown: {error!r}", topics)
 
@@ -267,12 +268,6 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
     """Takes the exception: the first one is raised, the others nobody asks for."""
     if not future.cancelled():
         future.exception()
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _make_losses_fatal(client: Any, unready_backoff: float) -> None:

@@ -65,11 +65,6 @@ def as_script(rows: Sequence[Acl]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def grant(row: Acl) -> str:
-    """The words behind ``kafka-acls.sh --add`` for one right."""
-    return next(_calls([row]))
-
-
 def _calls(rows: Sequence[Acl]) -> Iterator[str]:
     """As few calls as can be, for each starts a Java: one for all things of which the same may be done."""
     alike: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}

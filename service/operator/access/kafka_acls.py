@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from service.adapters.kafka.missing_rights import MissingRight
 from service.settings import Settings
 from service.settings.tenants import DEFAULT_TENANT
 from service.topology import changelogs as consumed
@@ -57,10 +58,15 @@ class Acl:
     operation: Operation
     purpose: str
 
-    def __str__(self) -> str:
+    @property
+    def right(self) -> MissingRight:
+        """As it is reported when it is missing."""
         star = "*" if self.pattern_type == "prefixed" else ""
         kind = "transactional id" if self.resource_type == "transactionalId" else self.resource_type
-        return f"{self.operation} on {kind} {self.name}{star} for {self.principal}"
+        return MissingRight(self.operation, kind, f"{self.name}{star}")
+
+    def __str__(self) -> str:
+        return f"{self.right} for {self.principal}"
 
 
 def acls(settings: Settings, principals: Mapping[str, str] | None = None) -> list[Acl]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Awaitable
-from dataclasses import dataclass
 
 from aiokafka.errors import KafkaConnectionError
 from rich.console import Console
@@ -14,7 +13,9 @@ from service.adapters.aws.clients import Clients
 from service.adapters.kafka.topic_reader import partitions
 from service.adapters.kafka.topics import TopicProblem, foreign_producers, verify
 from service.core.job import ended
+from service.operator.access.kafka_acls import SERVICE, acls
 from service.operator.diagnostics.aws_target import probe
+from service.operator.diagnostics.finding import Finding
 from service.operator.diagnostics.kafka_access import probe_rights
 from service.operator.diagnostics.kafka_connection import why_unreachable
 from service.operator.diagnostics.kafka_denials import explain
@@ -23,15 +24,6 @@ from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError
 from service.topology import changelogs as consumed
 from service.topology import kafka_settings, topic_specs
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at, whether it is right, and what was found."""
-
-    subject: str
-    ok: bool
-    message: str
 
 
 async def check(settings: Settings) -> list[Finding]:
@@ -65,11 +57,10 @@ async def check_kafka(settings: Settings) -> list[Finding]:
         if any(finding.setting != "right" for finding in findings):
             return [answers, *found.values()]
         clashing = await foreign_producers(kafka, consumed(settings))
-        rights = await probe_rights(kafka, consumed(settings), [*settings.outputs(), settings.topics.changes])
+        rights = await probe_rights(kafka, [row for row in acls(settings) if row.component == SERVICE])
     except LogError as error:
         return [Finding("kafka", False, await unusable(error, settings))]
-    lines = [Finding(right.subject, right.ok, right.message) for right in rights]
-    lines += [Finding(f"group {kafka.group_id}", False, why) for why in clashing]
+    lines = [*rights, *(Finding(f"group {kafka.group_id}", False, why) for why in clashing)]
     # A topic that is not to be seen is told of by what was tried with it: that is the right that is really missing.
     tried = {line.subject.partition(":")[0] for line in lines}
     lacking = [line for finding, line in found.items() if finding.is_ != "Describe" or line.subject not in tried]

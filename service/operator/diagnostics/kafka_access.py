@@ -1,4 +1,4 @@
-"""Looks whether we may do in Kafka what serving needs, and names each missing right as an ACL.
+"""Tries in Kafka every right that the service needs, and names each that is missing.
 
 Everything is tried for real, in transactions that are aborted: subscribers that read committed records see nothing, and
 no offset moves. The transactional id is of this probe's own, within our prefix, so a running service isn't fenced.
@@ -6,27 +6,24 @@ no offset moves. The transactional id is of this probe's own, within our prefix,
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    BrokerResponseError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-    for_code,
-)
+from aiokafka.errors import BrokerResponseError, TopicAuthorizationFailedError, for_code
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options
 from service.adapters.kafka.deadlines import deadline
-from service.adapters.kafka.missing_rights import MissingRight, description
+from service.adapters.kafka.missing_rights import description, refused
 from service.adapters.kafka.producer import open_producer
+from service.adapters.kafka.topic_reader import admin
+from service.operator.access.kafka_acls import Acl
+from service.operator.diagnostics.finding import Finding
+from service.runtime.errors import causes
 from service.runtime.ports import LogError, TopicPartition
 
 TRANSACTION_TIMEOUT = 20.0
@@ -38,63 +35,40 @@ _KEY = b"check"
 _VALUE = b"a probe of rights, never committed"
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
-    """Something that we must be allowed.
-
-    Attributes:
-        subject: What was tried.
-        ok: Whether it went well.
-        message: What was done, or which right is missing and how to grant it.
-    """
-
-    subject: str
-    ok: bool
-    message: str
-
-
-async def probe_rights(settings: KafkaSettings, sources: Mapping[str, str], outputs: Sequence[str]) -> list[Right]:
-    """Tries everything that serving needs; the topics must exist.
+async def probe_rights(settings: KafkaSettings, rows: Sequence[Acl]) -> list[Finding]:
+    """Tries the rights of the service; the topics must exist.
 
     Args:
         settings: How to connect, and as whom.
-        sources: Topics that are consumed, each with its changelog.
-        outputs: Topics that are written only.
+        rows: Its rights. Those to read topics' settings are left out: whoever verifies the topics has used them.
 
     Raises:
         LogError: Kafka could not be reached in time.
     """
-    changelogs = list(dict.fromkeys(sources.values()))
-    async with _admin(settings) as admin:
+    [group] = [row for row in rows if row.resource_type == "group"]
+    [transactional_id] = [row for row in rows if row.resource_type == "transactionalId"]
+    topics = [row for row in rows if row.resource_type == "topic"]
+    reads = [row for row in topics if row.operation == "Read"]
+    async with admin(settings) as client:
         async with deadline(settings.admin_deadline, "listing topics"):
-            visible = {each["topic"] for each in await admin.describe_topics()}
-        probe = _Probe(settings, visible)
-        rights = [await probe.describe_group(admin)]
-    rights += [await probe.read(topic) for topic in dict.fromkeys([*sources, *changelogs])]
-    readable = all(right.ok for right in rights)
-    rights.append(await probe.use_transactional_id())
-    if not rights[-1].ok:
-        return rights
-    rights += [await probe.write(topic) for topic in dict.fromkeys([*changelogs, *outputs])]
+            visible = {each["topic"] for each in await client.describe_topics()}
+        probe = _Probe(settings, visible, rows)
+        findings = [await probe.describe_group(group, client)]
+    findings += [await probe.read(row) for row in reads]
+    readable = all(finding.ok for finding in findings)
+    findings.append(await probe.use_transactional_id(transactional_id))
+    if not findings[-1].ok:
+        return findings
+    findings += [await probe.write(row) for row in topics if row.operation == "Write"]
     if readable:
-        rights.append(await probe.commit_offsets(list(sources)))
-    return rights
-
-
-@asynccontextmanager
-async def _admin(settings: KafkaSettings) -> AsyncIterator[Any]:
-    client = AIOKafkaAdminClient(**client_options(settings, "check"))
-    try:
-        async with deadline(settings.admin_deadline, "connecting"):
-            await client.start()
-        yield client
-    finally:
-        await shut_down(client, settings.stop_deadline)
+        findings.append(await probe.commit_offsets(group, [row.name for row in reads]))
+    return findings
 
 
 class _Probe:
-    def __init__(self, settings: KafkaSettings, visible: Collection[str]) -> None:
+    def __init__(self, settings: KafkaSettings, visible: Collection[str], rows: Sequence[Acl]) -> None:
         self._visible = visible
+        self._rows = rows
         self._settings = replace(
             settings,
             transaction_timeout=max(TRANSACTION_TIMEOUT, settings.commit_deadline + 1),
@@ -102,26 +76,25 @@ class _Probe:
         )
         self._id = TopicPartition(f"check-{secrets.token_hex(4)}", 0)
 
-    async def describe_group(self, admin: Any) -> Right:
+    async def describe_group(self, row: Acl, client: Any) -> Finding:
         """Finds the group's coordinator and asks it for the group."""
-        group, seconds = self._settings.group_id, self._settings.admin_deadline
+        seconds = self._settings.admin_deadline
 
         async def describe() -> None:
-            async with deadline(seconds, f"describing group {group}"):
-                while code := await _group_error(admin, group):
+            async with deadline(seconds, f"describing group {row.name}"):
+                while code := await _group_error(client, row.name):
                     if not for_code(code).retriable:
                         raise for_code(code)()
                     await asyncio.sleep(RETRY)
 
-        lack = MissingRight("Describe", "group", group)
-        return await self._tried(f"group {group}: describe", describe, lack, "may be described")
+        return await self._tried(f"group {row.name}: describe", describe, row, "may be described")
 
-    async def read(self, topic: str) -> Right:
+    async def read(self, row: Acl) -> Finding:
         """Asks for the end of a partition and fetches there: nothing is read, but the broker has answered."""
-        wanted = KafkaPartition(topic, 0)
+        wanted = KafkaPartition(row.name, 0)
 
         async def fetch() -> None:
-            self._require_visible(topic)
+            self._require_visible(row.name)
             consumer = AIOKafkaConsumer(
                 **client_options(self._settings, "check"),
                 isolation_level="read_committed",
@@ -130,7 +103,7 @@ class _Probe:
                 fetch_max_wait_ms=POLL_MS,
             )
             try:
-                async with deadline(self._settings.read_deadline, f"reading {topic}"):
+                async with deadline(self._settings.read_deadline, f"reading {row.name}"):
                     await consumer.start()
                     end = (await consumer.end_offsets([wanted]))[wanted]
                     consumer.assign([wanted])
@@ -141,46 +114,37 @@ class _Probe:
             finally:
                 await shut_down(consumer, self._settings.stop_deadline)
 
-        return await self._tried(f"topic {topic}: read", fetch, MissingRight("Read", "topic", topic), "may be read")
+        return await self._tried(f"topic {row.name}: read", fetch, row, "may be read")
 
-    async def use_transactional_id(self) -> Right:
+    async def use_transactional_id(self, row: Acl) -> Finding:
         """Opens and closes a producer."""
 
         async def use() -> None:
             async with self._transaction():
                 pass
 
-        lack = self._transactional_id()
-        return await self._tried(f"{lack.kind} {lack.name}", use, lack, "may be used")
+        return await self._tried(f"{row.right.kind} {row.right.name}", use, row, "may be used")
 
-    async def write(self, topic: str) -> Right:
+    async def write(self, row: Acl) -> Finding:
         """Writes a record in a transaction that is aborted."""
 
         async def write() -> None:
-            self._require_visible(topic)
+            self._require_visible(row.name)
             async with self._transaction() as producer:
-                acknowledged = await producer.send(topic, _VALUE, _KEY, partition=0)
+                acknowledged = await producer.send(row.name, _VALUE, _KEY, partition=0)
                 await acknowledged
 
-        return await self._tried(
-            f"topic {topic}: write", write, MissingRight("Write", "topic", topic), "may be written"
-        )
+        return await self._tried(f"topic {row.name}: write", write, row, "may be written")
 
-    async def commit_offsets(self, topics: Sequence[str]) -> Right:
+    async def commit_offsets(self, row: Acl, topics: Sequence[str]) -> Finding:
         """Commits offsets in a transaction that is aborted."""
-        group = self._settings.group_id
 
         async def commit() -> None:
             async with self._transaction() as producer:
                 offsets = {KafkaPartition(topic, 0): 0 for topic in topics}
-                await producer.send_offsets_to_transaction(offsets, group)
+                await producer.send_offsets_to_transaction(offsets, row.name)
 
-        return await self._tried(
-            f"group {group}: offsets", commit, MissingRight("Read", "group", group), "may be committed"
-        )
-
-    def _transactional_id(self) -> MissingRight:
-        return MissingRight("Write", "transactional id", f"{self._settings.application}-*")
+        return await self._tried(f"group {row.name}: offsets", commit, row, "may be committed")
 
     def _require_visible(self, topic: str) -> None:
         """A topic that we may not describe seems not to exist; aiokafka waits for it."""
@@ -201,22 +165,18 @@ class _Probe:
         finally:
             await shut_down(producer, self._settings.stop_deadline, dirty=not clean)
 
-    async def _tried(self, subject: str, work: Callable[[], Awaitable[None]], lack: MissingRight, good: str) -> Right:
+    async def _tried(self, subject: str, work: Callable[[], Awaitable[None]], row: Acl, good: str) -> Finding:
         try:
             await work()
         except LogError as error:
-            return Right(subject, False, self._missing(error, lack))
-        return Right(subject, True, good)
+            return Finding(subject, False, self._missing(error, row))
+        return Finding(subject, True, good)
 
-    def _missing(self, error: LogError, lack: MissingRight) -> str:
-        for each in _chain(error):
-            if isinstance(each, TransactionalIdAuthorizationFailed):
-                lack = self._transactional_id()
-            elif isinstance(each, GroupAuthorizationFailedError):
-                lack = MissingRight("Read", "group", self._settings.group_id)
-            elif not isinstance(each, TopicAuthorizationFailedError):
-                continue
-            return description(self._settings, lack)
+    def _missing(self, error: LogError, row: Acl) -> str:
+        for each in causes(error):
+            if kind := refused(each):
+                lack = row if kind == "topic" else next(other for other in self._rows if other.right.kind == kind)
+                return description(self._settings, lack.right)
         return str(error)
 
 
@@ -227,9 +187,3 @@ async def _group_error(client: Any, group: str) -> int:
     except BrokerResponseError as error:
         return int(error.errno)
     return next((int(each[0]) for each in response.groups if each[0]), 0)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
 from typing import Any
 
 from aiokafka import conn
@@ -12,6 +11,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from service.adapters.kafka.auth.oauth_tokens import TokenUnavailable
 from service.adapters.kafka.client_options import KafkaSettings, milliseconds
+from service.runtime.errors import causes
 
 PATIENCE = 5.0
 """Seconds for each broker."""
@@ -46,7 +46,7 @@ async def _try(settings: KafkaSettings, host: str, port: int) -> str:
 
 def _reason(error: Exception, settings: KafkaSettings) -> str:
     protocol = settings.security.get("security_protocol", "PLAINTEXT")
-    for each in _chain(error):
+    for each in causes(error):
         if told := _of_sasl(each, settings) or _of_tls(each) or _of_network(each):
             return told
     if isinstance(error, KafkaConnectionError):
@@ -90,9 +90,3 @@ def _of_network(error: BaseException) -> str:
 def _words(error: BaseException) -> str:
     """What was said, without the class that aiokafka's errors put before it."""
     return " ".join(str(error.args[0] if error.args else error).split())[:300]
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -1,24 +1,15 @@
 """Turns Kafka's refusal into the rights that a component needs there."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
+from aiokafka.errors import ClusterAuthorizationFailedError
 
-from service.operator.access.formats import grant
+from service.adapters.kafka.missing_rights import refused, remedy
 from service.operator.access.kafka_acls import Acl, acls, principal_of
+from service.runtime.errors import causes
 from service.settings import Settings
-
-_KINDS: Final = {
-    TopicAuthorizationFailedError: "topic",
-    GroupAuthorizationFailedError: "group",
-    TransactionalIdAuthorizationFailed: "transactionalId",
-}
+from service.topology import kafka_settings
 
 
 def explain(error: BaseException, settings: Settings, component: str) -> str:
@@ -28,24 +19,25 @@ def explain(error: BaseException, settings: Settings, component: str) -> str:
     """
     who = settings.kafka.known_as() or principal_of(settings, component)
     mine = [row for row in acls(settings, {component: who}) if row.component == component]
-    for each in _chain(error):
+    for each in causes(error):
         if isinstance(each, ClusterAuthorizationFailedError):
             # Said to an idempotent producer, which may write to no topic at all.
-            return _told([row for row in mine if row.operation == "Write"], component)
-        kind = next((kind for refusal, kind in _KINDS.items() if isinstance(each, refusal)), None)
+            return _told(settings, [row for row in mine if row.operation == "Write"], component)
+        kind = refused(each)
         if kind is None:
             continue
         names = set(_names(each.args))
-        alike = [row for row in mine if row.resource_type == kind]
-        return _told([row for row in alike if row.name in names] or alike, component)
+        alike = [row for row in mine if row.right.kind == kind]
+        return _told(settings, [row for row in alike if row.name in names] or alike, component)
     return ""
 
 
-def _told(rows: Iterable[Acl], component: str) -> str:
+def _told(settings: Settings, rows: Iterable[Acl], component: str) -> str:
+    kafka = kafka_settings(settings)
     needed = [row for row in rows if row.operation != "DescribeConfigs"]
     rights = ", ".join(map(str, needed))
-    calls = "; ".join(f"kafka-acls.sh --add {grant(row)}" for row in needed)
-    return f"Kafka refuses us: {component} needs {rights}; grant what is missing with: {calls}"
+    remedies = "; ".join(dict.fromkeys(remedy(kafka, row.right, row.principal) for row in needed))
+    return f"Kafka refuses us: {component} needs {rights}; grant what is missing with: {remedies}"
 
 
 def _names(told: Any) -> Iterator[str]:
@@ -55,9 +47,3 @@ def _names(told: Any) -> Iterator[str]:
             yield each
         elif isinstance(each, Iterable):
             yield from _names(each)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

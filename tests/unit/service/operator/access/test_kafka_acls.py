@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.missing_rights import remedy
 from service.cli.acls import print_acls
-from service.operator.access.formats import FORMATS, as_msk_iam, as_script, as_strimzi, grant
+from service.operator.access.formats import FORMATS, as_msk_iam, as_script, as_strimzi
 from service.operator.access.kafka_acls import acls, components
 from service.settings import Settings, SettingsError, load
 
@@ -118,9 +120,9 @@ def test_iam_grants_to_every_component_what_its_rows_need() -> None:
 
 def test_one_right_as_a_command() -> None:
     row = next(row for row in acls(_settings()) if row.resource_type == "transactionalId")
-    assert grant(row) == (
-        "--allow-principal User:cleanroomsml-service --operation Write --transactional-id cleanroomsml-service-"
-        " --resource-pattern-type prefixed"
+    assert remedy(KafkaSettings("broker:9092", "group"), row.right, row.principal) == (
+        "kafka-acls.sh --bootstrap-server broker:9092 --add --allow-principal User:cleanroomsml-service"
+        " --operation Write --transactional-id cleanroomsml-service- --resource-pattern-type prefixed"
     )
 
 

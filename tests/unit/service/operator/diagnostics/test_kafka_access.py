@@ -20,14 +20,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports w
 from sandbox.kafka.broker import Broker, free_port
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.topics import TopicSpec, ensure
-from service.operator.diagnostics.kafka_access import Right, probe_rights
+from service.operator.access.kafka_acls import Acl, Operation, Pattern, Resource
+from service.operator.diagnostics.finding import Finding
+from service.operator.diagnostics.kafka_access import probe_rights
 from service.runtime.ports import LogError
 from tests.acceptance.kafka_fixture import outside
 
 pytestmark = pytest.mark.acceptance
 
-SOURCES = {"commands": "jobs"}
-OUTPUTS = ["events"]
 TOPICS = ["commands", "jobs", "events"]
 TRIED = [
     "group service: describe",
@@ -40,11 +40,32 @@ TRIED = [
 ]
 
 
+def rows(topics: list[str], group: str, application: str) -> list[Acl]:
+    """What a service needs that consumes the first topic, keeps state in the second and writes to the third."""
+    commands, jobs, events = topics
+
+    def row(kind: Resource, name: str, operation: Operation, pattern: Pattern = "literal") -> Acl:
+        return Acl("service", "User:service", kind, pattern, name, operation, "")
+
+    return [
+        row("topic", commands, "Read"),
+        row("topic", jobs, "Read"),
+        row("topic", jobs, "Write"),
+        row("topic", events, "Write"),
+        row("topic", events, "DescribeConfigs"),
+        row("group", group, "Read"),
+        row("transactionalId", f"{application}-", "Write", "prefixed"),
+    ]
+
+
+SERVICE = rows(TOPICS, "service", "app")
+
+
 async def test_all_is_well_and_nothing_is_left(kafka: Broker) -> None:
     settings = KafkaSettings(kafka.bootstrap, group_id="rights-service", application="rights-app")
     names = [f"rights-{name}" for name in TOPICS]
     await ensure(settings, [TopicSpec(name, 2) for name in names], replication=1)
-    rights = await probe_rights(settings, {names[0]: names[1]}, [names[2]])
+    rights = await probe_rights(settings, rows(names, "rights-service", "rights-app"))
     assert all(right.ok for right in rights), rights
     assert len(rights) == len(TRIED)
     consumer = AIOKafkaConsumer(
@@ -69,12 +90,13 @@ async def test_all_is_well_and_nothing_is_left(kafka: Broker) -> None:
 
 async def test_a_running_service_is_not_fenced(kafka: Broker) -> None:
     settings = KafkaSettings(kafka.bootstrap, group_id="fence-service", application="fence-app")
-    await ensure(settings, [TopicSpec(f"fence-{name}", 1) for name in TOPICS], replication=1)
+    names = [f"fence-{name}" for name in TOPICS]
+    await ensure(settings, [TopicSpec(name, 1) for name in names], replication=1)
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id="fence-app-fence-commands-0")
     async with producer:
         await producer.begin_transaction()
         await producer.send_and_wait("fence-events", b"of the service")
-        rights = await probe_rights(settings, {"fence-commands": "fence-jobs"}, ["fence-events"])
+        rights = await probe_rights(settings, rows(names, "fence-service", "fence-app"))
         await producer.commit_transaction()
     assert all(right.ok for right in rights), rights
 
@@ -82,7 +104,7 @@ async def test_a_running_service_is_not_fenced(kafka: Broker) -> None:
 async def test_kafka_is_away() -> None:
     settings = KafkaSettings(f"127.0.0.1:{free_port()}", group_id="g", admin_deadline=2, read_deadline=2)
     with pytest.raises(LogError):
-        await probe_rights(settings, SOURCES, OUTPUTS)
+        await probe_rights(settings, SERVICE)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +165,7 @@ def _acl(make: Callable[..., Any], kind: Any, name: str, operation: Any) -> Any:
     return make(kind, name, pattern, "User:service", "*", operation, AclPermissionType.ALLOW)
 
 
-async def _granted(broker: Broker, names: list[str]) -> list[Right]:
+async def _granted(broker: Broker, names: list[str]) -> list[Finding]:
     """Grants exactly these, and probes."""
     admin = _admin(broker)
 
@@ -159,7 +181,7 @@ async def _granted(broker: Broker, names: list[str]) -> list[Right]:
         await asyncio.to_thread(grant)
     try:
         await asyncio.sleep(0.2)
-        return await probe_rights(_settings(broker), SOURCES, OUTPUTS)
+        return await probe_rights(_settings(broker), SERVICE)
     finally:
         if names:
             await asyncio.to_thread(revoke)

@@ -1,0 +1,18 @@
+"""What a check found."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked.
+
+    Attributes:
+        subject: What was checked.
+        ok: Whether it is right.
+        message: What was found; when it is wrong, what to do about it too.
+    """
+
+    subject: str
+    ok: bool
+    message: str
