@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Clients
 from service.adapters.aws.credentials import session_name
 from service.operator.diagnostics import credential_sources, hints
+from service.operator.diagnostics.finding import Finding
 from service.runtime.ports import Cause, Failure
 
 _BROKEN: Final = (BotoCoreError, ClientError, ResponseParserError, OSError, LookupError, ValueError)
@@ -25,24 +25,9 @@ _MOST_SKEW: Final = 30
 _TRIAL: Final = Cause("CHECK" + "0" * 21, "check")
 
 
-@dataclass(frozen=True, slots=True)
-class TargetFinding:
-    """What a check found.
-
-    Attributes:
-        subject: What was looked at.
-        ok: Whether it works.
-        message: What was found, and how to mend it.
-    """
-
-    subject: str
-    ok: bool
-    message: str
-
-
 async def probe(
     sessions: Clients, api: AwsApi, target: str, deadline: float = 15.0, environ: Mapping[str, str] = os.environ
-) -> tuple[TargetFinding, ...]:
+) -> tuple[Finding, ...]:
     """Finds the way in, asks who we are there, and lists one resource."""
     looking = _Probe(sessions, api, target, deadline, environ)
     way = await looking.way_in()
@@ -64,7 +49,7 @@ class _Probe:
         """Whether commands have sessions of their own."""
         return bool(self._target.role_arn) and self._target.session_per_command
 
-    async def way_in(self) -> TargetFinding:
+    async def way_in(self) -> Finding:
         """Whether the environment gives credentials, and which."""
         suspects = tuple(credential_sources.problems(self._environ, datetime.now(UTC)))
         method, broken = await self._try(self._found())
@@ -75,7 +60,7 @@ class _Probe:
         shown = f", shown to {self._chain()}" if method in credential_sources.BY_STS else ""
         return self._finding("way in", True, f"{credential_sources.describe(method, self._environ)}{shown}{notes}")
 
-    async def identity(self) -> TargetFinding:
+    async def identity(self) -> Finding:
         """Who AWS says we are."""
         caller, broken = await self._try(self._sessions.identity(self._name))
         target = self._target
@@ -90,7 +75,7 @@ class _Probe:
         unused = self._ignored(addresses.STS, where, "sts_endpoint_url")
         return self._finding("identity", True, f"{caller.get('Arn')} in account {account}, says {where}{unused}")
 
-    async def session(self) -> TargetFinding:
+    async def session(self) -> Finding:
         """Whether a command gets a session of its own."""
         signer = self._access.own(_TRIAL)
         assert signer is not None  # noqa: S101 - as has_sessions says
@@ -101,7 +86,7 @@ class _Probe:
         hint = "mend that, or set session_per_command to false"
         return self._finding("sessions", False, f"no session {name}: {broken}; {hint}")
 
-    async def listing(self) -> TargetFinding:
+    async def listing(self) -> Finding:
         """Whether the API answers us."""
         row = OPERATIONS[AUDIENCE_MODEL.list_operation]
         where = addresses.api_address(self._target)
@@ -112,7 +97,7 @@ class _Probe:
         mend = hints.CALLS.get(outcome.code, "see AWS's message").format(action=row.action, where=where)
         return self._finding(row.name, False, f"{outcome.code} from {where}: {outcome.message}; {mend}")
 
-    def clock(self) -> Iterator[TargetFinding]:
+    def clock(self) -> Iterator[Finding]:
         """How far this machine's clock is from AWS's; nothing when AWS has not answered."""
         skew = self._api.skews().get(self._name)
         if skew is None:
@@ -146,5 +131,5 @@ class _Probe:
             mend = hints.of_credentials(error, self._target, self._environ)
             return None, f"{str(error) or 'no answer in time'}; {mend}"
 
-    def _finding(self, what: str, ok: bool, message: str) -> TargetFinding:
-        return TargetFinding(f"target {self._name}: {what}", ok, message)
+    def _finding(self, what: str, ok: bool, message: str) -> Finding:
+        return Finding(f"target {self._name}: {what}", ok, message)

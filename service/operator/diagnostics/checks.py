@@ -112,10 +112,9 @@ async def _check_targets(settings: Settings) -> list[Finding]:
     sessions = Clients(settings.targets)
     api = AwsApi(sessions)
     try:
-        findings = [finding for name in settings.targets for finding in await probe(sessions, api, name)]
+        return [finding for name in settings.targets for finding in await probe(sessions, api, name)]
     finally:
         await sessions.close()
-    return [Finding(finding.subject, finding.ok, finding.message) for finding in findings]
 
 
 def show(lines: list[Finding], console: Console) -> bool:
