@@ -102,14 +102,14 @@ class Probe(Part):
 
 
 class Probes(Part):
-    """Startup covers the restore; readiness never asks AWS; liveness is the event loop's heartbeat."""
+    """Startup covers the restore; readiness never asks AWS; liveness is the event loop and the Kafka client."""
 
     startup: Probe = Probe(period_seconds=2, failure_threshold=450)
     """`/startupz`: the first partitions are restored. The default gives them 15 minutes."""
     readiness: Probe = Probe(period_seconds=5, failure_threshold=2)
     """`/readyz`: every partition held is being served."""
     liveness: Probe = Probe(period_seconds=10, timeout_seconds=5, failure_threshold=3)
-    """`/livez`: the event loop runs."""
+    """`/livez`: the event loop runs, and the Kafka client does not hang."""
 
 
 class TopicsJob(Part):

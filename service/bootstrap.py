@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,7 +14,8 @@ from service.adapters.aws.addresses import api_address, sts_address
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Clients
 from service.adapters.clock import SystemClock
-from service.adapters.http import Liveness, StatusServer
+from service.adapters.http import LOOP, Liveness, StatusServer
+from service.adapters.kafka.incidents import Incident
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.telemetry import PrometheusTelemetry
 from service.core import holding
@@ -43,6 +45,11 @@ _log = structlog.get_logger("service")
 
 _READY_TICK: Final = 0.1
 
+_KAFKA: Final = "kafka"
+"""The part of the process that polls Kafka, as liveness knows it."""
+
+_SILENT_POLLS: Final = 2
+"""So many poll deadlines may pass without a sign of the Kafka client, and the time in which shards are closed."""
 
 _BLINDNESS: Final = 24
 """Into how many observations the time is divided for which looks at a resource may fail."""
@@ -120,7 +127,15 @@ def build(settings: Settings) -> Service:
     clock = SystemClock()
     telemetry = PrometheusTelemetry(settings.targets)
     sessions = Clients(settings.targets)
-    log = KafkaLog(topology.kafka_settings(settings), topology.changelogs(settings), topology.required_topics(settings))
+    kafka = topology.kafka_settings(settings)
+    limits = {
+        LOOP: settings.runtime.heartbeat_limit,
+        _KAFKA: _SILENT_POLLS * kafka.poll_deadline + settings.runtime.stop_deadline,
+    }
+    liveness = Liveness(clock, limits, telemetry.lag)
+    log = KafkaLog(
+        kafka, topology.changelogs(settings), topology.required_topics(settings), partial(liveness.beat, _KAFKA)
+    )
     limiters = {
         name: Limiter(
             clock,
@@ -147,10 +162,15 @@ def build(settings: Settings) -> Service:
         for name in settings.targets
     }
     app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants)
-    liveness = Liveness(clock, settings.runtime.heartbeat_limit, telemetry.lag)
     telemetry.pull(app.jobs, app.inboxes)
     telemetry.pull_slots(app.slots)
     gauges.register(telemetry, app, clock, api.skews)
+    telemetry.counter(
+        "kafka_incidents",
+        "Failures of the Kafka client that it has survived",
+        ("incident",),
+        lambda: {(each.value,): float(log.incidents[each]) for each in Incident},
+    )
     addresses = {
         name: {"Clean Rooms ML": api_address(target), "STS": sts_address(target)}
         for name, target in settings.targets.items()

@@ -130,7 +130,7 @@ class Runtime(SettingsGroup):
     stop_deadline: Seconds = 25.0
     """Time to stop in order; what is left after it is closed dirty, which is safe. Below the pod's grace period."""
     heartbeat_limit: Seconds = 30.0
-    """The liveness probe fails when the event loop or Kafka has been silent for so long."""
+    """The liveness probe fails when the event loop has been late by more than this."""
 
 
 def _host(value: Any) -> Any:

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from sandbox.kafka.broker import Broker
 from service.adapters.kafka import brokers
 from service.adapters.kafka.client_options import KafkaSettings, backoff
+from service.adapters.kafka.incidents import Incident
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.producer import clashes, transactional_id
 from service.adapters.kafka.topics import TopicSpec, changelog, ensure, foreign_producers, output_topic, verify
@@ -83,7 +84,7 @@ async def test_a_frozen_broker_costs_deadlines_and_loses_nothing(kafka: Broker) 
         assert time.monotonic() - begun < 8
     finally:
         kafka.thaw()
-    assert log.statistics().unknown == 1
+    assert log.incidents == {Incident.COMMIT_UNKNOWN: 1}
     successor = await reopened(log, first)
     committed = await position(successor)
     jobs = [batch async for batch in successor.restore()]
@@ -167,17 +168,18 @@ async def test_an_unreadable_record_halts_its_partition_alone(
     await world.produce(1, [b"x", b"y"])
     log = world.log()
     async with running(world, log) as member:
-        await eventually(lambda: log.statistics().halted)
+        await eventually(lambda: member.halts)
         await world.produce(1, [b"z"])
         await eventually(lambda: len(member.deliveries) >= 5)
-        assert list(log.statistics().halted) == [f"{world.commands}-0"]
-        assert "offset 2" in log.statistics().halted[f"{world.commands}-0"]
+        ((halted, why),) = member.halts
+        assert halted == TopicPartition(world.commands, 0)
+        assert "offset 2" in why
         monkeypatch.undo()
         log.start(TopicPartition(world.commands, 0), 2)
         await eventually(lambda: len(member.deliveries) >= 7)
     assert [each.value for each in member.deliveries if each.partition == 0] == [b"a", b"b", b"poison", b"c"]
     assert [each.value for each in member.deliveries if each.partition == 1] == [b"x", b"y", b"z"]
-    assert log.statistics().halted == {}
+    assert member.halts[1:] == [(halted, "")]
 
 
 async def test_an_offset_that_retention_removed_halts_its_partition(world: KafkaWorld) -> None:
@@ -188,7 +190,7 @@ async def test_an_offset_that_retention_removed_halts_its_partition(world: Kafka
     async with running(world, log) as member:
         await eventually(lambda: len(member.deliveries) == 2)
         log.start(TopicPartition(world.commands, 0), 0)
-        await eventually(lambda: log.statistics().halted)
+        await eventually(lambda: member.halts)
         await world.produce(1, [b"y"])
         await eventually(lambda: len(member.deliveries) == 3)
         ((halted, why),) = member.halts
@@ -265,23 +267,7 @@ async def test_a_topic_that_may_not_be_read_any_more_halts_alone(
         refusals.append(True)
         await eventually(lambda: len(member.halts) == PARTITIONS)
         assert all("grant the right" in why for _, why in member.halts)
-        assert log.statistics().sessions == 1, "the membership is not given up for it"
-
-
-async def test_statistics_count(world: KafkaWorld) -> None:
-    log = world.log()
-    assert log.statistics().last_commit_age is None
-    async with running(world, log) as member:
-        await world.produce(0, [b"a", b"b"])
-        await eventually(lambda: log.statistics().records_out >= 4)
-        statistics = log.statistics()
-        assert statistics.records_in == len(member.deliveries) == 2
-        assert statistics.assigned == 2
-        assert statistics.transactions >= 1
-        assert statistics.last_commit_age is not None
-        assert statistics.last_commit_age < 5
-        assert statistics.last_poll_age is not None
-        assert statistics.last_poll_age < 5
+        assert not log.incidents[Incident.SESSION_LOST], "the membership is not given up for it"
 
 
 async def test_topics_are_created_once_and_verified(kafka: Broker) -> None:
@@ -361,13 +347,16 @@ def test_brokers_are_told_by_the_versions_that_they_speak() -> None:
 
 
 async def test_nothing_listens() -> None:
-    log = KafkaLog(KafkaSettings("127.0.0.1:1", "nobody", **SHORT), {"commands": "jobs"})
+    beats: list[None] = []
+    settings = KafkaSettings("127.0.0.1:1", "nobody", **SHORT)
+    log = KafkaLog(settings, {"commands": "jobs"}, alive=lambda: beats.append(None))
     with pytest.raises(LogError):
         await log.open(TopicPartition("commands", 0))
     with pytest.raises(LogError):
         await verify(KafkaSettings("127.0.0.1:1", "nobody"), [])
     task = asyncio.create_task(log.consume(_Nobody()))
-    await eventually(lambda: log.statistics().sessions > 1)
+    await eventually(lambda: len(beats) > 2)
+    assert log.incidents == {Incident.SESSION_LOST: len(beats) - 1}
     task.cancel()
     await asyncio.wait([task], timeout=2)
     assert task.cancelled()

@@ -38,7 +38,7 @@ async def looked_at(*urls: str) -> list[dict[str, Any]]:
 
 
 async def test_the_pages() -> None:
-    liveness = Liveness(SystemClock(), limit=30)
+    liveness = Liveness(SystemClock(), {"loop": 30})
     server = StatusServer("127.0.0.1", 0, status=lambda: STATUS, metrics=bytes, liveness=liveness)
     place = await server.start()
     with running_sandbox(Options(port=0, jobs_module="tests.support.quick_jobs")) as url:

@@ -358,6 +358,8 @@ PROMISES = (
             "try a full quota as often as ever",
             "delete again what may have come back",
             "fail a conditional write by a read that lags behind",
+            "let liveness take a Kafka that is away for a client that hangs",
+            "let liveness hear of the event loop alone",
         ),
     ),
     Promise(

@@ -1168,6 +1168,23 @@ SABOTAGES = (
         kafka=True,
     ),
     Sabotage(
+        "let liveness take a Kafka that is away for a client that hangs",
+        "service.adapters.kafka.group.membership",
+        "        while True:\n            self._alive()\n",
+        "        while True:\n",
+        "An outage of Kafka restarts every replica, over and over.",
+        "tests/unit/service/adapters/kafka/group/test_membership.py::test_kafka_that_is_away_is_no_reason_to_restart",
+    ),
+    Sabotage(
+        "let liveness hear of the event loop alone",
+        "service.bootstrap",
+        "partial(liveness.beat, _KAFKA)",
+        "lambda: None",
+        "A Kafka client that hangs stays as it is until a person restarts the process.",
+        "tests/unit/service/test_bootstrap.py"
+        "::test_liveness_hears_of_the_kafka_client_and_says_after_which_silence_it_fails",
+    ),
+    Sabotage(
         "reset the offset automatically",
         "service.adapters.kafka.group.membership",
         'auto_offset_reset="none",',

@@ -1,29 +1,34 @@
-"""Whether the process still does something: each vital part beats, and may not fall silent for long."""
+"""Whether the process still works: each vital part shows now and then that it does."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from service.runtime.ports import Clock
 
+LOOP: Final = "loop"
 _INTERVAL = 0.5
 
 
 class Liveness:
     """Ages of the last sign of life, by part."""
 
-    def __init__(self, clock: Clock, limit: float, lag: Callable[[float], None] | None = None) -> None:
+    def __init__(self, clock: Clock, limits: Mapping[str, float], lag: Callable[[float], None] | None = None) -> None:
+        """Nothing is measured before :meth:`watch` runs.
+
+        Args:
+            clock: Measures.
+            limits: Seconds for which each part can be silent.
+            lag: Hears by how many seconds the event loop was late.
+        """
         self._clock = clock
-        self._limit = limit
+        self._limits = limits
         self._lag = lag
         self._last: dict[str, float] = {}
 
     def beat(self, part: str) -> None:
         """The part lives."""
         self._last[part] = self._clock.monotonic()
-
-    def forget(self, part: str) -> None:
-        """The part has ended as it should."""
-        self._last.pop(part, None)
 
     def ages(self) -> dict[str, float]:
         """Seconds since each part's last beat."""
@@ -32,12 +37,12 @@ class Liveness:
 
     def silent(self) -> list[str]:
         """Parts that have been silent for too long."""
-        return sorted(part for part, age in self.ages().items() if age > self._limit)
+        return sorted(part for part, age in self.ages().items() if age > self._limits[part])
 
     async def watch(self) -> None:
         """Beats for the event loop until cancelled, and measures by how much it is late."""
         while True:
-            self.beat("loop")
+            self.beat(LOOP)
             asleep = self._clock.monotonic()
             await asyncio.sleep(_INTERVAL)
             if self._lag is not None:

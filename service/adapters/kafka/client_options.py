@@ -85,6 +85,11 @@ class KafkaSettings:
         if not self.commit_deadline < self.rebalance_timeout:
             raise ValueError("commit_deadline must be below rebalance_timeout: a commit is drained in a rebalance")
 
+    @property
+    def poll_deadline(self) -> float:
+        """A rebalance holds a poll up until every member has drained and joined; longer means a stuck coordinator."""
+        return self.rebalance_timeout * 2 + self.session_timeout + self.request_timeout
+
 
 def client_options(settings: KafkaSettings, role: str, request_timeout: float | None = None) -> dict[str, Any]:
     """Options that every aiokafka client takes, security included.

@@ -1,16 +1,16 @@
 """The Log port on Kafka: membership in the group, and exclusive access to its partitions."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.group.membership import GroupMember
+from service.adapters.kafka.incidents import Incidents
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.partition import KafkaPartitionLog
 from service.adapters.kafka.producer import BatchSize, open_producer
 from service.adapters.kafka.standby_reader import StandbyReader
-from service.adapters.kafka.statistics import Counters, LogStatistics
 from service.runtime.ports import Assignee, Follower, TopicPartition
 
 
@@ -22,6 +22,7 @@ class KafkaLog:
         settings: KafkaSettings,
         topics: Mapping[str, str],
         outlets: Mapping[str, Collection[str]] = MappingProxyType({}),
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         """Connects to nothing yet.
 
@@ -29,6 +30,7 @@ class KafkaLog:
             settings: Connection, names and limits.
             topics: Commands topics, each with its changelog.
             outlets: By commands topic, the topics without which its partitions can't be served.
+            alive: Called for each poll, and for each failure to reach Kafka; not while the client hangs.
 
         Raises:
             RuntimeError: Python runs with assertions switched off.
@@ -40,11 +42,11 @@ class KafkaLog:
         self._settings = settings
         self._topics = dict(topics)
         self._outlets = dict(outlets)
-        self._counters = Counters()
+        self.incidents = Incidents()
         self._offsets = Offsets(settings)
         self._batch = BatchSize(settings)
         self._restores = asyncio.Semaphore(settings.restores_at_once)
-        self._group = GroupMember(settings, self._topics, self._counters)
+        self._group = GroupMember(settings, self._topics, self.incidents, alive)
 
     async def open(self, partition: TopicPartition) -> KafkaPartitionLog:
         """See :class:`service.runtime.ports.Log`."""
@@ -52,7 +54,7 @@ class KafkaLog:
         await self._offsets.require(changelog, partition, self._outlets.get(partition.topic, ()))
         producer = await open_producer(self._settings, partition, self._batch.limit)
         return KafkaPartitionLog(
-            self._settings, partition, changelog, producer, self._offsets, self._restores, self._counters, self._batch
+            self._settings, partition, changelog, producer, self._offsets, self._restores, self.incidents, self._batch
         )
 
     async def holds(self, partition: TopicPartition) -> bool:
@@ -82,10 +84,6 @@ class KafkaLog:
     def rejoin(self) -> None:
         """See :class:`service.runtime.ports.Log`."""
         self._group.rejoin()
-
-    def statistics(self) -> LogStatistics:
-        """What happened so far, for liveness and metrics."""
-        return self._counters.snapshot()
 
     async def close(self) -> None:
         """Disconnects what all partitions share; after :meth:`consume` has ended and the partitions are closed."""

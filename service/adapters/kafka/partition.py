@@ -1,7 +1,6 @@
 """A partition that this process owns alone: what to restore, where to go on, and its transactions."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -10,9 +9,9 @@ from aiokafka import TopicPartition as KafkaPartition
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.incidents import Incident, Incidents
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import BatchSize, TransactionAttempt, as_log_error, transact
-from service.adapters.kafka.statistics import Counters
 from service.adapters.kafka.topic_reader import Batch, read_changelog
 from service.adapters.kafka.topics import record_limit
 from service.runtime.ports import (
@@ -39,7 +38,7 @@ class KafkaPartitionLog:
         producer: Any,
         offsets: Offsets,
         restores: asyncio.Semaphore,
-        counters: Counters,
+        incidents: Incidents,
         batch: BatchSize,
     ) -> None:
         self._settings = settings
@@ -48,7 +47,7 @@ class KafkaPartitionLog:
         self._producer = producer
         self._offsets = offsets
         self._restores = restores
-        self._counters = counters
+        self._incidents = incidents
         self._batch, self._batch_bytes = batch, batch.limit
         self._log_start: int | None = None
         self._spent = False
@@ -113,17 +112,16 @@ class KafkaPartitionLog:
 
     async def _transact(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
         offsets = {} if next_offset is None else {KafkaPartition(*self._partition): next_offset}
-        begun, attempt = time.monotonic(), TransactionAttempt(self._batch_bytes)
+        attempt = TransactionAttempt(self._batch_bytes)
         try:
             async with asyncio.timeout(self._settings.commit_deadline):
                 await transact(self._producer, records, offsets, self._settings.group_id, attempt)
         except Exception as error:
             failure = as_log_error(attempt.cause(error, self._producer), attempt.blamed(self._producer))
-            self._counters.failed(fenced=isinstance(failure, Fenced))
+            self._incidents[Incident.FENCED if isinstance(failure, Fenced) else Incident.COMMIT_UNKNOWN] += 1
             if isinstance(failure, BatchRefused):
                 self._batch.lower()
             if isinstance(failure, RecordRefused):
                 limit = await record_limit(self._settings, failure.topic)
                 failure = RecordRefused(failure.topic, failure.size, limit)
             raise failure from error
-        self._counters.committed(len(records), begun)

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from schemas.records import Job, Phase
-from service.adapters.telemetry.callback_gauge import CallbackGauge, Values
+from service.adapters.telemetry.callback_gauge import CallbackMetric, Values
 from service.adapters.telemetry.labels import (
     DEAD_LETTER_REASONS,
     OPERATION_NAMES,
@@ -126,7 +127,11 @@ class PrometheusTelemetry:
 
     def gauge(self, name: str, text: str, labels: Sequence[str], values: Values) -> None:
         """Registers a gauge whose values are asked for at each scrape, by the values of its labels."""
-        self.registry.register(CallbackGauge(f"crml_{name}", text, labels, values))
+        self.registry.register(CallbackMetric(GaugeMetricFamily, f"crml_{name}", text, labels, values))
+
+    def counter(self, name: str, text: str, labels: Sequence[str], values: Values) -> None:
+        """Registers a counter whose values are asked for at each scrape, by the values of its labels."""
+        self.registry.register(CallbackMetric(CounterMetricFamily, f"crml_{name}", text, labels, values))
 
     def pull_slots(self, statistics: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
         """Names who knows the concurrency slots by ``target/quota``, to be asked at each scrape."""

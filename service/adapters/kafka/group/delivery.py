@@ -21,7 +21,7 @@ from aiokafka.errors import (
 
 from service.adapters.kafka.client_options import KafkaSettings, milliseconds
 from service.adapters.kafka.deadlines import refusal
-from service.adapters.kafka.statistics import Counters
+from service.adapters.kafka.incidents import Incident, Incidents
 from service.runtime.ports import Assignee, InRecord, TopicPartition
 
 QUIET = 60.0
@@ -35,11 +35,11 @@ _log = structlog.get_logger(__name__)
 class Delivery:
     """The started partitions of one consumer."""
 
-    def __init__(self, consumer: Any, assignee: Assignee, settings: KafkaSettings, counters: Counters) -> None:
+    def __init__(self, consumer: Any, assignee: Assignee, settings: KafkaSettings, incidents: Incidents) -> None:
         self._consumer = consumer
         self._assignee = assignee
         self._settings = settings
-        self._counters = counters
+        self._incidents = incidents
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._told: dict[TopicPartition, int] = {}
@@ -58,7 +58,6 @@ class Delivery:
         """Delivers nothing any more of what was started."""
         for state in (self._positions, self._told, self._paused, self._gaps, self._suspects, self._halted):
             state.clear()
-        self._counters.halted.clear()
 
     def start(self, partition: TopicPartition, offset: int) -> None:
         """Delivers from this offset on."""
@@ -155,7 +154,6 @@ class Delivery:
             return
         self._positions[partition] = max(expected, reached)
         if fresh:
-            self._counters.records_in += len(fresh)
             self._told[partition] = fresh[-1].offset + 1
             self._assignee.received(partition, [_convert(record) for record in fresh])
 
@@ -176,7 +174,7 @@ class Delivery:
     def _is_real_gap(self, partition: TopicPartition, expected: int) -> bool:
         """Offsets are missing: read them once more, then believe that only control and aborted records are there."""
         if self._gaps.get(partition) == expected:
-            self._counters.gaps += 1
+            self._incidents[Incident.OFFSET_GAP] += 1
             return True
         self._gaps[partition] = expected
         self._seek(partition)
@@ -201,7 +199,6 @@ class Delivery:
         offset = self._positions[partition]
         self._suspects.pop(partition, None)
         self._halted[partition] = time.monotonic() + self._settings.halted_retry
-        self._counters.halted[f"{partition.topic}-{partition.partition}"] = f"offset {offset}: {why}"
         self._assignee.halted(partition, f"can't be read at offset {offset}: {why}")
         self._consumer.pause(KafkaPartition(*partition))
         _log.error(
@@ -224,7 +221,6 @@ class Delivery:
         self._suspects.pop(partition, None)
         if self._halted.pop(partition, None) is not None:
             self._assignee.halted(partition, "")
-        self._counters.halted.pop(f"{partition.topic}-{partition.partition}", None)
 
 
 def _concerns_records(error: Exception) -> bool:

@@ -9,7 +9,7 @@ it does nothing until :meth:`Group.start` seeks and resumes it.
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import structlog
@@ -26,7 +26,7 @@ from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.group.assignor import own_class
 from service.adapters.kafka.group.delivery import Delivery
 from service.adapters.kafka.group.static_membership import StaticIdentity
-from service.adapters.kafka.statistics import Counters
+from service.adapters.kafka.incidents import Incident, Incidents
 from service.runtime.ports import Assignee, LogError, TopicPartition
 
 STEADY = 60.0
@@ -38,10 +38,13 @@ _log = structlog.get_logger(__name__)
 class GroupMember:
     """One member; survives broken connections by building its session anew."""
 
-    def __init__(self, settings: KafkaSettings, topics: Collection[str], counters: Counters) -> None:
+    def __init__(
+        self, settings: KafkaSettings, topics: Collection[str], incidents: Incidents, alive: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._topics = sorted(topics)
-        self._counters = counters
+        self._incidents = incidents
+        self._alive = alive
         self._held: frozenset[TopicPartition] = frozenset()
         self._session: Session | None = None
         self._rejoin = Rejoin(settings)
@@ -52,12 +55,14 @@ class GroupMember:
         """See :class:`service.runtime.ports.Log`."""
         attempt, begun = 0, 0.0
         while True:
+            self._alive()
             await asyncio.sleep(backoff(self._settings, attempt))
             begun = time.monotonic()
             try:
                 await self._run_session(assignee)
             except (KafkaError, LogError, OSError) as error:
                 if not self._identity.superseded:
+                    self._incidents[Incident.SESSION_LOST] += 1
                     _log.warning(
                         "Kafka session broke, building it anew", group=self._settings.group_id, error=repr(error)
                     )
@@ -98,7 +103,6 @@ class GroupMember:
         """Serves nothing, and asks for its place again when the other one may have gone."""
         settings, pause = self._settings, self._settings.session_timeout / 2
         self._held = frozenset()
-        self._counters.assigned = 0
         await assignee.superseded_by_peer(
             f"another process has joined the group {settings.group_id} as instance {settings.group_instance_id!r}, so"
             f" this one serves nothing; it asks again every {pause:g} s and comes back when the"
@@ -107,13 +111,12 @@ class GroupMember:
         await asyncio.sleep(pause)
 
     async def _run_session(self, assignee: Assignee) -> None:
-        self._counters.sessions += 1
         consumer = self._make_consumer()
         try:
             async with deadline(self._settings.open_deadline, "connecting to Kafka"):
                 await consumer.start()
             self._identity.guard(consumer)
-            self._session = Session(consumer, Delivery(consumer, assignee, self._settings, self._counters))
+            self._session = Session(consumer, Delivery(consumer, assignee, self._settings, self._incidents))
             consumer.subscribe(self._topics, listener=_Listener(self, self._session, assignee))
             await self._poll(self._session)
         finally:
@@ -123,15 +126,13 @@ class GroupMember:
             await shut_down(consumer, self._settings.stop_deadline)
 
     async def _poll(self, session: "Session") -> None:
-        # A rebalance holds the poll up, until everybody has drained and joined. Longer means a stuck coordinator.
-        limit = self._settings.rebalance_timeout * 2 + self._settings.session_timeout + self._settings.request_timeout
         while True:
             if self._rejoin.due():
-                self._counters.rejoins += 1
+                self._incidents[Incident.REJOIN] += 1
                 session.ask_again()
-            async with deadline(limit, "polling"):
+            async with deadline(self._settings.poll_deadline, "polling"):
                 await session.delivery.poll()
-            self._counters.last_poll = time.monotonic()
+            self._alive()
             if session.failure is not None:
                 raise session.failure
 
@@ -146,13 +147,10 @@ class GroupMember:
         session.delivery.hold(self._held)  # before anything is awaited: the fetcher must find a position
         self._assignor.on_generation_assignment(session.generation)
         self._rejoin.granted()
-        self._counters.rebalances += 1
-        self._counters.assigned = len(self._held)
         await assignee.assigned(self._held)
 
     async def _revoke(self, assignee: Assignee) -> None:
         held, self._held = self._held, frozenset()
-        self._counters.assigned = 0
         if held:
             await assignee.revoked(held)
 
