@@ -423,5 +423,4 @@ def test_settings_are_checked_and_backoff_is_capped() -> None:
         KafkaSettings("b", "g", commit_deadline=60, rebalance_timeout=90)
     with pytest.raises(ValueError, match="rebalance_timeout"):
         KafkaSettings("b", "g", commit_deadline=20, rebalance_timeout=20)
-    settings = KafkaSettings("b", "g", backoff_base=1, backoff_cap=5)
-    assert [backoff(settings, attempt) for attempt in (0, 1, 2, 3, 4, 99)] == [0, 1, 2, 4, 5, 5]
+    assert [backoff(attempt) for attempt in (0, 1, 2, 3, 7, 8, 99)] == [0, 0.2, 0.4, 0.8, 12.8, 15, 15]

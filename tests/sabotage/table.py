@@ -1152,7 +1152,7 @@ SABOTAGES = (
     Sabotage(
         "send a lost transactional request again",
         "service.adapters.kafka.producer",
-        "    _make_losses_fatal(producer.client, settings.unready_backoff)\n",
+        "    _make_losses_fatal(producer.client, _UNREADY_BACKOFF)\n",
         "",
         "A late EndTxn ends the transaction after it: half of the cases silently wrong when it was measured.",
         "tests/contract/test_log_kafka.py::test_a_lost_end_of_a_transaction_is_never_sent_again",

@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+BACKOFF_BASE: Final = 0.2
+"""First delay, in seconds, before a broken membership, or a repeated rejoin, is tried again."""
+BACKOFF_CAP: Final = 15.0
+"""Longest such delay."""
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
     """Connection, names and limits; all times in seconds, all sizes in bytes.
+
+    Users set all but the deadlines, which tests shorten.
 
     Attributes:
         bootstrap_servers: ``host:port``, separated by commas.
@@ -30,20 +37,8 @@ class KafkaSettings:
         stop_deadline: For a client's polite stop, before its sockets are cut.
         stall_deadline: For a restore that makes no progress.
         admin_deadline: For creating and verifying topics.
-        restores_at_once: Changelog partitions read at the same time.
-        fetch_wait: A broker without new records answers after so long; a partition that is started must wait for that
-            answer, since aiokafka asks each broker once at a time.
-        unready_backoff: Before a producer tries a broker again that can't be reached.
-        poll_interval: The poll loop looks at its own affairs at least so often.
-        poll_records: At most so many records per delivery.
-        halted_retry: A partition that cannot be read is tried again so often.
-        backoff_base: First delay before a broken membership, or a repeated rejoin, is tried again.
-        backoff_cap: Longest such delay.
-        produce_backoff: Between a producer's attempts after a retriable answer.
-        transaction_backoff: While the broker still ends the previous transaction.
         batch_bytes: A produce request's share per partition; below the topics' ``max.message.bytes``.
         record_bytes: Larger records are refused before they are sent.
-        compression: Of what we produce: ``gzip``, ``snappy``, ``lz4``, ``zstd`` or none.
     """
 
     bootstrap_servers: str
@@ -65,19 +60,8 @@ class KafkaSettings:
     stop_deadline: float = 5.0
     stall_deadline: float = 30.0
     admin_deadline: float = 30.0
-    restores_at_once: int = 4
-    fetch_wait: float = 0.1
-    unready_backoff: float = 0.1
-    poll_interval: float = 0.2
-    poll_records: int = 500
-    halted_retry: float = 30.0
-    backoff_base: float = 0.2
-    backoff_cap: float = 15.0
-    produce_backoff: float = 0.01
-    transaction_backoff: float = 0.002
     batch_bytes: int = 512 * 1024
     record_bytes: int = 1_000_000
-    compression: str | None = None
 
     def __post_init__(self) -> None:
         if not self.commit_deadline < self.transaction_timeout:
@@ -112,8 +96,6 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def backoff(settings: KafkaSettings, attempt: int) -> float:
+def backoff(attempt: int) -> float:
     """Delay before the attempt, doubling up to the cap; none before attempt 0."""
-    if attempt == 0:
-        return 0.0
-    return float(min(settings.backoff_cap, settings.backoff_base * 2 ** min(attempt - 1, 30)))
+    return min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt - 1, 30)) if attempt else 0.0

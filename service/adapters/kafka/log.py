@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.group.membership import GroupMember
@@ -12,6 +13,9 @@ from service.adapters.kafka.partition import KafkaPartitionLog
 from service.adapters.kafka.producer import BatchSize, open_producer
 from service.adapters.kafka.standby_reader import StandbyReader
 from service.runtime.ports import Assignee, Follower, TopicPartition
+
+_RESTORES_AT_ONCE: Final = 4
+"""Changelog partitions read at the same time."""
 
 
 class KafkaLog:
@@ -45,7 +49,7 @@ class KafkaLog:
         self.incidents = Incidents()
         self._offsets = Offsets(settings)
         self._batch = BatchSize(settings)
-        self._restores = asyncio.Semaphore(settings.restores_at_once)
+        self._restores = asyncio.Semaphore(_RESTORES_AT_ONCE)
         self._group = GroupMember(settings, self._topics, self.incidents, alive)
 
     async def open(self, partition: TopicPartition) -> KafkaPartitionLog:

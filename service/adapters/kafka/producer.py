@@ -49,6 +49,12 @@ from service.runtime.ports import (
 TRANSACTIONAL = (AddPartitionsToTxnRequest, AddOffsetsToTxnRequest, TxnOffsetCommitRequest, EndTxnRequest)
 FENCING = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
 
+_PRODUCE_BACKOFF: Final = 0.01
+"""Seconds between a producer's attempts after a retriable answer."""
+_TRANSACTION_BACKOFF: Final = 0.002
+"""Seconds between attempts while the broker still ends the previous transaction."""
+_UNREADY_BACKOFF: Final = 0.1
+"""Seconds before a producer tries a broker again that can't be reached."""
 
 SMALL_BATCH: Final = 16 * 1024
 """Bytes of records that are sent together once a topic has refused a larger batch. Larger records are sent alone."""
@@ -81,18 +87,17 @@ async def open_producer(settings: KafkaSettings, partition: TopicPartition, batc
         LogError: Kafka could not be reached in time, or refuses.
     """
     # aiokafka waits 20 ms for the end of the previous transaction before it begins one. Most end within 2.
-    sender.BACKOFF_OVERRIDE = settings.transaction_backoff
+    sender.BACKOFF_OVERRIDE = _TRANSACTION_BACKOFF
     producer = AIOKafkaProducer(
         **client_options(settings, f"{partition.topic}-{partition.partition}"),
         transactional_id=transactional_id(settings.application, partition),
         transaction_timeout_ms=milliseconds(settings.transaction_timeout),
-        retry_backoff_ms=milliseconds(settings.produce_backoff),
+        retry_backoff_ms=milliseconds(_PRODUCE_BACKOFF),
         max_batch_size=batch_bytes or settings.batch_bytes,
         max_request_size=settings.record_bytes,
-        compression_type=settings.compression,
         linger_ms=0,
     )
-    _make_losses_fatal(producer.client, settings.unready_backoff)
+    _make_losses_fatal(producer.client, _UNREADY_BACKOFF)
     try:
         async with deadline(settings.open_deadline, f"opening {partition.topic}-{partition.partition}"):
             await producer.start()

@@ -45,7 +45,7 @@ class StandbyReader:
         """See :class:`service.runtime.ports.Log`."""
         attempt = 0
         while True:
-            await asyncio.sleep(backoff(self._settings, attempt))
+            await asyncio.sleep(backoff(attempt))
             begun = time.monotonic()
             sources: dict[KafkaPartition, TopicPartition] = {}
             try:

@@ -72,7 +72,6 @@ class _Probe:
         self._settings = replace(
             settings,
             transaction_timeout=max(TRANSACTION_TIMEOUT, settings.commit_deadline + 1),
-            compression=None,
         )
         self._id = TopicPartition(f"check-{secrets.token_hex(4)}", 0)
 

@@ -7,7 +7,7 @@ others' records are dropped, their positions are not), so after every failure al
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from aiokafka import TopicPartition as KafkaPartition
@@ -19,11 +19,17 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
-from service.adapters.kafka.client_options import KafkaSettings, milliseconds
+from service.adapters.kafka.client_options import milliseconds
 from service.adapters.kafka.deadlines import refusal
 from service.adapters.kafka.incidents import Incident, Incidents
 from service.runtime.ports import Assignee, InRecord, TopicPartition
 
+POLL_INTERVAL: Final = 0.2
+"""Seconds for which a poll waits for records."""
+POLL_RECORDS: Final = 500
+"""At most so many records per delivery."""
+HALTED_RETRY: Final = 30.0
+"""Seconds after which a partition that could not be read is tried again."""
 QUIET = 60.0
 """Seconds after which the shards are told of offsets that hold nothing for them."""
 SUSPICION = 5.0
@@ -35,10 +41,9 @@ _log = structlog.get_logger(__name__)
 class Delivery:
     """The started partitions of one consumer."""
 
-    def __init__(self, consumer: Any, assignee: Assignee, settings: KafkaSettings, incidents: Incidents) -> None:
+    def __init__(self, consumer: Any, assignee: Assignee, incidents: Incidents) -> None:
         self._consumer = consumer
         self._assignee = assignee
-        self._settings = settings
         self._incidents = incidents
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
@@ -88,9 +93,7 @@ class Delivery:
             await self._poll_singly()
             return
         try:
-            batches = await self._consumer.getmany(
-                timeout_ms=milliseconds(self._settings.poll_interval), max_records=self._settings.poll_records
-            )
+            batches = await self._consumer.getmany(timeout_ms=milliseconds(POLL_INTERVAL), max_records=POLL_RECORDS)
         except OffsetOutOfRangeError as error:
             self._rewind()
             for partition in error.args[0]:
@@ -116,7 +119,7 @@ class Delivery:
     async def _poll_singly(self) -> None:
         """Reads suspects record by record, each on its own, until the bad one is at the front of its partition."""
         for partition in list(self._positions.keys() - self._halted.keys() - self._paused):
-            limit = 1 if partition in self._suspects else self._settings.poll_records
+            limit = 1 if partition in self._suspects else POLL_RECORDS
             wanted = KafkaPartition(*partition)
             try:
                 batches = await self._consumer.getmany(wanted, timeout_ms=20, max_records=limit)
@@ -198,7 +201,7 @@ class Delivery:
             return
         offset = self._positions[partition]
         self._suspects.pop(partition, None)
-        self._halted[partition] = time.monotonic() + self._settings.halted_retry
+        self._halted[partition] = time.monotonic() + HALTED_RETRY
         self._assignee.halted(partition, f"can't be read at offset {offset}: {why}")
         self._consumer.pause(KafkaPartition(*partition))
         _log.error(

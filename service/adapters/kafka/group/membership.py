@@ -10,7 +10,7 @@ it does nothing until :meth:`Group.start` seeks and resumes it.
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -29,6 +29,9 @@ from service.adapters.kafka.group.static_membership import StaticIdentity
 from service.adapters.kafka.incidents import Incident, Incidents
 from service.runtime.ports import Assignee, LogError, TopicPartition
 
+FETCH_WAIT: Final = 0.1
+"""Seconds after which a broker without new records answers; a partition that is started waits for that answer, since
+aiokafka asks each broker once at a time."""
 STEADY = 60.0
 """Seconds after which a failure or a rejoin counts as the first again."""
 
@@ -47,7 +50,7 @@ class GroupMember:
         self._alive = alive
         self._held: frozenset[TopicPartition] = frozenset()
         self._session: Session | None = None
-        self._rejoin = Rejoin(settings)
+        self._rejoin = Rejoin()
         self._identity = StaticIdentity(settings.group_instance_id)
         self._assignor = own_class()
 
@@ -56,7 +59,7 @@ class GroupMember:
         attempt, begun = 0, 0.0
         while True:
             self._alive()
-            await asyncio.sleep(backoff(self._settings, attempt))
+            await asyncio.sleep(backoff(attempt))
             begun = time.monotonic()
             try:
                 await self._run_session(assignee)
@@ -116,7 +119,7 @@ class GroupMember:
             async with deadline(self._settings.open_deadline, "connecting to Kafka"):
                 await consumer.start()
             self._identity.guard(consumer)
-            self._session = Session(consumer, Delivery(consumer, assignee, self._settings, self._incidents))
+            self._session = Session(consumer, Delivery(consumer, assignee, self._incidents))
             consumer.subscribe(self._topics, listener=_Listener(self, self._session, assignee))
             await self._poll(self._session)
         finally:
@@ -168,7 +171,7 @@ class GroupMember:
             session_timeout_ms=milliseconds(settings.session_timeout),
             heartbeat_interval_ms=milliseconds(settings.heartbeat_interval),
             rebalance_timeout_ms=milliseconds(settings.rebalance_timeout),
-            fetch_max_wait_ms=milliseconds(settings.fetch_wait),
+            fetch_max_wait_ms=milliseconds(FETCH_WAIT),
             isolation_level="read_committed",
             auto_offset_reset="none",
             enable_auto_commit=False,
@@ -210,8 +213,7 @@ class Session:
 class Rejoin:
     """When to ask for a fresh assignment: at once, but with growing pauses when it is asked for again and again."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
+    def __init__(self) -> None:
         self._wanted = False
         self._repeats = 0
         self._last = float("-inf")
@@ -229,7 +231,7 @@ class Rejoin:
         now = time.monotonic()
         if now - self._last > STEADY:
             self._repeats = 0
-        if not self._wanted or now - self._last < backoff(self._settings, self._repeats):
+        if not self._wanted or now - self._last < backoff(self._repeats):
             return False
         self._wanted = False
         self._repeats += 1

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.client_options import BACKOFF_CAP, KafkaSettings
 from service.adapters.kafka.group.membership import GroupMember, Session
 from service.adapters.kafka.incidents import Incident, Incidents
 from service.runtime.ports import Assignee, LogError
@@ -57,7 +57,7 @@ async def test_kafka_that_is_away_is_no_reason_to_restart() -> None:
         raise LogError("no broker answers")
 
     async with consuming(session) as member:
-        assert member.longest_silence < SETTINGS.open_deadline + SETTINGS.backoff_cap + 1
+        assert member.longest_silence < SETTINGS.open_deadline + BACKOFF_CAP + 1
         assert member.incidents == {Incident.SESSION_LOST: len(member.beats) - 1}
 
 
