@@ -26,7 +26,7 @@ from service.runtime import commands as intake
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
-from service.runtime.context import Context, OutputTopics
+from service.runtime.context import Context
 from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller
@@ -37,9 +37,6 @@ from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby
 from service.settings import Settings
 from service.settings.running import PollInterval
-
-SOURCE: Final = "cleanroomsml-service"
-"""CloudEvents ``source`` of what we publish."""
 
 _log = structlog.get_logger("service")
 
@@ -56,21 +53,12 @@ _BLINDNESS: Final = 24
 
 
 def _context(settings: Settings, clock: SystemClock, telemetry: PrometheusTelemetry) -> Context:
-    topics = settings.topics
     return Context(
         clock=clock,
         telemetry=telemetry,
         policy=core_policy(settings),
         limits=tenancy.limits(settings),
-        names=OutputTopics(
-            changelogs=topology.changelogs(settings),
-            changes=topics.changes,
-            replies=topics.replies,
-            events=topics.events,
-            dead_letters=topics.dead_letters,
-            source=SOURCE,
-            own=tenancy.outlets(settings),
-        ),
+        names=topology.output_topics(settings),
         regions={name: target.region for name, target in settings.targets.items()},
         cadences={kind: _cadence(pace) for kind, pace in settings.polling.kinds.items()},
         removal_cadence=_cadence(settings.polling.removal),

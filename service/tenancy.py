@@ -1,16 +1,15 @@
-"""What the settings say of tenants, as the rest of the service needs it."""
+"""What tenants may ask for, and how fast, as the settings say it; their topics are in :mod:`service.topology`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.commands import TopicRules
 from schemas.permissions import Grant, TargetFacts, open_grant
 from service.adapters.aws.clients import partition_of
-from service.runtime.context import TenantTopics
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Clock, TopicPartition
 from service.settings import Settings, Target, Tenant
-from service.settings.tenants import DEFAULT_TENANT
+from service.settings.tenants import recorded_name
 
 
 def limits(settings: Settings) -> dict[str, TopicRules]:
@@ -21,7 +20,7 @@ def limits(settings: Settings) -> dict[str, TopicRules]:
             grant=_grant(name, settings),
             default_target=_default_target(settings.tenants.get(name), settings),
             facts=known,
-            tenant=_known_as(name),
+            tenant=recorded_name(name),
             max_bytes=settings.topics.max_message_bytes,
             assumed=settings.rules.assumed,
             params=_params(settings.tenants.get(name), settings),
@@ -35,18 +34,10 @@ def facts(settings: Settings) -> dict[str, TargetFacts]:
     return {name: _facts(target) for name, target in settings.targets.items()}
 
 
-def outlets(settings: Settings) -> dict[str, TenantTopics]:
-    """Where each tenant hears from us."""
-    return {
-        _known_as(name): TenantTopics(places.replies, places.events, places.dead_letters)
-        for name, places in settings.places().items()
-    }
-
-
 def limiters(settings: Settings, clock: Clock) -> dict[str, Limiter]:
     """The call rates of the tenants that have one."""
     return {
-        _known_as(name): Limiter(
+        recorded_name(name): Limiter(
             clock,
             reads_per_second=tenant.rate.reads_per_second,
             writes_per_second=tenant.rate.writes_per_second,
@@ -59,35 +50,9 @@ def limiters(settings: Settings, clock: Clock) -> dict[str, Limiter]:
 def share(settings: Settings, limiters: Mapping[str, Limiter], held: Mapping[TopicPartition, object]) -> None:
     """A tenant's rate is split over the replicas by the partitions of its topic that they hold."""
     for name, places in settings.places().items():
-        if limiter := limiters.get(_known_as(name)):
+        if limiter := limiters.get(recorded_name(name)):
             own = sum(1 for partition in held if partition.topic == places.commands)
             limiter.share(min(1.0, own / settings.topics.partitions) or 1.0)
-
-
-def former(settings: Settings, topics: Collection[str]) -> dict[str, str]:
-    """Commands topics that no tenant has although their names are those of one, each with its changelog.
-
-    A tenant whose topics had names of its own can't be recognised.
-
-    Args:
-        settings: With the tenants that there are.
-        topics: The topics that there are.
-    """
-    prefix, served = settings.topics.prefix, dict(settings.sources())
-    names = [topic.removeprefix(f"{prefix}.").removesuffix(".jobs") for topic in topics]
-    pairs = {f"{prefix}.{name}.commands": f"{prefix}.{name}.jobs" for name in names if name and "." not in name}
-    pairs[settings.topics.commands] = settings.topics.jobs
-    taken = {*served, *served.values()}
-    return {
-        commands: jobs
-        for commands, jobs in sorted(pairs.items())
-        if {commands, jobs} <= set(topics) and taken.isdisjoint({commands, jobs})
-    }
-
-
-def _known_as(name: str) -> str:
-    """As in records, where the default tenant needs no name."""
-    return "" if name == DEFAULT_TENANT else name
 
 
 def _grant(name: str, settings: Settings) -> Grant:

@@ -1,12 +1,18 @@
-"""Topics, their changelogs and the options of Kafka's clients: what follows from the settings, derived once."""
+"""Topics, their changelogs and tenants, and the options of Kafka's clients: derived from the settings, only here."""
 
+from collections.abc import Collection
 from typing import Final
 
 from schemas import sizes
 from service.adapters.kafka.auth.security import security
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.topics import TopicSpec, changelog, input_topic, output_topic
+from service.runtime.context import OutputTopics, TenantTopics
 from service.settings import Settings, SettingsError
+from service.settings.tenants import recorded_name
+
+SOURCE: Final = "cleanroomsml-service"
+"""CloudEvents ``source`` of what we publish."""
 
 _BATCH_BYTES: Final = 512 * 1024
 _COMMANDS_KEPT: Final = 7 * 86_400.0
@@ -83,3 +89,36 @@ def required_topics(settings: Settings) -> dict[str, frozenset[str]]:
     shared = {topics.changes, topics.replies, topics.events, topics.dead_letters}
     needed = {places.commands: frozenset({*shared, *places[2:]}) for places in tenants}
     return {**needed, topics.changes: frozenset({*shared, *(places.events for places in tenants)})}
+
+
+def output_topics(settings: Settings) -> OutputTopics:
+    """Topics that shards write to, for each tenant."""
+    topics = settings.topics
+    return OutputTopics(
+        changelogs=changelogs(settings),
+        changes=topics.changes,
+        shared=TenantTopics(topics.replies, topics.events, topics.dead_letters),
+        source=SOURCE,
+        own={recorded_name(name): TenantTopics(*places[2:]) for name, places in settings.places().items()},
+    )
+
+
+def former_changelogs(settings: Settings, topics: Collection[str]) -> dict[str, str]:
+    """Commands topics that no tenant has although their names are those of one, each with its changelog.
+
+    A tenant whose topics had names of its own can't be recognised.
+
+    Args:
+        settings: With the tenants that there are.
+        topics: The topics that there are.
+    """
+    prefix, served = settings.topics.prefix, dict(settings.sources())
+    names = [topic.removeprefix(f"{prefix}.").removesuffix(".jobs") for topic in topics]
+    pairs = {f"{prefix}.{name}.commands": f"{prefix}.{name}.jobs" for name in names if name and "." not in name}
+    pairs[settings.topics.commands] = settings.topics.jobs
+    taken = {*served, *served.values()}
+    return {
+        commands: jobs
+        for commands, jobs in sorted(pairs.items())
+        if {commands, jobs} <= set(topics) and taken.isdisjoint({commands, jobs})
+    }

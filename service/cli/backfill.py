@@ -24,6 +24,7 @@ from service.operator.repair.changelog_writer import GroupState, group_state, no
 from service.operator.repair.rebuild import Rebuilt
 from service.runtime.ports import TopicPartition, Unfit
 from service.settings import Settings
+from service.topology import changelogs as consumed
 from service.topology import kafka_settings, topic_specs
 
 
@@ -66,7 +67,7 @@ async def _backfill(settings: Settings, *, apply: bool) -> int:
             f"group {name} is {group.state} with {output.count(group.members, 'member')}: stop the service first"
         )
         return EXIT_REFUSED
-    changelogs = {**dict(settings.sources()), settings.topics.changes: settings.topics.resources}
+    changelogs = consumed(settings)
     async with reader(kafka, "repair") as source:
         full = await non_empty_partitions(source, tuple(changelogs.values()))
         for place in sorted(full):

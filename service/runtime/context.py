@@ -33,24 +33,20 @@ class OutputTopics:
     Attributes:
         changelogs: Changelog topic by the topic that a shard consumes.
         changes: Topic of changes on their way to be numbered.
-        replies: Topic of replies, unless a command names another.
-        events: Topic of status changes.
-        dead_letters: Topic of what can't be a command.
+        shared: Where tenants hear from us that have no topics of their own.
         source: CloudEvents ``source`` of what we publish.
         own: The topics of tenants that have some of their own, by :attr:`schemas.records.Command.tenant`.
     """
 
     changelogs: Mapping[str, str]
     changes: str
-    replies: str
-    events: str
-    dead_letters: str
+    shared: TenantTopics
     source: str
     own: Mapping[str, TenantTopics] = field(default_factory=dict)
 
     def of(self, tenant: str) -> TenantTopics:
         """Where a tenant hears from us; one that is no longer configured is heard by all."""
-        return self.own.get(tenant) or TenantTopics(self.replies, self.events, self.dead_letters)
+        return self.own.get(tenant) or self.shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

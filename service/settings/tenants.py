@@ -81,6 +81,11 @@ class Tenant(SettingsGroup):
         return self
 
 
+def recorded_name(tenant: str) -> str:
+    """A tenant's name in records, where the default tenant needs none."""
+    return "" if tenant == DEFAULT_TENANT else tenant
+
+
 class TenantTopicNames(NamedTuple):
     """The topics of one tenant, by name."""
 

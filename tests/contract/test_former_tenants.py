@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from sandbox.kafka.broker import Broker
 from schemas import records
 from schemas.records import POSITION_KEY, Command, Job, Phase, Position, job_key
-from service import tenancy
+from service import topology
 from service.adapters.kafka.topics import ensure
 from service.cli import app as command_line
 from service.operator.diagnostics import checks
@@ -70,9 +70,9 @@ def test_topics_of_the_default_tenant_are_known_by_their_names(kafka: Broker) ->
         "former.x.jobs",
         "former.",
     ]
-    found = tenancy.former(settings(kafka, "music"), topics)
+    found = topology.former_changelogs(settings(kafka, "music"), topics)
     assert found == {"former.commands": "former.jobs"}
-    assert tenancy.former(settings(kafka), topics) == {"former.music.commands": "former.music.jobs"}
+    assert topology.former_changelogs(settings(kafka), topics) == {"former.music.commands": "former.music.jobs"}
 
 
 @pytest.mark.parametrize("broken", [False, True])

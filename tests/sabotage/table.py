@@ -1927,7 +1927,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "look for no tenant that was removed",
-        "service.tenancy",
+        "service.topology",
         "        for commands, jobs in sorted(pairs.items())\n",
         "        for commands, jobs in ()\n",
         "A tenant is removed while its jobs are open: they are billed, and nothing says so.",

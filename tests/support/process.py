@@ -16,7 +16,7 @@ from service.runtime import changes, commands
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
-from service.runtime.context import Context, OutputTopics
+from service.runtime.context import Context, OutputTopics, TenantTopics
 from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller
@@ -112,9 +112,7 @@ def make_context(story: Story, clock: LoopClock, options: Options) -> Context:
         names=OutputTopics(
             changelogs=options.consumed,
             changes=CHANGES,
-            replies=REPLIES,
-            events=EVENTS,
-            dead_letters=DEAD_LETTERS,
+            shared=TenantTopics(REPLIES, EVENTS, DEAD_LETTERS),
             source="svc",
         ),
         regions=dict.fromkeys(options.targets, "eu-west-1"),

@@ -7,7 +7,6 @@ from aiokafka.errors import KafkaConnectionError
 from rich.console import Console
 from rich.text import Text
 
-from service import tenancy
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Clients
 from service.adapters.kafka.topic_reader import partitions
@@ -23,7 +22,7 @@ from service.operator.repair.changelog_snapshot import ChangelogSnapshot, read_s
 from service.runtime.ports import LogError
 from service.settings import Settings, SettingsError
 from service.topology import changelogs as consumed
-from service.topology import kafka_settings, topic_specs
+from service.topology import former_changelogs, kafka_settings, topic_specs
 
 
 async def check(settings: Settings) -> list[Finding]:
@@ -72,7 +71,7 @@ async def former_tenants(settings: Settings) -> list[Finding]:
     """Open commands of tenants that the settings do not have: no replica reads their topics, so nothing else shows."""
     kafka = kafka_settings(settings)
     try:
-        former = tenancy.former(settings, await partitions(kafka))
+        former = former_changelogs(settings, await partitions(kafka))
         ledger = await read_snapshot(kafka, former) if former else ChangelogSnapshot()
     except LogError as error:
         return [Finding("tenants", False, f"what tenants of before have left open can't be read: {error}")]

@@ -80,7 +80,7 @@ def test_each_tenant_has_its_topics(file: Path) -> None:
         ("cleanroomsml.music.commands", "cleanroomsml.music.jobs"),
         ("cleanroomsml.quiet.commands", "cleanroomsml.quiet.jobs"),
     )
-    assert tenancy.outlets(settings) == {
+    assert topology.output_topics(settings).own == {
         "films": TenantTopics("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
         "music": TenantTopics("music.replies", "music.events", "music.dead"),
         "quiet": TenantTopics("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
