@@ -150,8 +150,6 @@ def build(settings: Settings) -> Service:
         for name in settings.targets
     }
     app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants)
-    telemetry.pull(app.jobs, app.inboxes)
-    telemetry.pull_slots(app.slots)
     gauges.register(telemetry, app, clock, api.skews)
     telemetry.counter(
         "kafka_incidents",

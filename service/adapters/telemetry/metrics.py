@@ -5,8 +5,7 @@ a partition disappear when its shard is closed.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -120,11 +119,6 @@ class PrometheusTelemetry:
         level = logging.WARNING if after.phase is Phase.PARKED else logging.INFO
         _log.log(level, f"job {after.phase.value}" if changed else "job updated", **_described(before, after))
 
-    def pull(self, jobs: Callable[[], Mapping[str, int]], inboxes: Callable[[], Mapping[str, int]]) -> None:
-        """Names who knows the number of jobs by phase and of inbox entries by partition, to be asked at each scrape."""
-        self.gauge("jobs", "Jobs held by this replica", ("phase",), lambda: _keyed(jobs()))
-        self.gauge("inbox_length", "Entries waiting in an inbox", ("partition",), lambda: _keyed(inboxes()))
-
     def gauge(self, name: str, text: str, labels: Sequence[str], values: Values) -> None:
         """Registers a gauge whose values are asked for at each scrape, by the values of its labels."""
         self.registry.register(CallbackMetric(GaugeMetricFamily, f"crml_{name}", text, labels, values))
@@ -132,16 +126,6 @@ class PrometheusTelemetry:
     def counter(self, name: str, text: str, labels: Sequence[str], values: Values) -> None:
         """Registers a counter whose values are asked for at each scrape, by the values of its labels."""
         self.registry.register(CallbackMetric(CounterMetricFamily, f"crml_{name}", text, labels, values))
-
-    def pull_slots(self, statistics: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
-        """Names who knows the concurrency slots by ``target/quota``, to be asked at each scrape."""
-        texts = {
-            "taken": ("taken_here", "Concurrency slots that jobs of this replica have"),
-            "waiting": ("waiting_here", "Commands of this replica that wait for a concurrency slot"),
-            "limit": ("limit", "Concurrency slots that AWS grants"),
-        }
-        for name, (key, text) in texts.items():
-            self.gauge(f"slots_{name}", text, ("quota",), partial(_one, statistics, key))
 
     def commit(self, partition: str, records: int, seconds: float) -> None:
         """A transaction was committed."""
@@ -213,14 +197,6 @@ class PrometheusTelemetry:
         """All metrics as OpenMetrics."""
         rendered: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
         return rendered
-
-
-def _one(statistics: Callable[[], Mapping[str, Mapping[str, int]]], name: str) -> dict[tuple[str, ...], float]:
-    return {(quota,): numbers[name] for quota, numbers in statistics().items()}
-
-
-def _keyed(values: Mapping[str, int]) -> dict[tuple[str, ...], float]:
-    return {(label,): number for label, number in values.items()}
 
 
 def _described(before: Job | None, after: Job) -> dict[str, Any]:

@@ -1,12 +1,17 @@
 """What the metrics ask the service for at each scrape."""
 
 import asyncio
+from unittest.mock import Mock
 
 import pytest
 
 from service import gauges
 from service.adapters.telemetry import PrometheusTelemetry
+from service.runtime.app import App
+from tests.support.clock import LoopClock
 from tests.support.cluster import Rig
+
+ASKED = {"jobs", "inbox_length", "slots_taken", "slots_waiting", "slots_limit"}
 
 pytestmark = pytest.mark.looptime
 
@@ -31,3 +36,17 @@ async def test_whose_copies_are_current_is_asked_for() -> None:
         for partition in nodes[1].assignment.shards:
             labels = {"partition": f"{partition.topic}-{partition.partition}"}
             assert telemetry.registry.get_sample_value("crml_standby_current", labels) == 1
+
+
+async def test_jobs_inboxes_and_slots_are_asked_for() -> None:
+    """The slots of this replica's jobs, and who waits for one, by quota."""
+    statistics = {"eu/audience-models": {"taken_here": 2, "waiting_here": 7, "limit": 2, "taken": 5}}
+    app = Mock(App, jobs=lambda: {"running": 2}, inboxes=lambda: {"c-0": 7}, slots=lambda: statistics)
+    found = {name: values for name, _, _, values in gauges.gauges(app, LoopClock(), dict) if name in ASKED}
+    assert {name: values() for name, values in found.items()} == {
+        "jobs": {("running",): 2},
+        "inbox_length": {("c-0",): 7},
+        "slots_taken": {("eu/audience-models",): 2},
+        "slots_waiting": {("eu/audience-models",): 7},
+        "slots_limit": {("eu/audience-models",): 2},
+    }

@@ -178,22 +178,16 @@ def test_a_shard_is_in_one_state_and_leaves_nothing() -> None:
     assert 'partition="commands-0"' not in telemetry.render().decode()
 
 
-def test_pulled_gauges() -> None:
+def test_a_gauge_and_a_counter_ask_for_their_values_at_each_scrape() -> None:
     telemetry = PrometheusTelemetry()
-    jobs = {"running": 2}
-    telemetry.pull(lambda: jobs, lambda: {"commands-0": 7})
+    jobs: dict[tuple[str, ...], float] = {("running",): 2.0}
+    telemetry.gauge("jobs", "Jobs", ("phase",), lambda: jobs)
+    telemetry.counter("seen", "Seen", ("phase",), lambda: jobs)
     assert 'crml_jobs{phase="running"} 2.0' in telemetry.render().decode()
-    jobs["running"] = 1
+    jobs["running",] = 1.0
     text = telemetry.render().decode()
     assert 'crml_jobs{phase="running"} 1.0' in text
-    assert 'crml_inbox_length{partition="commands-0"} 7.0' in text
-
-
-def test_who_waits_for_a_slot_is_measured_by_quota() -> None:
-    telemetry = PrometheusTelemetry(["eu"])
-    telemetry.pull_slots(lambda: {"eu/audience-models": {"taken_here": 2, "waiting_here": 7, "limit": 2}})
-    for name, value in {"taken": 2.0, "waiting": 7.0, "limit": 2.0}.items():
-        assert telemetry.registry.get_sample_value(f"crml_slots_{name}", {"quota": "eu/audience-models"}) == value
+    assert 'crml_seen_total{phase="running"} 1.0' in text
 
 
 def test_a_clock_that_is_set_back_silences_no_library(
