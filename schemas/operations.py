@@ -164,11 +164,6 @@ class Operation:
     previous: str = ""
 
     @property
-    def marker(self) -> str:
-        """Member that carries the marker; empty when the call creates nothing."""
-        return MARKER_MEMBER if self.creates else ""
-
-    @property
     def action(self) -> str:
         """The IAM action (the service authorization reference spells one differently)."""
         return f"cleanrooms-ml:{_IAM_SPELLING.get(self.name, self.name)}"
@@ -177,11 +172,6 @@ class Operation:
     def command_type(self) -> str:
         """CloudEvents type of its command."""
         return f"{COMMAND_PREFIX}{self.name}"
-
-    @property
-    def once(self) -> bool:
-        """True when a client with retries must never send it."""
-        return self.repeat is Repeat.MARKED or bool(self.guards)
 
 
 COMMAND_PREFIX: Final = "cleanroomsml.command."

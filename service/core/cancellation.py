@@ -14,11 +14,6 @@ from service.core import outcomes, resolution
 from service.core.effects import CommandReply, Step
 from service.core.job import Job, Phase, ended, may_have_happened, replace
 
-UNKNOWN: Final = Fault(
-    "UnknownCommand",
-    "no command with this id and source is known in this partition: send it within the retention, with the record key "
-    "and the partitioner of the command that it names (librdkafka and kcat: partitioner=murmur2_random)",
-)
 UNRESOLVED: Final = Fault(
     "OutcomeUnknown",
     "the command was parked and given up, or forgotten after the retention: whether it made a resource is not known, "
@@ -59,7 +54,7 @@ def done(job: Job, now: float) -> Step:
 
 def unknown(job: Job, now: float) -> Step:
     """There is no such command here, or no longer one whose outcome was ever known."""
-    return outcomes.failed(job, UNRESOLVED if job.reason in (UNDER_WAY, PARKED) else UNKNOWN, now)
+    return outcomes.failed(job, UNRESOLVED if job.reason in (UNDER_WAY, PARKED) else resolution.UNKNOWN, now)
 
 
 def deletion(job: Job, other: Job) -> Operation | None:

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from schemas.operations import COMMANDS, Kind, Operation, Repeat, Resource, resource_of
-from schemas.records import TERMINAL, Command, Job, Phase
+from schemas.records import TERMINAL, Command, Job, Phase, job_key
 
 __all__ = [
     "GIVEN_BACK",
@@ -20,6 +20,7 @@ __all__ = [
     "keeps_line",
     "marker",
     "may_have_happened",
+    "named_key",
     "occupies_slot",
     "order_of",
     "repeat",
@@ -69,6 +70,11 @@ def repeat(command: Command) -> Repeat:
     if any(member in command.params for member in operation.guards):
         return Repeat.GUARDED
     return operation.repeat
+
+
+def named_key(command: Command) -> bytes:
+    """Changelog key of the command that a service command names."""
+    return job_key(command.params["commandSource"], command.params["commandId"])
 
 
 def marker(command: Command) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from schemas import permissions
 from schemas.operations import Operation
-from schemas.records import Fault, Job, job_key
+from schemas.records import Fault, Job
 from service.core import cancellation, holding, transitions
 from service.core.cancellation import Chance
 from service.core.capacity import WaitingLimits
-from service.core.job import Phase, ended, replace
+from service.core.job import Phase, ended, named_key, replace
 from service.core.observations import Cancelled
 from service.runtime.context import Context
 from service.runtime.store import Store
@@ -23,8 +23,7 @@ def cancel(key: bytes, job: Job, store: Store, batch: Transaction, context: Cont
 
     Called when the cancellation's time has come, and again when the other command has ended or was parked.
     """
-    params = job.command.params
-    other_key = job_key(params["commandSource"], params["commandId"])
+    other_key = named_key(job.command)
     other = store.job(other_key) if other_key != key else None
     if other is None:
         batch.apply(key, job, cancellation.unknown(job, batch.now))

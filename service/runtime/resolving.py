@@ -5,8 +5,9 @@ import dataclasses
 from schemas import permissions
 from schemas.operations import Resolution
 from schemas.permissions import TargetFacts
-from schemas.records import Fault, Job, job_key
+from schemas.records import Fault, Job
 from service.core import resolution, transitions
+from service.core.job import named_key
 from service.core.observations import Resolved
 from service.runtime.context import Context
 from service.runtime.store import Store
@@ -16,7 +17,7 @@ from service.runtime.transaction import Transaction
 def resolve(key: bytes, job: Job, store: Store, batch: Transaction, context: Context) -> None:
     """Carries a decision out, or answers why it can't be."""
     params = job.command.params
-    other_key = job_key(params["commandSource"], params["commandId"])
+    other_key = named_key(job.command)
     other = store.job(other_key)
     decision = Resolved(Resolution(params["resolution"]), params.get("resourceArn") or "")
     fault = resolution.obstacle(other, decision) or (other and _foreign(other, decision, batch, context))

@@ -83,7 +83,7 @@ class AwsApi:
         except ClientClosed:
             await self._sessions.discard(target, client)
             raise
-        missing = missing_members(client.meta.service_model.operation_model(operation), result)
+        missing = missing_members(operation, result)
         if missing:
             return invalid(f"the answer lacks {', '.join(missing)}")
         return Reply(result, size=attempt.size)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.model import OperationModel
+from schemas import shapes
 
 
 def rfc3339(value: object) -> str:
@@ -35,10 +35,9 @@ def result_of(parsed: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
 
 
-def missing_members(model: OperationModel, result: Mapping[str, Any]) -> list[str]:
+def missing_members(operation: str, result: Mapping[str, Any]) -> list[str]:
     """Members that the model requires of the output and that are not there.
 
     botocore turns a 200 with HTML, broken JSON or nothing in it into an empty success; only this tells.
     """
-    shape = model.output_shape
-    return [name for name in shape.required_members if name not in result] if shape is not None else []
+    return [name for name in shapes.required_output_members(operation) if name not in result]

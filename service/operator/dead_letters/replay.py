@@ -11,14 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
-from service.adapters.kafka.client_options import KafkaSettings, client_options
+from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.topic_reader import partitions
 from service.operator.dead_letters.dead_letter import DeadLetter
+from service.operator.kafka_producer import idempotent_producer
 
 _AT_ONCE = 100
 
@@ -113,15 +112,6 @@ async def sender(settings: KafkaSettings, topics: Collection[str]) -> AsyncItera
     Raises:
         LogError: Kafka could not be reached in time.
     """
-    producer = AIOKafkaProducer(
-        **client_options(settings, "dlq-replay"), enable_idempotence=True, max_request_size=settings.record_bytes
-    )
-    try:
-        async with deadline(settings.open_deadline, "connecting to send commands back"):
-            await producer.start()
-        existing = {
-            topic: numbers for topic, numbers in (await partitions(settings, topics)).items() if topic in topics
-        }
-        yield ReplaySender(producer, existing, settings)
-    finally:
-        await shut_down(producer, settings.stop_deadline)
+    async with idempotent_producer(settings, "dlq-replay") as producer:
+        existing = await partitions(settings, topics)
+        yield ReplaySender(producer, {topic: existing[topic] for topic in topics if topic in existing}, settings)

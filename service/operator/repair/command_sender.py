@@ -14,17 +14,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
-
 from schemas import cloudevents, commands
 from schemas.cloudevents import Envelope, Headers, format_time
 from schemas.commands import TopicRules
 from schemas.events import REPLY_PREFIX, ReplyKind
 from schemas.operations import SERVICE_COMMANDS, Kind
-from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
-from service.adapters.kafka.client_options import KafkaSettings, client_options
+from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.topic_reader import Reader, TopicRecord
+from service.operator.kafka_producer import idempotent_producer
 from service.runtime.ports import LogError, TopicPartition
 
 TERMINAL: Final = frozenset({ReplyKind.SUCCEEDED, ReplyKind.FAILED, ReplyKind.REJECTED, ReplyKind.PARKED})
@@ -123,15 +121,8 @@ async def sender(settings: KafkaSettings) -> AsyncIterator[CommandSender]:
     Raises:
         LogError: Kafka could not be reached in time.
     """
-    producer = AIOKafkaProducer(
-        **client_options(settings, "repair"), enable_idempotence=True, max_request_size=settings.record_bytes
-    )
-    try:
-        async with deadline(settings.open_deadline, "connecting to send"):
-            await producer.start()
+    async with idempotent_producer(settings, "repair") as producer:
         yield CommandSender(producer, settings)
-    finally:
-        await shut_down(producer, settings.stop_deadline)
 
 
 async def wait_terminal(

@@ -20,7 +20,7 @@ from schemas.operations import COMMANDS, RESOURCES, Kind, Repeat, removal_of
 from schemas.records import Command, Fault, Job, Phase, ResourceState, job_key, resource_key
 from service.adapters.kafka.topic_reader import TopicRecord
 from service.core import outcomes
-from service.core.job import keeps_line, order_of, repeat, replace, row
+from service.core.job import keeps_line, named_key, order_of, repeat, replace, row
 from service.operator.repair.command_sender import reply_of
 
 _ENDS: Final = {
@@ -199,12 +199,12 @@ def _open(job: Job, now: float, target: str) -> tuple[Job, str]:
 
 def _cancelling(job: Job, target: str) -> tuple[Job, str]:
     """A cancellation that has begun to delete is a removal; any other waits for the end of what it cancels."""
-    params = job.command.params
     of_resource = next((one for one in RESOURCES.values() if f":{one.arn_type}/" in job.resource_id), None)
     removal = removal_of(of_resource) if of_resource and job.resource_id else None
     if removal is None:
-        other = job_key(params["commandSource"], params["commandId"]).decode()
-        return replace(job, phase=Phase.QUEUED, awaits=other, reason="CommandUnderWay"), "open: waits for another"
+        return replace(
+            job, phase=Phase.QUEUED, awaits=named_key(job.command).decode(), reason="CommandUnderWay"
+        ), "open: waits for another"
     command = replace(
         job.command,
         operation=removal.name,

@@ -43,7 +43,7 @@ def test_an_operation_takes_what_its_row_says(row: Operation) -> None:
     members = shapes.input_shape(row.name).members
     output = shapes.output_shape(row.name)
     assert set(row.guards) <= members.keys()
-    if row.marker or row.restamps:
+    if row.creates or row.restamps:
         assert "description" in members
     if row.compare:
         witness = shapes.output_shape(row.resource.get_operation)
