@@ -211,7 +211,7 @@ def _app(
         tenancy.share(settings, tenants, assignment.shards)
 
     patience = settings.runtime.stop_deadline / 2
-    assignment = Assignment(log, make_shard, telemetry, patience=patience, resized=resized)
+    assignment = Assignment(log.membership, make_shard, telemetry, patience=patience, resized=resized)
     return App(
         log=log,
         assignment=assignment,

@@ -129,7 +129,7 @@ class App:
             helpers = [root.create_task(poller.run(), name=f"poller:{name}") for name, poller in self._pollers.items()]
             if self._standby.follows:
                 helpers.append(root.create_task(self._log.follow(self._standby), name="standby"))
-            membership = root.create_task(self._log.consume(self._assignment), name="group")
+            membership = root.create_task(self._log.membership.consume(self._assignment), name="group")
             await stop.wait()
             try:
                 async with asyncio.timeout(self._stop_deadline):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from schemas.records import CorruptRecord
 from service.core.observations import Due
 from service.runtime.errors import location
-from service.runtime.ports import InRecord, Log, LogError, Telemetry, TopicPartition, Unfit
+from service.runtime.ports import InRecord, LogError, Membership, Telemetry, TopicPartition, Unfit
 from service.runtime.shard import Shard, State
 
 
@@ -19,7 +19,7 @@ class Assignment:
     """The shards of this process; implements :class:`service.runtime.ports.Assignee`.
 
     Args:
-        log: Kafka.
+        membership: In the consumer group.
         make_shard: Makes a shard of a partition.
         telemetry: Where to tell.
         patience: Seconds that calls under way get to end when partitions are revoked.
@@ -29,7 +29,7 @@ class Assignment:
 
     def __init__(
         self,
-        log: Log,
+        membership: Membership,
         make_shard: Callable[[TopicPartition], Shard],
         telemetry: Telemetry,
         *,
@@ -37,7 +37,7 @@ class Assignment:
         resized: Callable[[frozenset[TopicPartition]], None],
         halted_retry: float = 30.0,
     ) -> None:
-        self._log = log
+        self._membership = membership
         self._make_shard = make_shard
         self._telemetry = telemetry
         self._patience = patience
@@ -242,7 +242,7 @@ class Assignment:
 
     async def _is_ours(self, partition: TopicPartition) -> bool:
         try:
-            return await self._log.holds(partition)
+            return await self._membership.holds(partition)
         except LogError:
             return False
 
@@ -264,7 +264,7 @@ class Assignment:
     def _lost(self, shard: Shard, why: str) -> None:
         self._telemetry.problem("shard closed dirty; its state is read again", partition=shard.name, error=why)
         if not self._closing:
-            self._log.rejoin()
+            self._membership.rejoin()
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -1,4 +1,4 @@
-"""What the runtime needs of the world, as Protocols: Log, Api, Clock.
+"""What the runtime needs of the world, as Protocols: Log, Membership, Api, Clock.
 
 Adapters implement them on sockets, fakes in memory; one contract suite runs against both. Expected outcomes are
 values; exceptions are::
@@ -33,6 +33,7 @@ __all__ = [
     "InRecord",
     "Log",
     "LogError",
+    "Membership",
     "OutRecord",
     "PartitionLog",
     "PartitionOffsets",
@@ -235,20 +236,8 @@ class Follower(Protocol):
         ...
 
 
-class Log(Protocol):
-    """Membership in the consumer group and exclusive access to its partitions."""
-
-    async def open(self, partition: TopicPartition) -> PartitionLog:
-        """Fences whoever owned the partition, aborting what it left open.
-
-        Raises:
-            LogError: Kafka could not be reached in time, or refuses.
-        """
-        ...
-
-    async def holds(self, partition: TopicPartition) -> bool:
-        """Whether the group's coordinator confirms, now, that the partition is ours and no rebalance is under way."""
-        ...
+class Membership(Protocol):
+    """Membership in the consumer group, and delivery of what its partitions hold."""
 
     async def consume(self, assignee: Assignee) -> None:
         """Joins the group and delivers until cancelled; then leaves the group.
@@ -257,11 +246,8 @@ class Log(Protocol):
         """
         ...
 
-    async def follow(self, follower: Follower) -> None:
-        """Reads the changelogs of the partitions that the follower wants, as they grow, until cancelled.
-
-        No member of the group, and never in an owner's way. Broken connections are re-established.
-        """
+    async def holds(self, partition: TopicPartition) -> bool:
+        """Whether the group's coordinator confirms, now, that the partition is ours and no rebalance is under way."""
         ...
 
     def start(self, partition: TopicPartition, offset: int) -> None:
@@ -278,6 +264,30 @@ class Log(Protocol):
 
     def rejoin(self) -> None:
         """Asks for a fresh assignment, soon: the only way back for a partition whose log was spent."""
+        ...
+
+
+class Log(Protocol):
+    """Kafka: exclusive access to partitions, the changelogs of others, and the membership that assigns them."""
+
+    @property
+    def membership(self) -> Membership:
+        """This process as a member of the group."""
+        ...
+
+    async def open(self, partition: TopicPartition) -> PartitionLog:
+        """Fences whoever owned the partition, aborting what it left open.
+
+        Raises:
+            LogError: Kafka could not be reached in time, or refuses.
+        """
+        ...
+
+    async def follow(self, follower: Follower) -> None:
+        """Reads the changelogs of the partitions that the follower wants, as they grow, until cancelled.
+
+        No member of the group, and never in an owner's way. Broken connections are re-established.
+        """
         ...
 
 

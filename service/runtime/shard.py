@@ -166,7 +166,7 @@ class Shard:
                 watching = tasks.create_task(self._watch_topics(log), name=f"topics:{self.name}")
                 self._enter(State.RUNNING)
                 self._observe_restored()
-                self._log.start(self.partition, self.position)
+                self._log.membership.start(self.partition, self.position)
                 self._hold_delivery()
                 self._ready.set()
                 await self._serve(log)
@@ -233,7 +233,7 @@ class Shard:
         self._delivery_paused = False
         self._inbox.put(Resumed())
         if self._ready.is_set():
-            self._log.start(self.partition, self.position)
+            self._log.membership.start(self.partition, self.position)
             self._hold_delivery()
         self._activities.proceed()
 
@@ -355,7 +355,7 @@ class Shard:
         """What is not taken in waits in its topic, which has more room than our memory."""
         if not self._delivery_paused and self._load >= 1:
             self._delivery_paused = True
-            self._log.pause(self.partition)
+            self._log.membership.pause(self.partition)
             self._look_again()
 
     def _look_again(self) -> None:
@@ -371,7 +371,7 @@ class Shard:
     def _resume_delivery(self) -> None:
         if self._delivery_paused and not self._paused and self._load <= _RELIEF:
             self._delivery_paused = False
-            self._log.resume(self.partition)
+            self._log.membership.resume(self.partition)
 
     @property
     def _load(self) -> float:

@@ -203,9 +203,9 @@ async def test_a_member_holds_what_its_assignment_says_until_it_leaves(world: Wo
     async with running(world) as member:
         await eventually(lambda: len(member.partitions) == 2)
         first = TopicPartition(world.commands, 0)
-        assert await member.log.holds(first)
-        assert not await member.log.holds(TopicPartition(world.commands, PARTITIONS))
-    assert not await member.log.holds(first)
+        assert await member.log.membership.holds(first)
+        assert not await member.log.membership.holds(TopicPartition(world.commands, PARTITIONS))
+    assert not await member.log.membership.holds(first)
 
 
 async def test_without_a_committed_offset_work_begins_at_the_beginning(world: World) -> None:
@@ -275,20 +275,20 @@ async def test_nothing_is_delivered_before_start_nor_while_paused(world: World) 
     await world.produce(1, [b"z"])
     member = _Silent()
     log = world.log()
-    task = asyncio.create_task(log.consume(member))
+    task = asyncio.create_task(log.membership.consume(member))
     await eventually(lambda: member.held)
     await asyncio.sleep(0.3)
     assert member.values == []
-    log.start(first, 1)
-    log.start(TopicPartition("unknown", 0), 0)
+    log.membership.start(first, 1)
+    log.membership.start(TopicPartition("unknown", 0), 0)
     await eventually(lambda: len(member.values) == 2)
-    log.pause(first)
+    log.membership.pause(first)
     await world.produce(0, [b"d"])
     await asyncio.sleep(0.3)
     assert member.values == [b"b", b"c"]
-    log.resume(first)
+    log.membership.resume(first)
     await eventually(lambda: member.values == [b"b", b"c", b"d"])
-    log.start(first, 3)
+    log.membership.start(first, 3)
     await eventually(lambda: member.values == [b"b", b"c", b"d", b"d"])
     task.cancel()
     await asyncio.wait([task])
@@ -342,7 +342,7 @@ async def test_rejoin_brings_a_fresh_assignment(world: World) -> None:
         await eventually(lambda: len(member.partitions) == 2)
         held, before = member.held, member.assignments
         await asyncio.sleep(0.1)
-        member.log.rejoin()
+        member.log.membership.rejoin()
         await eventually(lambda: member.assignments > before and len(member.partitions) == 2)
         assert member.held == held
         await world.produce(0, [b"a"])

@@ -175,7 +175,7 @@ async def test_an_unreadable_record_halts_its_partition_alone(
         assert halted == TopicPartition(world.commands, 0)
         assert "offset 2" in why
         monkeypatch.undo()
-        log.start(TopicPartition(world.commands, 0), 2)
+        log.membership.start(TopicPartition(world.commands, 0), 2)
         await eventually(lambda: len(member.deliveries) >= 7)
     assert [each.value for each in member.deliveries if each.partition == 0] == [b"a", b"b", b"poison", b"c"]
     assert [each.value for each in member.deliveries if each.partition == 1] == [b"x", b"y", b"z"]
@@ -189,7 +189,7 @@ async def test_an_offset_that_retention_removed_halts_its_partition(world: Kafka
     log = world.log()
     async with running(world, log) as member:
         await eventually(lambda: len(member.deliveries) == 2)
-        log.start(TopicPartition(world.commands, 0), 0)
+        log.membership.start(TopicPartition(world.commands, 0), 0)
         await eventually(lambda: member.halts)
         await world.produce(1, [b"y"])
         await eventually(lambda: len(member.deliveries) == 3)
@@ -197,7 +197,7 @@ async def test_an_offset_that_retention_removed_halts_its_partition(world: Kafka
         assert halted == TopicPartition(world.commands, 0)
         assert "offset 0" in why
         assert "nothing is skipped" in why
-        log.start(halted, 3)
+        log.membership.start(halted, 3)
         assert member.halts[1:] == [(halted, "")]
     assert [each.value for each in member.deliveries if each.partition == 0] == [b"c"]
 
@@ -354,7 +354,7 @@ async def test_nothing_listens() -> None:
         await log.open(TopicPartition("commands", 0))
     with pytest.raises(LogError):
         await verify(KafkaSettings("127.0.0.1:1", "nobody"), [])
-    task = asyncio.create_task(log.consume(_Nobody()))
+    task = asyncio.create_task(log.membership.consume(_Nobody()))
     await eventually(lambda: len(beats) > 2)
     assert log.incidents == {Incident.SESSION_LOST: len(beats) - 1}
     task.cancel()
@@ -387,7 +387,7 @@ async def test_a_failing_assignee_ends_the_membership(world: KafkaWorld) -> None
     log = world.log()
     async with asyncio.timeout(10):
         with pytest.raises(AssertionError, match="never came"):
-            await log.consume(_Nobody())
+            await log.membership.consume(_Nobody())
 
 
 async def test_private_names_of_aiokafka_are_still_there(kafka: Broker) -> None:

@@ -254,14 +254,14 @@ class Member:
         for partition in partitions:
             with self._coming_back():
                 log = self.partitions[partition] = await self.log.open(partition)
-                self.log.start(partition, await position(log))
+                self.log.membership.start(partition, await position(log))
 
     @contextlib.contextmanager
     def _coming_back(self) -> Iterator[None]:
         try:
             yield
         except LogError:
-            self.log.rejoin()
+            self.log.membership.rejoin()
 
     def received(self, partition: TopicPartition, records: Sequence[InRecord]) -> None:
         self.deliveries += records
@@ -294,7 +294,7 @@ async def running(world: World, log: Log | None = None) -> AsyncIterator[Member]
     member = Member(log or world.log(), world)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(member.log.consume(member)), group.create_task(member.work())]
+            tasks = [group.create_task(member.log.membership.consume(member)), group.create_task(member.work())]
             try:
                 yield member
             finally:

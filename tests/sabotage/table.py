@@ -418,7 +418,7 @@ SABOTAGES = (
     Sabotage(
         "re-initialise after being fenced",
         "service.runtime.assignment",
-        "            self._log.rejoin()\n",
+        "            self._membership.rejoin()\n",
         "            asyncio.get_running_loop().call_soon(self._open, shard.partition)\n",
         "A zombie throws the true owner out, again and again; measured: 51 records twice in one run.",
         "tests/unit/service/runtime/test_assignment.py::test_who_was_fenced_opens_nothing_by_itself",

@@ -25,7 +25,7 @@ QUIET = 60.0
 
 
 class MemoryLog:
-    """A member of the group: twin of ``service.adapters.kafka.log.KafkaLog``."""
+    """A member of the group, and its log: twin of ``service.adapters.kafka.log.KafkaLog`` and of its membership."""
 
     def __init__(self, broker: "MemoryBroker", member_id: str, instance_id: str, topics: frozenset[str]) -> None:
         self.member_id, self.instance_id, self.topics = member_id, instance_id, topics
@@ -36,6 +36,10 @@ class MemoryLog:
         self._paused: set[TopicPartition] = set()
         self.woken_by = asyncio.Event()
         self.followed = asyncio.Event()
+
+    @property
+    def membership(self) -> "MemoryLog":
+        return self
 
     async def open(self, partition: TopicPartition) -> "MemoryPartitionLog":
         await self._broker.answer()

@@ -167,7 +167,7 @@ class Node:
         self._workshop = ActivityDependencies(Dispatch(caller, self.clock), self.pollers, self.slots)
         self._log = log = broker.log(name, options.instance_id, options.consumed)
         self.assignment = Assignment(
-            log,
+            log.membership,
             self._make_shard,
             self.story,
             patience=options.stop_deadline / 2,

@@ -1,4 +1,4 @@
-"""The Log port on Kafka: membership in the group, and exclusive access to its partitions."""
+"""The Log port on Kafka: exclusive access to partitions, the membership that assigns them, and their copies."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -12,14 +12,17 @@ from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.partition import KafkaPartitionLog
 from service.adapters.kafka.producer import BatchSize, open_producer
 from service.adapters.kafka.standby_reader import StandbyReader
-from service.runtime.ports import Assignee, Follower, TopicPartition
+from service.runtime.ports import Follower, TopicPartition
 
 _RESTORES_AT_ONCE: Final = 4
 """Changelog partitions read at the same time."""
 
 
 class KafkaLog:
-    """One member of the group. Must be made and used in one event loop; :meth:`close` it at the end."""
+    """Implements :class:`service.runtime.ports.Log`.
+
+    Must be made and used in one event loop; :meth:`close` it at the end.
+    """
 
     def __init__(
         self,
@@ -50,10 +53,10 @@ class KafkaLog:
         self._offsets = Offsets(settings)
         self._batch = BatchSize(settings)
         self._restores = asyncio.Semaphore(_RESTORES_AT_ONCE)
-        self._group = GroupMember(settings, self._topics, self.incidents, alive)
+        self.membership = GroupMember(settings, self._topics, self.incidents, alive)
 
     async def open(self, partition: TopicPartition) -> KafkaPartitionLog:
-        """See :class:`service.runtime.ports.Log`."""
+        """Fences whoever owned the partition, aborting what it left open."""
         changelog = TopicPartition(self._topics[partition.topic], partition.partition)
         await self._offsets.require(changelog, partition, self._outlets.get(partition.topic, ()))
         producer = await open_producer(self._settings, partition, self._batch.limit)
@@ -61,34 +64,10 @@ class KafkaLog:
             self._settings, partition, changelog, producer, self._offsets, self._restores, self.incidents, self._batch
         )
 
-    async def holds(self, partition: TopicPartition) -> bool:
-        """See :class:`service.runtime.ports.Log`."""
-        return await self._group.holds(partition)
-
     async def follow(self, follower: Follower) -> None:
-        """See :class:`service.runtime.ports.Log`."""
+        """Reads the changelogs that the follower wants, until cancelled."""
         await StandbyReader(self._settings, self._topics, self._offsets).follow(follower)
 
-    async def consume(self, assignee: Assignee) -> None:
-        """See :class:`service.runtime.ports.Log`."""
-        await self._group.consume(assignee)
-
-    def start(self, partition: TopicPartition, offset: int) -> None:
-        """See :class:`service.runtime.ports.Log`."""
-        self._group.start(partition, offset)
-
-    def pause(self, partition: TopicPartition) -> None:
-        """See :class:`service.runtime.ports.Log`."""
-        self._group.pause(partition)
-
-    def resume(self, partition: TopicPartition) -> None:
-        """See :class:`service.runtime.ports.Log`."""
-        self._group.resume(partition)
-
-    def rejoin(self) -> None:
-        """See :class:`service.runtime.ports.Log`."""
-        self._group.rejoin()
-
     async def close(self) -> None:
-        """Disconnects what all partitions share; after :meth:`consume` has ended and the partitions are closed."""
+        """Disconnects what all partitions share; after the membership has ended and the partitions are closed."""
         await self._offsets.close()

@@ -28,7 +28,10 @@ from service.runtime.ports import (
 
 
 class KafkaPartitionLog:
-    """One producer's life, from the fence to its first failure or its close."""
+    """One producer's life, from the fence to its first failure or its close.
+
+    Implements :class:`service.runtime.ports.PartitionLog`.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class KafkaPartitionLog:
         self._lock = asyncio.Lock()
 
     async def restore(self, known: int = 0) -> AsyncIterator[Batch]:
-        """See :class:`service.runtime.ports.PartitionLog`."""
+        """Yields the changelog partition up to its high watermark."""
         async with self._restores:
             start, end = await self._offsets.bounds(self._changelog)
             name = f"{self._changelog.topic}-{self._changelog.partition}"
@@ -70,7 +73,7 @@ class KafkaPartitionLog:
                     yield batch
 
     async def offsets(self) -> PartitionOffsets:
-        """See :class:`service.runtime.ports.PartitionLog`."""
+        """What the group has committed and what the topics hold."""
         start, end = await self._offsets.bounds(self._partition)
         self._log_start, _ = await self._offsets.bounds(self._changelog)
         return PartitionOffsets(
@@ -84,11 +87,11 @@ class KafkaPartitionLog:
         )
 
     async def existing(self, topics: Collection[str]) -> frozenset[str]:
-        """See :class:`service.runtime.ports.PartitionLog`."""
+        """Those of the topics that are there and that we may see."""
         return await self._offsets.existing(topics)
 
     async def commit(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
-        """See :class:`service.runtime.ports.PartitionLog`."""
+        """Commits records and the consumed offset in one transaction."""
         if not records and next_offset is None:
             return
         async with self._lock:
@@ -99,7 +102,7 @@ class KafkaPartitionLog:
             self._spent = False
 
     async def close(self) -> None:
-        """See :class:`service.runtime.ports.PartitionLog`.
+        """Releases the producer.
 
         A transaction that was left open is not aborted here: after a lost request nothing may be sent any more. The
         next owner's fence aborts it.

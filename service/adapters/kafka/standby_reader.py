@@ -42,7 +42,7 @@ class StandbyReader:
         self._offsets = offsets
 
     async def follow(self, follower: Follower) -> None:
-        """See :class:`service.runtime.ports.Log`."""
+        """Reads what the follower wants, as it grows."""
         attempt = 0
         while True:
             await asyncio.sleep(backoff(attempt))

@@ -13,7 +13,7 @@ async def test_liveness_hears_of_the_kafka_client_and_says_after_which_silence_i
     variables = {"CRML_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "AWS_REGION": "eu-west-1"}
     service = bootstrap.build(load(environ=variables))
     assert service.liveness.ages() == {}
-    consuming = asyncio.create_task(service.log.consume(cast(Assignee, cast(Any, None))))
+    consuming = asyncio.create_task(service.log.membership.consume(cast(Assignee, cast(Any, None))))
     await asyncio.sleep(0)
     assert list(service.liveness.ages()) == ["kafka"]
     consuming.cancel()

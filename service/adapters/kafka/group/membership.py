@@ -39,7 +39,10 @@ _log = structlog.get_logger(__name__)
 
 
 class GroupMember:
-    """One member; survives broken connections by building its session anew."""
+    """One member; survives broken connections by building its session anew.
+
+    Implements :class:`service.runtime.ports.Membership`.
+    """
 
     def __init__(
         self, settings: KafkaSettings, topics: Collection[str], incidents: Incidents, alive: Callable[[], None]
@@ -55,7 +58,7 @@ class GroupMember:
         self._assignor = own_class()
 
     async def consume(self, assignee: Assignee) -> None:
-        """See :class:`service.runtime.ports.Log`."""
+        """Joins the group and delivers until cancelled; then leaves the group."""
         attempt, begun = 0, 0.0
         while True:
             self._alive()
@@ -76,7 +79,7 @@ class GroupMember:
                 await self._revoke(assignee)
 
     async def holds(self, partition: TopicPartition) -> bool:
-        """See :class:`service.runtime.ports.Log`."""
+        """Whether the coordinator confirms, now, that the partition is ours."""
         session = self._session
         if session is None or partition not in self._held:
             return False
@@ -84,22 +87,22 @@ class GroupMember:
         return confirmed and session is self._session and partition in self._held
 
     def start(self, partition: TopicPartition, offset: int) -> None:
-        """See :class:`service.runtime.ports.Log`."""
+        """Delivers from this offset on."""
         if self._session is not None and partition in self._held:
             self._session.delivery.start(partition, offset)
 
     def pause(self, partition: TopicPartition) -> None:
-        """See :class:`service.runtime.ports.Log`."""
+        """Stops delivery."""
         if self._session is not None and partition in self._held:
             self._session.delivery.pause(partition)
 
     def resume(self, partition: TopicPartition) -> None:
-        """See :class:`service.runtime.ports.Log`."""
+        """Delivers again, from where delivery stopped."""
         if self._session is not None and partition in self._held:
             self._session.delivery.resume(partition)
 
     def rejoin(self) -> None:
-        """See :class:`service.runtime.ports.Log`."""
+        """Asks for a fresh assignment, soon."""
         self._rejoin.want()
 
     async def _superseded_by_peer(self, assignee: Assignee) -> None:
