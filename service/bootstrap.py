@@ -35,8 +35,7 @@ from service.runtime.record_limits import RecordLimits
 from service.runtime.shard import Shard
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby
-from service.settings import Settings
-from service.settings.running import PollInterval
+from service.settings import PollInterval, Settings
 
 _log = structlog.get_logger("service")
 

@@ -5,9 +5,11 @@ from service.settings.base import SettingsError
 from service.settings.kafka import Kafka, Replies, Topics
 from service.settings.loading import load
 from service.settings.model import Settings
+from service.settings.polling import Polling, PollInterval
 from service.settings.reference import reference
-from service.settings.running import Http, Logging, Polling, PollInterval, Rules, Runtime, Timing
+from service.settings.server import Http, Logging, Rules, Runtime
 from service.settings.tenants import Tenant, TenantRate
+from service.settings.timing import Timing
 
 __all__ = [
     "Http",

@@ -8,8 +8,10 @@ from pydantic import Field, model_validator
 from service.settings.aws import Target
 from service.settings.base import SettingsGroup
 from service.settings.kafka import Kafka, Replies, Topics
-from service.settings.running import Http, Logging, Polling, Rules, Runtime, Timing
+from service.settings.polling import Polling
+from service.settings.server import Http, Logging, Rules, Runtime
 from service.settings.tenants import DEFAULT_TENANT, Tenant, TenantTopicNames
+from service.settings.timing import Timing
 
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 TenantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
