@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from service.runtime.ports import Clock
 
@@ -14,8 +14,10 @@ LONGEST_SLEEP: Final = 60.0
 machine is suspended.
 """
 
+What = TypeVar("What")
 
-class Timers:
+
+class Timers(Generic[What]):
     """At most one pending timer a key; setting it again replaces it.
 
     Args:
@@ -23,15 +25,15 @@ class Timers:
         fire: Is given what was set, with its key.
     """
 
-    def __init__(self, time: Callable[[], float], fire: Callable[[bytes, object], None]) -> None:
+    def __init__(self, time: Callable[[], float], fire: Callable[[bytes, What], None]) -> None:
         self._time = time
         self._fire = fire
         self._heap: list[tuple[float, int, bytes]] = []
-        self._pending: dict[bytes, tuple[int, object]] = {}
+        self._pending: dict[bytes, tuple[int, What]] = {}
         self._number = 0
         self._changed = asyncio.Event()
 
-    def set(self, key: bytes, when: float, what: object) -> None:
+    def set(self, key: bytes, when: float, what: What) -> None:
         """Fires ``what`` for the key at ``when``, a time of this clock."""
         self._number += 1
         self._pending[key] = (self._number, what)
@@ -88,8 +90,8 @@ class Deadlines:
     def __init__(self, clock: Clock, passed: Callable[[bytes], None]) -> None:
         self._clock = clock
         self._limits: dict[bytes, tuple[float, float]] = {}
-        self._by_wall = Timers(clock.wall, lambda key, _: passed(key))
-        self._by_owner = Timers(clock.now, lambda key, _: passed(key))
+        self._by_wall = Timers[None](clock.wall, lambda key, _: passed(key))
+        self._by_owner = Timers[None](clock.now, lambda key, _: passed(key))
         self.timers = (self._by_wall, self._by_owner)
 
     def watch(self, key: bytes, deadline: float) -> None:
