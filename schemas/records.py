@@ -286,6 +286,8 @@ Versioned = TypeVar("Versioned", Job | ResourceState, ResourceChange, Position)
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(Job | ResourceState)
+_JOBS: Final = msgspec.json.Decoder(Job)
+_RESOURCES: Final = msgspec.json.Decoder(ResourceState)
 _POSITIONS: Final = msgspec.json.Decoder(Position)
 _CHANGES: Final = msgspec.json.Decoder(ResourceChange)
 _VERSIONS: Final = msgspec.json.Decoder(_AnyVersion)
@@ -316,6 +318,16 @@ def decode(value: bytes) -> Record:
     record = _decoded(_DECODER, value)
     is_position = isinstance(record, ResourceState) and record.kind == "position"
     return _decoded(_POSITIONS, value) if is_position else record
+
+
+def decode_job(value: bytes) -> Job:
+    """Reads a job whose record has been read before, or was written by this process."""
+    return _JOBS.decode(value)
+
+
+def decode_resource(value: bytes) -> ResourceState:
+    """Reads a resource whose record has been read before, or was written by this process."""
+    return _RESOURCES.decode(value)
 
 
 def decode_change(value: bytes) -> ResourceChange:

@@ -14,6 +14,7 @@ from service.adapters.aws.addresses import api_address, sts_address
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Clients
 from service.adapters.clock import SystemClock
+from service.adapters.garbage_collection import GarbageCollection
 from service.adapters.http import LOOP, Liveness, StatusServer
 from service.adapters.kafka.incidents import Incident
 from service.adapters.kafka.log import KafkaLog
@@ -83,23 +84,28 @@ class Service:
     telemetry: PrometheusTelemetry
     liveness: Liveness
     server: StatusServer
+    garbage: GarbageCollection
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set; HTTP starts first and stops last, so that a probe always has an answer."""
         try:
             http = await self.server.start()
-            async with asyncio.TaskGroup() as tasks:
-                helpers = [
-                    tasks.create_task(self.liveness.watch(), name="heartbeat"),
-                    tasks.create_task(self._announce(http), name="announce"),
-                ]
-                await self.app.run(stop)
-                for helper in helpers:
-                    helper.cancel()
+            with self.garbage.tuned():
+                await self._serve(stop, http)
         finally:
             await self.log.close()
             await self.sessions.close()
             await self.server.stop()
+
+    async def _serve(self, stop: asyncio.Event, http: str) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [
+                tasks.create_task(self.liveness.watch(), name="heartbeat"),
+                tasks.create_task(self._announce(http), name="announce"),
+            ]
+            await self.app.run(stop)
+            for helper in helpers:
+                helper.cancel()
 
     async def _announce(self, http: str) -> None:
         """Says that it serves when it does: every partition that the group gave is being served."""
@@ -148,7 +154,8 @@ def build(settings: Settings) -> Service:
         )
         for name in settings.targets
     }
-    app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants)
+    garbage = GarbageCollection()
+    app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants, garbage)
     gauges.register(telemetry, app, clock, api.skews)
     telemetry.counter(
         "kafka_incidents",
@@ -164,12 +171,13 @@ def build(settings: Settings) -> Service:
         settings.http.host,
         settings.http.port,
         status=lambda: {**app.status(), "addresses": addresses},
+        readiness=lambda: {**app.readiness(), "addresses": addresses},
         metrics=telemetry.render,
         as_openmetrics=telemetry.render_openmetrics,
         liveness=liveness,
         page=None if settings.http.page_port is None else (settings.http.page_host, settings.http.page_port),
     )
-    return Service(app, log, sessions, telemetry, liveness, server)
+    return Service(app, log, sessions, telemetry, liveness, server, garbage)
 
 
 def _app(
@@ -181,6 +189,7 @@ def _app(
     pollers: Mapping[str, Poller],
     limiters: Mapping[str, Limiter],
     tenants: Mapping[str, Limiter],
+    garbage: GarbageCollection,
 ) -> App:
     context = _context(settings, clock, telemetry)
 
@@ -203,6 +212,7 @@ def _app(
     def resized(held: frozenset[TopicPartition]) -> None:
         """The budget of an account and region is split over the replicas by the partitions of commands they hold."""
         telemetry.rebalance()
+        garbage.look_through()
         calling = sum(partition.topic != settings.topics.changes for partition in held)
         share = calling / (settings.topics.partitions * len(settings.sources()))
         for limiter in limiters.values():

@@ -6,11 +6,13 @@ So does a call to a target that AWS throttles for long: its turn may never come.
 Each source may have as much waiting as there is room left, so there always is some for one that has nothing waiting.
 """
 
-import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from schemas.operations import COMMANDS, MARKER_MEMBER, Kind
 from schemas.records import Fault
@@ -33,6 +35,10 @@ ENDED_OVERHEAD: Final = 400
 """Bytes of memory that an ended command takes beside its key and its record."""
 SPARE: Final = 8
 """This part of the room for what has ended is for what may be forgotten early."""
+
+
+_KEPT_ALIKE: Final = 10_000
+"""Different counts of jobs that are kept to be shared."""
 
 
 class Pool(StrEnum):
@@ -66,19 +72,19 @@ Buckets = frozenset[tuple[str, str]]
 """Budgets of calls: a target, and `reads` or `writes`."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
+class _Counted(msgspec.Struct, frozen=True, gc=False):
+    """What counts of a job. Most jobs of a source have the same, and share one.
+
+    Attributes:
+        buckets: Of whose tokens it needs some.
+    """
+
     pool: Pool
     waits: bool
     buckets: Buckets
-    """Of whose tokens it needs some."""
     source: str
     order: str
-    size: int
-
-    @property
-    def weight(self) -> int:
-        return 1 + self.size // WEIGHT
+    weight: int
 
 
 @dataclass(slots=True)
@@ -111,11 +117,14 @@ def buckets(job: Job) -> Buckets:
     """The budgets of a job's call; none for a command that sends nothing."""
     operation, target = COMMANDS.get(job.command.operation), job.command.target
     if operation is None or operation.kind in (Kind.CANCEL, Kind.RESOLVE, Kind.TRACK):
-        return frozenset()
+        return _NONE
     if operation.kind is Kind.READ:
         return frozenset({(target, READS)})
     looks_first = operation.restamps and MARKER_MEMBER in job.command.params
     return frozenset({(target, WRITES), (target, READS)} if looks_first else {(target, WRITES)})
+
+
+_NONE: Final[Buckets] = frozenset()
 
 
 class Census:
@@ -123,6 +132,7 @@ class Census:
 
     def __init__(self) -> None:
         self._jobs: dict[bytes, _Counted] = {}
+        self._alike: dict[_Counted, _Counted] = {}
         self._waiting: Counter[tuple[Pool, str]] = Counter()
         self._totals: Counter[Pool] = Counter()
         self._lines: dict[str, _Line] = {}
@@ -147,7 +157,12 @@ class Census:
         if job is None or ended(job):
             return
         order = job.command.order if keeps_line(job) else ""
-        counted = _Counted(pool(job), waits(job), buckets(job), job.command.source, order, size)
+        weight = 1 + size // WEIGHT
+        counted = _Counted(pool(job), waits(job), buckets(job), job.command.source, order, weight)
+        if not order:
+            if len(self._alike) >= _KEPT_ALIKE:
+                self._alike.clear()  # the next ones share anew
+            counted = self._alike.setdefault(counted, counted)
         self._jobs[key] = counted
         self._add(counted, 1)
 
@@ -155,12 +170,14 @@ class Census:
         """Takes note that nothing can be done with an open job, whatever its record says."""
         if (before := self._jobs.get(key)) is not None:
             self._add(before, -1)
-            self._jobs[key] = dataclasses.replace(before, waits=True)
+            self._jobs[key] = replace(before, waits=True)
             self._add(self._jobs[key], 1)
 
     def regard(self, slow: Buckets) -> None:
         """From now on calls that need these budgets wait, and no others: delivery does not pause for them."""
         changed = slow ^ self._slow
+        if not changed:
+            return
         moved = [each for each in self._jobs.values() if not each.waits and not changed.isdisjoint(each.buckets)]
         for each in moved:
             self._add(each, -1)

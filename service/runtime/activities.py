@@ -9,7 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from sys import intern
 from typing import Any, Final
+
+import msgspec
 
 from schemas.operations import Kind
 from schemas.records import Fault
@@ -56,6 +59,16 @@ class ActivityDependencies:
     slots: SlotRegistry
 
 
+class _Sink(msgspec.Struct, frozen=True, gc=False):
+    """Takes what is seen of one job's resource into the inbox. There is one for each watch, so it is small."""
+
+    inbox: Inbox
+    key: bytes
+
+    def __call__(self, observation: Observation) -> None:
+        self.inbox.put(Observed(self.key, observation))
+
+
 class Activities:
     """The activities of one shard."""
 
@@ -75,9 +88,10 @@ class Activities:
         self._lines = KeyOrder()
         self._standing: dict[bytes, tuple[Job, float]] = {}
         self._searching: set[bytes] = set()
-        self._watched: dict[bytes, str] = {}
+        self._watched: dict[bytes, Poller] = {}
         self._put_off: list[tuple[bytes, object]] = []
         self._held: dict[bytes, str] = {}
+        self._reasons: Counter[str] = Counter()
         self._defects = RepeatedErrors()
         self._unsearchable = RepeatedErrors()
         self._again: dict[bytes, asyncio.TimerHandle] = {}
@@ -93,7 +107,7 @@ class Activities:
     @property
     def held(self) -> Counter[str]:
         """How many jobs are held, by reason."""
-        return Counter(self._held.values())
+        return +self._reasons
 
     def statistics(self) -> dict[str, object]:
         """What is going on, in numbers."""
@@ -118,8 +132,8 @@ class Activities:
             task.cancel()
         for again in self._again.values():
             again.cancel()
-        for key, target in self._watched.items():
-            self._workshop.pollers[target].unwatch(Claim(self._partition, key))
+        for key, poller in self._watched.items():
+            poller.unwatch(self._claim(key))
         self._watched.clear()
 
     def hold(self) -> None:
@@ -175,11 +189,19 @@ class Activities:
     def keep(self, key: bytes) -> None:
         """Nothing can be done with a job, not even end it: it is held until a process that can."""
         self._drop(key, *self._waits, self.unwatch)
-        self._held[key] = UNUSABLE
+        self._set_held(key, UNUSABLE)
 
     def keeps(self, key: bytes) -> bool:
         """True for a job with which nothing can be done here."""
         return self._held.get(key) == UNUSABLE
+
+    def _set_held(self, key: bytes, why: str) -> None:
+        """Why a job is held, or that it is not."""
+        if before := self._held.pop(key, ""):
+            self._reasons[before] -= 1
+        if why:
+            self._held[key] = why
+            self._reasons[why] += 1
 
     def _drop(self, key: bytes, *leaving: Callable[[bytes], None]) -> None:
         """Each is left, whatever one of them raises."""
@@ -211,11 +233,12 @@ class Activities:
             case effects.Call():
                 self._call(key, job, committed_at)
             case effects.Search(at):
-                self._occupy(key, job)
+                self._occupy(self._claim(key), job)
                 self._timers.set(key, at, job)
             case effects.Watch():
-                self._occupy(key, job)
-                self._watch(key, job)
+                claim = self._claim(key)
+                self._occupy(claim, job)
+                self._watch(claim, job)
             case effects.Rest() if ended(job):
                 pass  # the shard forgets it, by two clocks
             case effects.Rest(until, wall):
@@ -241,7 +264,7 @@ class Activities:
         if job is None or not occupies_slot(job):
             self._leave_slot(key, job)
         if not isinstance(activity, effects.Hold):
-            self._held.pop(key, None)
+            self._set_held(key, "")
         if job is None or not keeps_line(job):
             self._leave_line(key)
 
@@ -283,7 +306,7 @@ class Activities:
 
     def _hold(self, key: bytes, job: Job, why: str) -> None:
         """It stays in the line of its key, for what follows must not overtake it, and has no slot."""
-        self._held[key] = why
+        self._set_held(key, why)
         self._free_slot(key)
         if job.held != why:
             self._inbox.put(Observed(key, Restored()))  # its publisher hears of it
@@ -378,24 +401,26 @@ class Activities:
             self._searching.discard(key)
         self._inbox.put(Observed(key, observation))
 
-    def _watch(self, key: bytes, job: Job) -> None:
-        if key in self._watched:
+    def _watch(self, claim: Claim, job: Job) -> None:
+        if claim.key in self._watched:
             return
-        resource, target = subject(job.command), job.command.target
-        self._workshop.pollers[target].watch(
-            self._claim(key),
+        resource = subject(job.command)
+        poller = self._workshop.pollers[job.command.target]
+        now = self._context.clock.now()
+        poller.watch(
+            claim,
             WatchedResource(
                 resource.kind,
                 job.resource_id,
-                "" if job.status in resource.ends else job.status,  # an end that a former owner did not know
-                min(job.accepted_at, self._context.clock.now()),
+                "" if job.status in resource.ends else intern(job.status),  # an end that a former owner did not know
+                min(job.accepted_at, now),
                 self._cadence(job),
-                lambda observation: self._inbox.put(Observed(key, observation)),
+                _Sink(self._inbox, claim.key),
                 removal=row(job.command).kind is Kind.REMOVAL,
-                blind=self._context.clock.now() if job.tried else 0.0,
+                blind=now if job.tried else 0.0,
             ),
         )
-        self._watched[key] = target
+        self._watched[claim.key] = poller
 
     def _cadence(self, job: Job) -> Cadence:
         operation = row(job.command)
@@ -405,9 +430,9 @@ class Activities:
 
     def unwatch(self, key: bytes) -> None:
         """Looks at a job's resource no longer, or, when the job is planned again, anew from its own status on."""
-        target = self._watched.pop(key, None)
-        if target is not None:
-            self._workshop.pollers[target].unwatch(self._claim(key))
+        poller = self._watched.pop(key, None)
+        if poller is not None:
+            poller.unwatch(self._claim(key))
 
     # Slots
 
@@ -419,9 +444,9 @@ class Activities:
             job.command.target, slot, self._claim(key), priority=job.command.priority, since=job.accepted_at
         )
 
-    def _occupy(self, key: bytes, job: Job) -> None:
+    def _occupy(self, claim: Claim, job: Job) -> None:
         if slot := occupies_slot(job):
-            self._workshop.slots.occupy(job.command.target, slot, self._claim(key))
+            self._workshop.slots.occupy(job.command.target, slot, claim)
 
     def _queue(self, key: bytes, job: Job) -> None:
         """A new owner learns who waits from the jobs themselves."""

@@ -62,16 +62,22 @@ class App:
         """Why another process has our place in the group; empty if none has."""
         return self._assignment.superseded
 
-    def status(self) -> dict[str, object]:
-        """One glance to see what is going on."""
+    def readiness(self) -> dict[str, object]:
+        """What probes ask for every few seconds: it takes as long with a million jobs as with one."""
         return {
             "ready": self.ready,
             "superseded": self.superseded,
             "started": self._assignment.started,
-            "jobs": self.jobs(),
-            "held": self.held(),
             "shards": {shard.name: shard.statistics() for shard in self._assignment.shards.values()},
             "halted": {f"{part.topic}-{part.partition}": why for part, why in self._assignment.standing.items()},
+        }
+
+    def status(self) -> dict[str, object]:
+        """One glance to see what is going on."""
+        return {
+            **self.readiness(),
+            "jobs": self.jobs(),
+            "held": self.held(),
             "targets": {
                 target: {**limiter.statistics(), "watches": len(self._pollers[target])}
                 for target, limiter in self._limiters.items()

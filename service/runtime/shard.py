@@ -314,15 +314,18 @@ class Shard:
 
     def _observe_restored(self) -> None:
         gone = ((key, finished_at(state), True) for key, state in self._store.resources() if is_final(state))
-        done = ((key, job.finished_at, lasting(job)) for key, job in self._store.jobs() if ended(job))
+        done = ((key, job.finished_at, lasting(job)) for key, job in self._store.past())
         self._retention.restore(chain(gone, done), self._context.clock.now())
         self._inbox.put(Outdated())
-        # Most jobs have ended; only the open ones, whose calls stand in line, need the order of their acceptance.
-        going_on = [(key, found) for key in self._store.open() if (found := self._store.job(key))]
-        self._report_held([job for _, job in going_on])
-        self._activities.line_up(going_on)
-        for key, job in sorted(going_on, key=lambda item: item[1].accepted_at):
-            self.observe(key, Restored())
+        self._report_held(job for _, job in self._store.going())
+        # What runs comes first: it has its slots before anything that waits asks for one.
+        for key in self._store.running():
+            self.observe(key, _RESTORED)
+        # Only of the others, whose calls stand in line, the order of their acceptance matters.
+        others = sorted(self._store.others(), key=lambda item: item[1].accepted_at)
+        self._activities.line_up(others)
+        for key, job in others:
+            self.observe(key, _RESTORED)
             if job.awaits:
                 self._release_waiting(job.awaits.encode())
 
@@ -404,9 +407,10 @@ class Shard:
             self._retention.keep(key, since, lasting=job is None or lasting(job))
         if self._overfull:
             self._inbox.put(Outdated())
-        self._activities.line_up((key, job) for key in batch.acting if (job := self._store.job(key)))
-        for key in batch.acting:
-            self._activities.plan(key, self._store.job(key), began)
+        acting = [(key, self._store.job(key)) for key in batch.acting]
+        self._activities.line_up((key, job) for key, job in acting if job is not None)
+        for key, job in acting:
+            self._activities.plan(key, job, began)
             self._release_waiting(key)
         return items[taken:]
 
@@ -463,12 +467,13 @@ class Shard:
 
     def _release_waiting(self, key: bytes) -> None:
         """Tells the cancellations that wait for a job that it has ended, was parked, or is not there."""
-        job = self._store.job(key)
+        waiting = self._store.awaiting(key)
+        job = self._store.job(key) if waiting else None
         if job is not None and job.command.operation and job.command.operation not in COMMANDS:
             return  # only a release that knows the operation can tell what there is to delete
         if job is None or ended(job):
-            for waiting in self._store.awaiting(key):
-                self.observe(waiting, DependencyEnded())
+            for each in waiting:
+                self.observe(each, DependencyEnded())
 
     def _step(self, item: Item, batch: Transaction) -> None:
         if isinstance(item, Arrived):
@@ -608,6 +613,8 @@ class Shard:
         self._state = state
         self._context.telemetry.shard(self.name, state.value)
 
+
+_RESTORED: Final = Restored()
 
 _LOOK_AT_TOPICS: Final = 60.0
 """Seconds between two looks at whether the topics are still those in which the shard began."""

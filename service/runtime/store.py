@@ -4,10 +4,10 @@ Memory only: a shard that closes dirty drops its store, because the changelog is
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from schemas import records
-from schemas.records import CorruptRecord, Job, Position, Record, ResourceState
+from schemas.records import CorruptRecord, Job, Phase, Position, Record, ResourceState
 from service.core.capacity import Census, Ends
 from service.core.job import ended
 from service.runtime.errors import location
@@ -15,6 +15,10 @@ from service.runtime.errors import location
 
 class Store:
     """Jobs by changelog key, resources by kind and id.
+
+    Most jobs have ended or run for hours, and most resources do not change. Of these only the bytes of the record are
+    kept, a fraction of what the objects take, and nothing that the garbage collector has to visit. Each is decoded
+    when it is asked for, which takes about a microsecond.
 
     Attributes:
         position: How far the partition has been consumed; None when the changelog does not say.
@@ -27,8 +31,9 @@ class Store:
         self.position: Position | None = None
         self.replayed = 0
         self._jobs: dict[bytes, Job] = {}
+        self._running: dict[bytes, bytes] = {}
         self._ended: dict[bytes, bytes] = {}
-        self._resources: dict[bytes, ResourceState] = {}
+        self._resources: dict[bytes, bytes] = {}
         self._awaiting: dict[bytes, set[bytes]] = {}
         self._corrupt: dict[bytes, str] = {}
         self._phases: Counter[str] = Counter()
@@ -39,7 +44,7 @@ class Store:
     @property
     def going_on(self) -> int:
         """How many jobs have not ended."""
-        return len(self._jobs)
+        return len(self._jobs) + len(self._running)
 
     @property
     def next_turn(self) -> int:
@@ -52,7 +57,8 @@ class Store:
         What can't be read counts only if nothing follows under its key: compaction would have removed it else.
         """
         self.replayed += 1
-        self._corrupt.pop(key, None)
+        if self._corrupt:
+            self._corrupt.pop(key, None)
         try:
             self.put(key, records.decode(value) if value is not None else None, value)
         except CorruptRecord as error:
@@ -74,16 +80,14 @@ class Store:
     def put(self, key: bytes, record: Record | None, value: bytes | None = None) -> None:
         """Sets what a key means from now on; ``value`` are the bytes of its record, where they are known."""
         job = record if isinstance(record, Job) else None
-        value = records.encode(record) if record is not None and value is None else value or b""
+        if value is None:
+            value = records.encode(record) if record is not None else b""
         self.census.count(key, job, len(value))
-        before = self.job(key)
-        self._note(key, before.awaits if before is not None else "", job.awaits if job is not None else "")
-        if before is not None:
-            self._forget(key, before)
+        self._forget(key)
         if job is not None:
             self._keep(key, job, value)
         elif isinstance(record, ResourceState):
-            self._resources[key] = record
+            self._resources[key] = value
         elif isinstance(record, Position):
             self.position = record
         elif key == records.POSITION_KEY:
@@ -92,45 +96,72 @@ class Store:
             self._resources.pop(key, None)
 
     def _keep(self, key: bytes, job: Job, value: bytes) -> None:
-        """Of an ended job only the bytes are kept, a fraction of what the objects take: most jobs have ended."""
         self._phases[job.phase.value] += 1
         self._last_turn = max(self._last_turn, job.turn)
+        if job.awaits:
+            self._awaiting.setdefault(job.awaits.encode(), set()).add(key)
         if ended(job):
             self._ended[key] = value
             self.ends.count(job, len(key) + len(value), 1)
+        elif job.phase is Phase.RUNNING:
+            self._running[key] = value
         else:
             self._jobs[key] = job
 
-    def _forget(self, key: bytes, job: Job) -> None:
+    def _forget(self, key: bytes) -> None:
+        job = self.job(key)
+        if job is None:
+            return
         self._phases[job.phase.value] -= 1
-        if self._jobs.pop(key, None) is None:
+        if job.awaits:
+            self._await_no_longer(key, job.awaits.encode())
+        if self._jobs.pop(key, None) is None and self._running.pop(key, None) is None:
             self.ends.count(job, len(key) + len(self._ended.pop(key)), -1)
 
     def job(self, key: bytes) -> Job | None:
         """The job of a key, if there is one."""
-        if (value := self._ended.get(key)) is None:
-            return self._jobs.get(key)
-        job = records.decode(value)
-        return job if isinstance(job, Job) else None
+        if (known := self._jobs.get(key)) is not None:
+            return known
+        value = self._running.get(key) or self._ended.get(key)
+        return records.decode_job(value) if value is not None else None
 
     def resource(self, key: bytes) -> ResourceState | None:
         """The resource of a key, if there is one."""
-        return self._resources.get(key)
+        value = self._resources.get(key)
+        return records.decode_resource(value) if value is not None else None
 
     def record(self, key: bytes) -> Record | None:
         """What a key means now."""
-        return self.job(key) or self._resources.get(key)
+        return self.job(key) or self.resource(key)
 
     def jobs(self) -> Iterator[tuple[bytes, Job]]:
         """Every job with its key."""
-        yield from self._jobs.items()
-        for key in self._ended:
-            if (job := self.job(key)) is not None:
-                yield key, job
+        yield from self.going()
+        yield from self.past()
+
+    def going(self) -> Iterator[tuple[bytes, Job]]:
+        """Every job that has not ended, with its key."""
+        for key, value in self._running.items():
+            yield key, records.decode_job(value)
+        yield from self.others()
+
+    def running(self) -> Iterable[bytes]:
+        """Keys of the jobs whose resource is known and on its way."""
+        return self._running.keys()
+
+    def others(self) -> Iterable[tuple[bytes, Job]]:
+        """Every other job that has not ended, with its key."""
+        return self._jobs.items()
+
+    def past(self) -> Iterator[tuple[bytes, Job]]:
+        """Every job that has ended, with its key."""
+        for key, value in self._ended.items():
+            yield key, records.decode_job(value)
 
     def resources(self) -> Iterator[tuple[bytes, ResourceState]]:
         """Every resource with its key."""
-        return iter(self._resources.items())
+        for key, value in self._resources.items():
+            yield key, records.decode_resource(value)
 
     def phases(self) -> dict[str, int]:
         """How many jobs stand in each phase."""
@@ -138,21 +169,18 @@ class Store:
 
     def awaiting(self, key: bytes) -> list[bytes]:
         """Keys of the jobs that wait for the end of this one."""
-        return list(self._awaiting.get(key, ()))
+        return list(self._awaiting.get(key, ())) if self._awaiting else []
 
-    def _note(self, key: bytes, before: str, after: str) -> None:
+    def _await_no_longer(self, key: bytes, other: bytes) -> None:
         """Keeps the index of who waits for whom, without anything of jobs that wait no longer or are forgotten."""
-        if before and before != after:
-            waiting = self._awaiting[before.encode()]
-            waiting.discard(key)
-            if not waiting:
-                del self._awaiting[before.encode()]
-        if after:
-            self._awaiting.setdefault(after.encode(), set()).add(key)
+        waiting = self._awaiting[other]
+        waiting.discard(key)
+        if not waiting:
+            del self._awaiting[other]
 
     def open(self) -> list[bytes]:
         """Keys of the jobs that have not ended."""
-        return list(self._jobs)
+        return [*self._running, *self._jobs]
 
     def __len__(self) -> int:
-        return len(self._jobs) + len(self._ended) + len(self._resources)
+        return len(self._jobs) + len(self._running) + len(self._ended) + len(self._resources)

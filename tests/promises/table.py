@@ -416,6 +416,21 @@ PROMISES = (
         ),
     ),
     Promise(
+        "What a job costs does not grow with their number",
+        "A restore takes time in proportion to its records, a probe as long with a million jobs as with one. A job "
+        "under way takes less than 1.8 KB in all.",
+        (
+            "tests/scenarios/test_growth.py::test_a_restore_takes_as_much_for_each_record_however_many_there_are",
+            "tests/scenarios/test_growth.py::test_a_probe_takes_as_much_however_many_jobs_there_are",
+            "tests/scenarios/test_growth.py::test_a_job_that_is_followed_takes_little_memory",
+        ),
+        sabotages=(
+            "look at every job at each commit",
+            "count the held jobs at each probe",
+            "hold what runs as objects",
+        ),
+    ),
+    Promise(
         "Settings and published rules are what runs",
         "Targets are called at the addresses that the settings give, and nowhere else. The machine's environment, "
         "files and models change neither that nor the rules by which commands are checked. With the default settings, "

@@ -41,8 +41,8 @@ SABOTAGES = (
     Sabotage(
         "count the call window from the commit's answer",
         "service.runtime.shard",
-        "self._activities.plan(key, self._store.job(key), began)",
-        "self._activities.plan(key, self._store.job(key), self._context.clock.monotonic())",
+        "self._activities.plan(key, job, began)",
+        "self._activities.plan(key, job, self._context.clock.monotonic())",
         "A process that stood still between a commit and its answer finds its window open: two resources.",
         "tests/simulation/test_scripts.py"
         "::test_a_window_is_counted_from_the_begin_of_the_commit_and_not_from_its_answer",
@@ -698,7 +698,7 @@ SABOTAGES = (
     Sabotage(
         "watch from a status that was no end to an older release",
         "service.runtime.activities",
-        '"" if job.status in resource.ends else job.status,',
+        '"" if job.status in resource.ends else intern(job.status),',
         "job.status,",
         "A job whose end an older release took for a status on the way never ends, after the rollout either.",
         "tests/scenarios/test_held.py::test_an_end_that_an_older_release_did_not_know_is_seen_by_the_next",
@@ -957,7 +957,7 @@ SABOTAGES = (
     Sabotage(
         "add up outages over take-overs",
         "service.runtime.activities",
-        "blind=self._context.clock.now() if job.tried else 0.0,",
+        "blind=now if job.tried else 0.0,",
         "blind=0.0,",
         "A watched resource counts as unreadable after many short outages, months apart.",
         "tests/unit/service/runtime/test_searches.py::test_outages_before_take_overs_do_not_add_up",
@@ -1059,11 +1059,11 @@ SABOTAGES = (
     Sabotage(
         "give a held job its slot",
         "service.runtime.activities",
-        """        self._held[key] = why
+        """        self._set_held(key, why)
         self._free_slot(key)
 """,
-        """        self._held[key] = why
-        self._occupy(key, job)
+        """        self._set_held(key, why)
+        self._occupy(self._claim(key), job)
 """,
         "Jobs of an account that is no longer a target use up the slots of the one that is.",
         "tests/scenarios/test_held.py::test_a_target_that_is_another_account_by_now_is_not_asked_about_old_jobs[now0]",
@@ -2021,5 +2021,30 @@ SABOTAGES = (
         'if negated == "" and',
         "A Deny for all but one user lets the whole account through.",
         "tests/unit/sandbox/cleanroomsml/test_policy_language.py::test_a_deny_whose_names_cannot_be_evaluated_refuses",
+    ),
+    Sabotage(
+        "look at every job at each commit",
+        "service.core.capacity",
+        "        if not changed:\n            return\n",
+        "",
+        "A restore of a hundred thousand running jobs takes most of a minute, ten times as many a hundred times as long.",
+        "tests/scenarios/test_growth.py::test_a_restore_takes_as_much_for_each_record_however_many_there_are[running]",
+    ),
+    Sabotage(
+        "count the held jobs at each probe",
+        "service.runtime.activities",
+        "        return +self._reasons\n",
+        "        return Counter(why for why in self._held.values())\n",
+        "With a million jobs a probe stops the event loop for a fifth of a second, every few seconds.",
+        "tests/scenarios/test_growth.py::test_a_probe_takes_as_much_however_many_jobs_there_are[held]",
+    ),
+    Sabotage(
+        "hold what runs as objects",
+        "service.runtime.store",
+        "        elif job.phase is Phase.RUNNING:\n",
+        "        elif False:\n",
+        "A job under way takes several times the memory, in every replica.",
+        "tests/scenarios/test_growth.py"
+        "::test_a_job_that_runs_is_kept_in_little_memory_and_nothing_that_a_collection_visits",
     ),
 )

@@ -30,8 +30,8 @@ _OPENMETRICS: Final = "application/openmetrics-text"
 
 Status = Mapping[str, Any]
 """What is shown: ``ready`` and ``started`` (bool), ``superseded`` (why another process has our place, if one has),
-``shards`` (name -> mapping), ``jobs`` (phase -> number), ``targets`` (name -> mapping), and anything else that is a
-mapping of plain values."""
+``shards`` (name -> mapping), ``halted`` (name -> reason), ``jobs`` (phase -> number), ``targets`` (name -> mapping),
+and anything else that is a mapping of plain values."""
 
 
 class ListenError(OSError):
@@ -44,7 +44,8 @@ class StatusServer:
     Args:
         host: Address to listen on.
         port: Port to listen on; 0 lets the system choose.
-        status: Gives the present status; ``ready`` and ``started`` in it decide the probes of readiness and start.
+        status: Gives the present status, for the page.
+        readiness: Gives the part of it that the probes of readiness and start need; all of it unless given.
         metrics: Gives the metrics in Prometheus' text format.
         as_openmetrics: Gives them as OpenMetrics, for who asks for that.
         liveness: Decides the liveness probe.
@@ -60,11 +61,13 @@ class StatusServer:
         metrics: Callable[[], bytes],
         liveness: Liveness,
         as_openmetrics: Callable[[], bytes] | None = None,
+        readiness: Callable[[], Status] | None = None,
         page: tuple[str, int] | None = None,
     ) -> None:
         self._place = (host, port)
         self._page_place = page
         self._status = status
+        self._readiness = readiness or status
         self._metrics = metrics
         self._openmetrics = as_openmetrics
         self._liveness = liveness
@@ -111,7 +114,7 @@ class StatusServer:
             await runner.cleanup()
 
     async def _startupz(self, _request: web.Request) -> web.Response:
-        started = bool(self._status().get("started"))
+        started = bool(self._readiness().get("started"))
         return web.json_response({"started": started}, status=200 if started else 503)
 
     async def _livez(self, _request: web.Request) -> web.Response:
@@ -120,7 +123,7 @@ class StatusServer:
         return web.json_response({"alive": not silent, "silent": silent, "ages": ages}, status=503 if silent else 200)
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        status = self._status()
+        status = self._readiness()
         ready = bool(status.get("ready"))
         shown = {"ready": ready, "shards": status.get("shards", {}), "halted": status.get("halted", {})}
         shown |= {name: value for name in ("superseded", "addresses") if (value := status.get(name))}

@@ -97,7 +97,7 @@ def books(store: Store) -> dict[str, Any]:
         "open": store.going_on,
         "callable": store.census.callable,
         "waiting": store.census.waiting(),
-        "sizes": {key: counted.size for key, counted in store.census._jobs.items()},
+        "weights": {key: counted.weight for key, counted in store.census._jobs.items()},
         "awaiting": store._awaiting,
         "ended": (store.ends.lasting, store.ends.fleeting, store.ends._sources),
         "phases": store.phases(),

@@ -1,0 +1,87 @@
+"""What a job costs does not grow with the number of jobs; counted in calls, bytes and objects, not in seconds."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from benchmarks import population
+from benchmarks.population import COMMANDS, Entry, Replica
+from schemas.records import Job, decode, encode
+from service.core.job import replace
+from service.runtime.ports import TopicPartition
+from service.runtime.shard import State
+from service.runtime.store import Store
+from tests.support import costs
+
+FEW, MANY = 1_000, 10_000
+FIRST = TopicPartition(COMMANDS, 0)
+Make = Callable[[int], Any]
+
+
+def held(size: int) -> list[Entry]:
+    """Jobs of a target that this process does not know."""
+    found = []
+    for key, value in population.running(size):
+        job = decode(value)
+        assert isinstance(job, Job)
+        found.append((key, encode(replace(job, command=replace(job.command, target="removed"), held="UnknownTarget"))))
+    return found
+
+
+async def restored(changelog: Sequence[Entry]) -> int:
+    """Calls that a restore takes, up to the commit of the last of its observations; no poller runs."""
+    shard = Replica([changelog], max_batch=50).shard(FIRST)
+    with costs.calls() as counted:
+        serving = asyncio.create_task(shard.run())
+        while shard.state is not State.RUNNING or shard.waiting:  # noqa: ASYNC110 - nothing says when
+            await asyncio.sleep(0)
+    serving.cancel()
+    await asyncio.wait([serving])
+    return counted.count
+
+
+@pytest.mark.parametrize("make", [population.running, population.ended, population.resources, held])
+async def test_a_restore_takes_as_much_for_each_record_however_many_there_are(make: Make) -> None:
+    few, many = [await restored(list(make(size))) for size in (FEW, MANY)]
+    assert many / few < 1.2 * MANY / FEW
+
+
+@pytest.mark.parametrize("make", [population.running, population.ended, held])
+async def test_a_probe_takes_as_much_however_many_jobs_there_are(make: Make) -> None:
+    taken = []
+    for size in (FEW, MANY):
+        async with Replica([list(make(size))]).serving() as replica:
+            assert sum(replica.app.jobs().values()) == size
+            with costs.calls() as counted:
+                replica.app.readiness()
+                replica.app.jobs()
+                replica.app.held()
+            taken.append(counted.count)
+    assert abs(taken[0] - taken[1]) < 20
+
+
+def test_a_job_that_runs_is_kept_in_little_memory_and_nothing_that_a_collection_visits() -> None:
+    """The record's bytes, its key, and what counts of it."""
+    with costs.memory() as kept:
+        store = Store()
+        for key, value in population.running(MANY):
+            store.load(key, value)
+    assert store.going_on == MANY
+    assert kept.bytes / MANY < 1_000
+    assert kept.visited < 100
+
+
+async def test_a_job_that_is_followed_takes_little_memory() -> None:
+    """All included: its record and key, what counts of it, its slot and its watch."""
+    async with Replica([[]]).serving():
+        pass  # what is made at the first use does not count
+    with costs.memory() as kept:
+        replica = Replica([list(population.running(MANY))])
+        serving = replica.serving()
+        await serving.__aenter__()
+        assert replica.app.jobs() == {"running": MANY}
+    await serving.__aexit__(None, None, None)
+    assert kept.bytes / MANY < 1_800
+    assert kept.visited / MANY < 3.1
