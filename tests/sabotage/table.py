@@ -2027,8 +2027,9 @@ SABOTAGES = (
         "service.core.capacity",
         "        if not changed:\n            return\n",
         "",
-        "A restore of a hundred thousand running jobs takes most of a minute, ten times as many a hundred times as long.",
-        "tests/scenarios/test_growth.py::test_a_restore_takes_as_much_for_each_record_however_many_there_are[running]",
+        "Each commit takes as long as there are jobs, and a restore of a hundred thousand consists of hundreds.",
+        "tests/unit/service/core/test_capacity.py"
+        "::test_that_the_same_targets_are_slow_is_said_at_each_commit_and_costs_nothing",
     ),
     Sabotage(
         "count the held jobs at each probe",

@@ -2,28 +2,47 @@
 
 import cProfile
 import gc
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 
-class Calls:
-    """How many functions were called, those of C included; a loop over many things calls something for each."""
+class Count:
+    """How often it happened."""
 
     def __init__(self) -> None:
         self.count = 0
 
 
 @contextmanager
-def calls() -> Iterator[Calls]:
-    """Counts within the block."""
-    counted, profile = Calls(), cProfile.Profile()
+def calls() -> Iterator[Count]:
+    """Counts calls of functions, those of C included, within the block."""
+    counted, profile = Count(), cProfile.Profile()
     profile.enable()
     try:
         yield counted
     finally:
         profile.disable()
     counted.count = sum(entry.callcount for entry in profile.getstats())
+
+
+@contextmanager
+def lines() -> Iterator[Count]:
+    """Counts lines executed within the block, in what it calls; a loop executes one for each round. This is slow."""
+    counted, before = Count(), sys.gettrace()
+
+    def trace(_frame: FrameType, event: str, _argument: Any) -> Any:
+        counted.count += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield counted
+    finally:
+        sys.settrace(before)
 
 
 class Memory:
