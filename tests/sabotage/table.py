@@ -2048,4 +2048,22 @@ SABOTAGES = (
         "tests/scenarios/test_growth.py"
         "::test_a_job_that_runs_is_kept_in_little_memory_and_nothing_that_a_collection_visits",
     ),
+    Sabotage(
+        "let each full collection visit everything",
+        "service.adapters.garbage_collection",
+        '    if phase == "stop" and',
+        "    if False and",
+        "With a hundred thousand jobs the event loop stops for half a second again and again.",
+        "tests/unit/service/adapters/test_garbage_collection.py"
+        "::test_a_full_collection_does_not_visit_what_an_earlier_one_has",
+    ),
+    Sabotage(
+        "freeze for good",
+        "service.adapters.garbage_collection",
+        "            gc.unfreeze()\n            gc.collect()\n",
+        "            gc.collect()\n",
+        "Whatever cycles shards and clients leave behind stays in memory until the process ends.",
+        "tests/unit/service/adapters/test_garbage_collection.py"
+        "::test_a_frozen_cycle_is_freed_when_everything_is_looked_through",
+    ),
 )
