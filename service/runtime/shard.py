@@ -5,6 +5,7 @@ that wants it. A commit that fails ends the shard; memory is dropped and the cha
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -105,6 +106,7 @@ class Shard:
         self._defects = RepeatedErrors()
         self._activities = Activities(partition, self._inbox, workshop, context)
         self._slow = workshop.dispatch.slow
+        self._regarded = -math.inf
         self._looking: asyncio.TimerHandle | None = None
         self._state = State.OPENING
         self._paused = False
@@ -348,11 +350,18 @@ class Shard:
     async def _serve(self, log: PartitionLog) -> None:
         while items := await self._inbox.take(self._context.max_batch):
             self._busy = True
-            self._store.census.regard(self._slow())
+            self._regard_slow()
             while items:
                 items = await self._commit(log, items)
             self._busy = False
             self._resume_delivery()
+
+    def _regard_slow(self) -> None:
+        """Which targets are slow changes within minutes, and to ask a thousand of them takes as long as a commit."""
+        now = self._context.clock.monotonic()
+        if now - self._regarded >= _REGARD:
+            self._regarded = now
+            self._store.census.regard(self._slow())
 
     def _hold_delivery(self) -> None:
         """What is not taken in waits in its topic, which has more room than our memory."""
@@ -621,6 +630,9 @@ _LOOK_AT_TOPICS: Final = 60.0
 
 _LONGEST_WORD: Final = 100
 """Characters of an unknown word that are logged."""
+
+_REGARD: Final = 1.0
+"""Seconds for which it is not asked again which targets are slow."""
 
 _LOOK: Final = 5.0
 """Seconds after which a paused delivery is looked at again."""

@@ -2066,4 +2066,20 @@ SABOTAGES = (
         "tests/unit/service/adapters/test_garbage_collection.py"
         "::test_a_frozen_cycle_is_freed_when_everything_is_looked_through",
     ),
+    Sabotage(
+        "ask at each commit which targets are slow",
+        "service.runtime.shard",
+        "        if now - self._regarded >= _REGARD:\n",
+        "        if True:\n",
+        "With a thousand targets each commit takes twice as long.",
+        "tests/scenarios/test_growth.py::test_which_targets_are_slow_is_not_asked_at_each_commit",
+    ),
+    Sabotage(
+        "read the trusted certificates for each target",
+        "service.adapters.aws.config",
+        "wanted.setdefault(target.ca_file or bundle, where)",
+        "ssl.create_default_context(cafile=target.ca_file or bundle)",
+        "A start with a thousand targets takes 20 s of CPU.",
+        "tests/unit/service/test_bootstrap.py::test_certificates_are_read_once_however_many_targets_trust_them",
+    ),
 )

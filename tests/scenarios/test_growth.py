@@ -10,8 +10,9 @@ from benchmarks import population
 from benchmarks.population import COMMANDS, Entry, Replica
 from schemas.records import Job, decode, encode
 from service.core.job import replace
+from service.runtime.dispatch import Dispatch
 from service.runtime.ports import TopicPartition
-from service.runtime.shard import State
+from service.runtime.shard import Shard, State
 from service.runtime.store import Store
 from tests.support import costs
 
@@ -30,15 +31,20 @@ def held(size: int) -> list[Entry]:
     return found
 
 
-async def restored(changelog: Sequence[Entry]) -> int:
-    """Calls that a restore takes, up to the commit of the last of its observations; no poller runs."""
-    shard = Replica([changelog], max_batch=50).shard(FIRST)
-    with costs.calls() as counted:
-        serving = asyncio.create_task(shard.run())
-        while shard.state is not State.RUNNING or shard.waiting:  # noqa: ASYNC110 - nothing says when
-            await asyncio.sleep(0)
+async def serve(shard: Shard) -> None:
+    """Restores a shard, up to the commit of the last of its observations; no poller runs."""
+    serving = asyncio.create_task(shard.run())
+    while shard.state is not State.RUNNING or shard.waiting:  # noqa: ASYNC110 - nothing says when
+        await asyncio.sleep(0)
     serving.cancel()
     await asyncio.wait([serving])
+
+
+async def restored(changelog: Sequence[Entry]) -> int:
+    """Calls that a restore takes."""
+    shard = Replica([changelog], max_batch=50).shard(FIRST)
+    with costs.calls() as counted:
+        await serve(shard)
     return counted.count
 
 
@@ -60,6 +66,20 @@ async def test_a_probe_takes_as_much_however_many_jobs_there_are(make: Make) -> 
                 replica.app.held()
             taken.append(counted.count)
     assert abs(taken[0] - taken[1]) < 20
+
+
+async def test_which_targets_are_slow_is_not_asked_at_each_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a thousand targets it takes as long as the commit."""
+    asked: list[Dispatch] = []
+
+    def slow(dispatch: Dispatch) -> frozenset[tuple[str, str]]:
+        asked.append(dispatch)
+        return frozenset()
+
+    monkeypatch.setattr(Dispatch, "slow", slow)
+    shard = Replica([list(population.running(FEW))], max_batch=10).shard(FIRST)
+    await serve(shard)
+    assert 0 < len(asked) < 10
 
 
 def test_a_job_that_runs_is_kept_in_little_memory_and_nothing_that_a_collection_visits() -> None:

@@ -31,8 +31,7 @@ class Clients:
         self._locks = {name: asyncio.Lock() for name in targets}
         self._clients: dict[str, tuple[Any, AsyncExitStack]] = {}
         self._base = _session()
-        for name, target in targets.items():
-            require_trust(name, target, self._base.get_config_variable("ca_bundle"))
+        require_trust(targets, self._base.get_config_variable("ca_bundle"))
         addresses.settle_chain(self._base, self._targets)
         if targets and self._base.get_config_variable("region") is None:
             # The STS that takes a pod's token is asked there; botocore by itself does not know AWS_REGION.

@@ -1,6 +1,7 @@
 """What a target's settings mean to botocore."""
 
 import ssl
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiobotocore.config import AioConfig
@@ -15,24 +16,28 @@ def trusted(target: Target) -> bool | str | None:
     return False if not target.verify else target.ca_file or None
 
 
-def require_trust(name: str, target: Target, bundle: str) -> None:
+def require_trust(targets: Mapping[str, Target], bundle: str) -> None:
     """Reads the certificates that are to be trusted: a file that can't be used would fail every call for good.
 
+    Each file is read once, however many targets trust it: it takes some 20 ms.
+
     Args:
-        name: The target's name.
-        target: Its settings.
+        targets: Settings by target name.
         bundle: What the machine's configuration trusts.
 
     Raises:
         SettingsError: They can't be used.
     """
-    if not target.verify:
-        return
-    where, file = (f"targets.{name}.ca_file", target.ca_file) if target.ca_file else ("AWS_CA_BUNDLE", bundle)
-    try:
-        ssl.create_default_context(cafile=file)
-    except OSError as error:
-        raise SettingsError(f"{where}: {file} can't be used as certificates (PEM): {error}") from error
+    wanted: dict[str, str] = {}
+    for name, target in targets.items():
+        if target.verify:
+            where = f"targets.{name}.ca_file" if target.ca_file else "AWS_CA_BUNDLE"
+            wanted.setdefault(target.ca_file or bundle, where)
+    for file, where in wanted.items():
+        try:
+            ssl.create_default_context(cafile=file)
+        except OSError as error:
+            raise SettingsError(f"{where}: {file} can't be used as certificates (PEM): {error}") from error
 
 
 def client_config(target: Target, attempts: int = 1, **more: Any) -> AioConfig:
