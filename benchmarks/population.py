@@ -25,7 +25,7 @@ from service.runtime import commands
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
-from service.runtime.context import Context, OutputTopics
+from service.runtime.context import Context, OutputTopics, TenantTopics
 from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller
@@ -125,6 +125,11 @@ class ReplayedLog:
         self._changelogs = changelogs
         self.committed = 0
 
+    @property
+    def membership(self) -> "ReplayedLog":
+        """Itself: the only member of its group."""
+        return self
+
     async def open(self, partition: TopicPartition) -> "_Partition":
         return _Partition(self, self._changelogs[partition])
 
@@ -210,8 +215,6 @@ class Replica:
             telemetry=self.telemetry,
             stop_deadline=5.0,
         )
-        self.telemetry.pull(self.app.jobs, self.app.inboxes)
-        self.telemetry.pull_slots(self.app.slots)
         gauges.register(self.telemetry, self.app, self.clock)
 
     def shard(self, partition: TopicPartition) -> Shard:
@@ -244,9 +247,7 @@ def _context(clock: SystemClock, telemetry: PrometheusTelemetry, targets: Sequen
     names = OutputTopics(
         changelogs={COMMANDS: "jobs"},
         changes="changes",
-        replies="replies",
-        events="events",
-        dead_letters="dead-letters",
+        shared=TenantTopics("replies", "events", "dead-letters"),
         source="benchmark",
     )
     return Context(

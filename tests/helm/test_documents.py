@@ -66,9 +66,9 @@ def test_the_schema_has_every_setting_but_secrets_and_what_the_chart_sets() -> N
 
 
 def _settings_model(name: str) -> type[Any] | None:
-    from service.settings import aws, kafka, model, running, tenants
+    from service.settings import aws, kafka, model, polling, server, tenants, timing
 
-    for module in (model, kafka, aws, running, tenants):
+    for module in (model, kafka, aws, timing, polling, server, tenants):
         found = getattr(module, name, None)
         if isinstance(found, type) and found.__module__ == module.__name__:
             return found

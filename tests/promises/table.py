@@ -424,7 +424,7 @@ PROMISES = (
             "tests/scenarios/test_growth.py::test_a_restore_takes_as_much_for_each_record_however_many_there_are",
             "tests/scenarios/test_growth.py::test_a_probe_takes_as_much_however_many_jobs_there_are",
             "tests/scenarios/test_growth.py::test_a_job_that_is_followed_takes_little_memory",
-            "tests/unit/service/test_bootstrap.py::test_an_idle_target_takes_little_memory",
+            "tests/unit/service/test_bootstrap_targets.py::test_an_idle_target_takes_little_memory",
             "tests/unit/service/adapters/test_garbage_collection.py"
             "::test_a_full_collection_does_not_visit_what_an_earlier_one_has",
         ),

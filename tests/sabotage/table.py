@@ -2080,6 +2080,6 @@ SABOTAGES = (
         "wanted.setdefault(target.ca_file or bundle, where)",
         "ssl.create_default_context(cafile=target.ca_file or bundle)",
         "A start with a thousand targets takes 20 s of CPU.",
-        "tests/unit/service/test_bootstrap.py::test_certificates_are_read_once_however_many_targets_trust_them",
+        "tests/unit/service/test_bootstrap_targets.py::test_certificates_are_read_once_however_many_targets_trust_them",
     ),
 )

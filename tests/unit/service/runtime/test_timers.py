@@ -16,7 +16,9 @@ class Bench:
     def __init__(self) -> None:
         self.clock = LoopClock()
         self.fired: list[tuple[float, bytes, object]] = []
-        self.timers = Timers(self.clock.wall, lambda key, what: self.fired.append((self.clock.monotonic(), key, what)))
+        self.timers: Timers[object] = Timers(
+            self.clock.wall, lambda key, what: self.fired.append((self.clock.monotonic(), key, what))
+        )
 
     @property
     def keys(self) -> list[bytes]:
