@@ -134,6 +134,8 @@ def build(settings: Settings) -> Service:
             clock,
             reads_per_second=target.rate.reads_per_second,
             writes_per_second=target.rate.writes_per_second,
+            connections=target.pool,
+            window=settings.timing.call_window,
         )
         for name, target in settings.targets.items()
     }

@@ -166,6 +166,10 @@ class Census:
         self._jobs[key] = counted
         self._add(counted, 1)
 
+    def in_line(self, order: str) -> bool:
+        """Whether commands of this key are in line."""
+        return order in self._lines
+
     def keep(self, key: bytes) -> None:
         """Takes note that nothing can be done with an open job, whatever its record says."""
         if (before := self._jobs.get(key)) is not None:

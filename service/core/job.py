@@ -97,7 +97,7 @@ def order_of(key: bytes | None) -> str:
 
 
 GIVEN_BACK: Final = 1.0
-"""``due`` of a call that was certainly not sent before a hand-over: over by any clock."""
+"""``due`` of a call that is not permitted yet, or was certainly not sent before a hand-over: over by any clock."""
 
 
 def keeps_line(job: Job) -> bool:

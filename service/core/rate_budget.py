@@ -57,6 +57,7 @@ class Bucket:
 
 _FLOOR = 0.05  # of the limit: a storm of throttles never stops the calls for good
 _REGROWTH = 0.05  # of the limit, a success
+_WHOLE = 1.0 - 1e-9  # of a token, as far as sums of fractions can tell
 _SLOW = 0.25  # of the limit: below it, AWS takes far less than the settings say
 SLOW_AFTER = 60.0
 """Seconds for which a bucket must have been slow, with calls waiting, before they no longer count as callable."""
@@ -81,9 +82,19 @@ def take(state: Bucket, now: float) -> tuple[Bucket, float]:
         The bucket and 0 when there was one; else the bucket unchanged but refilled, and the seconds until there is.
     """
     current = refill(state, now)
-    if current.tokens >= 1.0 - 1e-9:
+    if available(current):
         return replace(current, tokens=max(0.0, current.tokens - 1.0)), 0.0
     return current, (1.0 - current.tokens) / current.rate
+
+
+def available(state: Bucket) -> bool:
+    """True when there is a token."""
+    return state.tokens >= _WHOLE
+
+
+def given_back(state: Bucket) -> Bucket:
+    """The bucket with one token more, which was taken for a call that was not made."""
+    return replace(state, tokens=min(state.burst, state.tokens + 1.0))
 
 
 def throttled(state: Bucket, now: float) -> Bucket:

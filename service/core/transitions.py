@@ -82,6 +82,11 @@ def accept(command: Command, now: float, wall: float, policy: Policy) -> Step:
     return Step(_permitted(job), (accepted,))
 
 
+def unpermitted(step: Step) -> Step:
+    """The same acceptance without a permission to call, which follows when the call can be made."""
+    return Step(replace(step.job, due=GIVEN_BACK), step.events) if step.job is not None else step
+
+
 def _permitted(job: Job) -> Job:
     """What may begin: a call, or for a tracked resource the watch, since nothing is to be sent."""
     operation = row(job.command)
@@ -233,7 +238,7 @@ def _window_missed(job: Job, observation: seen.WindowMissed, now: float, policy:
 
 def _delayed(job: Job, observation: seen.Delayed, now: float, policy: Policy) -> Step:
     """Told once, with an intent that is committed anew; who rests meanwhile has another reason to wait."""
-    if job.due or job.reason == OUT_OF_BUDGET:
+    if job.due > GIVEN_BACK or job.reason == OUT_OF_BUDGET:
         return Step(job)
     told = CommandReply("waiting", {"reason": OUT_OF_BUDGET, "position": 0})
     return Step(replace(job, since=now, reason=OUT_OF_BUDGET), (told,))

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.operations import Kind
-from schemas.records import Fault
+from schemas.records import Command, Fault
 from service.core import effects, resting, transitions
 from service.core.job import Job, Phase, awaits_slot, ended, keeps_line, occupies_slot, row, subject
 from service.core.observations import (
@@ -39,10 +39,12 @@ from service.runtime.errors import DEFECT, UNUSABLE, RepeatedErrors, location
 from service.runtime.inbox import Inbox, Observed
 from service.runtime.intent import Intent
 from service.runtime.key_order import KeyOrder
+from service.runtime.limiter import Turn
 from service.runtime.poller import Poller, WatchedResource
 from service.runtime.ports import TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.timers import Deadlines, Timers
+from service.runtime.turns import Rested, Turns, release_after, sends
 
 NO_SLOT = "ConcurrencyLimit"
 """Reason of a command that waits because our own jobs use up the quota."""
@@ -82,9 +84,10 @@ class Activities:
         self._timers = Timers(context.clock.now, self._fire)
         self._starts = Timers(context.clock.wall, self._fire)
         self._deadlines = Deadlines(context.clock, lambda key: self._fire(key, DeadlinePassed()))
-        self._waits = (self._timers.cancel, self._starts.cancel, self._deadlines.cancel)
         self._missed_at = -math.inf
         self._intents: dict[bytes, Intent] = {}
+        self._turns = Turns(inbox, workshop.dispatch, self._spawn)
+        self._waits = (self._timers.cancel, self._starts.cancel, self._deadlines.cancel, self._turns.drop)
         self._lines = KeyOrder()
         self._standing: dict[bytes, tuple[Job, float]] = {}
         self._searching: set[bytes] = set()
@@ -113,6 +116,7 @@ class Activities:
         """What is going on, in numbers."""
         return {
             "calls": self.calling,
+            "unpermitted": len(self._turns),
             "in_line": len(self._standing),
             "searches": len(self._searching),
             "watches": len(self._watched),
@@ -130,6 +134,7 @@ class Activities:
         """Stops everything; what was under way is found out by the next owner."""
         for task in self._tasks:
             task.cancel()
+        self._turns.end()
         for again in self._again.values():
             again.cancel()
         for key, poller in self._watched.items():
@@ -142,11 +147,15 @@ class Activities:
         That holds for calls too which still wait for their turn: they are stopped before they leave.
         """
         self._holding = True
+        self._put_off.extend(self._turns.hold())
         for key, intent in self._intents.items():
             if not intent.over and intent.revoke():
                 self._inbox.put(Observed(key, HandedOver()))
-        for key in self._standing:
-            self._inbox.put(Observed(key, HandedOver()))
+        for key, (job, _) in self._standing.items():
+            if job.due:
+                self._put_off.append((key, Rested(job)))
+            else:
+                self._inbox.put(Observed(key, HandedOver()))
         self._standing.clear()
 
     def proceed(self) -> None:
@@ -159,6 +168,17 @@ class Activities:
     def revoke(self, key: bytes) -> bool:
         """Stops a job's call before it leaves; False when it may have left. True where none was begun."""
         return self._intents[key].revoke() if key in self._intents else True
+
+    def permits(self, key: bytes, command: Command) -> bool:
+        """Whether a new command may be permitted to call as it is accepted, which takes a turn for it.
+
+        Others are accepted first, and permitted when they have a turn: an intent would grow old while they wait.
+        """
+        return not self._holding and self._turns.take_at_once(key, command)
+
+    def planned(self) -> None:
+        """A commit was planned: turns of those that it has not permitted to call after all are given back."""
+        self._turns.give_back_unused()
 
     def line_up(self, jobs: Iterable[tuple[bytes, Job]]) -> None:
         """Puts jobs in the lines of their keys, in order of their turns; comes before any of them is planned."""
@@ -243,7 +263,7 @@ class Activities:
                 pass  # the shard forgets it, by two clocks
             case effects.Rest(until, wall):
                 self._queue(key, job)
-                (self._starts if wall else self._timers).set(key, until, activity)
+                (self._starts if wall else self._timers).set(key, until, Rested(job, wall))
             case effects.Await() | effects.Decide():
                 pass  # the shard hears of the other job's end, and decides in the same step
             case effects.Hold(why):
@@ -261,6 +281,8 @@ class Activities:
             self.unwatch(key)
         if not isinstance(activity, effects.Call):
             self._settle(key, committed_at)
+            if not (isinstance(activity, effects.Rest) and job is not None and sends(job)):
+                self._turns.drop(key)
         if job is None or not occupies_slot(job):
             self._leave_slot(key, job)
         if not isinstance(activity, effects.Hold):
@@ -283,9 +305,17 @@ class Activities:
             self._spawn(self._search(key, what), f"search:{what.command.id}")
         elif isinstance(what, DeadlinePassed):
             self._expire(key)
+        elif isinstance(what, Rested):
+            self._rested(key, what)
+
+    def _rested(self, key: bytes, what: Rested) -> None:
+        """A wait is over. Before a call is permitted it is first in its line and has a turn to be made."""
+        if not sends(what.job):
+            self._inbox.put(Observed(key, what.over))
+        elif self._lines.first(key):
+            self._turns.ask(key, what)
         else:
-            by_wall = isinstance(what, effects.Rest) and what.wall
-            self._inbox.put(Observed(key, StartReached() if by_wall else Due()))
+            self._standing[key] = (what.job, 0.0)
 
     # Deadlines
 
@@ -318,24 +348,30 @@ class Activities:
         if intent is not None and (intent.answer is not None or not intent.over):
             intent.committed(committed_at, permitted=True)  # one call at a time, until its outcome is stepped
         elif self._holding:
+            self._turns.drop(key)
             self._inbox.put(Observed(key, HandedOver()))
         elif not self._lines.first(key):
+            self._turns.drop(key)
             self._standing[key] = (job, committed_at)
         elif (position := self._position(key, job)) > 0:
+            self._turns.drop(key)
             fault = Fault(NO_SLOT, "all slots of this quota are used by our own jobs", retryable=True)
             self._inbox.put(Observed(key, QuotaFull(fault, position)))
         else:
             intent = self._intents[key] = self._intent(key, job, committed_at)
-            intent.task = self._spawn(self._perform(key, job, intent), f"call:{job.command.id}")
+            turn = self._turns.pop(key)
+            intent.task = self._spawn(self._perform(key, job, intent, turn), f"call:{job.command.id}")
+            if turn is not None:
+                release_after(intent.task, turn)
 
     def _intent(self, key: bytes, job: Job, committed_at: float) -> Intent:
         expired = partial(self._deadlines.passed, key)
         read = row(job.command).kind is Kind.READ
         return Intent(key, committed_at, self._inbox, self._context, expired, read=read)
 
-    async def _perform(self, key: bytes, job: Job, intent: Intent) -> None:
+    async def _perform(self, key: bytes, job: Job, intent: Intent, turn: Turn | None) -> None:
         try:
-            observation = await self._workshop.dispatch.call(job, intent)
+            observation = await self._workshop.dispatch.call(job, intent, turn)
         except Exception as error:
             fault = self._defect(job, error)
             observation = Lost(fault) if intent.sent else Refused(fault)
@@ -365,6 +401,8 @@ class Activities:
 
     def stepped(self, key: bytes, observation: Observation) -> None:
         """An observation was taken from the inbox; a call whose outcome it is may be followed by another."""
+        if isinstance(observation, Due | StartReached):
+            self._turns.note(key)
         intent = self._intents.get(key)
         if intent is not None and intent.answer is observation:
             del self._intents[key]

@@ -20,6 +20,7 @@ from service.runtime.resolving import resolve
 from service.runtime.standby import report_twice
 from service.runtime.store import Store
 from service.runtime.transaction import RecordTooLarge, Transaction
+from service.runtime.turns import sends
 
 Elsewhere = Callable[[bytes], str]
 """Names another partition that has a job under this key; empty when none is known."""
@@ -63,6 +64,8 @@ def _accept(key: bytes, record: InRecord, command: Command, store: Store, batch:
         bare = replace(command, params={})
         _reject(key, Rejected(bare, fault.code, fault.message, (why,)), batch, context, retryable=True)
         return
+    if not _permitted(key, step, store, batch, context):
+        step = transitions.unpermitted(step)
     try:
         batch.apply(key, None, step)
     except RecordTooLarge as excess:
@@ -72,6 +75,14 @@ def _accept(key: bytes, record: InRecord, command: Command, store: Store, batch:
         _reject(key, Rejected(bare, "TooLarge", message, (Violation("data", "TooLarge", message),)), batch, context)
     else:
         context.telemetry.command(command.operation, "accepted")
+
+
+def _permitted(key: bytes, step: Step, store: Store, batch: Transaction, context: Context) -> bool:
+    """Whether this commit permits the call, if it is one whose permission grows old: only if it can be made at once."""
+    job = step.job
+    if job is None or not sends(job) or transitions.activity(job, context.policy) != effects.Call():
+        return True
+    return not store.census.in_line(job.command.order) and batch.permits(key, job.command)
 
 
 def _crowded(step: Step, store: Store, context: Context) -> Fault | None:

@@ -4,14 +4,14 @@ Nothing here knows a phase: the core has decided, the budget is asked for a toke
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from schemas import answers
 from schemas.operations import MARKER_MEMBER, Kind, Operation
-from schemas.records import Fault
+from schemas.records import Command, Fault
 from service.core import faults, reconciliation
 from service.core.job import Job, marker, row
 from service.core.observations import (
@@ -28,7 +28,7 @@ from service.core.observations import (
 )
 from service.core.rate_budget import Lane
 from service.core.reconciliation import Request
-from service.runtime.limiter import Limiter
+from service.runtime.limiter import Limiter, Turn
 from service.runtime.ports import Api, Cause, Clock, Telemetry
 from service.runtime.searches import SharedSearches
 
@@ -136,16 +136,31 @@ class RateLimitedApi:
         return Failure(ENDLESS, f"the list has more than {MOST_PAGES} pages; the service reads no more")
 
     async def _read_one(self, target: str, operation: str, params: Mapping[str, Any], lane: Lane) -> Reply | Failure:
-        await self.token(target, lane)
-        return await self.send(target, operation, params, lane, None)
+        turn = await self.turn(target, lane)
+        try:
+            await turn.connect()
+            turn.used = True
+            return await self.send(target, operation, params, lane, None)
+        finally:
+            turn.release()
 
-    async def token(self, target: str, lane: Lane, tenant: str = "") -> None:
+    async def turn(self, target: str, lane: Lane, tenant: str = "") -> Turn:
         """Waits for the right to one call: first the tenant's, so that only who may call queues for the target's."""
         if own := self._tenants.get(tenant):
             await own.take(lane)
         began = self._clock.monotonic()
-        await self._limiters[target].take(lane)
+        turn = await self._limiters[target].take(lane)
         self._telemetry.waited(target, lane.name.lower(), self._clock.monotonic() - began)
+        return turn
+
+    def turn_at_once(self, target: str, lane: Lane, tenant: str = "") -> Turn | None:
+        """The right to one call; None when it would have to wait."""
+        own = self._tenants.get(tenant)
+        if not self._limiters[target].ready(lane) or (own is not None and own.try_take(lane) is None):
+            return None
+        turn = self._limiters[target].try_take(lane)
+        self._telemetry.waited(target, lane.name.lower(), 0.0)
+        return turn
 
     def slow(self) -> frozenset[tuple[str, str]]:
         """Targets, and `reads` or `writes`, whose calls AWS has throttled for long."""
@@ -205,9 +220,9 @@ def _joined(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def _told_of_a_long_wait(intent: CallPermit) -> Iterator[None]:
+def _told_of_a_long_wait(delayed: Callable[[], None]) -> Iterator[None]:
     """Waits of a moment are not worth a reply."""
-    notice = asyncio.get_running_loop().call_later(_LONG_WAIT, intent.delayed)
+    notice = asyncio.get_running_loop().call_later(_LONG_WAIT, delayed)
     try:
         yield
     finally:
@@ -234,17 +249,37 @@ class Dispatch:
         """Targets, and `reads` or `writes`, whose calls AWS has throttled for long."""
         return self._caller.slow()
 
-    async def call(self, job: Job, intent: CallPermit) -> Observation | None:
+    async def turn(self, command: Command, delayed: Callable[[], None]) -> Turn:
+        """Waits for a command's turn to call; ``delayed`` is called when that takes so long that it is to be told."""
+        with _told_of_a_long_wait(delayed):
+            return await self._caller.turn(command.target, lane(row(command)), command.tenant)
+
+    def turn_at_once(self, command: Command) -> Turn | None:
+        """The right to make a command's call; None when it would have to wait."""
+        return self._caller.turn_at_once(command.target, lane(row(command)), command.tenant)
+
+    async def call(self, job: Job, intent: CallPermit, turn: Turn | None = None) -> Observation | None:
         """Performs the command's operation; None when the job ended while waiting for its turn.
 
-        The wait for a token may outlast the call window, so the intent is renewed with the token in hand.
+        Args:
+            job: The command's.
+            intent: Its permission. A wait may outlast the call window, so it is renewed with a connection in hand.
+            turn: The right to call, which is released here; without one it is waited for.
         """
+        try:
+            params = await self._prepared(job)
+            if not isinstance(params, dict):
+                return params
+            if turn is None:
+                turn = await self.turn(job.command, intent.delayed)
+            await turn.connect()
+            return await self._attempts(job, params, intent, turn)
+        finally:
+            if turn is not None:
+                turn.release()
+
+    async def _attempts(self, job: Job, params: dict[str, Any], intent: CallPermit, turn: Turn) -> Observation | None:
         operation, target = row(job.command), job.command.target
-        params = await self._prepared(job)
-        if not isinstance(params, dict):
-            return params
-        with _told_of_a_long_wait(intent):
-            await self._caller.token(target, lane(operation), job.command.tenant)
         cause = Cause(marker(job.command), job.command.id, job.command.tenant)
         for _ in range(_RENEWALS):
             if not intent.open():
@@ -252,6 +287,7 @@ class Dispatch:
                     return None
                 if not intent.open():
                     break
+            turn.used = True
             outcome = await self._caller.send(target, operation.name, params, lane(operation), intent, cause)
             if isinstance(outcome, Reply):
                 return Returned(outcome.result)

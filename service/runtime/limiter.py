@@ -1,14 +1,26 @@
-"""Waits for a token of a target's rate budget; the arithmetic is :mod:`service.core.rate_budget`'s."""
+"""Waits for a turn to call a target: a token of its rate budget, and room at its connections.
+
+The arithmetic of tokens is :mod:`service.core.rate_budget`'s. Room is what the connections can take: a call that has a
+turn holds one or gets one soon, so that what its turn has permitted does not grow old in a queue.
+"""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from service.core import rate_budget
 from service.core.rate_budget import Bucket, Lane
 from service.runtime.ports import Clock
+
+_MOST_AHEAD: Final = 3
+"""Calls with a turn beside each connection, at most: the next ones, whose permission is being committed."""
+_WAITED: Final = 0.5
+"""Share of the call window that they may wait for a connection."""
+_NEW_SHARE: Final = 0.1
+"""Weight of the newest call in the mean time for which calls hold a connection."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,7 +36,7 @@ class Budget:
     Attributes:
         rate: Calls per second now; a throttle halves it.
         limit: Calls per second of this replica when nothing is throttled.
-        waiting: Calls that wait for a token.
+        waiting: Calls that wait for a token, or for room at the connections.
         oldest: Seconds that the one which waits longest has waited.
     """
 
@@ -34,22 +46,117 @@ class Budget:
     oldest: float
 
 
+class _Connections:
+    """The connections of one target for reads or for writes, and how many calls may have a turn at them.
+
+    Args:
+        count: How many there are; None for no limit.
+        window: Seconds for which a permission to call is good; 0 for calls that need none.
+        clock: Time.
+    """
+
+    def __init__(self, count: int | None, window: float, clock: Clock) -> None:
+        self.clock = clock
+        self.turns = 0
+        self._count = count
+        self._wait = window * _WAITED
+        self._held = 0.0
+        self._free = asyncio.Semaphore(count) if count is not None else None
+
+    @property
+    def room(self) -> bool:
+        """True when one more call may have a turn: it gets a connection before its permission grows old."""
+        return self._count is None or self.turns < self._count + self._ahead(self._count)
+
+    def _ahead(self, count: int) -> int:
+        """None as long as nothing is known of the target, or calls take so long that the next ones would be late."""
+        rounds = self._wait / self._held if self._held else 0.0
+        return int(count * min(rounds, _MOST_AHEAD)) if rounds >= 1 else 0
+
+    async def acquire(self) -> None:
+        """Waits for a connection, in order of arrival."""
+        if self._free is not None:
+            await self._free.acquire()
+
+    def release(self, held: float) -> None:
+        """A connection is free again after so many seconds."""
+        if self._free is not None:
+            self._free.release()
+        self._held += (held - self._held) * (_NEW_SHARE if self._held else 1.0)
+
+
+class Turn:
+    """The right to one call, for whoever asked for it, until it is released.
+
+    Attributes:
+        used: Whether a request was handed to the transport; what was not used gives its token back.
+    """
+
+    def __init__(self, queue: "_Queue") -> None:
+        self.used = False
+        self._queue: _Queue | None = queue
+        self._connected: float | None = None
+
+    async def connect(self) -> None:
+        """Waits until a connection is free for this call."""
+        if self._queue is not None:
+            connections = self._queue.connections
+            await connections.acquire()
+            self._connected = connections.clock.monotonic()
+
+    def release(self) -> None:
+        """Makes room for the next call. Idempotent."""
+        queue, self._queue = self._queue, None
+        if queue is None:
+            return
+        if self._connected is not None:
+            queue.connections.release(queue.connections.clock.monotonic() - self._connected)
+        queue.leave(used=self.used)
+
+
 class _Queue:
     """Waiters of one bucket, by lane and then arrival; a timer wakes the first when its token is there."""
 
-    def __init__(self, state: Bucket, clock: Clock) -> None:
+    def __init__(self, state: Bucket, clock: Clock, connections: _Connections) -> None:
         self.state = state
+        self.connections = connections
         self._clock = clock
         self._waiters: dict[Lane, deque[_Waiter]] = {}
         self._last = Lane.POLL
         self._timer: asyncio.TimerHandle | None = None
         self._slow_since: float | None = None
 
-    async def take(self, lane: Lane) -> None:
+    async def take(self, lane: Lane) -> Turn:
         waiter = _Waiter(self._clock.monotonic(), asyncio.get_running_loop().create_future())
         self._waiters.setdefault(lane, deque()).append(waiter)
         self._pump()
-        await waiter.granted
+        try:
+            await waiter.granted
+        except asyncio.CancelledError:
+            if waiter.granted.done() and not waiter.granted.cancelled():
+                self.leave(used=False)
+            raise
+        return Turn(self)
+
+    @property
+    def ready(self) -> bool:
+        """True when a call need not wait."""
+        self.state = rate_budget.refill(self.state, self._clock.monotonic())
+        return not self._waiters and self.connections.room and rate_budget.available(self.state)
+
+    def try_take(self, lane: Lane) -> Turn | None:
+        if not self.ready:
+            return None
+        self.state, _ = rate_budget.take(self.state, self._clock.monotonic())
+        self.connections.turns += 1
+        self._last = lane
+        return Turn(self)
+
+    def leave(self, *, used: bool) -> None:
+        self.connections.turns -= 1
+        if not used:
+            self.state = rate_budget.given_back(self.state)
+        self._pump()
 
     @property
     def slow(self) -> bool:
@@ -72,11 +179,14 @@ class _Queue:
             lane = rate_budget.next_lane(self._waiters, self._last)
             line = self._waiters[lane]
             if not line[0].granted.cancelled():
+                if not self.connections.room:
+                    return  # the next call that ends goes on here
                 self.state, wait = rate_budget.take(self.state, self._clock.monotonic())
                 if wait > 0:
                     self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
                     return
                 line[0].granted.set_result(None)
+                self.connections.turns += 1
                 self._last = lane
             line.popleft()
             if not line:
@@ -98,18 +208,46 @@ class _Queue:
 
 
 class Limiter:
-    """The budget of one target: reads and writes have a bucket each, lanes order who waits."""
+    """The budget of one target: reads and writes have a bucket and connections each, lanes order who waits.
 
-    def __init__(self, clock: Clock, *, reads_per_second: float, writes_per_second: float) -> None:
+    Args:
+        clock: Time.
+        reads_per_second: Of a target's budget.
+        writes_per_second: Of a target's budget.
+        connections: How many calls the target's pool takes at once, reads and writes for themselves; None for any.
+        window: Seconds for which a permission to write is good.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        reads_per_second: float,
+        writes_per_second: float,
+        connections: int | None = None,
+        window: float = 0.0,
+    ) -> None:
         self._clock = clock
         self._limits = {"reads": reads_per_second, "writes": writes_per_second}
+        windows = {"reads": 0.0, "writes": window}
         self._queues = {
-            name: _Queue(rate_budget.bucket(limit, clock.monotonic()), clock) for name, limit in self._limits.items()
+            name: _Queue(
+                rate_budget.bucket(limit, clock.monotonic()), clock, _Connections(connections, windows[name], clock)
+            )
+            for name, limit in self._limits.items()
         }
 
-    async def take(self, lane: Lane) -> None:
+    async def take(self, lane: Lane) -> Turn:
         """Waits for the right to one call."""
-        await self._queue(lane).take(lane)
+        return await self._queue(lane).take(lane)
+
+    def ready(self, lane: Lane) -> bool:
+        """True when a call need not wait."""
+        return self._queue(lane).ready
+
+    def try_take(self, lane: Lane) -> Turn | None:
+        """The right to one call, if there is one at once."""
+        return self._queue(lane).try_take(lane)
 
     def throttled(self, lane: Lane) -> None:
         """AWS asked for patience."""
@@ -118,6 +256,10 @@ class Limiter:
     def succeeded(self, lane: Lane) -> None:
         """A call went through."""
         self._queue(lane).change(rate_budget.succeeded)
+
+    def turns(self, lane: Lane) -> int:
+        """How many turns are taken, by calls of this lane and those that share its connections."""
+        return self._queue(lane).connections.turns
 
     def share(self, fraction: float) -> None:
         """Sets this replica's share of the budget, above 0 and up to 1."""

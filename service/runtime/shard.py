@@ -397,7 +397,8 @@ class Shard:
 
     async def _commit(self, log: PartitionLog, items: list[Item]) -> list[Item]:
         """Commits as many items as one transaction should hold; returns the others."""
-        batch = Transaction(self.partition, self._store, self._context, self._retention.latest)
+        permits = self._activities.permits
+        batch = Transaction(self.partition, self._store, self._context, self._retention.latest, permits)
         taken = 0
         while taken < len(items) and not batch.full:
             self._step(items[taken], batch)
@@ -421,6 +422,7 @@ class Shard:
         for key, job in acting:
             self._activities.plan(key, job, began)
             self._release_waiting(key)
+        self._activities.planned()
         return items[taken:]
 
     async def _write(self, log: PartitionLog, batch: Transaction) -> int:

@@ -47,9 +47,18 @@ class Transaction:
         acting: Keys of the jobs whose activity is to be planned anew after the commit, in order.
         latest: Kafka's time: that of the record consumed last.
         ended: Keys of the jobs and resources that have ended, with the time by the latest clock.
+        permits: Asked whether a new command's call can be made as soon as this is committed.
     """
 
-    def __init__(self, partition: TopicPartition, store: Store, context: Context, latest: float = 0.0) -> None:
+    def __init__(
+        self,
+        partition: TopicPartition,
+        store: Store,
+        context: Context,
+        latest: float = 0.0,
+        permits: Callable[[bytes, Command], bool] = lambda *_: True,
+    ) -> None:
+        self.permits = permits
         self._partition = partition
         self._store = store
         self._context = context

@@ -61,6 +61,7 @@ CHECKS: Final = {
     "has a gap": "replies and events are numbered without gaps",
     "forgets a status": "no status that was seen is missing from the events",
     "was used before": "no event id is used twice",
+    "gives back to none": "every turn to call is given back",
 }
 """What the simulator checks, by words of the message with which it reports a violation."""
 

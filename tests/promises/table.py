@@ -396,15 +396,25 @@ PROMISES = (
         "Few calls",
         "One List serves every search of its kind. Searches, publishers' reads and polls have a share of the read "
         "budget each, removals one of the write budget; no other calls can take it. "
-        "Calls that hang take no connections from reads.",
+        "Calls that hang take no connections from reads, or from another target. A flood of writes commits at most "
+        "1.05 intents for each call, whatever the target takes for an answer.",
         (
+            "tests/scenarios/test_floods.py::test_a_flood_costs_an_intent_for_each_call",
+            "tests/scenarios/test_floods.py::test_a_hung_target_keeps_its_own_calls_and_no_others",
             "tests/scenarios/test_load.py::test_writes_of_publishers_do_not_starve_a_deletion",
             "tests/unit/service/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
             "tests/unit/service/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
         ),
-        (),
+        ("gives back to none",),
         (),
         (
+            "permit every call as it is accepted",
+            "permit a retry before it has a turn",
+            "permit what stands in line behind others",
+            "give turns without regard to the connections",
+            "permit three calls for each connection whatever they take",
+            "keep a turn that no call uses",
+            "forget who waits for a turn at a hand-over",
             "list for each search",
             "let reads go before polls",
             "let reads and writes share their connections",

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.looptime
 CREATE, MODEL = "CreateTrainingDataset", "CreateAudienceModel"
 
 
-async def test_budget_waits_longer_than_the_window_renew_by_commits_of_their_own() -> None:
-    """The same, through a whole process: every request leaves within the window of some commit of its intent."""
+async def test_who_waits_for_the_budget_is_permitted_by_a_commit_of_its_own() -> None:
+    """Every request leaves within the window of the commit that permits it; who waits for long is told so."""
     async with Rig(partitions=1, writes_per_second=0.2) as rig:
         node = await rig.start()
         for _ in range(4):
@@ -29,8 +29,9 @@ async def test_budget_waits_longer_than_the_window_renew_by_commits_of_their_own
         await rig.until(lambda: rig.ended() == set(rig.sent))
         times = [entry.time for entry in rig.api.log if entry.operation == CREATE]
         assert times[-1] >= 15.0 > POLICY.call_window
-        told_and_renewed = node.story.transitions.count(("intended", "intended"))
-        assert told_and_renewed == 2 * 3
+        assert [rig.kinds(command_id).count("waiting") for command_id in rig.sent] == [0, 0, 1, 1]
+        told_and_permitted = node.story.transitions.count(("intended", "intended"))
+        assert told_and_permitted == 2 + 3
         rig.audit()
 
 

@@ -13,6 +13,7 @@ from schemas import sizes
 from schemas.operations import COMMANDS, Kind, Repeat
 from schemas.records import Job, Phase
 from service.core.job import marker
+from service.core.rate_budget import Lane
 from tests.simulation.day import HOME
 from tests.simulation.families import ON, Family, drawn
 from tests.simulation.monitor import Monitor, Violation
@@ -105,6 +106,8 @@ async def _lived(
 def options(seed: int, families: frozenset[Family]) -> dict[str, Any]:
     """What the first processes are told."""
     changes: dict[str, Any] = {"stop_deadline": 2.0, "partitions": 2, "standby": seed % 2 == 0, "lag": POLICY.settle}
+    if seed % 3 == 0:
+        changes["pool"] = 1 + seed % 2
     if Family.TARGETS in families or Family.SERVICE in families:
         changes["targets"] = ("default", "other")
     if Family.TARGETS in families:
@@ -150,6 +153,12 @@ def judge(rig: Rig, monitor: Monitor) -> None:
     last = {known: (event.sequence, event.status) for known, event in monitor.last.items()}
     if monitor.resources() != last:
         raise Violation("the counters of resources differ from the events that were published")
+    for node in rig.nodes:
+        turns = sum(limiter.turns(Lane.CREATE) for limiter in node.limiters.values())
+        shards = node.assignment.shards.values()
+        calls = sum(shard._activities.calling + shard._busy * shard._activities._turns.taken for shard in shards)
+        if not node.task.done() and turns > calls:
+            raise Violation(f"{node.name} has turns to call that it gives back to none")
     broken = [what for node in rig.nodes for what, _ in node.story.problems if "broke the service" in what]
     if broken:
         raise Violation(f"{broken}")

@@ -68,6 +68,7 @@ class Options:
     )
     reads_per_second: float = 50.0
     writes_per_second: float = 20.0
+    pool: int = 50
     call_timeout: float = 10.0
     read_timeout: float = 5.0
     stop_deadline: float = 8.0
@@ -138,7 +139,11 @@ class Node:
         self.context = make_context(self.story, self.clock, options)
         self.limiters = {
             name: Limiter(
-                self.clock, reads_per_second=options.reads_per_second, writes_per_second=options.writes_per_second
+                self.clock,
+                reads_per_second=options.reads_per_second,
+                writes_per_second=options.writes_per_second,
+                connections=options.pool,
+                window=options.policy.call_window,
             )
             for name in options.targets
         }

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.core.rate_budget import Lane
-from service.runtime.limiter import Limiter
+from service.runtime.limiter import Limiter, Turn
 from tests.support.clock import LoopClock
 
 pytestmark = pytest.mark.looptime
@@ -144,6 +144,99 @@ async def test_statistics_count_who_waits() -> None:
     assert made.statistics()["writes_waiting"] == 0.0
 
 
+def pool(connections: int, window: float = 2.0, clock: LoopClock | None = None) -> Limiter:
+    """A budget that is never short of tokens."""
+    return Limiter(
+        clock or LoopClock(), reads_per_second=1e6, writes_per_second=1e6, connections=connections, window=window
+    )
+
+
+async def used(made: Limiter, seconds: float, lane: Lane = Lane.CREATE) -> None:
+    """A call holds its connection so long."""
+    turn = await made.take(lane)
+    await turn.connect()
+    await asyncio.sleep(seconds)
+    turn.used = True
+    turn.release()
+
+
+async def granted(made: Limiter, lane: Lane) -> list[Turn]:
+    """All turns that there are at once."""
+    return list(iter(lambda: made.try_take(lane), None))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "writes"),
+    [(0.001, 4 * 10), (0.5, 3 * 10), (0.9, 21), (1.1, 10), (60.0, 10)],
+)
+async def test_there_are_as_many_turns_as_get_a_connection_while_their_permission_is_good(
+    seconds: float, writes: int
+) -> None:
+    made = pool(10)
+    turns = await granted(made, Lane.CREATE)
+    assert len(turns) == 10  # how long calls take is not known yet
+    for turn in turns:
+        turn.release()
+    await used(made, seconds)
+    await used(made, seconds, Lane.READ)
+    assert len(await granted(made, Lane.CREATE)) == writes
+    assert len(await granted(made, Lane.READ)) == 10, "reads need no permission, and wait here"
+
+
+async def test_a_call_that_ends_makes_room_for_the_lane_whose_turn_it_is() -> None:
+    made = pool(1)
+    first = await made.take(Lane.CREATE)
+    order: list[Lane] = []
+
+    async def next_one(lane: Lane) -> None:
+        turn = await made.take(lane)
+        order.append(lane)
+        turn.release()
+
+    others = [asyncio.create_task(next_one(lane)) for lane in (Lane.CREATE, Lane.CREATE, Lane.REMOVE)]
+    await asyncio.sleep(1.0)
+    assert order == []
+    assert made.statistics()["writes_waiting"] == 3.0
+    first.release()
+    first.release()  # once is enough
+    await asyncio.gather(*others)
+    assert order == [Lane.REMOVE, Lane.CREATE, Lane.CREATE]
+    assert len(await granted(made, Lane.CREATE)) == 1
+
+
+async def test_a_turn_that_was_not_used_gives_its_token_back() -> None:
+    made = Limiter(LoopClock(), reads_per_second=1.0, writes_per_second=1.0, connections=5)
+    turn = await made.take(Lane.CREATE)
+    assert not made.ready(Lane.CREATE)
+    turn.release()
+    turn = await made.take(Lane.CREATE)
+    turn.used = True
+    turn.release()
+    assert made.try_take(Lane.CREATE) is None
+
+
+async def test_who_gives_up_as_its_turn_comes_leaves_room() -> None:
+    made = pool(1)
+    first = await made.take(Lane.CREATE)
+    waiting = asyncio.create_task(made.take(Lane.CREATE))
+    await asyncio.sleep(0)
+    first.release()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    assert len(await granted(made, Lane.CREATE)) == 1
+
+
+async def test_who_waits_comes_before_who_asks_later() -> None:
+    made = pool(1)
+    first = await made.take(Lane.CREATE)
+    waiting = asyncio.create_task(made.take(Lane.CREATE))
+    await asyncio.sleep(0)
+    first.release()
+    assert made.try_take(Lane.CREATE) is None
+    (await waiting).release()
+
+
 async def test_budgets_tell_how_long_the_oldest_waits() -> None:
     clock = LoopClock()
     limiter = Limiter(clock, reads_per_second=10.0, writes_per_second=0.01)
@@ -164,8 +257,8 @@ async def test_budgets_tell_how_long_the_oldest_waits() -> None:
     assert limiter.budgets()["reads"].oldest == 0.0
 
 
-async def waiting(made: Limiter, seconds: float) -> None:
-    """Calls wait so long, each of which is throttled as soon as it has left."""
+async def slow_after(made: Limiter, seconds: float) -> list[str]:
+    """Calls wait so long, each of which is throttled as soon as it has left; then none waits any more."""
 
     async def call() -> None:
         while True:
@@ -174,17 +267,19 @@ async def waiting(made: Limiter, seconds: float) -> None:
 
     calls = [asyncio.create_task(call()) for _ in range(3)]
     await asyncio.sleep(seconds)
+    slow = made.slow()
     for each in calls:
         each.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
+    return slow
 
 
 async def test_a_bucket_is_slow_when_calls_have_waited_a_minute_for_a_throttled_target() -> None:
     made = limiter(writes=1.0)
-    await waiting(made, 30.0)
-    assert made.slow() == []  # since nothing waits any more, what comes next has its minute again
-    await waiting(made, 100.0)
-    assert made.slow() == ["writes"]
+    assert await slow_after(made, 50.0) == []
+    await made.take(Lane.CREATE)
+    assert await slow_after(made, 50.0) == []  # since nothing waited, what comes next has its minute again
+    assert await slow_after(made, 100.0) == ["writes"]
     await made.take(Lane.CREATE)
     assert made.slow() == []
 
