@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 from schemas import answers
@@ -36,6 +37,8 @@ _RENEWALS: Final = 3
 """How often a request may miss its call window before the call is put off."""
 _LONG_WAIT: Final = 5.0
 """Seconds of waiting for the budget after which the publisher is told."""
+_LONG_QUEUE: Final = 30.0
+"""The same for connections: a burst passes without one more reply for each of its commands."""
 
 MOST_PAGES: Final = 1000
 """Pages of a List, of 100 resources each, after which it counts as endless."""
@@ -162,6 +165,11 @@ class RateLimitedApi:
         self._telemetry.waited(target, lane.name.lower(), 0.0)
         return turn
 
+    def scarce(self, target: str, lane: Lane, tenant: str = "") -> bool:
+        """True while a call would have to wait for the budget."""
+        own = self._tenants.get(tenant)
+        return self._limiters[target].scarce(lane) or (own is not None and own.scarce(lane))
+
     def slow(self) -> frozenset[tuple[str, str]]:
         """Targets, and `reads` or `writes`, whose calls AWS has throttled for long."""
         return frozenset((target, calls) for target, limiter in self._limiters.items() for calls in limiter.slow())
@@ -220,9 +228,19 @@ def _joined(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def _told_of_a_long_wait(delayed: Callable[[], None]) -> Iterator[None]:
-    """Waits of a moment are not worth a reply."""
-    notice = asyncio.get_running_loop().call_later(_LONG_WAIT, delayed)
+def _told_of_a_long_wait(delayed: Callable[[], None], scarce: Callable[[], bool]) -> Iterator[None]:
+    """Waits of a moment are not worth a reply; ``scarce``: whether it is the budget that they are for."""
+    loop = asyncio.get_running_loop()
+    notice: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal notice
+        if scarce():
+            delayed()
+        else:
+            notice = loop.call_later(_LONG_QUEUE - _LONG_WAIT, delayed)
+
+    notice = loop.call_later(_LONG_WAIT, look)
     try:
         yield
     finally:
@@ -251,8 +269,9 @@ class Dispatch:
 
     async def turn(self, command: Command, delayed: Callable[[], None]) -> Turn:
         """Waits for a command's turn to call; ``delayed`` is called when that takes so long that it is to be told."""
-        with _told_of_a_long_wait(delayed):
-            return await self._caller.turn(command.target, lane(row(command)), command.tenant)
+        asked = (command.target, lane(row(command)), command.tenant)
+        with _told_of_a_long_wait(delayed, partial(self._caller.scarce, *asked)):
+            return await self._caller.turn(*asked)
 
     def turn_at_once(self, command: Command) -> Turn | None:
         """The right to make a command's call; None when it would have to wait."""
@@ -272,7 +291,8 @@ class Dispatch:
                 return params
             if turn is None:
                 turn = await self.turn(job.command, intent.delayed)
-            await turn.connect()
+            with _told_of_a_long_wait(intent.delayed, lambda: False):
+                await turn.connect()
             return await self._attempts(job, params, intent, turn)
         finally:
             if turn is not None:

@@ -139,10 +139,15 @@ class _Queue:
         return Turn(self)
 
     @property
+    def scarce(self) -> bool:
+        """True while there is no token."""
+        self.state = rate_budget.refill(self.state, self._clock.monotonic())
+        return not rate_budget.available(self.state)
+
+    @property
     def ready(self) -> bool:
         """True when a call need not wait."""
-        self.state = rate_budget.refill(self.state, self._clock.monotonic())
-        return not self._waiters and self.connections.room and rate_budget.available(self.state)
+        return not self._waiters and self.connections.room and not self.scarce
 
     def try_take(self, lane: Lane) -> Turn | None:
         if not self.ready:
@@ -244,6 +249,10 @@ class Limiter:
     def ready(self, lane: Lane) -> bool:
         """True when a call need not wait."""
         return self._queue(lane).ready
+
+    def scarce(self, lane: Lane) -> bool:
+        """True while a call would have to wait for a token."""
+        return self._queue(lane).scarce
 
     def try_take(self, lane: Lane) -> Turn | None:
         """The right to one call, if there is one at once."""

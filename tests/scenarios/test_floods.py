@@ -97,6 +97,23 @@ async def test_a_hung_target_keeps_its_own_calls_and_no_others(partitions: int) 
         assert intents(flooded, "other") <= MOST * (len(made) + FLOOD)
 
 
+@pytest.mark.parametrize("latency", [1.0, 1.5])
+async def test_a_burst_passes_without_a_word_and_a_hung_target_is_told_of(latency: float) -> None:
+    """Told is who waits for a connection, permitted (as calls took a second) or not."""
+    async with rig(call_timeout=60.0) as flooded:
+        await flooded.start()
+        flooded.api.latency = latency
+        sent = flood(flooded, count=100)
+        await over(flooded, sent)
+        assert {*flooded.kinds(sent[-1])} == {"accepted", "succeeded"}
+        flooded.api.hung.add("default")
+        stuck = flood(flooded, count=2 * POOL)
+        await asyncio.sleep(25.0)
+        assert not any("waiting" in flooded.kinds(command_id) for command_id in stuck)
+        await asyncio.sleep(10.0)
+        assert sum("waiting" in flooded.kinds(command_id) for command_id in stuck) == POOL
+
+
 async def test_a_target_that_comes_to_hang_closes_few_windows() -> None:
     """Those that were permitted because calls had been quick: at most three for each connection."""
     async with rig() as flooded:
