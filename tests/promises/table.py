@@ -466,6 +466,8 @@ PROMISES = (
         (),
         (),
         (
+            "sign with yesterday's key",
+            "send by ourselves what only the SDK can send",
             "read the API's model from the machine",
             "apply assumed rules although `rules.assumed` is off",
             "publish what the model says, without the rules",

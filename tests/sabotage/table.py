@@ -1780,6 +1780,23 @@ SABOTAGES = (
         "tests/scenarios/test_load.py::test_a_target_that_throttles_for_good_closes_no_partition[0.05-220.0]",
     ),
     Sabotage(
+        "sign with yesterday's key",
+        "service.adapters.aws.direct_calls",
+        "key = self._keys.get((secret, day))",
+        "key = next((key for (known, _), key in self._keys.items() if known == secret), None)",
+        "From midnight on AWS refuses every call, until the process is restarted.",
+        "tests/unit/service/adapters/aws/test_direct_calls.py"
+        "::test_other_keys_and_another_day_have_a_signing_key_of_their_own",
+    ),
+    Sabotage(
+        "send by ourselves what only the SDK can send",
+        "service.adapters.aws.direct_calls",
+        "if not _plain(model) or version",
+        "if version",
+        "An operation that a later model gives a checksum or a token is sent without it, and refused.",
+        "tests/unit/service/adapters/aws/test_direct_calls.py::test_what_needs_more_goes_the_sdks_way",
+    ),
+    Sabotage(
         "permit every call as it is accepted",
         "service.runtime.commands",
         "if job is None or not sends(job) or",

@@ -18,6 +18,7 @@ from service.adapters.aws import addresses
 from service.adapters.aws.bodies import BoundedSession
 from service.adapters.aws.config import client_config, require_trust, trusted
 from service.adapters.aws.credentials import Access, PerCall, sts_client
+from service.adapters.aws.direct_calls import DirectCalls
 from service.adapters.aws.responses import rfc3339
 from service.adapters.aws.transport import ClientClosed, SingleSendSession
 from service.settings import SettingsError, Target
@@ -132,6 +133,7 @@ class Clients:
                 config=client_config(target, http_session_cls=SingleSendSession, parameter_validation=False),
             )
         )
+        client._make_api_call = DirectCalls(client)
         return client, stack
 
 

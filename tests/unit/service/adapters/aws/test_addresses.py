@@ -4,6 +4,7 @@ import json
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from botocore.loaders import Loader
@@ -58,12 +59,11 @@ async def reached(client: Any, operation: str) -> str:
     """Where a request of a client would go; nothing leaves."""
     urls: list[str] = []
 
-    def stop(request: Any, **_: Any) -> None:
+    async def stop(request: Any) -> None:
         urls.append(request.url)
         raise Stopped
 
-    client.meta.events.register("before-send", stop)
-    with attempting(Attempt()), pytest.raises(Stopped):
+    with attempting(Attempt()), pytest.raises(Stopped), patch.object(client._endpoint.http_session, "send", stop):
         await getattr(client, operation)()
     return "/".join(urls[0].split("/")[:3])
 
