@@ -1,54 +1,131 @@
-"""How many calls it takes to follow jobs to their end: our poller against a Get per job, in one run.
+"""How many calls it takes to follow jobs, and how late their ends are heard of: the poller against a Get for each job.
 
-``python -m benchmarks.polling`` follows 32 jobs (AWS's default quotas), 200 and 1,000 for an hour of virtual time, with
-as many finished resources beside them, since a List shows these too; prints calls a minute and the ratio.
+``python -m benchmarks.polling`` lets both follow the same jobs in virtual time; the account answers at once. It prints
+calls a minute and the ratio for jobs that begin evenly over an interval, together, in bursts, with finished resources
+beside them, young and old; then seconds from a job's end to its event, with a read a second.
 """
 
 import asyncio
-from typing import Any
+import math
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from statistics import mean
+from typing import Any, cast
 
-from schemas.operations import AUDIENCE_MODEL
-from service.core.observations import Failure, Reply
+import looptime
+
+from schemas.operations import AUDIENCE_MODEL, Resource
+from service.core.observations import Failure, Observation, Reply, Seen
 from service.core.pacing import Cadence
-from service.runtime.dispatch import CallTimeouts, RateLimitedApi
+from service.core.rate_budget import Lane
+from service.core.reconciliation import PAGE, Request
+from service.runtime.dispatch import RateLimitedApi
 from service.runtime.limiter import Limiter
-from service.runtime.poller import Poller, WatchedResource
+from service.runtime.poller import Poller
+from service.runtime.watches import WatchedResource
 
-HOUR = 3600.0
-EVERY = 60.0
-PAGE = 100
+MINUTE = 60.0
+EVERY = Cadence(30.0, 30.0, 0.0)
 
 
 class VirtualClock:
-    def __init__(self) -> None:
-        self.now = 0.0
+    """The time of the running loop, which is virtual."""
+
+    def now(self) -> float:
+        return 1e9 + self.monotonic()
 
     def wall(self) -> float:
-        return self.now
+        return self.now()
 
     def monotonic(self) -> float:
-        return self.now
+        return asyncio.get_running_loop().time()
+
+
+@dataclass
+class Job:
+    """A job by the loop's time.
+
+    Attributes:
+        begins: When it is created.
+        ends: When it becomes ACTIVE.
+        age: Seconds for which it has been under way already.
+    """
+
+    begins: float
+    ends: float = math.inf
+    age: float = 0.0
+
+
+@dataclass
+class Followed:
+    """What following took.
+
+    Attributes:
+        calls: Times of all calls.
+        pages: Of those that read a page of a List.
+        latencies: Seconds from each end to its event.
+    """
+
+    calls: list[float] = field(default_factory=list)
+    pages: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+
+    def per_minute(self, begin: float, end: float) -> float:
+        """Calls a minute between two times."""
+        return sum(begin <= at < end for at in self.calls) * MINUTE / (end - begin)
+
+    @property
+    def p99(self) -> float:
+        return sorted(self.latencies)[math.ceil(len(self.latencies) * 0.99) - 1]
 
 
 class Account:
-    """Answers for resources that never change, a page at a time, and counts."""
+    """Answers at once, a page at a time, and counts; with a budget, calls wait for their tokens.
 
-    def __init__(self, resources: int) -> None:
-        self.calls = 0
-        self._summaries = [
-            {"audienceModelArn": f"arn:{number}", "status": "CREATE_IN_PROGRESS"} for number in range(resources)
-        ]
+    Args:
+        jobs: What is followed, in the order of their begins; shown from then on.
+        finished: How many finished resources there are beside.
+        reads_per_second: The budget.
+    """
 
-    async def call(
-        self, target: str, operation: str, params: Any, *, timeout: float, may_send: Any = None, trace: str = ""
-    ) -> Reply | Failure:
-        self.calls += 1
-        if AUDIENCE_MODEL.identity in params:
-            return Reply({AUDIENCE_MODEL.identity: params[AUDIENCE_MODEL.identity], "status": "CREATE_IN_PROGRESS"})
-        begin = int(params.get("nextToken", 0))
-        page = {AUDIENCE_MODEL.summaries: self._summaries[begin : begin + PAGE]}
-        more = begin + PAGE < len(self._summaries)
-        return Reply({**page, "nextToken": str(begin + PAGE)} if more else page)
+    def __init__(self, jobs: Sequence[Job], finished: int, reads_per_second: float, resource: Resource) -> None:
+        self.followed = Followed()
+        self._clock = VirtualClock()
+        self._jobs = jobs
+        self._begins = [job.begins for job in jobs]
+        self._finished = finished
+        self._resource = resource
+        self._limiter = Limiter(self._clock, reads_per_second=reads_per_second, writes_per_second=1.0)
+
+    async def token(self, _target: str, lane: Lane) -> None:
+        await self._limiter.take(lane)
+
+    async def send(self, _target: str, _operation: str, params: Mapping[str, Any], *_: Any) -> Reply | Failure:
+        self.followed.calls.append(self._clock.monotonic())
+        return Reply(self._summary(int(params[self._resource.identity])))
+
+    async def pages(self, target: str, _request: Request, lane: Lane) -> AsyncGenerator[Reply | Failure, None]:
+        number = 0
+        while True:
+            await self.token(target, lane)
+            self.followed.calls.append(self._clock.monotonic())
+            self.followed.pages.append(self._clock.monotonic())
+            shown = self._shown()
+            page = shown[number * PAGE : (number + 1) * PAGE]
+            number += 1
+            more = {"nextToken": str(number)} if number * PAGE < len(shown) else {}
+            yield Reply({self._resource.summaries: [self._summary(each) for each in page], **more})
+            if not more:
+                return
+
+    def _shown(self) -> range:
+        return range(-self._finished, bisect_right(self._begins, self._clock.monotonic()))
+
+    def _summary(self, number: int) -> dict[str, Any]:
+        ended = number < 0 or self._jobs[number].ends <= self._clock.monotonic()
+        return {self._resource.identity: str(number), "status": "ACTIVE" if ended else "CREATE_IN_PROGRESS"}
 
 
 class Silent:
@@ -56,28 +133,138 @@ class Silent:
         return lambda *args, **kwargs: None
 
 
-async def calls_per_minute(jobs: int) -> float:
-    clock, account = VirtualClock(), Account(2 * jobs)
-    telemetry: Any = Silent()
-    limiter = Limiter(clock, reads_per_second=1e9, writes_per_second=1e9)
-    caller = RateLimitedApi(account, {"default": limiter}, clock, telemetry, CallTimeouts(60.0, 60.0))
-    poller = Poller("default", caller, 1.0, clock, telemetry)
-    cadence = Cadence(EVERY, EVERY, 0.0)
-    for number in range(jobs):
-        poller.watch(number, WatchedResource(AUDIENCE_MODEL.kind, f"arn:{number}", "", 0.0, cadence, lambda _: None))
-    while clock.now < HOUR:
-        await poller.tick()
-        clock.now += EVERY
-    return account.calls / (HOUR / 60)
+async def follow(
+    jobs: Sequence[Job],
+    seconds: float,
+    pace: Cadence = EVERY,
+    *,
+    finished: int = 0,
+    reads_per_second: float = 1e9,
+    resource: Resource = AUDIENCE_MODEL,
+) -> Followed:
+    """The poller follows jobs from their begins to their ends, or for so long."""
+    account = Account(jobs, finished, reads_per_second, resource)
+    clock, silent = VirtualClock(), cast(Any, Silent())
+    poller = Poller("default", cast(RateLimitedApi, account), 1.0, clock, silent)
+
+    def sink(number: int, job: Job) -> Callable[[Observation], None]:
+        def told(observation: Observation) -> None:
+            if isinstance(observation, Seen) and observation.description["status"] == "ACTIVE":
+                account.followed.latencies.append(clock.monotonic() - job.ends)
+                poller.unwatch(number)
+
+        return told
+
+    running = asyncio.create_task(poller.run())
+    for number, job in enumerate(jobs):
+        if job.begins > clock.monotonic():
+            await asyncio.sleep(job.begins - clock.monotonic())
+        born = clock.now() - job.age
+        poller.watch(number, WatchedResource(resource.kind, str(number), "", born, pace, sink(number, job)))
+    await asyncio.sleep(seconds - clock.monotonic())
+    running.cancel()
+    await asyncio.wait([running])
+    return account.followed
+
+
+async def follow_each(
+    jobs: Sequence[Job],
+    seconds: float,
+    pace: Cadence = EVERY,
+    *,
+    finished: int = 0,
+    reads_per_second: float = 1e9,
+    resource: Resource = AUDIENCE_MODEL,
+) -> Followed:
+    """The peer: a task for each job that asks for it alone."""
+    account = Account(jobs, finished, reads_per_second, resource)
+    clock = VirtualClock()
+
+    async def one(number: int, job: Job) -> None:
+        await asyncio.sleep(job.begins - clock.monotonic())
+        while True:
+            await account.token("default", Lane.POLL)
+            answer = await account.send("default", "", {resource.identity: number})
+            if isinstance(answer, Reply) and answer.result["status"] == "ACTIVE":
+                account.followed.latencies.append(clock.monotonic() - job.ends)
+                return
+            await asyncio.sleep(pace.interval(job.age + clock.monotonic() - job.begins))
+
+    tasks = [asyncio.create_task(one(*each)) for each in enumerate(jobs)]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return account.followed
+
+
+def evenly(number: int, seconds: float) -> list[Job]:
+    """Jobs that begin evenly over some seconds and do not end."""
+    return [Job(begins=each * seconds / number) for each in range(number)]
+
+
+def ending(number: int, begin: float, seconds: float) -> list[Job]:
+    """Jobs that are under way, and end evenly over some seconds, in any order."""
+    ends = [begin + (each + 0.5) * seconds / number for each in range(number)]
+    Random(1).shuffle(ends)
+    return [Job(begins=0.0, ends=end) for end in ends]
+
+
+def bursts(number: int, size: int, apart: float) -> list[Job]:
+    """Jobs that begin in bursts."""
+    return [Job(begins=each // size * apart) for each in range(number)]
+
+
+def by_begin(jobs: Sequence[Job]) -> list[Job]:
+    """In the order of their begins."""
+    return sorted(jobs, key=lambda job: job.begins)
+
+
+def _run(work: Callable[..., Any], *args: Any, **named: Any) -> Followed:
+    loop = looptime.patch_event_loop(cast(asyncio.BaseEventLoop, asyncio.new_event_loop()))
+    try:
+        return cast(Followed, loop.run_until_complete(work(*args, **named)))
+    finally:
+        loop.close()
+
+
+def _calls() -> None:
+    young = [Job(begins=each * 0.3) for each in range(100)]
+    old = [Job(begins=each * 0.03, age=1000.0) for each in range(1_000)]
+    pace = Cadence(30.0, 300.0, 600.0)
+    rows: list[tuple[str, list[Job], Cadence, int]] = [
+        *((f"{number} evenly over an interval", evenly(number, 30.0), EVERY, 0) for number in (1, 32, 1_000, 10_000)),
+        ("1000 together", evenly(1_000, 1e-6), EVERY, 0),
+        ("1000 in bursts of 100, 7 s apart", bursts(1_000, 100, 7.0), EVERY, 0),
+        ("1000 evenly, 1000 finished beside", evenly(1_000, 30.0), EVERY, 1_000),
+        ("10 evenly, 1000 finished beside", evenly(10, 30.0), EVERY, 1_000),
+        ("100 young and 1000 old", by_begin(young + old), pace, 0),
+    ]
+    print("calls a minute, after the first two; each job looked at every 30 s (old: 300 s)")
+    print(f"{'':<38}{'Get per job':>12}{'poller':>9}{'ratio':>8}")
+    for name, jobs, each, finished in rows:
+        peer, ours = (
+            _run(work, jobs, 600.0, each, finished=finished).per_minute(120.0, 600.0) for work in (follow_each, follow)
+        )
+        print(f"{name:<38}{peer:>12.1f}{ours:>9.1f}{peer / ours:>8.1f}")
+
+
+def _ends() -> None:
+    print("seconds from end to event, 1000 jobs, a read a second, looked at every 5 s, ends spread evenly")
+    print(f"{'':<38}{'Get per job':>12}{'poller':>9}{'p99':>8}")
+    for hours in (0.5, 1.0, 2.0, 4.0):
+        jobs = ending(1_000, 1_200.0, hours * 3600.0)
+        peer, ours = (
+            _run(work, jobs, 4_000.0 + hours * 3600.0, Cadence(5.0, 5.0, 0.0), reads_per_second=1.0)
+            for work in (follow_each, follow)
+        )
+        name = f"ends over {hours} h"
+        print(f"{name:<38}{mean(peer.latencies):>12.1f}{mean(ours.latencies):>9.1f}{ours.p99:>8.1f}")
 
 
 def main() -> None:
-    print(f"calls a minute, each job looked at every {EVERY:.0f} s, as many finished resources in the account")
-    print("   jobs  Get per job  this poller  ratio")
-    for jobs in (32, 200, 1_000):
-        mine = asyncio.run(calls_per_minute(jobs))
-        peer = jobs * 60 / EVERY
-        print(f"  {jobs:>5}  {peer:>11.1f}  {mine:>11.1f}  {peer / mine:>5.1f}")
+    _calls()
+    _ends()
 
 
 if __name__ == "__main__":

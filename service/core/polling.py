@@ -1,59 +1,56 @@
-"""Due watches -> the cheapest set of List and Get calls.
+"""How often to List a kind of resource, so that all watched ones are seen in time with the fewest calls.
 
 A List page shows up to 100 statuses for the price of one call, but finished resources fill pages too (there is no
-status filter), so the price of a List is that of everything ever made. Whichever is fewer calls wins; on a tie Get,
-because it shows details as well.
+status filter), so the price of a List is that of everything ever made. One List serves every watched resource of its
+kind, whenever its own look is due. So rates are compared: Lists at an interval ``s`` cost pages/s calls a second, and
+each resource that must be looked at more often than that costs a Get at its own pace.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from math import ceil
+import math
+from collections.abc import Mapping
 from typing import Final
 
-from schemas.operations import RESOURCES
-from service.core.reconciliation import PAGE
+from schemas.operations import Resource
 
-UNKNOWN_SIZE: Final = 1
-"""How many resources a kind is taken to have before it was first listed."""
+NEVER: Final = math.inf
+"""The interval of a kind that is not listed: a Get for each resource."""
 
+HYSTERESIS: Final = 1.25
+"""By how much the present way must cost more than the cheapest one before it is left.
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to ask for in one tick.
+Lists that cost more than a Get for each resource are given up at once.
+"""
 
-    Attributes:
-        lists: Resource kinds to list.
-        gets: (kind, resource id) to describe one by one.
-    """
-
-    lists: tuple[str, ...]
-    gets: tuple[tuple[str, str], ...]
+_WASTE: Final = 2
+"""A List is given up when it has cost this many times the Gets that it saves; so far, and with more pages to come."""
 
 
-def plan(due: Mapping[str, Iterable[str]], listed: Mapping[str, int]) -> Plan:
-    """Chooses for each kind.
+def plan(resource: Resource, paces: Mapping[float, int], pages: int, present: float, *, listable: bool) -> float:
+    """The interval at which to List a kind; NEVER for Gets only. On a tie Gets, because they show details as well.
 
     Args:
-        due: Resource ids to look at, by resource kind.
-        listed: How many resources the last complete List of a kind showed.
+        resource: The kind.
+        paces: How many watched resources, which a List shows, want a look at each interval.
+        pages: How many pages the last List had.
+        present: The interval as it is now.
+        listable: False while Lists of this kind fail.
     """
-    lists: list[str] = []
-    gets: list[tuple[str, str]] = []
-    for kind, ids in due.items():
-        wanted = list(ids)
-        if not wanted:
-            continue
-        if _list_is_cheaper(kind, len(wanted), listed.get(kind, UNKNOWN_SIZE)):
-            lists.append(kind)
-        else:
-            gets.extend((kind, resource_id) for resource_id in wanted)
-    return Plan(tuple(lists), tuple(gets))
-
-
-def _list_is_cheaper(kind: str, wanted: int, listed: int) -> bool:
-    resource = RESOURCES[kind]
     if not resource.get_operation:
-        return True
-    if not resource.list_operation:
-        return False
-    return max(1, ceil(listed / PAGE)) < wanted
+        return min(paces, default=NEVER)
+    if not resource.list_operation or not listable:
+        return NEVER
+    costs = {interval: _calls(paces, pages, interval) for interval in (NEVER, *sorted(paces, reverse=True))}
+    best = min(costs, key=lambda interval: costs[interval])
+    kept = costs.get(present, math.inf) <= min(HYSTERESIS * costs[best], costs[NEVER])
+    return present if kept else best
+
+
+def _calls(paces: Mapping[float, int], pages: int, interval: float) -> float:
+    """Calls a second."""
+    return pages / interval + sum(number / pace for pace, number in paces.items() if pace < interval)
+
+
+def too_long(paces: Mapping[float, int], pages: int, interval: float) -> bool:
+    """Whether a List that goes on after so many pages has cost far more than the Gets that it was to save."""
+    saved = sum(number * interval / pace for pace, number in paces.items() if pace >= interval)
+    return pages >= max(_WASTE, math.ceil(_WASTE * saved))

@@ -40,11 +40,12 @@ from service.runtime.inbox import Inbox, Observed
 from service.runtime.intent import Intent
 from service.runtime.key_order import KeyOrder
 from service.runtime.limiter import Turn
-from service.runtime.poller import Poller, WatchedResource
+from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.timers import Deadlines, Timers
 from service.runtime.turns import Rested, Turns, release_after, sends
+from service.runtime.watches import WatchedResource
 
 NO_SLOT = "ConcurrencyLimit"
 """Reason of a command that waits because our own jobs use up the quota."""

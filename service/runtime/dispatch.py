@@ -4,8 +4,8 @@ Nothing here knows a phase: the core has decided, the budget is asked for a toke
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -116,27 +116,40 @@ class RateLimitedApi:
         if not request.pages:
             return await self._read_one(target, request.operation, request.params, lane)
         pages: list[Mapping[str, Any]] = []
+        async with aclosing(self.pages(target, request, lane)) as answered:
+            async for page in answered:
+                if isinstance(page, Failure):
+                    return page
+                pages.append(page.result)
+        return Reply(_joined(pages), pages=len(pages))
+
+    async def pages(self, target: str, request: Request, lane: Lane) -> AsyncGenerator[Reply | Failure, None]:
+        """The pages of a List as they arrive, up to the last one, or up to the failure that ends it."""
         tokens: dict[str, None] = {}
         began = self._clock.monotonic()
         size = 0
-        while len(pages) < MOST_PAGES:
+        for number in range(1, MOST_PAGES + 1):
             if self._clock.monotonic() - began > self.listing:
-                return Failure(ENDLESS, f"the list has not ended after {self.listing:g} s, {len(pages)} pages")
+                yield Failure(ENDLESS, f"the list has not ended after {self.listing:g} s, {number - 1} pages")
+                return
             params = {**request.params, "nextToken": next(reversed(tokens))} if tokens else request.params
             outcome = await self._read_one(target, request.operation, params, lane)
             if isinstance(outcome, Failure):
-                return outcome
-            pages.append(outcome.result)
+                yield outcome
+                return
             size += outcome.size
             if size > MOST_BYTES:
-                return Failure(ENDLESS, f"the list has more than {MOST_BYTES} bytes; the service reads no more")
+                yield Failure(ENDLESS, f"the list has more than {MOST_BYTES} bytes; the service reads no more")
+                return
+            yield outcome
             token = outcome.result.get("nextToken")
             if not token:
-                return Reply(_joined(pages), pages=len(pages))
+                return
             if token in tokens:
-                return Failure(ENDLESS, f"page {len(pages)} of the list names a nextToken that an earlier page named")
+                yield Failure(ENDLESS, f"page {number} of the list names a nextToken that an earlier page named")
+                return
             tokens[token] = None
-        return Failure(ENDLESS, f"the list has more than {MOST_PAGES} pages; the service reads no more")
+        yield Failure(ENDLESS, f"the list has more than {MOST_PAGES} pages; the service reads no more")
 
     async def _read_one(self, target: str, operation: str, params: Mapping[str, Any], lane: Lane) -> Reply | Failure:
         turn = await self.turn(target, lane)

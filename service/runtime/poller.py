@@ -1,25 +1,28 @@
 """One poller per target looks at every watched resource, with as few calls as possible.
 
-Nothing is lost when a look fails: the watch stays due and the next tick looks again.
+Nothing is lost when a look fails: the watch stays due and is looked at again.
 """
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Final
+import math
+from collections import deque
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from schemas.operations import RESOURCES, Resource
 from schemas.records import Fault
-from service.core import faults, outcomes, polling, reconciliation
-from service.core.observations import Broken, Failure, Observation, Reply, Seen, Unseen, Vanished
-from service.core.pacing import Cadence
+from service.core import faults, outcomes, reconciliation
+from service.core.observations import Broken, Failure, Reply, Seen, Unseen, Vanished
+from service.core.pacing import Agenda
 from service.core.rate_budget import Lane
 from service.runtime.dispatch import ENDLESS, RateLimitedApi
 from service.runtime.errors import DEFECT, location
+from service.runtime.limiter import Turn
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
+from service.runtime.watches import KindWatches, WatchedResource
 
 ABSENCES: Final = 3
 """Looks in a row, at least, that do not find a resource until it counts as gone."""
@@ -27,13 +30,14 @@ ABSENCES: Final = 3
 DEFECTS: Final = 3
 """Looks in a row that break the service until whoever watches hears of it."""
 
-_UNLISTABLE: Final = sys.maxsize
-"""As many resources as make every Get cheaper than the List; of a kind whose List is refused or does not end."""
-
 _NAMED: Final = 3
 """Resources that one line of the log names."""
 
-Sink = Callable[[Observation], None]
+_ABREAST: Final = 3
+"""Gets that ask for a token at a time: as many may come before the next page of a List."""
+
+_AT_ONCE: Final = 1000
+"""Watches that are gone through before others have their turn."""
 
 
 def _lasting(failure: Failure) -> bool:
@@ -41,64 +45,18 @@ def _lasting(failure: Failure) -> bool:
     return failure.code == ENDLESS or faults.fault_class(failure) is faults.FaultClass.REFUSED
 
 
-@dataclass(slots=True)
-class WatchedResource:
-    """A resource that somebody wants to hear of.
+class _Get(NamedTuple):
+    """A Get that waits for its turn.
 
     Attributes:
-        kind: Resource kind.
-        resource_id: ARN or stable id.
-        status: Last status delivered.
-        born: Owner's time since when it is watched; its age sets the pace.
-        cadence: How often to look.
-        sink: Where observations go.
-        due: Owner's time of the next look.
-        defects: Looks in a row that broke the service.
-        removal: True when its deletion was asked for: then absences need not last, and every status is delivered.
-        absences: Looks in a row that did not find it.
-        missed: Owner's time of the first of them.
-        looked: Owner's time of the last look that showed how it stands; set by the poller.
-        known: The same, of one that showed a status which the table knows.
-        blind: Owner's time up to which failed looks were observed, also by a former owner; 0 when none were since it
-            was seen. Then the next look that shows it is delivered, whatever its status.
-        shown: Owner's time since when each look has shown the present status.
-        farthest: Rank of the status that is farthest along its life, of those that were shown.
+        kind: Its kind.
+        resource_id: What it is to describe.
+        last: Whether a List has failed already, so that there is no other way to look.
     """
 
-    kind: str
+    kind: KindWatches
     resource_id: str
-    status: str
-    born: float
-    cadence: Cadence
-    sink: Sink
-    due: float = 0.0
-    defects: int = 0
-    removal: bool = False
-    absences: int = field(default=0)
-    missed: float = 0.0
-    looked: float = 0.0
-    known: float = 0.0
-    blind: float = 0.0
-    looking: bool = False
-    shown: float = 0.0
-    farthest: int = -1
-
-    def __post_init__(self) -> None:
-        """Begins with the status that is known already."""
-        self.farthest = self.rank(self.status, -1)
-
-    def rank(self, status: str, unknown: int) -> int:
-        """How far along its life a status is."""
-        rank = RESOURCES[self.kind].rank(status)
-        return unknown if rank is None else rank
-
-    def back(self, status: str) -> bool:
-        """True for a status that the resource had left behind: a read that lags, unless it stays."""
-        return self.rank(status, self.farthest) < self.farthest
-
-
-Due = dict[str, dict[str, list[WatchedResource]]]
-"""Watches by kind and resource id."""
+    last: bool = False
 
 
 class Poller:
@@ -133,21 +91,42 @@ class Poller:
         self._clock = clock
         self._telemetry = telemetry
         self._watches: dict[object, WatchedResource] = {}
-        self._listed: dict[str, int] = {}
-        self._unlistable: dict[str, float] = {}
-        self._listing: set[str] = set()
+        self._kinds: dict[str, KindWatches] = {}
+        self._agenda: Agenda[WatchedResource] = Agenda()
+        self._late: dict[WatchedResource, None] = {}
+        self._gets: deque[_Get] = deque()
+        self._turns: deque[Turn] = deque()
+        self._listing = self._asking = 0
         self._changed = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
 
     def watch(self, key: object, watch: WatchedResource) -> None:
-        """Begins to look, at once; a key that is watched already goes on as it is."""
-        if key not in self._watches:
-            watch.looked = watch.known = watch.shown = self._clock.now()
-            self._watches[key] = watch
-            self._changed.set()
+        """Begins to look: with the next List if one is to come anyway, else at once.
+
+        A key that is watched already goes on as it is.
+        """
+        if key in self._watches:
+            return
+        now = self._clock.now()
+        watch.looked = watch.known = watch.shown = now
+        kind = self._kinds.get(watch.kind) or self._kinds.setdefault(watch.kind, KindWatches(RESOURCES[watch.kind]))
+        kind.add(watch, now)
+        self._watches[key] = watch
+        first = max(now, kind.began + kind.interval) if kind.by_list(watch) else now
+        watch.due = math.floor(first / self._tick)
+        self._enter(watch)
+        self._moved(kind)
 
     def unwatch(self, key: object) -> None:
         """Looks no longer."""
-        self._watches.pop(key, None)
+        if watch := self._watches.pop(key, None):
+            kind = self._kinds[watch.kind]
+            kind.remove(watch)
+            self._late.pop(watch, None)
+            self._agenda.remove(watch)
+            self._moved(kind)
+        if not self._watches:
+            self._agenda.clear()
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -155,249 +134,326 @@ class Poller:
     def lag(self) -> float:
         """By how many seconds the look that is most overdue is late; failed looks don't count as looks."""
         now = self._clock.now()
-        late = (now - watch.looked - watch.cadence.interval(now - watch.born) for watch in self._watches.values())
+        late = (now - watch.looked - watch.pace for watch in islice(self._late, _AT_ONCE))
         return max(0.0, max(late, default=0.0))
 
     async def run(self) -> None:
         """Looks until cancelled. A look that hangs, or a List without an end, delays no other."""
-        async with asyncio.TaskGroup() as ticks:
+        async with asyncio.TaskGroup() as self._group:
             while True:
                 self._changed.clear()
+                self._begin_due()
                 wait = self._wait()
-                if wait is None or wait > 0:
-                    try:
-                        async with asyncio.timeout(wait):
-                            await self._changed.wait()
-                    except TimeoutError:
-                        pass
+                if wait is not None and wait <= 0:
+                    await asyncio.sleep(0)
                     continue
-                ticks.create_task(self._look_safely(self._due()), name=f"poll:{self._target}")
-                await asyncio.sleep(0)
-
-    async def _look_safely(self, due: Due) -> None:
-        try:
-            await self._look_at(due)
-        except Exception as error:
-            self._telemetry.problem("a look broke the service", target=self._target, error=location(error))
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._changed.wait()
+                except TimeoutError:
+                    pass
 
     def _wait(self) -> float | None:
-        idle = [watch.due for watch in self._watches.values() if self._idle(watch)]
-        return min(min(idle) - self._clock.now(), LONGEST_SLEEP) if idle else None
+        """Seconds until something may be due; None while nothing is watched that waits for its time."""
+        first = self._agenda.first()
+        times = [at for kind in self._kinds.values() if (at := kind.list_at()) is not None]
+        if first is not None:
+            times.append(first * self._tick)
+        return min(min(times) - self._clock.now(), LONGEST_SLEEP) if times else None
 
-    def _idle(self, watch: WatchedResource) -> bool:
-        """False while an answer is on its way that is about it."""
-        return not watch.looking and watch.kind not in self._listing
-
-    async def tick(self) -> None:
-        """Looks once at everything that is due; Lists and Gets go side by side."""
-        await self._look_at(self._due())
-
-    def _due(self) -> Due:
-        """What is to be looked at now, by kind and id; its next look is due an interval later."""
+    def _begin_due(self) -> None:
+        """Begins the looks whose time has come, as far as none of theirs is under way."""
         now = self._clock.now()
-        due: Due = {}
-        for watch in [watch for watch in self._watches.values() if watch.due <= now and self._idle(watch)]:
+        for watch in self._agenda.due(math.floor(now / self._tick), _AT_ONCE):
             try:
-                watch.due = self._next(watch, now)
-                due.setdefault(watch.kind, {}).setdefault(watch.resource_id, []).append(watch)
+                self._fired(watch, now)
             except Exception as error:
-                watch.due = now + self._tick
                 self._broke([watch], error)
-        return due
+                self._again(watch)
+        for kind in self._kinds.values():
+            self._begin_list(kind, now)
 
-    async def _look_at(self, due: Due) -> None:
-        plan = self._plan(due)
-        self._telemetry.poll(self._target, lists=len(plan.lists), gets=len(plan.gets), watched=len(self._watches))
-        async with asyncio.TaskGroup() as looks:
-            for kind in plan.lists:
-                look = partial(self._list, RESOURCES[kind], due[kind])
-                watches = [watch for found in due[kind].values() for watch in found]
-                looks.create_task(self._look(look, watches, kind), name=f"poll:{self._target}:{kind}")
-            for kind in dict(plan.gets):
-                look = partial(self._gets, RESOURCES[kind], due[kind])
-                watches = [watch for found in due[kind].values() for watch in found]
-                looks.create_task(self._guarded(look, watches), name=f"poll:{self._target}:{kind}")
+    def _fired(self, watch: WatchedResource, now: float) -> None:
+        """A watch is due: it waits for the next List, or for its turn of a Get."""
+        self._late.setdefault(watch)
+        kind = self._kinds[watch.kind]
+        if kind.by_list(watch) and not (watch.absences and kind.resource.get_operation):
+            kind.waiting[watch] = None
+        else:
+            self._queue(_Get(kind, watch.resource_id))
 
-    def _plan(self, due: Mapping[str, Mapping[str, list[WatchedResource]]]) -> polling.Plan:
-        """What can't be planned is reported, kind by kind: the others are looked at all the same."""
-        listed = {**self._listed, **{kind: _UNLISTABLE for kind in self._unlistable if not self._listable(kind)}}
-        lists: list[str] = []
-        gets: list[tuple[str, str]] = []
-        for kind, found in due.items():
-            try:
-                plan = polling.plan({kind: found}, listed)
-            except Exception as error:
-                self._broke([watch for watches in found.values() for watch in watches], error)
-            else:
-                lists.extend(plan.lists)
-                gets.extend(plan.gets)
-        return polling.Plan(tuple(lists), tuple(gets))
+    def _begin_list(self, kind: KindWatches, now: float) -> None:
+        """Begins a List if one is wanted and may be; who is not served by Lists any more is asked for by itself."""
+        kind.listable(now)
+        if kind.moved:
+            kind.moved = False
+            for watch in [watch for watch in kind.waiting if not kind.by_list(watch)]:
+                del kind.waiting[watch]
+                self._queue(_Get(kind, watch.resource_id))
+        at = kind.list_at()
+        if at is not None and at <= now:
+            kind.began, kind.listing = now, True
+            kind.expected, kind.waiting = kind.waiting, {}
+            self._spawn(self._list(kind), kind.resource.kind)
 
-    def _broke(self, watches: list[WatchedResource], error: Exception) -> None:
-        """Whoever watches what breaks the service again and again hears of it."""
-        names = ", ".join(watch.resource_id for watch in watches[:_NAMED])
-        self._telemetry.problem("a look broke the service", target=self._target, resource=names, error=location(error))
-        for watch in watches:
-            watch.defects += 1
-            if watch.defects >= DEFECTS:
-                watch.sink(Broken(DEFECT))
-
-    async def _guarded(self, look: Callable[[], Awaitable[None]], watches: list[WatchedResource]) -> None:
-        """A defect of ours in a look is reported, and the next tick looks again."""
+    def _spawn(self, look: Coroutine[Any, Any, None], name: str) -> None:
+        if self._group is None:
+            look.close()
+            return
         try:
-            await look()
-        except Exception as error:
-            self._broke(watches, error)
+            self._group.create_task(look, name=f"poll:{self._target}:{name}")
+        except RuntimeError:  # the group is ending, and this poller with it
+            look.close()
 
-    async def _look(
-        self, look: Callable[[], Awaitable[None]], watches: list[WatchedResource], listed: str = ""
-    ) -> None:
-        """One look, during which no other one begins.
+    # When to look
 
-        Called here and not before: a task that is cancelled before it begins would leave a coroutine never awaited.
-        """
-        for watch in watches:
-            watch.looking = True
-        self._listing |= {listed} - {""}
-        try:
-            await self._guarded(look, watches)
-        finally:
-            for watch in watches:
-                watch.looking = False
-            self._listing.discard(listed)
+    def _next(self, watch: WatchedResource, now: float) -> int:
+        """The tick of the next look, which is never the present one."""
+        wait = self._confirming(watch, now) if watch.absences else watch.pace
+        return max(round((now + wait) / self._tick), math.floor(now / self._tick) + 1)
+
+    def _confirming(self, watch: WatchedResource, now: float) -> float:
+        """Seconds until what is absent is polled again; half a tick more, since a poll just before is for nothing."""
+        looks, seconds = ABSENCES - watch.absences, self._lasting(watch, now) + self._tick / 2
+        return min(watch.pace, watch.cadence.confirming(now - watch.born, looks, seconds))
+
+    def _lasting(self, watch: WatchedResource, now: float) -> float:
+        """Seconds for which an absence has yet to last; a deletion that has failed explains no absence."""
+        resource = RESOURCES[watch.kind]
+        explained = watch.status in resource.leaving or (watch.removal and watch.status not in resource.undeleted)
+        return 0.0 if explained else watch.missed + self._patience - now
+
+    def _enter(self, watch: WatchedResource) -> None:
+        first = self._agenda.first()
+        self._agenda.put(watch)
+        if first is None or watch.due < first:
             self._changed.set()
 
-    def _next(self, watch: WatchedResource, now: float) -> float:
-        return self._rounded(now + watch.cadence.interval(now - watch.born))
+    def _moved(self, kind: KindWatches) -> None:
+        if kind.moved:
+            self._changed.set()
 
-    def _confirming(self, watch: WatchedResource, lasting: float, now: float) -> float:
-        """When to look again at what is absent; half a tick more, since a look just before the time is for nothing."""
-        looks, seconds = ABSENCES - watch.absences, lasting + self._tick / 2
-        return self._rounded(now + watch.cadence.confirming(now - watch.born, looks, seconds))
-
-    def _rounded(self, at: float) -> float:
-        return round(at / self._tick) * self._tick
-
-    def _listable(self, kind: str) -> bool:
-        return self._unlistable.get(kind, 0.0) <= self._clock.now()
-
-    def _stuck(self, failure: Failure, watches: list[WatchedResource]) -> bool:
-        """Whether to look in the other way too: the failure does not pass by itself, or has not passed for long."""
-        now = self._clock.now()
-        return _lasting(failure) or any(now - max(each.looked, each.blind) >= self._blindness for each in watches)
-
-    async def _list(self, resource: Resource, due: Mapping[str, list[WatchedResource]]) -> None:
-        """One List for all; where it is stuck, Gets."""
-        shown = await self._summaries(resource)
-        if isinstance(shown, Failure):
-            stuck = {each: found for each, found in due.items() if self._stuck(shown, found)}
-            failed = await self._got(resource, stuck) if resource.get_operation else {}
-            for resource_id, failure in failed.items():
-                self._unseen(resource, due[resource_id], failure, resource.get_operation)
-            rest = due if not resource.get_operation else {each: due[each] for each in due if each not in stuck}
-            self._unseen(resource, [each for found in rest.values() for each in found], shown, resource.list_operation)
+    def _again(self, watch: WatchedResource) -> None:
+        """The next look is due an interval later."""
+        if watch.gone:
             return
-        async with asyncio.TaskGroup() as looks:
-            for resource_id, watches in due.items():
-                look = partial(self._listed_one, resource, resource_id, watches, shown.get(resource_id))
-                looks.create_task(self._look(look, watches))
+        now, kind = self._clock.now(), self._kinds[watch.kind]
+        try:
+            kind.age(watch, now)
+            watch.due = self._next(watch, now)
+        except Exception as error:
+            watch.due = math.floor(now / self._tick) + 1
+            self._broke([watch], error)
+        self._enter(watch)
+        self._moved(kind)
 
-    async def _summaries(self, resource: Resource) -> Mapping[str, Mapping[str, Any]] | Failure:
-        """What a List shows, by id."""
-        outcome = await self._caller.read(self._target, reconciliation.list_request(resource), Lane.POLL)
-        if isinstance(outcome, Failure):
-            if _lasting(outcome):
-                self._unlistable[resource.kind] = self._clock.now() + self._blindness
-            return outcome
-        summaries = outcome.result[resource.summaries]
-        self._listed[resource.kind] = len(summaries)
-        return {reconciliation.identify(resource, summary): summary for summary in summaries}
+    # Lists
 
-    async def _gets(self, resource: Resource, due: Mapping[str, list[WatchedResource]]) -> None:
-        """A Get for each; where some are stuck, one List."""
-        failed = await self._got(resource, due)
-        stuck = {each for each, failure in failed.items() if self._stuck(failure, due[each])}
-        listed = (
-            await self._summaries(resource)
-            if stuck and resource.list_operation and self._listable(resource.kind)
-            else {}
-        )
-        for resource_id, failure in failed.items():
-            summary = None if isinstance(listed, Failure) or resource_id not in stuck else listed.get(resource_id)
-            self._make_do(resource, due[resource_id], failure, summary)
+    async def _list(self, kind: KindWatches) -> None:
+        """One List for all: each page is used as it arrives, and what is absent is judged at its end."""
+        self._listing += 1
+        self._take_turns()
+        try:
+            ended = await self._pages(kind)
+            if isinstance(ended, Failure):
+                self._list_failed(kind, ended)
+            elif ended:
+                self._listed(kind)
+        except Exception as error:
+            self._broke([*kind.expected, *kind.failed], error)
+            self._drop_failed(kind)
+        finally:
+            self._listing -= 1
+            kind.listing = False
+            kind.waiting |= kind.expected
+            kind.expected = {}
+            kind.moved = True  # who waits for the next List, or has a Get of its own, is looked at anew
+            self._changed.set()
 
-    async def _got(self, resource: Resource, due: Mapping[str, list[WatchedResource]]) -> dict[str, Failure]:
-        """Gets side by side; those that failed."""
-        failed: dict[str, Failure] = {}
+    async def _pages(self, kind: KindWatches) -> bool | Failure:
+        """Reads them; whether to the end, or why not."""
+        request, number = reconciliation.list_request(kind.resource), 0
+        async with aclosing(self._caller.pages(self._target, request, Lane.POLL)) as pages:
+            async for page in pages:
+                self._telemetry.poll(self._target, lists=1, gets=0, watched=len(self._watches))
+                if isinstance(page, Failure):
+                    return page
+                number += 1
+                self._page(kind, page.result[kind.resource.summaries])
+                more = bool(page.result.get("nextToken"))
+                if more and kind.too_long(number):
+                    kind.learn(number + 1)
+                    return False
+                if more:
+                    await asyncio.sleep(0)  # Gets that a page calls for come before the next page
+        kind.learn(number)
+        return True
 
-        async def look(resource_id: str, watches: list[WatchedResource]) -> None:
-            if failure := await self._get(resource, resource_id, watches):
-                failed[resource_id] = failure
+    def _page(self, kind: KindWatches, summaries: Iterable[Mapping[str, Any]]) -> None:
+        for summary in summaries:
+            resource_id = reconciliation.identify(kind.resource, summary)
+            watches = kind.of(resource_id)
+            if not watches:
+                continue
+            failed = any(watch in kind.failed for watch in watches)
+            for watch in watches:
+                kind.shows(watch)
+            try:  # one summary breaks no List
+                self._listed_one(kind, resource_id, summary, failed=failed)
+            except Exception as error:
+                self._broke(watches, error)
+            for watch in watches:
+                if not watch.looking:
+                    self._again(watch)
 
-        async with asyncio.TaskGroup() as looks:
-            for resource_id, watches in due.items():
-                one = self._look(partial(look, resource_id, watches), watches)
-                looks.create_task(one, name=f"poll:{self._target}:{resource_id}")
-        return failed
-
-    async def _listed_one(
-        self, resource: Resource, resource_id: str, watches: list[WatchedResource], summary: Mapping[str, Any] | None
-    ) -> None:
-        """A summary is enough while a resource is on its way; its end, or its absence, deserves a Get."""
-        status = summary.get("status", "") if summary else ""
-        telling = summary is None or status in resource.done | resource.failed | resource.undeleted
-        if (
-            telling
-            and resource.get_operation
-            and any(summary is None or watch.status != status or watch.back(status) for watch in watches)
-        ):
-            if failure := await self._get(resource, resource_id, watches):
-                self._make_do(resource, watches, failure, summary if self._stuck(failure, watches) else None)
-        elif summary is None:
-            self._absent(resource, watches)
+    def _listed_one(self, kind: KindWatches, resource_id: str, summary: Mapping[str, Any], *, failed: bool) -> None:
+        """A summary is enough while a resource is on its way; its end deserves a Get, unless that fails."""
+        watches, status = kind.of(resource_id), str(summary.get("status", ""))
+        telling = status in kind.resource.ends and any(each.status != status or each.back(status) for each in watches)
+        if any(watch.looking for watch in watches):
+            return
+        if telling and kind.resource.get_operation and not failed:
+            self._queue(_Get(kind, resource_id))
         else:
             self._deliver(watches, summary)
 
-    def _make_do(
-        self, resource: Resource, watches: list[WatchedResource], failure: Failure, summary: Mapping[str, Any] | None
-    ) -> None:
-        """After a Get that failed: what a List shows of the resource, or nothing."""
-        if summary is None:
-            self._unseen(resource, watches, failure, resource.get_operation)
-        else:
-            self._deliver(watches, summary)
-
-    def _absent(self, resource: Resource, watches: list[WatchedResource]) -> None:
-        """An eventually consistent read may miss what is there, so an absence is confirmed.
-
-        For what is being deleted a few looks are enough. A deletion that has failed explains no absence. What is old
-        is looked at so rarely that the next look comes sooner than usual.
-        """
+    def _listed(self, kind: KindWatches) -> None:
+        """A List has ended: what was due and is not in it is asked for by a Get, or is absent."""
         now = self._clock.now()
-        for watch in watches:
-            watch.looked = now
-            watch.missed = watch.missed if watch.absences else now
-            watch.absences += 1
-            explained = watch.status in resource.leaving or (watch.removal and watch.status not in resource.undeleted)
-            lasting = 0.0 if explained else watch.missed + self._patience - now
-            watch.due = min(watch.due, self._confirming(watch, lasting, now))
-            if watch.absences >= ABSENCES and lasting <= 0.0:
-                watch.sink(Vanished())
+        missing, kind.expected = kind.expected, {}
+        for watch in missing:
+            if kind.resource.get_operation:
+                kind.lacks(watch, now)
+                self._queue(_Get(kind, watch.resource_id))
+            else:
+                self._absent(kind.resource, [watch])
+                self._again(watch)
+        self._drop_failed(kind)
 
-    async def _get(self, resource: Resource, resource_id: str, watches: list[WatchedResource]) -> Failure | None:
-        """One Get; its failure, if it says nothing of the resource."""
-        outcome = await self._caller.read(self._target, reconciliation.get_request(resource, resource_id), Lane.POLL)
+    def _list_failed(self, kind: KindWatches, failure: Failure) -> None:
+        """Where Lists are stuck, Gets."""
+        resource = kind.resource
+        if _lasting(failure):
+            kind.unlistable(self._clock.now() + self._blindness)
+        stuck = [watch for watch in kind.expected if resource.get_operation and self._stuck(failure, [watch])]
+        for watch in stuck:
+            kind.expected.pop(watch)
+            self._queue(_Get(kind, watch.resource_id, last=True))
+        self._unseen(resource, list(kind.expected), failure, resource.list_operation)
+        self._drop_failed(kind)
+
+    def _drop_failed(self, kind: KindWatches) -> None:
+        """What no List has shown either, was looked at in vain."""
+        failed, kind.failed = kind.failed, {}
+        for watch, failure in failed.items():
+            self._unseen(kind.resource, [watch], failure, kind.resource.get_operation)
+            self._again(watch)
+
+    # Gets
+
+    def _queue(self, get: _Get) -> None:
+        """One Get for all who watch the resource, and not two at a time."""
+        watches = get.kind.of(get.resource_id)
+        if not any(watch.looking for watch in watches):
+            for watch in watches:
+                watch.looking = True
+            self._gets.append(get)
+            self._take_turns()
+
+    def _take_turns(self) -> None:
+        """Only a few Gets ask for their tokens at a time, so that the pages of Lists have their turns among them.
+
+        While a List is read, one token is kept in reserve: the first Get that a page calls for need not wait.
+        """
+        while self._gets and self._turns:
+            get = self._gets.popleft()
+            if get.kind.of(get.resource_id):
+                self._spawn(self._look(get, self._turns.popleft()), get.resource_id)
+        wanted = len(self._gets) + (1 if self._listing else 0)
+        while self._asking < min(_ABREAST, wanted - len(self._turns)):
+            self._asking += 1
+            self._spawn(self._take_token(), "token")
+
+    async def _take_token(self) -> None:
+        try:
+            self._turns.append(await self._caller.turn(self._target, Lane.POLL))
+        except Exception as error:
+            self._telemetry.problem("a look broke the service", target=self._target, error=location(error))
+            await asyncio.sleep(self._tick)
+        finally:
+            self._asking -= 1
+        self._take_turns()
+
+    async def _look(self, get: _Get, turn: Turn) -> None:
+        """One Get, during which no other of its resource begins."""
+        self._telemetry.poll(self._target, lists=0, gets=1, watched=len(self._watches))
+        try:
+            await turn.connect()
+            turn.used = True
+            await self._get(get.kind, get.resource_id, last=get.last)
+        except Exception as error:
+            self._broke(get.kind.of(get.resource_id), error)
+        finally:
+            turn.release()
+        for watch in get.kind.of(get.resource_id):
+            watch.looking = False
+            if watch not in get.kind.failed:
+                self._again(watch)
+
+    async def _get(self, kind: KindWatches, resource_id: str, *, last: bool) -> None:
+        """What a Get shows; if it fails for long, what a List does."""
+        resource = kind.resource
+        request = reconciliation.get_request(resource, resource_id)
+        outcome = await self._caller.send(self._target, request.operation, request.params, Lane.POLL, None)
+        watches = kind.of(resource_id)
         if isinstance(outcome, Reply):
             self._deliver(watches, outcome.result)
         elif faults.absent(outcome):
             self._absent(resource, watches)
+        elif not last and kind.listable(self._clock.now()) and self._stuck(outcome, watches):
+            kind.failed.update(dict.fromkeys(watches, outcome))
+            self._changed.set()
         else:
-            return outcome
-        return None
+            self._unseen(resource, watches, outcome, resource.get_operation)
 
-    def _deliver(self, watches: list[WatchedResource], description: Mapping[str, Any]) -> None:
+    # What a look says
+
+    def _broke(self, watches: Iterable[WatchedResource], error: Exception) -> None:
+        """Whoever watches what breaks the service again and again hears of it."""
+        broken = list(watches)
+        names = ", ".join(watch.resource_id for watch in broken[:_NAMED])
+        self._telemetry.problem("a look broke the service", target=self._target, resource=names, error=location(error))
+        for watch in broken:
+            watch.defects += 1
+            if watch.defects >= DEFECTS:
+                watch.sink(Broken(DEFECT))
+
+    def _stuck(self, failure: Failure, watches: Iterable[WatchedResource]) -> bool:
+        """Whether to look in the other way too: the failure does not pass by itself, or has not passed for long."""
+        now = self._clock.now()
+        return _lasting(failure) or any(now - max(each.looked, each.blind) >= self._blindness for each in watches)
+
+    def _absent(self, resource: Resource, watches: Iterable[WatchedResource]) -> None:
+        """An eventually consistent read may miss what is there, so an absence is confirmed, by looks that were due.
+
+        For what is being deleted a few looks are enough. What is old is looked at so rarely that the next look comes
+        sooner than usual.
+        """
         now = self._clock.now()
         for watch in watches:
+            if watch.due > math.floor(now / self._tick):
+                continue
+            self._late.pop(watch, None)
+            watch.looked = now
+            watch.missed = watch.missed if watch.absences else now
+            watch.absences += 1
+            if watch.absences >= ABSENCES and self._lasting(watch, now) <= 0.0:
+                watch.sink(Vanished())
+
+    def _deliver(self, watches: Iterable[WatchedResource], description: Mapping[str, Any]) -> None:
+        now = self._clock.now()
+        for watch in watches:
+            self._late.pop(watch, None)
             watch.looked = now
             watch.absences = 0
             try:
@@ -428,7 +484,7 @@ class Poller:
             watch.blind = now
             watch.sink(Unseen(fault, seconds, operation))
 
-    def _unseen(self, resource: Resource, watches: list[WatchedResource], failure: Failure, operation: str) -> None:
+    def _unseen(self, resource: Resource, watches: Sequence[WatchedResource], failure: Failure, operation: str) -> None:
         if not watches:
             return
         for watch in watches:

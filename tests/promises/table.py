@@ -382,6 +382,8 @@ PROMISES = (
             "publish what a status quotes",
             "take one absence for the end of a deletion",
             "let a failed deletion explain an absence",
+            "judge absences by a List that broke off",
+            "miss in a List what came while it was read",
             "take one Get that misses for the outcome of a lost call",
             "take the 404 of a repeated deletion for its end",
             "take a read that lags behind for a way back",
@@ -398,12 +400,18 @@ PROMISES = (
         "budget each, removals one of the write budget; no other calls can take it. "
         "Calls that hang take no connections from reads, or from another target. A flood of writes commits at most "
         "1.05 intents for each call, whatever the target takes for an answer.",
+        "One List serves every search of its kind, and every watched resource of its kind, whenever its own look is "
+        "due. Lists never cost more than a Get for each resource would. Searches, publishers' reads and polls have a "
+        "share of the read budget each, removals one of the write budget; no other calls can take it. "
+        "Calls that hang take no connections from reads.",
         (
             "tests/scenarios/test_floods.py::test_a_flood_costs_an_intent_for_each_call",
             "tests/scenarios/test_floods.py::test_a_hung_target_keeps_its_own_calls_and_no_others",
             "tests/scenarios/test_load.py::test_writes_of_publishers_do_not_starve_a_deletion",
             "tests/unit/service/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
             "tests/unit/service/runtime/test_searches.py::test_reads_of_publishers_do_not_starve_polls",
+            "tests/unit/service/runtime/test_poller_calls.py::test_jobs_that_begin_at_any_time_share_the_lists",
+            "tests/unit/service/runtime/test_poller_calls.py::test_finished_resources_never_make_it_dearer_than_gets",
         ),
         ("gives back to none",),
         (),
@@ -421,6 +429,15 @@ PROMISES = (
             "look at nothing else while a look hangs",
             "look again while a look hangs",
             "look again and again while an absence has yet to last",
+            "ask for each resource by itself",
+            "list whenever something is due",
+            "keep Lists that cost more than Gets",
+            "change between Lists and Gets at each job",
+            "read a List of unknown length to its end",
+            "look alone at what a List is about to show",
+            "use the pages of a List late",
+            "let Gets of ends keep Lists from being read",
+            "let the Get of an end wait behind the next page",
             "recognise throttling by the HTTP status only",
             "let creations go before removals",
         ),

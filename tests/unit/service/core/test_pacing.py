@@ -1,17 +1,14 @@
-"""Backoff, search delays, cadence and the cheapest way to look."""
+"""Backoff, search delays, cadence, and the agenda of what is due."""
 
+from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.operations import RESOURCES
-from service.core.pacing import Cadence, backoff, search_delay
+from service.core.pacing import Agenda, Cadence, backoff, search_delay
 from service.core.policy import Policy
-from service.core.polling import UNKNOWN_SIZE, plan
-from service.core.reconciliation import PAGE
 
 fractions = st.floats(0.0, 1.0, exclude_max=True)
 
@@ -61,34 +58,56 @@ def test_a_policy_that_breaks_law_2_is_refused(settle: float) -> None:
         Policy(settle=settle, call_window=2.0)
 
 
-watched = {kind: resource for kind, resource in RESOURCES.items() if resource.list_operation}
-dues = st.dictionaries(st.sampled_from(sorted(watched)), st.sets(st.text("abc", min_size=1), max_size=12))
-sizes = st.dictionaries(st.sampled_from(sorted(watched)), st.integers(0, 2_000))
+@dataclass
+class Item:
+    due: int
+    slot: int = 0
 
 
-@given(dues, sizes)
-def test_looking_never_costs_more_than_the_cheaper_way(due: dict[str, set[str]], listed: dict[str, int]) -> None:
-    chosen = plan(due, listed)
-    for kind, ids in due.items():
-        gets = [resource_id for other, resource_id in chosen.gets if other == kind]
-        pages = max(1, ceil(listed.get(kind, UNKNOWN_SIZE) / PAGE))
-        cost = chosen.lists.count(kind) * pages + len(gets)
-        if watched[kind].get_operation:
-            assert cost == min(pages, len(ids))
-        else:
-            assert cost == (pages if ids else 0)
+moves = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60)), max_size=60)
 
 
-@given(dues, sizes)
-def test_everything_due_is_looked_at_in_exactly_one_way(due: dict[str, set[str]], listed: dict[str, int]) -> None:
-    chosen = plan(due, listed)
-    assert len(set(chosen.lists)) == len(chosen.lists)
-    for kind, ids in due.items():
-        gets = {resource_id for other, resource_id in chosen.gets if other == kind}
-        assert gets == (set() if kind in chosen.lists else ids)
+@given(moves, st.integers(1, 5))
+def test_an_agenda_gives_each_item_at_its_due_tick_once(moved: list[tuple[int, int]], most: int) -> None:
+    """Whatever was moved to later or earlier, before or after its time."""
+    agenda: Agenda[Item] = Agenda()
+    items = [Item(due=30) for _ in range(10)]
+    for item in items:
+        agenda.put(item)
+    for tick in range(1, 70):
+        found: list[Item] = []
+        while (first := agenda.first()) is not None and first <= tick:
+            found += agenda.due(tick, most)
+        assert [item for item in found if item.due != tick] == []
+        assert len({id(item) for item in found}) == len(found)
+        assert all((item in found) is (item.due == tick) for item in items if item.slot or item in found)
+        for number, due in moved[tick : tick + 1]:
+            items[number].due = max(tick + 1, due)
+            agenda.put(items[number])
+    assert agenda.first() is None
 
 
-def test_on_a_tie_details_are_preferred() -> None:
-    assert plan({"audience-model": ["a"]}, {"audience-model": 100}).gets == (("audience-model", "a"),)
-    assert plan({"audience-model": ["a", "b"]}, {"audience-model": 100}).lists == ("audience-model",)
-    assert plan({"tags": ["a", "b", "c"]}, {}).lists == ()
+def test_what_is_removed_is_never_due_and_may_be_entered_again() -> None:
+    agenda: Agenda[Item] = Agenda()
+    one, two = Item(5), Item(5)
+    agenda.put(one)
+    agenda.put(two)
+    agenda.remove(one)
+    assert agenda.due(5, 10) == [two]
+    agenda.put(one)
+    assert agenda.due(5, 10) == [one]
+
+
+def test_an_item_that_is_moved_costs_one_step_an_interval() -> None:
+    """10,000 that a List shows each second, and that want to be seen every thirty."""
+    agenda: Agenda[Item] = Agenda()
+    items = [Item(30) for _ in range(10_000)]
+    steps = 0
+    for tick in range(1, 301):
+        for item in items:
+            item.due = tick + 30
+            agenda.put(item)
+        while (first := agenda.first()) is not None and first <= tick:
+            assert agenda.due(tick, 100) == []
+            steps += 100
+    assert steps <= 10_000 * 10

@@ -1,0 +1,211 @@
+"""What a poller watches, by resource kind: who is due, who waits for a List, and how often Lists are worth their calls.
+
+Nothing here waits or calls.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas.operations import RESOURCES, Resource
+from service.core import polling
+from service.core.observations import Failure, Observation
+from service.core.pacing import Cadence
+
+Sink = Callable[[Observation], None]
+
+_LACK: Final = 10
+"""Intervals for which a resource that a List lacks is asked for by Gets, until a List is tried again."""
+
+
+@dataclass(slots=True, eq=False)
+class WatchedResource:
+    """A resource that is watched for a job.
+
+    Attributes:
+        kind: Resource kind.
+        resource_id: ARN or stable id.
+        status: Last status delivered.
+        born: Owner's time since when it is watched; its age sets the pace.
+        cadence: How often to look.
+        sink: Where observations go.
+        due: Tick of the next look.
+        slot: Where it is in the agenda; the agenda's.
+        pace: Seconds between its looks now.
+        lacking: Owner's time since when Lists lack it; 0 for none. What only a List shows is never marked so.
+        looking: Whether a Get is queued or on its way.
+        gone: Whether it is watched no more.
+        defects: Looks in a row that broke the service.
+        removal: True when its deletion was asked for: then absences need not last, and every status is delivered.
+        absences: Looks in a row that did not find it.
+        missed: Owner's time of the first of them.
+        looked: Owner's time of the last look that showed how it stands; set by the poller.
+        known: The same, of one that showed a status which the table knows.
+        blind: Owner's time up to which failed looks were observed, also by a former owner; 0 when none were since it
+            was seen. Then the next look that shows it is delivered, whatever its status.
+        shown: Owner's time since when each look has shown the present status.
+        farthest: Rank of the status that is farthest along its life, of those that were shown.
+    """
+
+    kind: str
+    resource_id: str
+    status: str
+    born: float
+    cadence: Cadence
+    sink: Sink
+    due: int = 0
+    slot: int = 0
+    pace: float = 0.0
+    lacking: float = 0.0
+    looking: bool = False
+    gone: bool = False
+    defects: int = 0
+    removal: bool = False
+    absences: int = field(default=0)
+    missed: float = 0.0
+    looked: float = 0.0
+    known: float = 0.0
+    blind: float = 0.0
+    shown: float = 0.0
+    farthest: int = -1
+
+    def __post_init__(self) -> None:
+        """Begins with the status that is known already."""
+        self.farthest = self.rank(self.status, -1)
+
+    def rank(self, status: str, unknown: int) -> int:
+        """How far along its life a status is."""
+        rank = RESOURCES[self.kind].rank(status)
+        return unknown if rank is None else rank
+
+    def back(self, status: str) -> bool:
+        """True for a status that the resource had left behind: a read that lags, unless it stays."""
+        return self.rank(status, self.farthest) < self.farthest
+
+
+Watches = tuple[WatchedResource, ...]
+
+
+class KindWatches:
+    """The watched resources of one kind.
+
+    Attributes:
+        resource: The kind.
+        waiting: Those that are due, and wait for the next List.
+        expected: Those that were due when the present List began, and that it has not shown yet.
+        failed: Those whose Get fails, and why; a List is to show them.
+        interval: Seconds from one List to the next.
+        began: Owner's time when the last List began.
+        listing: Whether a List is under way.
+        moved: Whether the interval has changed since it was looked at which of those that are due wait for a List.
+    """
+
+    def __init__(self, resource: Resource) -> None:
+        self.resource = resource
+        self.waiting: dict[WatchedResource, None] = {}
+        self.expected: dict[WatchedResource, None] = {}
+        self.failed: dict[WatchedResource, Failure] = {}
+        self.interval = polling.NEVER
+        self.began = 0.0
+        self.listing = False
+        self.moved = False
+        self._watches: dict[str, Watches] = {}
+        self._paces: dict[float, int] = {}
+        self._pages = 1
+        self._unlistable = 0.0
+
+    def of(self, resource_id: str) -> Watches:
+        """The watches of one resource."""
+        return self._watches.get(resource_id, ())
+
+    def add(self, watch: WatchedResource, now: float) -> None:
+        """From now on it is watched."""
+        self._watches[watch.resource_id] = (*self.of(watch.resource_id), watch)
+        self.age(watch, now)
+
+    def remove(self, watch: WatchedResource) -> None:
+        """From now on it is not."""
+        watch.gone = True
+        self.unlist(watch)
+        self._count(watch, -1)
+        if left := tuple(each for each in self.of(watch.resource_id) if each is not watch):
+            first, self._watches[watch.resource_id] = self.of(watch.resource_id)[0], left
+            self._count(left[0], 1 if first is watch else 0)
+        else:
+            self._watches.pop(watch.resource_id, None)
+        self._plan()
+
+    def unlist(self, watch: WatchedResource) -> None:
+        """No List is waited for any more."""
+        for group in (self.waiting, self.expected, self.failed):
+            group.pop(watch, None)
+
+    def age(self, watch: WatchedResource, now: float) -> None:
+        """Its pace is that of its age; what Lists have lacked for long is tried in one again."""
+        pace = watch.cadence.interval(now - watch.born)
+        again = watch.lacking and now - watch.lacking > _LACK * pace
+        if again or pace != watch.pace:
+            self._change(watch, pace, 0.0 if again else watch.lacking)
+
+    def lacks(self, watch: WatchedResource, now: float) -> None:
+        """A List does not show it: it is asked for by itself, for a while."""
+        if not watch.lacking:
+            self._change(watch, watch.pace, now)
+
+    def shows(self, watch: WatchedResource) -> None:
+        """A List shows it: no other look is needed now."""
+        self.unlist(watch)
+        if watch.lacking:
+            self._change(watch, watch.pace, 0.0)
+
+    def _change(self, watch: WatchedResource, pace: float, lacking: float) -> None:
+        self._count(watch, -1)
+        watch.pace, watch.lacking = pace, lacking
+        self._count(watch, 1)
+        self._plan()
+
+    def _count(self, watch: WatchedResource, change: int) -> None:
+        """A resource counts once, however many watch it, and while Lists show it."""
+        if watch.pace and not watch.lacking and watch is self.of(watch.resource_id)[0]:
+            self._paces[watch.pace] = self._paces.get(watch.pace, 0) + change
+            if not self._paces[watch.pace]:
+                del self._paces[watch.pace]
+
+    def by_list(self, watch: WatchedResource) -> bool:
+        """Whether Lists are to show it, in time for its pace."""
+        return not self.resource.get_operation or (not watch.lacking and self.interval <= watch.pace)
+
+    def listable(self, now: float) -> bool:
+        """False for a kind that has no List, and while Lists are refused or do not end."""
+        if self._unlistable and now >= self._unlistable:
+            self._unlistable = 0.0
+            self._plan()
+        return bool(self.resource.list_operation) and not self._unlistable
+
+    def unlistable(self, until: float) -> None:
+        """Lists are refused, or do not end: Gets only, for a while, where there are any."""
+        self._unlistable = until
+        self._plan()
+
+    def learn(self, pages: int) -> None:
+        """A List has had so many pages."""
+        self._pages = max(1, pages)
+        self._plan()
+
+    def too_long(self, pages: int) -> bool:
+        """Whether a List that has more pages than so many is given up, for Gets are cheaper by far."""
+        if not self.resource.get_operation or self.failed:
+            return False
+        return polling.too_long(self._paces, pages, self.interval)
+
+    def list_at(self) -> float | None:
+        """Owner's time of the next List; None while none is wanted, or one is under way."""
+        refused = self._unlistable and self.resource.get_operation
+        if self.listing or refused or not (self.waiting or self.failed):
+            return None
+        return self.began + min(self.interval, next(iter(self.failed or self.waiting)).pace)
+
+    def _plan(self) -> None:
+        listable, former = not self._unlistable, self.interval
+        self.interval = polling.plan(self.resource, self._paces, self._pages, former, listable=listable)
+        self.moved = self.moved or self.interval != former
