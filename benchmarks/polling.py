@@ -22,7 +22,7 @@ from service.core.pacing import Cadence
 from service.core.rate_budget import Lane
 from service.core.reconciliation import PAGE, Request
 from service.runtime.dispatch import RateLimitedApi
-from service.runtime.limiter import Limiter
+from service.runtime.limiter import Limiter, Turn
 from service.runtime.poller import Poller
 from service.runtime.watches import WatchedResource
 
@@ -99,8 +99,8 @@ class Account:
         self._resource = resource
         self._limiter = Limiter(self._clock, reads_per_second=reads_per_second, writes_per_second=1.0)
 
-    async def token(self, _target: str, lane: Lane) -> None:
-        await self._limiter.take(lane)
+    async def turn(self, _target: str, lane: Lane) -> Turn:
+        return await self._limiter.take(lane)
 
     async def send(self, _target: str, _operation: str, params: Mapping[str, Any], *_: Any) -> Reply | Failure:
         self.followed.calls.append(self._clock.monotonic())
@@ -109,7 +109,9 @@ class Account:
     async def pages(self, target: str, _request: Request, lane: Lane) -> AsyncGenerator[Reply | Failure, None]:
         number = 0
         while True:
-            await self.token(target, lane)
+            turn = await self.turn(target, lane)
+            turn.used = True
+            turn.release()
             self.followed.calls.append(self._clock.monotonic())
             self.followed.pages.append(self._clock.monotonic())
             shown = self._shown()

@@ -96,22 +96,36 @@ class Turn:
         self.used = False
         self._queue: _Queue | None = queue
         self._connected: float | None = None
+        self._kept = False
+
+    def keep(self) -> None:
+        """Keeps the token for later; until then the call takes no room from others, so it can't hold them up."""
+        if self._queue is not None and not self._kept:
+            self._kept = True
+            self._queue.make_room()
 
     async def connect(self) -> None:
         """Waits until a connection is free for this call."""
         if self._queue is not None:
             connections = self._queue.connections
+            self._take_room()
             await connections.acquire()
             self._connected = connections.clock.monotonic()
 
     def release(self) -> None:
         """Makes room for the next call. Idempotent."""
+        self._take_room()
         queue, self._queue = self._queue, None
         if queue is None:
             return
         if self._connected is not None:
             queue.connections.release(queue.connections.clock.monotonic() - self._connected)
         queue.leave(used=self.used)
+
+    def _take_room(self) -> None:
+        if self._kept and self._queue is not None:
+            self._kept = False
+            self._queue.connections.turns += 1
 
 
 class _Queue:
@@ -158,9 +172,12 @@ class _Queue:
         return Turn(self)
 
     def leave(self, *, used: bool) -> None:
-        self.connections.turns -= 1
         if not used:
             self.state = rate_budget.given_back(self.state)
+        self.make_room()
+
+    def make_room(self) -> None:
+        self.connections.turns -= 1
         self._pump()
 
     @property

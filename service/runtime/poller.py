@@ -376,7 +376,9 @@ class Poller:
 
     async def _take_token(self) -> None:
         try:
-            self._turns.append(await self._caller.turn(self._target, Lane.POLL))
+            turn = await self._caller.turn(self._target, Lane.POLL)
+            turn.keep()
+            self._turns.append(turn)
         except Exception as error:
             self._telemetry.problem("a look broke the service", target=self._target, error=location(error))
             await asyncio.sleep(self._tick)

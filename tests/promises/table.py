@@ -396,14 +396,11 @@ PROMISES = (
     ),
     Promise(
         "Few calls",
-        "One List serves every search of its kind. Searches, publishers' reads and polls have a share of the read "
-        "budget each, removals one of the write budget; no other calls can take it. "
-        "Calls that hang take no connections from reads, or from another target. A flood of writes commits at most "
-        "1.05 intents for each call, whatever the target takes for an answer.",
         "One List serves every search of its kind, and every watched resource of its kind, whenever its own look is "
         "due. Lists never cost more than a Get for each resource would. Searches, publishers' reads and polls have a "
         "share of the read budget each, removals one of the write budget; no other calls can take it. "
-        "Calls that hang take no connections from reads.",
+        "Calls that hang take no connections from reads, or from another target. A flood of writes commits at most "
+        "1.05 intents for each call, whatever the target takes for an answer.",
         (
             "tests/scenarios/test_floods.py::test_a_flood_costs_an_intent_for_each_call",
             "tests/scenarios/test_floods.py::test_a_hung_target_keeps_its_own_calls_and_no_others",

@@ -716,16 +716,16 @@ SABOTAGES = (
     Sabotage(
         "take one absence for the end",
         "service.runtime.poller",
-        "            if watch.absences >= ABSENCES and lasting",
-        "            if watch.absences >= 1 or lasting",
+        "            if watch.absences >= ABSENCES and self._lasting",
+        "            if watch.absences >= 1 or self._lasting",
         "An eventually consistent read ends a living, billed job and publishes that it was deleted.",
         "tests/scenarios/test_answers.py::test_one_answer_that_does_not_find_a_living_job_is_not_its_end",
     ),
     Sabotage(
         "take one absence for the end of a deletion",
         "service.runtime.poller",
-        "            if watch.absences >= ABSENCES and lasting",
-        "            if (explained or watch.absences >= ABSENCES) and lasting",
+        "            if watch.absences >= ABSENCES and self._lasting",
+        "            if (self._lasting(watch, now) == 0.0 or watch.absences >= ABSENCES) and self._lasting",
         "One read that misses a resource whose deletion is about to fail publishes a final `deleted`.",
         "tests/unit/service/runtime/test_poller.py::test_a_few_absences_end_what_is_being_deleted",
         simulated=True,
@@ -741,8 +741,8 @@ SABOTAGES = (
     Sabotage(
         "confirm an absence at the usual pace",
         "service.runtime.poller",
-        "            watch.due = min(watch.due, self._confirming(watch, lasting, now))\n",
-        "",
+        "self._confirming(watch, now) if watch.absences else watch.pace\n",
+        "watch.pace\n",
         "The end of what is old and gone is published a quarter of an hour after the first look that missed it.",
         "tests/unit/service/runtime/test_poller.py"
         "::test_what_is_old_and_gone_is_looked_for_sooner_than_usual_and_no_more_often_than_it_takes",
@@ -2018,9 +2018,9 @@ SABOTAGES = (
     Sabotage(
         "look at nothing else while a look hangs",
         "service.runtime.poller",
-        "        while self._gets and self._reserve:\n",
+        "        while self._gets and self._turns:\n",
         "        watches = self._watches.values()\n"
-        "        while self._reserve and 0 < len(self._gets) == sum(each.looking for each in watches):\n",
+        "        while self._turns and 0 < len(self._gets) == sum(each.looking for each in watches):\n",
         "One List without an end, or one Get that hangs, keeps all running jobs of its target from being looked at.",
         "tests/unit/service/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",
     ),
@@ -2101,8 +2101,8 @@ SABOTAGES = (
     Sabotage(
         "let Gets of ends keep Lists from being read",
         "service.runtime.poller",
-        "while self._asking < min(_ABREAST, wanted - self._reserve):",
-        "while self._asking < wanted - self._reserve:",
+        "while self._asking < min(_ABREAST, wanted - len(self._turns)):",
+        "while self._asking < wanted - len(self._turns):",
         "While the ends of one page are described, nothing is heard of any other job.",
         "tests/unit/service/runtime/test_poller_calls.py::test_a_burst_of_ends_does_not_stop_the_lists",
     ),

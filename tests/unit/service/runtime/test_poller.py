@@ -17,7 +17,7 @@ from service.core.pacing import Cadence
 from service.core.rate_budget import Lane
 from service.core.reconciliation import stamp
 from service.runtime.dispatch import ENDLESS, CallTimeouts, RateLimitedApi
-from service.runtime.limiter import Limiter
+from service.runtime.limiter import Limiter, Turn
 from service.runtime.poller import Poller
 from service.runtime.ports import Failure, Reply
 from service.runtime.watches import WatchedResource
@@ -525,12 +525,13 @@ async def test_a_look_that_hangs_delays_no_other(how: str) -> None:
     """And it is not made twice at a time."""
     looks: dict[str, list[float]] = {"good": [], "bad": []}
     clock = LoopClock()
+    limiter = Limiter(clock, reads_per_second=1e6, writes_per_second=1e6)
 
     class Reader:
         listing = 3600.0
 
-        async def token(self, _target: str, _lane: Lane) -> None:
-            return
+        async def turn(self, _target: str, lane: Lane) -> Turn:
+            return await limiter.take(lane)
 
         async def send(self, _target: str, operation: str, *_: Any) -> Reply | Failure:
             which = "good" if operation == GET else "bad"

@@ -13,6 +13,7 @@ from service.core.pacing import Cadence
 from service.core.rate_budget import Lane
 from service.core.reconciliation import Request, stamp
 from service.runtime.dispatch import RateLimitedApi
+from service.runtime.limiter import Limiter, Turn
 from service.runtime.poller import Poller
 from service.runtime.watches import WatchedResource
 from tests.support.clock import LoopClock
@@ -36,6 +37,7 @@ class Lists:
 
     def __init__(self, resource: Resource) -> None:
         self.clock, self.story = LoopClock(), Story()
+        self.limiter = Limiter(self.clock, reads_per_second=1e6, writes_per_second=1e6)
         self.resource = resource
         self.answers: list[Page] = []
         self.seconds = 1.0
@@ -46,8 +48,8 @@ class Lists:
         self.between: Callable[[], None] = lambda: None
         self.poller = Poller("default", cast(RateLimitedApi, self), 1.0, self.clock, self.story, patience=60.0)
 
-    async def token(self, _target: str, _lane: Lane) -> None:
-        return
+    async def turn(self, _target: str, lane: Lane) -> Turn:
+        return await self.limiter.take(lane)
 
     async def send(self, _target: str, _operation: str, params: dict[str, Any], *_: Any) -> Reply | Failure:
         name = params[self.resource.identity]
