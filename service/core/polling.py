@@ -18,7 +18,7 @@ NEVER: Final = math.inf
 HYSTERESIS: Final = 1.25
 """By how much the present way must cost more than the cheapest one before it is left.
 
-Lists that cost more than a Get for each resource are given up at once.
+Lists that cost as much as a Get for each resource are given up at once.
 """
 
 _WASTE: Final = 2
@@ -41,7 +41,8 @@ def plan(resource: Resource, paces: Mapping[float, int], pages: int, present: fl
         return NEVER
     costs = {interval: _calls(paces, pages, interval) for interval in (NEVER, *sorted(paces, reverse=True))}
     best = min(costs, key=lambda interval: costs[interval])
-    kept = costs.get(present, math.inf) <= min(HYSTERESIS * costs[best], costs[NEVER])
+    cost = costs.get(present, math.inf)
+    kept = cost <= HYSTERESIS * costs[best] and (present == NEVER or cost < costs[NEVER])
     return present if kept else best
 
 

@@ -142,8 +142,12 @@ class Poller:
         async with asyncio.TaskGroup() as self._group:
             while True:
                 self._changed.clear()
-                self._begin_due()
-                wait = self._wait()
+                try:
+                    self._begin_due()
+                    wait = self._wait()
+                except Exception as error:
+                    self._problem(error)
+                    wait = self._tick
                 if wait is not None and wait <= 0:
                     await asyncio.sleep(0)
                     continue
@@ -380,7 +384,7 @@ class Poller:
             turn.keep()
             self._turns.append(turn)
         except Exception as error:
-            self._telemetry.problem("a look broke the service", target=self._target, error=location(error))
+            self._problem(error)
             await asyncio.sleep(self._tick)
         finally:
             self._asking -= 1
@@ -419,6 +423,9 @@ class Poller:
             self._unseen(resource, watches, outcome, resource.get_operation)
 
     # What a look says
+
+    def _problem(self, error: Exception) -> None:
+        self._telemetry.problem("a look broke the service", target=self._target, error=location(error))
 
     def _broke(self, watches: Iterable[WatchedResource], error: Exception) -> None:
         """Whoever watches what breaks the service again and again hears of it."""
