@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import structlog
@@ -18,6 +19,7 @@ from service.core.faults import SERVICE_ERROR
 from service.runtime.ports import Cause, Failure, Reply
 
 _log = structlog.stdlib.get_logger("service.aws")
+_ENABLED: Final = logging.getLogger("service.aws")
 
 _REFUSED_KEYS: Final = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
@@ -100,8 +102,15 @@ def skew_of(date: str, now: float) -> float | None:
 
     The header has whole seconds and was written before it arrived, so a second or two is no skew.
     """
+    shown = _timestamp(date)
+    return now - shown if shown is not None else None
+
+
+@lru_cache(maxsize=64)
+def _timestamp(date: str) -> float | None:
+    """Answers of one second have the same header."""
     try:
-        return now - parsedate_to_datetime(date).timestamp()
+        return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):
         return None
 
@@ -112,12 +121,15 @@ def _changes(operation: str) -> bool:
 
 
 def _log_call(target: str, operation: str, outcome: Reply | Failure, attempt: Attempt, seconds: float) -> None:
-    """Successful reads are many and go to debug."""
+    """What succeeds and makes or removes nothing is told by its command's end, and here at debug."""
     failure = outcome if isinstance(outcome, Failure) else None
     row = OPERATIONS.get(operation)
-    quiet = failure is None and row is not None and row.kind is Kind.READ
+    quiet = failure is None and row is not None and row.kind in (Kind.READ, Kind.WRITE) and not row.creates
+    level = logging.DEBUG if quiet else logging.INFO
+    if not _ENABLED.isEnabledFor(level):
+        return
     _log.log(
-        logging.DEBUG if quiet else logging.INFO,
+        level,
         "aws call",
         target=target,
         operation=operation,

@@ -32,6 +32,8 @@ _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _SLOW: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 _log = structlog.stdlib.get_logger("service.jobs")
+_ENABLED: Final = logging.getLogger("service.jobs")
+"""Asked before a line is made, which costs more than most of what it is about."""
 
 
 class PrometheusTelemetry:
@@ -115,9 +117,9 @@ class PrometheusTelemetry:
         changed = before is None or before.phase is not after.phase
         if changed:
             self._transitions.labels(after.phase.value).inc()
-        # Whoever reads of a parked job must do something about it.
-        level = logging.WARNING if after.phase is Phase.PARKED else logging.INFO
-        _log.log(level, f"job {after.phase.value}" if changed else "job updated", **_described(before, after))
+        level = _level(after)
+        if _ENABLED.isEnabledFor(level):
+            _log.log(level, f"job {after.phase.value}" if changed else "job updated", **_described(before, after))
 
     def gauge(self, name: str, text: str, labels: Sequence[str], values: Values) -> None:
         """Registers a gauge whose values are asked for at each scrape, by the values of its labels."""
@@ -197,6 +199,13 @@ class PrometheusTelemetry:
         """All metrics as OpenMetrics."""
         rendered: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
         return rendered
+
+
+def _level(job: Job) -> int:
+    """A parked job is for a person to look at; that a call is permitted is a matter of each command."""
+    if job.phase is Phase.PARKED:
+        return logging.WARNING
+    return logging.DEBUG if job.phase is Phase.INTENDED else logging.INFO
 
 
 def _described(before: Job | None, after: Job) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,18 @@ def test_a_job_that_a_person_must_look_at_is_a_warning(capsys: pytest.CaptureFix
     assert (parked["event"], parked["level"], parked["before"]) == ("job parked", "warning", "uncertain")
     assert (updated["event"], updated["phase"], updated["status"]) == ("job updated", "running", "CREATE_IN_PROGRESS")
     assert "before" not in updated
+
+
+def test_a_command_that_only_calls_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """At info, and all of its life at debug."""
+    life = (None, job(Phase.INTENDED), job(Phase.INTENDED, told=1), job(Phase.SUCCEEDED))
+    for level, expected in (("info", ["job succeeded"]), ("debug", ["job intended", "job updated", "job succeeded"])):
+        configure_logging(level)
+        telemetry = PrometheusTelemetry(["default"])
+        for before, after in pairwise(life):
+            assert after is not None
+            telemetry.transition(before, after)
+        assert [line["event"] for line in logged(capsys)] == expected
 
 
 async def test_a_call_to_aws_names_its_command(capsys: pytest.CaptureFixture[str]) -> None:
