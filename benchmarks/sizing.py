@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
@@ -33,16 +34,17 @@ SETTINGS = {
 
 
 class Replica:
-    """One service process."""
+    """One service process, of this checkout or of one in another folder."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], folder: Path | None = None) -> None:
         self.port = free_port()
         self._environment = {**os.environ, **environment, "CRML_HTTP__PORT": str(self.port)}
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def topics(self) -> None:
         words = [sys.executable, "-m", "service", "topics"]
-        subprocess.run(words, env=self._environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(words, env=self._environment, cwd=self._folder, check=True, stdout=subprocess.DEVNULL)
 
     def change(self, **variables: str) -> None:
         """From the next start on."""
@@ -51,7 +53,10 @@ class Replica:
     def start(self) -> float:
         """Seconds from the process's start to ready."""
         began = time.monotonic()
-        self._process = subprocess.Popen([sys.executable, "-m", "service", "run"], env=self._environment)
+        words = [sys.executable, "-m", "service", "run"]
+        self._process = subprocess.Popen(
+            words, env=self._environment, cwd=self._folder, stdout=subprocess.DEVNULL if self._folder else None
+        )
         while not self._ready():
             time.sleep(0.02)
         return time.monotonic() - began
