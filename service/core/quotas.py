@@ -10,13 +10,18 @@ and the queue is the order of levels, then ranks: no two commands of a tenant sh
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from heapq import heapify, heappop, heappush
+from itertools import count, islice
+from math import inf
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+
+_SLACK: Final = 64
+"""Entries of who waits no longer that are kept beside as many as wait."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +42,8 @@ class Rank(Generic[Key]):
 class Slots(Generic[Key]):
     """The slots of one kind in one account and region, kept up to date by each change.
 
-    Each change costs about the same however many wait: thousands of them are made in one go when a copy is dropped.
+    Each change and each question costs about the same however many wait: thousands are made in one go when a copy is
+    dropped. Who is *away* has and wants what it does, and is passed over where that is asked for.
 
     Attributes:
         limit: How many there are.
@@ -52,6 +58,11 @@ class Slots(Generic[Key]):
         self._used: Counter[str] = Counter()
         self._queues: dict[str, list[Rank[Key]]] = {}
         self._places: dict[Key, Rank[Key]] = {}
+        self._away: set[Key] = set()
+        self._present: dict[str, list[Rank[Key]]] = {}
+        self._waiting_here = self._taken_here = 0
+        self._arrivals: list[tuple[float, int, Rank[Key]]] = []
+        self._numbers = count()
         self.taken: Mapping[Key, str] = MappingProxyType(self._taken)
         self.places: Mapping[Key, Rank[Key]] = MappingProxyType(self._places)
 
@@ -65,30 +76,54 @@ class Slots(Generic[Key]):
         """Who waits, in the order of the queue."""
         return self.first(len(self._places))
 
-    def first(self, count: int) -> tuple[Key, ...]:
+    def first(self, number: int) -> tuple[Key, ...]:
         """The first so many of the queue."""
         levels = sorted(
             (level, rank)
             for tenant, queue in self._queues.items()
-            for level, rank in enumerate(islice(queue, count), self._used[tenant])
+            for level, rank in enumerate(islice(queue, number), self._used[tenant])
         )
-        return tuple(rank.key for _, rank in levels[:count])
+        return tuple(rank.key for _, rank in levels[:number])
 
     def position(self, key: Key) -> int:
         """Place in the queue from 1; 0 when not waiting."""
         rank = self._places.get(key)
         return 1 + _ahead(rank, self._queues, self._used) if rank is not None else 0
 
-    def position_without(self, key: Key, absent: Collection[Key]) -> int:
-        """The same, if some of those who wait did not: who does not come when called must not hold the others up."""
+    def position_here(self, key: Key) -> int:
+        """The same, if nobody waited who is away: who does not come when called must not hold the others up."""
         rank = self._places.get(key)
-        if rank is None:
-            return 0
-        there = {
-            tenant: [each for each in queue if each.key == key or each.key not in absent]
-            for tenant, queue in self._queues.items()
-        }
-        return 1 + _ahead(rank, there, self._used)
+        return 1 + _ahead(rank, self._present, self._used) if rank is not None else 0
+
+    @property
+    def taken_here(self) -> int:
+        """How many have a slot and are not away."""
+        return self._taken_here
+
+    @property
+    def waiting_here(self) -> int:
+        """How many wait and are not away."""
+        return self._waiting_here
+
+    @property
+    def oldest_here(self) -> float:
+        """Since when the one waits that waits longest and is not away; infinity if none does."""
+        heap = self._arrivals
+        while heap and not self._is_here(heap[0][2]):
+            heappop(heap)
+        return heap[0][0] if heap else inf
+
+    def set_away(self, key: Key, away: bool) -> None:
+        """Says whether someone comes when called, from now on and whatever it asks for."""
+        if away == (key in self._away):
+            return
+        rank, taken = self._places.get(key), key in self._taken
+        if away:
+            self._miss(rank, taken)
+            self._away.add(key)
+        else:
+            self._away.discard(key)
+            self._meet(rank, taken)
 
     def request(self, rank: Rank[Key]) -> bool:
         """Takes a slot if one is free and nobody waiting comes first; otherwise joins the queue."""
@@ -106,12 +141,16 @@ class Slots(Generic[Key]):
         self._leave(key)
         self._taken[key] = tenant
         self._used[tenant] += 1
+        if key not in self._away:
+            self._meet(None, True)
 
     def full(self, rank: Rank[Key]) -> None:
         """Joins the queue, and has no slot: AWS says that the quota is used up although we counted a free one."""
         self._leave(rank.key)
         insort(self._queues.setdefault(rank.tenant, []), rank)
         self._places[rank.key] = rank
+        if rank.key not in self._away:
+            self._meet(rank, False)
 
     def release(self, *keys: Key) -> tuple[Key, ...]:
         """Gives slots back, or leaves the queue.
@@ -123,19 +162,52 @@ class Slots(Generic[Key]):
             self._leave(key)
         return self.first(self.free)
 
+    def forget(self, key: Key) -> None:
+        """Someone who has given back everything will not ask again under this key."""
+        self._away.discard(key)
+
     def _leave(self, key: Key) -> None:
-        if key in self._taken:
-            self._used[self._taken.pop(key)] -= 1
-        if (rank := self._places.pop(key, None)) is not None:
-            queue = self._queues[rank.tenant]
-            del queue[bisect_left(queue, rank)]
-            if not queue:
-                del self._queues[rank.tenant]
+        rank, tenant = self._places.pop(key, None), self._taken.pop(key, None)
+        if tenant is not None:
+            self._used[tenant] -= 1
+        if rank is not None:
+            _remove(self._queues, rank)
+        if key not in self._away:
+            self._miss(rank, tenant is not None)
+
+    def _meet(self, rank: Rank[Key] | None, taken: bool) -> None:
+        """Counts one that is not away, with what it has and where it waits."""
+        self._taken_here += taken
+        if rank is None:
+            return
+        self._waiting_here += 1
+        insort(self._present.setdefault(rank.tenant, []), rank)
+        heappush(self._arrivals, (rank.since, next(self._numbers), rank))
+        if len(self._arrivals) > 2 * self._waiting_here + _SLACK:
+            self._arrivals = [each for each in self._arrivals if self._is_here(each[2])]
+            heapify(self._arrivals)
+
+    def _miss(self, rank: Rank[Key] | None, taken: bool) -> None:
+        """Counts it no longer."""
+        self._taken_here -= taken
+        if rank is not None:
+            self._waiting_here -= 1
+            _remove(self._present, rank)
+
+    def _is_here(self, rank: Rank[Key]) -> bool:
+        return self._places.get(rank.key) is rank and rank.key not in self._away
+
+
+def _remove(queues: dict[str, list[Rank[Key]]], rank: Rank[Key]) -> None:
+    queue = queues[rank.tenant]
+    del queue[bisect_left(queue, rank)]
+    if not queue:
+        del queues[rank.tenant]
 
 
 def _ahead(rank: Rank[Key], queues: Mapping[str, list[Rank[Key]]], used: Mapping[str, int]) -> int:
-    """How many of all queues come before a rank, which is in one of them."""
-    level = used[rank.tenant] + bisect_left(queues[rank.tenant], rank)
+    """How many of all queues come before a rank, which may be in one of them."""
+    level = used[rank.tenant] + bisect_left(queues.get(rank.tenant, []), rank)
     return sum(_before(level, rank, queue, used[tenant]) for tenant, queue in queues.items())
 
 

@@ -4,8 +4,8 @@ Shards of this process ask for slots. What the jobs of other replicas have or wa
 (see standby.py): a moment late, so that two replicas may take one slot at once. Then AWS's own 402 decides.
 """
 
-import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple
 
 from service.core.job import Job, occupies_slot, wants_slot
@@ -49,6 +49,7 @@ class SlotRegistry:
         self._slots: dict[tuple[str, str], Slots[Claim]] = {}
         self._claims: dict[TopicPartition, dict[Claim, tuple[str, str]]] = {}
         self._running: dict[Claim, tuple[str, str]] = {}
+        self._busy: Counter[tuple[str, str]] = Counter()
         self._elsewhere: set[TopicPartition] = set()
         self._left_free: dict[tuple[str, str], float] = {}
 
@@ -59,12 +60,11 @@ class SlotRegistry:
             0 when the claim has one now, else its place in the queue, from 1.
         """
         place = self._place(target, slot, claim)
-        self._running.pop(claim, None)
+        self._runs_not(claim)
         slots = self._slots[place]
         granted = slots.request(Rank.of(priority, since, claim, claim.tenant))
         if not granted and self._abandoned(place):
-            absent = {other for other in slots.places if other.partition in self._elsewhere}
-            granted = slots.position_without(claim, absent) <= slots.free
+            granted = slots.position_here(claim) <= slots.free
             if granted:
                 slots.occupy(claim, claim.tenant)
         self._watch(place)
@@ -73,14 +73,16 @@ class SlotRegistry:
     def occupy(self, target: str, slot: str, claim: Claim) -> None:
         """Counts what runs already."""
         place = self._place(target, slot, claim)
+        self._runs_not(claim)
         self._running[claim] = place
+        self._busy[place] += 1
         self._slots[place].occupy(claim, claim.tenant)
         self._watch(place)
 
     def queue(self, target: str, slot: str, claim: Claim, *, priority: int, since: float) -> None:
         """Waits without asking: AWS refused although we counted a free slot, or a former owner knew that none is."""
         place = self._place(target, slot, claim)
-        self._running.pop(claim, None)
+        self._runs_not(claim)
         self._slots[place].full(Rank.of(priority, since, claim, claim.tenant))
         self._watch(place)
 
@@ -94,15 +96,22 @@ class SlotRegistry:
 
     def _release(self, place: tuple[str, str], claims: Collection[Claim]) -> None:
         for claim in claims:
-            self._running.pop(claim, None)
-        called = self._slots[place].release(*claims)
+            self._runs_not(claim)
+        slots = self._slots[place]
+        called = slots.release(*claims)
+        for claim in claims:
+            slots.forget(claim)
         self._watch(place)
         for waiting in called:
             self._wake(waiting)
 
     def busy(self, target: str, slot: str) -> int:
         """How many jobs run, or may run, and use the quota; who only calls has not begun."""
-        return sum(place == (target, slot) for place in self._running.values())
+        return self._busy[target, slot]
+
+    def _runs_not(self, claim: Claim) -> None:
+        if (place := self._running.pop(claim, None)) is not None:
+            self._busy[place] -= 1
 
     def note(self, claim: Claim, job: Job | None) -> None:
         """Counts a job that another process owns, as its changelog tells; None: it is no more."""
@@ -123,10 +132,16 @@ class SlotRegistry:
     def entrust(self, partition: TopicPartition) -> None:
         """From now on another process owns the partition; what its jobs have and want still counts."""
         self._elsewhere.add(partition)
+        self._set_away(partition, away=True)
 
     def adopt(self, partition: TopicPartition) -> None:
         """From now on the partition is this process's."""
         self._elsewhere.discard(partition)
+        self._set_away(partition, away=False)
+
+    def _set_away(self, partition: TopicPartition, *, away: bool) -> None:
+        for claim, place in self._claims.get(partition, {}).items():
+            self._slots[place].set_away(claim, away)
 
     def forget(self, partition: TopicPartition) -> None:
         """Releases everything of a partition, in one pass: nobody will tell how its jobs go on."""
@@ -143,29 +158,23 @@ class SlotRegistry:
                 "limit": state.limit,
                 "taken": len(state.taken),
                 "waiting": len(state.places),
-                "taken_here": self._here(state.taken),
-                "waiting_here": self._here(state.places),
+                "taken_here": state.taken_here,
+                "waiting_here": state.waiting_here,
             }
             for (target, slot), state in self._slots.items()
         }
 
-    def _here(self, claims: Iterable[Claim]) -> int:
-        return sum(claim.partition not in self._elsewhere for claim in claims)
-
     def oldest(self) -> dict[str, float]:
         """When the longest waiting command here was accepted, epoch seconds, by ``target/quota``; infinity if none."""
-        return {
-            f"{target}/{slot}": min((rank.since for rank in self._waiting_here(state)), default=math.inf)
-            for (target, slot), state in self._slots.items()
-        }
-
-    def _waiting_here(self, state: Slots[Claim]) -> Iterable[Rank[Claim]]:
-        return (rank for claim, rank in state.places.items() if claim.partition not in self._elsewhere)
+        return {f"{target}/{slot}": state.oldest_here for (target, slot), state in self._slots.items()}
 
     def _place(self, target: str, slot: str, claim: Claim) -> tuple[str, str]:
+        """Where a job's claim belongs, which is where it has been if it was known."""
         place = (target, slot)
         self._claims.setdefault(claim.partition, {})[claim] = place
-        self._slots.setdefault(place, Slots(self._limits[target][slot]))
+        if place not in self._slots:
+            self._slots[place] = Slots(self._limits[target][slot])
+        self._slots[place].set_away(claim, claim.partition in self._elsewhere)
         return place
 
     def _watch(self, place: tuple[str, str]) -> None:

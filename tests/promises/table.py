@@ -413,6 +413,8 @@ PROMISES = (
         ("gives back to none",),
         (),
         (
+            "count what runs anew for each question",
+            "count an absent replica's commands as waiting here",
             "permit every call as it is accepted",
             "permit a retry before it has a turn",
             "permit what stands in line behind others",

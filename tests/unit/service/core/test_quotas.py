@@ -34,6 +34,7 @@ class Quotas(RuleBasedStateMachine):
         self.slots: Slots[int] = Slots(3)
         self.having: set[int] = set()
         self.wanting: set[int] = set()
+        self.gone: set[int] = set()
 
     @property
     def free(self) -> int:
@@ -68,11 +69,28 @@ class Quotas(RuleBasedStateMachine):
         self.wanting.discard(key)
         assert list(called) == queue(self.wanting, self.having)[: self.free]
 
-    @rule(key=KEYS, absent=st.sets(KEYS))
-    def passes_over(self, key: int, absent: set[int]) -> None:
-        there = queue(self.wanting - (absent - {key}), self.having)
-        expected = there.index(key) + 1 if key in self.wanting else 0
-        assert self.slots.position_without(key, absent) == expected
+    @rule(key=KEYS, away=st.booleans())
+    def goes_away(self, key: int, away: bool) -> None:
+        self.slots.set_away(key, away)
+        (self.gone.add if away else self.gone.discard)(key)
+
+    @rule(key=KEYS)
+    def is_no_more(self, key: int) -> None:
+        self.release(key)
+        self.slots.forget(key)
+        self.gone.discard(key)
+
+    @invariant()
+    def who_is_away_is_passed_over(self) -> None:
+        for key in PLACES:
+            there = queue(self.wanting - (self.gone - {key}), self.having)
+            assert self.slots.position_here(key) == (there.index(key) + 1 if key in self.wanting else 0)
+
+    @invariant()
+    def who_is_not_away_is_counted(self) -> None:
+        waiting = self.wanting - self.gone
+        assert (self.slots.taken_here, self.slots.waiting_here) == (len(self.having - self.gone), len(waiting))
+        assert self.slots.oldest_here == min((PLACES[key].since for key in waiting), default=float("inf"))
 
     @rule(keys=st.lists(KEYS))
     def leave(self, keys: list[int]) -> None:

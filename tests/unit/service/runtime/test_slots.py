@@ -1,5 +1,10 @@
 """The registry of concurrency slots: who has one, who waits, who is woken."""
 
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
 import pytest
 
 from schemas.records import Command, Job, Phase
@@ -290,3 +295,56 @@ def test_since_when_the_oldest_waits() -> None:
     assert b.slots.oldest() == {"one/models": 3.0}
     b.release("d")
     assert b.slots.oldest() == {"one/models": float("inf")}
+
+
+def lines_of(work: Callable[[], object]) -> int:
+    """How many lines of ours a piece of work runs; each item that a loop or a comprehension takes counts."""
+    counted = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal counted
+        if not frame.f_code.co_filename.endswith(("core/quotas.py", "runtime/slots.py")):
+            return None
+        counted += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return counted
+
+
+def life(jobs: int) -> Callable[[], None]:
+    """Jobs that run for one target and wait at another, half of them of a replica that never comes for its slots."""
+
+    def work() -> None:
+        b = Bench(limit=4)
+        b.slots.entrust(THERE)
+        for number in range(jobs):
+            b.request(f"w{number}", number % 10, partition=(HERE, THERE)[number % 2])
+            b.slots.occupy("two", "models", Claim(THERE, f"{number}".encode()))
+            b.slots.busy("two", "models")
+            if number % 10 == 0:
+                b.slots.statistics()
+                b.slots.oldest()
+        for number in range(4):
+            b.release(f"w{number}", (HERE, THERE)[number % 2])
+        b.now = 2 * PATIENCE
+        for number in range(1, jobs, 2):
+            claim = Claim(HERE, f"w{number - 1}".encode())
+            if b.request(f"w{number - 1}", 0) == 0:
+                b.slots.occupy("one", "models", claim)
+                b.slots.release(claim)
+        b.slots.adopt(THERE)
+        b.slots.entrust(THERE)
+        b.slots.forget(THERE)
+
+    return work
+
+
+def test_each_step_costs_about_the_same_however_many_wait() -> None:
+    few, many = lines_of(life(300)), lines_of(life(3_000))
+    assert many / few < 10 * 1.1
