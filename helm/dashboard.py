@@ -31,12 +31,12 @@ def _quantile(quantile: float, metric: str, by: str = "") -> str:
 
 
 ROWS: Final[dict[str, list[Panel]]] = {
-    "What is asked, and what comes of it": [
+    "Commands and results": [
         Panel(
             "Commands read",
             "ops",
             {"{{outcome}}": _rate("crml_commands_total", "outcome")},
-            "Records of the commands topics, by what became of them.",
+            "Records read from the commands topics, by outcome.",
         ),
         Panel("Replies", "ops", {"{{kind}}": _rate("crml_replies_total", "kind")}, "Replies committed."),
         Panel(
@@ -49,20 +49,20 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Jobs by phase",
             "short",
             {"{{phase}}": "sum by (phase) (crml_jobs{#})"},
-            "Ended ones are held until the retention has passed.",
+            "Ended jobs are kept until the retention has passed.",
         ),
         Panel(
             "Parked",
             "short",
             {"parked": 'sum(crml_jobs{#,phase="parked"}) or vector(0)'},
-            "A person must decide.",
+            "An operator must decide.",
             "stat",
         ),
         Panel(
             "Dead letters",
             "short",
             {"{{reason}}": "sum by (reason) (increase(crml_dead_letters_total{#}[$__rate_interval]))"},
-            "Records that could not be a command.",
+            "Records published to a dead-letters topic.",
         ),
     ],
     "AWS": [
@@ -70,16 +70,16 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Calls",
             "ops",
             {"{{target}} {{outcome}}": _rate("crml_aws_calls_total", "target, outcome")},
-            "Requests, by their outcome.",
+            "Requests by outcome.",
         ),
         Panel(
             "Duration of calls, p95",
             "s",
             {"{{operation}}": _quantile(0.95, "crml_aws_call_seconds", "operation")},
-            "As the service measures it.",
+            "As measured by the service.",
         ),
         Panel(
-            "Looks at jobs under way",
+            "Polls of running jobs",
             "ops",
             {"{{target}} {{method}}": _rate("crml_polls_total", "target, method")},
             "One List serves many jobs.",
@@ -91,7 +91,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
                 "{{target}} {{calls}}": "sum by (target, calls) (crml_budget_rate{#})",
                 "{{target}} {{calls}}, limit": "sum by (target, calls) (crml_budget_limit{#})",
             },
-            "Below its limit after a throttle; over all replicas.",
+            "Below its limit after AWS has throttled; over all replicas.",
         ),
         Panel(
             "Waits for the budget",
@@ -100,13 +100,13 @@ ROWS: Final[dict[str, list[Panel]]] = {
                 "{{target}} {{calls}}": "max by (target, calls) (crml_budget_oldest_wait_seconds{#})",
                 "p95 {{lane}}": _quantile(0.95, "crml_budget_wait_seconds", "lane"),
             },
-            "The call that waits longest now, and what those waited that went.",
+            "Age of the oldest waiting call, and the waits of calls that were sent.",
         ),
         Panel(
-            "Lateness of looks",
+            "Poll lag",
             "s",
             {"{{target}}": "max by (target) (crml_poll_lag_seconds{#})"},
-            "Status changes are published so much later than wanted.",
+            "Delay of the most overdue poll; status changes are published that much later.",
         ),
         Panel(
             "Slots taken",
@@ -115,7 +115,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
                 "{{quota}}": "sum by (quota) (crml_slots_taken{#})",
                 "{{quota}}, limit": "max by (quota) (crml_slots_limit{#})",
             },
-            "AWS's concurrency quotas, as each replica counts its own.",
+            "Use of AWS's concurrency quotas.",
         ),
         Panel(
             "Commands waiting for a slot",
@@ -131,7 +131,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
     ],
     "Kafka and the process": [
-        Panel("Ready", "short", {"{{instance}}": "crml_ready{#}"}, "1 when every partition held is served."),
+        Panel("Ready", "short", {"{{instance}}": "crml_ready{#}"}, "1 when every assigned partition is served."),
         Panel(
             "Shards by state",
             "short",
@@ -151,7 +151,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Over all replicas.",
         ),
         Panel(
-            "Records a transaction, p95",
+            "Records per transaction, p95",
             "short",
             {"p95": _quantile(0.95, "crml_commit_records")},
             "Grows with the load.",
@@ -160,22 +160,22 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Inboxes",
             "short",
             {"{{partition}}": "max by (partition) (crml_inbox_length{#})"},
-            "Entries waiting; delivery pauses when one is long.",
+            "Entries waiting; delivery pauses when an inbox is long.",
         ),
         Panel(
             "Restores",
             "s",
             {"{{instance}}": "sum by (instance) (increase(crml_restore_seconds_sum{#}[$__rate_interval]))"},
-            "Time spent on reading changelogs.",
+            "Time spent reading changelogs.",
         ),
         Panel(
             "Rebalances and problems",
             "short",
             {
                 "rebalances": "sum(increase(crml_rebalances_total{#}[$__rate_interval]))",
-                "{{what}}": "sum by (what) (increase(crml_problems_total{#}[$__rate_interval])) > 0 or vector(0)",
+                "{{problem}}": "sum by (problem) (increase(crml_problems_total{#}[$__rate_interval])) > 0 or vector(0)",
             },
-            "Problems are explained in docs/howto/operate.md.",
+            "docs/howto/operate.md explains the problems.",
         ),
         Panel(
             "Stale observations",
@@ -190,7 +190,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Event loop",
             "s",
             {"{{instance}}": "crml_event_loop_lag_seconds{#}"},
-            "By how much it was last late.",
+            "Delay of its last heartbeat.",
         ),
         Panel(
             "Memory",

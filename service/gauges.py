@@ -1,4 +1,4 @@
-"""What the metrics ask the running service at each scrape: is it ready, and how long has what waits been waiting?"""
+"""Gauges that are read from the running service at each scrape: readiness, and the age of what waits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
@@ -12,15 +12,15 @@ Gauge = tuple[str, str, Sequence[str], Values]
 """Name, help, names of the labels, and what gives the values of now."""
 
 _BUDGET: Final = {
-    "rate": ("budget_rate", "Calls per second that the budget grants this replica now; throttling halves it"),
-    "limit": ("budget_limit", "Calls per second that the budget grants this replica when nothing is throttled"),
-    "waiting": ("budget_waiting", "Calls that wait for the call budget"),
-    "oldest": ("budget_oldest_wait_seconds", "How long the call has waited that waits longest for the budget"),
+    "rate": ("budget_rate", "Calls per second currently granted to this replica; halved when AWS throttles"),
+    "limit": ("budget_limit", "Calls per second granted to this replica when AWS does not throttle"),
+    "waiting": ("budget_waiting", "Calls waiting for the rate budget"),
+    "oldest": ("budget_oldest_wait_seconds", "Age of the oldest call waiting for the rate budget"),
 }
 _SLOTS: Final = {
-    "taken_here": ("slots_taken", "Concurrency slots that jobs of this replica have"),
-    "waiting_here": ("slots_waiting", "Commands of this replica that wait for a concurrency slot"),
-    "limit": ("slots_limit", "Concurrency slots that AWS grants"),
+    "taken_here": ("slots_taken", "Concurrency slots used by jobs of this replica"),
+    "waiting_here": ("slots_waiting", "Commands of this replica waiting for a concurrency slot"),
+    "limit": ("slots_limit", "Concurrency slots granted by AWS, over all replicas"),
 }
 
 
@@ -40,23 +40,23 @@ def gauges(app: App, clock: Clock, skews: Callable[[], Mapping[str, float]]) -> 
         clock: Tells since when.
         skews: By how many seconds this machine's clock is ahead of AWS's, by target.
     """
-    yield "ready", "1 when every partition held is being served", (), lambda: {(): float(app.ready)}
-    yield "superseded", "1 while another process has this one's instance id", (), lambda: {(): bool(app.superseded)}
-    yield "jobs", "Jobs held by this replica", ("phase",), _labelled(app.jobs)
+    yield "ready", "1 when every assigned partition is served", (), lambda: {(): float(app.ready)}
+    yield "superseded", "1 while another process uses the same instance id", (), lambda: {(): bool(app.superseded)}
+    yield "jobs", "Jobs in the memory of this replica, by phase", ("phase",), _labelled(app.jobs)
     yield "inbox_length", "Entries waiting in an inbox", ("partition",), _labelled(app.inboxes)
-    text = "Seconds by which this machine's clock is ahead of AWS's last answer; from 300 on AWS refuses calls"
+    text = "Seconds by which the local clock is ahead of AWS's, from its last response; AWS refuses calls from 300 on"
     yield "aws_clock_skew_seconds", text, ("target",), _labelled(skews)
-    text = "1 when the copy of another replica's partition is current, 0 while it catches up"
+    text = "1 when the standby copy of a partition is up to date, 0 while it catches up"
     yield "standby_current", text, ("partition",), _labelled(app.copies)
-    text = "Jobs that this replica keeps but can't serve: it does not know what they name"
+    text = "Jobs on hold because they use a name that this replica does not know, by reason"
     yield "jobs_held", text, ("reason",), _labelled(app.held)
     for member, (name, text) in _BUDGET.items():
         yield name, text, ("target", "calls"), _budgets(app, member)
     for member, (name, text) in _SLOTS.items():
         yield name, text, ("quota",), _slots(app, member)
-    text = "How long ago the command was accepted that waits longest for a concurrency slot"
+    text = "Age of the oldest command waiting for a concurrency slot"
     yield "slots_oldest_wait_seconds", text, ("quota",), _waits(app, clock)
-    text = "By how much the look at a resource under way is late that is most overdue"
+    text = "Seconds by which the most overdue poll is late"
     yield "poll_lag_seconds", text, ("target",), _labelled(app.lags)
 
 

@@ -235,7 +235,7 @@ class Activities:
     def _unforeseen(self, key: bytes, command_id: str, error: Exception, again: Callable[[], None] | None) -> None:
         """Reports a defect in planning, and tries again in a while; once too often, the job is to end."""
         self._context.telemetry.problem(
-            "a job could not be planned", partition=self._label, command_id=command_id, error=location(error)
+            "planning_error", partition=self._label, command_id=command_id, error=location(error)
         )
         if again is None:
             return
@@ -395,7 +395,7 @@ class Activities:
         if now - self._missed_at >= _SAY_AGAIN:
             self._missed_at = now
             self._context.telemetry.problem(
-                "calls wait: commits or connections take longer than timing.call_window",
+                "call_window_missed",
                 partition=self._label,
                 call_window=self._context.policy.call_window,
             )
@@ -424,7 +424,7 @@ class Activities:
 
     def _defect(self, job: Job, error: Exception) -> Fault:
         """A defect of ours in mid-call: what AWS did is unknown, and one job's trouble stays its own."""
-        self._context.telemetry.problem("a call broke the service", command_id=job.command.id, error=location(error))
+        self._context.telemetry.problem("call_error", command_id=job.command.id, error=location(error))
         return Fault("ServiceError", f"{type(error).__name__} in the service, please report it", retryable=True)
 
     # Searches and watches

@@ -141,7 +141,7 @@ class App:
                 async with asyncio.timeout(self._stop_deadline):
                     await self._assignment.close()
             except TimeoutError:
-                self._telemetry.problem("stop took too long; closing dirty, which is safe", seconds=self._stop_deadline)
+                self._telemetry.problem("stop_timeout", seconds=self._stop_deadline)
                 self._assignment.abandon()
             for task in (membership, *helpers):
                 task.cancel()

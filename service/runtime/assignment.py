@@ -115,21 +115,21 @@ class Assignment:
         try:
             self._resized(partitions)
         except Exception as error:
-            self._telemetry.problem("an assignment broke the service", error=location(error))
+            self._telemetry.problem("assignment_error", error=location(error))
 
     async def _pause(self, partition: TopicPartition, shard: Shard) -> None:
         """A shard that can't be drained is closed dirty, as by a crash."""
         try:
             await shard.pause(self._patience)
         except Exception as error:
-            self._telemetry.problem("an assignment broke the service", error=location(error))
+            self._telemetry.problem("assignment_error", error=location(error))
             if self._shards.get(partition) is shard:
                 self._tasks[partition].cancel()
 
     async def superseded_by_peer(self, reason: str) -> None:
         """Gives everything up: whoever has our place fences it anyway."""
         if not self._superseded:
-            self._telemetry.problem("another process has our instance id; this one has stepped back", error=reason)
+            self._telemetry.problem("instance_id_conflict", error=reason)
         self._superseded = reason
         await self._give_up(set(self._shards), set(self._halted))
 
@@ -259,10 +259,10 @@ class Assignment:
     def _tell_halted(self, partition: TopicPartition, why: str) -> None:
         name = f"{partition.topic}-{partition.partition}"
         self._telemetry.shard(name, "halted")
-        self._telemetry.problem("shard halted: somebody must mend it; nothing is skipped", partition=name, error=why)
+        self._telemetry.problem("shard_halted", partition=name, error=why)
 
     def _lost(self, shard: Shard, why: str) -> None:
-        self._telemetry.problem("shard closed dirty; its state is read again", partition=shard.name, error=why)
+        self._telemetry.problem("shard_closed_dirty", partition=shard.name, error=why)
         if not self._closing:
             self._membership.rejoin()
 

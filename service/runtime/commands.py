@@ -115,7 +115,7 @@ def decide(key: bytes, store: Store, batch: Transaction, context: Context, revok
     except Exception as error:
         for other in stopped:
             _call_after_all(other, store, batch, context)
-        context.telemetry.problem("a decision broke the service", command_id=job.command.id, error=location(error))
+        context.telemetry.problem("service_command_error", command_id=job.command.id, error=location(error))
         batch.apply(key, job, outcomes.failed(job, DEFECT, batch.now))
 
 

@@ -425,13 +425,13 @@ class Poller:
     # What a look says
 
     def _problem(self, error: Exception) -> None:
-        self._telemetry.problem("a look broke the service", target=self._target, error=location(error))
+        self._telemetry.problem("poll_error", target=self._target, error=location(error))
 
     def _broke(self, watches: Iterable[WatchedResource], error: Exception) -> None:
         """Whoever watches what breaks the service again and again hears of it."""
         broken = list(watches)
         names = ", ".join(watch.resource_id for watch in broken[:_NAMED])
-        self._telemetry.problem("a look broke the service", target=self._target, resource=names, error=location(error))
+        self._telemetry.problem("poll_error", target=self._target, resource=names, error=location(error))
         for watch in broken:
             watch.defects += 1
             if watch.defects >= DEFECTS:
@@ -498,6 +498,4 @@ class Poller:
             return
         for watch in watches:
             self._blind(watch, faults.fault(failure, retryable=True), operation)
-        self._telemetry.problem(
-            "poll failed; will look again", target=self._target, resource_kind=resource.kind, code=failure.code
-        )
+        self._telemetry.problem("poll_failed", target=self._target, resource_kind=resource.kind, code=failure.code)

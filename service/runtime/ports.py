@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from schemas.records import Job
 from service.core.observations import Failure, Reply
 from service.core.position import PartitionOffsets
+from service.runtime.problems import Problem
 
 __all__ = [
     "Api",
@@ -419,6 +420,6 @@ class Telemetry(Protocol):
         """A shard has read its changelog; ``copied`` entries it had from a copy."""
         ...
 
-    def problem(self, what: str, **details: str | int | float) -> None:
-        """Something an operator may want to know; details are short and never a payload."""
+    def problem(self, problem: Problem, **details: str | int | float) -> None:
+        """Something that an operator should know; details are short and never a payload."""
         ...

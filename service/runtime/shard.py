@@ -273,7 +273,7 @@ class Shard:
             raise Unfit(self._halted(decided))
         if decided.notice:
             self._context.telemetry.problem(
-                "the group's offset is not where the changelog is; went on there",
+                "offset_corrected",
                 partition=self.name,
                 error=decided.notice,
             )
@@ -340,7 +340,7 @@ class Shard:
                     words[why, holding.word(job, why)] += 1
         for (why, word), count in sorted(words.items()):
             self._context.telemetry.problem(
-                "jobs are held: this process does not know what they name",
+                "jobs_held",
                 partition=self.name,
                 reason=why,
                 word=word[:_LONGEST_WORD],
@@ -452,7 +452,7 @@ class Shard:
         for topic in sorted(chosen):
             seconds = self._context.detours.refused(topic, self._context.clock.monotonic())
             self._context.telemetry.problem(
-                "a reply topic refuses records; its replies go to the default one",
+                "reply_topic_refused",
                 partition=self.name,
                 topic=topic,
                 error=str(error),
@@ -470,7 +470,7 @@ class Shard:
             batch.redirect_replies(missing)
             for topic in sorted(missing - self._diverted):
                 self._context.telemetry.problem(
-                    "a reply topic is missing; its replies go to the default one",
+                    "reply_topic_missing",
                     partition=self.name,
                     topic=topic,
                 )
@@ -606,12 +606,12 @@ class Shard:
                 record, "ServiceError", f"{type(error).__name__}: a defect of the service, please report it"
             )
             self._context.telemetry.problem(
-                "a record broke the service", partition=self.name, offset=record.offset, error=location(error)
+                "record_error", partition=self.name, offset=record.offset, error=location(error)
             )
 
     def _broke(self, job: Job, observation: Observation, error: Exception) -> None:
         self._context.telemetry.problem(
-            "an observation broke the service",
+            "observation_error",
             partition=self.name,
             command_id=job.command.id,
             operation=job.command.operation,

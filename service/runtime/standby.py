@@ -20,7 +20,7 @@ from service.runtime.store import Store
 def report_twice(telemetry: Telemetry, command_id: str, here: str, there: str) -> None:
     """Which of the two is the repeat is not known, so both partitions are named."""
     telemetry.problem(
-        "the same command was sent to two partitions; its publisher needs the partitioner murmur2_random",
+        "command_on_two_partitions",
         command_id=command_id,
         partition=here,
         other=there,
@@ -166,5 +166,5 @@ class Standby:
                 self._slots.note(claim, job if job is not None and self._serves(job) else None)
             except Exception as error:  # costs the count of one slot, and no copy
                 self._telemetry.problem(
-                    "a copied job broke the service", command_id=job.command.id if job else "", error=location(error)
+                    "standby_error", command_id=job.command.id if job else "", error=location(error)
                 )

@@ -112,7 +112,7 @@ class Transaction:
         except RecordTooLarge as excess:
             job = step.job or before
             self._context.telemetry.problem(
-                "a record is too large; what it says is shortened",
+                "record_shortened",
                 partition=f"{self._partition.topic}-{self._partition.partition}",
                 command_id=job.command.id if job else "",
                 topic=excess.topic,
@@ -188,7 +188,7 @@ class Transaction:
             self._send_event(change, before, after)
         except RecordTooLarge as excess:
             self._context.telemetry.problem(
-                "a record is too large; what it says is shortened",
+                "record_shortened",
                 partition=f"{self._partition.topic}-{self._partition.partition}",
                 command_id=change.command.id,
                 topic=excess.topic,
@@ -228,7 +228,7 @@ class Transaction:
             self._send(topic, letter)
         except RecordTooLarge as excess:
             self._context.telemetry.problem(
-                "a dead letter is without its content, which is too large",
+                "dead_letter_omitted",
                 partition=f"{record.topic}-{record.partition}",
                 offset=record.offset,
                 topic=topic,
@@ -271,7 +271,7 @@ class Transaction:
             try:
                 tell()
             except Exception as error:
-                self._context.telemetry.problem("telemetry broke the service", error=location(error))
+                self._context.telemetry.problem("telemetry_error", error=location(error))
 
     def _in_line(self, before: Job | None, after: Job | None) -> Job | None:
         """Numbers a job that joins the line of its key, in the commit of the step that lets it be called."""

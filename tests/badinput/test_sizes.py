@@ -35,7 +35,7 @@ from tests.support.recording_telemetry import Story
 
 MIB = sizes.MAX_VALUE
 ARN = "arn:aws:cleanrooms-ml:eu-west-1:123456789012:audience-model/x"
-SHORTENED = "a record is too large; what it says is shortened"
+SHORTENED = "record_shortened"
 
 UNITS = ("x", '"', "\\", "\u0001", "\n", "\x7f", "é", "\u2028", "😀", "\ufffe", "0", "/", " ", "\u202e")
 """Texts that grow: in JSON up to sixfold, in UTF-8 fourfold."""

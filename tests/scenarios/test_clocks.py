@@ -408,7 +408,7 @@ async def test_commits_slower_than_the_call_window_are_told_and_recovered_from()
         await asyncio.sleep(600.0)
         assert rig.kinds(command_id) == ["accepted", "waiting"]
         assert rig.replies(command_id)[1].data["reason"] == "CallWindow"
-        assert 5 <= node.story.told("calls wait: commits or connections take longer than timing.call_window") <= 10
+        assert 5 <= node.story.told("call_window_missed") <= 10
         assert len(node.story.commits) < 130
         rig.broker.latency = 0.01
         assert (await rig.end(command_id, 20.0)).kind == "succeeded"

@@ -134,7 +134,7 @@ async def test_in_the_middle_of_a_commit(applied: bool, which: int) -> None:
         await rig.until(lambda: len(node.story.commits) >= commits + which - 1, step=0.001)
         rig.broker.fail_next_commit(applied=applied)
         await settled(rig, command_id)
-        assert node.story.told("shard closed dirty") == 1
+        assert node.story.told("shard_closed_dirty") == 1
 
 
 @pytest.mark.parametrize("applied", [True, False])
@@ -142,7 +142,7 @@ async def test_in_the_middle_of_a_commit_and_then_a_crash(applied: bool) -> None
     async with Rig() as rig:
         node, command_id = await model(rig)
         rig.broker.fail_next_commit(applied=applied)
-        await rig.until(lambda: node.story.told("shard closed dirty"))
+        await rig.until(lambda: node.story.told("shard_closed_dirty"))
         await rig.restart(node)
         await settled(rig, command_id)
 

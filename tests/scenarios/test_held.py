@@ -23,7 +23,7 @@ pytestmark = pytest.mark.looptime
 
 MODEL, DATASET, READ, TRACK = "CreateAudienceModel", "CreateTrainingDataset", "ListTrainingDatasets", "TrackResource"
 BOTH, ONE = ("default", "other"), ("default",)
-HELD = "jobs are held"
+HELD = "jobs_held"
 
 
 @contextmanager

@@ -144,7 +144,7 @@ def cast(patch: pytest.MonkeyPatch, seam: str, curse: Curse) -> None:
 
 
 def halted(rig: Rig) -> list[Any]:
-    return [problem for node in rig.nodes for problem in node.story.problems if problem[0].startswith("shard halted")]
+    return [problem for node in rig.nodes for problem in node.story.problems if problem[0].startswith("shard_halted")]
 
 
 @pytest.mark.parametrize(

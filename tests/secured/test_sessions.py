@@ -76,7 +76,7 @@ async def test_a_changed_password_is_told_once(fortress: Fortress) -> None:
             await _send(producer)
         assert time.monotonic() - begun < 30
         (line,) = logs
-        assert (line["log_level"], line["event"]) == ("warning", "a Kafka session could not be renewed; it is closed")
+        assert (line["log_level"], line["event"]) == ("warning", "Kafka session not renewed; connection closed")
         assert "SaslAuthenticationFailed" in line["error"]
         assert "canary" not in str(line)
         fortress.user("changed", PASSWORD)

@@ -121,7 +121,7 @@ class Monitor:
     def _tries_again(self, member: str, partition: TopicPartition) -> bool:
         name = f"{partition.topic}-{partition.partition}"
         halted = any(
-            what.startswith("shard halted") and details["partition"] == name
+            what.startswith("shard_halted") and details["partition"] == name
             for node in self._rig.nodes
             if node.name == member
             for what, details in node.story.problems

@@ -100,7 +100,7 @@ async def _lived(
             rig.broker.witness = None
             rig.api.sent = rig.api.carried_out = lambda _: None
             schedule.wake_the_dead()
-            monitor.counters["halted"] += sum(node.story.told("shard halted") for node in rig.nodes)
+            monitor.counters["halted"] += sum(node.story.told("shard_halted") for node in rig.nodes)
 
 
 def options(seed: int, families: frozenset[Family]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def judge(rig: Rig, monitor: Monitor) -> None:
         calls = sum(shard._activities.calling + shard._busy * shard._activities._turns.taken for shard in shards)
         if not node.task.done() and turns > calls:
             raise Violation(f"{node.name} has turns to call that it gives back to none")
-    broken = [what for node in rig.nodes for what, _ in node.story.problems if "broke the service" in what]
+    broken = [what for node in rig.nodes for what, _ in node.story.problems if what.endswith("_error")]
     if broken:
         raise Violation(f"{broken}")
 

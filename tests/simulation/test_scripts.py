@@ -37,7 +37,7 @@ def test_a_window_is_counted_from_the_begin_of_the_commit_and_not_from_its_answe
             assert (await rig.end(command_id)).kind == "succeeded"
             assert loop.time() > POLICY.settle
             loop.thaw(node.name)
-            await rig.until(lambda: node.story.told("shard closed dirty"))
+            await rig.until(lambda: node.story.told("shard_closed_dirty"))
             assert len(rig.creates(command_id)) == rig.api.counts()[CREATE] == 1
 
     play(script)

@@ -70,8 +70,8 @@ class Story:
         self.restores.append((partition, records))
         self.copied[partition] = copied
 
-    def problem(self, what: str, **details: str | int | float) -> None:
-        self.problems.append((what, details))
+    def problem(self, problem: str, **details: str | int | float) -> None:
+        self.problems.append((problem, details))
 
     def told(self, beginning: str) -> int:
         """How many problems began with these words."""

@@ -57,7 +57,7 @@ class AwsApi:
         except Exception as error:
             outcome = failure_of(error, attempt)
             if outcome.code in {"InvalidRequest", "InvalidResponse", SERVICE_ERROR}:
-                _log.warning("aws call broke", target=target, operation=operation, exception=type(error).__name__)
+                _log.warning("aws response invalid", target=target, operation=operation, exception=type(error).__name__)
             if outcome.code in _REFUSED_KEYS:
                 self._sessions.access(target).invalidate(cause if attempt.signer else None)
         _log_call(target, operation, outcome, attempt, time.perf_counter() - started)

@@ -52,10 +52,10 @@ class StandbyReader:
                 sources |= await self._sources()
                 await self._session(follower, sources)
             except (LogError, OSError) as error:
-                _log.info("Kafka changelogs are not followed for the moment", error=repr(error))
+                _log.info("Kafka changelogs cannot be followed; retrying", error=repr(error))
             except Exception as error:
                 # aiokafka raises all sorts of things at a record that can't be read, and does not say where it lies.
-                _log.warning("a Kafka changelog can't be followed, copies are dropped", error=repr(error))
+                _log.warning("Kafka changelog cannot be read; standby copies dropped", error=repr(error))
                 for partition in sources.values():
                     follower.lost(partition)
                     await asyncio.sleep(0)

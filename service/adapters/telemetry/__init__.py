@@ -1,4 +1,4 @@
-"""What the service tells of itself: structured logs on stdout, metrics for Prometheus."""
+"""Observability: structured logs on stdout and Prometheus metrics."""
 
 from service.adapters.telemetry.logs import configure_logging
 from service.adapters.telemetry.metrics import PrometheusTelemetry

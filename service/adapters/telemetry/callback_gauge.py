@@ -1,4 +1,4 @@
-"""Gauges and counters whose values are asked for at each scrape."""
+"""Gauges and counters whose values are computed at each scrape."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -6,7 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 Values = Callable[[], Mapping[tuple[str, ...], float]]
-"""Gives the values of now, by the values of the labels."""
+"""Returns the current numbers, by label values."""
 
 Family = GaugeMetricFamily | CounterMetricFamily
 
@@ -18,11 +18,11 @@ class CallbackMetric(Collector):
         self._family, self._name, self._text, self._labels, self._values = family, name, text, tuple(labels), values
 
     def describe(self) -> Iterator[Family]:
-        """The metric without values."""
+        """The metric family without samples."""
         yield self._family(self._name, self._text, labels=self._labels)
 
     def collect(self) -> Iterator[Family]:
-        """The metric with its values of now."""
+        """The metric family with the current samples."""
         family = self._family(self._name, self._text, labels=self._labels)
         for labels, number in self._values().items():
             family.add_metric(labels, number)

@@ -1,11 +1,23 @@
-"""Closed sets of label values: what comes from outside can't grow the number of time series."""
+"""Closed sets of label values: input from outside cannot increase the number of time series."""
 
-from typing import Final
+import re
+from typing import Final, get_args
 
 from schemas.operations import OPERATIONS, RESOURCES, SERVICE_COMMANDS, Change
 from schemas.records import Phase
+from service.core.observations import Observation
 
 OTHER: Final = "other"
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def observation_label(name: str) -> str:
+    """The label value of a class of :mod:`service.core.observations`: ``SearchFailed`` is ``search_failed``."""
+    return known_or_other(_snake_case(name), OBSERVATIONS)
+
 
 OPERATION_NAMES: Final = frozenset(OPERATIONS) | frozenset(SERVICE_COMMANDS)
 
@@ -45,38 +57,14 @@ DEAD_LETTER_REASONS: Final = frozenset(
     }
 )
 
-PROBLEMS: Final = frozenset(
-    {
-        "a copied job broke the service",
-        "a decision broke the service",
-        "a job could not be planned",
-        "a call broke the service",
-        "a look broke the service",
-        "a dead letter is without its content, which is too large",
-        "a record broke the service",
-        "a record is too large; what it says is shortened",
-        "a reply topic is missing; its replies go to the default one",
-        "a reply topic refuses records; its replies go to the default one",
-        "an assignment broke the service",
-        "an observation broke the service",
-        "calls wait: commits or connections take longer than timing.call_window",
-        "another process has our instance id; this one has stepped back",
-        "jobs are held: this process does not know what they name",
-        "poll failed; will look again",
-        "shard closed dirty; its state is read again",
-        "shard halted: somebody must mend it; nothing is skipped",
-        "telemetry broke the service",
-        "the group's offset is not where the changelog is; went on there",
-        "the same command was sent to two partitions; its publisher needs the partitioner murmur2_random",
-        "stop took too long; closing dirty, which is safe",
-    }
-)
-"""Told to :meth:`service.runtime.ports.Telemetry.problem`; a test compares them with the sources."""
+COMMAND_OUTCOMES: Final = frozenset({"accepted", "duplicate", "misplaced", "misused", "rejected", "undecodable"})
+
+OBSERVATIONS: Final = frozenset(_snake_case(each.__name__) for each in get_args(Observation))
 
 OUTCOMES: Final = frozenset(
     {
         "ok",
-        # AWS's
+        # AWS's codes
         "AccessDeniedException",
         "ConflictException",
         "ExpiredTokenException",
@@ -87,7 +75,7 @@ OUTCOMES: Final = frozenset(
         "ThrottlingException",
         "UnrecognizedClientException",
         "ValidationException",
-        # ours
+        # the service's own codes
         "CallWindowClosed",
         "ConnectFailed",
         "ConnectionClosed",

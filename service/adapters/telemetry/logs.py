@@ -1,4 +1,4 @@
-"""Structured logs on stdout: ours and the libraries', without payloads and secrets, and never fatal."""
+"""Structured logs on stdout, of the service and its libraries: without payloads or secrets, and never fatal."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ _CHATTY: Final = ("aiobotocore", "aiohttp", "aiokafka", "asyncio", "botocore", "
 """Libraries that log every step at INFO, and values or signatures at DEBUG."""
 
 _REPEAT: Final = 10.0
-"""Seconds within which a library says the same thing once."""
+"""Seconds during which a repeated message of a library is suppressed."""
 _KINDS: Final = 1000
 
 _ACTIVITIES: Final = ("call:", "search:")
@@ -55,10 +55,10 @@ _DEEPEST: Final = 6
 
 
 def configure_logging(level: str = "info", output: Literal["json", "console"] = "json") -> None:
-    """Sends every log record of the process to stdout, ours and the libraries'.
+    """Sends every log record of the process to stdout, those of libraries included.
 
     Args:
-        level: Least severity of our own records; the libraries' begin at warning, whatever is asked.
+        level: Least severity of the service's own records; records of libraries start at warning regardless.
         output: ``json`` for machines, ``console`` for people.
     """
     ours = logging.getLevelNamesMapping()[level.upper()]
@@ -105,7 +105,7 @@ def _renderer(output: str) -> structlog.typing.Processor:
 
 
 def name_command(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Says for which command a call to AWS is made: the runtime's tasks are named ``call:<command id>``."""
+    """Adds the name of the current task, ``call:<command id>``, so that a line about AWS names its command."""
     try:
         task = asyncio.current_task()
     except RuntimeError:  # not in an event loop
@@ -116,12 +116,12 @@ def name_command(_logger: object, _method: str, event: MutableMapping[str, Any])
 
 
 def readable(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Puts first what a person reads first."""
+    """Puts the time, level and event before the other fields."""
     return {name: event[name] for name in _FIRST if name in event} | dict(event)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replaces what must not be read in a log, by its key."""
+    """Replaces the values of sensitive keys, at any depth."""
     for name, value in event.items():
         event[name] = REDACTED if name.lower() in SECRET_KEYS else _clean(value, _DEEPEST)
     return event
@@ -141,31 +141,31 @@ def _clean(value: Any, depth: int) -> Any:
 
 
 class RateLimitFilter(logging.Filter):
-    """Lets libraries say the same thing now and then only: without a broker, aiokafka does 400 times a second."""
+    """Rate-limits repeated messages of libraries: without a broker, aiokafka logs 400 times a second."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+        self._last_logged: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is time to say it again, with the number of times that it was not said."""
+        """Passes a message at most once per interval, and appends how many repeats were suppressed."""
         if not record.name.startswith(_CHATTY):
             return True
         key = (record.name, str(record.msg))
-        last, withheld = self._told.get(key, (float("-inf"), 0))
-        if 0 <= record.created - last < _REPEAT:  # a clock that was set back silences nothing
-            self._told[key] = (last, withheld + 1)
+        last, withheld = self._last_logged.get(key, (float("-inf"), 0))
+        if 0 <= record.created - last < _REPEAT:  # a clock that is set back suppresses nothing
+            self._last_logged[key] = (last, withheld + 1)
             return False
-        if len(self._told) >= _KINDS:
-            self._told.clear()
-        self._told[key] = (record.created, 0)
+        if len(self._last_logged) >= _KINDS:
+            self._last_logged.clear()
+        self._last_logged[key] = (record.created, 0)
         if withheld:
-            record.msg = f"{record.msg} (and {withheld} times more since)"
+            record.msg = f"{record.msg} ({withheld} more in between)"
         return True
 
 
 class StdoutHandler(logging.StreamHandler[TextIO]):
-    """Writes to stdout; a reader that went away costs the log, not the service."""
+    """Writes to stdout; when its reader goes away, logs are lost but the service goes on."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
         """Silences stdout when it is closed; other errors are shown as usual."""
@@ -176,7 +176,7 @@ class StdoutHandler(logging.StreamHandler[TextIO]):
             super().handleError(record)
 
     def _silence(self) -> None:
-        """Points stdout at nothing, so that neither we nor the interpreter's exit fail on it again."""
+        """Points stdout at /dev/null, so that neither later records nor the interpreter's exit fail."""
         if self.stream.closed:
             self.stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
             return

@@ -1,7 +1,7 @@
-"""The metrics and the one class that the runtime reports to.
+"""Prometheus metrics and log events of the runtime.
 
-Implements :class:`service.runtime.ports.Telemetry`, and a few measures that others than the runtime take. The gauges of
-a partition disappear when its shard is closed.
+Implements :class:`service.runtime.ports.Telemetry`, and adds a few metrics that other parts record. The gauges of a
+partition disappear when its shard is closed.
 """
 
 import logging
@@ -16,16 +16,18 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from schemas.records import Job, Phase
 from service.adapters.telemetry.callback_gauge import CallbackMetric, Values
 from service.adapters.telemetry.labels import (
+    COMMAND_OUTCOMES,
     DEAD_LETTER_REASONS,
     OPERATION_NAMES,
     OTHER,
     OUTCOMES,
     PHASES,
-    PROBLEMS,
     RESOURCE_KINDS,
     STATUSES,
     known_or_other,
+    observation_label,
 )
+from service.runtime.problems import PROBLEMS, Problem
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -37,7 +39,7 @@ _ENABLED: Final = logging.getLogger("service.jobs")
 
 
 class PrometheusTelemetry:
-    """Counts, measures and logs what happens. Not safe for threads; the event loop's own."""
+    """Counts, measures and logs events. Not thread-safe: use it on the event loop only."""
 
     def __init__(self, targets: Iterable[str] = (), registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -57,40 +59,45 @@ class PrometheusTelemetry:
         return Histogram(f"crml_{name}", text, labels, buckets=buckets, registry=self.registry)
 
     def _make_counters(self) -> None:
-        self._commands = self._counter("commands", "Commands, by what became of them", "operation", "outcome")
-        self._traces = self._counter("trace_contexts_dropped", "Malformed trace contexts not carried on", "attribute")
-        self._replies = self._counter("replies", "Replies published", "kind")
+        self._commands = self._counter(
+            "commands", "Records read from the commands topics, by outcome", "operation", "outcome"
+        )
+        self._traces = self._counter("trace_contexts_dropped", "Malformed trace contexts dropped", "attribute")
+        self._replies = self._counter("replies", "Replies published, by kind", "kind")
         self._events = self._counter("events", "Status changes published", "resource_kind", "status")
-        self._dead = self._counter("dead_letters", "Records that can't be a command", "reason")
-        self._transitions = self._counter("transitions", "Steps of jobs into a phase", "phase")
-        self._calls = self._counter("aws_calls", "Calls to AWS", "target", "operation", "outcome")
-        self._polls = self._counter("polls", "Calls that looked at resources under way", "target", "method")
-        self._ignored = self._counter("observations_ignored", "Stale observations", "phase", "observation")
-        self._rebalances = self._counter("rebalances", "Rebalances of the consumer group")
+        self._dead = self._counter("dead_letters", "Records published to a dead-letters topic, by reason", "reason")
+        self._transitions = self._counter("transitions", "Jobs that entered a phase", "phase")
+        self._calls = self._counter("aws_calls", "Requests to AWS, by outcome", "target", "operation", "outcome")
+        self._polls = self._counter("polls", "Get and List requests made to poll resources", "target", "method")
+        self._ignored = self._counter(
+            "observations_ignored", "Observations that came too late to matter", "phase", "observation"
+        )
+        self._rebalances = self._counter("rebalances", "Assignments received from the consumer group")
         self._commits = self._counter("commits", "Transactions committed", "partition")
-        self._problems = self._counter("problems", "What an operator may want to know", "what")
-        # Begun at 0: what only appears with its first increase, no rate ever shows.
+        self._problems = self._counter("problems", "Problems, by name; see docs/howto/operate.md", "problem")
+        # Start at 0: rate() never sees the first increase of a series that appears with it.
         for reason in (*DEAD_LETTER_REASONS, OTHER):
             self._dead.labels(reason)
-        for what in (*PROBLEMS, OTHER):
-            self._problems.labels(what)
+        for problem in (*PROBLEMS, OTHER):
+            self._problems.labels(problem)
 
     def _make_gauges(self) -> None:
-        self._watched = self._gauge("watched", "Resources under way that are looked at", "target")
-        self._shards = self._gauge("shard_state", "1 for the state that a shard is in", "partition", "state")
-        self._restored = self._gauge("restore_records", "Records of the last restore", "partition")
-        self._lag = self._gauge("event_loop_lag_seconds", "By how much the event loop was last late")
+        self._watched = self._gauge("watched_resources", "Resources that are polled", "target")
+        self._shards = self._gauge("shard_state", "1 for the current state of each shard", "partition", "state")
+        self._restored = self._gauge("restore_records", "Records read by the last restore", "partition")
+        self._lag = self._gauge("event_loop_lag_seconds", "Seconds by which the event loop was last late")
 
     def _make_histograms(self) -> None:
-        self._call_time = self._histogram("aws_call_seconds", "Duration of calls", _FAST, "target", "operation")
-        self._commit_time = self._histogram("commit_seconds", "Duration of transactions", _FAST)
-        self._batch = self._histogram("commit_records", "Records per transaction", _SIZES)
-        self._restore_time = self._histogram("restore_seconds", "Duration of restores", _SLOW)
-        self._budget_wait = self._histogram("budget_wait_seconds", "Waits for the call budget", _FAST, "target", "lane")
+        self._call_time = self._histogram("aws_call_seconds", "Duration of AWS requests", _FAST, "target", "operation")
+        self._commit_time = self._histogram("commit_seconds", "Duration of Kafka transactions", _FAST)
+        self._batch = self._histogram("commit_records", "Records in each Kafka transaction", _SIZES)
+        self._restore_time = self._histogram("restore_seconds", "Duration of the restore of a partition", _SLOW)
+        self._budget_wait = self._histogram("budget_wait_seconds", "Waits for the rate budget", _FAST, "target", "lane")
 
     def command(self, operation: str, outcome: str) -> None:
         """A command was accepted, rejected or recognised as a duplicate."""
-        self._commands.labels(known_or_other(operation, OPERATION_NAMES), outcome).inc()
+        name = known_or_other(operation, OPERATION_NAMES)
+        self._commands.labels(name, known_or_other(outcome, COMMAND_OUTCOMES)).inc()
 
     def trace_dropped(self, attribute: str) -> None:
         """A record's ``traceparent`` or ``tracestate`` was malformed and is not carried on."""
@@ -109,7 +116,7 @@ class PrometheusTelemetry:
         self._events.labels(known_or_other(resource_kind, RESOURCE_KINDS), known_or_other(status, STATUSES)).inc()
 
     def dead_letter(self, reason: str) -> None:
-        """A record went to the dead letters; ``reason`` is one of our codes."""
+        """A dead letter was committed; ``reason`` is an error code of the service."""
         self._dead.labels(known_or_other(reason, DEAD_LETTER_REASONS)).inc()
 
     def transition(self, before: Job | None, after: Job) -> None:
@@ -137,20 +144,20 @@ class PrometheusTelemetry:
 
     def call(self, target: str, operation: str, outcome: str, seconds: float) -> None:
         """A request to AWS ended: ``ok`` or an error code."""
-        place, name = known_or_other(target, self._targets), known_or_other(operation, OPERATION_NAMES)
-        self._calls.labels(place, name, known_or_other(outcome, OUTCOMES)).inc()
-        self._call_time.labels(place, name).observe(seconds)
+        label, name = known_or_other(target, self._targets), known_or_other(operation, OPERATION_NAMES)
+        self._calls.labels(label, name, known_or_other(outcome, OUTCOMES)).inc()
+        self._call_time.labels(label, name).observe(seconds)
 
     def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
-        """A tick looked at what was due."""
-        place = known_or_other(target, self._targets)
-        self._polls.labels(place, "list").inc(lists)
-        self._polls.labels(place, "get").inc(gets)
-        self._watched.labels(place).set(watched)
+        """One tick of a poller made its requests."""
+        label = known_or_other(target, self._targets)
+        self._polls.labels(label, "list").inc(lists)
+        self._polls.labels(label, "get").inc(gets)
+        self._watched.labels(label).set(watched)
 
     def ignored(self, phase: str, observation: str) -> None:
-        """A stale observation changed nothing; ``observation`` is a class's name."""
-        self._ignored.labels(known_or_other(phase, PHASES), observation).inc()
+        """A stale observation changed nothing; ``observation`` is the name of its class."""
+        self._ignored.labels(known_or_other(phase, PHASES), observation_label(observation)).inc()
 
     def shard(self, partition: str, state: str) -> None:
         """A shard entered a state."""
@@ -167,10 +174,10 @@ class PrometheusTelemetry:
         self._restore_time.observe(seconds)
         _log.info("shard restored", partition=partition, records=records, copied=copied, seconds=round(seconds, 3))
 
-    def problem(self, what: str, **details: str | int | float) -> None:
-        """Something an operator may want to know."""
-        self._problems.labels(known_or_other(what, PROBLEMS)).inc()
-        _log.warning(what, **details)
+    def problem(self, problem: Problem, **details: str | int | float) -> None:
+        """Counts the problem by its name, and logs its sentence with the name and the details."""
+        self._problems.labels(known_or_other(problem, frozenset(PROBLEMS))).inc()
+        _log.warning(PROBLEMS.get(problem, problem), problem=problem, **details)
 
     @staticmethod
     def _forget(gauge: Gauge, partition: str) -> None:
@@ -180,23 +187,23 @@ class PrometheusTelemetry:
                     gauge.remove(*sample.labels.values())
 
     def rebalance(self) -> None:
-        """The group has assigned partitions anew."""
+        """The consumer group has sent a new assignment."""
         self._rebalances.inc()
 
     def waited(self, target: str, lane: str, seconds: float) -> None:
-        """A call has waited for its token of the budget, maybe not at all."""
+        """A call was granted its token of the rate budget after a wait, possibly of 0 s."""
         self._budget_wait.labels(known_or_other(target, self._targets), lane).observe(seconds)
 
     def lag(self, seconds: float) -> None:
-        """The event loop was late by so much."""
+        """Records by how many seconds the event loop was late."""
         self._lag.set(seconds)
 
     def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)
 
     def render_openmetrics(self) -> bytes:
-        """All metrics as OpenMetrics."""
+        """All metrics in the OpenMetrics format."""
         rendered: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
         return rendered
 
@@ -209,7 +216,7 @@ def _level(job: Job) -> int:
 
 
 def _described(before: Job | None, after: Job) -> dict[str, Any]:
-    """A job as it may be logged: names and codes, nothing of what the publisher wrote."""
+    """The fields of a job that are safe to log: names and codes, no content from the publisher."""
     command = after.command
     optional = {
         "before": before.phase.value if before and before.phase is not after.phase else "",

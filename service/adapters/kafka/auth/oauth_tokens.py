@@ -98,7 +98,7 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no typ
             if good is None:
                 raise
             self._retry_at = now + RETRY
-            _log.warning("a token for Kafka could not be renewed; the old one is still good", error=str(error))
+            _log.warning("Kafka token could not be renewed; the current one is still valid", error=str(error))
             return good
         return self._token
 

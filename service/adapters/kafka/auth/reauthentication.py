@@ -84,10 +84,10 @@ class RenewingConnection(AIOKafkaConnection):  # type: ignore[misc] # aiokafka h
             await self._do_sasl_handshake()
         except TokenUnavailable as error:
             self._due = time.monotonic() + RETRY
-            _log.warning("a Kafka session could not be renewed yet", broker=where, error=str(error))
+            _log.warning("Kafka session not renewed; retrying", broker=where, error=str(error))
         except (KafkaError, OSError, ValueError, AssertionError) as error:
             self.close(reason=CloseReason.AUTH_FAILURE, exc=error)
-            _log.warning("a Kafka session could not be renewed; it is closed", broker=where, error=repr(error))
+            _log.warning("Kafka session not renewed; connection closed", broker=where, error=repr(error))
         else:
             _log.debug("Kafka session renewed", broker=where, seconds=round(time.monotonic() - begun, 4))
         finally:

@@ -111,7 +111,7 @@ class Delivery:
             self._rewind()
             until = time.monotonic() + SUSPICION
             self._suspects = dict.fromkeys(self._positions.keys() - self._halted.keys(), until)
-            _log.warning("Kafka records cannot be read, looking for the partition", error=repr(error))
+            _log.warning("Kafka records cannot be read; finding their partition", error=repr(error))
         else:
             await self._deliver_all(batches)
             await self._pass_over()
@@ -205,7 +205,7 @@ class Delivery:
         self._assignee.halted(partition, f"can't be read at offset {offset}: {why}")
         self._consumer.pause(KafkaPartition(*partition))
         _log.error(
-            "Kafka partition cannot be read, it stands still",
+            "Kafka partition cannot be read; it is halted",
             topic=partition.topic,
             partition=partition.partition,
             offset=offset,

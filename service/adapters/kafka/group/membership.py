@@ -69,9 +69,7 @@ class GroupMember:
             except (KafkaError, LogError, OSError) as error:
                 if not self._identity.superseded:
                     self._incidents[Incident.SESSION_LOST] += 1
-                    _log.warning(
-                        "Kafka session broke, building it anew", group=self._settings.group_id, error=repr(error)
-                    )
+                    _log.warning("Kafka session lost; reconnecting", group=self._settings.group_id, error=repr(error))
             attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
             if self._identity.superseded:
                 await self._superseded_by_peer(assignee)

@@ -30,7 +30,7 @@ async def test_a_fenced_shard_closes_dirty_and_comes_back_by_rejoining() -> None
         assert (await rig.end(command_id)).kind == "succeeded"
         assert shard.state is State.CLOSED
         assert node.shard(0) is not shard
-        assert node.story.told("shard closed dirty") == 1
+        assert node.story.told("shard_closed_dirty") == 1
         rig.audit()
 
 
@@ -74,7 +74,7 @@ async def test_of_two_processes_of_one_instance_id_the_elder_says_that_it_is_not
         assert not elder.ready
         assert "'pod-0'" in str(elder.app.status()["superseded"])
         assert elder.assignment.shards == {}
-        assert elder.story.told("another process has our instance id") == 1
+        assert elder.story.told("instance_id_conflict") == 1
         ended += [(await rig.perform(CREATE, partition=number)).key for number in range(2)]
         assert elder.story.commands["accepted"] == newcomer.story.commands["accepted"] == 2
         await newcomer.crash()
@@ -213,7 +213,7 @@ async def test_who_was_fenced_opens_nothing_by_itself() -> None:
         heir = await rig.start()
         owner = heir.shard(0)
         zombie.shard(0).resume()
-        await rig.until(lambda: zombie.story.told("shard closed dirty"))
+        await rig.until(lambda: zombie.story.told("shard_closed_dirty"))
         await asyncio.sleep(5.0)
         assert heir.shard(0) is owner
         await rig.end(rig.send(CREATE))
@@ -251,7 +251,7 @@ async def test_a_zombie_whose_turn_comes_late_does_not_call() -> None:
         evicted = rig.clock.monotonic()
         await rig.start()
         assert (await rig.end(command_id)).kind == "succeeded"
-        assert zombie.story.told("shard closed dirty") == 1
+        assert zombie.story.told("shard_closed_dirty") == 1
         [call] = [entry for entry in rig.api.log if entry.operation == CONFIGURE]
         assert call.time - evicted > POLICY.settle, "it was the heir's, who had waited"
 

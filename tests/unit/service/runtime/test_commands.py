@@ -201,4 +201,4 @@ async def test_a_record_that_breaks_the_service_is_set_aside_and_the_next_is_ser
         assert letter.key == b"poison"
         assert dict(letter.headers)["dlq_reason"] == b"ServiceError"
         assert "secret" not in str(letter.headers) + str(node.story.problems)
-        assert node.story.told("a record broke the service") == 1
+        assert node.story.told("record_error") == 1

@@ -425,7 +425,7 @@ async def test_a_failure_loses_nothing(number: int, fault: fake.Fault) -> None:
             b.watch(arn)
         await asyncio.sleep(25.0)
         assert all(b.statuses(arn)[-1] == "CREATE_IN_PROGRESS" for arn in arns)
-        assert b.story.told("poll failed") == 1
+        assert b.story.told("poll_failed") == 1
         assert len(b.poller) == number
 
 

@@ -21,7 +21,7 @@ CREATE, READ, DATASET = "CreateAudienceModel", "GetAudienceModel", "CreateTraini
 HUGE = "\u0001" * 1_000_000
 """Six times as long in JSON."""
 
-DIRTY = "shard closed dirty"
+DIRTY = "shard_closed_dirty"
 
 
 def dirty(node: Node) -> int:

@@ -81,7 +81,7 @@ async def test_a_reply_topic_that_refuses_stops_nobody(what: type[LogError]) -> 
         assert rig.clock.monotonic() - began < 5.0
         assert told(rig, "mine") == [(messages.REPLIES, 1, "accepted"), (messages.REPLIES, 2, "succeeded")]
         assert not any("halted" in what_happened for what_happened, _ in node.story.problems)
-        refusals = [details for what_happened, details in node.story.problems if "refuses records" in what_happened]
+        refusals = [details for what_happened, details in node.story.problems if what_happened == "reply_topic_refused"]
         assert [details["topic"] for details in refusals] == [OTHER], "told once"
         assert len(rig.creates("mine")) == 1
 
@@ -103,7 +103,7 @@ async def test_a_topic_that_takes_records_again_is_used_again() -> None:
         rig.send(READ, command_id="fourth", replyto=OTHER)
         await rig.until(lambda: len(told(rig, "fourth")) == 2)
         assert {topic for topic, *_ in told(rig, "fourth")} == {OTHER}
-        assert sum("refuses records" in what for what, _ in node.story.problems) == 2
+        assert sum(what == "reply_topic_refused" for what, _ in node.story.problems) == 2
 
 
 async def test_the_services_own_topics_still_halt() -> None:
@@ -138,4 +138,4 @@ async def test_a_topic_that_takes_only_small_records_is_tried_ever_more_rarely()
         for _ in range(12):
             rig.send(READ, replyto=OTHER)
             await asyncio.sleep(FIRST + 10.0)
-        assert sum("refuses records" in what for what, _ in node.story.problems) == 4
+        assert sum(what == "reply_topic_refused" for what, _ in node.story.problems) == 4

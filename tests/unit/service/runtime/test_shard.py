@@ -121,4 +121,4 @@ async def test_a_timer_that_comes_after_the_end_of_its_shard_begins_nothing_and_
         await node.crash()
         activities._fire(records.key_of(job), job)
         await asyncio.sleep(120.0)
-        assert not node.story.told("a job could not be planned")
+        assert not node.story.told("planning_error")

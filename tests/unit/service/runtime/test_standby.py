@@ -217,7 +217,7 @@ def test_the_rows_that_take_slots_are_the_jobs() -> None:
 
 # --- a command in two partitions --------------------------------------------------------------------------------------
 
-TWICE = "the same command was sent to two partitions; its publisher needs the partitioner murmur2_random"
+TWICE = "command_on_two_partitions"
 
 
 def reported(*nodes: Node) -> int:
