@@ -163,7 +163,7 @@ def _command(envelope: Envelope, limits: TopicRules) -> records.Command | Reject
         data = strictjson.loads(envelope.data)
         content = canonical(data)
     except strictjson.JsonError as error:
-        message = error.message if envelope.data else "is missing; send {} where nothing is to be said"
+        message = error.message if envelope.data else "is missing; send {} if there are no members"
         found.append((error.code, Violation("data", "json", message)))
         data, content, operation = {}, envelope.data, ""
     found.extend(_extension_violations(envelope.extensions, limits))

@@ -288,7 +288,7 @@ class WaitingData(ReplyData):
     """The command waits; sent when waiting begins and when the reason changes."""
 
     reason: str = Field(description="What it waits for.")
-    position: int | None = Field(None, description="Place in the waiting queue, from 1, where there is one.")
+    position: int | None = Field(None, description="Position in the waiting queue, from 1, where there is one.")
 
 
 class StartedData(ReplyData):
@@ -300,10 +300,10 @@ class StartedData(ReplyData):
 
 
 _PARTIAL = (
-    "True when result was too large, and has its short members only; also when a reply with a long result is told "
-    "again to a duplicate: then its texts and lists are cut."
+    "True when result was too large, and has its short members only; also when a reply with a long result is "
+    "repeated for a duplicate: then its texts and lists are cut."
 )
-_SHORTENED = "True when error was too large, or is told again to a duplicate and was long; it is shortened then."
+_SHORTENED = "True when error is shortened: it was too large, or long in a reply that is repeated for a duplicate."
 
 
 class SucceededData(ReplyData):
@@ -359,7 +359,7 @@ class AttributesData(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     specversion: Literal["1.0"]
-    id: str = Field(description="Deterministic: the same for a message told again.")
+    id: str = Field(description="Deterministic: the same when a message is repeated.")
     source: str = Field(description="The service.")
     type: str = Field(description="cleanroomsml.reply.<kind> or cleanroomsml.<resource-kind>.status-changed.")
     time: str = Field(description="When it was written, RFC 3339.")

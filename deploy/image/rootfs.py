@@ -167,7 +167,7 @@ def main() -> None:
     """Make the root."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, help="folder to make")
-    parser.add_argument("folders", type=Path, nargs="+", help="folders to copy as they are, to the same places")
+    parser.add_argument("folders", type=Path, nargs="+", help="folders to copy unchanged, to the same paths")
     parser.add_argument("--leave-out", nargs="*", default=[], help="patterns of names not to copy from them")
     given = parser.parse_args()
     root = Root(given.root.resolve())

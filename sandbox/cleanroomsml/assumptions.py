@@ -222,7 +222,7 @@ _FIXED: Final = (
     (
         "A record without an id or a time",
         "null, or an empty `USER_ID` or `ITEM_ID`, fails the training",
-        "it can belong to nobody; to leave it out would hide that data are read wrongly",
+        "it belongs to no user or item; leaving it out would hide that the data are read wrongly",
     ),
     (
         "Empty lines of text files",
@@ -232,7 +232,7 @@ _FIXED: Final = (
     (
         "A table with partition keys, but without partitions in Glue",
         "its partitions are those in the keys of its objects (`name=value`)",
-        "Athena would read nothing until they are registered; a training on nothing helps nobody",
+        "Athena would read nothing until they are registered; training on nothing is of no use",
     ),
     (
         "The users of an SQL seed",

@@ -140,7 +140,7 @@ def comparison(console: Console, verdict: Verdict, taste: Taste) -> RenderableTy
     )
     after = (
         f"\n{verdict.lift:.1f} times as many as by chance. "
-        "Of the others MovieLens knows no liking;\nsome may not have seen the film."
+        "Of the others MovieLens has no rating;\nsome have perhaps not seen the film."
     )
     return Group(Text(before), table, Text(after))
 
@@ -163,7 +163,7 @@ def asked(calls: Calls) -> str:
         each = ", ".join(f"{name} {number}" for name, number in calls.creating.items())
         first = f"{created} calls that create or start something, which is NOT one for each command: {each}."
     kinds = ", ".join(f"{name} {number}" for name, number in sorted(calls.looking.items()))
-    return f"{first}\n{looked} calls that only look: {kinds}."
+    return f"{first}\n{looked} calls that only read: {kinds}."
 
 
 def files_table(folder: Path) -> Table:

@@ -111,7 +111,7 @@ def event_statuses(row: Operation) -> str:
 SERVICE_ERRORS: Final[Mapping[Kind, Mapping[str, str]]] = {
     Kind.TRACK: {
         "StatusMissed": "the resource can't reach `untilStatus` any more",
-        "StatusUnknown": "no look has shown for a day how the resource stands",
+        "StatusUnknown": "for a day, no poll has shown the status of the resource",
     },
     Kind.CANCEL: {
         "UnknownCommand": "no command with this id and source is known in this partition",

@@ -227,7 +227,7 @@ _REPLIES: Final[Mapping[ReplyKind, Mapping[str, Any]]] = {
     | _ENDED,
     ReplyKind.REJECTED: _error("ValidationFailed", "data.name: is required", violations=[_VIOLATION])
     | {"attempts": 0, "durationSeconds": 0.0},
-    ReplyKind.PARKED: _error("AmbiguousOutcome", "the call's outcome was lost and the search cannot tell")
+    ReplyKind.PARKED: _error("AmbiguousOutcome", "the call's outcome was lost and the search is ambiguous")
     | _ENDED
     | {"searched": "2 resources carry the marker"},
 }

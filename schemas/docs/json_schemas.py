@@ -74,7 +74,7 @@ _DEAD_LETTER: Final = {
 }
 
 _OMITTED: Final = {
-    "dlq_omitted": "What the letter lacks, because the record is too large to be wrapped.",
+    "dlq_omitted": "What the dead letter lacks, because the record is too large to be wrapped.",
     "dlq_size": "Bytes of the original record, as it was read.",
     "dlq_sha256": "SHA-256 of the original value, hex.",
 }

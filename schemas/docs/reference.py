@@ -275,7 +275,7 @@ def _below(shape: Any) -> Iterator[Any]:
 
 _MEANINGS: Final = {
     ReplyKind.ACCEPTED: "the intent is durable",
-    ReplyKind.WAITING: "it waits, for the reason that is told; not always",
+    ReplyKind.WAITING: "it waits, with the reason; not always",
     ReplyKind.STARTED: "AWS took it",
     ReplyKind.SUCCEEDED: "the end: done, with the result",
     ReplyKind.FAILED: "the end: not done, with the reason",

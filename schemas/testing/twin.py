@@ -197,7 +197,7 @@ class Twin:
         row = job.row
         if row.name in self._parking:
             self._parking.remove(row.name)
-            lost = error("AmbiguousOutcome", "the call's outcome was lost and the search cannot tell")
+            lost = error("AmbiguousOutcome", "the call's outcome was lost and the search is ambiguous")
             self._end(job, ReplyKind.PARKED, {**lost, "searched": "2 resources carry the marker"})
             return
         refusal = self._refusals.pop(row.name, None)

@@ -26,7 +26,7 @@ CONCURRENT_MODIFICATION: Final = Fault(
     "and send a new command",
 )
 NO_IDENTITY: Final = Fault("InvalidResponse", "AWS's answer does not name what it made", retryable=True)
-AMBIGUOUS: Final = Fault("AmbiguousOutcome", "the call's outcome was lost and the search cannot tell")
+AMBIGUOUS: Final = Fault("AmbiguousOutcome", "the call's outcome was lost and the search is ambiguous")
 CALLS_LOST: Final = Fault(
     "CallsLost",
     "no call of this command was ever answered, and a search after each has shown that nothing was made; check what "
@@ -149,7 +149,7 @@ def unsearchable(job: Job, last: Fault, now: float) -> Step:
     fault = Fault(
         "SearchFailed",
         f"what the call has made or changed can't be found out: {request.operation} fails, last with "
-        f"{last.code}: {last.message}; correct that, look at AWS, and decide with ResolveCommand",
+        f"{last.code}: {last.message}; correct that, check at AWS, and decide with ResolveCommand",
         http_status=last.http_status,
     )
     return parked(job, fault, now, f"{request.operation}: {job.retries + 1} searches failed, {job.searches} were empty")
@@ -261,7 +261,7 @@ def _beyond(resource: Resource, wanted: str, status: str) -> bool:
 def _missed(resource_id: str, wanted: str, status: str) -> Fault:
     return Fault(
         "StatusMissed",
-        f"{resource_id} is {status} and can't become {wanted} any more; whether it ever was, no look has shown",
+        f"{resource_id} is {status} and can't become {wanted} any more; no poll has shown whether it ever was",
     )
 
 

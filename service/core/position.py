@@ -76,7 +76,7 @@ def resume(found: PartitionOffsets, recorded: Position | None, replayed: int) ->
             + (
                 "records were deleted before they were read"
                 if decided.offset < found.start
-                else "the topic was made anew, or its end was lost"
+                else "the topic was recreated, or its end was lost"
             )
         )
     return decided
@@ -99,12 +99,12 @@ def foreign(found: PartitionOffsets, recorded: Position) -> Disagreement | None:
         )
     if recorded.topic_id and found.topic_id and recorded.topic_id != found.topic_id:
         return Disagreement(
-            f"the topic was deleted and made anew: its id is {found.topic_id}, position {recorded.offset} is of"
+            f"the topic was deleted and recreated: its id is {found.topic_id}, position {recorded.offset} is of"
             f" {recorded.topic_id}"
         )
     if recorded.log_id and found.log_id and recorded.log_id != found.log_id:
         return Disagreement(
-            f"the changelog was deleted and made anew: its id is {found.log_id}, and the position in it is of"
+            f"the changelog was deleted and recreated: its id is {found.log_id}, and the position in it is of"
             f" {recorded.log_id}; what was recorded before is not in it",
             lost=True,
         )

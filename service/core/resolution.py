@@ -46,7 +46,8 @@ def obstacle(job: Job | None, decision: Resolved) -> Fault | None:
 def _unrepeatable(job: Job) -> Fault | None:
     if not job.command.params:
         return Fault(
-            INVALID, "it was parked by a release that did not keep its members; adopt it, or fail it and send anew"
+            INVALID,
+            "it was parked by a release that did not keep its members; adopt it, or fail it and repeat it",
         )
     if row(job.command).creates and job.resource_id:
         return Fault(

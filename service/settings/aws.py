@@ -1,4 +1,4 @@
-"""Settings of AWS: one target is an account, a Region, and the way in."""
+"""Settings of AWS: a target is an account, a Region, and how to get credentials."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from service.settings.base import Count, Names, PerSecond, Seconds, SettingsGrou
 from service.settings.role_session import NO_TAGS, SessionName, TagKey, Tags
 
 SLOTS: Final = frozenset(resource.slot for resource in RESOURCES.values() if resource.slot)
-"""The concurrency quotas that the table knows."""
+"""The concurrency quotas in the table of operations."""
 
 DEFAULT_QUOTAS: Final = {"audience-models": 2, "audience-generation-jobs": 10, "audience-export-jobs": 20}
 """AWS's published defaults, per account and Region."""
@@ -30,23 +30,23 @@ Region = Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$")]
 
 
 class Params(SettingsGroup):
-    """Members of requests that make something, where a command does not give them; what it gives is never replaced."""
+    """Members that are added to creating requests if a command does not give them; its own are never replaced."""
 
     tags: Tags = NO_TAGS
-    """Tags of what is made, `key=value,...`; a command's own tags are added, and win."""
+    """Tags of created resources, `key=value,...`; a command's own tags are added and take precedence."""
     kms_key_arn: Annotated[str, Field(pattern=r"^arn:aws[-a-z]*:kms:[-a-z0-9]+:[0-9]{12}:key/.+$")] | None = None
-    """`kmsKeyArn` of the models that are made."""
+    """`kmsKeyArn` of created models."""
     role_arn: RoleArn | None = None
-    """`roleArn` of the training datasets that are made; roles within other members are not bound."""
+    """`roleArn` of created training datasets; roles in other members are not affected."""
 
     def members(self) -> dict[str, Any]:
-        """By the API's names."""
+        """The members by their names in the API."""
         found = {"tags": self.tags, "kmsKeyArn": self.kms_key_arn, "roleArn": self.role_arn}
         return {name: value for name, value in found.items() if value}
 
 
 class Rate(SettingsGroup):
-    """How fast we may call, in one account and Region, all replicas together."""
+    """Call rates in one account and Region, over all replicas."""
 
     reads_per_second: PerSecond = 5.0
     """Get and List calls."""
@@ -67,7 +67,7 @@ def _digits(value: Any) -> Any:
 
 
 class Target(SettingsGroup):
-    """An account, a Region, and the way in."""
+    """An account, a Region, and how to get credentials."""
 
     account: Annotated[str, Field(pattern=r"^[0-9]{12}$"), BeforeValidator(_digits)] | None = None
     """The account's 12 digits, quoted; when set, `check` verifies it and ARNs of others are refused."""
@@ -76,44 +76,44 @@ class Target(SettingsGroup):
     role_arn: RoleArn | None = None
     """Role to assume; without one the standard credential chain is used as it is."""
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
-    """External id which the role's trust policy demands."""
+    """External id that the role's trust policy requires."""
     session_name: SessionName = "cleanroomsml-service"
-    """Name of the session that reads and polls share, as CloudTrail shows it; the names of others begin with it."""
+    """Name in CloudTrail of the session for reads and polls; the names of other sessions begin with it."""
     session_per_command: bool = True
-    """Whether a call that changes something has a session of its own, `<session_name>-<marker>`: one STS call each."""
+    """Whether each call that changes something has its own session, `<session_name>-<marker>`: one STS call each."""
     session_tags: Tags = NO_TAGS
     """Session tags, `key=value,...`, for policies and CloudTrail; trust policies must allow `sts:TagSession`."""
     tenant_tag: TagKey | None = None
-    """Key of a further tag of a command's session: its tenant, to be named in policies."""
+    """Key of an additional tag of a command's session: its tenant, for use in policies."""
     command_tag: TagKey | None = None
-    """Key of a further tag of a command's session: the command's id; what STS does not take becomes `_`."""
+    """Key of an additional tag of a command's session: the command's id; characters that STS rejects become `_`."""
     transitive_tags: Names = ()
-    """Keys of session tags which a role assumed from these sessions inherits."""
+    """Keys of session tags that a role assumed from these sessions inherits."""
     source_identity: SessionName | None = None
-    """Who stands behind the session, for CloudTrail and policies; trust policies must allow `sts:SetSourceIdentity`."""
+    """Source identity for CloudTrail and policies; trust policies must allow `sts:SetSourceIdentity`."""
     session_duration: Annotated[int, Field(ge=1800, le=43200, json_schema_extra={"unit": "seconds"})] = 3600
-    """How long assumed credentials are valid; they are renewed in time."""
+    """How long assumed credentials are valid; they are renewed before they expire."""
     endpoint_url: str | None = None
     """Address to call instead of AWS's own; `AWS_ENDPOINT_URL` only if no target is set and
     `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is not `true`, and ignored otherwise."""
     sts_endpoint_url: str | None = None
     """Address of STS; `endpoint_url` if not set."""
     allow_plain_http: bool = False
-    """Permits an `http://` endpoint beyond this machine."""
+    """Permits an `http://` endpoint on other machines."""
     connect_timeout: Seconds = 5.0
     """Time to open a connection."""
     read_timeout: Seconds = 50.0
     """Time to wait for bytes of an answer."""
     retry_base: Seconds | None = None
-    """Wait before the first retry, doubled each time with jitter; `timing.retry_base` if not set."""
+    """Delay before the first retry, doubled each time with jitter; `timing.retry_base` if not set."""
     retry_cap: Seconds | None = None
-    """Longest wait between retries; `timing.retry_cap` if not set."""
+    """Longest delay between retries; `timing.retry_cap` if not set."""
     keepalive: Seconds = 12.0
     """How long an idle connection is kept."""
     pool: Count = 50
-    """Most connections at once for reads, and as many for all other calls."""
+    """Maximum number of connections for reads, and the same number for all other calls."""
     proxy: SecretStr | None = None
-    """Proxy for all calls; the environment's `HTTPS_PROXY` and `NO_PROXY` hold if not set."""
+    """Proxy for all calls; `HTTPS_PROXY` and `NO_PROXY` of the environment if not set."""
     proxy_file: Path | None = None
     """File with the proxy's address, which may hold a password, instead of `proxy`."""
     verify: bool = True
@@ -123,15 +123,15 @@ class Target(SettingsGroup):
     fips: bool = False
     """Whether to use FIPS endpoints."""
     dualstack: bool = False
-    """Whether to use endpoints that speak IPv6 as well."""
+    """Whether to use dual-stack endpoints (IPv4 and IPv6)."""
     params: Params = Params()
-    """What requests get that make something here, where they do not say it; a tenant's own come first."""
+    """Members that are added to creating requests; those of a tenant take precedence."""
     rate: Rate = Rate()
-    """How fast we may call."""
+    """Call rates."""
     quotas: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_all_quotas), one_of(SLOTS)] = (
         DEFAULT_QUOTAS
     )
-    """Jobs which AWS lets run at once in this account and Region, by quota."""
+    """Jobs that AWS runs concurrently in this account and Region, by quota."""
 
     @field_validator("quotas")
     @classmethod

@@ -47,9 +47,9 @@ class Kafka(SettingsGroup):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """How connections are protected and authenticated."""
     ssl_ca_file: Path | None = None
-    """Certificates which we trust, PEM; the system's own if absent."""
+    """Trusted certificates, PEM; the system's own if not set."""
     ssl_cert_file: Path | None = None
-    """Our client certificate, PEM."""
+    """Client certificate, PEM."""
     ssl_key_file: Path | None = None
     """The client certificate's private key, PEM."""
     ssl_key_password: SecretStr | None = None
@@ -59,7 +59,7 @@ class Kafka(SettingsGroup):
     ssl_check_hostname: bool = True
     """Whether a broker's certificate must carry its host name."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "SCRAM-SHA-512"
-    """How we prove who we are; used with the SASL protocols only."""
+    """SASL mechanism; used with the SASL protocols only."""
     sasl_username: str | None = None
     """User name for SASL."""
     sasl_password: SecretStr | None = None
@@ -69,26 +69,26 @@ class Kafka(SettingsGroup):
     oauth: OAuth | None = None
     """Where tokens come from; for `OAUTHBEARER` only."""
     principal: Annotated[str, Field(pattern=r"^[A-Za-z]+:.+$")] | None = None
-    """As whom Kafka knows us, such as `User:CN=crml`, for `acls` and `check`; `User:<sasl_username>` if not set."""
+    """Principal in Kafka, such as `User:CN=crml`, for `acls` and `check`; `User:<sasl_username>` if not set."""
     client_id: Annotated[str, Field(min_length=1)] = "cleanroomsml-service"
-    """Name of our connections in the brokers' logs and quotas."""
+    """Client id in the brokers' logs and quotas."""
     group_id: Annotated[str, Field(min_length=1)] = "cleanroomsml-service"
     """Consumer group; all replicas share it."""
     instance_id: Annotated[str, Field(min_length=1)] | None = None
     """Static membership: a name that is unique per replica and survives its restart, such as the pod's name."""
     session_timeout: Seconds = 10.0
-    """A replica silent for so long loses its partitions."""
+    """A replica that sends no heartbeat for this time loses its partitions."""
     heartbeat_interval: Seconds = 0.5
     """How often a replica shows that it lives, and learns that another one does not; below a third of the session
     timeout."""
     rebalance_timeout: LongerThanCommit = 60.0
-    """How long the group waits for a replica to hand its partitions over; above the 15 s that a commit may take."""
+    """How long the group waits for a replica to hand over its partitions; above the 15 s that a commit may take."""
     transaction_timeout: LongerThanCommit = 60.0
-    """The broker aborts a transaction that is open for so long; above the 15 s that a commit may take."""
+    """The broker aborts a transaction that is open for this time; above the 15 s that a commit may take."""
     request_timeout: Seconds = 20.0
-    """Deadline of every request to a broker; once passed, the outcome counts as unknown."""
+    """Timeout of every request to a broker; when it expires, the outcome counts as unknown."""
     replication_factor: Annotated[int, Field(ge=1, le=32)] = 3
-    """Copies of each topic that we create."""
+    """Replicas of each topic that the service creates."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -123,23 +123,23 @@ class Topics(SettingsGroup):
     """Names and shape of the topics."""
 
     prefix: TopicName = "cleanroomsml"
-    """First part of every name that is not set by itself."""
+    """Prefix of every topic name that is not set separately."""
     commands: TopicName = ""
-    """Where commands come from; `<prefix>.commands` if not set."""
+    """Topic of commands; `<prefix>.commands` if not set."""
     replies: TopicName = ""
-    """Where replies go unless a command names another topic; `<prefix>.replies` if not set."""
+    """Topic of replies, unless a command names another one; `<prefix>.replies` if not set."""
     events: TopicName = ""
-    """Where status changes are published; `<prefix>.events` if not set."""
+    """Topic of status changes; `<prefix>.events` if not set."""
     dead_letters: TopicName = ""
-    """Where records go that can't be a command; `<prefix>.dead-letters` if not set."""
+    """Topic of records that are not valid commands; `<prefix>.dead-letters` if not set."""
     jobs: TopicName = ""
-    """The service's own changelog; `<prefix>.jobs` if not set."""
+    """The service's changelog of commands; `<prefix>.jobs` if not set."""
     changes: TopicName = ""
-    """The service's own: changes on their way to be numbered; `<prefix>.changes` if not set."""
+    """The service's queue of changes that get their numbers; `<prefix>.changes` if not set."""
     resources: TopicName = ""
-    """The service's own changelog of resources; `<prefix>.resources` if not set."""
+    """The service's changelog of resources; `<prefix>.resources` if not set."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 8
-    """Partitions of the topics that we create; commands and changelog must agree."""
+    """Partitions of created topics; a topic of commands and its changelog must have the same number."""
     max_message_bytes: Bytes = 1024 * 1024
     """Largest record that is read or written."""
 
@@ -158,4 +158,4 @@ class Replies(SettingsGroup):
     """Where replies may go."""
 
     allowed_topics: Names = ()
-    """Topics that a command may name in `replyto`, beside the default one; with tenants, each has a list of its own."""
+    """Topics that a command may name in `replyto`, in addition to the default one; tenants have lists of their own."""

@@ -1,4 +1,4 @@
-"""Loads the settings: a YAML file, overridden by the environment; every problem is told at once."""
+"""Loads the settings: a YAML file, overridden by the environment; all problems are reported together."""
 
 import difflib
 import os
@@ -38,7 +38,7 @@ _PLAIN: Final = {
     "model_type": "a group of settings",
     "list_type": "a list",
 }
-"""What is expected, where the validator's own words speak of Python."""
+"""What is expected, where the validator's own message is about Python types."""
 
 _SECRET: Final = ("password", "secret", "token", "proxy", "external_id")
 
@@ -80,7 +80,7 @@ def load(file: Path | None = None, environ: Mapping[str, str] | None = None) -> 
 
 
 class _Origins:
-    """Tells where a setting was set."""
+    """Finds where a setting was set."""
 
     def __init__(self, environ: Mapping[str, str], file: Path | None) -> None:
         self._names = {_as_variable(name) for name in environ}
@@ -88,7 +88,7 @@ class _Origins:
         self._file = file
 
     def of(self, path: list[str], value: Any) -> str:
-        """In which variable, of the setting itself, of one below it or of the list that it is in; else in the file."""
+        """The variable of the setting, of one below it or of the list that contains it; otherwise the file."""
         whole = variable(path)
         if any(name.startswith(whole + DELIMITER) for name in self._names):
             return f" in {whole}{DELIMITER}..."
@@ -116,7 +116,7 @@ def _report(problems: list[str]) -> str:
 
 
 def _explain(item: ErrorDetails, origins: _Origins) -> str:
-    """One line: the name, where it was set, what was found, what is expected."""
+    """One line: the name, where it was set, what was found and what was expected."""
     path = [part for each in item["loc"] for part in str(each).split(DELIMITER)]
     name = ".".join(path) or "settings"
     if item["type"] == "missing":
@@ -141,7 +141,7 @@ def _shown(path: list[str], value: Any) -> str:
 
 
 def _wanted(path: list[str]) -> str:
-    """The setting's own sentence."""
+    """The setting's description."""
     model: type[BaseModel] | None = Settings
     description = ""
     for part in path:
@@ -154,7 +154,7 @@ def _wanted(path: list[str]) -> str:
 
 
 def _hint(path: list[str]) -> str:
-    """Names like the unknown one."""
+    """Known names similar to the unknown one."""
     names = [name for name, _ in _known(Settings, "")]
     close = difflib.get_close_matches(".".join(path), names, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""

@@ -1,4 +1,4 @@
-"""The root of the settings: all groups, and what must hold between them."""
+"""The root of the settings: all groups, and the rules between them."""
 
 from collections.abc import Iterator
 from typing import Annotated, Self
@@ -18,32 +18,32 @@ TenantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class Settings(SettingsGroup):
-    """Every knob of the service."""
+    """All settings of the service."""
 
     kafka: Kafka
-    """How to reach Kafka, and who we are there."""
+    """Connection to Kafka, and identity of the service there."""
     topics: Topics = Topics()
-    """Names and shape of the topics."""
+    """Names and configuration of the topics."""
     targets: Annotated[dict[TargetName, Target], Field(min_length=1)]
     """Accounts and Regions that commands may name, by name."""
     default_target: str = "default"
     """Target of commands that name none; not needed when there is only one."""
     tenants: dict[TenantName, Tenant] = Field(default_factory=dict)
-    """Who may ask for what: a commands topic each. None: `<prefix>.commands` may use everything that is configured."""
+    """Tenants, each with a commands topic. Without any, `<prefix>.commands` may use everything that is configured."""
     timing: Timing = Timing()
-    """The durations on which correctness rests, and a few others."""
+    """Durations: those that correctness depends on, and a few others."""
     polling: Polling = Polling()
-    """How often AWS is asked how things stand."""
+    """How often AWS is polled."""
     replies: Replies = Replies()
-    """Where replies may go."""
+    """Topics that replies may go to."""
     rules: Rules = Rules()
-    """What a command's payload must satisfy beyond AWS's own constraints."""
+    """Validation of a command's payload beyond AWS's own constraints."""
     runtime: Runtime = Runtime()
-    """How much is done at once."""
+    """Limits of one partition, and the life cycle of the process."""
     http: Http = Http()
     """The server of probes, metrics and the status page."""
     log: Logging = Logging()
-    """What is logged, and how."""
+    """Logging."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -71,7 +71,7 @@ class Settings(SettingsGroup):
         given = {f"tenants.{name}.reply_topics": tenant.reply_topics for name, tenant in self.tenants.items()}
         for name, topics in {**given, "replies.allowed_topics": self.replies.allowed_topics}.items():
             if wrong := sorted(inner & set(topics)):
-                yield f"{name} has {', '.join(wrong)}: no place for replies, commands come from there or state is kept"
+                yield f"{name} has {', '.join(wrong)}: not a topic for replies, it holds commands or state"
 
     def _topic_problems(self) -> Iterator[str]:
         topics = self.topics
@@ -105,7 +105,7 @@ class Settings(SettingsGroup):
         return tuple((places.commands, places.jobs) for places in self.places().values())
 
     def outputs(self) -> tuple[str, ...]:
-        """Every topic that is written for others to read."""
+        """Every output topic."""
         own = {topic for places in self.places().values() for topic in places[2:]}
         named = {topic for tenant in self.tenants.values() for topic in tenant.reply_topics}
         shared = {self.topics.replies, self.topics.events, self.topics.dead_letters}

@@ -1,4 +1,4 @@
-"""Settings of SASL OAUTHBEARER: where the tokens come from with which Kafka lets us in."""
+"""Settings of SASL OAUTHBEARER: the source of the tokens that authenticate the service to Kafka."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -38,13 +38,13 @@ class OAuth(SettingsGroup):
     """Where tokens come from; for `OAUTHBEARER` only."""
 
     provider: Provider
-    """`msk_iam`: signed with AWS credentials. `client_credentials`: of a token endpoint. `file`: mounted, renewed."""
+    """`msk_iam`: signed with AWS credentials. `client_credentials`: by a token endpoint. `file`: mounted."""
     region: Region | None = None
     """`msk_iam`: the MSK cluster's Region; `AWS_REGION` or `AWS_DEFAULT_REGION` if not set."""
     role_arn: RoleArn | None = None
     """`msk_iam`: role to assume for Kafka; without one the standard credential chain is used as it is."""
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
-    """`msk_iam`: external id which the role's trust policy demands."""
+    """`msk_iam`: external id that the role's trust policy requires."""
     session_name: SessionName = "cleanroomsml-service"
     """`msk_iam`: name of the assumed session; the brokers' logs show it."""
     sts_endpoint_url: str | None = None
@@ -52,21 +52,21 @@ class OAuth(SettingsGroup):
     token_url: str | None = None
     """`client_credentials`: the token endpoint of the identity provider."""
     client_id: str | None = None
-    """`client_credentials`: who we are there."""
+    """`client_credentials`: client id."""
     client_secret: SecretStr | None = None
-    """`client_credentials`: proof of it."""
+    """`client_credentials`: client secret."""
     client_secret_file: Path | None = None
     """`client_credentials`: file with the secret, instead of `client_secret`; read again for every token."""
     scope: str | None = None
     """`client_credentials`: scopes to ask for, separated by blanks."""
     audience: str | None = None
-    """`client_credentials`: whom the token is for, where the identity provider wants to be told."""
+    """`client_credentials`: audience of the token, if the identity provider requires one."""
     ca_file: Path | None = None
-    """`client_credentials`: certificates to trust at the token endpoint, PEM; the system's own if absent."""
+    """`client_credentials`: certificates to trust at the token endpoint, PEM; the system's own if not set."""
     allow_plain_http: bool = False
-    """`client_credentials`, `msk_iam`: permits an `http://` token endpoint or STS beyond this machine."""
+    """`client_credentials`, `msk_iam`: permits an `http://` token endpoint or STS on other machines."""
     token_file: Path | None = None
-    """`file`: holds a token and is renewed by others, such as a projected service-account token."""
+    """`file`: file with a token that another process renews, such as a projected service-account token."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

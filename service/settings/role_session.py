@@ -1,4 +1,4 @@
-"""Sessions of an assumed role: what AWS takes as their names and tags, told before AWS is asked."""
+"""Sessions of an assumed role: AWS's rules for their names and tags, checked when the settings are loaded."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from service.settings.aws import Target
 
 SessionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{2,64}$")]
-"""Name of a session, or of who stands behind it."""
+"""Name of a session, or a source identity."""
 
 TagKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/=+@ -]{1,128}$")]
 """Key of a session tag. AWS permits letters of all alphabets; policies are easier to read with these."""
@@ -39,7 +39,7 @@ NO_TAGS: Final[dict[str, str]] = {}
 
 
 def problems(target: "Target") -> Iterator[str]:
-    """What doesn't go together."""
+    """Yields the combinations that AWS would reject."""
     if not target.role_arn:
         for name in ("external_id", "source_identity", "session_tags", "tenant_tag", "command_tag"):
             if getattr(target, name):
@@ -56,7 +56,7 @@ def _tag_problems(target: "Target") -> Iterator[str]:
     folded = [key.lower() for key in keys]
     twice = sorted({key for key in keys if folded.count(key.lower()) > 1})
     if twice:
-        yield f"session tags are told apart without regard to case; used twice: {', '.join(twice)}"
+        yield f"session tags are not case-sensitive; used twice: {', '.join(twice)}"
     reserved = sorted(key for key in keys if key.lower().startswith("aws:"))
     if reserved:
         yield f"session tags must not begin with aws:, found {', '.join(reserved)}"

@@ -1,4 +1,4 @@
-"""Settings of tenants: each is a commands topic, and what may be asked for on it.
+"""Settings of tenants: each has a commands topic, and a list of what its commands may use.
 
 A Kafka record doesn't carry its authenticated sender, so whoever has the Write ACL of a commands topic is its tenant.
 """
@@ -14,14 +14,14 @@ from service.settings.base import Names, PerSecond, SettingsGroup, listed
 from service.settings.kafka import TopicName
 
 DEFAULT_TENANT: Final = "default"
-"""Whose topics are the plain ones, `<prefix>.commands` and `<prefix>.jobs`."""
+"""The tenant whose topics are `<prefix>.commands` and `<prefix>.jobs`."""
 
 _Place = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$")]
 _Places = Annotated[tuple[_Place, ...], BeforeValidator(listed)]
 
 
 class TenantRate(SettingsGroup):
-    """How fast one tenant's commands may call AWS, all replicas together; polls are the service's own and not counted.
+    """Call rate of one tenant's commands over all replicas; polls are the service's own and not counted.
 
     The target's own budget holds besides.
     """
@@ -33,38 +33,38 @@ class TenantRate(SettingsGroup):
 
 
 class Tenant(SettingsGroup):
-    """A commands topic of its own, and what may be asked for on it; what isn't listed is rejected."""
+    """A commands topic, and what its commands may use; anything that is not listed is rejected."""
 
     commands: TopicName = ""
-    """Its commands topic, the one to give it the Write ACL of; `<prefix>.<tenant>.commands` if not set."""
+    """Its commands topic; the tenant needs a Write ACL on it. `<prefix>.<tenant>.commands` if not set."""
     jobs: TopicName = ""
-    """The service's own changelog of it; `<prefix>.<tenant>.jobs` if not set."""
+    """The service's changelog of that topic; `<prefix>.<tenant>.jobs` if not set."""
     replies: TopicName = ""
-    """Topic of its own for replies; shared with the others if not set."""
+    """Separate topic for its replies; shared with the other tenants if not set."""
     events: TopicName = ""
-    """Topic of its own for the changes that its commands cause; a resource's numbers count over all topics."""
+    """Separate topic for the changes caused by its commands; a resource's events are numbered over all topics."""
     dead_letters: TopicName = ""
-    """Topic of its own for records that can't be a command; shared with the others if not set."""
+    """Separate dead-letters topic; shared with the other tenants if not set."""
     targets: Names = ()
     """Targets it may name."""
     default_target: str = ""
-    """Target of its commands that name none; its only one, or the service's default if it may use that."""
+    """Target of its commands that name none; if not set, its only target, or the service's default if allowed."""
     operations: Names = ()
     """Commands it may send, as globs such as `Get*`; a `CancelCommand` that deletes needs the deletion granted too."""
     role_arns: Names = ()
-    """Roles it may pass to AWS, as globs; in IAM, limit `iam:PassRole` likewise."""
+    """Roles it may pass to AWS, as globs; limit `iam:PassRole` in IAM accordingly."""
     s3_prefixes: _Places = ()
-    """Buckets or folders it may read and write; `s3://bucket/a` has `s3://bucket/a/b`, but not `s3://bucket/ab`."""
+    """Buckets or folders it may read and write; `s3://bucket/a` includes `s3://bucket/a/b`, but not `s3://bucket/ab`."""
     kms_keys: Names = ()
-    """Keys it may use, as globs for their ARNs."""
+    """KMS keys it may use, as globs for their ARNs."""
     reply_topics: Names = ()
-    """Topics it may name in `replyto`, beside its default one."""
+    """Topics it may name in `replyto`, in addition to its default one."""
     wildcard_principals: bool = False
-    """Whether its policies may let everybody in."""
+    """Whether its resource policies may have a wildcard principal (`*`)."""
     params: Params = Params()
-    """What its requests get that make something, where they do not say it; before the target's."""
+    """Members that are added to its creating requests; they take precedence over the target's."""
     rate: TenantRate | None = None
-    """How fast its commands may call AWS; only the target's budget if not set."""
+    """Call rate of its commands; if not set, only the target's budget applies."""
 
     @field_validator("operations")
     @classmethod

@@ -28,7 +28,7 @@ def parked_job(command_id: str, params: dict[str, object]) -> Job:
         Phase.PARKED,
         accepted_at=now,
         finished_at=now,
-        fault=Fault("AmbiguousOutcome", "the call's outcome was lost and the search cannot tell"),
+        fault=Fault("AmbiguousOutcome", "the call's outcome was lost and the search is ambiguous"),
         told=2,
         reply={"error": {"code": "AmbiguousOutcome"}, "searched": "2 resources carry the marker"},
     )

@@ -1474,7 +1474,7 @@ SABOTAGES = (
         "A topic is replaced under a running shard: commands are skipped, and records lost, until the next restart.",
         "tests/scenarios/test_positions.py"
         "::test_a_topic_that_is_replaced_under_a_running_shard_halts_it_soon"
-        "[cleanroomsml.commands-the topic was deleted and made anew]",
+        "[cleanroomsml.commands-the topic was deleted and recreated]",
     ),
     Sabotage(
         "read a changelog from wherever it begins by now",

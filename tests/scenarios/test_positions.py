@@ -128,7 +128,7 @@ async def test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one
         heir = other if owner is node else node
         await rig.until(lambda: heir.assignment.standing)
         (why,) = heir.assignment.standing.values()
-        assert "the changelog was deleted and made anew" in why
+        assert "the changelog was deleted and recreated" in why
         assert "python -m service offsets set" in why
         rig.send(JOB, {"name": "n"}, forgotten)
         await asyncio.sleep(120)
@@ -137,7 +137,7 @@ async def test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one
 
 @pytest.mark.parametrize(
     ("topic", "why"),
-    [(COMMANDS, "the topic was deleted and made anew"), (CHANGELOG, "the changelog was deleted and made anew")],
+    [(COMMANDS, "the topic was deleted and recreated"), (CHANGELOG, "the changelog was deleted and recreated")],
 )
 async def test_a_topic_that_is_replaced_under_a_running_shard_halts_it_soon(topic: str, why: str) -> None:
     """A new commands topic that has grown beyond the old position is read on from there, its first commands unseen."""
@@ -176,7 +176,7 @@ async def test_a_consumed_topic_that_was_made_anew_halts(topic: str, grown: bool
         for _ in range(30 if grown else 0):  # beyond the position that the changelog records
             rig.broker.produce(topic, b"key", b"not read")
         _, why = await halts(rig, topic)
-        assert "made anew" in why
+        assert "recreated" in why
         assert f"--topic {topic} --partition 0" in why
 
 

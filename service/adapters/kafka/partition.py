@@ -65,8 +65,8 @@ class KafkaPartitionLog:
                 raise LogError(f"{name} began at offset {self._log_start}, and now begins at {start}")
             if known > end:
                 raise Unfit(
-                    f"{name} ends at offset {end}, but this process has read it up to {known}: it was deleted and made"
-                    " anew; stop every replica and run: python -m service backfill"
+                    f"{name} ends at offset {end}, but this process has read it up to {known}: it was deleted and"
+                    " recreated; stop every replica and run: python -m service backfill"
                 )
             async with aclosing(read_changelog(self._settings, self._changelog, max(start, known), end)) as batches:
                 async for batch in batches:

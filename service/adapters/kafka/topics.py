@@ -224,7 +224,7 @@ def _check_partitions(spec: TopicSpec, counts: Mapping[str, int]) -> Iterator[To
         return
     remedy = (
         f"kafka-topics.sh --alter --topic {spec.name} --partitions {needed}, if no key has a record yet;"
-        " else set topics.prefix anew"
+        " else set another topics.prefix"
         if count < needed
         else f"give {spec.partitions_of} as many partitions, or name a new changelog"
     )

@@ -117,7 +117,7 @@ async def require_empty(source: Reader, place: TopicPartition) -> None:
         LogError: There is one, or Kafka did not answer in time.
     """
     if place in await non_empty_partitions(source, [place.topic]):
-        raise LogError(f"{place.topic}-{place.partition} is not empty any more: somebody has written to it")
+        raise LogError(f"{place.topic}-{place.partition} is no longer empty: another client has written to it")
 
 
 async def non_empty_partitions(source: Reader, topics: Collection[str]) -> set[TopicPartition]:

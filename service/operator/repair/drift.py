@@ -103,7 +103,7 @@ def compare(ledger: ChangelogSnapshot, survey: Survey, now: float, settle: float
                 DriftKind.UNCERTAIN,
                 held.job.command.id,
                 f"its fate is open for {(now - held.job.since) / 60:.0f} minutes and {held.job.searches} searches: they"
-                " fail, or nobody serves its partition; see the log for its id",
+                " fail, or no replica serves its partition; search the log for its id",
             )
 
 
@@ -155,8 +155,8 @@ def _surplus(job: Job, identity: str, found: str) -> Iterator[Drift]:
         DriftKind.SURPLUS,
         identity,
         f"{found}: carries the marker of command {job.command.id}, which has ended as {job.phase} and {made}: it was"
-        " created twice, the command was given up although AWS had performed it, or somebody copied the description;"
-        " find out which one is used, and delete what is not",
+        " created twice, the command was given up although AWS had performed it, or the description was copied;"
+        " find out which one is used, and delete the others",
     )
 
 
@@ -184,7 +184,7 @@ def _gone(job: Job, survey: Survey) -> Iterator[Drift]:
         yield Drift(
             DriftKind.GONE,
             job.command.id,
-            f"{name} is not listed: the service looks again and tells so itself; nothing to mend while it runs",
+            f"{name} is not listed: the service polls again and reports it; no repair is needed while it runs",
         )
 
 
@@ -192,7 +192,7 @@ def _parked(held: OwnedJob, survey: Survey) -> Drift:
     job = held.job
     why = f"parked with {job.fault.code}" if job.fault else "parked"
     if repeat(job.command) is not Repeat.MARKED:
-        text = f"{why}: {job.command.operation} leaves no marker to look for; look yourself, and resolve it"
+        text = f"{why}: {job.command.operation} leaves no marker to search for; check at AWS, and resolve it"
         return Drift(DriftKind.PARKED, job.command.id, text)
     resource = row(job.command).resource
     listing = survey.get((job.command.target, resource.kind))

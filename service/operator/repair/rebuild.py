@@ -32,13 +32,13 @@ _ENDS: Final = {
 _IDENTITY: Final = frozenset({"commandId", "commandSource", "operation", "target"})
 UNKNOWN: Final = Fault(
     "ReplyUnknown",
-    "the changelog was lost, and the replies of that time are no longer kept: nobody knows whether this command has "
-    "ended; look at AWS and resolve it",
+    "the changelog was lost, and the replies of that time are no longer kept: it is unknown whether this command "
+    "has ended; check at AWS and resolve it",
 )
 WITHDRAWN: Final = Fault(
     "GrantWithdrawn",
-    "the changelog was lost, and the settings of today do not allow what was accepted before: it may be under way; "
-    "look at AWS and resolve it, or allow it again and rebuild",
+    "the changelog was lost, and the settings of today do not allow what was accepted before: it may be running; "
+    "check at AWS and resolve it, or allow it again and rebuild",
 )
 
 

@@ -167,7 +167,7 @@ async def test_rates_are_split_by_the_partitions_held(file: Path) -> None:
         ({"CRML_TENANTS__MUSIC__REPLIES": "cleanroomsml.events"}, ("used twice: cleanroomsml.events",)),
         (
             {"CRML_TENANTS__MUSIC__REPLY_TOPICS": "cleanroomsml.films.commands"},
-            ("tenants.music.reply_topics has cleanroomsml.films.commands", "no place for replies"),
+            ("tenants.music.reply_topics has cleanroomsml.films.commands", "not a topic for replies"),
         ),
         ({"CRML_REPLIES__ALLOWED_TOPICS": "x"}, ("set reply_topics of each tenant",)),
         ({"CRML_TENANTS__MUSIC__ACCOUNTS": "x"}, ("tenants.music.accounts: unknown setting",)),
