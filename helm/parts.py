@@ -94,7 +94,7 @@ class Probe(Part):
     """How long Kubernetes waits before it acts."""
 
     period_seconds: Positive
-    """Time between looks."""
+    """Time between probes."""
     timeout_seconds: Positive = 3
     """Time for an answer."""
     failure_threshold: Positive
@@ -149,7 +149,7 @@ class Lag(Part):
     """Group lag as a second trigger for KEDA; CPU stays the first."""
 
     enabled: bool = False
-    """Whether lag is looked at: it only adds replicas."""
+    """Whether to scale on lag: it only adds replicas."""
     threshold: Positive = 1000
     """Records behind, for each replica."""
     authentication_ref: Raw = {}
@@ -170,7 +170,7 @@ class Keda(Part):
 
 
 class Autoscaling(Part):
-    """More replicas under load; never below the floor, as jobs under way have to be looked at."""
+    """More replicas under load; never below the floor, as running jobs must be polled."""
 
     enabled: bool = False
     """Whether replicas follow the load."""
@@ -192,7 +192,7 @@ class NetworkPolicy(Part):
     enabled: bool = True
     """Whether it is made."""
     metrics_from: list[Raw] = []
-    """Who may read probes, metrics and the status page, as `from` entries; nobody but the node if empty."""
+    """Who may read probes, metrics and the status page, as `from` entries; only the node if empty."""
     dns_to: list[Raw] = [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
         {"ipBlock": {"cidr": "169.254.20.10/32"}},
@@ -276,7 +276,7 @@ class TopologySpread(Part):
     when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"] = "ScheduleAnyway"
     """What to do when it can't be."""
     max_skew: Positive = 1
-    """By how many pods places may differ."""
+    """Largest difference of pods between topology domains."""
 
 
 class Resources(Part):

@@ -106,4 +106,4 @@ class Values(Part):
     name_override: Label = ""
     """Instead of the chart's name: lower-case letters, digits, hyphens."""
     fullname_override: ServiceName = ""
-    """Instead of release and chart name: lower-case letters, digits, hyphens, a letter first, 52 at most."""
+    """Instead of release and chart name: lower-case letters, digits and hyphens, starting with a letter, at most 52."""

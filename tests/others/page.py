@@ -13,7 +13,7 @@ _NAMED: Final = 4
 HEAD: Final = """\
 # Tests that others wrote
 
-Suites, SDKs, validators and linters that nobody here has written, run on this project (`tests/others`). A case that
+Suites, SDKs, validators and linters from other projects, run on this project (`tests/others`). A case that
 disagrees is a defect and fails the test, or is explained below; an explanation of a case that agrees fails too.
 Rendered from a passing run by `make render-others`.
 
@@ -23,7 +23,7 @@ TAIL: Final = """
 
 - kube-linter: the Go module proxy does not serve `golang.stackrox.io/kube-linter`, and no other registry carries it.
 - The JavaScript SDK's own Mocha tests and the Python SDK's own pytest tests: no package carries them. Its writers and
-  readers are run in their place, on the Go SDK's test events and this service's examples.
+  readers are run instead, on the Go SDK's test events and this service's examples.
 - The Go SDK's module for Sarama is not served either. The SDK's core is run, with a mapping of headers of 50 lines.
 - CloudEvents conformance and W3C trace context are in no registry. They run where a checkout is laid into
   `.cache/others/cloudevents-conformance` and `.cache/others/w3c-trace-context`; their digests are checked. Elsewhere

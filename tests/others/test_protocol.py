@@ -24,7 +24,7 @@ pytestmark = pytest.mark.others
 _LABEL: Final = re.compile(r"\{(\w+)\+?\}")
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT")
 EXPLAINED: Final = {
-    "RestJsonWith(out)?BodyExpects.*": "the sandbox looks at neither content type nor accepted types",
+    "RestJsonWith(out)?BodyExpects.*": "the sandbox ignores content type and accepted types",
     "RestJsonOmitsEmptyListQueryValues": "about clients, though it is not marked so",
 }
 
