@@ -14,7 +14,7 @@ CLUSTER_ARN: Final = (
     "arn:${AWS::Partition}:kafka:${AWS::Region}:${AWS::AccountId}:cluster/${MskClusterName}/${MskClusterUuid}"
 )
 PODS: Final[Mapping[str, str]] = {SERVICE: "ServiceAccount", TOPICS: "TopicsServiceAccount"}
-"""Components that are pods of ours, each with the parameter that names its Kubernetes service account."""
+"""Components that run as pods, each with the parameter that names its Kubernetes service account."""
 
 _MSK: Final = {
     "MskClusterName": {"Type": "String", "Description": "Second part of the cluster's ARN"},

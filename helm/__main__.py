@@ -1,4 +1,4 @@
-"""``python -m helm``: writes the chart's generated files anew."""
+"""``python -m helm``: writes the chart's generated files."""
 
 from helm.documents import documents
 

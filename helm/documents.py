@@ -21,7 +21,7 @@ _WIDTH: Final = 116
 
 
 def documents() -> dict[Path, str]:
-    """Everything, as it must be."""
+    """All generated files by path."""
     readme = (CHART / "README.md").read_text(encoding="utf-8")
     head, tail = readme.partition(BEGIN)[0], readme.partition(END)[2]
     return {

@@ -34,7 +34,7 @@ def schema() -> dict[str, Any]:
 
 
 def _restrict(name: str, definition: dict[str, Any]) -> None:
-    """Leaves out secrets, whose place is a Secret, and what the chart sets."""
+    """Omits secrets, which belong in a Secret, and what the chart sets."""
     properties = definition.get("properties", {})
     for member, content in list(properties.items()):
         if (name, member) in CHARTS_OWN or any("writeOnly" in part for part in (content, *content.get("anyOf", ()))):

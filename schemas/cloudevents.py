@@ -11,7 +11,7 @@ Where the specification leaves a choice:
   ``tracestate``, which is a list: W3C trace context has its parts joined.
 - In structured mode the value is the truth and ``ce_`` headers, which a sender may add for filters, are not read.
 - A missing content type means JSON. The record's key is routing, never an attribute.
-- An attribute that is null is not set, in both modes. An extension may be empty, a core attribute may not.
+- An attribute that is null is not set, in both modes. An extension may be empty, a core attribute must not.
 - A trace context that can't be read is no fault: it stands as ``MALFORMED``, for its reader to drop.
 """
 

@@ -1,12 +1,12 @@
 """From a Kafka record to a command, a rejection or a dead letter: total, bounded, and all violations at once.
 
 A record that names a command (its id and source are readable) is either a :class:`schemas.records.Command` or
-:class:`Rejected`, to be answered; one that names none is :class:`NotACommand`. What is told about a bad record says
+:class:`Rejected`, to be answered; one that names none is :class:`NotACommand`. A message about a bad record says
 what is allowed, and never repeats a value of the payload.
 
 The digest covers the type, the target as the sender gave it and the canonical JSON of the data (members sorted, no
-space), or the raw value when that cannot be read; so it tells the same command from another one under the same id, and
-is not changed by a new default target, by formatting or by the content mode.
+space), or the raw value when that cannot be read; so it distinguishes the same command from another one with the same
+id, and is not changed by a new default target, by formatting or by the content mode.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class TopicRules:
         grant: What the topic's tenant may use.
         default_target: The target of commands that name none.
         facts: What is known of the targets, by name.
-        tenant: Name by which the tenant's commands are told apart from others' with the same id and source; empty for
+        tenant: Name that distinguishes the tenant's commands from others' with the same id and source; empty for
             the default tenant.
         max_bytes: Longest value that is read.
         params: Members that creating requests get which do not give them, by target.

@@ -1,7 +1,7 @@
 """The rules that AWS's documentation states in words, beyond the model's constraints: one row each.
 
 A row applies to every value of a shape, or to every structure that has certain members, wherever it occurs; so the rows
-name shapes and members and never an operation. Rules look at requests that may be wrong in other ways too, and say
+name shapes and members and never an operation. Rules check requests that can be wrong in other ways too, and say
 nothing about values of a wrong type: the model's constraints do.
 
 A row that is *assumed* is our reading: it follows from what AWS says, or from how such a request would end, but AWS
@@ -395,4 +395,4 @@ RULES: Final = (
         unsaid="JSON Schema notes that a string holds JSON (contentMediaType), but does not check it.",
     ),
 )
-"""All rules, in the order in which their violations are told."""
+"""All rules, in the order in which their violations are reported."""

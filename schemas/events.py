@@ -168,7 +168,7 @@ def dead_letter(
         headers: The original's headers.
         reason: What kind of fault, for machines.
         message: What was found, for people.
-        place: Where the original is.
+        place: Position of the original.
         now: Epoch seconds.
     """
     return Message(key, value, (*headers, *_dlq_headers(reason, message, place, now)))
@@ -184,7 +184,7 @@ def dead_letter_without_content(
     place: Place,
     now: float,
 ) -> Message:
-    """Builds a dead letter of a record that is too large to be wrapped: its place, its size and its hash.
+    """Builds a dead letter of a record that is too large to be wrapped: its position, its size and its hash.
 
     The arguments are those of :func:`dead_letter`. The key is kept if it is short.
     """

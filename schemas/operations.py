@@ -44,7 +44,7 @@ class Repeat(StrEnum):
     GONE_IS_DONE = "gone-is-done"
     """A delete: a repeat that finds nothing has succeeded."""
     MARKED = "marked"
-    """A creating call: list, look for our marker, adopt; repeat only when settled and empty."""
+    """A creating call: list, search for the marker, adopt; repeat only when settled and empty."""
     GUARDED = "guarded"
     """A conditional write: read what is there and compare before any repeat."""
 

@@ -1,8 +1,8 @@
 """What a tenant may ask for: total, pure and default-deny; one row per kind of value, wherever it occurs.
 
 A Kafka record doesn't carry its authenticated sender, so a tenant is a commands topic: its Write ACL says who it is,
-and the settings say what it may do. What isn't listed there is refused, with the place where it is configured and what
-this tenant is allowed; other tenants' things are never told. Rows name shapes, never an operation.
+and the settings say what it may do. What isn't listed there is refused, with the setting that would allow it and what
+this tenant is allowed; other tenants' resources are never shown. Rows name shapes, never an operation.
 
 Independent of grants, an ARN must be of the target's partition, region and account, as far as they are known; only the
 members that a resource's row calls ``foreign`` may name what a partner has shared.
@@ -100,7 +100,7 @@ def check(command: str, data: Any, target: TargetFacts, grant: Grant) -> Iterato
 
     Args:
         command: Name of a row: an operation or one of the service's own commands.
-        data: The request's members; may be wrong in other ways, which others tell.
+        data: The request's members; may be wrong in other ways, which other checks report.
         target: What is known of the target that the command names.
         grant: What the tenant may use.
     """
@@ -132,7 +132,7 @@ def call_fault(operation: str, target: str, grant: Grant) -> tuple[str, str] | N
 
 
 def reply_topic_fault(name: str, grant: Grant) -> tuple[str, str, str] | None:
-    """Code, rule and message when the tenant may not have its replies there."""
+    """Code, rule and message when the tenant must not have its replies there."""
     if name in grant.reply_topics:
         return None
     if grant.open:
@@ -171,7 +171,7 @@ def _pattern(glob: str) -> re.Pattern[str]:
 
 
 def within(prefixes: Iterable[str], uri: str) -> bool:
-    """True when a URI is one of these places or below it; ``s3://bucket/a`` has ``s3://bucket/a/b``, not ``/ab``."""
+    """True when a URI is one of these prefixes or below it; ``s3://bucket/a`` has ``s3://bucket/a/b``, not ``/ab``."""
     return any(uri == prefix or uri.startswith(prefix if prefix.endswith("/") else f"{prefix}/") for prefix in prefixes)
 
 

@@ -21,7 +21,7 @@ class Phase(StrEnum):
     QUEUED = "queued"
     """Waits for a concurrency slot of AWS."""
     UNCERTAIN = "uncertain"
-    """The call may have happened; only a search can tell."""
+    """The call may have happened; only a search can find out."""
     ACCEPTED = "accepted"
     """AWS said yes without naming what it made."""
     RUNNING = "running"
@@ -37,7 +37,7 @@ TERMINAL: Final = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.REJECTED, Phas
 
 
 class Fault(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """An error as it is told to the publisher.
+    """An error as the publisher receives it.
 
     Attributes:
         code: AWS's error code or ours.
@@ -63,7 +63,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         operation: Name of a row of the operations table.
         target: Name of a configured AWS target.
         params: The API's request members; emptied once the command has ended.
-        digest: SHA-256 of the content, hex; tells a duplicate from a misuse of the id.
+        digest: SHA-256 of the content, hex; distinguishes a duplicate from a misuse of the id.
         correlation_id: Carried to every reply and event.
         reply_to: Topic for the replies; empty for the default.
         not_before: Epoch seconds before which the API is not called; 0 for none.
@@ -72,7 +72,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         traceparent: W3C trace context.
         tracestate: W3C trace state.
         order: Digest of the record's key; commands with equal ones reach the API in order. Empty without a key.
-        asked: The operation as the publisher asked for it, when the service performs another one in its place.
+        asked: The operation as the publisher asked for it, when the service performs another one instead.
         tenant: Whose it is; empty for the default tenant.
     """
 
@@ -103,7 +103,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         accepted_at: Epoch seconds of its first commit.
         tries_from: Of releases that counted the time of trying from here; read and kept, for those that still do.
         attempt: How many calls may have left for AWS so far, the intended one included.
-        retries: Refusals in a row that asked for patience; sets the backoff.
+        retries: Consecutive retryable refusals; determines the backoff.
         tried: Seconds rested between them, or between searches in vain, which limit how long either is tried; by no
             clock.
         since: By the present owner's time, of the last commit or take-over that changed its phase: no
@@ -118,8 +118,8 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         fault: The error that ended it, or the evidence carried into a search.
         finished_at: Epoch seconds of its end, by the owner's time or Kafka's, whichever was later.
         awaits: Changelog key, as text, of the job whose end this one waits for.
-        told: How many replies were published; numbers them.
-        reply: Data of the terminal reply, to be told again to a duplicate.
+        told: Number of published replies; numbers them.
+        reply: Data of the terminal reply, which is repeated for a duplicate.
         account: The account that its target stood for when the command was accepted; empty if it was not known.
         region: The Region that its target stood for then; empty in records of older releases.
         turn: Its number in the line of its Kafka key, drawn when it joined it; lower ones call first. 0: it never
@@ -166,8 +166,8 @@ class ResourceState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, t
         status: Status in that event.
         name: The resource's name, as far as known.
         observed_at: Epoch seconds of that observation.
-        finished_at: Epoch seconds since when nothing more is told of it, as a job's; 0 while something may be, and in
-            records of earlier releases.
+        finished_at: Epoch seconds since when nothing more is published about it, as a job's; 0 while something may be,
+            and in records of earlier releases.
         v: Version of this record.
     """
 
@@ -184,7 +184,7 @@ class ResourceState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, t
 class ResourceChange(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A change of a resource on its way to be numbered: committed with its cause, published from its own partition.
 
-    Commands about one resource may lie in any partition, but its events are counted in one place: the partition of
+    Commands about one resource may lie in any partition, but its events are numbered in one partition: that of
     the changes topic that its id hashes to.
 
     Attributes:

@@ -23,7 +23,7 @@ UNUSED = (*DEVELOPERS, *SCREENS, *DATABASES)
 """Of the standard library."""
 
 ELSEWHERE = ("site-packages", "dist-packages", "__pycache__")
-"""Not its own; and what is compiled is compiled anew."""
+"""Files that are left out: not its own, or compiled again."""
 
 LATE = ("libgcc_s.so.1",)
 """Loaded by the C library when a thread ends, so nothing is linked to them."""
@@ -42,7 +42,7 @@ nonroot:x:{USER}:
 
 
 class Root:
-    """The folder that becomes the image's root; paths keep their places in it."""
+    """The folder that becomes the image's root; paths are unchanged."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

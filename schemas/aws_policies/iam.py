@@ -1,6 +1,6 @@
 """The IAM policy that the service needs, for all operations or for some.
 
-An operation needs more than its own action: what it makes is watched, and a call whose answer was lost is looked for,
+An operation needs more than its own action: what it makes is polled, and a call whose answer was lost is searched for,
 so the actions of the operations that list and describe its resource belong to it.
 """
 
@@ -38,7 +38,7 @@ def iam_policy(
     """The policy for a service that performs these operations; deterministic.
 
     Args:
-        operations: Names of commands; those of the service itself bring what they look at.
+        operations: Names of commands; the service's own commands add what they read.
         resource: To which Clean Rooms ML resources it is restricted; what names none can't be, and gets a statement of
             its own.
         roles: ARNs of the roles that commands may name; none if empty.
@@ -61,7 +61,7 @@ def iam_policy(
 
 
 def _names_a_resource(row: Operation) -> bool:
-    """True when every request names one of the API's resources, so that IAM can look at its ARN."""
+    """True when every request names one of the API's resources, so that IAM can match its ARN."""
     shape = input_shape(row.name)
     return any(
         f":{_ARN_SERVICE}:" in shape.members[name].metadata.get("pattern", "") for name in shape.required_members

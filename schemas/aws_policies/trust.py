@@ -19,7 +19,7 @@ def assumed_role_trust(
 
     Args:
         principal: ARN of the role that the service has by itself.
-        external_id: Demanded of whoever comes, if set.
+        external_id: Required of every caller, if set.
         source_identity: The only one that may be set.
         session_names: Patterns of the sessions' names; any if empty.
         tags: Tags of which a session that has them must have these values. To bring tags is allowed in any case: the
@@ -88,7 +88,7 @@ def assume_statement(roles: Iterable[str], *, source_identity: bool = False) -> 
 
 
 def templates() -> dict[str, dict[str, Any]]:
-    """The trust policies with words in angle brackets for what is to be filled in, by name."""
+    """The trust policies with placeholders in angle brackets, by name."""
     own, account = "arn:aws:iam::<account>:role/<the service's own role>", {"namespace": "<namespace>"}
     return {
         "trust-target-role": assumed_role_trust(

@@ -26,7 +26,7 @@ PUBLISHED: Final = Path(__file__).parents[1] / "generated" / "published"
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A change that somebody who relies on the published contract would notice.
+    """A change that breaks users of the published contract.
 
     Attributes:
         path: Where, as in ``commands.TagResource.data.tags``.
@@ -74,7 +74,7 @@ class Correction:
         return same and self.is_at(found.path)
 
     def is_at(self, place: str) -> bool:
-        """True when it is about this place."""
+        """True when it is about this path."""
         _, command, rest = place.split(".", 2)
         return f"commands.{command}.{rest}" in self.paths or f"commands.*.{rest}" in self.paths
 

@@ -1,8 +1,8 @@
 """One valid example of each command, reply and event.
 
-The commands tell one story, in an order in which they can be sent: from a table of ratings to an audience, and back to
-an empty account. They fit the world that ``python -m sandbox up`` provides; the ids of what they make are invented, and
-:data:`MAKES` says which command gives which.
+The commands form one scenario, in an order in which they can be sent: from a table of ratings to an audience, and back
+to an empty account. They fit the world that ``python -m sandbox up`` provides; the ids of what they make are invented,
+and :data:`MAKES` says which command gives which.
 """
 
 import json

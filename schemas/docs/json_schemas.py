@@ -12,7 +12,7 @@ from schemas.events import ReplyKind
 from schemas.operations import COMMAND_PREFIX, COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Change, Resource
 
 CONTRACT_VERSION: Final = 1
-"""Raised by whoever breaks the contract on purpose; see :mod:`schemas.docs.compatibility`."""
+"""To be raised when the contract is broken on purpose; see :mod:`schemas.docs.compatibility`."""
 
 Schema = dict[str, Any]
 

@@ -107,7 +107,7 @@ class _Dumper(yaml.SafeDumper):
     """Writes each part where it is used: an anchor would be one more thing for a reader to follow."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Says that nothing is to be written as a reference."""
+        """Makes the encoder write no references."""
         return True
 
 

@@ -44,7 +44,7 @@ class Thing:
     Attributes:
         resource: Its kind.
         id: Its ARN, or a stable id.
-        members: What AWS tells about it, status aside.
+        members: What AWS says about it, except the status.
         status: Its status.
     """
 
@@ -54,7 +54,7 @@ class Thing:
     status: str
 
     def described(self) -> dict[str, Any]:
-        """All that can be told about it."""
+        """Everything that is known about it."""
         return {**self.members, "status": self.status}
 
 
@@ -96,7 +96,7 @@ class Account:
         return self.things[thing_id]
 
     def description(self, thing: Thing) -> dict[str, Any]:
-        """What the operation that describes its kind tells, or what a List of it does."""
+        """The result of the operation that describes its kind, or of a List."""
         name = thing.resource.get_operation
         if name:
             return _told(shapes.output_shape(name), thing.described())

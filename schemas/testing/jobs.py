@@ -11,13 +11,13 @@ from schemas.operations import COMMANDS, Kind, Operation
 
 @dataclass(slots=True, eq=False)
 class TwinJob:
-    """A command under way, or its end.
+    """A running command, or its end.
 
     Attributes:
         command: The command.
         accepted_at: When it came.
-        told: Number of replies so far.
-        last: What a duplicate is told: kind, data and number.
+        told: Number of replies up to now.
+        last: The reply to a duplicate: kind, data and number.
         waiting: Why it waits, if it does.
         awaits: The job whose end it waits for.
         resource_id: What it watches.
@@ -52,7 +52,7 @@ def error(
     details: Mapping[str, str] | None = None,
     violations: list[dict[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """The data of a reply that tells a failure."""
+    """The data of a reply about a failure."""
     told: dict[str, Any] = {
         "code": code,
         "message": message,
@@ -64,6 +64,6 @@ def error(
 
 
 def fault_of(status: str, details: Mapping[str, str]) -> dict[str, Any]:
-    """The failure that a status tells."""
+    """The failure that a status stands for."""
     text = f"{details['statusCode']}: {details['message']}" if details else "AWS gives no reason"
     return error(status, text, details=details)

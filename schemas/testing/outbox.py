@@ -19,7 +19,7 @@ class Outbox:
 
     Attributes:
         prefix: First part of the topics' names.
-        region: AWS region, as events tell it.
+        region: AWS Region, as in events.
         published: All replies and events, in order.
         dead_letters: All dead letters, in order.
     """

@@ -133,7 +133,7 @@ def _is_ready(url: str) -> bool:
 
 
 def _exported(text: str) -> dict[str, str]:
-    """The variables that the sandbox tells people to set."""
+    """The variables that the sandbox prints."""
     lines = [line.strip() for line in text.splitlines()]
     pairs: Any = (line.removeprefix(_EXPORT).partition("=") for line in lines if line.startswith(_EXPORT))
     return {name: value.strip("'") for name, _, value in pairs}

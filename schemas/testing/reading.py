@@ -23,7 +23,7 @@ class Published:
     """A reply or an event.
 
     Attributes:
-        topic: Where it was read, if that was told.
+        topic: Where it was read, if known.
         key: The record's key.
         type: CloudEvents type.
         attributes: All CloudEvents attributes.

@@ -1,8 +1,9 @@
 """The service's contract in memory, for unit tests of publishers and subscribers.
 
-Fed a command, the twin answers with the replies and events that the service would publish; jobs stand still until they
-are moved on by hand. It keeps the contract (validation, duplicates, misuse, numbering, waiting, tracking, cancelling),
-and no more: there is no Kafka, no AWS and no crash. A test feeds it and the real service the same commands.
+Fed a command, the twin answers with the replies and events that the service would publish; jobs do not proceed until
+they are moved on by hand. It keeps the contract (validation, duplicates, misuse, numbering, waiting, tracking,
+cancelling), and no more: there is no Kafka, no AWS and no crash. A test feeds it and the real service the same
+commands.
 """
 
 import time
@@ -312,7 +313,7 @@ class Twin:
         self._end(job, ReplyKind.SUCCEEDED, {"result": {"resolution": str(decision), "phase": phase}})
 
     def _adopt(self, job: TwinJob, arn: str) -> None:
-        """What a parked command has made, as somebody says, is there."""
+        """Adds the resource that an operator says a parked command has made."""
         row, params = job.row, job.command.params
         thing = self.account.create(row, params, self.now, arn)
         if row.kind is Kind.JOB:

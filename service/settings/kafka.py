@@ -103,7 +103,7 @@ class Kafka(SettingsGroup):
         return self
 
     def known_as(self) -> str:
-        """The principal that we are for Kafka's authorizer; empty when only the broker can tell."""
+        """The service's principal for Kafka's authorizer; empty if only the broker knows it."""
         by_name = self.security_protocol.startswith("SASL") and self.sasl_mechanism != "OAUTHBEARER"
         return self.principal or (f"User:{self.sasl_username}" if by_name else "")
 

@@ -22,7 +22,7 @@ KEYED: Final = ("targets", "tenants")
 
 
 class Environment(EnvSettingsSource):
-    """``CRML_KAFKA__GROUP_ID=x`` is ``{"kafka": {"group_id": "x"}}``; names that nobody knows are kept, to be refused.
+    """``CRML_KAFKA__GROUP_ID=x`` is ``{"kafka": {"group_id": "x"}}``; unknown names are kept, so that they are refused.
 
     A value that is empty or blank counts as not set, and blanks and line ends around one are dropped, as they come
     from templates and mounted files; within a secret, only the line end is.

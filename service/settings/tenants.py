@@ -1,6 +1,7 @@
 """Settings of tenants: each has a commands topic, and a list of what its commands may use.
 
-A Kafka record doesn't carry its authenticated sender, so whoever has the Write ACL of a commands topic is its tenant.
+A Kafka record doesn't carry its authenticated sender, so every principal with the Write ACL of a commands topic acts as
+its tenant.
 """
 
 from fnmatch import fnmatchcase

@@ -108,11 +108,11 @@ class Clients:
         return answer
 
     async def frozen_credentials(self, name: str) -> Any:
-        """The target's credentials at this moment, renewed if they were about to expire.
+        """The target's credentials at this moment, renewed if they are about to expire.
 
         Raises:
             KeyError: There is no such target.
-            NoCredentialsError: No credentials were found; the next call looks again.
+            NoCredentialsError: No credentials were found; the next call tries again.
         """
         access = self._accesses[name]
         return await access.keys(await access.shared())

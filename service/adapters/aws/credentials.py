@@ -44,7 +44,7 @@ Such a failure passes, so a call waits for it to. Any other exception is a defec
 """
 
 _KEPT: Final = 512
-"""Sessions of single commands that are remembered; one that fell out is asked for anew."""
+"""Sessions of single commands that are cached; an evicted one is requested again."""
 
 
 class Access:
@@ -63,7 +63,7 @@ class Access:
         """What the environment gives: variables, a profile, a web identity, a container's endpoint.
 
         Raises:
-            NoCredentialsError: Nothing; the next call looks again.
+            NoCredentialsError: Nothing; the next call tries again.
         """
         found: Signer | None = await self._base.get_credentials()
         if found is None:
@@ -93,7 +93,7 @@ class Access:
 
         botocore renews early, from a quarter of an hour before the end on, but within a call, and if that fails, again
         at each one: a source that hangs would close every call window although the present keys are good. So a
-        renewal that isn't urgent and drags on is left to itself, and whoever comes meanwhile gets what there is.
+        renewal that isn't urgent and drags on is left to itself, and callers in the meantime get the current keys.
         """
         due = getattr(signer, "refresh_needed", None)
         if due is None or not due() or due(_URGENT):

@@ -92,7 +92,7 @@ def failure_of(error: Exception, attempt: Attempt) -> Failure:
 def _from_credentials(error: Exception) -> bool:
     """True when the SDK's credential code raised it: as a bare RuntimeError, say, for keys that came expired.
 
-    That is what a wrong clock of ours looks like, and it passes.
+    A wrong local clock has this effect, and it is temporary.
     """
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_globals.get("__name__") in _CREDENTIAL_CODE for frame, _ in frames)

@@ -1,4 +1,4 @@
-"""What an answer must look like: JSON types, RFC 3339 timestamps, the members that the model requires."""
+"""Validates answers: JSON types, RFC 3339 timestamps, the members that the model requires."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -38,6 +38,6 @@ def result_of(parsed: Mapping[str, Any]) -> dict[str, Any]:
 def missing_members(operation: str, result: Mapping[str, Any]) -> list[str]:
     """Members that the model requires of the output and that are not there.
 
-    botocore turns a 200 with HTML, broken JSON or nothing in it into an empty success; only this tells.
+    botocore turns a 200 with HTML, broken JSON or nothing in it into an empty success; only this check detects it.
     """
     return [name for name in shapes.required_output_members(operation) if name not in result]

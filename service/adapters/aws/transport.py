@@ -203,7 +203,7 @@ class SingleSendSession:
         return answer
 
     async def _open(self, *, reads: bool) -> aiohttp.ClientSession:
-        """Reads have connections of their own: calls that hang must not keep looks at running jobs from leaving."""
+        """Reads have connections of their own: calls that hang must not delay polls of running jobs."""
         async with self._lock:
             if self._closed:
                 raise ClientClosed

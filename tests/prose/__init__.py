@@ -1,0 +1,1 @@
+"""The prose of documentation, messages and docstrings, checked against a list of worn-out words."""
