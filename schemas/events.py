@@ -140,7 +140,7 @@ def status_changed(
     return _message(resource.id, envelope)
 
 
-class Place(NamedTuple):
+class RecordPosition(NamedTuple):
     """Where a record is."""
 
     topic: str
@@ -155,7 +155,7 @@ def dead_letter(
     *,
     reason: str,
     message: str,
-    place: Place,
+    place: RecordPosition,
     now: float,
 ) -> Message:
     """Builds a dead letter: the original untouched, and ``dlq_`` headers behind its own.
@@ -181,7 +181,7 @@ def dead_letter_without_content(
     *,
     reason: str,
     message: str,
-    place: Place,
+    place: RecordPosition,
     now: float,
 ) -> Message:
     """Builds a dead letter of a record that is too large to be wrapped: its position, its size and its hash.
@@ -198,7 +198,7 @@ def dead_letter_without_content(
 
 
 def _dlq_headers(
-    reason: str, message: str, place: Place, now: float, more: Mapping[str, str] = MappingProxyType({})
+    reason: str, message: str, place: RecordPosition, now: float, more: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[tuple[str, bytes | None], ...]:
     added = {
         "dlq_reason": reason,

@@ -269,7 +269,7 @@ def _has_wildcard(principal: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class _GrantCheck:
     """A check of every text of certain shapes."""
 
     check: Callable[[_Value], _Found]
@@ -277,10 +277,10 @@ class _Rule:
 
 
 _RULES: Final = (
-    _Rule(_of_target, ARNS),
-    _Rule(_role, frozenset({_ROLE})),
-    _Rule(_key, frozenset({"KmsKeyArn"})),
-    _Rule(_place, frozenset({"S3Path"})),
-    _Rule(_policy, frozenset({"ResourcePolicy"})),
+    _GrantCheck(_of_target, ARNS),
+    _GrantCheck(_role, frozenset({_ROLE})),
+    _GrantCheck(_key, frozenset({"KmsKeyArn"})),
+    _GrantCheck(_place, frozenset({"S3Path"})),
+    _GrantCheck(_policy, frozenset({"ResourcePolicy"})),
 )
 _JUDGED: Final = frozenset().union(*(rule.shapes for rule in _RULES))

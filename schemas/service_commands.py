@@ -48,11 +48,11 @@ _ADOPTED_ONLY: Final[dict[str, Any]] = {
 """In JSON Schema: only an adoption names a resource."""
 
 
-class _Payload(BaseModel):
+class _CommandPayload(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class TrackResource(_Payload):
+class TrackResource(_CommandPayload):
     """Watches a resource that something else made, until it has ended."""
 
     model_config = ConfigDict(json_schema_extra=_until_known())
@@ -65,7 +65,7 @@ class TrackResource(_Payload):
     """Status that ends the watch well, `deleted` for its disappearance; any terminal status if absent."""
 
 
-class CancelCommand(_Payload):
+class CancelCommand(_CommandPayload):
     """Stops another command of the same key; what AWS has begun can't be stopped, but its resource can be deleted."""
 
     commandId: _Id  # noqa: N815
@@ -76,7 +76,7 @@ class CancelCommand(_Payload):
     """Whether a resource that the command has made, or is making, is deleted once it can be."""
 
 
-class ResolveCommand(_Payload):
+class ResolveCommand(_CommandPayload):
     """A person's decision about a parked command; sent to the partition of the command that it resolves."""
 
     model_config = ConfigDict(json_schema_extra=_ADOPTED_ONLY)

@@ -111,13 +111,13 @@ def violations(operation: str, params: Any) -> Iterator[Violation]:
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
-class _Payload(BaseModel):
+class _ShapeModel(BaseModel):
     """Base of the payload models: strict types, no unknown members."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
 
 
-class _Union(_Payload):
+class _Union(_ShapeModel):
     """Base of the unions: exactly one member."""
 
     @model_validator(mode="after")
@@ -135,7 +135,7 @@ def _structure(shape: StructureShape) -> type[BaseModel]:
         # The trailing underscore keeps names such as "schema" from shadowing pydantic's own.
         default = Field(alias=name) if name in required else Field(default=None, alias=name)
         fields[f"{name}_"] = (_annotation_of(member.name), default)
-    base = _Union if shape.is_tagged_union else _Payload
+    base = _Union if shape.is_tagged_union else _ShapeModel
     return create_model(shape.name, __base__=base, __doc__=f"The shape {shape.name}.", **fields)
 
 

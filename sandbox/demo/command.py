@@ -16,7 +16,7 @@ from sandbox.demo import INTERRUPTED
 from sandbox.demo.run import Demo, clear
 from sandbox.demo.screen import Screen
 from sandbox.demo.service import LOG, ServiceError, readable
-from sandbox.demo.summary import Outcome, show
+from sandbox.demo.summary import DemoResult, show
 from sandbox.demo.timeline import UnwantedError
 from sandbox.jobs.storage import StorageError
 from sandbox.stack import START_ERRORS, download, python_command, until_interrupted
@@ -64,7 +64,7 @@ async def _watched(console: Console, film: str, output: Path) -> int:
     """Play it until it ends or is interrupted; returns the exit code."""
     screen = Screen(console)
     demo = Demo(screen, output, film)
-    outcomes: list[Outcome] = []
+    outcomes: list[DemoResult] = []
 
     async def play() -> None:
         with screen.shown():
@@ -82,7 +82,7 @@ async def _watched(console: Console, film: str, output: Path) -> int:
     return _finish(console, outcomes[0], output)
 
 
-def _finish(console: Console, outcome: Outcome, output: Path) -> int:
+def _finish(console: Console, outcome: DemoResult, output: Path) -> int:
     show(console, outcome, output)
     if not outcome.calls.once:
         return _failed(console, ["Some command did not lead to exactly one call; that is a defect of the service."])

@@ -13,10 +13,10 @@ from typing import Any, Final
 from sandbox.demo import calls
 from sandbox.demo.client import Client
 from sandbox.demo.records import EVENTS, REPLIES, Command
-from sandbox.demo.screen import Screen, _Stage
+from sandbox.demo.screen import Screen, _ProgressRow
 from sandbox.demo.service import ServiceError, running_service
-from sandbox.demo.story import STEPS, Place, Step
-from sandbox.demo.summary import FILES, Outcome
+from sandbox.demo.story import STEPS, Inputs, Step
+from sandbox.demo.summary import FILES, DemoResult
 from sandbox.demo.timeline import Timeline
 from sandbox.jobs import storage
 from sandbox.processes import Child
@@ -41,7 +41,7 @@ class Demo:
         self._service = screen.add("Service", "between Kafka and Clean Rooms ML")
         self._stages = [screen.add(step.operation, step.purpose) for step in STEPS]
 
-    async def play(self) -> Outcome:
+    async def play(self) -> DemoResult:
         """Do it all; servers and service are stopped when it returns, or raises.
 
         Raises:
@@ -70,10 +70,10 @@ class Demo:
             run = f"demo-{secrets.token_hex(4)}"
             async with Client(sandbox.bootstrap, run) as client:
                 self._screen.end(self._service, f"started, process {service.pid}")
-                place = Place(sandbox.data, sandbox.role_arn)
+                place = Inputs(sandbox.data, sandbox.role_arn)
                 return await _while_well(self._commands(client, place, run), _ended(service))
 
-    async def _commands(self, client: Client, place: Place, run: str) -> dict[str, Any]:
+    async def _commands(self, client: Client, place: Inputs, run: str) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for number, (step, stage) in enumerate(zip(STEPS, self._stages, strict=True), start=1):
             self._screen.move(stage, "sent")
@@ -82,7 +82,7 @@ class Demo:
             )
         return made
 
-    async def _command(self, client: Client, command: Command, stage: _Stage, step: Step) -> dict[str, Any]:
+    async def _command(self, client: Client, command: Command, stage: _ProgressRow, step: Step) -> dict[str, Any]:
         """Publish a command and wait until Kafka tells of its end."""
         sent = await client.publish(command)
         self.timeline.commands.append(sent)
@@ -116,11 +116,11 @@ class Demo:
         for name, lines in kept.items():
             (self._folder / name).write_text("".join(f"{line}\n" for line in lines))
 
-    def _outcome(self, sandbox: Sandbox, users: list[str], lines: list[str], location: str) -> Outcome:
+    def _outcome(self, sandbox: Sandbox, users: list[str], lines: list[str], location: str) -> DemoResult:
         generation = self.timeline.result(self.timeline.commands[-2])
         with (self._folder / "requests.jsonl").open() as requests:
             counted = calls.count(requests)
-        return Outcome(
+        return DemoResult(
             timeline=self.timeline,
             metrics=generation.get("metrics") or {},
             audience=users,

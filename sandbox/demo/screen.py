@@ -19,7 +19,7 @@ _LINE = "{:7.1f} s  {:31}{}"
 
 
 @dataclass(slots=True)
-class _Stage:
+class _ProgressRow:
     """One row: something that takes a while.
 
     Attributes:
@@ -49,7 +49,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._stages: list[_Stage] = []
+        self._stages: list[_ProgressRow] = []
         self._began = time.monotonic()
         self._live: Live | None = None
         self._spinner = Spinner("line" if console.options.ascii_only else "dots", style="cyan")
@@ -67,13 +67,13 @@ class Screen:
             finally:
                 self._live = None
 
-    def add(self, name: str, purpose: str) -> _Stage:
+    def add(self, name: str, purpose: str) -> _ProgressRow:
         """Announce a stage that will come."""
-        stage = _Stage(name, purpose)
+        stage = _ProgressRow(name, purpose)
         self._stages.append(stage)
         return stage
 
-    def move(self, stage: _Stage, state: str) -> None:
+    def move(self, stage: _ProgressRow, state: str) -> None:
         """A stage has begun, or is further than before."""
         if stage.began is None:
             stage.began = time.monotonic()
@@ -81,7 +81,7 @@ class Screen:
             stage.state = state
             self._tell(stage)
 
-    def end(self, stage: _Stage, state: str) -> None:
+    def end(self, stage: _ProgressRow, state: str) -> None:
         """A stage has ended well."""
         self.move(stage, state)
         stage.ended = time.monotonic()
@@ -115,7 +115,7 @@ class Screen:
             table.add_row(self._mark(stage), Text(stage.name), *purpose, Text(stage.state, _style(stage)), taken)
         return table
 
-    def _mark(self, stage: _Stage) -> Text | Spinner | str:
+    def _mark(self, stage: _ProgressRow) -> Text | Spinner | str:
         good, bad = ("+", "x") if self.console.options.ascii_only else ("✓", "✗")
         if stage.failed:
             return Text(bad, "bold red")
@@ -123,13 +123,13 @@ class Screen:
             return Text(good, "bold green")
         return "" if stage.began is None else self._spinner
 
-    def _tell(self, stage: _Stage) -> None:
+    def _tell(self, stage: _ProgressRow) -> None:
         if self._live is None:
             text = _LINE.format(time.monotonic() - self._began, stage.name, stage.state)
             self.console.print(Text(text), soft_wrap=True)
 
 
-def _style(stage: _Stage) -> str:
+def _style(stage: _ProgressRow) -> str:
     if stage.failed:
         return "red"
     return "green" if stage.ended is not None else "cyan"

@@ -19,7 +19,7 @@ Made = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Inputs:
     """What the commands need to know of their surroundings.
 
     Attributes:
@@ -44,11 +44,11 @@ class Step:
 
     operation: str
     purpose: str
-    request: Callable[[Place, Made], dict[str, Any]]
+    request: Callable[[Inputs, Made], dict[str, Any]]
     job: bool = False
 
 
-def _training_dataset(place: Place, _: Made) -> dict[str, Any]:
+def _training_dataset(place: Inputs, _: Made) -> dict[str, Any]:
     schema = [{"columnName": name, "columnTypes": [kind]} for name, kind in place.data.columns]
     table = {"databaseName": place.data.database, "tableName": place.data.table}
     source = {"schema": schema, "dataSource": {"glueDataSource": table}}
@@ -59,11 +59,11 @@ def _training_dataset(place: Place, _: Made) -> dict[str, Any]:
     }
 
 
-def _audience_model(_: Place, made: Made) -> dict[str, Any]:
+def _audience_model(_: Inputs, made: Made) -> dict[str, Any]:
     return {"name": "taste", "trainingDatasetArn": made["trainingDatasetArn"]}
 
 
-def _configured_model(place: Place, made: Made) -> dict[str, Any]:
+def _configured_model(place: Inputs, made: Made) -> dict[str, Any]:
     destination = {"s3Destination": {"s3Uri": place.data.output_uri}}
     return {
         "name": "taste-in-percent",
@@ -75,7 +75,7 @@ def _configured_model(place: Place, made: Made) -> dict[str, Any]:
     }
 
 
-def _generation_job(place: Place, made: Made) -> dict[str, Any]:
+def _generation_job(place: Inputs, made: Made) -> dict[str, Any]:
     return {
         "name": "who-else-will-like-it",
         "configuredAudienceModelArn": made["configuredAudienceModelArn"],
@@ -83,7 +83,7 @@ def _generation_job(place: Place, made: Made) -> dict[str, Any]:
     }
 
 
-def _export_job(_: Place, made: Made) -> dict[str, Any]:
+def _export_job(_: Inputs, made: Made) -> dict[str, Any]:
     return {
         "name": f"best-{EXPORTED}-percent",
         "audienceGenerationJobArn": made["audienceGenerationJobArn"],

@@ -29,7 +29,7 @@ _STYLES: Final = {"command": "bold", "reply": "cyan", "event": "magenta"}
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoResult:
     """What a run brought.
 
     Attributes:
@@ -53,7 +53,7 @@ class Outcome:
     seconds: float
 
 
-def show(console: Console, outcome: Outcome, folder: Path) -> None:
+def show(console: Console, outcome: DemoResult, folder: Path) -> None:
     """Print all of it; `folder` is where the files are, as the person named it."""
     verdict = movielens.judge(outcome.audience, outcome.taste)
     timeline = outcome.timeline
@@ -105,7 +105,7 @@ def relevance(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         yield f"{size['value']}{unit}", float(each["score"])
 
 
-def audience_table(outcome: Outcome, people: Mapping[int, Person]) -> RenderableType:
+def audience_table(outcome: DemoResult, people: Mapping[int, Person]) -> RenderableType:
     """The first rows of the file, beside what MovieLens knows of these people."""
     table = _plain(("row", "right"), ("in the file", "left"), ("age", "right"), ("", "left"), ("occupation", "left"))
     table.add_column(f"liked {outcome.taste.title}?")

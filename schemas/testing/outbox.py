@@ -76,7 +76,7 @@ class Outbox:
             message.headers,
             reason=reason,
             message=text,
-            place=events.Place(f"{self.prefix}.commands", 0, len(self.dead_letters)),
+            place=events.RecordPosition(f"{self.prefix}.commands", 0, len(self.dead_letters)),
             now=now,
         )
         self.dead_letters.append(letter)

@@ -220,7 +220,7 @@ class Transaction:
         One that is too large to be wrapped is named and measured instead: its headers may have grown when they were
         read, or its topic takes more than ours do.
         """
-        place = events.Place(record.topic, record.partition, record.offset)
+        place = events.RecordPosition(record.topic, record.partition, record.offset)
         topic = self._context.names.of(self._context.tenant(record.topic)).dead_letters
         original = (record.key, record.value, record.headers)
         letter = events.dead_letter(*original, reason=reason, message=message, place=place, now=self.wall)

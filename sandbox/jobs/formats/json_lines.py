@@ -40,7 +40,7 @@ class Real(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class JsonDialect:
     """What makes one JSON SerDe different from another.
 
     Attributes:
@@ -66,7 +66,7 @@ def read_openx(body: bytes, columns: Mapping[str, str], names: Sequence[str], se
         name: (settings.get(name) or "").lower() == "true"
         for name in ("ignore.malformed.json", "use.null.for.invalid.data")
     }
-    dialect = Dialect(_openx, flag["ignore.malformed.json"], flag["use.null.for.invalid.data"], str)
+    dialect = JsonDialect(_openx, flag["ignore.malformed.json"], flag["use.null.for.invalid.data"], str)
     return _read(body, columns, names, settings, dialect, _OpenxKeys(list(columns), settings).values)
 
 
@@ -76,7 +76,7 @@ def read_hive(body: bytes, columns: Mapping[str, str], names: Sequence[str], set
     Raises:
         UnreadableError: a line is malformed, a value invalid, or a type not supported.
     """
-    return _read(body, columns, names, settings, Dialect(_hive, False, False, _refuse_constant), _folded)
+    return _read(body, columns, names, settings, JsonDialect(_hive, False, False, _refuse_constant), _folded)
 
 
 def _read(
@@ -84,7 +84,7 @@ def _read(
     columns: Mapping[str, str],
     names: Sequence[str],
     settings: Mapping[str, str],
-    dialect: Dialect,
+    dialect: JsonDialect,
     values_of: Callable[[Any], Mapping[str, Any]],
 ) -> pa.Table:
     rows = list(_rows(text.lines(body, settings), dialect, values_of))
@@ -97,7 +97,7 @@ def _read(
 
 
 def _rows(
-    lines: Sequence[bytes], dialect: Dialect, values_of: Callable[[Any], Mapping[str, Any]]
+    lines: Sequence[bytes], dialect: JsonDialect, values_of: Callable[[Any], Mapping[str, Any]]
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Number of each line that is not blank, and its values by column."""
     decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Real, parse_constant=dialect.constants)
@@ -156,7 +156,7 @@ class _OpenxKeys:
         return {column: known[key] for column, key in self._keys.items() if key in known}
 
 
-def _coerced(value: Any, coerce: Coercion, name: str, number: int, dialect: Dialect) -> Any:
+def _coerced(value: Any, coerce: Coercion, name: str, number: int, dialect: JsonDialect) -> Any:
     if value is None:
         return None
     try:

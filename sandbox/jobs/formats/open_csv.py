@@ -27,7 +27,7 @@ class BadDataError(types.UnreadableError):
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class CsvDialect:
     """The three characters; "\\0" for a quote or escape that is switched off."""
 
     separator: str
@@ -63,20 +63,20 @@ def read(body: bytes, columns: Mapping[str, str], names: Sequence[str], settings
     return pa.table(made)
 
 
-def _dialect(settings: Mapping[str, str]) -> Dialect:
-    made = Dialect(
+def _dialect(settings: Mapping[str, str]) -> CsvDialect:
+    made = CsvDialect(
         lazy_simple.character(settings, "separatorChar", ","),
         lazy_simple.character(settings, "quoteChar", '"'),
         lazy_simple.character(settings, "escapeChar", "\\"),
     )
     if made.escape == '"':  # Hive takes the writer's default escape to mean the reader's
-        made = Dialect(made.separator, made.quote, "\\")
+        made = CsvDialect(made.separator, made.quote, "\\")
     if len({made.separator, made.quote, made.escape}) < 3 and (made.quote, made.escape) != ("\0", "\0"):
         raise types.UnreadableError("separatorChar, quoteChar and escapeChar must differ")
     return made
 
 
-def _rows(lines: Sequence[str], dialect: Dialect, width: int) -> Iterator[list[str]]:
+def _rows(lines: Sequence[str], dialect: CsvDialect, width: int) -> Iterator[list[str]]:
     """Cells of each line."""
     regular = dialect.regular()
     for line in lines:
@@ -93,7 +93,7 @@ class _Line:
     """The walk through a line whose quotes or escapes stand in odd places."""
 
     text: str
-    dialect: Dialect
+    dialect: CsvDialect
     width: int
     made: list[str] = field(default_factory=list)
     cell: str = ""

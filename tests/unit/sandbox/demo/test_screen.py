@@ -16,7 +16,7 @@ from sandbox.demo.records import EVENTS, REPLIES, Command, Record
 from sandbox.demo.screen import Screen
 from sandbox.demo.service import environment, foreign, readable
 from sandbox.demo.story import STEPS
-from sandbox.demo.summary import FILES, Outcome, most_active, show
+from sandbox.demo.summary import FILES, DemoResult, most_active, show
 from sandbox.demo.timeline import Timeline
 
 TASTE = Taste(1, "Fargo", seed=("1", "2", "3"), hidden=("4", "5", "6"))
@@ -38,7 +38,7 @@ def text(shown: Console) -> str:
     return "".join(f"{line.rstrip()}\n" for line in shown.file.getvalue().splitlines())
 
 
-def outcome(*, once: bool = True) -> Outcome:
+def outcome(*, once: bool = True) -> DemoResult:
     commands = [Command(f"c-{n}", step.operation, {}, 100.0 + n) for n, step in enumerate(STEPS)]
     read = [
         Record(REPLIES, 100.5, {"type": "cleanroomsml.reply.succeeded"}, {"operation": STEPS[0].operation}),
@@ -50,7 +50,7 @@ def outcome(*, once: bool = True) -> Outcome:
     users = ["4", "7", "8", "5", "9", "10", "11"]
     lines = [f'{{"user_id": "{user}"}}' for user in users]
     calls = Calls(creating, Counter({"GetAudienceModel": 4}))
-    return Outcome(Timeline(commands, read), METRICS, users, lines, "s3://b/audiences/x", TASTE, calls, 12.0)
+    return DemoResult(Timeline(commands, read), METRICS, users, lines, "s3://b/audiences/x", TASTE, calls, 12.0)
 
 
 def test_the_last_screen_tells_everything_within_80_columns(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_last_screen_tells_everything_within_80_columns(tmp_path: Path) -> N
     assert re.search(r"this audience +2 +█", told)
     assert re.search(r"those who rate most +\d", told)
     assert "exactly one for each command" in told
-    assert "4 calls that only look: GetAudienceModel 4" in told
+    assert "4 calls that only read: GetAudienceModel 4" in told
 
 
 def test_the_most_active_are_no_seeds() -> None:

@@ -10,9 +10,9 @@ from botocore.validate import validate_parameters
 from sandbox.datasets.movielens import COLUMNS, Catalogued
 from sandbox.demo.calls import count
 from sandbox.demo.records import DEAD_LETTERS, EVENTS, REPLIES, Command, decode
-from sandbox.demo.story import STEPS, Place, Step
+from sandbox.demo.story import STEPS, Inputs, Step
 
-PLACE = Place(
+PLACE = Inputs(
     Catalogued("bucket", "movielens", "ratings", COLUMNS, "s3://bucket/seed/seed.jsonl", "s3://bucket/audiences"),
     "arn:aws:iam::123456789012:role/demo",
 )

@@ -153,6 +153,6 @@ def test_a_line_is_a_row_whatever_its_quotes(lines: list[str]) -> None:
 
 @given(st.text(alphabet='ab,"\\ ', max_size=14))
 def test_the_short_way_reads_as_the_whole_walk(line: str) -> None:
-    dialect = open_csv.Dialect(",", '"', "\\")
+    dialect = open_csv.CsvDialect(",", '"', "\\")
     walked = open_csv._Line(line, dialect, 20).cells()
     assert next(open_csv._rows([line], dialect, 20)) == walked

@@ -6,7 +6,7 @@ from schemas import events
 from service.operator.dead_letters.dead_letter import DeadLetter
 from service.operator.dead_letters.replay import why_not_replayable
 
-PLACE = events.Place("commands", 1, 7)
+PLACE = events.RecordPosition("commands", 1, 7)
 
 
 def _letter(build: Callable[..., events.Message], key: bytes) -> DeadLetter:
