@@ -91,7 +91,7 @@ class SandboxServer:
         self._admin = Admin(self._store, self._request_log, self._faults, self._health, self._reset)
 
     async def _reset(self) -> None:
-        """Begin anew: no resources, keys, faults, requests; S3, Glue and IAM are empty."""
+        """Start again: no resources, keys, faults, requests; S3, Glue and IAM are empty."""
         await self._lifecycle.reset()
         self._store.clear()
         self._accounts.forget()
@@ -108,7 +108,7 @@ class SandboxServer:
         return path
 
     def _bind(self, stack: AsyncExitStack) -> socket.socket:
-        """Take the port first of all, so that a taken one is told at once and the URL is known to the parts."""
+        """Take the port first of all, so that a port in use is reported at once and the URL is known to the parts."""
         host, family = self.options.host, socket.AF_INET6 if ":" in self.options.host else socket.AF_INET
         listener = stack.enter_context(socket.create_server((host, self.options.port), family=family))
         reachable = "127.0.0.1" if host in _ANY_HOST else f"[{host}]" if ":" in host else host

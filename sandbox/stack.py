@@ -80,7 +80,7 @@ class Sandbox:
             data_dir: where to keep logs, models and Kafka's data.
             film: title of the film whose likers are the seed.
             serve_options: further options of ``python -m sandbox serve``, such as ``("--profile", "aws")``.
-            progress: told in a few words what takes time; may be called from another thread.
+            progress: receives a few words about what takes time; may be called from another thread.
         """
         self.data_dir = data_dir.absolute() if data_dir else Path()
         self._temporary = data_dir is None

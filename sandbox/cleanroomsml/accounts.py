@@ -50,7 +50,7 @@ class Accounts:
         return known[0] if known else self._default
 
     def secret_of(self, access_key: str) -> str | None:
-        """Return the secret of an access key; None for one that nobody has given out."""
+        """Return the secret of an access key; None for an unknown one."""
         known = self._given.get(access_key) or self._issued.get(access_key)
         if known is None:
             return SECRET if _ACCOUNT.fullmatch(access_key) else None

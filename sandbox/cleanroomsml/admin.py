@@ -1,4 +1,4 @@
-"""The sandbox's own endpoints, under /_sandbox/: look, and arm faults. No S3 bucket can have that name."""
+"""The sandbox's own endpoints, under /_sandbox/: inspect the state, and arm faults. No S3 bucket can have that name."""
 
 import asyncio
 import json
@@ -99,7 +99,7 @@ class Admin:
         return web.json_response({})
 
     async def _remove(self, request: web.Request) -> web.Response:
-        """`{"arn": ...}` is gone at once, in whatever state: somebody else has deleted it."""
+        """`{"arn": ...}` is gone at once, in any state: another client has deleted it."""
         try:
             found = self._store.find(str(json.loads(await request.read())["arn"]))
         except (ValueError, KeyError, TypeError, RecursionError):

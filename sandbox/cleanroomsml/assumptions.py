@@ -29,7 +29,7 @@ Layout = Literal["jsonl", "csv"]
 
 
 def _switch(default: Any, what: str, **choices: str) -> Any:
-    """A field with its explanation; choices are told by their value, `_` for characters that a name can't have."""
+    """A field with its explanation; choices are described by their value, `_` for characters that a name can't have."""
     return field(default=default, metadata={"help": what, "choices": choices})
 
 

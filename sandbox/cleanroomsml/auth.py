@@ -34,7 +34,7 @@ _QUERY: Final[Mapping[type[ApiError], str]] = {
 
 
 class Authenticator:
-    """Refuses unsigned requests to Clean Rooms ML, and checks signatures if it was told to."""
+    """Refuses unsigned requests to Clean Rooms ML, and checks signatures if that is switched on."""
 
     def __init__(self, signatures: Signatures | None) -> None:
         self._signatures = signatures

@@ -16,7 +16,7 @@ _ACTION: Final = "cleanrooms-ml:StartAudienceGenerationJob"
 def foreign_model(context: Context, arn: str, call: Call) -> Resource:
     """Return another account's configured model, if its policy lets the caller start a job on it.
 
-    Unless told otherwise, a model that does not exist and one that is closed to the caller give the same answer.
+    By default, a model that does not exist and one that is closed to the caller give the same answer.
     """
     configured = context.store.find(arn)
     if configured is None and context.options.assume.foreign_model == "missing":
@@ -52,7 +52,7 @@ def mirror(store: Store, job: Resource, configured: Resource, tags: Mapping[str,
 
 
 def hidden(job: Resource, assume: Assumptions) -> frozenset[str]:
-    """Return the members of a generation job which its viewer may not see.
+    """Return the members of a generation job that its viewer must not see.
 
     The seed is for the account that started the job; its metrics too are kept from that account when the configured
     model shares none. `assume` may say otherwise.

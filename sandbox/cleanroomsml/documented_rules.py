@@ -1,6 +1,6 @@
 """Rules which the documentation states in words and the model does not, as a table of member -> rules.
 
-A rule looks at the parameters alone; rules that need other resources are in `operations`.
+A rule checks the parameters alone; rules that need other resources are in `operations`.
 """
 
 from collections import Counter

@@ -11,7 +11,7 @@ ApiError
 ├── InvalidSignature     403  when signatures are checked
 │   └── SignatureExpired 403  the clocks differ; also by a fault switch
 ├── MissingAuthentication 403  the request is not signed
-├── UnrecognizedClient   403  when signatures are checked: nobody has given out this access key
+├── UnrecognizedClient   403  when signatures are checked: this access key is unknown
 ├── NotBuilt             501  an operation of custom models, outside the sandbox
 └── UnknownOperation     404  no such route
 """
@@ -54,7 +54,7 @@ class ValidationError(ApiError):
 
 
 class AccessDenied(ApiError):
-    """The caller's account may not use what it named."""
+    """The caller's account must not use what it named."""
 
     code = "AccessDeniedException"
 

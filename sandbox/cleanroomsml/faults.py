@@ -3,7 +3,7 @@
 BEFORE  the request has no effect;
 LIFE    the job or deletion which the request starts goes wrong;
 LIST    the answer of a List is stale;
-AFTER   the request has its effect, but the answer does not tell.
+AFTER   the request has its effect, but the answer does not show it.
 """
 
 import asyncio

@@ -61,7 +61,7 @@ def perform(context: Context, operation: OperationModel, params: Mapping[str, An
     """Check a request against the model and the rules in words, then do it, at once and wholly.
 
     Raises:
-        ApiError: What the caller is to be told instead of a result.
+        ApiError: The error for the caller instead of a result.
     """
     row = OPERATIONS.get(operation.name)
     if row is None:

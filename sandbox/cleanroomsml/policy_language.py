@@ -55,7 +55,7 @@ class Request:
 
     Attributes:
         account: who wants to act.
-        action: what is to be done, as `service:Operation`.
+        action: the requested action, as `service:Operation`.
         resource: ARN of what it is done to.
         keys: condition keys that are known, in lower case, and their values.
     """

@@ -1,6 +1,6 @@
 """restJson1: request -> parameters, result -> JSON body, both walked along botocore's shapes.
 
-Members which the model does not know are refused on input, unless told otherwise, and can never be sent on output.
+Members which the model does not know are refused on input by default, and can never be sent on output.
 """
 
 import json

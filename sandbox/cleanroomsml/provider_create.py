@@ -92,7 +92,7 @@ def check_roles(kind: Kind, call: Call) -> None:
 
 
 def find_parent(context: Context, call: Call) -> Resource | None:
-    """Return what the resource is to be made from; it must exist, be usable by the caller, and be ACTIVE."""
+    """Return the source of the new resource; it must exist, be usable by the caller, and be ACTIVE."""
     member = call.subject.parent
     if member is None or member not in call.params:
         return None

@@ -29,7 +29,7 @@ class Entry:
     marker: str | None = None
     """The client's own correlation marker, when the description ends with one."""
     arn: str | None = None
-    """The resource which the request made or addressed, also when the caller was never told."""
+    """The resource which the request made or addressed, also when the answer was lost."""
     created: bool = False
     """Whether the request made that resource."""
     status: int | None = None
@@ -69,7 +69,7 @@ class RequestLog:
         return [asdict(e) for e in self._entries[after:] if operation in {None, e.operation}]
 
     def clear(self) -> None:
-        """Begin anew in memory; the file keeps what it has."""
+        """Start again in memory; the file keeps its contents."""
         self._entries.clear()
 
     def __len__(self) -> int:

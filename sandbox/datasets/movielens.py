@@ -83,7 +83,7 @@ class Taste:
         item: the film's item id.
         title: the film's title.
         seed: user ids to give to the service.
-        hidden: user ids which nobody gets; a good audience contains many of them.
+        hidden: user ids that are not in the seed; a good audience contains many of them.
     """
 
     item: int

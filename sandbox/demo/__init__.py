@@ -4,7 +4,7 @@ Kafka, the sandbox and the service are started as processes. Five commands go th
 one before was read from Kafka. The audience is shown, and compared with people who are known to like the film.
 
 `command` is where it begins. `story` says what is sent, `records` how, `timeline` what came back; `client` and
-`service` do it, `run` joins them; `screen` shows it while it lasts, `calls` counts and `summary` tells at the end.
+`service` do it, `run` joins them; `screen` shows it while it lasts, `calls` counts and `summary` reports at the end.
 """
 
 from pathlib import Path

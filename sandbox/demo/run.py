@@ -83,7 +83,7 @@ class Demo:
         return made
 
     async def _command(self, client: Client, command: Command, stage: _ProgressRow, step: Step) -> dict[str, Any]:
-        """Publish a command and wait until Kafka tells of its end."""
+        """Publish a command and wait until Kafka has its end."""
         sent = await client.publish(command)
         self.timeline.commands.append(sent)
         try:

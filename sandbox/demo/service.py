@@ -33,7 +33,7 @@ QUICK: Final[Mapping[str, str]] = {
     "CRML_TOPICS__PARTITIONS": "4",
     "CRML_LOG__FORMAT": "json",
 }
-"""Against real AWS the defaults hold: looks every 10 to 60 seconds, one write per second, six minutes to settle."""
+"""Against real AWS the defaults apply: polls every 10 to 60 seconds, one write per second, six minutes to settle."""
 
 
 class ServiceError(RuntimeError):

@@ -23,7 +23,7 @@ from sandbox.demo.timeline import Row, Timeline
 
 FIRST_ROWS: Final = 5
 RANDOM_RECALL: Final = 0.2
-"""Recall of a random ranking: held-out seeds are looked for in the top 20 %."""
+"""Recall of a random ranking: held-out seeds are searched in the top 20 %."""
 _BAR: Final = 30
 _STYLES: Final = {"command": "bold", "reply": "cyan", "event": "magenta"}
 
@@ -146,7 +146,7 @@ def comparison(console: Console, verdict: Verdict, taste: Taste) -> RenderableTy
 
 
 def most_active(taste: Taste, size: int) -> list[str]:
-    """So many people, seed left out, who rated most; the taste's own film does not count."""
+    """The people outside the seed who rated most; the taste's own film does not count."""
     ratings = movielens.interactions().without([taste.item])
     counted = Counter(str(user) for user in ratings.users.tolist())
     seed = set(taste.seed)

@@ -54,7 +54,7 @@ class Timeline:
         return next((record for record in self.of(command) if record.terminal), None)
 
     def settled(self, command: Command) -> bool:
-        """Whether all is there which tells that a command succeeded: the last reply, and the event of its resource.
+        """Whether a command is known to have succeeded: the last reply, and the event of its resource.
 
         Raises:
             UnwantedError: it did not succeed.

@@ -1,4 +1,4 @@
-"""Names of databases and tables as Glue keeps them: in lower case, "for Hive compatibility", whoever writes them.
+"""Names of databases and tables as Glue keeps them: in lower case, "for Hive compatibility", for every client.
 
 Moto keeps them as they are written, so they are folded on the way to it. Names of columns stay as they are, as in Glue;
 readers compare them without regard to case.

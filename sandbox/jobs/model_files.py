@@ -28,7 +28,7 @@ class Audience:
     """A generated audience before a size is chosen.
 
     Attributes:
-        users: user ids, best first; with the seed in front if it was to be included.
+        users: user ids, best first; with the seed in front if it is included.
         user_count: users in the training data, of which percentages are taken.
     """
 

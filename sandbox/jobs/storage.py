@@ -46,7 +46,7 @@ class Storage:
     Attributes:
         endpoint_url: one address for both services.
         region: AWS region.
-        account: 12 digits; also the access key id, which is how local AWS emulators tell accounts apart.
+        account: 12 digits; also the access key id, which is how local AWS emulators distinguish accounts.
     """
 
     endpoint_url: str

@@ -1,7 +1,7 @@
 """A real Kafka without Docker, Maven or an installed Java: one process, both broker and controller, on the loopback.
 
 `Broker` serves tests and the sandbox's other commands, `kafka_command` the command line. Layout of the data directory:
-`server.properties` and `log4j2.properties` (written anew by every start), `kafka.log`, `kafka.out` (what Java itself
+`server.properties` and `log4j2.properties` (written at every start), `kafka.log`, `kafka.out` (what Java itself
 printed) and `data/`, Kafka's own. A directory that holds data is taken up again, with its cluster id.
 """
 

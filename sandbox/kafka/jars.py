@@ -1,7 +1,7 @@
 """Kafka's jars: fetched once by `jgo`, pinned by `jars.lock`, kept in the user's cache.
 
 The lock names every jar with its size and SHA-256, so nothing is resolved at run time and a jar which differs is never
-run. `python -m sandbox.kafka.jars` resolves anew and rewrites the lock; it is needed only to change Kafka's version.
+run. `python -m sandbox.kafka.jars` resolves again and rewrites the lock; it is needed only to change Kafka's version.
 A mirror is named where `jgo` expects one: under `[repositories]` in its own configuration file.
 """
 
@@ -60,7 +60,7 @@ def fetch_jars(progress: Progress, *, full: bool = False) -> list[Path]:
     Safe to call from several processes at once; an interrupted call leaves only whole, checked jars behind.
 
     Args:
-        progress: Told in a few words what takes time.
+        progress: Receives a few words about what takes time.
         full: Compare digests, not only sizes, of the jars at hand (0.1 s).
 
     Raises:
@@ -147,7 +147,7 @@ def _maven(repository: Path) -> Any:
 
 
 def _fetch_one(context: Any, jar: Jar, directory: Path) -> None:
-    """Download into the staging repository, check, and only then move to its place."""
+    """Download into the staging repository, check, and only then move it into the repository."""
     artifact = context.create_dependency(jar.coordinate).artifact
     problem: object = None
     for attempt in range(ATTEMPTS):
@@ -166,7 +166,7 @@ def _fetch_one(context: Any, jar: Jar, directory: Path) -> None:
 
 
 def write_lock() -> None:
-    """Resolve Kafka's dependencies and write the lock anew.
+    """Resolve Kafka's dependencies and write the lock.
 
     The log binding is added afterwards, alone: `jgo` takes every root's dependency management as binding for all, and
     log4j's would replace Kafka's own client by an older one.

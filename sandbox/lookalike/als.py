@@ -98,7 +98,7 @@ class _Block:
     shared: Matrix
 
     def solve(self, start: Matrix, steps: int) -> Matrix:
-        """Conjugate gradients on all rows side by side; a row which is done stands still."""
+        """Conjugate gradients on all rows side by side; a finished row no longer changes."""
         solution = start.copy()
         residual = self._sum_per_row(self.trust + 1) - self._times(solution)
         direction = residual.copy()

@@ -20,7 +20,7 @@ MOST_CATEGORIES = 32
 COHORTS = 16
 """Parts of the time in which users first appear; 16 to 64 were alike, on people."""
 FARTHEST = 4.0
-"""A user further from the mean than so many standard deviations is moved there: one typing error must not rule."""
+"""Number of standard deviations from the mean at which values are clipped: one typing error must not dominate."""
 
 
 def numerical(users: Indices, values: Floats, user_count: int) -> Floats:

@@ -1,7 +1,8 @@
 """How good is a ranking of users? Figures for the API's metrics, the benchmark and the tests. Pure.
 
 `held_out_recall` is the sandbox's ``recallMetric``. AWS publishes only its idea (the share of a training sample's
-most similar 20 % which is covered; a value near the largest bin's percentage equals random); the recipe is ours.
+most similar 20 % which is covered; a value near the largest bin's percentage equals random); the method is the
+sandbox's own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Indices = npt.NDArray[np.int64]
 
 TOP_SHARE = 0.2
 PARTS = 10
-"""One of so many parts of the seed is held out at a time."""
+"""Number of parts of the seed; one is held out at a time."""
 ENOUGH_HELD_OUT = 200
 """Held-out seeds, over all parts, after which no further part is tried."""
 

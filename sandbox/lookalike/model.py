@@ -2,7 +2,7 @@
 
 Training prepares several views of every user (`views`). For a seed, one penalised logistic regression per view
 separates it from everyone else (`logistic`), and a user's score is the logistic function of the weighted mean of their
-log odds *above the base rate*: 0.5 means "as likely as anybody", 1 "certainly of the seed's kind". Log odds are
+log odds *above the base rate*: 0.5 means "as likely as anyone", 1 "certainly of the seed's kind". Log odds are
 averaged, and not ranks, because a view which knows nothing of the seed then gives everyone nearly 0 and is out of the
 way. `docs/lookalike.md` has the sources, what was measured, and the limits.
 
@@ -32,13 +32,13 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 MOST_VALUE_COLUMNS = 2
-"""Numerical columns whose values are looked at record by record, the first ones; each costs a training."""
+"""Numerical columns whose values are used record by record, the first ones; each costs a training."""
 HIGH, TOP = 0.5, 0.2
 """Shares of the records whose value is high, and very high."""
 SIDE_BY_SIDE = 2
 """Factorisations at once: each holds a copy of the records, and waits for memory much of the time."""
 MOST_OTHERS = 200_000
-"""Users outside the seed a regression is fitted on; beyond, a random part of them tells as much about "everyone"."""
+"""Users outside the seed a regression is fitted on; beyond, a random part of them says as much about "everyone"."""
 RECALL_OTHERS = 20_000
 """The same while the recall is estimated, which takes up to ten fits."""
 
@@ -148,7 +148,8 @@ def audience_rows(size_type: str, size_value: int, user_count: int) -> int:
 def relevance(scores: Floats, seed: Indices, rows: Sequence[int]) -> list[float]:
     """Mean score, 0..1, of the best ``rows`` users outside the seed, for each number of rows; it falls with size.
 
-    A size beyond everybody means everybody. When the seed is everybody there is nobody left, and the relevance is 0.
+    A size above the number of users means all users. When the seed has all users, none are left, and the relevance is
+    0.
     """
     ranked = scores[best_first(scores, seed, include_seed=False)]
     if not len(ranked):
@@ -163,7 +164,7 @@ def _of_features(numbers: Floats) -> list[View]:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """What a numerical column tells of the records.
+    """What a numerical column says about the records.
 
     Attributes:
         high: (users, items) strengths of about the upper half; ``often``: (users, 1) how many a user has of them.
@@ -206,7 +207,7 @@ def _part(interactions: Interactions, flags: npt.NDArray[np.bool_] | None = None
 
 
 def _sample(user_count: int, seed: Indices, most_others: int, random_seed: int) -> Indices:
-    """The seed and at most so many others, chosen at random; ascending."""
+    """The seed and at most ``most_others`` others, chosen at random; ascending."""
     others = np.ones(user_count, dtype=bool)
     others[seed] = False
     unlike = np.flatnonzero(others)

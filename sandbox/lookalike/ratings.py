@@ -1,6 +1,6 @@
-"""What a numerical column of the records tells of tastes: which values are high, and which are higher than expected.
+"""What a numerical column of the records says about tastes: which values are high, and which are higher than expected.
 
-That somebody *liked* an item, or bought much of it, says more than that they met it. Pure: arrays in, arrays out; the
+That a user *liked* an item, or bought much of it, says more than that they met it. Pure: arrays in, arrays out; the
 order of the records leaves no trace.
 """
 
@@ -17,15 +17,15 @@ Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 LEAST_WITHIN = 0.05
-"""A column which varies less than this within users, in parts of its variance, tells of users and not of records."""
+"""A column which varies less than this within users, in parts of its variance, describes users and not records."""
 LEAST_HIGH = 0.05
-"""High values are told apart if at least this share of the records has one, and at least this share has none."""
+"""High values are distinguished if at least this share of the records has one, and at least this share has none."""
 SHRINKAGE = 5.0
-"""An item's mean counts as if it had been met so many times more, with nothing special about it."""
+"""Number of additional average records in an item's mean."""
 
 
 def varies(users: Indices, values: Floats, user_count: int) -> bool:
-    """Whether the values (records,), NaN for unknown, differ within users, so that they tell of records."""
+    """Whether the values (records,), NaN for unknown, differ within users, so that they describe records."""
     known = np.isfinite(values)
     if not known.any():
         return False

@@ -1,9 +1,9 @@
-"""What a user looks like: the views of every user which training prepares, once, for all seeds to come.
+"""The views of every user which training prepares, once, for all seeds to come.
 
 From the records (users x items):
 
 - *embeddings* by implicit-feedback factorisation (`als`) at two ranks, and by singular vectors (`svd`) at two,
-  each with how active the user is. A low rank generalises, a high one tells finer differences. From those records
+  each with how active the user is. A low rank generalises, a high one shows finer differences. From those records
   whose value in a numerical column is high for that column (a high rating, many minutes), the same again;
 - *items*: the user's items themselves, which hold the rare ones that no short embedding can: those met, and by each
   numerical column those with a high value and by how much it surprises (`values`), all in one regression.

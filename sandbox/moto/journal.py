@@ -174,7 +174,7 @@ def _read(path: Path) -> Iterator[Record]:
 
 
 def _rewritten(path: Path, records: list[Record]) -> io.FileIO:
-    """Write the records anew, beside the old file, which is then replaced."""
+    """Write the records again, beside the old file, which is then replaced."""
     beside = path.with_suffix(".new")
     with io.FileIO(beside, "w") as file:
         for header, body in records:

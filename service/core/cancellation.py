@@ -1,8 +1,8 @@
-"""What a CancelCommand can still do. AWS can't stop a job of ours; it can only delete what the job has made.
+"""What a CancelCommand can still do. AWS can't stop a job; it can only delete what the job has made.
 
 Before the call, cancelling is certain. After it, the answer is ``TooLate``, or with ``deleteResource`` a deletion of
 the resource as soon as the command that makes it has ended. What is deleted is exactly the resource in that command's
-record, at that command's target. While the command is parked nobody knows what it made: the cancellation waits.
+record, at that command's target. While the command is parked, it is unknown what it made: the cancellation waits.
 """
 
 from enum import Enum, auto

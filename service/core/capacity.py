@@ -1,4 +1,4 @@
-"""How much a partition takes on, so that nobody who publishes to it closes it for the others.
+"""Limits of what a partition accepts, so that no publisher can block it for the others.
 
 What can be called now drains by itself: while there is much of it, delivery pauses. What waits for something outside
 (a time, a slot, an answer of AWS, another command, a person) may wait for ever: more of it is refused, with a reply.
@@ -258,7 +258,7 @@ class Ends:
             del self._sources[source]
 
     def excess(self, room: int) -> bool:
-        """Whether something is to be forgotten early."""
+        """Whether ended commands must be forgotten early."""
         return self.fleeting > max(room // SPARE, room - self.lasting)
 
     def refusal(self, job: Job, room: int) -> Fault | None:

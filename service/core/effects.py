@@ -27,7 +27,7 @@ class StatusChange:
         description: The full description, on a terminal status.
         details: AWS's ``statusDetails``.
         truncated: Whether the description was too large, and only its short members are left.
-        back: Whether the resource has gone back to a status that it had left behind, as several looks have shown.
+        back: Whether the resource has returned to an earlier status, as several polls have shown.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Look at the resource until it has ended."""
+    """Poll the resource until it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class Step:
     """The outcome of one observation.
 
     Attributes:
-        job: The job from now on; the very same object when nothing changed, None when it is to be forgotten.
-        events: To be committed together with the job, in order.
+        job: The job from now on; the very same object when nothing changed, None when it must be forgotten.
+        events: Committed together with the job, in order.
         ignored: True when the observation came too late or fits no cell of the table; counted, never an error.
     """
 

@@ -105,7 +105,7 @@ def absent(failure: Failure) -> bool:
 
 
 def fault(failure: Failure, *, retryable: bool) -> Fault:
-    """The error as the publisher is told of it."""
+    """The error as the publisher receives it."""
     message = failure.message
     if failure.extra:
         message += " (" + ", ".join(f"{name}={value}" for name, value in sorted(failure.extra.items())) + ")"

@@ -1,8 +1,8 @@
 """Jobs that this process can't serve: a word in their record is unknown here, or means something else than it did.
 
 A newer release wrote the job, the settings lack its target, or the target is another account by now. Such a job is
-held: its phase stays, nothing is sent for it and nothing looks for what it made. It goes on when an owner that knows
-its words restores it.
+held: its phase stays, nothing is sent for it, and nothing searches for what it made. It goes on when an owner that
+knows its words restores it.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ REASONS: Final = frozenset({UNKNOWN_OPERATION, UNKNOWN_TARGET, UNKNOWN_RESOURCE,
 
 
 def obstacle(job: Job, policy: Policy) -> str:
-    """Why this process can't serve a job; empty when it can, and for a job for which nothing is to be done."""
+    """Why this process can't serve a job; empty when it can, and for a job that needs no activity."""
     if ended(job) or job.awaits:
         return ""
     operation = COMMANDS.get(job.command.operation)

@@ -127,7 +127,7 @@ def awaits_slot(job: Job) -> str:
 
 
 def wants_slot(job: Job) -> str:
-    """The same, as far as somebody can tell who only reads the changelog.
+    """The same, as far as the changelog alone shows it.
 
     An intended call may have been given a slot by its owner or may be about to ask for one. Until it is known to have
     left, it counts as one that comes when its turn is: two owners who saw each other's intents as slots in use would

@@ -29,10 +29,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """AWS refused, or nobody knows.
+    """AWS refused, or the outcome is unknown.
 
     Attributes:
-        code: AWS's error code, or one of ours for broken I/O: ``ReadTimeout``, ``ConnectionClosed``,
+        code: AWS's error code, or one of the service for broken I/O: ``ReadTimeout``, ``ConnectionClosed``,
             ``ConnectFailed``, ``InvalidResponse``, ``CallWindowClosed``, ``CredentialsUnavailable``, ...
         message: AWS's message, or the exception's.
         http_status: 0 when there was no answer.
@@ -67,7 +67,7 @@ class QuotaFull:
 
     Attributes:
         fault: AWS's refusal, or our own count's.
-        position: Place in our queue, from 1; 0 when AWS refused although we counted a free slot.
+        position: Position in the queue, from 1; 0 when AWS refused although a slot was counted as free.
         busy: Of a refusal of AWS, how many other jobs are known to use the quota.
     """
 
@@ -85,7 +85,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Nobody knows whether the call was performed."""
+    """It is unknown whether the call was performed."""
 
     fault: Fault
 
@@ -168,11 +168,11 @@ class SearchFailed:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The resource was looked at.
+    """The resource was polled.
 
     Attributes:
         description: What AWS says of it: the Get response, or the summary of kinds that only List shows.
-        seconds: For how long each look has shown this status.
+        seconds: For how long each poll has shown this status.
     """
 
     description: Mapping[str, Any]
@@ -181,11 +181,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Every look at the resource has failed for a while, or shown a status that this release does not know.
+    """Every poll of the resource has failed for a while, or shown a status that this release does not know.
 
     Attributes:
         fault: Why the last one did.
-        seconds: For how long, since the last look that showed something or the last time that this was observed.
+        seconds: For how long, since the last successful poll or the last time that this was observed.
         operation: The operation that failed last.
     """
 
@@ -196,7 +196,7 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """The resource is not there; several looks have confirmed it."""
+    """The resource does not exist; several polls have confirmed it."""
 
 
 @dataclass(frozen=True, slots=True)

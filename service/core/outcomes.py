@@ -1,4 +1,4 @@
-"""How a command ends, and what is told then. Called only by :mod:`service.core.transitions`."""
+"""How a command ends, and what is published then. Called only by :mod:`service.core.transitions`."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -34,12 +34,12 @@ CALLS_LOST: Final = Fault(
     retryable=True,
 )
 UNKNOWN_STATUS: Final = "UnknownStatus"
-"""Code of a look that shows a status which this release does not know."""
+"""Code of a poll that shows a status which this release does not know."""
 NEVER_LISTED: Final = Fault("NeverListed", "AWS accepted the call but never listed what it made")
 
 
 def unknown_status(status: str) -> Fault:
-    """A look has shown how a resource stands, in a word of which this release does not know whether it is an end."""
+    """A poll has shown a status, and this release does not know whether it is a final one."""
     message = f"AWS shows the status {status!r}, which this release does not know; find out what it means, then"
     return bounded(Fault(UNKNOWN_STATUS, message, retryable=True))
 
@@ -53,15 +53,16 @@ _REPLY_KIND: Final = {
 
 
 def terminal_reply(job: Job) -> CommandReply:
-    """The reply of an ended job, as it is told to a duplicate; what was long is ``truncated``."""
+    """The reply of an ended job, as a duplicate receives it; long members are ``truncated``."""
     return CommandReply(_REPLY_KIND[job.phase], job.reply or {})
 
 
 def lasting(job: Job) -> bool:
     """Whether a command must be remembered for the whole retention, or its repeat could do something twice.
 
-    Anything else may be forgotten earlier: a repeat of what was refused is judged again, a read or a watch looks again.
-    A cancellation stops what its publisher wanted stopped; a decision that was not carried out has decided nothing.
+    Anything else may be forgotten earlier: a repeat of a refused command is checked again, a read or a watch polls
+    again. A cancellation stops what its publisher wanted stopped; a decision that was not carried out has decided
+    nothing.
     """
     operation = COMMANDS.get(job.command.operation)
     if job.phase is Phase.REJECTED or (job.fault is not None and job.fault.code == DEADLINE_EXCEEDED.code):
@@ -137,7 +138,7 @@ def failed(job: Job, fault: Fault, now: float, *events: Event, **changes: Any) -
 
 
 def parked(job: Job, fault: Fault, now: float, searched: str) -> Step:
-    """Nobody can say what happened: a person decides."""
+    """It is unknown what happened: an operator decides."""
     fault = bounded(fault)
     data = {"error": _error(fault), "searched": searched}
     return _end(job, Phase.PARKED, data, now, fault=fault)
@@ -268,7 +269,7 @@ def _missed(resource_id: str, wanted: str, status: str) -> Fault:
 def departing(job: Job, status: str, description: Mapping[str, Any], now: float, policy: Policy, *, back: bool) -> Step:
     """A resource being removed shows a status: until the grace is over it may be one from before the delete.
 
-    A removal that was seen under way may be taken back: then looks have confirmed the status (``back``).
+    A removal that was seen under way may be taken back: then polls have confirmed the status (``back``).
     """
     resource = row(job.command).resource
     age = now - job.since

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """How often a resource is looked at.
+    """How often a resource is polled.
 
     Attributes:
         first: Interval while the resource is young, seconds.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the core is told by the settings.
+    """The settings that the core depends on.
 
     Attributes:
         call_window: A call may leave only this long after the commit of its intent (law 1).
@@ -15,7 +15,7 @@ class Policy:
         accepted_limit: How long a resource that AWS accepted is searched for before a person is asked.
         search_limit: How long the outcome of a lost call, or the status of a running job, is asked for in vain before a
             person is asked.
-        backoff_base: First wait after a refusal that asks for patience.
+        backoff_base: First wait after a retryable refusal.
         backoff_cap: Longest such wait.
         backoffs: Both, for targets that have their own.
         quota_retry: Wait before a full quota is tried again unasked.
@@ -50,5 +50,5 @@ class Policy:
             raise ValueError(message)
 
     def patience(self, target: str) -> tuple[float, float]:
-        """First and longest wait after a target's refusal that asks for patience."""
+        """First and longest wait after a retryable refusal of a target."""
         return self.backoffs.get(target, (self.backoff_base, self.backoff_cap))

@@ -48,7 +48,7 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """Why nobody can know where to go on.
+    """Why the position to continue from can't be determined.
 
     Attributes:
         reason: What was found.
@@ -83,7 +83,7 @@ def resume(found: PartitionOffsets, recorded: Position | None, replayed: int) ->
 
 
 def position_at(found: PartitionOffsets, offset: int) -> Position:
-    """The position as it is to be recorded."""
+    """The position in the form in which it is recorded."""
     return Position(offset, found.group, found.topic_id, found.log_start, found.log_id)
 
 

@@ -2,7 +2,7 @@
 
 AWS allows few long jobs at a time (2 pending models, 10 generation jobs, 20 exports by default) and answers 402 beyond.
 A command that finds no slot waits: within its tenant by priority, then by arrival; between tenants, the one with the
-fewest slots in use comes first, so that nobody's crowd keeps others out.
+fewest slots in use comes first, so that no tenant's commands keep others out.
 
 A tenant's n-th waiting command would start when the tenant has n - 1 slots more than now. That number is its *level*,
 and the queue is the order of levels, then ranks: no two commands of a tenant share a level.
@@ -26,7 +26,7 @@ _SLACK: Final = 64
 
 @dataclass(frozen=True, slots=True, order=True)
 class Rank(Generic[Key]):
-    """A waiting command's place among its tenant's: higher priority first, then earlier arrival."""
+    """A waiting command's position among its tenant's: higher priority first, then earlier arrival."""
 
     urgency: int
     since: float
@@ -35,7 +35,7 @@ class Rank(Generic[Key]):
 
     @classmethod
     def of(cls, priority: int, since: float, key: Key, tenant: str = "") -> "Rank[Key]":
-        """The place of a tenant's command with this priority (0 to 9) that arrived at ``since``."""
+        """The position of a tenant's command with this priority (0 to 9) that arrived at ``since``."""
         return cls(-priority, since, key, tenant)
 
 
@@ -68,7 +68,7 @@ class Slots(Generic[Key]):
 
     @property
     def free(self) -> int:
-        """Slots that nobody has."""
+        """Free slots."""
         return max(0, self.limit - len(self._taken))
 
     @property
@@ -86,7 +86,7 @@ class Slots(Generic[Key]):
         return tuple(rank.key for _, rank in levels[:number])
 
     def position(self, key: Key) -> int:
-        """Place in the queue from 1; 0 when not waiting."""
+        """Position in the queue from 1; 0 when not waiting."""
         rank = self._places.get(key)
         return 1 + _ahead(rank, self._queues, self._used) if rank is not None else 0
 
@@ -126,7 +126,7 @@ class Slots(Generic[Key]):
             self._meet(rank, taken)
 
     def request(self, rank: Rank[Key]) -> bool:
-        """Takes a slot if one is free and nobody waiting comes first; otherwise joins the queue."""
+        """Takes a slot if one is free and no waiting command comes first; otherwise joins the queue."""
         if rank.key in self._taken:
             return True
         if self._places.get(rank.key) != rank:

@@ -98,7 +98,7 @@ def given_back(state: Bucket) -> Bucket:
 
 
 def throttled(state: Bucket, now: float) -> Bucket:
-    """AWS asked for patience: half the rate, and no savings."""
+    """AWS throttles: half the rate, and no saved tokens."""
     current = refill(state, now)
     return replace(current, rate=max(current.limit * _FLOOR, current.rate / 2), tokens=min(current.tokens, 0.0))
 

@@ -1,7 +1,7 @@
 """The marker, a client token that AWS does not offer, and what a search with it means.
 
 All five creating operations accept ``description`` (at most 255 characters) and all five List summaries return it. So
-`` [crml:<26 characters>]`` is appended to it on the way in and stripped from everything that is published; a lost
+`` [crml:<26 characters>]`` is appended to it in requests and stripped from everything that is published; a lost
 outcome is then found by a List and an exact match.
 """
 
@@ -117,7 +117,7 @@ def marked(resource: Resource, listed: Iterable[Mapping[str, Any]]) -> Marked:
 
 
 def _itself(resource: Resource, summary: Mapping[str, Any]) -> object:
-    """What tells two resources apart: the ARN, or without one what never changes in a resource."""
+    """What identifies a resource: the ARN, or without one the members that never change."""
     if resource.identity:
         return summary.get(resource.identity)
     return tuple(summary.get(member) for member in ("name", "createTime", *resource.list_filters))
@@ -135,7 +135,7 @@ class Verdict(Enum):
     NOT_DONE = auto()
     UNDER_WAY = auto()
     OTHERWISE = auto()
-    """The state is neither what the call leads to nor what it started from: somebody else was there."""
+    """The state is neither what the call leads to nor what it started from: another client has changed it."""
 
 
 def provable(command: Command) -> bool:

@@ -1,4 +1,4 @@
-"""What a person's decision does to a parked command. Parked is an end only until somebody decides.
+"""What an operator's decision does to a parked command. Parked is final only until an operator decides.
 
 ``adopt`` says that the call was performed: a long job goes on under watch, a change at once has succeeded. ``retry``
 says that it was not: the call is permitted once more, and a deadline that passed meanwhile counts no longer; that

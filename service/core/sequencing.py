@@ -8,7 +8,7 @@ def next_state(state: ResourceState | None, change: ResourceChange) -> ResourceS
     """The resource's next state, whose sequence is the event's; None when the change is no news.
 
     An update without a lifecycle is a change each time. A status seen again, or one that the resource has left behind
-    (two commands may watch one resource, one of them late), is not, unless looks have confirmed that it has gone back.
+    (two commands may watch one resource, one of them late), is not, unless polls have confirmed that it has gone back.
     After a failed removal another one may begin.
     """
     if state is None:
@@ -31,7 +31,7 @@ def _told(state: ResourceState, change: ResourceChange) -> bool:
 
 
 def is_final(state: ResourceState) -> bool:
-    """True when nothing more will be told of a resource: it is deleted, or it can only end and has.
+    """True when nothing more will be published about a resource: it is deleted, or it can only end and has.
 
     What may come back is never over: it goes on counting for as long as the resource is known that it is named after.
     """
@@ -52,5 +52,5 @@ def named_after(state: ResourceState) -> list[bytes]:
 
 
 def finished_at(state: ResourceState) -> float:
-    """Since when nothing more is told of a resource; earlier releases have kept the observation's time only."""
+    """Since when nothing more is published about a resource; earlier releases recorded only the observation's time."""
     return state.finished_at or state.observed_at

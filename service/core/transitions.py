@@ -10,7 +10,7 @@ The laws exist because a Kafka fence does not stop a zombie's call to AWS:
 Nothing here waits, reads a clock or draws a random number: the same arguments give the same step. ``now`` is the
 owner's time, which never steps. What the publisher has named by the wall clock, a start time and a deadline, is
 observed (``StartReached``, ``DeadlinePassed``) and never compared with it. A new owner's time is another one, so
-``Restored`` begins every wait anew.
+``Restored`` restarts every wait.
 """
 
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def unpermitted(step: Step) -> Step:
 
 
 def _permitted(job: Job) -> Job:
-    """What may begin: a call, or for a tracked resource the watch, since nothing is to be sent."""
+    """What may begin: a call, or for a tracked resource the watch, since nothing is sent."""
     operation = row(job.command)
     if operation.kind is not Kind.TRACK:
         return job
@@ -106,7 +106,7 @@ def step(job: Job, observation: seen.Observation, now: float, policy: Policy) ->
 
 
 def activity(job: Job, policy: Policy) -> effects.Activity:
-    """What is to be done next: a function of the job alone, so that recovery is load, observe Restored, act."""
+    """The next activity: a function of the job alone, so that recovery is load, observe Restored, act."""
     if why := holding.obstacle(job, policy):
         return effects.Hold(why)
     match job.phase:
@@ -231,7 +231,7 @@ def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
 
 
 def _window_missed(job: Job, observation: seen.WindowMissed, now: float, policy: Policy) -> Step:
-    """Commits at once would be as slow again: the job rests, and its publisher is told why."""
+    """Commits at once would be as slow again: the job rests, and its publisher receives the reason."""
     told = (CommandReply("waiting", {"reason": CALL_WINDOW, "position": 0}),) if job.reason != CALL_WINDOW else ()
     return Step(replace(job, due=now + _WINDOW_RETRY, reason=CALL_WINDOW), told)
 
@@ -252,7 +252,7 @@ def _held(job: Job, observation: seen.HandedOver, now: float, policy: Policy) ->
 def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
     """Time to call: with a fresh intent, so that the call window opens with this commit.
 
-    Told to a job that does not rest, it must change nothing: its call may be under way, and a new intent would permit
+    For a job that does not rest, it must change nothing: its call may be under way, and a new intent would permit
     a second one.
     """
     if not job.due:
@@ -273,7 +273,7 @@ def _expired(job: Job, observation: seen.DeadlinePassed, now: float, policy: Pol
 
 
 def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
-    """A slot may be free: told by another job's end, or tried after a while unasked."""
+    """A slot may be free: another job has ended, or it is time to try again."""
     if job.awaits:
         return Step(job, ignored=True)
     return Step(replace(job, phase=Phase.INTENDED, due=0.0, since=now))
@@ -310,7 +310,7 @@ def _restored_running(job: Job, observation: seen.Restored, now: float, policy: 
 
 
 def _restored_uncertain(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
-    """Settling starts anew: the former owner's clock is not ours."""
+    """Settling restarts: the former owner's clock is another one."""
     return Step(replace(job, since=now, due=0.0, searches=0, empty=0))
 
 
@@ -370,7 +370,7 @@ def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> 
 
 
 def _untrue(job: Job, refusal: Fault) -> bool:
-    """AWS did not find what was to be deleted, and the search shows it: a read missed it, so the call is repeated.
+    """AWS did not find the resource to delete, and the search shows it: a read missed it, so the call is repeated.
 
     What comes back under its old name may be another one: its first deletion may have been performed.
     """
@@ -398,7 +398,7 @@ def _empty_searches(job: Job, observation: seen.Found) -> int:
 
 
 def _unshown(job: Job, fault: Fault, now: float) -> Step:
-    """AWS shows nothing of a lost call: it failed, or, where its effect may have been changed again, nobody can say."""
+    """AWS shows nothing of a lost call: it failed, or, if its effect may have been changed again, it is unknown."""
     if reconciliation.provable(job.command):
         return outcomes.failed(job, fault, now)
     return outcomes.parked(job, fault, now, "the resource is not as asked: never changed, or changed again since")
@@ -435,7 +435,7 @@ def _seen(job: Job, observation: seen.Seen, now: float, policy: Policy) -> Step:
 
 
 def _unseen(job: Job, observation: seen.Unseen, now: float, policy: Policy) -> Step:
-    """Looks that fail, or show an unknown status, again and again end, too, so that a slot is not held for ever."""
+    """Polls that keep failing, or keep showing an unknown status, end too, so that a slot is not held forever."""
     tried = job.tried + observation.seconds
     if tried < policy.search_limit:
         return Step(replace(job, tried=tried))
@@ -455,7 +455,7 @@ def _cancelled(job: Job, observation: seen.Cancelled, now: float, policy: Policy
 
 
 def _released(job: Job, observation: seen.DependencyEnded, now: float, policy: Policy) -> Step:
-    """The command to be cancelled has ended, or was parked: what is still to be done is decided anew."""
+    """The command to cancel has ended, or was parked: what remains to do is decided again."""
     if not job.awaits:
         return Step(job, ignored=True)
     return Step(replace(job, phase=Phase.INTENDED, awaits="", due=0.0, since=now))

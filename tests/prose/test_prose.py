@@ -29,10 +29,12 @@ OPEN_MESSAGES = (
 DOCSTRINGS = (
     "deploy/",
     "helm/",
+    "sandbox/",
     "schemas/",
     "service/adapters/aws/",
     "service/adapters/http/",
     "service/adapters/telemetry/",
+    "service/core/",
     "service/settings/",
 )
 """Where docstrings are rewritten."""

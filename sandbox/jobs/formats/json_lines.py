@@ -1,7 +1,7 @@
 """The JSON SerDes: an object a line; what is coerced into what is a matter of the SerDe.
 
 By Athena's documentation a line that is not one object is an error (``ignore.malformed.json`` of OpenX makes it nulls),
-keys may not occur twice, and names are compared without regard to case (``case.insensitive`` of OpenX switches that
+keys must not occur twice, and names are compared without regard to case (``case.insensitive`` of OpenX switches that
 off). OpenX takes nearly everything for everything and knows ``mapping.<column>``, ``dots.in.keys`` and
 ``use.null.for.invalid.data``; Hive's own SerDe refuses strings where numbers are due, and objects where text is.
 """

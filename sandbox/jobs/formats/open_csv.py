@@ -3,7 +3,7 @@
 By Athena's documentation: separator, quote and escape are ``separatorChar``, ``quoteChar`` and ``escapeChar``, else
 comma, double quote and backslash; there are no line breaks inside quotes; a numeric cell that is empty or no number
 is bad data, unless ``use.null.for.invalid.data`` is true; timestamps are milliseconds and dates days since 1970. What
-becomes of quotes in odd places is what the parser of OpenCSV, which the SerDe uses, does.
+becomes of misplaced quotes is what the parser of OpenCSV, which the SerDe uses, does.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _rows(lines: Sequence[str], dialect: CsvDialect, width: int) -> Iterator[lis
 
 @dataclass(slots=True)
 class _Line:
-    """The walk through a line whose quotes or escapes stand in odd places."""
+    """The walk through a line whose quotes or escapes are misplaced."""
 
     text: str
     dialect: CsvDialect

@@ -42,7 +42,7 @@ _WIDE = Context(prec=80)
 def lines(body: bytes, settings: Mapping[str, str]) -> list[bytes]:
     """Lines without their ends, as Hadoop reads them: ended by LF, CR or both, a byte order mark does not count.
 
-    Lines without a character are left out, and so many at the beginning and end as the table's properties say.
+    Lines without a character are left out, and as many at the beginning and end as the table's properties say.
 
     Raises:
         UnreadableError: a property is no number, or the text is of another encoding.

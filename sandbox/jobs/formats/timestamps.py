@@ -83,7 +83,7 @@ def _millis(text: str) -> int | None:
 
 
 def _of_pattern(pattern: str) -> Parser:
-    """A parser for one pattern of Joda's and java.time's common letters."""
+    """A parser for one pattern in the common syntax of Joda and java.time."""
     compiled = re.compile("".join(_piece(match, pattern) for match in _LETTERS.finditer(pattern)), re.ASCII)
 
     def parse(text: str) -> int | None:
