@@ -49,7 +49,7 @@ _SILENT_POLLS: Final = 2
 """So many poll deadlines may pass without a sign of the Kafka client, and the time in which shards are closed."""
 
 _BLINDNESS: Final = 24
-"""Into how many observations the time is divided for which looks at a resource may fail."""
+"""Number of observations during the time for which polls of a resource may fail."""
 
 
 def _context(settings: Settings, clock: SystemClock, telemetry: PrometheusTelemetry) -> Context:

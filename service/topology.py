@@ -20,7 +20,7 @@ _OUTPUT_KEPT: Final = 7 * 86_400.0
 
 
 def record_bytes(settings: Settings) -> int:
-    """Largest record of ours: a command is wrapped into job records and dead letters, which must always fit."""
+    """Largest record of the service: a command is wrapped into job records and dead letters, which must always fit."""
     return sizes.largest_record(settings.topics.max_message_bytes)
 
 
@@ -58,7 +58,7 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
-    """Every topic that the service needs, as it must be."""
+    """Every topic that the service needs, with its required configuration."""
     topics, largest = settings.topics, record_bytes(settings)
     specs: list[TopicSpec] = []
     for commands, jobs in settings.sources():

@@ -31,9 +31,7 @@ DOCSTRINGS = (
     "helm/",
     "sandbox/",
     "schemas/",
-    "service/adapters/aws/",
-    "service/adapters/http/",
-    "service/adapters/telemetry/",
+    "service/adapters/",
     "service/core/",
     "service/settings/",
 )

@@ -22,14 +22,14 @@ class KafkaSettings:
         application: First part of every transactional id, which reads ``<application>-<topic>-<partition>``.
         client_id: Shown in the broker's logs and quotas.
         group_instance_id: Makes the membership static; unique in the group, such as a StatefulSet's pod name.
-        principal: As whom Kafka's authorizer knows us; empty when only the broker can tell.
+        principal: The service's principal for Kafka's authorizer; empty if only the broker knows it.
         by_iam: Whether rights are granted in AWS's IAM instead of by ACLs.
         security: Passed on to every client: ``security_protocol``, ``ssl_context``, ``sasl_mechanism``, ...
         heartbeat_interval: How often a member shows that it lives, and learns that the group rebalances; a third of
             the session timeout at most.
-        session_timeout: Without a heartbeat for so long a member is dead.
+        session_timeout: A member without a heartbeat for this time is dead.
         rebalance_timeout: How long others wait for a member to drain and join; above ``commit_deadline``.
-        transaction_timeout: The broker aborts a transaction that is open for so long.
+        transaction_timeout: The broker aborts a transaction that is open for this time.
         request_timeout: A broker that does not answer a producer or a reader in time counts as gone.
         open_deadline: For fencing a partition.
         read_deadline: For reading an offset.

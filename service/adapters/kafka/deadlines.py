@@ -44,5 +44,5 @@ async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
 
 
 def refusal(error: KafkaError) -> str:
-    """What an operator is told of a missing right."""
+    """The message about a missing permission."""
     return f"Kafka refuses us: {error!r}; grant the right, `python -m service check` says which one is missing"

@@ -1,9 +1,9 @@
 """A partition's transactional producer: opened once, used until its first failure, thrown away.
 
-Kafka's transaction protocol, as aiokafka speaks it, cannot tell a late request from one of the next transaction: an
-EndTxn that was lost, sent again and then arrives after all tears the transaction after it (measured: half of the cases
-silently wrong). So a transactional request without an answer is fatal to the producer, and only a new one, with a new
-epoch, may go on.
+Kafka's transaction protocol, as aiokafka speaks it, cannot distinguish a late request from one of the next transaction:
+an EndTxn that was lost, sent again and then arrives after all tears the transaction after it (measured: half of the
+cases silently wrong). So a transactional request without an answer is fatal to the producer, and only a new one, with a
+new epoch, may go on.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class BatchSize:
 
 
 async def open_producer(settings: KafkaSettings, partition: TopicPartition, batch_bytes: int = 0) -> Any:
-    """Fences whoever had the partition's transactional id; returns when what it left open has been ended.
+    """Fences the earlier owner of the partition's transactional id; returns when what it left open has been ended.
 
     Args:
         settings: How to connect.
@@ -179,7 +179,7 @@ def _answer(future: asyncio.Future[Any]) -> bool | BaseException:
 
 
 def transactional_id(application: str, partition: TopicPartition) -> str:
-    """Whoever opens a producer with it fences all that had it before.
+    """Opening a producer with it fences all producers that had it before.
 
     Within an application no two partitions share one. Two applications can: ``svc`` with a topic ``a-commands`` and
     ``svc-a`` with ``commands``; :func:`clashes` finds that. The form can't be changed: during a rolling update the new
@@ -241,7 +241,7 @@ async def transact(
 
 
 def as_log_error(error: BaseException, topics: frozenset[str] = frozenset()) -> LogError:
-    """Whether another owner or a missing right was the reason, or nobody knows; ``topics`` are those to blame."""
+    """Whether another owner or a missing permission was the reason, or it is unknown; ``topics`` are those to blame."""
     if isinstance(error, RecordRefused | BatchRefused):
         return error
     refused = next((each for each in causes(error) if isinstance(each, REFUSALS)), None)
@@ -270,7 +270,7 @@ async def _send(producer: Any, record: OutRecord) -> asyncio.Future[Any]:
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:
-    """Takes the exception: the first one is raised, the others nobody asks for."""
+    """Retrieves the exception so that asyncio does not warn; only the first failure is raised."""
     if not future.cancelled():
         future.exception()
 

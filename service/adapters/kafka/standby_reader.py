@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 
 class StandbyReader:
-    """Reads for a follower until cancelled; builds its connection anew when that breaks."""
+    """Reads for a follower until cancelled; reconnects when its connection breaks."""
 
     def __init__(self, settings: KafkaSettings, topics: Mapping[str, str], offsets: Offsets) -> None:
         """Connects to nothing yet.

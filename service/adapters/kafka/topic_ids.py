@@ -1,4 +1,4 @@
-"""Kafka's id of a topic: it tells a topic from another one that was made under the same name later.
+"""Kafka's id of a topic: it distinguishes a topic from one that was created with the same name later.
 
 aiokafka 0.14 asks for metadata in versions that know no ids (KIP-516), so the request is spelled out here.
 """

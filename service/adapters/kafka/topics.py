@@ -46,11 +46,11 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class TopicProblem:
-    """Something that is not as it must be.
+    """A misconfigured topic, or a missing permission.
 
     Attributes:
         topic: The topic's name.
-        setting: ``topic`` when it is missing, ``right`` when one of ours is, ``partitions``, or a Kafka topic setting.
+        setting: ``topic`` when it is missing, ``right`` when a permission is, ``partitions``, or a Kafka topic setting.
         is_: What is there; of a missing right, the operation.
         must_be: What is needed; of a missing right, on what and for whom.
         remedy: A command, or an advice.
@@ -266,7 +266,7 @@ async def _partition_counts(admin: Any) -> dict[str, int]:
 
 
 async def _configs(admin: Any, names: Iterable[str]) -> dict[str, dict[str, str] | None]:
-    """Settings by topic; None where we may not read them."""
+    """Settings by topic; None if reading them is not allowed."""
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     configs: dict[str, dict[str, str] | None] = {}
     for response in await admin.describe_configs(resources) if resources else []:

@@ -1,9 +1,10 @@
 """Stops an aiokafka client within a bound and leaves neither a socket nor a task behind.
 
 aiokafka's ``stop()`` waits without limit for a broker that is silent, may leave its own tasks waiting for ever (the
-accumulator's flush of a producer whose sender died) and strands whoever still awaits the client. So: nobody may await
-the client any more, then stop politely for a while, then cut. Cutting needs names that are private to aiokafka 0.14;
-they are read with defaults, so a renamed one costs cleanliness at an unclean end and nothing else.
+accumulator's flush of a producer whose sender died) and leaves every task that still awaits the client hanging. So: no
+task must await the client any more; stop it with a timeout; then cut its connections. Cutting needs names that are
+private to aiokafka 0.14; they are read with defaults, so a renamed one costs cleanliness at an unclean end and nothing
+else.
 """
 
 import asyncio
@@ -21,8 +22,8 @@ async def shut_down(client: Any, seconds: float, *, dirty: bool = False) -> None
     """Stops a producer, consumer or admin client.
 
     Args:
-        client: Of aiokafka; nobody else awaits it now.
-        seconds: For the polite stop.
+        client: Of aiokafka; no other task awaits it now.
+        seconds: Timeout of the regular stop.
         dirty: Cut first: what is under way must not be completed, and nothing more is sent.
     """
     if dirty:
@@ -94,7 +95,7 @@ def _futures(parts: Iterable[Any]) -> Iterator[asyncio.Future[Any]]:
 
 
 def _retrieve(futures: Iterable[asyncio.Future[Any]]) -> None:
-    """Takes the exceptions nobody will ask for, or asyncio complains about each when it is collected."""
+    """Retrieves the exceptions so that asyncio does not warn about each when it is collected."""
     for future in futures:
         if future.done() and not future.cancelled():
             future.exception()

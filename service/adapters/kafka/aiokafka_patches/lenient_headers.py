@@ -1,8 +1,8 @@
-"""Reads records whose header names are not UTF-8, at which aiokafka gives a whole partition up.
+"""Reads records whose header names are not UTF-8, at which aiokafka gives up a whole partition.
 
-Kafka does not look at header names, so a hostile or broken producer can store such a record, and nobody may be able to
-stop a partition. aiokafka decodes batches in C and raises in mid-batch; here the rest of that one batch is read again
-by its Python twin, with the undecodable bytes escaped. Batches without such a record take the usual way.
+Kafka does not check header names, so a hostile or broken producer can store such a record, and no producer must be able
+to stop a partition. aiokafka decodes batches in C and raises in mid-batch; here the rest of that one batch is read
+again by its Python twin, with the undecodable bytes escaped. Batches without such a record take the usual way.
 
 ``install`` replaces a name in aiokafka's fetcher; the contract tests read such a record through a real broker.
 """

@@ -32,7 +32,7 @@ def of_msk(region: str, credentials: Credentials, clock: Callable[[], float] = s
 
     Args:
         region: Of the cluster.
-        credentials: Whose token it is to be.
+        credentials: The credentials that sign the token.
         clock: Steady seconds.
     """
 

@@ -28,7 +28,7 @@ LEAST_LEFT: Final = 10.0
 RETRY: Final = 10.0
 """Seconds between attempts to renew a token that is still good."""
 DEADLINE: Final = 10.0
-"""Seconds that a fetch may take; below aiokafka's own patience with a connection."""
+"""Timeout of a fetch in seconds; below aiokafka's own timeout of a connection."""
 
 _log = structlog.get_logger(__name__)
 

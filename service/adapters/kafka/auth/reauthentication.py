@@ -76,7 +76,7 @@ class RenewingConnection(AIOKafkaConnection):  # type: ignore[misc] # aiokafka h
         return answer
 
     async def _renew(self) -> None:
-        """Never raises: a connection that could not be renewed is closed, and whoever waits finds it so."""
+        """Never raises: a connection that could not be renewed is closed, and tasks that wait for it find it closed."""
         begun, where = time.monotonic(), f"{self.host}:{self.port}"
         try:
             if self._sasl_oauth_token_provider is not None:

@@ -90,7 +90,7 @@ def _of_msk(oauth: OAuth, *, fips: bool) -> Fetch:
     )
 
     async def credentials() -> Any:
-        """Anew for every token, each 12 minutes: no client is kept, and they outlive the token."""
+        """Called for every token, each 12 minutes: no client is kept, and the credentials outlive the token."""
         sessions = Clients({"kafka": target})
         try:
             return await sessions.frozen_credentials("kafka")

@@ -15,7 +15,7 @@ from service.core.partition_assignment import Member, assign
 
 
 class EvenAssignor(StickyPartitionAssignor):  # type: ignore[misc] # aiokafka has no types
-    """Members tell what they had, as in aiokafka's; the leader distributes evenly topic by topic."""
+    """Members report what they had, as in aiokafka's; the leader distributes evenly topic by topic."""
 
     name = "even-sticky"
 

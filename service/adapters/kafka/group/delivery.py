@@ -31,7 +31,7 @@ POLL_RECORDS: Final = 500
 HALTED_RETRY: Final = 30.0
 """Seconds after which a partition that could not be read is tried again."""
 QUIET = 60.0
-"""Seconds after which the shards are told of offsets that hold nothing for them."""
+"""Seconds after which the shards learn of offsets that hold nothing for them."""
 SUSPICION = 5.0
 """Seconds for which a partition is read record by record after it could not be read."""
 
@@ -161,7 +161,7 @@ class Delivery:
             self._assignee.received(partition, [_convert(record) for record in fresh])
 
     async def _pass_over(self) -> None:
-        """Tells now and then of markers and aborted records: nothing is delivered that would tell of them."""
+        """Reports markers and aborted records at intervals: nothing is delivered for them."""
         if time.monotonic() < self._told_at + QUIET:
             return
         self._told_at = time.monotonic()

@@ -1,7 +1,7 @@
 """Membership in the consumer group, and delivery of what its partitions hold.
 
 aiokafka rebalances eagerly: every member gives up everything, and positions are lost even for partitions that stay. A
-partition that has no position makes aiokafka look for the committed offset, at once and even while it is paused; with
+partition that has no position makes aiokafka fetch the committed offset, at once and even while it is paused; with
 ``auto_offset_reset="none"`` it then begins to fetch by itself, or fails and holds up the other partitions of the same
 broker. So every newly assigned partition is paused and given a stand-in position before aiokafka's fetcher runs again:
 it does nothing until :meth:`Group.start` seeks and resumes it.
@@ -104,7 +104,7 @@ class GroupMember:
         self._rejoin.want()
 
     async def _superseded_by_peer(self, assignee: Assignee) -> None:
-        """Serves nothing, and asks for its place again when the other one may have gone."""
+        """Serves nothing, and asks for its instance id again when the other process may have stopped."""
         settings, pause = self._settings, self._settings.session_timeout / 2
         self._held = frozenset()
         await assignee.superseded_by_peer(
@@ -220,11 +220,11 @@ class Rejoin:
         self._last = float("-inf")
 
     def want(self) -> None:
-        """Somebody needs a fresh assignment."""
+        """Requests a new assignment."""
         self._wanted = True
 
     def granted(self) -> None:
-        """There is a fresh assignment, whoever asked for it."""
+        """A new assignment has arrived, requested or not."""
         self._wanted = False
 
     def due(self) -> bool:
@@ -241,7 +241,7 @@ class Rejoin:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
-    """Tells the group of rebalances; aiokafka would log a failure and go on, so it is kept for the poll loop."""
+    """Informs the member of rebalances; aiokafka would log a failure and go on, so it is kept for the poll loop."""
 
     def __init__(self, group: GroupMember, session: Session, assignee: Assignee) -> None:
         self._group = group

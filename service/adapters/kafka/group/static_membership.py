@@ -1,12 +1,12 @@
-"""Static membership: one process at a time holds an instance id, and the elder steps back.
+"""Static membership: one process at a time holds an instance id, and the older one gives way.
 
-Whoever joins with an instance id and no member id takes the place of whoever had it: that is how a pod that was
-restarted gets its partitions back at once. So a process may do it once in its life, or when the broker says that nobody
-holds the id. Ever after it joins under the member id that it was given, and the broker answers ``FENCED_INSTANCE_ID``
-when somebody else has the place. Without that two processes of one id would take it from each other for ever.
+A process that joins with an instance id and no member id replaces the member that had the id: that is how a pod that
+was restarted gets its partitions back at once. So a process may do it once in its life, or when the broker says that no
+member has the id. Afterwards it joins under the member id that it was given, and the broker answers
+``FENCED_INSTANCE_ID`` when another process has the id. Otherwise two processes would take it from each other forever.
 
-aiokafka 0.14 needs help with it: its heartbeat does not carry the instance id, so a member that was replaced is told
-that it is unknown and joins anew; each consumer of its begins without a member id; and it does not know error 82.
+aiokafka 0.14 needs help with it: its heartbeat does not carry the instance id, so a member that was replaced learns
+that it is unknown and joins again; each of its consumers starts without a member id; and it does not know error 82.
 """
 
 from typing import Any, Final
@@ -48,7 +48,7 @@ class StaticHeartbeatV3(RequestStruct):  # type: ignore[misc]
 
 
 class StaticHeartbeat(Request[HeartbeatRequest_v1 | StaticHeartbeatV3]):  # type: ignore[misc]
-    """A heartbeat which asks whether the place is still ours, too."""
+    """A heartbeat that also asks whether this process still has the instance id."""
 
     API_KEY = 12
 
