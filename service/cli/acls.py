@@ -21,13 +21,13 @@ def print_acls(
     principal: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     settings: SettingsFile = None,
 ) -> int:
-    """Print the least rights in Kafka that each component needs, for the topics and tenants of the settings.
+    """Print the minimal permissions in Kafka that each component needs, for the topics and tenants of the settings.
 
     Args:
         format: `table` for people, `kafka-acls` a script, `strimzi` KafkaUsers, `msk-iam` IAM policies, `json`.
         component: Only this one, such as `service`; may be repeated.
         principal: As whom a component connects, such as `service=User:CN=crml`; may be repeated.
-        settings: Where settings are.
+        settings: Settings file.
     """
     sys.stdout.write(FORMATS[format](_selected(settings, component, principal)))
     return 0

@@ -59,7 +59,7 @@ Principal = Annotated[str, Parameter(help="ARN of the role that the service has 
 
 
 def run(*, settings: SettingsFile = None) -> int:
-    """Serve: consume commands, call AWS, publish what becomes of them. SIGTERM stops in order."""
+    """Serve: consume commands, call AWS, publish replies and events. SIGTERM stops in order."""
     loaded = load(settings)
     configure_logging(loaded.log.level, loaded.log.format)
     return console.wait(_run(loaded))
@@ -91,7 +91,7 @@ async def _run(settings: Settings) -> int:
         log.error("Kafka can't be used", reason=await checking.unusable(error, settings))
         return EXIT_REFUSED
     for finding in findings:
-        log.error("a topic is not as it must be", topic=finding.topic, reason=checking.explained(finding))
+        log.error("topic misconfigured", topic=finding.topic, reason=checking.explained(finding))
     if findings:
         return EXIT_REFUSED
     service = bootstrap.build(settings)
@@ -102,7 +102,7 @@ async def _run(settings: Settings) -> int:
         targets={name: target.region for name, target in settings.targets.items()},
         group=settings.kafka.group_id,
     )
-    former = asyncio.create_task(_tell_of_former_tenants(settings), name="former tenants")
+    former = asyncio.create_task(_report_former_tenants(settings), name="former tenants")
     try:
         await service.run(stop)
     except ListenError as error:
@@ -117,14 +117,14 @@ async def _run(settings: Settings) -> int:
     return 0
 
 
-async def _tell_of_former_tenants(settings: Settings) -> None:
-    """Once, beside serving: what a tenant that was removed has left open is seen by nothing else."""
+async def _report_former_tenants(settings: Settings) -> None:
+    """Once, while serving: only this check finds what a removed tenant has left open."""
     log = structlog.get_logger("service")
     try:
         for line in await checking.former_tenants(settings):
-            log.error("commands of a tenant that was removed are held", subject=line.subject, reason=line.message)
+            log.error("removed tenant has open commands", subject=line.subject, reason=line.message)
     except Exception as error:
-        log.error("tenants that were removed can't be looked for", reason=f"{type(error).__name__}: {error}")
+        log.error("removed tenants can't be checked", reason=f"{type(error).__name__}: {error}")
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""``python -m service backfill``: makes a lost changelog anew of what other topics remember."""
+"""``python -m service backfill``: rebuilds a lost changelog from the other topics."""
 
 import time
 from collections import Counter, defaultdict
@@ -29,22 +29,22 @@ from service.topology import kafka_settings, topic_specs
 
 
 def backfill(*, apply: bool = False, settings: SettingsFile = None) -> int:
-    """Rebuild lost changelogs from commands, replies and events; only says what it would write without --apply.
+    """Rebuild lost changelogs from commands, replies and events; without --apply, only print what would be written.
 
     Only empty partitions of changelogs are rebuilt, and only while the service is stopped. Create a missing topic
-    first: python -m service topics. What ended keeps its reply; what may be under way is searched for by the service
-    itself, when it is started; what can't be known is parked for a person.
+    first: python -m service topics. What ended keeps its reply; what may be running is searched for by the service
+    when it starts; what can't be determined is parked for an operator.
 
     Args:
         apply: Write the changelogs.
-        settings: Where settings are.
+        settings: Settings file.
     """
     return console.run(settings, lambda loaded: _backfill(loaded, apply=apply), REPAIR)
 
 
 @dataclass(slots=True)
 class _Plan:
-    """What is to be written, by consumed partition, and what is to be told."""
+    """The records to write, by consumed partition, and the messages to print."""
 
     content: dict[TopicPartition, dict[bytes, Record | None]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -109,7 +109,7 @@ async def _plan(
             if place not in group.offsets and start < end:
                 setting = f"python -m service offsets set --topic {commands} --partition {place.partition}"
                 plan.unknown.append(
-                    f"{commands} partition {place.partition}: the group has no offset; replies tell. Before the start,"
+                    f"{commands} partition {place.partition}: the group has no offset; replies decide. First,"
                     f" say where to go on: {setting} --to OFFSET"
                 )
             consumed = await _all(source, {place: (start, end)})

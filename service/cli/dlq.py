@@ -32,16 +32,16 @@ _CHUNK = 100
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which letters are meant."""
+    """Selection of dead letters."""
 
     reason: Annotated[tuple[str, ...], Parameter(help="A code, such as ValidationFailed; may be repeated.")] = ()
     since: Annotated[
-        str | None, Parameter(help="Set aside since: 2025-01-31T12:00:00Z, or how long ago: 90s, 30m, 2h, 7d.")
+        str | None, Parameter(help="Written since: 2025-01-31T12:00:00Z, or an age: 90s, 30m, 2h, 7d.")
     ] = None
-    until: Annotated[str | None, Parameter(help="Set aside before; written as --since.")] = None
+    until: Annotated[str | None, Parameter(help="Written before; same format as --since.")] = None
     key: Annotated[str | None, Parameter(help="The original's key.")] = None
     topic: Annotated[tuple[str, ...], Parameter(help="The topic the original was in; may be repeated.")] = ()
-    limit: Annotated[int | None, Parameter(help="The latest so many of them.")] = None
+    limit: Annotated[int | None, Parameter(help="Show only the N most recent.")] = None
 
     def selection(self) -> Selection | None:
         """For the reader; None, with a complaint on the screen, when a filter makes no sense."""
@@ -61,13 +61,13 @@ _ALL: Final = Filters()
 
 @app.command(name="list", sort_key=1)
 def list_(filters: Filters = _ALL, *, json: bool = False, tenant: Tenant = None, settings: SettingsFile = None) -> int:
-    """List dead letters, the latest last; at most 50 unless --limit says otherwise.
+    """List dead letters, the most recent last; at most 50 unless --limit is given.
 
     Args:
-        filters: Which letters.
+        filters: Selection of dead letters.
         json: One JSON object per line, for other programs.
-        tenant: Whose letters.
-        settings: Where settings are.
+        tenant: Read the dead letters of this tenant.
+        settings: Settings file.
     """
     selected = filters.selection()
     if selected is None:
@@ -80,14 +80,14 @@ def list_(filters: Filters = _ALL, *, json: bool = False, tenant: Tenant = None,
 def show(
     partition: int, offset: int, *, value: bool = False, tenant: Tenant = None, settings: SettingsFile = None
 ) -> int:
-    """Show one dead letter: the reason, its headers, and its value if you ask for it.
+    """Show one dead letter: the reason, its headers, and with --value its value.
 
     Args:
         partition: Of the dead-letters topic: the first number in the list.
         offset: The second number in the list.
         value: Print the value too, which may hold secrets.
-        tenant: Whose letters.
-        settings: Where settings are.
+        tenant: Read the dead letters of this tenant.
+        settings: Settings file.
     """
     return run(settings, lambda loaded: _show(_Context.of(loaded, tenant), partition, offset, value=value), DLQ)
 
@@ -96,18 +96,18 @@ def show(
 def replay(
     filters: Filters = _ALL, *, apply: bool = False, tenant: Tenant = None, settings: SettingsFile = None
 ) -> int:
-    """Send the originals back to the command topics they came from; only says what it would do without --apply.
+    """Send the originals back to the command topics they came from; without --apply, only print what would be sent.
 
     An original goes back as it was, with its own key, headers and value, to its own partition. It keeps its id, so
     sending it twice is safe: a command that was rejected is remembered, and the same id with the same content gets the
-    same rejection again. To send a mended command, publish it with a new id. What still can't be a command becomes a
-    dead letter again. Replay helps when the cause lay elsewhere: in a setting, a topic, or a defect of the service.
+    same rejection again. To send a corrected command, publish it with a new id. A record that still is not a valid
+    command becomes a dead letter again. Replay helps if the cause was a setting, a topic, or a defect of the service.
 
     Args:
-        filters: Which letters.
-        apply: Send them.
-        tenant: Whose letters.
-        settings: Where settings are.
+        filters: Selection of dead letters.
+        apply: Send the originals.
+        tenant: Read the dead letters of this tenant.
+        settings: Settings file.
     """
     selected = filters.selection()
     if selected is None:
@@ -117,7 +117,7 @@ def replay(
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """How to reach Kafka, where the letters are, and where they may go back to."""
+    """Connection to Kafka, the topic of the dead letters, and the topics they may go back to."""
 
     kafka: KafkaSettings
     topic: str
@@ -134,11 +134,11 @@ class _Context:
 
 
 Place = tuple[float, int, int]
-"""Time, partition and offset of a letter: by these letters are ordered."""
+"""Time, partition and offset of a dead letter, the order of the list."""
 
 
 class _Latest(Generic[T]):
-    """What was said of the latest letters; all that is kept of them."""
+    """Keeps the rendered rows of the most recent dead letters only."""
 
     def __init__(self, limit: int | None) -> None:
         self.found = 0
@@ -203,7 +203,7 @@ async def _replay(desk: _Context, selected: Selection, limit: int | None, *, app
 async def _send_chosen(
     desk: _Context, selected: Selection, chosen: set[Place], sending: ReplaySender, outcome: ReplayResult
 ) -> None:
-    """Reads the letters again, so that not all of them need be kept in memory at once."""
+    """Reads the dead letters again, so that they need not all be in memory at once."""
     chunk: list[DeadLetter] = []
     async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
         async for letter in letters:

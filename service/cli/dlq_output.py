@@ -1,4 +1,4 @@
-"""What an operator sees of dead letters; nothing in a letter can move a terminal's cursor or pass for our own words."""
+"""Output of dead letters; no content of a record can move the terminal's cursor or imitate the output."""
 
 import json
 from collections.abc import Sequence
@@ -54,11 +54,11 @@ def as_json(letter: DeadLetter) -> str:
 
 
 Row = tuple[Text | str, ...]
-"""The cells of one letter in the list."""
+"""The cells of one dead letter in the list."""
 
 
 def row(letter: DeadLetter) -> Row:
-    """A letter in the list."""
+    """A row of the list."""
     return (
         f"{letter.partition} {letter.offset}",
         format_time(letter.time)[:19].replace("T", " "),
@@ -77,9 +77,9 @@ def screen() -> Console:
 
 
 def show_list(console: Console, rows: Sequence[Row], found: int, topic: str) -> None:
-    """Prints a table, the latest letter last, where the cursor is."""
+    """Prints a table, the most recent dead letter last."""
     if not found:
-        console.print(f"No dead letters in {topic} that you asked for.", highlight=False, soft_wrap=True)
+        console.print(f"No dead letters in {topic} match.", highlight=False, soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("letter", "time", "reason", "from", "key", "command id"):
@@ -89,13 +89,13 @@ def show_list(console: Console, rows: Sequence[Row], found: int, topic: str) -> 
         table.add_row(*cells)
     console.print(table)
     shown = f"the latest {len(rows)} of {found}" if found > len(rows) else f"{found}"
-    noun = "letter" if found == 1 else "letters"
-    told = f"\n{shown} {noun} in {topic}; times are UTC. To see one: dlq show <the two numbers of its letter>"
+    noun = "dead letter" if found == 1 else "dead letters"
+    told = f"\n{shown} {noun} in {topic}; times are UTC. To see one: dlq show PARTITION OFFSET"
     console.print(told, style="dim", highlight=False, soft_wrap=True)
 
 
 def show_letter(console: Console, letter: DeadLetter, *, value: bool) -> None:
-    """Prints one letter: why, where from, headers, and the value when asked for."""
+    """Prints one dead letter: reason, origin, headers, and the value if requested."""
     told = letter.told
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(style="bold", no_wrap=True)
@@ -136,6 +136,6 @@ def show_replay(console: Console, outcome: ReplayResult, *, applied: bool) -> No
     for reason, count in sorted(outcome.skipped.items()):
         console.print(Text(f"{count:6}  skipped: {printable(reason)}", style="yellow"), soft_wrap=True)
     if not outcome.sent and not outcome.skipped:
-        console.print("No dead letters that you asked for.", highlight=False)
+        console.print("No dead letters match.", highlight=False)
     if outcome.sent and not applied:
         console.print("\nNothing was sent; --apply sends.", style="dim", highlight=False)

@@ -1,4 +1,4 @@
-"""``python -m service offsets``: where each partition is read on, and a person's decision where nobody can know it."""
+"""``python -m service offsets``: where each partition continues, and an operator's decision about it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
@@ -33,7 +33,7 @@ def show(*, settings: SettingsFile = None) -> int:
     """Show each partition's range, the group's offset, the position in the changelog, and where it would be read on.
 
     Args:
-        settings: Where settings are.
+        settings: Settings file.
     """
     return console.run(settings, _show, REPAIR)
 
@@ -47,7 +47,7 @@ def set_(
     apply: bool = False,
     settings: SettingsFile = None,
 ) -> int:
-    """Set where a partition is read on; without --apply only says what that would mean.
+    """Set where a partition continues; without --apply, only print the consequences.
 
     Writes the position to the changelog and the group's offset, in one transaction and under the fence of its shard,
     while the service is stopped. A record that is read again is recognised as long as the changelog remembers its
@@ -58,7 +58,7 @@ def set_(
         partition: Its partition.
         to: An offset within the partition, or `earliest`, or `latest`.
         apply: Set it.
-        settings: Where settings are.
+        settings: Settings file.
     """
     place = TopicPartition(topic, partition)
     return console.run(settings, lambda loaded: _set(loaded, place, to, apply=apply), REPAIR)
@@ -160,7 +160,7 @@ def _meaning(offset: int, found: Standing) -> Iterator[str]:
     recorded = found.recorded.offset if found.recorded else None
     consumed = max((each for each in (found.kafka.committed, recorded) if each is not None), default=None)
     if consumed is None:
-        yield f"Nobody knows what was consumed: what lies from {offset} on is read, what lies before is not."
+        yield f"It is unknown what was consumed: records from offset {offset} on are read, earlier ones are not."
     elif offset < consumed:
         yield (
             f"Offsets {offset} to {consumed - 1} would be read again. Commands that the changelog remembers are"

@@ -1,4 +1,4 @@
-"""``python -m service parked``: what waits for a person, and the person's decision."""
+"""``python -m service parked``: commands that wait for an operator, and the operator's decision."""
 
 import shlex
 import sys
@@ -36,7 +36,7 @@ def list_(*, json: bool = False, settings: SettingsFile = None) -> int:
 
     Args:
         json: One JSON object per line, for other programs.
-        settings: Where settings are.
+        settings: Settings file.
     """
     return console.run(settings, lambda loaded: _list(loaded, as_json=json), REPAIR)
 
@@ -46,10 +46,10 @@ def resolve(
     command_id: str,
     *,
     source: str | None = None,
-    adopt: Annotated[str | None, Parameter(help="It was done; the ARN of what it made (or -, if it has none).")] = None,
-    retry: Annotated[bool, Parameter(help="It was not done: call once more, whatever its deadline.")] = False,
+    adopt: Annotated[str | None, Parameter(help="It was done: the ARN of what it made (or -, if it has none).")] = None,
+    retry: Annotated[bool, Parameter(help="It was not done: call once more, regardless of its deadline.")] = False,
     fail: Annotated[
-        bool, Parameter(help="Give it up: what AWS may have made stays, is billed, and is not followed.")
+        bool, Parameter(help="Give up: what AWS may have made stays, is billed, and is not polled.")
     ] = False,
     unchecked: Annotated[
         bool, Parameter(help="Adopt although AWS does not confirm that it carries the marker.")
@@ -67,7 +67,7 @@ def resolve(
         fail: See --help.
         unchecked: See --help.
         wait: See --help.
-        settings: Where settings are.
+        settings: Settings file.
     """
     decisions = [
         *([Resolved(Resolution.ADOPT, "" if adopt == "-" else adopt)] if adopt is not None else []),
@@ -161,7 +161,7 @@ def _as_meant(held: OwnedJob, decision: Resolved) -> Resolved:
 
 
 async def send_one(settings: Settings, outgoing: Outgoing, *, wait: bool) -> int:
-    """Sends a decision; with ``wait``, tells what the service answers."""
+    """Sends a decision; with ``wait``, prints the service's answer."""
     kafka = kafka_settings(settings)
     places = {places.commands: places for places in settings.places().values()}
     replies = places[outgoing.topic].replies

@@ -18,15 +18,15 @@ from service.topology import kafka_settings
 
 
 def reconcile(*, apply: bool = False, settings: SettingsFile = None) -> int:
-    """Compare the changelogs with AWS, and say what differs; send what is safe with --apply.
+    """Compare the changelogs with AWS, and print the differences; --apply sends the safe repairs.
 
-    Safe is: to track a resource that carries our marker but that nothing of ours knows, so that its status is
-    published; and to adopt, for a parked command, the one resource that carries its marker. The rest is told with the
-    reason. Another installation that uses the same account looks like a stranger's work: its resources are tracked too.
+    Two repairs are safe: to track a resource that carries a marker but is in no changelog, so that its status is
+    published; and to adopt the only resource with a parked command's marker. The others are printed with the reason.
+    The resources of another installation in the same account are unknown to this one, so they are tracked too.
 
     Args:
         apply: Send the safe repairs, as commands.
-        settings: Where settings are.
+        settings: Settings file.
     """
     return console.run(settings, lambda loaded: _reconcile(loaded, apply=apply), REPAIR)
 
@@ -47,7 +47,7 @@ async def _reconcile(settings: Settings, *, apply: bool) -> int:
     compared = f"{output.count(len(ledger.jobs), 'job')} ({under_way or 'none under way'})"
     console.print_line(
         f"compared {compared} with {output.count(resources, 'resource')}: "
-        f"{output.count(len(differences), 'difference')}, {len(safe)} safe to mend"
+        f"{output.count(len(differences), 'difference')}, {len(safe)} can be repaired safely"
     )
     if apply and safe:
         await _send(settings, safe)

@@ -1,4 +1,4 @@
-"""``python -m service skip-corrupt``: goes on without a changelog record that can't be read, if a person insists."""
+"""``python -m service skip-corrupt``: continues without an unreadable changelog record, if an operator insists."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ def skip_corrupt(
     i_understand: Annotated[bool, Parameter(negative="", help="Write the tombstone.")] = False,
     settings: SettingsFile = None,
 ) -> int:
-    """Make a halted shard go on without a changelog record that can't be read; without --offset, list such records.
+    """Let a halted shard continue without a changelog record that can't be read; without --offset, list such records.
 
     Writes a tombstone for the record's key, under the fence of its shard; the shard restores without it soon. What the
     record said is forgotten: a command sent again is carried out again, a resource's events are numbered from 1 again.
@@ -34,7 +34,7 @@ def skip_corrupt(
         partition: Its partition.
         offset: The record.
         i_understand: See --help.
-        settings: Where settings are.
+        settings: Settings file.
     """
     place = TopicPartition(topic, partition)
     return console.run(settings, lambda loaded: _skip(loaded, place, offset, apply=i_understand), REPAIR)

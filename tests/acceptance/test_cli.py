@@ -84,7 +84,7 @@ async def test_check_without_kafka(service: ServiceProcess) -> None:
     told = await said(service, "check", CRML_KAFKA__BOOTSTRAP_SERVERS=away)
     assert (told.code, told.err) == (3, "")
     assert list(told.wrong()) == ["kafka"]
-    wanted = f"no broker lets us in: {away} does not listen; check bootstrap_servers and the network"
+    wanted = f"no broker accepts the connection: {away} does not listen; check bootstrap_servers and the network"
     assert told.wrong()["kafka"] == wanted
 
 
@@ -114,7 +114,7 @@ async def test_check_from_a_pod_into_another_account(service: ServiceProcess, tm
     )
     assert (told.code, told.err) == (0, ""), told.out
     rows = {row[1]: row[2] for row in told.rows if len(row) > 2}
-    assert rows["target eu: way in"].startswith("web identity (IRSA): role arn:aws:iam::111122223333:role/pod")
+    assert rows["target eu: credentials"].startswith("web identity (IRSA): role arn:aws:iam::111122223333:role/pod")
     assert "arn:aws:sts::444455556666:assumed-role/crml/cleanroomsml-service" in rows["target eu: identity"]
     assert "such as cleanroomsml-service-CHECK" in rows["target eu: sessions"]
     assert "canary" not in told.out
@@ -176,7 +176,7 @@ async def test_run_without_kafka(service: ServiceProcess) -> None:
     assert told.code == 3
     lines = [json.loads(line) for line in told.out.splitlines()]
     assert (lines[-1]["event"], lines[-1]["level"]) == ("Kafka can't be used", "error")
-    assert "no broker lets us in" in lines[-1]["reason"]
+    assert "no broker accepts the connection" in lines[-1]["reason"]
 
 
 async def test_run_without_topics(service: ServiceProcess) -> None:

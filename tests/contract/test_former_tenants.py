@@ -84,7 +84,7 @@ async def test_the_service_says_so_when_it_starts(kafka: Broker, monkeypatch: py
 
     monkeypatch.setattr(checks, "former_tenants", found)
     with capture_logs() as logs:
-        await command_line._tell_of_former_tenants(settings(kafka))
+        await command_line._report_former_tenants(settings(kafka))
     (entry,) = logs
     assert entry["log_level"] == "error"
     assert ("Kafka has gone" if broken else "2 commands are open") in entry["reason"]

@@ -19,12 +19,7 @@ OPEN_PAGES = (
 )
 """Pages that are not rewritten yet: the README, decisions, and what is generated from tables of the tests."""
 
-OPEN_MESSAGES = (
-    "service/cli/",
-    "service/operator/access/",
-    "service/operator/diagnostics/",
-    "service/settings/running.py",
-)
+OPEN_MESSAGES = ("service/settings/running.py",)
 
 DOCSTRINGS = (
     "deploy/",
@@ -32,7 +27,9 @@ DOCSTRINGS = (
     "sandbox/",
     "schemas/",
     "service/adapters/",
+    "service/cli/",
     "service/core/",
+    "service/operator/",
     "service/settings/",
 )
 """Where docstrings are rewritten."""

@@ -197,6 +197,6 @@ async def test_whoever_is_not_let_in_is_told_why(fortress: Fortress, tmp_path: P
     }
     for told, variables in wrong.items():
         (message,) = await _wrong(variables)
-        assert message.startswith("no broker lets us in: "), message
+        assert message.startswith("no broker accepts the connection: "), message
         assert told in message
         assert "canary" not in message

@@ -34,7 +34,6 @@ OPEN: Final = {
     "service/cli/parked.py": {"REPLY_PATIENCE"},
     "service/core/policy.py": {"patience", "read_patience", "write_patience"},
     "service/operator/dead_letters/dead_letter.py": {"told"},
-    "service/operator/diagnostics/aws_target.py": {"way_in"},
     "service/operator/repair/changelog_snapshot.py": {"place"},
     "service/operator/repair/topic_reader.py": {"place"},
     "service/runtime/poller.py": {"looked", "looking"},

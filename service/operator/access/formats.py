@@ -49,8 +49,8 @@ def as_json(rows: Sequence[Acl]) -> str:
 def as_script(rows: Sequence[Acl]) -> str:
     """A shell script of kafka-acls.sh; it may be run again.
 
-    The variables ``BOOTSTRAP`` and ``COMMAND_CONFIG`` (a file of client properties, of somebody who may alter ACLs) are
-    the caller's.
+    The variables ``BOOTSTRAP`` and ``COMMAND_CONFIG`` (a file of client properties of a principal that may alter ACLs)
+    are set by the caller.
     """
     lines = [
         "#!/bin/sh",

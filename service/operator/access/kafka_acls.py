@@ -33,7 +33,7 @@ COMPONENTS: Final[Mapping[str, str]] = {
     PUBLISHER: "who sends commands; with tenants one each, `<tenant>-publisher`",
     SUBSCRIBER: "who reads replies and events; with tenants one each, `<tenant>-subscriber`",
 }
-"""What each component is. The first four are ours, the others belong to other teams."""
+"""Description of each component. The first four belong to the service, the others to other teams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def components(settings: Settings) -> list[str]:
 
 
 def principal_of(settings: Settings, component: str) -> str:
-    """As whom a component connects unless told otherwise: the service by its settings, the others by their names."""
+    """The default principal of a component: the service's from its settings, the others' by their names."""
     own = settings.kafka.known_as() if component == SERVICE else ""
     return own or f"User:{name_of(settings, component)}"
 
@@ -145,9 +145,9 @@ def _of_topics(settings: Settings) -> Iterator[_Rule]:
 
 def _of_dlq(settings: Settings) -> Iterator[_Rule]:
     for places in settings.places().values():
-        yield _topic(DLQ, places.dead_letters, "Read", "list and show letters")
+        yield _topic(DLQ, places.dead_letters, "Read", "list and show dead letters")
         yield _topic(DLQ, places.commands, "Write", "replay originals")
-    yield _topic(DLQ, settings.topics.dead_letters, "Read", "list and show letters")
+    yield _topic(DLQ, settings.topics.dead_letters, "Read", "list and show dead letters")
 
 
 def _of_repair(settings: Settings) -> Iterator[_Rule]:

@@ -19,8 +19,8 @@ class DeadLetter:
     """A record of the dead-letters topic.
 
     Attributes:
-        partition: Where the letter is.
-        offset: Where the letter is.
+        partition: Partition of the dead letter.
+        offset: Offset of the dead letter.
         written: When, in epoch seconds, as Kafka has it.
         key: The original's key.
         value: The original's value.
@@ -36,7 +36,7 @@ class DeadLetter:
 
     @cached_property
     def told(self) -> dict[str, str]:
-        """Our headers without their prefix; of a letter that was dead before the last ones count."""
+        """The ``dlq_`` headers without their prefix; if it was a dead letter before, the last ones count."""
         ours = [(name, value) for name, value in self.headers if name.startswith(PREFIX)]
         return {name.removeprefix(PREFIX): (value or b"").decode(errors="replace") for name, value in ours}
 
@@ -79,7 +79,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which letters are meant; what is empty or None selects all.
+    """Selection of dead letters; an empty member or None selects all.
 
     Attributes:
         reasons: Codes, in any case.
@@ -96,7 +96,7 @@ class Selection:
     topics: frozenset[str] = field(default_factory=frozenset)
 
     def has(self, letter: DeadLetter) -> bool:
-        """True when the letter is meant."""
+        """True when the dead letter is selected."""
         return (
             (not self.reasons or letter.reason.lower() in self.reasons)
             and (self.since is None or letter.time >= self.since)

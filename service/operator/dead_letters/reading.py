@@ -12,7 +12,7 @@ _ROLE = "dlq"
 
 
 async def read(settings: KafkaSettings, topic: str, selection: Selection) -> AsyncGenerator[DeadLetter, None]:
-    """Yields the selected letters; in order within a partition.
+    """Yields the selected dead letters; in order within a partition.
 
     Raises:
         LogError: Kafka failed or made no progress, or there is no such topic.
@@ -27,7 +27,7 @@ async def read(settings: KafkaSettings, topic: str, selection: Selection) -> Asy
 
 
 async def read_one(settings: KafkaSettings, topic: str, partition: int, offset: int) -> DeadLetter | None:
-    """The letter at a position; None when there is none.
+    """The dead letter at a position; None when there is none.
 
     Raises:
         LogError: Kafka failed or made no progress, or there is no such topic.

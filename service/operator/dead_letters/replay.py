@@ -24,7 +24,7 @@ _AT_ONCE = 100
 
 @dataclass
 class ReplayResult:
-    """What became of the selected letters.
+    """Result of a replay.
 
     Attributes:
         sent: How many by topic; in a dry run, how many would be.
@@ -38,10 +38,10 @@ class ReplayResult:
 
 
 def why_not_replayable(letter: DeadLetter, existing: Mapping[str, Collection[int]]) -> str:
-    """Why a letter can't go back, or nothing.
+    """Why a dead letter can't be replayed; empty if it can.
 
     Args:
-        letter: The letter.
+        letter: The dead letter.
         existing: Partitions of each configured command topic that exists.
     """
     if "omitted" in letter.told:
@@ -60,7 +60,7 @@ def why_not_replayable(letter: DeadLetter, existing: Mapping[str, Collection[int
 
 
 class ReplaySender:
-    """Sends letters back; every send of a call is awaited before it returns."""
+    """Sends originals back; every send of a call is awaited before it returns."""
 
     def __init__(self, producer: Any, existing: Mapping[str, Collection[int]], settings: KafkaSettings) -> None:
         self._producer = producer

@@ -1,4 +1,4 @@
-"""Looks whether a target works, and says which way leads in and what to mend if none does."""
+"""Checks a target: the credential source, the identity, and one call; errors say what to correct."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ async def probe(
 ) -> tuple[Finding, ...]:
     """Finds the way in, asks who we are there, and lists one resource."""
     looking = _Probe(sessions, api, target, deadline, environ)
-    way = await looking.way_in()
+    way = await looking.credentials()
     if not way.ok:
         return (way,)
     identity = await looking.identity()
@@ -55,10 +55,10 @@ class _Probe:
         method, broken = await self._try(self._found())
         if broken is not None:
             problems = "; ".join((*suspects, broken))
-            return self._finding("way in", False, f"no credentials: {problems}")
+            return self._finding("credentials", False, f"no credentials: {problems}")
         notes = "".join(f"; but {suspect}" for suspect in suspects)
         shown = f", shown to {self._chain()}" if method in credential_sources.BY_STS else ""
-        return self._finding("way in", True, f"{credential_sources.describe(method, self._environ)}{shown}{notes}")
+        return self._finding("credentials", True, f"{credential_sources.describe(method, self._environ)}{shown}{notes}")
 
     async def identity(self) -> Finding:
         """Who AWS says we are."""
@@ -69,7 +69,7 @@ class _Probe:
             return self._finding("identity", False, f"no identity{role}: {broken}")
         account = caller.get("Account")
         if target.account and account != target.account:
-            message = f"found account {account}, expected {target.account}: mend account or role_arn of this target"
+            message = f"found account {account}, expected {target.account}: correct account or role_arn of this target"
             return self._finding("identity", False, message)
         where = addresses.sts_address(target)
         unused = self._ignored(addresses.STS, where, "sts_endpoint_url")
@@ -83,7 +83,7 @@ class _Probe:
         name = session_name(self._target, _TRIAL)
         if broken is None:
             return self._finding("sessions", True, f"of commands are granted, such as {name}")
-        hint = "mend that, or set session_per_command to false"
+        hint = "correct that, or set session_per_command to false"
         return self._finding("sessions", False, f"no session {name}: {broken}; {hint}")
 
     async def listing(self) -> Finding:
@@ -94,8 +94,8 @@ class _Probe:
         if not isinstance(outcome, Failure):
             unused = self._ignored(addresses.ML, where, "endpoint_url")
             return self._finding(row.name, True, f"answers at {where}{unused}")
-        mend = hints.CALLS.get(outcome.code, "see AWS's message").format(action=row.action, where=where)
-        return self._finding(row.name, False, f"{outcome.code} from {where}: {outcome.message}; {mend}")
+        remedy = hints.CALLS.get(outcome.code, "see AWS's message").format(action=row.action, where=where)
+        return self._finding(row.name, False, f"{outcome.code} from {where}: {outcome.message}; {remedy}")
 
     def clock(self) -> Iterator[Finding]:
         """How far this machine's clock is from AWS's; nothing when AWS has not answered."""
@@ -123,13 +123,13 @@ class _Probe:
         return str(getattr(base, "method", "") or "unknown")
 
     async def _try(self, looking: Awaitable[Any]) -> tuple[Any, str | None]:
-        """The outcome, or what is wrong and how to mend it."""
+        """The result, or what is wrong and how to correct it."""
         try:
             async with asyncio.timeout(self._deadline):
                 return await looking, None
         except _BROKEN as error:
-            mend = hints.of_credentials(error, self._target, self._environ)
-            return None, f"{str(error) or 'no answer in time'}; {mend}"
+            remedy = hints.of_credentials(error, self._target, self._environ)
+            return None, f"{str(error) or 'no answer in time'}; {remedy}"
 
     def _finding(self, what: str, ok: bool, message: str) -> Finding:
         return Finding(f"target {self._name}: {what}", ok, message)

@@ -1,4 +1,4 @@
-"""``python -m service check``: reaches Kafka and AWS, verifies topics, rights and settings, and says what to mend."""
+"""``python -m service check``: checks Kafka, topics, permissions and AWS targets, and says what to correct."""
 
 from collections import Counter
 from collections.abc import Awaitable
@@ -26,7 +26,7 @@ from service.topology import former_changelogs, kafka_settings, topic_specs
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Looks at everything the service needs; nothing is changed, and nothing stays behind."""
+    """Checks everything that the service needs; changes nothing and leaves nothing behind."""
     kafka = await _told("kafka", check_kafka(settings))
     answers = any(line.ok for line in kafka)
     return [
@@ -37,7 +37,7 @@ async def check(settings: Settings) -> list[Finding]:
 
 
 async def _told(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding]:
-    """What was found; a failure that nobody foresaw is a finding too."""
+    """The findings; an unexpected exception is a finding too."""
     try:
         return await looking
     except SettingsError as error:
@@ -47,7 +47,7 @@ async def _told(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding
 
 
 async def check_kafka(settings: Settings) -> list[Finding]:
-    """Whether Kafka answers, the topics are as they must be, and we may use them."""
+    """Whether Kafka answers, the topics are configured correctly, and the service may use them."""
     kafka, specs = kafka_settings(settings), topic_specs(settings)
     try:
         findings = await verify(kafka, specs)
@@ -63,7 +63,7 @@ async def check_kafka(settings: Settings) -> list[Finding]:
     # A topic that is not to be seen is told of by what was tried with it: that is the right that is really missing.
     tried = {line.subject.partition(":")[0] for line in lines}
     lacking = [line for finding, line in found.items() if finding.is_ != "Describe" or line.subject not in tried]
-    good = [] if found else [Finding("topics", True, f"{len(specs)} topics are as they must be")]
+    good = [] if found else [Finding("topics", True, f"{len(specs)} topics are configured correctly")]
     return [answers, *good, *lacking, *lines]
 
 
@@ -81,15 +81,15 @@ async def former_tenants(settings: Settings) -> list[Finding]:
         Finding(
             f"topic {commands}",
             False,
-            f"{open_jobs} commands are open in {former[commands]}, but no tenant of the settings has it: nothing looks"
-            " at what they made, and it may be billed. Put the tenant back until they have ended; they go on then",
+            f"{open_jobs} commands are open in {former[commands]}, but no tenant of the settings has it: nothing polls"
+            " what they made, and it may be billed. Restore the tenant until they have ended; they continue then",
         )
         for commands, open_jobs in sorted(count.items())
     ]
 
 
 def explained(finding: TopicProblem) -> str:
-    """What is wrong with a topic, and how to mend it."""
+    """What is wrong with a topic, and how to correct it."""
     if finding.setting == "topic":
         return f"is missing; {finding.remedy}"
     if finding.setting == "right":
@@ -98,13 +98,13 @@ def explained(finding: TopicProblem) -> str:
 
 
 async def unusable(error: LogError, settings: Settings, component: str = "service") -> str:
-    """Why Kafka can't be used, in words for an operator; where nobody let us in, each broker is asked once more."""
+    """Why Kafka can't be used, for an operator; if no broker accepted the connection, each is asked once more."""
     if refusal := explain(error, settings, component):
         return refusal
     if not isinstance(error.__cause__, KafkaConnectionError):
         return str(error)
     reasons = await why_unreachable(kafka_settings(settings))
-    return "no broker lets us in: " + "; ".join(f"{server} {reason}" for server, reason in reasons.items())
+    return "no broker accepts the connection: " + "; ".join(f"{server} {reason}" for server, reason in reasons.items())
 
 
 async def _check_targets(settings: Settings) -> list[Finding]:

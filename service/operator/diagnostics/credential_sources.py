@@ -1,4 +1,4 @@
-"""Which way in the environment offers, and what is wrong with it: variables and token files, before AWS is asked.
+"""The credential source in the environment, and what is wrong with it: variables and token files, before AWS is asked.
 
 The ways are botocore's; the first that is there wins: keys in the environment, a profile's role, a web identity (IRSA),
 keys in files, a container's endpoint (EKS Pod Identity, ECS), the machine's role.
@@ -32,11 +32,11 @@ _WORDS: Final = {
 
 
 BY_STS: Final = frozenset({"assume-role", "assume-role-with-web-identity"})
-"""Ways by which STS is asked before a target is."""
+"""Credential sources that call STS before a target is called."""
 
 
 def describe(method: str, environ: Mapping[str, str]) -> str:
-    """The way by which credentials were found, in words; ``method`` is botocore's name for it."""
+    """Describes the credential source; ``method`` is botocore's name for it."""
     if method == "container-role" and _is_pod_identity(environ):
         return f"EKS Pod Identity: {environ[_FULL_URI]}, token {environ[_CONTAINER_TOKEN]}"
     return _WORDS.get(method, method).format_map(_Told(environ))
@@ -48,7 +48,7 @@ class _Told(dict[str, str]):
 
 
 def problems(environ: Mapping[str, str], now: datetime) -> Iterator[str]:
-    """What is wrong with the environment, or may not be meant."""
+    """Yields what is wrong with the environment, or perhaps unintended."""
     if bool(environ.get(_KEY)) != bool(environ.get(_SECRET)):
         yield f"{_KEY} and {_SECRET} go together: set both or none"
     for name in (_KEY, _SECRET, _TOKEN, _ROLE, _WEB_TOKEN, _FULL_URI, _CONTAINER_TOKEN):
@@ -92,7 +92,7 @@ def _token_problems(variable: str, file: str, now: datetime, audience: str = "")
         yield f"{variable}: the token in {file} expired at {ended:%Y-%m-%dT%H:%M:%SZ}: is it projected and renewed?"
     meant = claims.get("aud", audience)
     if audience and audience not in (meant if isinstance(meant, list) else [meant]):
-        yield f"{variable}: the token in {file} is meant for {meant}, expected {audience}: mend its audience"
+        yield f"{variable}: the token in {file} is meant for {meant}, expected {audience}: correct its audience"
 
 
 def subject(environ: Mapping[str, str]) -> str:

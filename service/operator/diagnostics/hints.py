@@ -1,4 +1,4 @@
-"""What to mend when AWS gives no credentials, or refuses a call: a table by who refused and how."""
+"""What to correct when AWS gives no credentials or refuses a call: a table by error code."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,7 +16,7 @@ from botocore.parsers import ResponseParserError
 from service.operator.diagnostics import credential_sources
 from service.settings import Target
 
-NONE_FOUND: Final = "give credentials (environment, profile, pod identity); a role to assume must trust us"
+NONE_FOUND: Final = "give credentials (environment, profile, pod identity); a role to assume must trust the service"
 
 CALLS: Final = {
     "AccessDeniedException": "allow {action} to this role",
@@ -37,23 +37,23 @@ _WEB_IDENTITY: Final = {
     "AccessDenied": "the trust policy of {role} must allow sts:AssumeRoleWithWebIdentity to {subject}",
 }
 _ASSUME_ROLE: Final = {
-    "AccessDenied": "the trust policy of {role} must allow {actions} to us{condition}; our own policy, the same",
+    "AccessDenied": "the trust policy of {role} must allow {actions} to the service{condition}; so must its own policy",
     "ValidationError": "if it is about DurationSeconds: session_duration is above the role's maximum, "
     "or above 3600, the most for a role assumed from another",
     "PackedPolicyTooLarge": "session_tags are too many or too long",
     "RegionDisabledException": "activate STS in this Region",
-    "ExpiredTokenException": "our own credentials have expired: see the way in",
-    "ExpiredToken": "our own credentials have expired: see the way in",
-    "InvalidClientTokenId": "our own credentials are not valid: see the way in",
+    "ExpiredTokenException": "the service's own credentials have expired: see the credentials above",
+    "ExpiredToken": "the service's own credentials have expired: see the credentials above",
+    "InvalidClientTokenId": "the service's own credentials are not valid: see the credentials above",
 }
 _ENDPOINT: Final = (
     "the agent must run on this node, the service account needs a Pod Identity association, "
-    "and network policies must let us reach it"
+    "and network policies must allow connections to it"
 )
 
 
 def of_credentials(error: BaseException, target: Target, environ: Mapping[str, str]) -> str:
-    """What to mend when there are no credentials."""
+    """What to correct when there are no credentials."""
     match error:
         case NoCredentialsError():
             return NONE_FOUND

@@ -27,7 +27,7 @@ from service.runtime.errors import causes
 from service.runtime.ports import LogError, TopicPartition
 
 TRANSACTION_TIMEOUT = 20.0
-"""Should we die in between, the broker aborts after so long; open transactions hold readers up."""
+"""If the process dies in between, the broker aborts after this time; open transactions block readers."""
 
 POLL_MS = 100
 RETRY = 0.2
@@ -146,7 +146,7 @@ class _Probe:
         return await self._tried(f"group {row.name}: offsets", commit, row, "may be committed")
 
     def _require_visible(self, topic: str) -> None:
-        """A topic that we may not describe seems not to exist; aiokafka waits for it."""
+        """Without permission to describe a topic it seems not to exist; aiokafka waits for it."""
         if topic not in self._visible:
             raise LogError(f"topic {topic} is not to be seen") from TopicAuthorizationFailedError(topic)
 

@@ -15,7 +15,7 @@ from service.topology import kafka_settings
 def explain(error: BaseException, settings: Settings, component: str) -> str:
     """What the component needs where it was refused, for whom, and how to grant it; empty if that was not the reason.
 
-    Kafka names the thing that it refuses, not the right: what the component needs of that thing is told.
+    Kafka names the resource, not the permission: the answer is what the component needs of that resource.
     """
     who = settings.kafka.known_as() or principal_of(settings, component)
     mine = [row for row in acls(settings, {component: who}) if row.component == component]

@@ -20,7 +20,7 @@ from service.settings import Settings
 
 
 async def inventory(settings: Settings) -> Survey:
-    """Lists everything, within each target's budget of reads; what can't be listed is told as such."""
+    """Lists everything, within each target's budget of reads; what can't be listed is reported."""
     kinds = [resource.kind for resource in RESOURCES.values() if resource.list_operation]
     wanted = [(target, kind) for target in settings.targets for kind in kinds]
     async with _calling(settings) as caller:

@@ -1,4 +1,4 @@
-"""What the changelogs say at this moment: jobs with their places, resources, and what can't be read."""
+"""A snapshot of the changelogs: jobs with their partitions, resources, and unreadable records."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""Writes changelogs under the fence of their shard, so that nobody else writes at the same time."""
+"""Writes changelogs under the fence of their shard, so that no other process writes at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -71,7 +71,7 @@ async def write_changelog(
     empty_before: Reader | None = None,
     consumed: int | None = None,
 ) -> None:
-    """Writes records, all or none; None is a tombstone. Whoever serves the partition is fenced by it.
+    """Writes records, all or none; None is a tombstone. This fences the owner of the partition.
 
     Args:
         settings: How to connect.
@@ -111,7 +111,7 @@ async def _transact(
 
 
 async def require_empty(source: Reader, place: TopicPartition) -> None:
-    """Looks for a record.
+    """Searches for a record.
 
     Raises:
         LogError: There is one, or Kafka did not answer in time.

@@ -1,7 +1,7 @@
-"""Sends commands as any publisher does, to a partition of our choice, and waits for their replies.
+"""Sends commands as any publisher does, to a chosen partition, and waits for their replies.
 
 A command is checked as the service will check it before it is sent, so that a right which its tenant lacks, or a
-member which is not valid, is told here and not by a rejection.
+member which is not valid, is reported here and not by a rejection.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class CommandSender:
         self._settings = settings
 
     async def send(self, outgoing: Outgoing) -> TopicPartition:
-        """Sends a command; returns when Kafka has it, with its place.
+        """Sends a command; returns its partition when Kafka has it.
 
         Raises:
             LogError: Kafka refused it, or did not answer in time.

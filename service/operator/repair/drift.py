@@ -1,4 +1,4 @@
-"""Where the changelog and AWS disagree, which of it is safe to mend by a command, and why the rest is not."""
+"""Differences between the changelog and AWS: which can be repaired safely by a command, and why the others can't."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from service.core.reconciliation import carried, identify
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, OwnedJob
 
 PATIENCE = 3
-"""A job may stay uncertain for so many settling times before an operator should know."""
+"""Number of settling times that a job may stay uncertain before it is reported."""
 
 Summary = Mapping[str, Any]
 Listing = Sequence[Summary] | str
@@ -42,7 +42,7 @@ class DriftKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A command that mends a difference safely.
+    """A command that repairs a difference safely.
 
     Attributes:
         kind: Which of the service's own commands.

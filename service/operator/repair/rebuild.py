@@ -1,8 +1,8 @@
-"""A lost changelog, made anew of what other topics remember. Pure: the same records give the same jobs.
+"""Rebuilds a lost changelog from the other topics. Pure: the same records give the same jobs.
 
-A command was consumed if it lies below the group's offset. What was replied to it tells its fate: a terminal reply its
+A command was consumed if it lies below the group's offset. Its replies show its outcome: a terminal reply its
 end, ``started`` its resource. Without either, a call may have left: a creating or conditional one is searched for by
-the service itself, others are safe to repeat. If its replies may have expired, only a person can tell.
+the service itself, others are safe to repeat. If its replies may have expired, an operator must decide.
 """
 
 from collections import Counter, defaultdict
@@ -72,7 +72,7 @@ class Rebuilt:
 
 
 def collect_replies(records: Iterable[TopicRecord]) -> dict[str, list[PublishedReply]]:
-    """Gathers replies; answers to misuses of an id are none of the command's, and a reply told twice counts once."""
+    """Collects replies; IdMisuse replies are ignored; duplicates count once."""
     heard: dict[str, dict[int, PublishedReply]] = defaultdict(dict)
     for record in records:
         reply, envelope = reply_of(record), cloudevents.decode(record.key, record.value, record.headers)
