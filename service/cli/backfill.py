@@ -43,7 +43,7 @@ def backfill(*, apply: bool = False, settings: SettingsFile = None) -> int:
 
 
 @dataclass(slots=True)
-class _Plan:
+class _BackfillPlan:
     """The records to write, by consumed partition, and the messages to print."""
 
     content: dict[TopicPartition, dict[bytes, Record | None]] = field(default_factory=dict)
@@ -94,8 +94,8 @@ async def _plan(
     group: GroupState,
     changelogs: dict[str, str],
     full: set[TopicPartition],
-) -> _Plan:
-    plan, limits = _Plan(), tenancy.limits(settings)
+) -> _BackfillPlan:
+    plan, limits = _BackfillPlan(), tenancy.limits(settings)
     replies, kept_since = await _replies(settings, source, plan)
     for commands, changelog in settings.sources():
         ranges = await source.ranges([commands])
@@ -125,14 +125,14 @@ async def _plan(
     return plan
 
 
-def _take(plan: _Plan, place: TopicPartition, rebuilt: Rebuilt) -> None:
+def _take(plan: _BackfillPlan, place: TopicPartition, rebuilt: Rebuilt) -> None:
     plan.content[place] = dict(rebuilt.jobs)
     plan.counts += rebuilt.counts
     plan.unknown += rebuilt.unknown
 
 
 async def _replies(
-    settings: Settings, source: Reader, plan: _Plan
+    settings: Settings, source: Reader, plan: _BackfillPlan
 ) -> tuple[dict[str, list[rebuild.PublishedReply]], Callable[[Command], float]]:
     """All replies, and since when those to a command are kept for certain where they went."""
     ranges = await source.ranges(settings.outputs())
@@ -155,7 +155,7 @@ async def _replies(
     return rebuild.collect_replies(published), kept_since
 
 
-async def _resources(settings: Settings, source: Reader, plan: _Plan, full: set[TopicPartition]) -> None:
+async def _resources(settings: Settings, source: Reader, plan: _BackfillPlan, full: set[TopicPartition]) -> None:
     topics = settings.topics
     changes = list(await source.ranges([topics.changes]))
     events = sorted({places.events for places in settings.places().values()})
@@ -185,7 +185,7 @@ async def _all(source: Reader, ranges: Ranges) -> list[TopicRecord]:
         return [record async for record in found]
 
 
-def _show(plan: _Plan) -> None:
+def _show(plan: _BackfillPlan) -> None:
     output.show_counts(plan.counts)
     for what in plan.unknown:
         console.print_line(f"not known: {what}", "yellow")

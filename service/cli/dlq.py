@@ -116,7 +116,7 @@ def replay(
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
+class _DeadLetterContext:
     """Connection to Kafka, the topic of the dead letters, and the topics they may go back to."""
 
     kafka: KafkaSettings
@@ -157,7 +157,7 @@ class _Latest(Generic[T]):
         return sorted(self._kept, key=lambda item: item[0])
 
 
-async def _list(desk: _Context, selected: Selection, limit: int, *, as_json: bool) -> int:
+async def _list(desk: _DeadLetterContext, selected: Selection, limit: int, *, as_json: bool) -> int:
     rows, lines = _Latest[dlq_output.Row](limit), _Latest[str](limit)
     async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
         async for letter in letters:
@@ -172,7 +172,7 @@ async def _list(desk: _Context, selected: Selection, limit: int, *, as_json: boo
     return 0
 
 
-async def _show(desk: _Context, partition: int, offset: int, *, value: bool) -> int:
+async def _show(desk: _DeadLetterContext, partition: int, offset: int, *, value: bool) -> int:
     letter = await read_one(desk.kafka, desk.topic, partition, offset)
     if letter is None:
         print_error(
@@ -183,7 +183,7 @@ async def _show(desk: _Context, partition: int, offset: int, *, value: bool) -> 
     return 0
 
 
-async def _replay(desk: _Context, selected: Selection, limit: int | None, *, apply: bool) -> int:
+async def _replay(desk: _DeadLetterContext, selected: Selection, limit: int | None, *, apply: bool) -> int:
     outcome, wanted = ReplayResult(), _Latest[tuple[str, str]](limit)
     async with sender(desk.kafka, desk.commands) as sending:
         async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
@@ -201,7 +201,7 @@ async def _replay(desk: _Context, selected: Selection, limit: int | None, *, app
 
 
 async def _send_chosen(
-    desk: _Context, selected: Selection, chosen: set[Place], sending: ReplaySender, outcome: ReplayResult
+    desk: _DeadLetterContext, selected: Selection, chosen: set[Place], sending: ReplaySender, outcome: ReplayResult
 ) -> None:
     """Reads the dead letters again, so that they need not all be in memory at once."""
     chunk: list[DeadLetter] = []

@@ -17,14 +17,7 @@ WORN_OUT: Final = re.compile(
 )
 
 TWICE: Final[dict[str, set[str]]] = {
-    "Context": {"service/cli/dlq.py", "service/runtime/context.py"},
-    "Plan": {"service/cli/backfill.py", "service/core/polling.py"},
-    "Probe": {"service/operator/diagnostics/aws_target.py", "service/operator/diagnostics/kafka_access.py"},
-    "Reader": {
-        "service/adapters/kafka/changelog.py",
-        "service/adapters/kafka/standby_reader.py",
-        "service/operator/repair/topic_reader.py",
-    },
+    "Reader": {"service/adapters/kafka/changelog.py", "service/operator/repair/topic_reader.py"},
 }
 """Class names that still stand twice, with the modules."""
 

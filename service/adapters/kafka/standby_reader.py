@@ -79,7 +79,7 @@ class StandbyReader:
                 await consumer.start()
                 starts = await consumer.beginning_offsets(list(sources))
             consumer.assign(list(sources))
-            reader = _Reader(consumer, follower, sources, starts)
+            reader = _CopyReader(consumer, follower, sources, starts)
             while True:
                 reader.adjust()
                 async with deadline(self._settings.stall_deadline, "following changelogs"):
@@ -89,7 +89,7 @@ class StandbyReader:
             await shut_down(consumer, self._settings.stop_deadline, dirty=True)
 
 
-class _Reader:
+class _CopyReader:
     """Reads by the follower's own positions: aiokafka's run ahead of what it hands out when a read fails."""
 
     def __init__(

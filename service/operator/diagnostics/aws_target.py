@@ -38,7 +38,7 @@ async def probe(
     return (way, identity, *session, await looking.listing(), *looking.clock())
 
 
-class _Probe:
+class _TargetProbe:
     def __init__(self, sessions: Clients, api: AwsApi, name: str, deadline: float, environ: Mapping[str, str]) -> None:
         self._sessions, self._api, self._name = sessions, api, name
         self._deadline, self._environ = deadline, environ
