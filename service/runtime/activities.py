@@ -273,7 +273,7 @@ class Activities:
     def _stop_obsolete(
         self, key: bytes, job: Job | None, activity: effects.Activity | None, committed_at: float
     ) -> None:
-        """Ends what the job no longer wants: timers, watches, calls, its slot and its place in line."""
+        """Ends what the job no longer wants: timers, watches, calls, its slot and its position in the key order."""
         self._timers.cancel(key)
         self._starts.cancel(key)
         if job is None or not resting.may_expire(job):
@@ -423,7 +423,7 @@ class Activities:
                 del self._intents[key]
 
     def _defect(self, job: Job, error: Exception) -> Fault:
-        """A defect of ours in mid-call: what AWS did is unknown, and one job's trouble stays its own."""
+        """An unexpected error during a call: its outcome is unknown, and only this job is affected."""
         self._context.telemetry.problem("call_error", command_id=job.command.id, error=location(error))
         return Fault("ServiceError", f"{type(error).__name__} in the service, please report it", retryable=True)
 

@@ -18,7 +18,7 @@ from service.runtime.standby import Standby
 
 
 class App:
-    """Everything that waits and orders, as one thing to run.
+    """Runs the group membership, the pollers and all other background tasks.
 
     Args:
         log: Kafka.
@@ -27,8 +27,8 @@ class App:
         limiters: By target.
         slots: Of all targets.
         standby: Copies of what other replicas own.
-        telemetry: Where to tell.
-        stop_deadline: Seconds that a clean stop may take; then the rest is cancelled, which is safe.
+        telemetry: Receives metrics and problems.
+        stop_deadline: Seconds that a clean stop may take; then the remaining tasks are cancelled, which is safe.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class App:
 
     @property
     def superseded(self) -> str:
-        """Why another process has our place in the group; empty if none has."""
+        """Why another process owns this instance id; empty if none does."""
         return self._assignment.superseded
 
     def readiness(self) -> dict[str, object]:
@@ -125,7 +125,7 @@ class App:
         }
 
     def lags(self) -> dict[str, float]:
-        """By how many seconds looks are late, by target."""
+        """Seconds by which the most overdue poll is late, by target."""
         return {target: poller.lag() for target, poller in self._pollers.items()}
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -21,8 +21,8 @@ class Assignment:
     Args:
         membership: In the consumer group.
         make_shard: Makes a shard of a partition.
-        telemetry: Where to tell.
-        patience: Seconds that calls under way get to end when partitions are revoked.
+        telemetry: Receives metrics and problems.
+        patience: Seconds that running calls get to end when partitions are revoked.
         resized: Called with the partitions held after every assignment.
         halted_retry: Seconds after which a halted partition is tried again.
     """
@@ -57,7 +57,7 @@ class Assignment:
 
     @property
     def superseded(self) -> str:
-        """Why another process has our place in the group; empty if none has."""
+        """Why another process owns this instance id; empty if none does."""
         return self._superseded
 
     @property
@@ -67,7 +67,7 @@ class Assignment:
 
     @property
     def standing(self) -> Mapping[TopicPartition, str]:
-        """Partitions that can't be served until somebody mends them, and why."""
+        """Halted partitions, and why each can't be served."""
         return {**self._unread, **self._halted}
 
     @property
@@ -127,7 +127,7 @@ class Assignment:
                 self._tasks[partition].cancel()
 
     async def superseded_by_peer(self, reason: str) -> None:
-        """Gives everything up: whoever has our place fences it anyway."""
+        """Gives up all partitions: the process with this instance id fences them anyway."""
         if not self._superseded:
             self._telemetry.problem("instance_id_conflict", error=reason)
         self._superseded = reason
@@ -139,7 +139,7 @@ class Assignment:
             shard.receive(records)
 
     def passed(self, partition: TopicPartition, offset: int) -> None:
-        """Tells a shard of offsets at which nothing is to be received."""
+        """Informs a shard of offsets that hold no records."""
         if shard := self._shards.get(partition):
             shard.passed(offset)
 
@@ -224,7 +224,7 @@ class Assignment:
             self._halt(partition, f"a defect of the service, please report it: {why}")
 
     def _halt(self, partition: TopicPartition, why: str) -> None:
-        """Stands still and says so; tried again now and then, since nothing tells when somebody has mended it."""
+        """Halts the partition and reports it; tried again at intervals, since a repair sends no notification."""
         self._halted[partition] = why
         self._tell_halted(partition, why)
         if self._group is not None and not self._closing:
@@ -232,7 +232,7 @@ class Assignment:
             self._retries[partition] = self._group.create_task(self._retry(partition), name=name)
 
     async def _retry(self, partition: TopicPartition) -> None:
-        """Opens it again as soon as the group confirms that it is ours: opening fences whoever has it."""
+        """Opens it again once the group confirms the assignment: opening fences any other owner."""
         while True:
             await asyncio.sleep(self._halted_retry)
             if await self._is_ours(partition):
@@ -252,7 +252,7 @@ class Assignment:
             retry.cancel()
 
     def _let_go(self, partition: TopicPartition) -> None:
-        """Somebody else has it now."""
+        """The partition has another owner now."""
         self._stop_retrying(partition)
         self._telemetry.shard(f"{partition.topic}-{partition.partition}", State.CLOSED.value)
 

@@ -25,6 +25,6 @@ def receive(
 
     Raises:
         NewerRecord: A later release has written it; the partition halts until one reads it, since no event may be lost.
-        CorruptRecord: Somebody else wrote to our internal topic.
+        CorruptRecord: Another client wrote to the internal topic.
     """
     batch.number(records.decode_change(record.value or b""))

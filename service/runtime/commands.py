@@ -120,7 +120,7 @@ def decide(key: bytes, store: Store, batch: Transaction, context: Context, revok
 
 
 def _call_after_all(key: bytes, store: Store, batch: Transaction, context: Context) -> None:
-    """A call that was stopped for nothing has certainly not been sent, and is made anew."""
+    """A call that was stopped unnecessarily has certainly not been sent, and is made again."""
     if (job := store.job(key)) is not None:
         batch.apply(key, job, transitions.step(job, HandedOver(), batch.now, context.policy))
 

@@ -55,14 +55,14 @@ class Context:
 
     Attributes:
         clock: Time.
-        telemetry: Where to tell.
+        telemetry: Receives metrics and problems.
         policy: Numbers for the core.
         limits: What a command may ask for and how large it may be, by commands topic.
         names: Topics.
         regions: Region by target.
-        cadences: How often to look at a new resource, by its kind.
-        removal_cadence: How often to look at a resource that is being deleted.
-        max_batch: Most inbox items in one transaction.
+        cadences: How often to poll a new resource, by its kind.
+        removal_cadence: How often to poll a resource that is being deleted.
+        max_batch: Maximum number of inbox items in one transaction.
         inbox_limit: Records waiting in an inbox at which delivery pauses.
         open_jobs_limit: How much a partition takes on; see :mod:`service.core.capacity`.
         ceilings: The largest record that each topic takes.
@@ -90,5 +90,5 @@ class Context:
     inbox_bytes: int = 32 * 1024 * 1024
 
     def tenant(self, topic: str) -> str:
-        """Whose topic it is; the default tenant's, as far as nobody else's."""
+        """The tenant of a topic; the default tenant if no other has it."""
         return self.limits[topic].tenant if topic in self.limits else ""

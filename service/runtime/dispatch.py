@@ -45,7 +45,7 @@ MOST_PAGES: Final = 1000
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a List in all its pages after which it counts as endless: it is held in memory as a whole."""
 ENDLESS: Final = "EndlessList"
-"""Code of a List that does not end: a failed look or search, never a hang."""
+"""Code of a List that does not end: a failed poll or search, never a hang."""
 
 
 class CallPermit(Protocol):
@@ -68,7 +68,7 @@ class CallPermit(Protocol):
         ...
 
     async def renew(self) -> bool:
-        """Commits the intent anew; False when the job came to an end instead."""
+        """Commits the intent again; False when the job came to an end instead."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Exceptions that nobody foresaw: what is said of them, and how often the same is tried again."""
+"""Unexpected exceptions: how they are reported, and how often the activity is tried again."""
 
 import traceback
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _DELAYS: Final = (1.0, 5.0, 25.0)
 
 
 def location(error: BaseException) -> str:
-    """The exception's type and the innermost line of ours: ``KeyError at service.core.transitions:120``.
+    """The exception's type and the innermost line of the service's code: ``KeyError at service.core.transitions:120``.
 
     Without its message, which could quote what a publisher wrote.
     """
@@ -44,7 +44,7 @@ class RepeatedErrors:
         self._counts: dict[bytes, int] = {}
 
     def delay(self, key: bytes) -> float | None:
-        """Counts a failure; seconds until the next try, None when there is to be none."""
+        """Counts a failure; returns the seconds until the next try, None for no more tries."""
         count = self._counts.get(key, 0)
         self._counts[key] = count + 1
         return _DELAYS[count] if count < len(_DELAYS) else None

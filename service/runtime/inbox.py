@@ -26,7 +26,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A new assignment has left the partition where it was: whether nobody had it in between, a commit shows."""
+    """A new assignment has left the partition here; a commit shows whether it had another owner in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """More is to be forgotten than one transaction should hold."""
+    """There is more to forget than fits in one transaction."""
 
 
 Item = Arrived | Observed | Resumed | Passed | Outdated
@@ -59,7 +59,7 @@ class Inbox:
         return self._bytes
 
     def put(self, item: Item) -> None:
-        """Adds an item; after closing it is dropped, since nobody would commit it."""
+        """Adds an item; after closing it is dropped, since it would not be committed."""
         if not self._closed:
             self._items.append(item)
             self._bytes += _weight(item)

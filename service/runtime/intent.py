@@ -11,7 +11,7 @@ from service.runtime.inbox import Inbox, Observed
 class Intent:
     """The commit that permits a job's call, and the way to renew or revoke it.
 
-    It outlives the call until the outcome is stepped, so that a cancellation can tell whether the call has left.
+    It outlives the call until the outcome is stepped, so that a cancellation knows whether the call has left.
 
     Args:
         key: Of the job.
@@ -79,7 +79,7 @@ class Intent:
             self._inbox.put(Observed(self._key, Delayed()))
 
     async def renew(self) -> bool:
-        """Has the intent committed anew; False when there is nothing to call for any more."""
+        """Commits the intent again; False when there is no longer anything to call."""
         if self._revoked:
             return False
         self._renewal = asyncio.get_running_loop().create_future()

@@ -276,7 +276,7 @@ class Limiter:
         return self._queue(lane).try_take(lane)
 
     def throttled(self, lane: Lane) -> None:
-        """AWS asked for patience."""
+        """AWS throttles."""
         self._queue(lane).change(lambda state: rate_budget.throttled(state, self._clock.monotonic()))
 
     def succeeded(self, lane: Lane) -> None:

@@ -1,4 +1,4 @@
-"""One poller per target looks at every watched resource, with as few calls as possible.
+"""One poller per target polls every watched resource with as few requests as possible.
 
 Nothing is lost when a look fails: the watch stays due and is looked at again.
 """
@@ -25,10 +25,10 @@ from service.runtime.timers import LONGEST_SLEEP
 from service.runtime.watches import KindWatches, WatchedResource
 
 ABSENCES: Final = 3
-"""Looks in a row, at least, that do not find a resource until it counts as gone."""
+"""Minimum number of consecutive polls that do not find a resource until it counts as gone."""
 
 DEFECTS: Final = 3
-"""Looks in a row that break the service until whoever watches hears of it."""
+"""Number of consecutive unexpected errors until they are delivered to the watch."""
 
 _NAMED: Final = 3
 """Resources that one line of the log names."""
@@ -65,12 +65,12 @@ class Poller:
     Args:
         target: The target's name.
         caller: Performs the calls, within the budget.
-        tick: Seconds to which due times are rounded, so that looks fall together.
+        tick: Seconds to which due times are rounded, so that polls are combined.
         clock: Time.
-        telemetry: Is told of every look.
+        telemetry: Receives every poll.
         patience: Seconds that a read may lag behind, even behind what an earlier one has shown: what was absent for
-            longer counts as gone. What is being deleted need not be absent for so long.
-        blindness: Seconds of failed looks after which they are observed, again and again.
+            longer counts as gone. A resource that is being deleted need not be absent for that time.
+        blindness: Seconds of failed polls after which they are observed, repeatedly.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Poller:
         return len(self._watches)
 
     def lag(self) -> float:
-        """By how many seconds the look that is most overdue is late; failed looks don't count as looks."""
+        """Seconds by which the most overdue poll is late; failed polls do not count as polls."""
         now = self._clock.now()
         late = (now - watch.looked - watch.pace for watch in islice(self._late, _AT_ONCE))
         return max(0.0, max(late, default=0.0))
@@ -471,7 +471,7 @@ class Poller:
                 self._broke([watch], error)
 
     def _deliver_one(self, watch: WatchedResource, description: Mapping[str, Any]) -> None:
-        """A status that was left behind is told at each look, with the time since it is shown."""
+        """A status that was left behind is delivered at each poll, with the time since it is shown."""
         status, now = str(description.get("status", "")), self._clock.now()
         rank = watch.rank(status, -1)
         if status != watch.status:
@@ -486,7 +486,7 @@ class Poller:
         watch.defects = 0
 
     def _blind(self, watch: WatchedResource, fault: Fault, operation: str = "") -> None:
-        """Who watches hears, now and then, that no look shows how the resource stands."""
+        """Informs the watch at intervals that no poll shows the status of the resource."""
         now = self._clock.now()
         seconds = now - max(watch.known, watch.blind)
         if seconds >= self._blindness:

@@ -4,7 +4,7 @@ Adapters implement them on sockets, fakes in memory; one contract suite runs aga
 values; exceptions are::
 
     LogError                 something is wrong between us and Kafka
-    ├── Unfit                only a person can mend it: halt, skip nothing
+    ├── Unfit                needs an operator: halt, skip nothing
     ├── Fenced               another owner holds the partition: close dirty
     ├── RecordRefused        a record is larger than its topic takes: nothing was committed, close dirty
     ├── BatchRefused         records are too large together: nothing was committed, close dirty, sent apart from now on
@@ -93,7 +93,7 @@ class LogError(Exception):
 
 
 class Unfit(LogError):
-    """Only a person can mend it: records are lost, a right is missing, a topic is not as it must be."""
+    """Needs an operator: records were lost, a permission is missing, or a topic is misconfigured."""
 
 
 class Fenced(LogError):
@@ -160,7 +160,7 @@ class PartitionLog(Protocol):
         ...
 
     async def existing(self, topics: Collection[str]) -> frozenset[str]:
-        """Those of the topics that are there; one that we may not see is not."""
+        """Those of the topics that exist; a topic without permission to see it does not."""
         ...
 
     async def commit(self, records: Sequence[OutRecord], next_offset: int | None) -> None:
@@ -180,7 +180,7 @@ class PartitionLog(Protocol):
 
 
 class Assignee(Protocol):
-    """Who is told of partitions: the runtime's assignment."""
+    """Receives assignments and records: the runtime's assignment."""
 
     async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """The group rebalances: drain what is under way; awaited before the group goes on."""
@@ -199,7 +199,7 @@ class Assignee(Protocol):
         ...
 
     async def superseded_by_peer(self, reason: str) -> None:
-        """Another process has taken our place in the group: nothing is ours, until the next assignment."""
+        """Another process has taken over the instance id: no partition is owned until the next assignment."""
         ...
 
     def halted(self, partition: TopicPartition, reason: str) -> None:
@@ -211,7 +211,7 @@ class Follower(Protocol):
     """Who keeps copies of the partitions that others own: the runtime's standby."""
 
     def wanted(self, partition: TopicPartition) -> int | None:
-        """Offset of its changelog from which a partition is to be read on; -1: its beginning; None: not at all."""
+        """Offset of its changelog from which to continue reading; -1: its beginning; None: not at all."""
         ...
 
     def replicated(
@@ -233,7 +233,7 @@ class Follower(Protocol):
         ...
 
     def lost(self, partition: TopicPartition) -> None:
-        """A partition's changelog can't be read on: what is known of it grows old and is to be dropped."""
+        """A partition's changelog can't be read any further: the copy grows old and must be dropped."""
         ...
 
 
@@ -357,7 +357,7 @@ class Clock(Protocol):
 
 
 class Telemetry(Protocol):
-    """What the runtime has to tell; an adapter makes log lines and metrics of it. Never given a payload."""
+    """What the runtime reports; an adapter makes log lines and metrics of it. It never receives a payload."""
 
     def command(self, operation: str, outcome: str) -> None:
         """A record was read.
@@ -401,7 +401,7 @@ class Telemetry(Protocol):
         ...
 
     def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
-        """A tick looked at what was due."""
+        """One tick of a poller made its requests."""
         ...
 
     def waited(self, target: str, lane: str, seconds: float) -> None:

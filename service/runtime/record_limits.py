@@ -1,7 +1,7 @@
 """The largest record that each topic takes.
 
-A producer has one limit, and every topic of ours is verified to take as much. Should a broker refuse a record all the
-same, since somebody has lowered a topic's ``max.message.bytes``, the topic gets a lower limit for as long as this
+A producer has one limit, and every topic of the service is verified to accept as much. Should a broker refuse a record
+all the same, because a topic's ``max.message.bytes`` was lowered, the topic gets a lower limit for as long as this
 process runs. So what was refused is written shorter the next time, and not read again for ever.
 """
 

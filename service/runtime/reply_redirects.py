@@ -1,4 +1,4 @@
-"""Reply topics that refuse records: a publisher chose them, so they must not stop anybody else's commands.
+"""Reply topics that refuse records: a publisher chose them, so they must not stop other publishers' commands.
 
 The transaction that a topic has refused is spent, and with it the shard. So what is known is kept for the process: the
 next owner sends these replies to the tenant's default topic. After a while the topic is tried again; each further

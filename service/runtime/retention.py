@@ -47,7 +47,7 @@ class Retention:
         return any(self._over(ends, now) for ends in (self._lasting, self._fleeting))
 
     def take(self, now: float, most: int) -> list[tuple[bytes, float]]:
-        """Removes up to ``most`` of what is to be forgotten.
+        """Removes up to ``most`` entries that are due to be forgotten.
 
         Returns:
             Keys, each with the time of the end that was meant: it may have been reopened since.

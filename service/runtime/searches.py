@@ -1,4 +1,4 @@
-"""One List serves all searches that wait for it: after a crash, many commands look for what their calls have made."""
+"""One List serves all searches that wait for it: after a crash, many commands search for what their calls have made."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -197,10 +197,10 @@ class Shard:
         self._hold_delivery()
 
     def passed(self, offset: int) -> None:
-        """Consumes offsets that hold no record for us.
+        """Consumes offsets that hold no record for the shard.
 
-        Kafka deletes them with the record before them. A position that stayed there would look, to the next owner, as
-        if records had been deleted before they were read.
+        Kafka deletes them with the record before them. To the next owner, a position that stayed there would seem
+        as if records had been deleted before they were read.
         """
         if self._ready.is_set() and offset > self.position:
             self._inbox.put(Passed(offset))
@@ -228,8 +228,9 @@ class Shard:
         """Goes on after :meth:`pause`; delivery starts again where it stopped.
 
         A process that missed its session does not know who had the partition since. If it was restoring just then, its
-        position may be behind commands that its memory lacks, and nothing would tell. So something is committed in any
-        case: it fails if somebody else was there, and the state is read again.
+        position may be behind commands that its memory lacks, and nothing would show it. So something is committed in
+        any
+        case: it fails if there was another owner, and the state is read again.
         """
         self._paused = False
         self._delivery_paused = False
@@ -552,7 +553,7 @@ class Shard:
             batch.acting[key] = None
 
     def _forget(self, batch: Transaction) -> None:
-        """Forgets what has ended long ago: commands, and resources of which nothing more is told."""
+        """Forgets what has ended long ago: commands, and resources about which nothing more is published."""
         for key, since in self._retention.take(batch.now, self._context.max_batch):
             self._forget_command(key, since, batch)
             state = self._store.resource(key)
@@ -628,7 +629,7 @@ class Shard:
 _RESTORED: Final = Restored()
 
 _LOOK_AT_TOPICS: Final = 60.0
-"""Seconds between two looks at whether the topics are still those in which the shard began."""
+"""Seconds between two checks that the topics are still those in which the shard started."""
 
 _LONGEST_WORD: Final = 100
 """Characters of an unknown word that are logged."""
@@ -637,7 +638,7 @@ _REGARD: Final = 1.0
 """Seconds for which it is not asked again which targets are slow."""
 
 _LOOK: Final = 5.0
-"""Seconds after which a paused delivery is looked at again."""
+"""Seconds after which a paused delivery is checked again."""
 
 _RELIEF: Final = 0.9
 """Share of a limit at which delivery goes on."""

@@ -33,7 +33,7 @@ class SlotRegistry:
 
     Args:
         limits: Slots by target and quota name.
-        wake: Called with a waiting claim when a slot may be free for it, whoever owns it.
+        wake: Called with a waiting claim when a slot may be free for it, of any owner.
         monotonic: Seconds that never go back.
     """
 
@@ -57,7 +57,7 @@ class SlotRegistry:
         """Asks for a slot.
 
         Returns:
-            0 when the claim has one now, else its place in the queue, from 1.
+            0 when the claim has one now, otherwise its position in the queue, from 1.
         """
         place = self._place(target, slot, claim)
         self._runs_not(claim)
@@ -87,7 +87,7 @@ class SlotRegistry:
         self._watch(place)
 
     def release(self, claim: Claim) -> None:
-        """Gives back the claim's slot or place, if it has one, and wakes who may try now."""
+        """Gives back the claim's slot or queue position, if any, and wakes those that may try now."""
         claims = self._claims.get(claim.partition, {})
         if (place := claims.pop(claim, None)) is not None:
             self._release(place, [claim])
@@ -114,7 +114,7 @@ class SlotRegistry:
             self._busy[place] -= 1
 
     def note(self, claim: Claim, job: Job | None) -> None:
-        """Counts a job that another process owns, as its changelog tells; None: it is no more."""
+        """Counts a job that another process owns, from its changelog; None: it no longer exists."""
         target = job.command.target if job is not None else ""
         if job is None or target not in self._limits:
             self.release(claim)
@@ -144,7 +144,7 @@ class SlotRegistry:
             self._slots[place].set_away(claim, away)
 
     def forget(self, partition: TopicPartition) -> None:
-        """Releases everything of a partition, in one pass: nobody will tell how its jobs go on."""
+        """Releases everything of a partition, in one pass: there will be no more news of its jobs."""
         gone: dict[tuple[str, str], list[Claim]] = {}
         for claim, place in self._claims.pop(partition, {}).items():
             gone.setdefault(place, []).append(claim)
@@ -178,7 +178,7 @@ class SlotRegistry:
         return place
 
     def _watch(self, place: tuple[str, str]) -> None:
-        """Remembers since when a slot is free that somebody elsewhere has not come for."""
+        """Remembers since when a slot has been free without being taken by its next owner elsewhere."""
         slots = self._slots[place]
         first = slots.first(1) if slots.free else ()
         if not first or first[0].partition not in self._elsewhere:

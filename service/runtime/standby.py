@@ -1,8 +1,8 @@
 """Copies of the partitions that other replicas own, read from their changelogs all the time.
 
-They serve three ends. Whoever takes a partition over goes on from its copy and reads only what came since: a restore
-does not grow with the changelog. The concurrency slots of an account are counted over all replicas. And a command that
-arrives in a second partition is recognised, unless both arrive before either copy shows the other.
+They serve three ends. A replica that takes over a partition continues from its copy and reads only later records: a
+restore does not grow with the changelog. The concurrency slots of an account are counted over all replicas. And a
+command that arrives in a second partition is recognised, unless both arrive before either copy shows the other.
 
 A copy is never written from: the changelog is the truth, and only the partition's owner adds to it.
 """
@@ -46,9 +46,9 @@ class Standby:
     """The copies; implements :class:`service.runtime.ports.Follower`.
 
     Args:
-        slots: To be told of other replicas' jobs.
-        telemetry: Where to tell.
-        follows: Whether anybody reads changelogs for it; otherwise it holds nothing, and every restore reads all.
+        slots: Receives other replicas' jobs.
+        telemetry: Receives metrics and problems.
+        follows: Whether changelogs are read for it; otherwise it holds nothing, and every restore reads all.
         serves: Whether this process knows what a job speaks of; one that is held has no slot here.
     """
 
@@ -119,7 +119,7 @@ class Standby:
         self._tell(partition, set(self._slots.keys(partition)), store)
 
     def give_back(self, partition: TopicPartition) -> None:
-        """The shard is closed: somebody else goes on with the partition."""
+        """The shard is closed: another replica continues with the partition."""
         self._owned.discard(partition)
         self._served.pop(partition, None)
         if self.follows:

@@ -84,7 +84,7 @@ class Deadlines:
 
     Args:
         clock: Time.
-        passed: Is told the keys whose deadline has passed, once each.
+        passed: Receives the keys whose deadline has passed, once each.
     """
 
     def __init__(self, clock: Clock, passed: Callable[[bytes], None]) -> None:

@@ -44,7 +44,7 @@ class Transaction:
         now: The owner's time of all that is decided in this batch.
         wall: The wall clock at that time, which what is published bears.
         next_offset: The offset after the last command consumed; None when none was.
-        acting: Keys of the jobs whose activity is to be planned anew after the commit, in order.
+        acting: Keys of the jobs whose activity must be planned again after the commit, in order.
         latest: Kafka's time: that of the record consumed last.
         ended: Keys of the jobs and resources that have ended, with the time by the latest clock.
         permits: Asked whether a new command's call can be made as soon as this is committed.
@@ -254,7 +254,7 @@ class Transaction:
     def _position(self) -> list[OutRecord]:
         """What is consumed, beside the state that it has led to.
 
-        Nothing is written to the changelog without it: one that is made anew while its shard runs holds records of
+        Nothing is written to the changelog without it: one that is recreated while its shard runs holds records of
         what it has lost, and only the position says that it is not the one in which the shard began.
         """
         position = self._store.position
@@ -266,7 +266,7 @@ class Transaction:
         return [OutRecord(changelog, records.POSITION_KEY, records.encode(position), (), self._partition.partition)]
 
     def committed(self) -> None:
-        """Tells telemetry what is now true."""
+        """Reports to telemetry what is now committed."""
         for tell in self._on_commit:
             try:
                 tell()
@@ -340,7 +340,7 @@ class Transaction:
             )
 
     def _change(self, change: StatusChange, command: Command) -> None:
-        """Hands a change to the one place where the resource's events are counted, within this transaction."""
+        """Publishes a change to the partition that numbers the resource's events, within this transaction."""
         record = ResourceChange(
             change.kind,
             change.resource_id,

@@ -21,17 +21,7 @@ OPEN_PAGES = (
 
 OPEN_MESSAGES = ("service/settings/running.py",)
 
-DOCSTRINGS = (
-    "deploy/",
-    "helm/",
-    "sandbox/",
-    "schemas/",
-    "service/adapters/",
-    "service/cli/",
-    "service/core/",
-    "service/operator/",
-    "service/settings/",
-)
+DOCSTRINGS = ("deploy/", "helm/", "sandbox/", "schemas/", "service/")
 """Where docstrings are rewritten."""
 
 
