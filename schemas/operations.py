@@ -33,7 +33,7 @@ class Kind(StrEnum):
     CANCEL = "cancel"
     """Ours: stops another command, or deletes what it made."""
     RESOLVE = "resolve"
-    """Ours: a person's decision about a command that is parked."""
+    """Ours: an operator's decision about a command that is parked."""
 
 
 class Repeat(StrEnum):

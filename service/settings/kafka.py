@@ -40,7 +40,7 @@ TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 
 
 class Kafka(SettingsGroup):
-    """How to reach Kafka, and who we are there."""
+    """Connection to Kafka, and identity of the service there."""
 
     bootstrap_servers: Annotated[Names, AfterValidator(brokers)] = Field(min_length=1)
     """Brokers to ask first, as `host:port`; an IPv6 address in brackets, `[fd00::1]:9092`."""
@@ -120,7 +120,7 @@ class Kafka(SettingsGroup):
 
 
 class Topics(SettingsGroup):
-    """Names and shape of the topics."""
+    """Names and configuration of the topics."""
 
     prefix: TopicName = "cleanroomsml"
     """Prefix of every topic name that is not set separately."""
@@ -155,7 +155,7 @@ class Topics(SettingsGroup):
 
 
 class Replies(SettingsGroup):
-    """Where replies may go."""
+    """Topics that replies may go to."""
 
     allowed_topics: Names = ()
     """Topics that a command may name in `replyto`, in addition to the default one; tenants have lists of their own."""
