@@ -99,6 +99,12 @@ class Account:
         self._resource = resource
         self._limiter = Limiter(self._clock, reads_per_second=reads_per_second, writes_per_second=1.0)
 
+    async def spend(self, lane: Lane) -> None:
+        """Waits for the right to a call, and uses it."""
+        turn = await self._limiter.take(lane)
+        turn.used = True
+        turn.release()
+
     async def turn(self, _target: str, lane: Lane) -> Turn:
         return await self._limiter.take(lane)
 
@@ -109,9 +115,7 @@ class Account:
     async def pages(self, target: str, _request: Request, lane: Lane) -> AsyncGenerator[Reply | Failure, None]:
         number = 0
         while True:
-            turn = await self.turn(target, lane)
-            turn.used = True
-            turn.release()
+            await self.spend(lane)
             self.followed.calls.append(self._clock.monotonic())
             self.followed.pages.append(self._clock.monotonic())
             shown = self._shown()
@@ -185,7 +189,7 @@ async def follow_each(
     async def one(number: int, job: Job) -> None:
         await asyncio.sleep(job.begins - clock.monotonic())
         while True:
-            await account.token("default", Lane.POLL)
+            await account.spend(Lane.POLL)
             answer = await account.send("default", "", {resource.identity: number})
             if isinstance(answer, Reply) and answer.result["status"] == "ACTIVE":
                 account.followed.latencies.append(clock.monotonic() - job.ends)

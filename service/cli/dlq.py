@@ -73,7 +73,9 @@ def list_(filters: Filters = _ALL, *, json: bool = False, tenant: Tenant = None,
     if selected is None:
         return EXIT_USAGE
     limit = filters.limit or LISTED
-    return run(settings, lambda loaded: _list(_Context.of(loaded, tenant), selected, limit, as_json=json), DLQ)
+    return run(
+        settings, lambda loaded: _list(_DeadLetterContext.of(loaded, tenant), selected, limit, as_json=json), DLQ
+    )
 
 
 @app.command(sort_key=2)
@@ -89,7 +91,9 @@ def show(
         tenant: Read the dead letters of this tenant.
         settings: Settings file.
     """
-    return run(settings, lambda loaded: _show(_Context.of(loaded, tenant), partition, offset, value=value), DLQ)
+    return run(
+        settings, lambda loaded: _show(_DeadLetterContext.of(loaded, tenant), partition, offset, value=value), DLQ
+    )
 
 
 @app.command(sort_key=3)
@@ -112,7 +116,11 @@ def replay(
     selected = filters.selection()
     if selected is None:
         return EXIT_USAGE
-    return run(settings, lambda loaded: _replay(_Context.of(loaded, tenant), selected, filters.limit, apply=apply), DLQ)
+    return run(
+        settings,
+        lambda loaded: _replay(_DeadLetterContext.of(loaded, tenant), selected, filters.limit, apply=apply),
+        DLQ,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ class _DeadLetterContext:
     commands: tuple[str, ...]
 
     @classmethod
-    def of(cls, settings: Settings, tenant: str | None) -> "_Context":
+    def of(cls, settings: Settings, tenant: str | None) -> "_DeadLetterContext":
         places = settings.places()
         if tenant is not None and tenant not in places:
             raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(places)}")

@@ -29,7 +29,7 @@ async def probe(
     sessions: Clients, api: AwsApi, target: str, deadline: float = 15.0, environ: Mapping[str, str] = os.environ
 ) -> tuple[Finding, ...]:
     """Finds the way in, asks who we are there, and lists one resource."""
-    looking = _Probe(sessions, api, target, deadline, environ)
+    looking = _TargetProbe(sessions, api, target, deadline, environ)
     way = await looking.credentials()
     if not way.ok:
         return (way,)
@@ -49,7 +49,7 @@ class _TargetProbe:
         """Whether commands have sessions of their own."""
         return bool(self._target.role_arn) and self._target.session_per_command
 
-    async def way_in(self) -> Finding:
+    async def credentials(self) -> Finding:
         """Whether the environment gives credentials, and which."""
         suspects = tuple(credential_sources.problems(self._environ, datetime.now(UTC)))
         method, broken = await self._try(self._found())
