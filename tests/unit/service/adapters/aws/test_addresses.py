@@ -12,7 +12,6 @@ from botocore.loaders import Loader
 from schemas import shapes
 from schemas.operations import OPERATIONS
 from service.adapters.aws import Clients, addresses
-from service.adapters.aws.config import client_config
 from service.adapters.aws.credentials import sts_client
 from service.adapters.aws.transport import Attempt, attempting
 from service.operator.diagnostics.aws_target import probe
@@ -215,27 +214,6 @@ def test_a_configuration_that_cannot_be_read_is_named(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     with pytest.raises(SettingsError, match=str(tmp_path / "config")):
         Clients({"a": Target(region="eu-west-1")})
-
-
-@pytest.mark.parametrize("content", [None, "", "no certificate"])
-@pytest.mark.parametrize("by_variable", [False, True])
-def test_certificates_that_cannot_be_read_are_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, by_variable: bool
-) -> None:
-    file = tmp_path / "ca.pem"
-    if content is not None:
-        file.write_text(content)
-    if by_variable:
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
-    target = Target(region="eu-west-1", ca_file=None if by_variable else str(file))
-    where = "AWS_CA_BUNDLE" if by_variable else r"targets\.a\.ca_file"
-    with pytest.raises(SettingsError, match=f"^{where}: {file} can't be used as certificates"):
-        Clients({"a": target})
-    Clients({"a": target.model_copy(update={"verify": False})})
-
-
-def test_the_client_follows_no_configured_address() -> None:
-    assert client_config(Target(region="eu-west-1")).ignore_configured_endpoint_urls is True
 
 
 async def test_the_hidden_address_gets_no_call(

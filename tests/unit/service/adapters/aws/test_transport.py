@@ -5,12 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import NoCredentialsError, ProfileNotFound, UnknownEndpointError
 
 from service.adapters.aws import AwsApi, Clients
-from service.adapters.aws.failures import failure_of
-from service.adapters.aws.transport import Attempt
-from service.core import faults
 from service.runtime.ports import Failure, Reply
 from service.settings import Target
 from tests.support import wire
@@ -89,32 +85,6 @@ async def test_a_kept_connection_that_closes_is_not_written_twice(
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.sent) == ("ConnectionClosed", True)
     assert len(server.requests[1:]) == 1
-
-
-@pytest.mark.parametrize("request_", [CREATE, GET, LIST], ids=lambda value: value[0])
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"unrelated": 1}'])
-async def test_success_without_substance(
-    api: AwsApi, server: Server, request_: tuple[str, dict[str, Any]], body: bytes
-) -> None:
-    server.behaviour = answer(200, body)
-    outcome = await call(api, request_)
-    assert isinstance(outcome, Failure)
-    assert (outcome.code, outcome.sent) == ("InvalidResponse", True)
-
-
-async def test_members_of_the_wrong_type(api: AwsApi, server: Server) -> None:
-    server.behaviour = answer(200, {"audienceModels": [{"createTime": "yesterday"}]})
-    outcome = await call(api, LIST)
-    assert isinstance(outcome, Failure)
-    assert (outcome.code, outcome.sent) == ("InvalidResponse", True)
-
-
-@pytest.mark.parametrize("request_", [EXPORT, DELETE], ids=lambda value: value[0])
-async def test_nothing_is_success_where_nothing_is_promised(
-    api: AwsApi, server: Server, request_: tuple[str, dict[str, Any]]
-) -> None:
-    server.behaviour = answer(200)
-    assert await call(api, request_) == Reply({})
 
 
 async def test_hang_is_unknown_at_the_deadline(api: AwsApi, server: Server) -> None:
@@ -212,56 +182,6 @@ async def test_cancellation_is_not_swallowed(api: AwsApi, server: Server) -> Non
         await task
 
 
-async def test_extra_members_and_retry_after(api: AwsApi, server: Server) -> None:
-    server.behaviour = answer(
-        402,
-        {"message": "full", "quotaName": "jobs", "quotaValue": 2},
-        x_amzn_ErrorType="ServiceQuotaExceededException",
-        Retry_After="7",
-    )
-    outcome = await call(api, CREATE)
-    assert outcome == Failure(
-        "ServiceQuotaExceededException",
-        "full",
-        http_status=402,
-        extra={"quotaName": "jobs", "quotaValue": 2.0, "retryAfter": "7"},
-    )
-
-
-async def test_results_are_json_with_rfc3339_times(api: AwsApi, server: Server) -> None:
-    summary = {
-        "createTime": "2026-01-01T00:00:00.123000Z",
-        "updateTime": 1767225600.5,
-        "audienceModelArn": "a",
-        "name": "n",
-        "trainingDatasetArn": "d",
-        "status": "ACTIVE",
-    }
-    server.behaviour = answer(200, {"audienceModels": [summary], "nextToken": "t"})
-    outcome = await call(api, LIST)
-    assert outcome == Reply(
-        {"audienceModels": [summary | {"updateTime": "2026-01-01T00:00:00.500000Z"}], "nextToken": "t"}
-    )
-
-
-async def test_what_is_sent(api: AwsApi, server: Server) -> None:
-    server.behaviour = answer(200, {"audienceModelArn": "a"})
-    await call(api, (CREATE[0], CREATE[1] | {"trainingDataStartTime": "2026-01-01T00:00:00+02:00", "tags": {"k": "v"}}))
-    [request] = server.requests
-    assert (request.method, request.path) == ("POST", "/audience-model")
-    assert b'"trainingDataStartTime": "2025-12-31T22:00:00Z"' in request.body
-    assert b'"tags": {"k": "v"}' in request.body
-    assert request.headers["user-agent"].startswith("cleanroomsml-service")
-    assert request.headers["amz-sdk-request"] == "attempt=1"
-    assert "/eu-west-1/cleanrooms-ml/aws4_request" in request.headers["authorization"]
-
-
-async def test_an_arn_is_one_path_segment(api: AwsApi, server: Server) -> None:
-    await call(api, ("DeleteAudienceModel", {"audienceModelArn": "arn:aws:x/../y?z#\r\n"}))
-    [request] = server.requests
-    assert request.path == "/audience-model/arn%3Aaws%3Ax%2F..%2Fy%3Fz%23%0D%0A"
-
-
 @pytest.mark.parametrize(
     ("target", "request_"), [("nowhere", GET), ("default", ("NoSuchOperation", {})), ("default", (GET[0], {}))]
 )
@@ -280,28 +200,6 @@ async def test_closed(api: AwsApi, server: Server) -> None:
     outcome = await call(api, LIST)
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.sent) == ("ConnectFailed", False)
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (OverflowError("date value out of range"), "InvalidRequest"),
-        (RecursionError(), "ServiceError"),
-        (AssertionError("canary"), "ServiceError"),
-        (RuntimeError("canary"), "ServiceError"),
-        (UnknownEndpointError(service_name="x", region_name="y"), "InvalidRequest"),
-        (NoCredentialsError(), "CredentialsUnavailable"),
-        (ProfileNotFound(profile="p"), "CredentialsUnavailable"),
-        (PermissionError("config"), "CredentialsUnavailable"),
-    ],
-)
-def test_only_a_listed_exception_before_the_request_is_about_credentials(error: Exception, code: str) -> None:
-    """What nobody foresaw ends the command: it is neither retried for a day nor quoted."""
-    failure = failure_of(error, Attempt())
-    assert (failure.code, failure.sent) == (code, False)
-    assert "canary" not in failure.message
-    ends = faults.fault_class(failure) is faults.FaultClass.REFUSED
-    assert ends == (code != "CredentialsUnavailable")
 
 
 async def test_a_date_that_cannot_be_sent_is_no_lack_of_credentials(api: AwsApi, server: Server) -> None:
