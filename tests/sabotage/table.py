@@ -1285,7 +1285,7 @@ SABOTAGES = (
         "    return Failure(SERVICE_ERROR, message, sent=False)",
         '    return Failure("CredentialsUnavailable", message, sent=False)',
         "A defect is retried for a day, and holds up the commands with the same key.",
-        "tests/unit/service/adapters/aws/test_transport.py::test_only_a_listed_exception_before_the_request_is_about_credentials",
+        "tests/unit/service/adapters/aws/test_failures.py::test_only_a_listed_exception_before_the_request_is_about_credentials",
     ),
     Sabotage(
         "take dates that UTC does not have",

@@ -1,0 +1,174 @@
+"""Logs without secrets that never kill, in one form for us and the libraries."""
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from service.adapters.telemetry import configure_logging
+from service.adapters.telemetry.logs import REDACTED, RateLimitFilter, name_command, redact
+
+ROOT = Path(__file__).parents[5]
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_line_has_time_level_event_and_bound_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    structlog.contextvars.bind_contextvars(correlation_id="k")
+    structlog.stdlib.get_logger("service.x").info("done", command_id="c\r\n{}")
+    [line] = logged(capsys)
+    assert line["timestamp"].endswith("Z")
+    assert (line["level"], line["logger"], line["event"]) == ("info", "service.x", "done")
+    assert (line["correlation_id"], line["command_id"]) == ("k", "c\r\n{}")
+
+
+def test_secrets_and_payloads_are_redacted_at_any_depth(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    structlog.stdlib.get_logger("service.x").info(
+        "call", params="canary", deep=[{"sqlParameters": {"queryString": "canary"}, "fine": 1}], Password="canary"
+    )
+    [line] = logged(capsys)
+    assert "canary" not in json.dumps(line)
+    assert line["params"] == REDACTED
+    assert line["deep"] == [{"sqlParameters": REDACTED, "fine": 1}]
+
+
+@pytest.mark.parametrize("name", ["aiokafka.consumer", "botocore.auth", "aiobotocore.endpoint", "asyncio", "other"])
+def test_libraries_do_not_debug(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    configure_logging("debug")
+    logging.getLogger(name).debug("value=%s", "canary")
+    assert logged(capsys) == []
+
+
+def test_our_own_debug_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug")
+    structlog.stdlib.get_logger("service.aws").debug("call")
+    assert [line["event"] for line in logged(capsys)] == ["call"]
+
+
+def test_libraries_warn_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    logging.getLogger("aiokafka").warning("broker %s left", 1)
+    [line] = logged(capsys)
+    assert (line["event"], line["level"], line["logger"]) == ("broker 1 left", "warning", "aiokafka")
+
+
+def test_exceptions_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    secret = "canary"
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        structlog.stdlib.get_logger("service.x").exception("failed", error=len(secret))
+    [line] = logged(capsys)
+    assert "ValueError: broken" in line["exception"]
+    assert '"canary' not in line["exception"].replace('secret = "canary"', "")
+
+
+def test_console(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(output="console")
+    structlog.stdlib.get_logger("service.x").info("hello", who="world")
+    assert "hello" in capsys.readouterr().out
+
+
+def test_a_closed_stdout_kills_nothing() -> None:
+    program = (
+        "import structlog, sys\n"
+        "from service.adapters.telemetry import configure_logging\n"
+        "configure_logging()\n"
+        "for number in range(3000): structlog.stdlib.get_logger('service').info('x' * 100)\n"
+        "sys.stderr.write('alive')\n"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, cwd=ROOT, timeout=60, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"alive")
+
+
+def test_a_clock_that_is_set_back_silences_no_library(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logging()
+    now = time.time()
+    for second in (0, -86_400):
+        monkeypatch.setattr(time, "time", lambda second=second: now + second)
+        monkeypatch.setattr(time, "time_ns", lambda second=second: int((now + second) * 1e9), raising=False)
+        logging.getLogger("aiokafka.conn").error("no node")
+    assert [line["event"] for line in logged(capsys)] == ["no node", "no node"]
+
+
+def test_what_a_library_repeats_is_said_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logging()
+    kafka, ours, now = logging.getLogger("aiokafka.conn"), logging.getLogger("service.x"), time.time()
+    for second in (0, 1, 9, 11, 12):
+        monkeypatch.setattr(time, "time", lambda second=second: now + second)
+        monkeypatch.setattr(time, "time_ns", lambda second=second: int((now + second) * 1e9), raising=False)
+        kafka.error("no node %s", 1)
+        ours.warning("no node")
+    events = [(line["logger"], line["event"]) for line in logged(capsys)]
+    assert [event for name, event in events if name == "aiokafka.conn"] == [
+        "no node 1",
+        "no node 1 (and 2 times more since)",
+    ]
+    assert len(events) == 7
+
+
+async def test_a_call_to_aws_names_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+
+    async def call() -> None:
+        structlog.stdlib.get_logger("service.aws").info("aws call")
+
+    await asyncio.create_task(call(), name="call:c:1")
+    await asyncio.create_task(call(), name="poller:default")
+    of_command, of_poller = logged(capsys)
+    assert of_command["task"] == "call:c:1"
+    assert "task" not in of_poller
+    assert list(of_command)[:3] == ["timestamp", "level", "event"]
+
+
+def test_what_lies_too_deep_is_not_shown() -> None:
+    deep: dict[str, Any] = {"fine": 1}
+    for _ in range(8):
+        deep = {"next": deep}
+    assert REDACTED in str(redact(None, "", {"deep": deep}))
+    assert "fine" not in str(redact(None, "", {"deep": deep}))
+
+
+def test_keys_that_are_no_text_are_no_trouble() -> None:
+    assert redact(None, "", {"counts": {1: 2, None: ("a", {"Token": "x"})}}) == {
+        "counts": {1: 2, None: ["a", {"Token": REDACTED}]}
+    }
+
+
+def test_outside_of_an_event_loop_no_command_is_named() -> None:
+    assert name_command(None, "", {"event": "x"}) == {"event": "x"}
+
+
+def test_a_library_with_endless_different_words_fills_no_memory() -> None:
+    limit = RateLimitFilter()
+    for number in range(3000):
+        record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, f"no node {number}", (), None)
+        assert limit.filter(record)
+    assert len(limit._told) <= 1000
+
+
+def test_an_unknown_level_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        configure_logging("loud")
