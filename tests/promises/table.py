@@ -117,6 +117,7 @@ PROMISES = (
             "send a lost transactional request again",
             "commit offsets apart from the transaction",
             "restore to the last stable offset",
+            "take the end of a transaction for the end of the changelog",
             "answer a known id whatever the content",
             "take a known id for a new command",
             "forget changes as early as reads",

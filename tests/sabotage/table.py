@@ -1150,6 +1150,14 @@ SABOTAGES = (
         kafka=True,
     ),
     Sabotage(
+        "take the end of a transaction for the end of the changelog",
+        "service.adapters.kafka.changelog",
+        "elif answered > self._stamp and not records and stable:",
+        "elif answered > self._stamp and not records and self._is_stable():",
+        "A restore ends before the records of a transaction that ends in the same moment: jobs are forgotten.",
+        "tests/unit/service/adapters/kafka/test_changelog.py::test_a_transaction_that_ends_in_time_is_waited_for",
+    ),
+    Sabotage(
         "send a lost transactional request again",
         "service.adapters.kafka.producer",
         "    _make_losses_fatal(producer.client, _UNREADY_BACKOFF)\n",
