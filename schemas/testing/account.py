@@ -89,7 +89,7 @@ class Account:
         """A resource.
 
         Raises:
-            Refused: It is not there.
+            ApiError: It is not there.
         """
         if thing_id not in self.things:
             raise ApiError(NOT_FOUND, f"{thing_id} does not exist", 404)
@@ -106,7 +106,7 @@ class Account:
         """Performs a READ or WRITE row at once, and gives AWS's response.
 
         Raises:
-            Refused: What it is about is not there.
+            ApiError: What it is about is not there.
         """
         if row.kind is Kind.READ and row.name == row.resource.list_operation:
             return self._listed(row.resource, params)

@@ -82,7 +82,7 @@ class Twin:
         """Moves a resource to a status, by default the next one of a good life; gives what is published.
 
         Raises:
-            Refused: There is no such resource.
+            ApiError: There is no such resource.
             ValueError: Its life is at an end, and no status was given.
         """
         before = len(self.published)
@@ -94,7 +94,7 @@ class Twin:
         """Moves a resource to the good end of what is under way, if anything is; gives what is published.
 
         Raises:
-            Refused: There is no such resource.
+            ApiError: There is no such resource.
         """
         before = len(self.published)
         thing = self.account.find(resource_id)

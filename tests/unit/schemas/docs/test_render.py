@@ -7,15 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from schemas import documented_rules
-from schemas.docs import client_examples, descriptions, json_schemas, reference, render
-from schemas.events import ReplyKind
-from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind
-from tests.support.node_packages import ASYNCAPI_PARSER, installed
-
-VALIDATE = render.ROOT / ".ci" / "asyncapi" / "validate.mjs"
+from schemas.docs import descriptions, json_schemas, render
+from schemas.operations import COMMANDS
 
 
 def test_nothing_is_stale() -> None:
@@ -93,92 +87,7 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
 # --- AsyncAPI --------------------------------------------------------------------------------------------------------
 
 
-def test_asyncapi_names_every_command_reply_and_event() -> None:
-    document = yaml.safe_load(render.files()[f"{render.GENERATED}/asyncapi.yaml"])
-    messages = document["components"]["messages"].values()
-    types = {message["name"] for message in messages}
-    assert {row.command_type for row in COMMANDS.values()} <= types
-    assert {f"cleanroomsml.reply.{kind}" for kind in ReplyKind} <= types
-    assert {json_schemas.event_type(resource) for resource in RESOURCES.values()} <= types
-    assert {channel["address"] for channel in document["channels"].values()} == {
-        "{prefix}.commands",
-        "{prefix}.{tenant}.commands",
-        "{prefix}.replies",
-        "{prefix}.events",
-        "{prefix}.dead-letters",
-    }
-    assert document["components"]["parameters"]["prefix"]["default"] == "cleanroomsml"
-    for name in ("replies", "events", "deadLetters"):
-        assert "read_committed" in document["channels"][name]["description"]
-
-
-def test_asyncapi_tells_which_replies_a_command_gets() -> None:
-    operations = yaml.safe_load(render.files()[f"{render.GENERATED}/asyncapi.yaml"])["operations"]
-    for row in COMMANDS.values():
-        told = {one["$ref"].rsplit("/", 1)[-1] for one in operations[f"receive{row.name}"]["reply"]["messages"]}
-        assert ("replyStarted" in told) == (row.kind in {Kind.JOB, Kind.REMOVAL, Kind.CANCEL})
-
-
-def test_asyncapi_passes_the_official_parser_and_its_examples_fit_their_schemas() -> None:
-    folder = installed(ASYNCAPI_PARSER)
-    path = render.ROOT / render.GENERATED / "asyncapi.yaml"
-    result = subprocess.run(
-        ["node", str(VALIDATE), str(folder), str(path)], capture_output=True, text=True, timeout=100, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    assert "5 channels" in result.stdout
-
-
-def test_the_official_parser_finds_what_is_wrong(tmp_path: Path) -> None:
-    folder = installed(ASYNCAPI_PARSER)
-    document = yaml.safe_load(render.files()[f"{render.GENERATED}/asyncapi.yaml"])
-    document["components"]["messages"]["replyAccepted"]["examples"][0]["payload"]["commandId"] = 7
-    path = tmp_path / "wrong.yaml"
-    path.write_text(yaml.safe_dump(document))
-    result = subprocess.run(
-        ["node", str(VALIDATE), str(folder), str(path)], capture_output=True, text=True, timeout=100, check=False
-    )
-    assert result.returncode == 1
-    assert "commandId" in result.stderr
-
-
 # --- pages -----------------------------------------------------------------------------------------------------------
-
-
-def test_there_is_a_page_for_every_command_and_the_index_links_them() -> None:
-    files = render.files()
-    for name in COMMANDS:
-        assert f"({name}.md)" in files[f"{render.PAGES}/README.md"]
-        page = files[f"{render.PAGES}/{name}.md"]
-        assert page.count("```") == 2 * len(client_examples.TITLES)
-        assert COMMANDS[name].command_type in page
-
-
-def test_a_page_tells_members_constraints_errors_and_rights() -> None:
-    page = reference.page("CreateConfiguredAudienceModel")
-    assert "| `minMatchingSeedSize` |  | integer; 25 to 500000 |" in page
-    assert "| `outputConfig.destination.s3Destination.s3Uri` | yes |" in page
-    assert "| `audienceSizeConfig.audienceSizeBins` | yes | array; 1 to 25 items; all different |" in page
-    assert "Sizes are unique." in page
-    assert "`ServiceQuotaExceededException` (402)" in page
-    assert "`iam:PassRole`" in page
-    assert "`ListConfiguredAudienceModels` is searched" in page
-
-
-def test_every_rule_has_words() -> None:
-    assert {rule.check.__name__ for rule in documented_rules.RULES} == set(reference.RULE_WORDS)
-
-
-def test_the_table_has_every_command() -> None:
-    rows = {row["operation"]: row for row in descriptions.operations()}
-    assert set(rows) == set(COMMANDS)
-    for name in OPERATIONS:
-        assert rows[name]["iamAction"] in rows[name]["iamActions"]
-        assert rows[name]["errors"]
-    for name in SERVICE_COMMANDS:
-        assert rows[name]["iamAction"] is None
-    page = reference.operations_page()
-    assert all(f"| {name} |" in page for name in COMMANDS)
 
 
 def test_purposes_and_recipes_are_sentences_of_our_own() -> None:

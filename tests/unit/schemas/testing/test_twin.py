@@ -1,27 +1,20 @@
 """The test kit: commands, strict reading and the twin's contract."""
 
-import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from schemas import commands, events, records, shapes
 from schemas.docs import examples
 from schemas.events import Message
-from schemas.operations import OPERATIONS, Kind
 from schemas.testing import (
-    ContractError,
-    InvalidCommandError,
     Published,
     Twin,
     assert_ended,
     assert_numbered,
     command,
-    parse,
     terminal,
 )
-from schemas.testing.account import Account, ApiError
+from schemas.testing.account import ApiError
 from schemas.testing.building import open_limits
 
 MODEL = {"name": "taste", "trainingDatasetArn": examples.DATASET}
@@ -44,106 +37,7 @@ def _start(twin: Twin, command_id: str = "start", **more: Any) -> tuple[str, lis
 # --- building --------------------------------------------------------------------------------------------------------
 
 
-def test_a_command_is_valid_and_has_an_id_of_its_own() -> None:
-    first, second = (command("CreateAudienceModel", MODEL, description="d") for _ in range(2))
-    read = commands.read(first.key, first.value, first.headers, open_limits())
-    assert isinstance(read, records.Command)
-    assert read.params == MODEL | {"description": "d"}
-    assert first.key != second.key
-    assert dict(first.headers)["ce_id"] != dict(second.headers)["ce_id"]
-
-
-def test_extensions_targets_and_topics_are_the_services_affair() -> None:
-    extensions = {"correlationid": "c", "target": "prod", "replyto": "mine", "deadline": "2030-01-01T00:00:00Z"}
-    message = command("ListAudienceModels", extensions=extensions, key="k", source="/me", command_id="7")
-    headers = dict(message.headers)
-    assert headers["ce_target"] == b"prod"
-    assert headers["ce_source"] == b"/me"
-    assert message.key == b"k"
-
-
-@pytest.mark.parametrize(
-    ("operation", "data", "extensions", "named"),
-    [
-        ("CreateAudienceModel", {"name": ""}, {}, "data.trainingDatasetArn"),
-        ("NoSuchOperation", {}, {}, "UnknownOperation"),
-        ("ListAudienceModels", {}, {"priority": "high"}, "priority"),
-        ("ListAudienceModels", {}, {"notbefore": "soon"}, "notbefore"),
-    ],
-)
-def test_an_invalid_command_is_refused_unless_it_is_wanted(
-    operation: str, data: dict[str, Any], extensions: dict[str, str], named: str
-) -> None:
-    with pytest.raises(InvalidCommandError, match=named):
-        command(operation, data, extensions=extensions)
-    assert (
-        command(operation, data, extensions=extensions, check=False).value
-        == json.dumps(data).replace(": ", ":").encode()
-    )
-
-
-def test_a_command_without_an_id_is_refused() -> None:
-    with pytest.raises(InvalidCommandError, match="id"):
-        command("ListAudienceModels", command_id="\x00")
-
-
 # --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def _reply(**changes: Any) -> Message:
-    return replace(examples.reply_message(events.ReplyKind.STARTED), **changes)
-
-
-def test_a_reply_is_read() -> None:
-    message = _reply()
-    found = parse(message.value, message.headers, message.key, "replies")
-    assert (found.kind, found.is_reply, found.is_terminal, found.topic) == ("started", True, False, "replies")
-    assert found.attributes["correlationid"] == "campaign-7"
-    assert found.data["status"] == "CREATE_PENDING"
-
-
-@pytest.mark.parametrize(
-    ("message", "named"),
-    [
-        (_reply(key=b"other"), "key"),
-        (_reply(value=b'{"commandId": "x"}'), "commandSource"),
-        (_reply(value=b"{"), "InvalidJson"),
-        (_reply(headers=_reply().headers[:-1]), "content type"),
-        (_reply(headers=()), "CloudEvent"),
-        (_reply(headers=(*_reply().headers, ("ce_colour", b"red"))), "colour"),
-        (examples.command_message("ListAudienceModels"), "neither a reply nor an event"),
-    ],
-)
-def test_what_is_not_in_the_contract_is_an_error(message: Message, named: str) -> None:
-    with pytest.raises(ContractError, match=named):
-        parse(message.value, message.headers, message.key)
-
-
-def test_ends_are_found_and_judged() -> None:
-    twin = Twin()
-    arn, _ = _start(twin)
-    assert terminal(twin.published, "start") is None
-    with pytest.raises(ContractError, match="has not ended"):
-        assert_ended(twin.published, "start")
-    twin.finish(arn)
-    assert assert_ended(twin.published, "start").data["result"]["status"] == "ACTIVE"
-    with pytest.raises(ContractError, match="succeeded, not failed"):
-        assert_ended(twin.published, "start", "failed")
-    other = replace(assert_ended(twin.published, "start"), attributes={"id": "another"})
-    with pytest.raises(ContractError, match="2 ends"):
-        terminal([*twin.published, other], "start")
-
-
-def test_gaps_in_the_numbers_are_found() -> None:
-    twin = Twin()
-    arn, _ = _start(twin)
-    twin.finish(arn)
-    assert_numbered(twin.published)
-    told = [one for one in twin.published if not one.is_reply]
-    with pytest.raises(ContractError, match="after 1"):
-        assert_numbered([told[0], told[2]])
-    with pytest.raises(ContractError, match="after 1"):
-        assert_numbered([told[0], told[0]])
 
 
 # --- twin ------------------------------------------------------------------------------------------------------------
@@ -350,33 +244,6 @@ def test_a_person_adopts_what_a_parked_command_has_made() -> None:
     assert started[1].data["resourceArn"] == examples.MODEL
     twin.finish(examples.MODEL)
     assert_ended(twin.published, "start")
-
-
-def test_answers_have_the_members_that_awss_must_have() -> None:
-    account = Account()
-    for name, example in examples.COMMANDS.items():
-        row = OPERATIONS.get(name)
-        if row is None or row.kind not in {Kind.READ, Kind.WRITE} or row.creates:
-            continue
-        for invented in examples.MAKES.values():
-            kind = next(one.resource for one in OPERATIONS.values() if f":{one.resource.arn_type}/" in invented)
-            members = {"trainingDatasetArn": examples.DATASET, "audienceModelArn": examples.MODEL}
-            account.provide(kind, invented, members | {"name": "n"}, "ACTIVE", 0.0)
-            account.policies[invented] = "{}"
-        answer = account.answer(row, example.data, 0.0)
-        missing = set(shapes.required_output_members(name)) - answer.keys()
-        # What belongs to creation, such as the columns of a data set, is whatever was given.
-        assert missing <= _GIVEN, (name, missing)
-
-
-_GIVEN = {
-    "roleArn",
-    "trainingData",
-    "outputConfig",
-    "sharedAudienceMetrics",
-    "configuredAudienceModelArn",
-    "tags",
-}
 
 
 def test_an_arn_of_no_kind_can_not_be_provided() -> None:

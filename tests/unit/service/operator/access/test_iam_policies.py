@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from schemas.aws_policies import trust
 from schemas.operations import OPERATIONS
 from service.adapters.aws.credentials import assumption
 from service.operator.access.iam_policies import documents, operations
@@ -144,20 +143,6 @@ def test_whoever_sets_nothing_is_asked_for_nothing() -> None:
     names = {"StringLike": {"sts:RoleSessionName": ["cleanroomsml-service", "cleanroomsml-service-*"]}}
     assert statements["Assume"]["Condition"] == names
     assert "Condition" not in statements["Tag"]
-
-
-def test_the_pods_own_role() -> None:
-    [pod] = trust.pod_identity_trust("ml", "crml")["Statement"]
-    assert pod["Principal"] == {"Service": "pods.eks.amazonaws.com"}
-    assert pod["Action"] == ["sts:AssumeRole", "sts:TagSession"]
-    assert pod["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] == "crml"
-    issuer = "oidc.eks.eu-west-1.amazonaws.com/id/ABC"
-    [web] = trust.web_identity_trust(f"arn:aws:iam::999900001111:oidc-provider/{issuer}", "ml", "crml")["Statement"]
-    assert web["Action"] == ["sts:AssumeRoleWithWebIdentity"]
-    assert web["Condition"]["StringEquals"] == {
-        f"{issuer}:aud": "sts.amazonaws.com",
-        f"{issuer}:sub": "system:serviceaccount:ml:crml",
-    }
 
 
 def test_they_are_json() -> None:
