@@ -473,7 +473,7 @@ PROMISES = (
         '`docs/reference/README.md` lists under "What no schema says".',
         (
             "tests/unit/service/adapters/aws/test_addresses.py::test_clients_go_where_the_settings_say",
-            "tests/unit/service/settings/test_sources.py::test_a_key_twice_is_refused",
+            "tests/unit/service/settings/test_yaml_file.py::test_a_key_twice_is_refused",
             "tests/unit/schemas/docs/test_json_schemas.py::test_what_the_schema_accepts_is_not_rejected_and_back",
             "tests/unit/schemas/docs/test_json_schemas.py::test_one_odd_attribute_is_accepted_by_both_or_by_none",
             "tests/unit/schemas/docs/test_json_schemas.py::test_a_rule_taken_out_of_the_schema_is_missed",

@@ -1734,7 +1734,7 @@ SABOTAGES = (
         "if key.value in lines:",
         "if key.value not in node.tag and key.value in ():",
         "A group that is given twice in the file loses the first one's settings, without a word.",
-        "tests/unit/service/settings/test_sources.py::test_a_key_twice_is_refused",
+        "tests/unit/service/settings/test_yaml_file.py::test_a_key_twice_is_refused",
     ),
     Sabotage(
         "take an empty bundle of certificates as it is",

@@ -1,12 +1,22 @@
 """The settings' numbers arrive in the core under its own names."""
 
+from pathlib import Path
+
+import pytest
+
 from service.policy import policy
 from service.settings import Settings, Target
 from service.settings.running import Timing
+from tests.unit.service.settings.test_tenants import TWO, loaded
 
 PLAIN = Target(region="eu-west-1")
 ROLE = Target(region="us-east-1", role_arn="arn:aws:iam::111122223333:role/x", retry_base=2.0)
 CAPPED = Target(region="eu-west-1", account="444455556666", retry_cap=30.0)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.yaml"
 
 
 def settings(**timing: float) -> Settings:
@@ -48,3 +58,19 @@ def test_a_targets_account_and_region_as_far_as_they_are_known() -> None:
         "role": ("111122223333", "us-east-1"),
         "capped": ("444455556666", "eu-west-1"),
     }
+
+
+def test_the_core_knows_the_targets_and_what_they_stand_for(file: Path) -> None:
+    """A target that is taken out, or another account by now, holds its jobs."""
+    numbers = policy(loaded(file))
+    assert numbers.targets is not None
+    assert (numbers.targets["eu"], numbers.targets["us"]) == (
+        ("111122223333", "eu-west-1"),
+        ("444455556666", "us-gov-west-1"),
+    )
+
+
+def test_retries_of_a_target(file: Path) -> None:
+    numbers = policy(loaded(file, TWO, CRML_TARGETS__US__RETRY_BASE="3", CRML_TARGETS__US__RETRY_CAP="9"))
+    assert numbers.patience("us") == (3, 9)
+    assert numbers.patience("eu") == (numbers.backoff_base, numbers.backoff_cap)

@@ -275,23 +275,6 @@ def test_malformed_listeners_are_refused(text: str) -> None:
     assert "http.host: found" in refused(CRML_HTTP__HOST=text)
 
 
-@pytest.mark.parametrize(
-    "region",
-    [
-        *("eusc-de-east-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1", "us-gov-east-1"),
-        *("cn-northwest-1", "mx-central-1", "ap-southeast-7", "il-central-1", "ca-west-1"),
-    ],
-)
-def test_regions_of_all_partitions(region: str) -> None:
-    loaded = settings(AWS_REGION=region, CRML_TARGETS__A__ROLE_ARN="arn:aws-iso-b:iam::111122223333:role/r")
-    assert loaded.targets["a"].region == region
-
-
-@pytest.mark.parametrize("region", ["eu-west", "EU-WEST-1", "global", "eu_west_1", "aws-global", "eu-west-1a"])
-def test_what_is_no_region_is_refused(region: str) -> None:
-    assert "region: found" in refused(AWS_REGION=region)
-
-
 FILE = "targets: {eu-west: {region: eu-west-1}, us.east: {region: us-east-1}}\ndefault_target: eu-west\n"
 
 
@@ -343,77 +326,3 @@ def test_topics_that_kafka_takes_for_one_are_refused(topics: dict[str, str]) -> 
 
 def test_a_hyphen_in_a_variable() -> None:
     assert set(settings(**{"CRML_TARGETS__eu-west__FIPS": "1"}).targets) == {"eu-west"}
-
-
-@pytest.mark.parametrize(("text", "wanted"), [("012345670123", "012345670123"), ('"123456789012"', "123456789012")])
-def test_accounts_in_a_file(tmp_path: Path, text: str, wanted: str) -> None:
-    """YAML 1.1 read the first one as octal."""
-    loaded = by_file(tmp_path, f"targets: {{a: {{region: eu-west-1, account: {text}}}}}")
-    assert loaded.targets["a"].account == wanted
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        *(
-            ("no", "no"),
-            ("off", "off"),
-            ("y", "y"),
-            ("12:30:45", "12:30:45"),
-            ("2026-01-01", "2026-01-01"),
-            ("010", "010"),
-        )
-    ],
-)
-def test_texts_stay_texts(tmp_path: Path, text: str, wanted: str) -> None:
-    assert by_file(tmp_path, f"kafka: {{group_id: {text}}}").kafka.group_id == wanted
-
-
-def test_numbers_are_numbers(tmp_path: Path) -> None:
-    loaded = by_file(
-        tmp_path,
-        "http: {port: 0123}\ntiming: {settle: 3.6e2, call_window: .5, search_delays: [0, 1.5, 1e1]}\n"
-        "targets: {a: {region: eu-west-1, verify: no, fips: yes, keepalive: 1_0}}\n",
-    )
-    assert (loaded.http.port, loaded.timing.settle, loaded.timing.call_window) == (123, 360.0, 0.5)
-    assert loaded.timing.search_delays == (0.0, 1.5, 10.0)
-    assert (loaded.targets["a"].verify, loaded.targets["a"].fips, loaded.targets["a"].keepalive) == (False, True, 10.0)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "kafka: {group_id: a}\nlog: {level: info}\nkafka: {group_id: b}\n",
-        "kafka:\n  group_id: a\n  group_id: b\n",
-        'targets: {a: {region: eu-west-1}, "a": {region: us-east-1}}\n',
-        "targets: {a: {region: eu-west-1, quotas: {audience-models: 1, audience-models: 9}}}\n",
-    ],
-)
-def test_a_key_twice_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(SettingsError, match=r"is given twice, in lines [12] and [123]"):
-        by_file(tmp_path, text)
-
-
-def test_anchors_and_merges_still_work(tmp_path: Path) -> None:
-    text = "targets:\n  a: &a {region: eu-west-1, fips: true}\n  b: {<<: *a, region: us-east-1}\ndefault_target: a\n"
-    targets = by_file(tmp_path, text).targets
-    assert (targets["b"].region, targets["b"].fips) == ("us-east-1", True)
-
-
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbflog: {level: debug}\n", b"log: {level: debug}\r\n"])
-def test_what_editors_of_windows_write(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "s.yaml").write_bytes(content)
-    assert load(tmp_path / "s.yaml", LEAST).log.level == "debug"
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfea", b"{", b"a: b: c", b"---\n---\n", b"[" * 500, b"- a", b"\tx: y"])
-def test_what_is_no_settings_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "s.yaml").write_bytes(content)
-    with pytest.raises(SettingsError, match=str(tmp_path / "s.yaml")):
-        load(tmp_path / "s.yaml", LEAST)
-
-
-@pytest.mark.parametrize("name", ["endpoint_url", "sts_endpoint_url"])
-def test_an_address_with_a_user_is_refused_and_not_repeated(name: str) -> None:
-    message = refused(None, **{f"CRML_TARGETS__A__{name.upper()}": "https://user:canary@host"})
-    assert "without a user name" in message
