@@ -1,57 +1,13 @@
 """The queue through which a shard's state changes, and that state."""
 
-import asyncio
-
 import pytest
 
 from schemas import records
 from schemas.records import Command, CorruptRecord, Job, Phase, ResourceState
 from service.core.capacity import ENDED_OVERHEAD
-from service.core.observations import Due
-from service.runtime.inbox import Inbox, Observed
 from service.runtime.store import Store
 
 pytestmark = pytest.mark.looptime
-
-
-def item(number: int) -> Observed:
-    return Observed(bytes([number]), Due())
-
-
-async def test_items_come_in_order_and_in_batches() -> None:
-    inbox = Inbox()
-    for number in range(5):
-        inbox.put(item(number))
-    assert await inbox.take(3) == [item(0), item(1), item(2)]
-    assert len(inbox) == 2
-    assert await inbox.take(3) == [item(3), item(4)]
-
-
-async def test_taking_waits() -> None:
-    inbox = Inbox()
-    taking = asyncio.create_task(inbox.take(10))
-    await asyncio.sleep(1.0)
-    assert not taking.done()
-    inbox.put(item(1))
-    inbox.put(item(2))
-    assert await taking == [item(1), item(2)]
-
-
-async def test_a_closed_inbox_gives_what_it_has_and_takes_no_more() -> None:
-    inbox = Inbox()
-    inbox.put(item(1))
-    inbox.close()
-    inbox.put(item(2))
-    assert await inbox.take(10) == [item(1)]
-    assert await inbox.take(10) == []
-
-
-async def test_closing_wakes_who_waits() -> None:
-    inbox = Inbox()
-    taking = asyncio.create_task(inbox.take(10))
-    await asyncio.sleep(1.0)
-    inbox.close()
-    assert await taking == []
 
 
 def job(command_id: str, phase: Phase = Phase.INTENDED) -> Job:
