@@ -49,7 +49,7 @@ def _reason(error: Exception, settings: KafkaSettings) -> str:
     for each in causes(error):
         if told := _of_sasl(each, settings) or _of_tls(each) or _of_network(each):
             return told
-    if isinstance(error, KafkaConnectionError):
+    if isinstance(error, KafkaConnectionError | ConnectionError):
         hints = ["security_protocol"]
         hints += ["ssl_cert_file, if the broker wants one"] if protocol == "SSL" else []
         return f"closes the connection at once; check {' and '.join(hints)} ({protocol} is set)"
