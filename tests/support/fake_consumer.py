@@ -73,6 +73,8 @@ class FakeConsumer:
 
     def assign(self, partitions: Iterable[KafkaPartition]) -> None:
         self.assigned = list(partitions)
+        self.paused.clear()
+        self.positions.clear()
 
     def seek(self, partition: KafkaPartition, offset: int) -> None:
         self.positions[partition] = offset

@@ -45,11 +45,6 @@ def test_a_clock_is_ahead_of_the_answers_date(ahead: int, wanted: float) -> None
     assert skew_of(format_datetime(NOW, usegmt=True), NOW.timestamp() + ahead) == wanted
 
 
-@pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Jan 2026 00:00:00 GMT", "Thu, 01 Jan 99999 00:00:00 GMT"])
-def test_a_date_that_cannot_be_read_says_nothing(date: str) -> None:
-    assert skew_of(date, NOW.timestamp()) is None
-
-
 async def test_the_last_date_of_a_target_counts(api: AwsApi, server: Server) -> None:
     assert api.skews() == {}
     for behind in (0, 600):
@@ -166,3 +161,12 @@ async def test_an_arn_is_one_path_segment(api: AwsApi, server: Server) -> None:
     await call(api, ("DeleteAudienceModel", {"audienceModelArn": "arn:aws:x/../y?z#\r\n"}))
     [request] = server.requests
     assert request.path == "/audience-model/arn%3Aaws%3Ax%2F..%2Fy%3Fz%23%0D%0A"
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Fri, 31 Feb 2025 00:00:00 GMT", "9" * 50])
+def test_a_date_that_is_none_shows_no_skew(date: str) -> None:
+    assert skew_of(date, 1_700_000_000.0) is None
+
+
+def test_a_skew_is_by_how_much_we_are_ahead() -> None:
+    assert skew_of("Tue, 14 Nov 2023 22:13:20 GMT", 1_700_000_010.0) == 10.0

@@ -3,16 +3,11 @@
 import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any
 
 import pytest
-from botocore import exceptions
 
 from service.adapters.aws import Clients
-from service.adapters.aws.api import skew_of
-from service.operator.diagnostics import hints
 from service.operator.diagnostics.aws_target import probe
-from service.settings import Target
 from tests.support import wire
 from tests.support.identities import Aws, joined
 from tests.support.wire import Behaviour, Server, answer, refusal
@@ -69,25 +64,6 @@ async def test_probe_without_an_endpoint(made: list[Clients], server: Server, de
     assert "ConnectFailed" in findings[2].message
 
 
-def _nothing_reached() -> list[BaseException]:
-    said: dict[str, Any] = {"endpoint_url": "x", "proxy_url": "x", "error": "x"}
-    return [
-        TimeoutError(),
-        exceptions.EndpointConnectionError(**said),
-        exceptions.ConnectTimeoutError(**said),
-        exceptions.ReadTimeoutError(**said),
-        exceptions.ConnectionClosedError(**said),
-        exceptions.ProxyConnectionError(**said),
-        exceptions.SSLError(**said),
-        exceptions.HTTPClientError(**said),
-    ]
-
-
-@pytest.mark.parametrize("error", _nothing_reached(), ids=lambda error: type(error).__name__)
-def test_nothing_reached_is_a_matter_of_the_network(error: BaseException) -> None:
-    assert "network to STS" in hints.of_credentials(error, Target(region="us-east-1"), {})
-
-
 def _dated(skew: float) -> Behaviour:
     """An answer by a clock that is behind ours by so many seconds."""
     moment = format_datetime(datetime.fromtimestamp(time.time() - skew, UTC), usegmt=True)
@@ -108,12 +84,3 @@ async def test_probe_measures_the_clock(
     assert skew - 1 < measured < skew + 5
     assert told.rsplit(maxsplit=1)[-1] in finding.message
     assert ok or any(f"{number} s" in finding.message for number in range(int(abs(skew)) - 2, int(abs(skew)) + 5))
-
-
-@pytest.mark.parametrize("date", ["", "yesterday", "Fri, 31 Feb 2025 00:00:00 GMT", "9" * 50])
-def test_a_date_that_is_none_shows_no_skew(date: str) -> None:
-    assert skew_of(date, 1_700_000_000.0) is None
-
-
-def test_a_skew_is_by_how_much_we_are_ahead() -> None:
-    assert skew_of("Tue, 14 Nov 2023 22:13:20 GMT", 1_700_000_010.0) == 10.0

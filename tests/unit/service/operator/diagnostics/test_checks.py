@@ -1,0 +1,197 @@
+"""The check: every finding has a subject and says what to mend, whatever breaks while it looks."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
+from rich.console import Console
+
+from schemas.operations import OPERATIONS
+from schemas.records import Phase, Position
+from service.adapters.kafka.topics import TopicProblem
+from service.operator.diagnostics import checks
+from service.operator.diagnostics.checks import Finding, check, check_kafka, explained, former_tenants, show, unusable
+from service.operator.diagnostics.kafka_access import Right
+from service.operator.repair.changelog_snapshot import ChangelogSnapshot, OwnedJob
+from service.runtime.ports import LogError, TopicPartition
+from service.settings import Settings, SettingsError, load
+from tests.support import builders
+
+BASE = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "k:9092", "AWS_REGION": "eu-west-1"}
+MISSING = TopicProblem("jobs", "topic", "missing", "present", "create it")
+SMALL = TopicProblem("jobs", "max.message.bytes", "1", "at least 2", "raise it")
+UNSEEN = TopicProblem("jobs", "right", "Describe", "Describe on topic jobs", "grant it")
+
+
+class Kafka:
+    """What the cluster shows to those who look."""
+
+    def __init__(self) -> None:
+        self.problems: list[TopicProblem] = []
+        self.clashes: list[str] = []
+        self.rights = [Right("topic jobs: write", True, "may write")]
+        self.topics: dict[str, frozenset[int]] = {}
+        self.snapshot = ChangelogSnapshot()
+        self.error: Exception | None = None
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def shown(what: Any) -> Any:
+            if self.error:
+                raise self.error
+            return what
+
+        monkeypatch.setattr(checks, "verify", lambda *_: shown(self.problems))
+        monkeypatch.setattr(checks, "foreign_producers", lambda *_: shown(self.clashes))
+        monkeypatch.setattr(checks, "probe_rights", lambda *_: shown(self.rights))
+        monkeypatch.setattr(checks, "partitions", lambda *_: shown(self.topics))
+        monkeypatch.setattr(checks, "read_snapshot", self.read)
+
+    async def read(self, _settings: Any, consumed: Mapping[str, str]) -> ChangelogSnapshot:
+        self.consumed = consumed
+        return self.snapshot
+
+
+@pytest.fixture
+def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    kafka = Kafka()
+    kafka.use(monkeypatch)
+    return kafka
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load(environ=BASE)
+
+
+async def test_all_is_well(kafka: Kafka, settings: Settings) -> None:
+    findings = await check_kafka(settings)
+    assert all(finding.ok for finding in findings)
+    assert [finding.subject for finding in findings] == ["kafka", "topics", "topic jobs: write"]
+
+
+async def test_a_topic_that_is_wrong_keeps_the_rights_from_being_tried(kafka: Kafka, settings: Settings) -> None:
+    kafka.problems = [SMALL, MISSING]
+    findings = await check_kafka(settings)
+    assert [(finding.subject, finding.ok) for finding in findings] == [
+        ("kafka", True),
+        ("topic jobs", False),
+        ("topic jobs", False),
+    ]
+
+
+async def test_a_right_that_was_tried_is_told_once(kafka: Kafka, settings: Settings) -> None:
+    kafka.problems, kafka.rights = [UNSEEN], [Right("topic jobs: write", False, "Write is missing")]
+    assert [finding.message for finding in await check_kafka(settings) if not finding.ok] == ["Write is missing"]
+    kafka.rights = [Right("topic other: write", True, "may write")]
+    assert [finding.subject for finding in await check_kafka(settings) if not finding.ok] == ["topic jobs"]
+
+
+async def test_services_that_would_fence_each_other(kafka: Kafka, settings: Settings) -> None:
+    kafka.clashes = ["topic of group a and topic of group b share their transactional ids"]
+    [wrong] = [finding for finding in await check_kafka(settings) if not finding.ok]
+    assert wrong.subject == "group cleanroomsml-service"
+
+
+async def test_a_kafka_that_cannot_be_used_is_one_finding(kafka: Kafka, settings: Settings) -> None:
+    kafka.error = LogError("no answer")
+    assert await check_kafka(settings) == [Finding("kafka", False, "no answer")]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(KeyError("x"), "can't be checked: KeyError: 'x'"), (SettingsError("wrong file"), "wrong file")],
+)
+async def test_whatever_breaks_is_a_finding(
+    kafka: Kafka, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    async def breaks(*_: Any) -> list[Finding]:
+        raise error
+
+    monkeypatch.setattr(checks, "check_kafka", breaks)
+    monkeypatch.setattr(checks, "_check_targets", breaks)
+    assert [(each.subject, each.ok, each.message) for each in await check(settings)] == [
+        ("kafka", False, words),
+        ("targets", False, words),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (MISSING, "is missing; create it"),
+        (SMALL, "max.message.bytes is 1, must be at least 2; raise it"),
+        (UNSEEN, "Describe on topic jobs is missing; grant it"),
+    ],
+)
+def test_a_topic_is_explained(problem: TopicProblem, words: str) -> None:
+    assert explained(problem) == words
+
+
+async def test_a_refusal_is_told_with_the_rights_that_are_needed(settings: Settings) -> None:
+    error = LogError("opening failed")
+    error.__cause__ = TopicAuthorizationFailedError("cleanroomsml.jobs")
+    assert "on topic cleanroomsml.jobs" in await unusable(error, settings)
+
+
+async def test_where_nobody_lets_us_in_each_broker_is_asked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def why(_kafka: Any) -> dict[str, str]:
+        return {"a:1": "does not listen", "b:2": "has no such host name"}
+
+    monkeypatch.setattr(checks, "why_unreachable", why)
+    error = LogError("connecting: gone")
+    assert await unusable(error, settings) == "connecting: gone"
+    error.__cause__ = KafkaConnectionError("gone")
+    assert await unusable(error, settings) == "no broker lets us in: a:1 does not listen; b:2 has no such host name"
+
+
+def held(phase: Phase, topic: str = "cleanroomsml.gone.commands", number: int = 0) -> OwnedJob:
+    return OwnedJob(TopicPartition(topic, number), builders.job(OPERATIONS["CreateAudienceModel"], phase))
+
+
+async def test_open_commands_of_former_tenants_are_counted(kafka: Kafka, settings: Settings) -> None:
+    kafka.topics = {name: frozenset({0}) for name in ("cleanroomsml.gone.commands", "cleanroomsml.gone.jobs")}
+    kafka.snapshot.jobs = [
+        held(Phase.RUNNING),
+        held(Phase.PARKED),
+        held(Phase.SUCCEEDED),
+        held(Phase.RUNNING, number=1),
+    ]
+    other = Position(5, group="another")
+    kafka.snapshot.positions = {TopicPartition("cleanroomsml.gone.commands", 1): other}
+    [finding] = await former_tenants(settings)
+    assert kafka.consumed == {"cleanroomsml.gone.commands": "cleanroomsml.gone.jobs"}
+    assert (finding.subject, finding.ok) == ("topic cleanroomsml.gone.commands", False)
+    assert finding.message.startswith("1 commands are open in cleanroomsml.gone.jobs, but no tenant")
+
+
+async def test_without_former_tenants_no_changelog_is_read(kafka: Kafka, settings: Settings) -> None:
+    assert await former_tenants(settings) == []
+    assert not hasattr(kafka, "consumed")
+
+
+async def test_former_tenants_that_cannot_be_looked_for(kafka: Kafka, settings: Settings) -> None:
+    kafka.error = LogError("no answer")
+    [finding] = await former_tenants(settings)
+    assert (finding.ok, finding.message) == (False, "what tenants of before have left open can't be read: no answer")
+
+
+def shown(*findings: Finding) -> tuple[bool, list[str]]:
+    screen = io.StringIO()
+    verdict = show(list(findings), Console(file=screen, width=40))
+    return verdict, screen.getvalue().splitlines()
+
+
+def test_a_line_for_each_finding_and_one_for_all() -> None:
+    assert shown(Finding("kafka", True, "answers"), Finding("topic x", True, "is\n well")) == (
+        True,
+        ["ok     kafka    answers", "ok     topic x  is well", "all 2 ok: ready to run"],
+    )
+    verdict, lines = shown(Finding("kafka", False, "[red]no[/] " + "long " * 30), Finding("x", True, ""))
+    assert not verdict
+    assert lines[0].startswith("wrong  kafka  [red]no[/] long")
+    assert lines[-1] == "1 of 2 wrong"
+    assert len(lines) == 3
