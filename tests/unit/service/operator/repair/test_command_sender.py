@@ -11,41 +11,10 @@ from service.adapters.kafka.topic_reader import TopicRecord
 from service.operator.repair.changelog_snapshot import snapshot_of
 from service.operator.repair.command_sender import build_command, operator_source, reply_of, validation_error
 from service.runtime.ports import TopicPartition
-from tests.support import builders
 from tests.support.repair_records import LIMITS, NOW, sent, told
 
 CREATE = OPERATIONS["CreateAudienceModel"]
 CHANGELOG = TopicPartition("jobs", 1)
-
-
-def kept(key: bytes, value: bytes | None, offset: int = 0) -> TopicRecord:
-    return TopicRecord(CHANGELOG, offset, NOW, key, value, ())
-
-
-def record(of: Job | ResourceState) -> TopicRecord:
-    return kept(key_of(of), encode(of))
-
-
-def test_a_ledger_has_jobs_with_their_commands_partition_resources_and_what_is_corrupt() -> None:
-    late = builders.job(CREATE, Phase.PARKED, accepted_at=2.0)
-    early = builders.job(CREATE, accepted_at=1.0, command=replace_id("c-0"))
-    state = ResourceState("arn:x", "audience-model", 3, "ACTIVE")
-    ledger = snapshot_of(
-        [record(late), record(early), record(state), kept(b"gone", None), kept(b"bad", b"?", 7)], {"jobs": "in"}
-    )
-    assert [held.job for held in ledger.jobs] == [early, late]
-    assert {held.place for held in ledger.jobs} == {TopicPartition("in", 1)}
-    assert [held.job for held in ledger.parked()] == [late]
-    assert ledger.resources == {("audience-model", "arn:x"): state}
-    ((bad),) = ledger.corrupt
-    assert (bad.place, bad.offset, bad.key) == (CHANGELOG, 7, b"bad")
-    assert "not a changelog record" in bad.why
-    assert [held.job for held in ledger.find("c-1", None)] == [late]
-    assert ledger.find("c-1", "/other") == []
-
-
-def replace_id(command_id: str) -> object:
-    return builders.command(CREATE, id=command_id)
 
 
 def test_a_command_of_ours_is_taken_by_the_service_and_names_who_sent_it() -> None:
@@ -85,4 +54,4 @@ def test_replies_are_told_from_everything_else() -> None:
     assert found is not None
     assert (found[0].value, found[1]["commandId"]) == ("accepted", "c")
     assert reply_of(command) is None
-    assert reply_of(kept(b"k", b"\xff")) is None
+    assert reply_of(TopicRecord(TopicPartition("replies", 0), 0, NOW, b"k", b"\xff", ())) is None

@@ -4,10 +4,8 @@ import pytest
 
 from schemas.operations import OPERATIONS, RESOURCES, Kind
 from schemas.records import Job, Phase, ResourceState
-from service import settings
 from service.core.job import marker, replace
 from service.core.reconciliation import stable_id, stamp
-from service.operator.repair.aws_inventory import adoption_problem
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt
 from service.operator.repair.drift import Drift, DriftKind, Survey, compare
 from service.runtime.ports import TopicPartition
@@ -177,11 +175,3 @@ def test_an_open_job_of_a_removed_target_is_reported_as_not_compared(phase: Phas
     assert (found.what, found.subject, found.repair) == (DriftKind.NO_TARGET, "c-1", None)
     assert "not compared: its target gone is not in these settings" in found.text
     assert (f"{ARN}, goes on at AWS" in found.text) == (phase is Phase.RUNNING)
-
-
-async def test_a_command_of_a_removed_target_is_not_asked_about() -> None:
-    """The command line says what to do, instead of breaking."""
-    loaded = settings.load(None, {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:9092", "AWS_REGION": "eu-west-1"})
-    parked = builders.job(CREATE, Phase.PARKED)
-    gone = replace(parked, command=replace(parked.command, target="gone"))
-    assert "target gone is not in the settings" in await adoption_problem(loaded, gone, "arn")
