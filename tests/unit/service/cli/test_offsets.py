@@ -1,0 +1,185 @@
+"""``python -m service offsets``: where a partition is read on, why it halts, and what setting it would mean."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from schemas.operations import OPERATIONS
+from schemas.records import POSITION_KEY, Phase, Position, encode, key_of
+from service.adapters.kafka.client_options import KafkaSettings
+from service.cli.offsets import Standing, find
+from service.core.position import PartitionOffsets, position_at
+from service.operator.repair.changelog_writer import GroupState
+from service.operator.repair.topic_reader import TopicRecord
+from service.runtime.ports import TopicPartition
+from tests.support import builders
+from tests.support.command_line import CommandLine
+
+GROUP = "cleanroomsml-service"
+COMMANDS, JOBS = "cleanroomsml.commands", "cleanroomsml.jobs"
+PLACE, LOG = TopicPartition(COMMANDS, 0), TopicPartition(JOBS, 0)
+JOB = builders.job(OPERATIONS["CreateAudienceModel"], Phase.RUNNING)
+
+
+def offsets(committed: int | None = 12) -> PartitionOffsets:
+    return PartitionOffsets(GROUP, committed, 5, 20, 0, f"id-{COMMANDS}", f"id-{JOBS}")
+
+
+class Kafka:
+    """One partition of commands with its changelog, and a group that is stopped."""
+
+    def __init__(self) -> None:
+        self.records: list[TopicRecord] = []
+        self.group = GroupState("Empty", 0, {PLACE: 12})
+        self.groups: dict[str, GroupState] = {}
+        self.written: list[tuple[TopicPartition, str, Mapping[bytes, Any], int | None]] = []
+        self.missing_log = False
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        self.records.append(TopicRecord(LOG, len(self.records), 0.0, key, value, ()))
+
+    async def group_state(self, settings: KafkaSettings) -> GroupState:
+        return self.groups.get(settings.group_id, self.group)
+
+    @asynccontextmanager
+    async def reader(self, _settings: KafkaSettings) -> AsyncIterator[Any]:
+        yield self
+
+    async def ranges(self, topics: Collection[str]) -> dict[TopicPartition, tuple[int, int]]:
+        known = {PLACE: (5, 20), LOG: (0, len(self.records))}
+        return {place: known[place] for place in known if place.topic in topics}
+
+    async def read(self, ranges: Mapping[TopicPartition, Any]) -> AsyncIterator[TopicRecord]:
+        for each in self.records if LOG in ranges else ():
+            yield each
+
+    async def topic_id(self, topic: str) -> str:
+        return f"id-{topic}"
+
+    async def close(self) -> None:
+        return
+
+    async def write(
+        self,
+        _settings: KafkaSettings,
+        place: TopicPartition,
+        changelog: str,
+        content: Mapping[bytes, Any],
+        *,
+        consumed: int | None = None,
+    ) -> None:
+        self.written.append((place, changelog, content, consumed))
+
+
+@pytest.fixture
+def kafka(environment: pytest.MonkeyPatch) -> Kafka:
+    kafka = Kafka()
+    environment.setattr("service.cli.offsets.group_state", kafka.group_state)
+    environment.setattr("service.cli.offsets.reader", kafka.reader)
+    environment.setattr("service.cli.offsets.Offsets", lambda _settings: kafka)
+    environment.setattr("service.cli.offsets.write_changelog", kafka.write)
+    return kafka
+
+
+def test_a_standing_says_where_its_shard_goes_on() -> None:
+    assert str(Standing(offsets(), position_at(offsets(), 13), 3)) == (
+        "holds 5 to 20, group's offset 12, recorded 13: goes on at 13"
+    )
+    assert str(Standing(offsets(None), None, 0)).endswith("group's offset none, recorded none: goes on at 5")
+
+
+def test_a_standing_says_why_its_shard_halts() -> None:
+    lost = Standing(offsets(None), None, 3)
+    assert lost.halts
+    assert str(lost).endswith(f"halts: {lost.halts}")
+    unreadable = Standing(offsets(), None, 3, "a record can't be read")
+    assert unreadable.halts == "a record can't be read"
+
+
+async def test_every_partition_is_found_with_what_its_changelog_records(kafka: Kafka) -> None:
+    kafka.put(key_of(JOB), encode(JOB))
+    kafka.put(POSITION_KEY, encode(Position(11)))
+    kafka.put(POSITION_KEY, encode(Position(13, group=GROUP)))
+    found = await find(KafkaSettings("b", GROUP), {COMMANDS: JOBS}, kafka.group)
+    assert found == {PLACE: Standing(offsets(), Position(13, group=GROUP), 3)}
+
+
+async def test_what_cannot_be_read_halts_until_it_has_a_successor(kafka: Kafka) -> None:
+    kafka.put(b"bad", b"?")
+    [standing] = (await find(KafkaSettings("b", GROUP), {COMMANDS: JOBS}, kafka.group)).values()
+    assert standing.halts == f"{JOBS} partition 0 has a record at offset 0 that can't be read; see skip-corrupt"
+    kafka.put(b"bad", None)
+    [standing] = (await find(KafkaSettings("b", GROUP), {COMMANDS: JOBS}, kafka.group)).values()
+    assert standing.unreadable == ""
+
+
+def test_show(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.put(POSITION_KEY, encode(position_at(offsets(), 13)))
+    ended = type_("offsets", "show")
+    assert ended.code == 0
+    assert ended.lines[0] == f"{COMMANDS} partition 0 holds 5 to 20, group's offset 12, recorded 13: goes on at 13"
+    kafka.put(b"bad", b"?")
+    ended = type_("offsets", "show")
+    assert (ended.code, "halts: " in ended.out) == (3, True)
+
+
+def set_(type_: CommandLine, to: str, *more: str, topic: str = COMMANDS, partition: str = "0") -> Any:
+    return type_("offsets", "set", "--topic", topic, "--partition", partition, "--to", to, *more)
+
+
+def test_without_apply_nothing_is_written(kafka: Kafka, type_: CommandLine) -> None:
+    ended = set_(type_, "15")
+    assert (ended.code, kafka.written) == (0, [])
+    assert "Offsets 12 to 14 would be skipped: commands among them are never performed." in ended.out
+    assert "--apply sets it" in ended.out
+
+
+@pytest.mark.parametrize(("to", "offset"), [("15", 15), ("earliest", 5), ("latest", 20), ("5", 5), ("20", 20)])
+def test_position_and_offset_are_set_together(kafka: Kafka, type_: CommandLine, to: str, offset: int) -> None:
+    assert set_(type_, to, "--apply").code == 0
+    assert kafka.written == [(PLACE, JOBS, {POSITION_KEY: position_at(offsets(), offset)}, offset)]
+
+
+def test_what_is_read_again_may_be_billed(kafka: Kafka, type_: CommandLine) -> None:
+    assert "Offsets 7 to 11 would be read again." in set_(type_, "7").out
+    assert "PERFORMED AGAIN" in set_(type_, "7").out
+    assert "would be" not in set_(type_, "12").out
+
+
+def test_where_nobody_knows_it_is_said(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.group = GroupState("Empty", 0, {})
+    assert "Nobody knows what was consumed: what lies from 7 on is read" in set_(type_, "7").out
+
+
+@pytest.mark.parametrize("to", ["4", "21", "-1", "soon", "²"])
+def test_what_is_no_offset_of_the_partition_is_refused(kafka: Kafka, type_: CommandLine, to: str) -> None:
+    ended = set_(type_, to, "--apply")
+    assert (ended.code, kafka.written) == (2, [])
+    assert "not an offset from 5 to 20" in ended.err
+
+
+def test_a_topic_or_partition_that_is_not_consumed_is_refused(kafka: Kafka, type_: CommandLine) -> None:
+    ended = set_(type_, "7", topic="other")
+    assert ended.code == 2
+    assert ended.err.startswith("other is not consumed by this service; it consumes: ")
+    ended = set_(type_, "7", partition="9")
+    assert (ended.code, ended.err) == (2, f"{COMMANDS} has no partition 9\n")
+
+
+def test_a_service_that_runs_must_be_stopped_first(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.group = GroupState("Stable", 2, {})
+    ended = set_(type_, "7", "--apply")
+    assert (ended.code, kafka.written) == (3, [])
+    assert ended.err == f"group {GROUP} is Stable with 2 members: stop the service first\n"
+
+
+def test_so_must_the_group_that_was_there_before(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.put(POSITION_KEY, encode(Position(13, group="former")))
+    kafka.groups["former"] = GroupState("Stable", 1, {})
+    ended = set_(type_, "13", "--apply")
+    assert (ended.code, kafka.written) == (3, [])
+    assert ended.err == "group former is Stable with 1 member: stop the service first\n"
+    kafka.groups["former"] = GroupState("Dead", 0, {})
+    assert set_(type_, "13", "--apply").code == 0
