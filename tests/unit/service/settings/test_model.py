@@ -49,13 +49,6 @@ def test_a_prefix_changes_all_topics() -> None:
     assert topics.events == "other"
 
 
-def test_paces_are_completed() -> None:
-    kinds = settings(CRML_POLLING__KINDS__AUDIENCE_MODEL__FIRST="1").polling.kinds
-    assert kinds["audience-model"].first == 1
-    assert kinds["audience-model"].later == DEFAULT_PACES["audience-model"].later
-    assert set(kinds) == set(DEFAULT_PACES)
-
-
 @pytest.mark.parametrize("text", ["0,1.5", "[0, 1.5]"])
 def test_lists(text: str) -> None:
     assert settings(CRML_TIMING__SEARCH_DELAYS=text).timing.search_delays == (0, 1.5)

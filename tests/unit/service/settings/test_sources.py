@@ -265,16 +265,6 @@ def test_malformed_brokers_are_refused(text: str) -> None:
     assert "such as" in message
 
 
-@pytest.mark.parametrize(("text", "wanted"), [("::", "::"), ("[::]", "::"), ("[::1]", "::1"), ("0.0.0.0", "0.0.0.0")])
-def test_listeners(text: str, wanted: str) -> None:
-    assert settings(CRML_HTTP__HOST=text, CRML_HTTP__PAGE_HOST=text).http.host == wanted
-
-
-@pytest.mark.parametrize("text", ["[::1]:8080", "http://0.0.0.0", "a b"])
-def test_malformed_listeners_are_refused(text: str) -> None:
-    assert "http.host: found" in refused(CRML_HTTP__HOST=text)
-
-
 FILE = "targets: {eu-west: {region: eu-west-1}, us.east: {region: us-east-1}}\ndefault_target: eu-west\n"
 
 
