@@ -1,4 +1,4 @@
-"""The lookalike model: properties for any data, and quality on MovieLens against the baselines."""
+"""The lookalike model as a whole: properties for any data, and quality on MovieLens against the baselines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +21,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks import lookalike as benchmark
 from benchmarks import synthetic, tasks
 from benchmarks.methods import OURS, RATED
-from sandbox.lookalike import als, features, metrics, svd
+from sandbox.lookalike import features, metrics
 from sandbox.lookalike import model as lookalike
-from sandbox.lookalike.logistic import design
 from sandbox.lookalike.model import Interactions
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -139,109 +137,6 @@ def test_features_help_when_they_carry_the_answer() -> None:
     assert plain < 0.7
 
 
-@settings(max_examples=15)
-@given(st.integers(0, 2**31), st.integers(1, 30), st.integers(1, 12))
-def test_als_with_enough_steps_reaches_the_least_squares_solution(seed: int, users: int, factors: int) -> None:
-    rng = np.random.default_rng(seed)
-    strengths = sparse.random(users, 20, density=0.2, random_state=rng, format="csr", dtype=np.float32)
-    knobs = als.Settings(factors=factors, iterations=1, steps=3 * factors + 5, confidence=2.0, penalty=5.0)
-    found, _ = als.factorise(strengths, knobs, 4)
-    start = np.random.default_rng(4).normal(0.0, 0.01, (20, factors)).astype(np.float32).astype(np.float64)
-    for row in range(users):
-        extra = 2.0 * strengths[[row]].toarray()[0]
-        normal = start.T @ start + start.T @ (extra[:, None] * start) + 5.0 * np.eye(factors)
-        exact = np.linalg.solve(normal, start.T @ np.where(extra > 0, extra + 1, 0))
-        np.testing.assert_allclose(found[row], exact, rtol=1e-3, atol=1e-5)
-
-
-def test_als_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    matrix = sparse.random(300, 40, density=0.1, random_state=np.random.default_rng(2), format="csr", dtype=np.float32)
-    whole, _ = als.factorise(matrix, als.Settings(), 0)
-    monkeypatch.setattr(als, "BLOCK_RECORDS", 7)
-    pieces, _ = als.factorise(matrix, als.Settings(), 0)
-    np.testing.assert_allclose(whole, pieces, rtol=1e-3, atol=1e-5)
-
-
-def test_singular_vectors_are_those_of_the_exact_decomposition() -> None:
-    rng = np.random.default_rng(0)
-    exact = rng.normal(size=(200, 5)) @ np.diag([9, 7, 5, 3, 2]) @ rng.normal(size=(5, 40))
-    found = svd.leading_rows(sparse.csr_matrix(exact.astype(np.float32)), 5, 1)
-    left = np.linalg.svd(exact, full_matrices=False)[0][:, :5]
-    np.testing.assert_allclose(np.abs(np.einsum("ij,ij->j", left, found)), 1, atol=1e-3)
-    assert svd.leading_rows(sparse.csr_matrix(np.eye(3, dtype=np.float32)), 64, 1).shape == (3, 3)
-
-
-def margins(rows: Any, penalty: float, labels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    made = design(rows, penalty)
-    return made.fit(labels).margins(made.rows)
-
-
-def test_logistic_finds_the_penalised_optimum_dense_and_sparse() -> None:
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(120, 6))
-    labels = (rows[:, 0] + rng.normal(size=120) > 0.8).astype(np.float64)
-    dense, thin = margins(rows, 2.0, labels), margins(sparse.csr_matrix(rows), 2.0, labels)
-    np.testing.assert_allclose(dense, thin, rtol=1e-3, atol=1e-4)
-    base = np.log(labels.mean() / (1 - labels.mean()))
-    chance = 1 / (1 + np.exp(-(dense + base)))
-    assert abs((chance - labels).sum()) < 0.05
-
-
-@pytest.mark.parametrize("label", [0.0, 1.0])
-def test_logistic_survives_labels_which_are_all_the_same(label: float) -> None:
-    rows = np.random.default_rng(0).normal(size=(20, 3))
-    assert np.isfinite(margins(rows, 1.0, np.full(20, label))).all()
-
-
-def test_logistic_does_not_overshoot_for_a_rare_seed_which_is_far_from_everyone() -> None:
-    rows = np.random.default_rng(0).normal(size=(20_000, 3))
-    labels = np.zeros(20_000)
-    labels[:30] = 1.0
-    rows[:30] += 40
-    for penalty in (1e-6, 1.0, 100.0):
-        found = margins(rows, penalty, labels)
-        assert np.isfinite(found).all()
-        assert found[:30].min() > found[30:].max()
-
-
-def test_numerical_features_average_what_is_known() -> None:
-    users, values = np.array([0, 0, 1, 1, 2]), np.array([1.0, 3.0, np.nan, 8.0, np.nan])
-    assert features.numerical(users, values, 3).ravel().tolist() == [-1.0, 1.0, 0.0]
-    assert features.numerical(users, np.full(5, np.nan), 3).ravel().tolist() == [0.0, 0.0, 0.0]
-    wild = features.numerical(np.arange(1000), np.where(np.arange(1000) == 7, 1e9, 1.0), 1000)
-    assert wild.max() == features.FARTHEST
-
-
-def test_categorical_features_are_shares_of_the_most_frequent() -> None:
-    shares = features.categorical(np.array([0, 0, 1, 1]), np.array([1, 0, 1, -1]), 3)
-    assert shares.shape == (3, 2)
-    assert shares[0, 1] > 0 > shares[1, 1]
-    assert shares[2].tolist() == [0.0, 0.0]
-    assert shares.var(axis=0).sum() == pytest.approx(1)
-    assert features.categorical(np.arange(100), np.arange(100), 100).shape == (100, features.MOST_CATEGORIES)
-    assert features.categorical(np.array([0]), np.array([-1]), 1).shape == (1, 0)
-
-
-def test_cohorts_are_parts_of_the_time_in_which_users_come() -> None:
-    users, moments = np.arange(160), np.arange(160.0)
-    found = features.cohort(np.append(users, 0), np.append(moments, 9e9), 161)
-    assert found is not None
-    assert found.shape == (161, features.COHORTS)
-    assert found[0].argmax() == 0, "a later record does not count"
-    assert found[80].argmax() in {7, 8}
-    assert found[159].argmax() == features.COHORTS - 1
-    assert found[160].tolist() == [0.0] * features.COHORTS
-    assert found.var(axis=0).sum() == pytest.approx(1)
-    wrong = features.cohort(np.append(users, 160), np.append(moments, -9e9), 161)
-    assert wrong is not None
-    assert wrong[80].argmax() == found[80].argmax(), "one wrong clock moves nobody else"
-
-
-@pytest.mark.parametrize("moments", [np.zeros(0), np.full(50, 7.0)], ids=["nobody", "all at once"])
-def test_without_a_difference_there_are_no_cohorts(moments: npt.NDArray[np.float64]) -> None:
-    assert features.cohort(np.arange(len(moments)), moments, 50) is None
-
-
 def test_who_came_together_is_found_by_it() -> None:
     data = small(5, users=300, items=30, records=3000)
     moments = data.users + np.random.default_rng(0).random(3000)
@@ -294,42 +189,6 @@ print(digest.hexdigest())
         for threads in ("1", "4")
     }
     assert len(digests) == 1
-
-
-@settings(max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
-def test_auc_is_the_chance_that_a_positive_outranks_a_negative(pairs: list[tuple[int, bool]]) -> None:
-    scores = np.array([float(score) for score, _ in pairs])
-    positive = np.array([flag for _, flag in pairs])
-    if positive.all() or not positive.any():
-        with pytest.raises(ValueError, match="at least one"):
-            metrics.auc(scores, positive)
-        return
-    duels = scores[positive][:, None] - scores[~positive][None, :]
-    assert metrics.auc(scores, positive) == pytest.approx(float(((duels > 0) + 0.5 * (duels == 0)).mean()))
-
-
-@pytest.mark.parametrize("size", [30, 400, 2000])
-def test_held_out_recall_of_an_oracle_and_of_noise(size: int) -> None:
-    seed, noise = np.arange(size), np.random.default_rng(0)
-    oracle = metrics.held_out_recall(lambda _: (np.arange(5000) < size).astype(np.float64), 5000, seed, 1)
-    random = metrics.held_out_recall(lambda _: noise.random(5000), 5000, seed, 1, splits=10)
-    blind = metrics.held_out_recall(lambda _: np.zeros(5000), 5000, seed, 1)
-    assert oracle == 1.0
-    assert 0.05 < random < 0.35
-    assert blind == pytest.approx(0.2), "who tells nobody apart finds a fifth in a fifth"
-
-
-def test_each_of_a_small_seed_is_held_out_once_and_nobody_of_a_seed_of_everybody_is_missed() -> None:
-    asked: list[int] = []
-
-    def score(part: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        asked.extend(set(range(37)) - set(part.tolist()))
-        return np.arange(100.0)
-
-    metrics.held_out_recall(score, 100, np.arange(37), 5)
-    assert sorted(asked) == list(range(37))
-    assert metrics.held_out_recall(lambda _: np.zeros(8), 8, np.arange(8), 5) == 1.0
 
 
 def test_quality_on_films_it_was_not_tuned_on() -> None:
