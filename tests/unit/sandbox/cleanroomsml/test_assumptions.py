@@ -16,7 +16,7 @@ from sandbox.cleanroomsml.assumptions import Assumptions, reference
 from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.embedded import running_sandbox
 from tests.support.sandbox_account import SCHEMA, World, until_gone
-from tests.unit.sandbox.cleanroomsml.test_provider_policies import COLLABORATION, allow
+from tests.unit.sandbox.cleanroomsml.test_cross_account import COLLABORATION, allow
 
 OTHERWISE = Assumptions(
     unique_names="none",

@@ -7,8 +7,6 @@ from botocore.config import Config
 
 from sandbox.cleanroomsml import api_model, documented_rules, validation
 from sandbox.cleanroomsml.assumptions import Assumptions
-from sandbox.cleanroomsml.errors import ValidationError
-from sandbox.cleanroomsml.protocol import parse
 from tests.support.sandbox_account import SCHEMA, World
 
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -110,37 +108,6 @@ def test_a_long_value_is_never_matched_against_a_pattern() -> None:
     assert "regular expression" not in found
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (b"{", "Body must be valid JSON"),
-        (b"\xff\xfe", "Body must be valid JSON"),
-        (b"[]", "Body must be a JSON object"),
-        (b'{"name": 1}', "'name' failed to satisfy constraint: Member must be of type string"),
-        (b'{"trainingDataStartTime": "yesterday"}', "'trainingDataStartTime' failed to satisfy"),
-        (b'{"trainingDataStartTime": "2024-02-30T00:00:00Z"}', "Member must be of type timestamp"),
-        (b'{"tags": {"a": true}}', "'tags.a' failed to satisfy constraint: Member must be of type string"),
-    ],
-)
-def test_bodies_of_the_wrong_form(body: bytes, expected: str) -> None:
-    operation = api_model.service_model().operation_model("CreateAudienceModel")
-    with pytest.raises(ValidationError) as error:
-        parse(operation, {}, {}, body)
-    assert expected in error.value.message
-
-
-def test_unknown_members_are_refused_by_name_or_ignored() -> None:
-    operation = api_model.service_model().operation_model("CreateTrainingDataset")
-    body = b'{"name": "n", "banana": 1, "trainingData": [{"inputConfig": {"kiwi": {}}}], "lime": null, "tags": null}'
-    with pytest.raises(ValidationError) as error:
-        parse(operation, {}, {}, body)
-    assert "'banana'" in error.value.message
-    assert "'trainingData.1.member.inputConfig.kiwi'" in error.value.message
-    assert "lime" not in error.value.message
-    ignoring = parse(operation, {}, {}, body, unknown="ignored")
-    assert ignoring == {"name": "n", "trainingData": [{"inputConfig": {}}]}
-
-
 def test_the_training_window_must_not_be_empty(world: World) -> None:
     with pytest.raises(world.ml.exceptions.ValidationException, match="before trainingDataEndTime"):
         world.model(trainingDataStartTime="2025-01-01T00:00:00Z", trainingDataEndTime="2024-01-01T00:00:00Z")
@@ -154,9 +121,3 @@ def test_what_botocore_lets_pass_the_server_refuses(world: World) -> None:
         loose.list_audience_models(maxResults=101)
     with pytest.raises(loose.exceptions.ValidationException, match=r"'maxResults'.*type integer"):
         loose.list_audience_models(maxResults="many")
-
-
-def test_tags_are_limited_in_sum(world: World) -> None:
-    arn = world.dataset(tags={f"a{n}": "" for n in range(40)})
-    with pytest.raises(world.ml.exceptions.ValidationException, match="at most 50 tags"):
-        world.ml.tag_resource(resourceArn=arn, tags={f"b{n}": "" for n in range(11)})

@@ -54,20 +54,6 @@ def test_access_denied_for_a_foreign_role_and_a_foreign_resource(world: World) -
         world.ml.get_training_dataset(trainingDatasetArn=arn.replace(world.account, "999999999999"))
 
 
-def test_conflict_for_documented_names_only(world: World) -> None:
-    dataset = world.dataset()
-    with pytest.raises(world.ml.exceptions.ConflictException) as error:
-        world.dataset()
-    assert failure(error)[:2] == (409, "ConflictException")
-    model = world.active_model(dataset=dataset)
-    assert model != world.active_model(dataset=dataset)
-    configured, seed = world.configured(model), world.put_seed()
-    assert configured != world.configured(model)
-    world.until_job(world.job(configured, seed))
-    with pytest.raises(world.ml.exceptions.ConflictException):
-        world.job(configured, seed)
-
-
 def test_conflict_while_something_depends_on_it(world: World) -> None:
     dataset = world.dataset()
     model = world.active_model(dataset=dataset)
@@ -91,51 +77,6 @@ def test_conflict_while_it_is_being_made_or_deleted(world: World) -> None:
     world.ml.delete_audience_model(audienceModelArn=arn)
     with pytest.raises(world.ml.exceptions.ConflictException):
         world.ml.delete_audience_model(audienceModelArn=arn)
-
-
-def test_quota_of_pending_models(world: World) -> None:
-    world.fault("stuck", "CreateAudienceModel", count=2)
-    dataset = world.dataset()
-    world.model(dataset)
-    world.model(dataset)
-    with pytest.raises(world.ml.exceptions.ServiceQuotaExceededException) as error:
-        world.model(dataset)
-    assert failure(error)[:2] == (402, "ServiceQuotaExceededException")
-    assert error.value.response["quotaValue"] == 2
-    assert "audience models" in error.value.response["quotaName"]
-
-
-def test_quotas_of_jobs(world: World) -> None:
-    world.fault("stuck", "Start*", count=None)
-    configured, seed = world.configured(), world.put_seed()
-    for n in range(10):
-        world.job(configured, seed, name=f"g{n}")
-    with pytest.raises(world.ml.exceptions.ServiceQuotaExceededException) as error:
-        world.job(configured, seed)
-    assert error.value.response["quotaValue"] == 10
-
-
-def test_quota_of_exports(world: World) -> None:
-    job = world.active_job()
-    world.fault("stuck", "StartAudienceExportJob", count=20)
-    for n in range(20):
-        world.export(job, name=f"e{n}")
-    with pytest.raises(world.ml.exceptions.ServiceQuotaExceededException) as error:
-        world.export(job)
-    assert error.value.response["quotaValue"] == 20
-
-
-def test_a_parent_must_be_active(world: World) -> None:
-    world.fault("stuck", "CreateAudienceModel")
-    with pytest.raises(world.ml.exceptions.ValidationException, match="must be ACTIVE"):
-        world.configured(world.model())
-
-
-def test_export_size_must_be_a_bin(world: World) -> None:
-    job = world.active_job()
-    for size in ({"type": "PERCENTAGE", "value": 3}, {"type": "ABSOLUTE", "value": 5}):
-        with pytest.raises(world.ml.exceptions.ValidationException, match="'audienceSize'"):
-            world.export(job, audienceSize=size)
 
 
 def test_custom_model_operations_are_not_built(world: World) -> None:

@@ -33,22 +33,6 @@ def signed(world: World, method: str, target: str, body: bytes = b"", service: s
     return dict(request.headers)
 
 
-@pytest.mark.parametrize(
-    ("target", "path"),
-    [
-        ("/a/b?c=d", "/a/b?c=d"),
-        ("http://h/a%2Fb?c=http://x/y", "/a%2Fb?c=http://x/y"),
-        ("HTTP://[::1]:80/a", "/a"),
-        ("http://h", "/"),
-        ("http://h?x=1", "/?x=1"),
-        ("/http://h/a", "/http://h/a"),
-        ("*", "*"),
-    ],
-)
-def test_the_origin_form_of_a_target(target: str, path: str) -> None:
-    assert origin_form(target) == path
-
-
 def test_a_request_in_absolute_form_is_served(world: World) -> None:
     """As a client sends it that has been given a forward proxy."""
     arn = world.dataset()
