@@ -84,7 +84,7 @@ class SqliteFile:
         """Open or make the file.
 
         Raises:
-            KeepingError: Another version of the sandbox wrote it, or another sandbox uses it.
+            PersistenceError: Another version of the sandbox wrote it, or another sandbox uses it.
         """
         self._path = folder / _FILE
         self._file = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=0.5)
