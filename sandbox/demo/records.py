@@ -116,7 +116,7 @@ def decode(topic: str, milliseconds: int, headers: Iterable[tuple[str, bytes]], 
     named = {name.removeprefix(_PREFIX): text.decode(errors="replace") for name, text in headers}
     try:
         data = json.loads(value or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
         data = {"text": (value or b"").decode(errors="replace")}
