@@ -1,18 +1,5 @@
-"""What the demo shows: live, linear, and at the end; and what it says when it fails."""
+"""What the demo shows while it runs: live, and line by line."""
 
-import io
-import re
-from collections import Counter
-from pathlib import Path
-
-import pytest
-from rich.console import Console
-
-from sandbox.datasets.movielens import Taste, seed_for
-from sandbox.demo import demo_command
-from sandbox.demo.calls import Calls
-from sandbox.demo.command import FEWEST_LIKERS
-from sandbox.demo.records import EVENTS, REPLIES, Command, Record
 from sandbox.demo.screen import Screen
 from sandbox.demo.service import environment, foreign, readable
 from sandbox.demo.story import STEPS
@@ -135,33 +122,3 @@ def test_narrow_terminals_do_without_the_purpose() -> None:
     narrow = console(80)
     narrow.print(screen.table())
     assert "learn" not in text(narrow)
-
-
-def test_the_service_sees_the_sandbox_and_nothing_of_the_person_s_own() -> None:
-    variables = environment({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "123456789012"}, 8081)
-    assert variables["CRML_TARGETS__DEFAULT__ENDPOINT_URL"] == "http://127.0.0.1:1"
-    assert variables["CRML_HTTP__PORT"] == "8081"
-    assert foreign({"AWS_PROFILE": "mine", "CRML_SETTINGS": "x", "HOME": "/"}) == ["AWS_PROFILE", "CRML_SETTINGS"]
-
-
-def test_log_lines_are_made_readable() -> None:
-    log = '{"event": "no such topic", "level": "error", "timestamp": "12:00", "topic": "x"}\nplain\n[1]\n' + "y" * 999
-    first, second, third, last = readable(log).splitlines()
-    assert first == "12:00 error no such topic topic=x"
-    assert (second, third) == ("plain", "[1]")
-    assert len(last) < 300
-
-
-@pytest.mark.parametrize(
-    ("film", "words"), [("Sharknado", "no film titled"), ("Golden Earrings", f"needs {FEWEST_LIKERS}")]
-)
-def test_a_film_that_will_not_do_is_refused_before_anything_starts(
-    film: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        demo_command(film=film, output=tmp_path / "out")
-    assert ended.value.code == 1
-    told = capsys.readouterr().out
-    assert "The demo did not succeed." in told
-    assert words in told
-    assert not (tmp_path / "out").exists()

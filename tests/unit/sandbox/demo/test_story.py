@@ -1,6 +1,5 @@
-"""What the demo sends: requests that the API's own model accepts, each from the results before; as CloudEvents."""
+"""What the demo sends: requests that the API's own model accepts, each from the results before."""
 
-import json
 from typing import Any
 
 import botocore.session
@@ -38,47 +37,3 @@ def test_each_step_needs_only_what_the_steps_before_it_made() -> None:
     for step, made in zip(STEPS, [*MADE, ""], strict=True):
         step.request(PLACE, known)
         known[made] = MADE.get(made)
-
-
-def test_a_command_is_a_binary_cloudevent() -> None:
-    command = Command("c-1", "CreateAudienceModel", {"name": "x"})
-    headers = dict(command.headers("run-1"))
-    assert headers == {
-        "ce_id": b"c-1",
-        "ce_source": b"/demo",
-        "ce_specversion": b"1.0",
-        "ce_type": b"cleanroomsml.command.CreateAudienceModel",
-        "ce_correlationid": b"run-1",
-        "content-type": b"application/json",
-    }
-    assert json.loads(command.value()) == {"name": "x"}
-    assert json.loads(command.line())["type"] == "cleanroomsml.command.CreateAudienceModel"
-
-
-def test_reading_a_reply() -> None:
-    value = b'{"commandId": "c-1", "operation": "CreateAudienceModel"}'
-    record = decode(REPLIES, 1500, [("ce_type", b"cleanroomsml.reply.succeeded")], value)
-    assert (record.what, record.about, record.command_id) == ("succeeded", "CreateAudienceModel", "c-1")
-    assert record.terminal
-    assert record.time == 1.5
-    assert json.loads(record.line())["data"] == json.loads(value)
-
-
-def test_reading_an_event() -> None:
-    value = b'{"commandId": "c-1", "status": "ACTIVE"}'
-    record = decode(EVENTS, 0, [("ce_type", b"cleanroomsml.audience-model.status-changed")], value)
-    assert (record.what, record.about, record.terminal) == ("ACTIVE", "audience-model", False)
-
-
-@pytest.mark.parametrize("value", [b"no json \xff", b"[1]", None])
-def test_reading_a_dead_letter_whatever_its_value(value: bytes | None) -> None:
-    record = decode(DEAD_LETTERS, 0, [("ce_id", b"c-1"), ("dlq_reason", b"NotJson")], value)
-    assert (record.what, record.command_id) == ("NotJson", "c-1")
-
-
-def test_calls_are_counted_by_what_they_do() -> None:
-    asked = [step.operation for step in STEPS] + ["GetAudienceModel"] * 3
-    calls = count(json.dumps({"operation": name}) for name in asked)
-    assert (calls.creating.total(), calls.looking.total(), calls.once) == (5, 3, True)
-    assert not count(json.dumps({"operation": name}) for name in [*asked, asked[0]]).once
-    assert not count(()).once
