@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 
 from sandbox.cleanroomsml.options import Options
@@ -23,7 +23,9 @@ def running_sandbox(options: Options | None = None) -> Iterator[str]:
     ready, stop, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
 
     async def serve() -> None:
-        async with SandboxServer(replace(options or Options(), port=0)) as sandbox:
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(_START_SECONDS):
+                sandbox = await stack.enter_async_context(SandboxServer(replace(options or Options(), port=0)))
             started.append(sandbox.url)
             ready.set()
             await stop.wait()
@@ -33,17 +35,20 @@ def running_sandbox(options: Options | None = None) -> Iterator[str]:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(serve())
         except BaseException as error:
+            if ready.is_set():
+                raise
             started.append(error)
-            raise
         finally:
             ready.set()
 
     thread = threading.Thread(target=run, name="sandbox")
     thread.start()
-    if not ready.wait(_START_SECONDS) or isinstance(started[0], BaseException):
-        raise RuntimeError("the sandbox did not start") from (started[0] if started else None)  # type: ignore[misc]
     try:
+        ready.wait()
+        if isinstance(started[0], BaseException):
+            raise RuntimeError("the sandbox did not start") from started[0]  # noqa: TRY004 - no argument is wrong
         yield started[0]
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        with suppress(RuntimeError):  # the loop is closed where the start has failed
+            loop.call_soon_threadsafe(stop.set)
         thread.join()
