@@ -17,7 +17,7 @@ import boto3
 import pytest
 
 from sandbox.jobs import storage
-from sandbox.processes import ROOT, Child
+from sandbox.processes import ROOT
 from sandbox.stack import Sandbox, StartError, instructions, until_interrupted
 
 
@@ -120,28 +120,6 @@ def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
         assert list(lines) == ["stopping\n"]
     wait_gone(groups)
     assert (tmp_path / "kafka" / "kafka.log").exists()
-
-
-async def test_a_child_is_ended_by_force_when_it_will_not_stop(tmp_path: Path) -> None:
-    stubborn = "import signal, sys, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
-    child = Child([sys.executable, "-c", stubborn], log=tmp_path / "log")
-    while child.last_log() != "ready":  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
-    assert child.poll() is None
-    await child.stop(0.1)
-    assert child.poll() == -signal.SIGKILL
-    await child.stop()
-    wait_gone({child.pid})
-
-
-async def test_a_child_s_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CRML_FOREIGN", "x")
-    code = "import os; print(os.environ.get('CRML_FOREIGN'), os.environ['GIVEN'], os.getcwd())"
-    command, added = [sys.executable, "-c", code], {"GIVEN": "a b"}
-    child = Child(command, log=tmp_path / "log", environment=added, without=["CRML_FOREIGN"])
-    assert await child.wait_ended() == 0
-    await child.stop()
-    assert child.last_log() == f"None a b {ROOT}"
 
 
 async def test_work_goes_on_until_a_signal_comes() -> None:
