@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.processes import ROOT, Child
-from tests.unit.sandbox.test_stack import wait_gone
+from tests.support.process_groups import wait_gone
 
 
 async def test_a_child_is_ended_by_force_when_it_will_not_stop(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.process_groups import group_members, wait_gone
 from tests.support.sandbox_account import World
 
 
@@ -31,20 +32,6 @@ def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-def family(process: subprocess.Popen[str]) -> list[str]:
-    """The processes of the sandbox's process group, itself included."""
-    listing = subprocess.run(["ps", "-ww", "-eo", "pgid=,pid=,stat=,args="], check=True, capture_output=True, text=True)
-    rows = [line.split(None, 3) for line in listing.stdout.splitlines()]
-    return [args for group, _pid, state, args in rows if int(group) == process.pid and not state.startswith("Z")]
-
-
-def wait_gone(process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 10
-    while (left := family(process)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
-
-
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_serves_and_stops_cleanly(tmp_path: Path, ending: signal.Signals) -> None:
     log = tmp_path / "requests.jsonl"
@@ -54,10 +41,10 @@ def test_serves_and_stops_cleanly(tmp_path: Path, ending: signal.Signals) -> Non
         world.dataset()
         world.bucket()
         world.close()
-        assert any("moto/process.py" in each for each in family(process))
+        assert any("moto/process.py" in each for each in group_members({process.pid}))
         os.kill(process.pid, ending)
         assert process.wait(10) == 0
-        wait_gone(process)
+        wait_gone({process.pid})
     [entry] = [json.loads(line) for line in log.read_text().splitlines()]
     assert entry["operation"] == "CreateTrainingDataset"
 
@@ -69,10 +56,10 @@ def test_children_do_not_outlive_a_killed_sandbox(tmp_path: Path) -> None:
         while not world.admin("GET", "health")["workers_warm"]:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert len(family(process)) >= 3
+        assert len(group_members({process.pid})) >= 3
         process.kill()
         process.wait(10)
-        wait_gone(process)
+        wait_gone({process.pid})
 
 
 def test_a_taken_port_is_told() -> None:

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,7 @@ import pytest
 from sandbox.jobs import storage
 from sandbox.processes import ROOT
 from sandbox.stack import Sandbox, StartError, instructions, until_interrupted
-
-
-def group_members(groups: set[int]) -> list[str]:
-    """Living processes of some process groups."""
-    listing = subprocess.run(["ps", "-ww", "-eo", "pgid=,stat=,args="], check=True, capture_output=True, text=True)
-    rows = [line.split(None, 2) for line in listing.stdout.splitlines()]
-    return [args for group, state, args in rows if int(group) in groups and not state.startswith("Z")]
-
-
-def wait_gone(groups: set[int]) -> None:
-    deadline = time.monotonic() + 10
-    while (left := group_members(groups)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+from tests.support.process_groups import group_members, wait_gone
 
 
 def boto(service: str, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Any:
