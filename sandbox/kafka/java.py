@@ -163,7 +163,10 @@ def format_storage(jars: Sequence[Path], directory: Path) -> None:
 
 
 def _kafka_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """Draw an id as Kafka does: none that begins with a dash, which its tools would read as an option."""
+    while (drawn := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return drawn
 
 
 def _checkpoint(jars: Sequence[Path]) -> Path:
