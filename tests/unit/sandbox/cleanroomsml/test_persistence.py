@@ -1,7 +1,6 @@
 """A data directory: what a new process finds of what the process before it had, also when that one was killed."""
 
 import contextlib
-import json
 import os
 import signal
 import time
@@ -14,7 +13,6 @@ import pytest
 from sandbox.cleanroomsml.options import Options, Timing
 from sandbox.cleanroomsml.persistence import PersistenceError, SqliteFile
 from sandbox.embedded import running_sandbox
-from sandbox.moto.journal import compacted
 from tests.support.ratings_table import provide
 from tests.support.sandbox_account import World, until
 from tests.unit.sandbox.test_serve import served
@@ -163,39 +161,3 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
     first.close()
     with pytest.raises(PersistenceError, match="version 99"):
         SqliteFile(tmp_path)
-
-
-def write(path: str, method: str = "PUT", query: str = "", **more: str) -> tuple[dict[str, Any], bytes]:
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "HTTP_HOST": "h"}
-    scope = "Credential=k/20260101/eu-west-1/s3/aws4_request"
-    return {"sequence": 1, "environ": environ | {"HTTP_AUTHORIZATION": scope} | more}, b""
-
-
-def test_the_journal_drops_what_was_overwritten_and_only_that() -> None:
-    first, other, second = write("/b/k", HTTP_N="1"), write("/b/other"), write("/b/k", HTTP_N="2")
-    assert compacted([first, other, second]) == [other, second]
-    gone = write("/b/k", "DELETE")
-    assert compacted([first, other, gone]) == [other, gone]
-    for entangling in (
-        write("/b", query="versioning"),
-        write("/b/copy", HTTP_X_AMZ_COPY_SOURCE="/b/k"),
-        write("/b", "DELETE"),
-        write("/b/k", query="tagging"),
-    ):
-        assert compacted([first, entangling, second]) == [first, entangling, second]
-
-
-def test_a_torn_record_is_left_out(tmp_path: Path) -> None:
-    with living(tmp_path) as (world, _pid):
-        bucket = world.bucket("data")
-        world.client("s3").put_object(Bucket=bucket, Key="whole", Body=b"1")
-    request_log = tmp_path / "moto.journal"
-    lines = request_log.read_bytes()
-    header = json.dumps({"sequence": 9, "environ": {}, "length": 100}).encode()
-    request_log.write_bytes(lines + header + b"\nonly the beg")
-    with living(tmp_path) as (world, _pid):
-        s3 = world.client("s3")
-        s3.put_object(Bucket=bucket, Key="after", Body=b"2")
-    with living(tmp_path) as (world, _pid):
-        listed = world.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
-        assert [each["Key"] for each in listed] == ["after", "whole"]
