@@ -7,8 +7,6 @@ import pytest
 from botocore.validate import validate_parameters
 
 from sandbox.datasets.movielens import COLUMNS, Catalogued
-from sandbox.demo.calls import count
-from sandbox.demo.records import DEAD_LETTERS, EVENTS, REPLIES, Command, decode
 from sandbox.demo.story import STEPS, Inputs, Step
 
 PLACE = Inputs(

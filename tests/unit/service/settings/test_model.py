@@ -6,7 +6,7 @@ import pytest
 
 from schemas.operations import RESOURCES
 from service.settings import Settings, SettingsError, load, reference
-from service.settings.aws import DEFAULT_QUOTAS, SLOTS, is_loopback
+from service.settings.aws import DEFAULT_QUOTAS, SLOTS
 from service.settings.polling import DEFAULT_PACES
 
 LEAST = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:9092,b:9092", "AWS_REGION": "eu-west-1"}

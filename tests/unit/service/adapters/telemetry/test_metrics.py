@@ -2,12 +2,8 @@
 
 import json
 import logging
-import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
@@ -17,7 +13,6 @@ import pytest
 from schemas.records import Command, Fault, Job, Phase
 from service.adapters.telemetry import PrometheusTelemetry, configure_logging
 from service.adapters.telemetry.labels import DEAD_LETTER_REASONS
-from service.adapters.telemetry.logs import REDACTED
 from service.runtime import ports
 from service.runtime.errors import location
 from service.runtime.problems import PROBLEMS, Problem

@@ -6,9 +6,7 @@ import pytest
 
 from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import Grant
-from schemas.records import Job, Phase, ResourceState, encode, key_of
 from service.adapters.kafka.topic_reader import TopicRecord
-from service.operator.repair.changelog_snapshot import snapshot_of
 from service.operator.repair.command_sender import build_command, operator_source, reply_of, validation_error
 from service.runtime.ports import TopicPartition
 from tests.support.repair_records import LIMITS, NOW, sent, told
