@@ -1151,11 +1151,11 @@ SABOTAGES = (
     ),
     Sabotage(
         "take the end of a transaction for the end of the changelog",
-        "service.adapters.kafka.changelog",
-        "elif answered > self._stamp and not records and stable:",
-        "elif answered > self._stamp and not records and self._is_stable():",
+        "service.adapters.kafka.topic_reader",
+        "answered > self._stamp and empty and stable",
+        "answered > self._stamp and empty and self.is_stable()",
         "A restore ends before the records of a transaction that ends in the same moment: jobs are forgotten.",
-        "tests/unit/service/adapters/kafka/test_changelog.py::test_a_transaction_that_ends_in_time_is_waited_for",
+        "tests/unit/service/adapters/kafka/test_topic_reader_changelog.py::test_a_transaction_that_ends_in_time_is_waited_for",
     ),
     Sabotage(
         "send a lost transactional request again",

@@ -161,11 +161,12 @@ async def _batches(
         consumer.seek(each, ranges[each][0])
     reached = time.monotonic()
     while left:
-        answered = {each: progress.answered() for each, progress in left.items()}
+        # What answers have shown, before others come: behind a transaction that ends only now lie records.
+        before = {each: (progress.answered(), progress.is_stable()) for each, progress in left.items()}
         async with deadline(settings.stall_deadline, f"reading {_named(left)}"):
             batches = await consumer.getmany(*left, timeout_ms=POLL_MS)
             for each, progress in left.items():
-                if await progress.moved(answered[each], empty=each not in batches):
+                if await progress.moved(*before[each], empty=each not in batches):
                     reached = time.monotonic()
             await asyncio.sleep(0)  # a full buffer is handed over without ever waiting
         for each, records in batches.items():
@@ -198,11 +199,12 @@ class _Progress:
         """When the last answer for the present position came, in milliseconds; 0 before the first."""
         return self._consumer.last_poll_timestamp(self._partition) or 0
 
-    async def moved(self, answered: int, *, empty: bool) -> bool:
+    async def moved(self, answered: int, stable: bool, *, empty: bool) -> bool:
         """Takes note of a read, and says whether it went on.
 
         Args:
             answered: When the broker had last answered, before the read.
+            stable: Whether no transaction was open up to the end, as of that answer.
             empty: Whether the read brought nothing of this partition.
         """
         position = await self._consumer.position(self._partition)
@@ -211,11 +213,11 @@ class _Progress:
             self.position, self._stamp = position, self.answered()
         # The broker may have answered at this very position, after we had come to it, with nothing: then compaction has
         # removed what was there, up to the end.
-        nothing_left = not moved and answered > self._stamp and empty and self._is_stable()
+        nothing_left = not moved and answered > self._stamp and empty and stable
         self.finished = nothing_left or position >= self.end
         return moved
 
-    def _is_stable(self) -> bool:
+    def is_stable(self) -> bool:
         return (self._consumer.last_stable_offset(self._partition) or 0) >= self.end
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from service.policy import policy
 from service.settings import Settings, Target
-from service.settings.running import Timing
+from service.settings.timing import Timing
 from tests.unit.service.settings.test_tenants import TWO, loaded
 
 PLAIN = Target(region="eu-west-1")

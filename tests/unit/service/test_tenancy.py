@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.permissions import TargetFacts
-from service import tenancy
+from service import tenancy, topology
 from service.core.rate_budget import Lane
 from service.runtime.ports import TopicPartition
 from service.settings import load
@@ -28,7 +28,7 @@ def test_former_tenants_are_known_by_their_topics(file: Path) -> None:
         *("cleanroomsml.commands", "cleanroomsml.jobs"),  # of the time before there were tenants
         *("cleanroomsml.replies", "cleanroomsml.changes", "cleanroomsml.resources"),
     }
-    assert tenancy.former(loaded(file), topics) == {
+    assert topology.former_changelogs(loaded(file), topics) == {
         "cleanroomsml.commands": "cleanroomsml.jobs",
         "cleanroomsml.gone.commands": "cleanroomsml.gone.jobs",
     }
@@ -36,11 +36,11 @@ def test_former_tenants_are_known_by_their_topics(file: Path) -> None:
 
 def test_topics_that_are_served_under_other_names_are_nobodys_former_ones(file: Path) -> None:
     tree = {"tenants": {"a": {"commands": "cleanroomsml.b.commands", "jobs": "x"}}}
-    assert tenancy.former(loaded(file, tree), {"cleanroomsml.b.commands", "cleanroomsml.b.jobs", "x"}) == {}
+    assert topology.former_changelogs(loaded(file, tree), {"cleanroomsml.b.commands", "cleanroomsml.b.jobs", "x"}) == {}
 
 
 def test_without_tenants_nobody_is_missing() -> None:
-    assert tenancy.former(load(None, LEAST), {"cleanroomsml.commands", "cleanroomsml.jobs"}) == {}
+    assert topology.former_changelogs(load(None, LEAST), {"cleanroomsml.commands", "cleanroomsml.jobs"}) == {}
 
 
 async def test_a_replica_without_partitions_of_a_tenant_keeps_its_whole_rate(file: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service import tenancy, topology
+from service import topology
 from service.runtime.context import TenantTopics
 from service.settings import SettingsError, load
 from tests.unit.service.settings.test_tenants import LEAST, loaded
@@ -82,7 +82,7 @@ def test_each_tenant_has_its_topics(file: Path) -> None:
         ("cleanroomsml.music.commands", "cleanroomsml.music.jobs"),
         ("cleanroomsml.quiet.commands", "cleanroomsml.quiet.jobs"),
     )
-    assert tenancy.outlets(settings) == {
+    assert topology.output_topics(settings).own == {
         "films": TenantTopics("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
         "music": TenantTopics("music.replies", "music.events", "music.dead"),
         "quiet": TenantTopics("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),

@@ -12,7 +12,7 @@ from sandbox.datasets.movielens import Taste, seed_for
 from sandbox.demo.calls import Calls
 from sandbox.demo.records import EVENTS, REPLIES, Command, Record
 from sandbox.demo.story import STEPS
-from sandbox.demo.summary import FILES, Outcome, asked, metrics_table, most_active, relevance, show
+from sandbox.demo.summary import FILES, DemoResult, asked, metrics_table, most_active, relevance, show
 from sandbox.demo.timeline import Timeline
 from tests.support.terminal import console, text
 
@@ -28,7 +28,7 @@ METRICS = {
 }
 
 
-def outcome(*, once: bool = True) -> Outcome:
+def outcome(*, once: bool = True) -> DemoResult:
     commands = [Command(f"c-{n}", step.operation, {}, 100.0 + n) for n, step in enumerate(STEPS)]
     read = [
         Record(REPLIES, 100.5, {"type": "cleanroomsml.reply.succeeded"}, {"operation": STEPS[0].operation}),
@@ -40,7 +40,7 @@ def outcome(*, once: bool = True) -> Outcome:
     users = ["4", "7", "8", "5", "9", "10", "11"]
     lines = [f'{{"user_id": "{user}"}}' for user in users]
     calls = Calls(creating, Counter({"GetAudienceModel": 4}))
-    return Outcome(Timeline(commands, read), METRICS, users, lines, "s3://b/audiences/x", TASTE, calls, 12.0)
+    return DemoResult(Timeline(commands, read), METRICS, users, lines, "s3://b/audiences/x", TASTE, calls, 12.0)
 
 
 def test_the_last_screen_tells_everything_within_80_columns(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import structlog
 
 from service.adapters.http import ListenError
 from service.adapters.kafka.topics import TopicProblem
-from service.operator.diagnostics.checks import Finding
+from service.operator.diagnostics.finding import Finding
 from service.runtime.ports import LogError
 from tests.support.command_line import CommandLine
 

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from schemas import events
-from service.cli.dlq_output import as_json, printable, row, show_letter, show_list, show_replay, size, source
+from service.cli.console import printable
+from service.cli.dlq_output import as_json, row, show_letter, show_list, show_replay, size, source
 from service.operator.dead_letters.dead_letter import DeadLetter
 from service.operator.dead_letters.replay import ReplayResult
 
@@ -17,7 +18,7 @@ EVIL = "\x1b[2J\r\n\u202e[red]x[/]"
 
 
 def letter(key: bytes | None = b"key", value: bytes | None = b"canary", reason: str = "TooLarge") -> DeadLetter:
-    place = events.Place("commands", 3, 7)
+    place = events.RecordPosition("commands", 3, 7)
     headers = (("ce_id", b"c-1"), ("mine", None))
     made = events.dead_letter(key, value, headers, reason=reason, message=EVIL, place=place, now=NOW)
     return DeadLetter(1, 2, NOW, made.key, made.value, made.headers)

@@ -9,10 +9,10 @@ import pytest
 from schemas.operations import OPERATIONS
 from schemas.records import POSITION_KEY, Phase, Position, encode, key_of
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.topic_reader import TopicRecord
 from service.cli.offsets import Standing, find
 from service.core.position import PartitionOffsets, position_at
 from service.operator.repair.changelog_writer import GroupState
-from service.operator.repair.topic_reader import TopicRecord
 from service.runtime.ports import TopicPartition
 from tests.support import builders
 from tests.support.command_line import CommandLine

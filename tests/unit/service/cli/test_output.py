@@ -7,7 +7,7 @@ import pytest
 
 from schemas.operations import OPERATIONS
 from schemas.records import Fault, Phase
-from service.cli import output
+from service.cli import console, output
 from service.core.job import marker
 from service.operator.repair.changelog_snapshot import Corrupt, OwnedJob
 from service.runtime.ports import LogError, TopicPartition
@@ -60,8 +60,8 @@ def test_a_line_for_programs_has_the_place_and_no_members() -> None:
 
 
 def test_nothing_from_outside_is_markup_or_moves_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_line(EVIL)
-    output.print_error(EVIL)
+    console.print_line(EVIL)
+    console.print_error(EVIL)
     output.show_parked([parked(id=EVIL)])
     output.show_corrupt([Corrupt(PLACE, 7, EVIL.encode() + b"\xff", EVIL)])
     told = capsys.readouterr()
@@ -88,7 +88,7 @@ def test_a_command_ends_with_its_own_code(environment: pytest.MonkeyPatch) -> No
         assert settings.kafka.bootstrap_servers == ("127.0.0.1:9",)
         return 5
 
-    assert output.run(None, work) == 5
+    assert console.run(None, work) == 5
 
 
 def test_a_kafka_that_cannot_be_used_is_told(
@@ -97,7 +97,7 @@ def test_a_kafka_that_cannot_be_used_is_told(
     async def work(_settings: Settings) -> int:
         raise LogError("no answer")
 
-    assert output.run(None, work) == output.EXIT_REFUSED
+    assert console.run(None, work) == console.EXIT_REFUSED
     assert capsys.readouterr().err == "Kafka: no answer\n"
 
 
@@ -105,4 +105,4 @@ def test_an_interrupt_has_its_own_code(environment: pytest.MonkeyPatch) -> None:
     async def work(_settings: Settings) -> int:
         raise KeyboardInterrupt
 
-    assert output.run(None, work) == 130
+    assert console.run(None, work) == 130

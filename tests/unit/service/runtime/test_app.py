@@ -44,7 +44,7 @@ class Parts:
         poller = self._running("poller")
         app: Any = App
         self.app: App = app(
-            log=SimpleNamespace(consume=self._consume, follow=self._follow),
+            log=SimpleNamespace(membership=SimpleNamespace(consume=self._consume), follow=self._follow),
             assignment=self.assignment,
             pollers={"eu": poller},
             limiters={"eu": limiter},
@@ -125,7 +125,7 @@ async def test_a_part_that_breaks_ends_all_others() -> None:
         await asyncio.sleep(1)
         raise RuntimeError("a defect")
 
-    parts.app._log.consume = breaks  # type: ignore[method-assign, assignment]
+    parts.app._log.membership.consume = breaks  # type: ignore[assignment, method-assign]
     with pytest.raises(ExceptionGroup) as raised:
         await parts.app.run(asyncio.Event())
     assert raised.group_contains(RuntimeError, match="a defect")

@@ -11,7 +11,7 @@ OWN = TenantTopics("films.replies", "films.events", "films.dead")
 
 def topics(**own: TenantTopics) -> OutputTopics:
     return OutputTopics(
-        changelogs={}, changes="changes", replies="replies", events="events", dead_letters="dead", source="s", own=own
+        changelogs={}, changes="changes", shared=TenantTopics("replies", "events", "dead"), source="s", own=own
     )
 
 

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.settings.running import DEFAULT_PACES, Http, Polling, Runtime, Timing
+from service.settings.polling import DEFAULT_PACES, Polling
+from service.settings.server import Http, Runtime
+from service.settings.timing import Timing
 from tests.unit.service.settings.test_model import refused, settings
 
 

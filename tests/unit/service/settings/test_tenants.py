@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
+from schemas.permissions import TargetFacts
+from service import bootstrap, tenancy, topology
+from service.core.rate_budget import Lane
+from service.policy import policy
+from service.runtime.context import TenantTopics
+from service.runtime.ports import TopicPartition
 from service.settings import Settings, SettingsError, load
+from tests.support.clock import LoopClock
 
 LEAST = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:9092", "AWS_REGION": "eu-west-1"}
 TWO: dict[str, Any] = {
@@ -139,6 +146,16 @@ def test_by_environment(file: Path) -> None:
     assert settings.tenants["films"].operations == ("Get*", "List*")
 
 
+async def test_rates_are_split_by_the_partitions_held(file: Path) -> None:
+    settings = loaded(file)
+    limiters = tenancy.limiters(settings, LoopClock())
+    assert list(limiters) == ["films"]
+    held = {TopicPartition("cleanroomsml.films.commands", number): None for number in range(2)}
+    tenancy.share(settings, limiters, {**held, TopicPartition("cleanroomsml.music.commands", 0): None})
+    assert limiters["films"].statistics()["writes_per_second"] == pytest.approx(0.5 * 2 / settings.topics.partitions)
+    await limiters["films"].take(Lane.CREATE)
+
+
 @pytest.mark.parametrize(
     ("environ", "parts"),
     [
@@ -164,3 +181,32 @@ def test_refusals(file: Path, environ: dict[str, str], parts: tuple[str, ...]) -
     message = refused(file, **environ)
     for part in parts:
         assert part in message
+
+
+def test_retries_of_a_target(file: Path) -> None:
+    numbers = policy(loaded(file, TWO, CRML_TARGETS__US__RETRY_BASE="3", CRML_TARGETS__US__RETRY_CAP="9"))
+    assert numbers.patience("us") == (3, 9)
+    assert numbers.patience("eu") == (numbers.backoff_base, numbers.backoff_cap)
+
+
+def test_a_service_with_tenants_can_be_put_together(file: Path) -> None:
+    assert bootstrap.build(loaded(file)).app.slots() == {}
+
+
+def test_what_is_bound_is_the_targets_and_first_the_tenants(file: Path) -> None:
+    variables = {
+        "CRML_TARGETS__EU__PARAMS__TAGS": "team=all,stage=prod",
+        "CRML_TARGETS__EU__PARAMS__KMS_KEY_ARN": "arn:aws:kms:eu-west-1:111122223333:key/k",
+        "CRML_TARGETS__EU__PARAMS__ROLE_ARN": "arn:aws:iam::111122223333:role/all",
+        "CRML_TENANTS__FILMS__PARAMS__TAGS": "team=films",
+        "CRML_TENANTS__FILMS__PARAMS__ROLE_ARN": "arn:aws:iam::111122223333:role/films-a",
+    }
+    limits = tenancy.limits(loaded(file, TWO, **variables))
+    films, music = (limits[f"cleanroomsml.{name}.commands"].params for name in ("films", "music"))
+    assert films["eu"] == {
+        "tags": {"team": "films", "stage": "prod"},
+        "kmsKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/k",
+        "roleArn": "arn:aws:iam::111122223333:role/films-a",
+    }
+    assert music["eu"]["tags"] == {"team": "all", "stage": "prod"}
+    assert music["us"] == {}

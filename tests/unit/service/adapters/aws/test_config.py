@@ -46,14 +46,14 @@ def test_which_certificates_are_trusted(target: Target, wanted: bool | str | Non
 
 
 def test_certificates_that_nobody_verifies_are_not_read() -> None:
-    require_trust("a", Target(region="eu-west-1", verify=False, ca_file="/absent"), "/absent")
+    require_trust({"a": Target(region="eu-west-1", verify=False, ca_file="/absent")}, "/absent")
 
 
 def test_the_targets_own_certificates_come_before_the_machines(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^targets\.a\.ca_file: /own "):
-        require_trust("a", Target(region="eu-west-1", ca_file="/own"), "/machine")
+        require_trust({"a": Target(region="eu-west-1", ca_file="/own")}, "/machine")
     with pytest.raises(SettingsError, match=r"^AWS_CA_BUNDLE: /machine "):
-        require_trust("a", PLAIN, "/machine")
+        require_trust({"a": PLAIN}, "/machine")
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])

@@ -4,7 +4,14 @@ from itertools import pairwise
 
 import pytest
 
-from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
+from service.adapters.kafka.client_options import (
+    BACKOFF_BASE,
+    BACKOFF_CAP,
+    KafkaSettings,
+    backoff,
+    client_options,
+    milliseconds,
+)
 
 SETTINGS = KafkaSettings("a:1,b:2", "g", client_id="svc", security={"security_protocol": "SSL"}, request_timeout=1.5)
 
@@ -28,10 +35,10 @@ def test_milliseconds_are_whole(seconds: float, wanted: int) -> None:
 
 
 def test_delays_double_up_to_the_cap() -> None:
-    delays = [backoff(SETTINGS, attempt) for attempt in range(12)]
-    assert delays[:3] == [0.0, SETTINGS.backoff_base, 2 * SETTINGS.backoff_base]
+    delays = [backoff(attempt) for attempt in range(12)]
+    assert delays[:3] == [0.0, BACKOFF_BASE, 2 * BACKOFF_BASE]
     assert all(one <= other for one, other in pairwise(delays))
-    assert delays[-1] == backoff(SETTINGS, 10**9) == SETTINGS.backoff_cap
+    assert delays[-1] == backoff(10**9) == BACKOFF_CAP
 
 
 @pytest.mark.parametrize("other", ["transaction_timeout", "rebalance_timeout"])

@@ -80,11 +80,11 @@ async def test_a_batch_that_a_topic_has_refused_is_made_smaller_for_all_partitio
 
 
 async def test_without_a_session_nothing_is_held(bench: Bench) -> None:
-    assert not await bench.log.holds(COMMANDS)
-    bench.log.start(COMMANDS, 5)
-    bench.log.pause(COMMANDS)
-    bench.log.resume(COMMANDS)
-    bench.log.rejoin()
+    assert not await bench.log.membership.holds(COMMANDS)
+    bench.log.membership.start(COMMANDS, 5)
+    bench.log.membership.pause(COMMANDS)
+    bench.log.membership.resume(COMMANDS)
+    bench.log.membership.rejoin()
 
 
 async def test_closing_disconnects_what_partitions_share(bench: Bench) -> None:

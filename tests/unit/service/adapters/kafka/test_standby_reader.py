@@ -10,7 +10,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaConnectionError
 
 from service.adapters.kafka import standby_reader as module
-from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.client_options import BACKOFF_CAP, KafkaSettings
 from service.adapters.kafka.standby_reader import StandbyReader
 from service.runtime.ports import TopicPartition
 from tests.support.fake_consumer import FakeConsumer
@@ -183,7 +183,7 @@ async def test_without_changelogs_it_waits_for_them(bench: Bench) -> None:
     assert bench.consumer.started == 0
     bench.numbers = frozenset({0, 1})
     bench.consumer.put(KA, 0)
-    await asyncio.sleep(SETTINGS.backoff_cap + 1)
+    await asyncio.sleep(BACKOFF_CAP + 1)
     assert bench.follower.values[A] == [b"0"]
     await ended(task)
 

@@ -1,24 +1,43 @@
 """Logs without secrets that never kill, metrics whose labels can't grow."""
 
+import asyncio
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import structlog
 
 from schemas.records import Command, Fault, Job, Phase
 from service.adapters.telemetry import PrometheusTelemetry, configure_logging
 from service.adapters.telemetry.labels import DEAD_LETTER_REASONS
+from service.adapters.telemetry.logs import REDACTED
 from service.runtime import ports
 from service.runtime.errors import location
 from service.runtime.problems import PROBLEMS, Problem
 from service.settings.aws import is_loopback
 
 ROOT = Path(__file__).parents[5]
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -29,6 +48,82 @@ def job(phase: Phase, **more: Any) -> Job:
     params = {"seedAudience": {"sqlParameters": {"queryString": "canary-sql"}}}
     command = Command("c-1", "/s", "StartAudienceGenerationJob", "default", params, "0" * 64, correlation_id="k-1")
     return Job(command, phase, 0.0, **more)
+
+
+def test_a_line_has_time_level_event_and_bound_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    structlog.contextvars.bind_contextvars(correlation_id="k")
+    structlog.stdlib.get_logger("service.x").info("done", command_id="c\r\n{}")
+    [line] = logged(capsys)
+    assert line["timestamp"].endswith("Z")
+    assert (line["level"], line["logger"], line["event"]) == ("info", "service.x", "done")
+    assert (line["correlation_id"], line["command_id"]) == ("k", "c\r\n{}")
+
+
+def test_secrets_and_payloads_are_redacted_at_any_depth(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    structlog.stdlib.get_logger("service.x").info(
+        "call", params="canary", deep=[{"sqlParameters": {"queryString": "canary"}, "fine": 1}], Password="canary"
+    )
+    [line] = logged(capsys)
+    assert "canary" not in json.dumps(line)
+    assert line["params"] == REDACTED
+    assert line["deep"] == [{"sqlParameters": REDACTED, "fine": 1}]
+
+
+@pytest.mark.parametrize("name", ["aiokafka.consumer", "botocore.auth", "aiobotocore.endpoint", "asyncio", "other"])
+def test_libraries_do_not_debug(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    configure_logging("debug")
+    logging.getLogger(name).debug("value=%s", "canary")
+    assert logged(capsys) == []
+
+
+def test_our_own_debug_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug")
+    structlog.stdlib.get_logger("service.aws").debug("call")
+    assert [line["event"] for line in logged(capsys)] == ["call"]
+
+
+def test_libraries_warn_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    logging.getLogger("aiokafka").warning("broker %s left", 1)
+    [line] = logged(capsys)
+    assert (line["event"], line["level"], line["logger"]) == ("broker 1 left", "warning", "aiokafka")
+
+
+def test_exceptions_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    secret = "canary"
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        structlog.stdlib.get_logger("service.x").exception("failed", error=len(secret))
+    [line] = logged(capsys)
+    assert "ValueError: broken" in line["exception"]
+    assert '"canary' not in line["exception"].replace('secret = "canary"', "")
+
+
+def test_console(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(output="console")
+    structlog.stdlib.get_logger("service.x").info("hello", who="world")
+    assert "hello" in capsys.readouterr().out
+
+
+def test_a_closed_stdout_kills_nothing() -> None:
+    program = (
+        "import structlog, sys\n"
+        "from service.adapters.telemetry import configure_logging\n"
+        "configure_logging()\n"
+        "for number in range(3000): structlog.stdlib.get_logger('service').info('x' * 100)\n"
+        "sys.stderr.write('alive')\n"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, cwd=ROOT, timeout=60, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"alive")
 
 
 def test_it_is_the_runtimes_telemetry() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.operator.access.formats import FORMATS, as_json, as_msk_iam, as_script, as_strimzi, as_table, grant
+from service.operator.access.formats import FORMATS, as_json, as_msk_iam, as_script, as_strimzi, as_table
 from service.operator.access.kafka_acls import Acl, acls
 from tests.unit.service.operator.access.test_kafka_acls import TENANTS, _settings
 
@@ -64,14 +64,6 @@ def test_iam_grants_to_every_component_what_its_rows_need() -> None:
     assert "AlterGroup" in subscriber
 
 
-def test_one_right_as_a_command() -> None:
-    row = next(row for row in acls(_settings()) if row.resource_type == "transactionalId")
-    assert grant(row) == (
-        "--allow-principal User:cleanroomsml-service --operation Write --transactional-id cleanroomsml-service-"
-        " --resource-pattern-type prefixed"
-    )
-
-
 def test_a_table_has_a_line_for_each_right_and_columns_that_line_up() -> None:
     rows = acls(_settings())
     head, *lines = as_table(rows).splitlines()
@@ -84,11 +76,6 @@ def test_a_table_has_a_line_for_each_right_and_columns_that_line_up() -> None:
 def test_the_list_for_programs_has_every_member() -> None:
     rows = acls(_settings())
     assert [Acl(**row) for row in json.loads(as_json(rows))] == rows
-
-
-def test_a_name_that_a_shell_would_obey_is_quoted() -> None:
-    row = next(row for row in acls(_settings(), {"service": "User:$(canary) x"}) if row.component == "service")
-    assert shlex.split(grant(row))[1] == "User:$(canary) x"
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -1,13 +1,18 @@
 """The list of rights: who is in it, how it is written down. tests/acceptance/test_acls.py proves that it is right."""
 
+import json
+import shlex
+from typing import Any
+
 import pytest
+import yaml
 
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.missing_rights import remedy
 from service.cli.acls import print_acls
 from service.operator.access.formats import FORMATS, as_msk_iam, as_script, as_strimzi
 from service.operator.access.kafka_acls import acls, components
-from service.settings import Settings, load
+from service.settings import Settings, SettingsError, load
 
 BASE = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "k:9092", "AWS_REGION": "eu-west-1"}
 TENANTS = {

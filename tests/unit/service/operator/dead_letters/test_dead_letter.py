@@ -6,7 +6,7 @@ from schemas import events
 from service.operator.dead_letters.dead_letter import DeadLetter, Selection, moment, selection
 
 NOW = 1_700_000_000.0
-PLACE = events.Place("commands", 3, 7)
+PLACE = events.RecordPosition("commands", 3, 7)
 HEADERS = (("ce_id", b"c-1"), ("ce_source", b"/s"), ("content-type", b"application/json"), ("mine", None))
 
 

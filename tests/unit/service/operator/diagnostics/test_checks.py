@@ -12,8 +12,8 @@ from schemas.operations import OPERATIONS
 from schemas.records import Phase, Position
 from service.adapters.kafka.topics import TopicProblem
 from service.operator.diagnostics import checks
-from service.operator.diagnostics.checks import Finding, check, check_kafka, explained, former_tenants, show, unusable
-from service.operator.diagnostics.kafka_access import Right
+from service.operator.diagnostics.checks import check, check_kafka, explained, former_tenants, show, unusable
+from service.operator.diagnostics.finding import Finding
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, OwnedJob
 from service.runtime.ports import LogError, TopicPartition
 from service.settings import Settings, SettingsError, load
@@ -31,7 +31,7 @@ class Kafka:
     def __init__(self) -> None:
         self.problems: list[TopicProblem] = []
         self.clashes: list[str] = []
-        self.rights = [Right("topic jobs: write", True, "may write")]
+        self.rights = [Finding("topic jobs: write", True, "may write")]
         self.topics: dict[str, frozenset[int]] = {}
         self.snapshot = ChangelogSnapshot()
         self.error: Exception | None = None
@@ -82,9 +82,9 @@ async def test_a_topic_that_is_wrong_keeps_the_rights_from_being_tried(kafka: Ka
 
 
 async def test_a_right_that_was_tried_is_told_once(kafka: Kafka, settings: Settings) -> None:
-    kafka.problems, kafka.rights = [UNSEEN], [Right("topic jobs: write", False, "Write is missing")]
+    kafka.problems, kafka.rights = [UNSEEN], [Finding("topic jobs: write", False, "Write is missing")]
     assert [finding.message for finding in await check_kafka(settings) if not finding.ok] == ["Write is missing"]
-    kafka.rights = [Right("topic other: write", True, "may write")]
+    kafka.rights = [Finding("topic other: write", True, "may write")]
     assert [finding.subject for finding in await check_kafka(settings) if not finding.ok] == ["topic jobs"]
 
 

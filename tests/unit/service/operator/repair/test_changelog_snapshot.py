@@ -9,9 +9,9 @@ import pytest
 from schemas.operations import OPERATIONS
 from schemas.records import POSITION_KEY, Command, Job, Phase, Position, ResourceState, encode, key_of
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.topic_reader import TopicRecord
 from service.operator.repair import changelog_snapshot as module
 from service.operator.repair.changelog_snapshot import read_snapshot, snapshot_of
-from service.operator.repair.topic_reader import TopicRecord
 from service.runtime.ports import TopicPartition
 from tests.support import builders
 from tests.support.repair_records import NOW

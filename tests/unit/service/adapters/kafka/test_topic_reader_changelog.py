@@ -8,9 +8,9 @@ import pytest
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaConnectionError
 
-from service.adapters.kafka import changelog as module
-from service.adapters.kafka.changelog import read_changelog
+from service.adapters.kafka import topic_reader as module
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.topic_reader import read_changelog
 from service.runtime.ports import LogError, TopicPartition
 from tests.support.fake_consumer import FakeConsumer, Record
 
