@@ -66,16 +66,20 @@ class Admin:
         return web.json_response(dict(self._health()))
 
     async def _get_requests(self, request: web.Request) -> web.Response:
-        """`?after=N` skips the first N; `?operation=Name` keeps one operation."""
+        """`?after=N` skips the first N; `?operation=Name` and `?account=N` keep one operation and account."""
         try:
             after = int(request.query.get("after", "0"))
         except ValueError:
             return web.json_response({"message": "after must be a number"}, status=400)
-        entries = self._request_log.entries(after, request.query.get("operation"))
+        query = request.query
+        entries = self._request_log.entries(after, query.get("operation"), query.get("account"))
         return web.json_response({"requests": entries, "total": len(self._request_log)})
 
-    async def _get_state(self, _request: web.Request) -> web.Response:
-        return web.json_response({"resources": [_describe(each) for each in self._store]})
+    async def _get_state(self, request: web.Request) -> web.Response:
+        """`?account=N` keeps one account."""
+        account = request.query.get("account")
+        kept = (each for each in self._store if account in {None, each.account})
+        return web.json_response({"resources": [_describe(each) for each in kept]})
 
     async def _get_faults(self, _request: web.Request) -> web.Response:
         return web.json_response({"faults": self._faults.listing()})

@@ -64,9 +64,10 @@ class RequestLog:
             self._file.write(json.dumps(asdict(entry)) + "\n")
             self._file.flush()
 
-    def entries(self, after: int = 0, operation: str | None = None) -> list[dict[str, Any]]:
-        """Return the entries from a position on, of one operation or of all."""
-        return [asdict(e) for e in self._entries[after:] if operation in {None, e.operation}]
+    def entries(self, after: int = 0, operation: str | None = None, account: str | None = None) -> list[dict[str, Any]]:
+        """Return the entries from a position on, of one operation and account or of all."""
+        found = self._entries[after:]
+        return [asdict(e) for e in found if operation in {None, e.operation} and account in {None, e.account}]
 
     def clear(self) -> None:
         """Start again in memory; the file keeps its contents."""

@@ -64,8 +64,7 @@ def storm(seconds: float) -> Inject:
 
 
 async def _requests(lab: Lab) -> int:
-    answer = await asyncio.to_thread(lab.worlds[0].admin, "GET", "requests")
-    return sum(request["account"] in lab.accounts for request in answer["requests"])
+    return len(await lab.listed("requests"))
 
 
 async def stale_lists(lab: Lab, mark: Mark) -> None:

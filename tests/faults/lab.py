@@ -206,8 +206,8 @@ class Lab:
         """Everything that has happened here, once the world has come to rest."""
         await self.subscriber.caught_up()
         told = self.subscriber.told
-        state = (await asyncio.to_thread(self.worlds[0].admin, "GET", "state"))["resources"]
-        requests = (await asyncio.to_thread(self.worlds[0].admin, "GET", "requests"))["requests"]
+        state = await self.listed("state")
+        requests = await self.listed("requests")
         return History(
             sent=tuple(self.load.sent),
             replies=tuple(told[self.topic("replies")]),
@@ -215,11 +215,23 @@ class Lab:
             changelog=tuple(record for topic in self.changelogs for record in told[topic]),
             numbers=tuple(told[self.topic("resources")]),
             dead_letters=tuple(told[self.topic("dead-letters")]),
-            requests=tuple(request for request in requests if request["account"] in self.accounts),
-            resources={each["arn"]: each for each in state if each["account"] in self.accounts},
+            requests=tuple(requests),
+            resources={each["arn"]: each for each in state},
             batches={topic: await self._batches(topic) for topic in [*self.changelogs, self.topic("resources")]},
             lag=await self._lag(),
         )
+
+    async def listed(self, path: str) -> list[dict[str, Any]]:
+        """The sandbox's `requests`, in their order, or its `state`, for these accounts only.
+
+        Those of a whole campaign would take it longer at each run.
+        """
+        name = {"requests": "requests", "state": "resources"}[path]
+        found: list[dict[str, Any]] = []
+        for world in self.worlds:
+            answer = await asyncio.to_thread(world.admin, "GET", f"{path}?account={world.account}")
+            found.extend(answer[name])
+        return sorted(found, key=lambda each: str(each.get("time", "")))
 
     async def _batches(self, topic: str) -> tuple[Batch, ...]:
         return await asyncio.to_thread(segments.read, self.station.broker.data_dir / "data", topic, PARTITIONS)
@@ -242,10 +254,13 @@ class Lab:
 
 def stuck(worlds: Sequence[World]) -> set[str]:
     """What a switch keeps from ending in these accounts: as the sandbox's log says, and not by how long it takes."""
-    accounts = {world.account for world in worlds}
-    requests = worlds[0].admin("GET", "requests")["requests"]
-    struck = {each["arn"] for each in requests if each["account"] in accounts and each["fault"] == "stuck"}
-    state = worlds[0].admin("GET", "state")["resources"]
+    return {arn for world in worlds for arn in _stuck(world)}
+
+
+def _stuck(world: World) -> set[str]:
+    requests = world.admin("GET", f"requests?account={world.account}")["requests"]
+    struck = {each["arn"] for each in requests if each["fault"] == "stuck"}
+    state = world.admin("GET", f"state?account={world.account}")["resources"]
     return {each["arn"] for each in state if each["arn"] in struck and each["status"] in _ON_ITS_WAY}
 
 

@@ -41,6 +41,16 @@ def test_entries_from_a_position(world: World) -> None:
     assert entry["operation"] == "CreateTrainingDataset"
 
 
+def test_entries_and_resources_of_an_account(world: World) -> None:
+    dataset = world.dataset()
+    requests = world.admin("GET", f"requests?account={world.account}")["requests"]
+    assert {each["account"] for each in requests} == {world.account}
+    [resource] = world.admin("GET", f"state?account={world.account}")["resources"]
+    assert resource["arn"] == dataset
+    assert world.admin("GET", "requests?account=000000000000")["requests"] == []
+    assert world.admin("GET", "state?account=000000000000")["resources"] == []
+
+
 @pytest.mark.parametrize(("config", "sends"), [(None, 5), (AioConfig(retries={"total_max_attempts": 1}), 1)])
 async def test_resends_of_aiobotocore_are_seen(
     world: World, config: AioConfig | None, sends: int, monkeypatch: pytest.MonkeyPatch
