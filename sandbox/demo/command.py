@@ -26,14 +26,15 @@ _LOG_LINES: Final = 20
 _SERVICE_ERRORS: Final = (ServiceError, UnwantedError)
 
 
-def demo(film: str, output: Path) -> int:
+def demo(film: str, output: Path, console: Console | None = None) -> int:
     """Run it all and show it; returns the exit code.
 
     Args:
         film: whose likers are the seed.
         output: folder for what is kept.
+        console: where it is shown; standard output by default.
     """
-    console = Console(highlight=False)
+    console = console or Console(highlight=False)
     try:
         download(lambda text: console.print(Text(text)))
         taste = movielens.seed_for(film)

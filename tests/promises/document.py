@@ -30,7 +30,7 @@ every sabotage supports a promise.
 _WINDOWS = """
 ## What remains
 
-No transaction reaches across HTTP, and some facts cannot be known. These windows, the README's, are open by design:
+No transaction reaches across HTTP, and some facts cannot be known. These windows, those of [guarantees](guarantees.md), are open by design:
 
 """
 
@@ -72,8 +72,8 @@ def render() -> str:
 
 
 def windows() -> str:
-    """The README's table of windows."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The table of windows on the page of guarantees."""
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
     return text[text.index("| window |") :].split("\n\n", 1)[0] + "\n"
 
 
