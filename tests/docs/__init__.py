@@ -1,0 +1,1 @@
+"""The documents: their links, and the site that is built from them."""
