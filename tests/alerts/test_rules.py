@@ -3,11 +3,14 @@
 import re
 import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
 
+from service import gauges
 from service.adapters.telemetry import PrometheusTelemetry
+from service.runtime.app import App
 from tests.alerts.prometheus import RULES, rules
 from tests.chart import tools
 
@@ -60,8 +63,6 @@ def test_no_runbook_without_an_alert() -> None:
 def test_metrics_in_rules_and_runbooks_exist() -> None:
     sources = [RULES, *(ROOT / "docs" / "runbooks").glob("*.md")]
     named = {name for file in sources for name in re.findall(r"\bcrml_[a-z_]+", file.read_text())}
-    code = "\n".join(file.read_text() for file in (ROOT / "service").rglob("*.py"))
     known = set(re.findall(r"crml_[a-z_]+", PrometheusTelemetry().render().decode()))
-    known |= {f"crml_{name}" for name in re.findall(r'\(\s*f?"([a-z_]+)",\s*"', code)}
-    known |= {f"crml_slots_{name}" for name in ("taken", "waiting", "limit")}
+    known |= {f"crml_{name}" for name, *_ in gauges.gauges(Mock(App), Mock(), dict)}
     assert named <= known, named - known
