@@ -1181,7 +1181,7 @@ SABOTAGES = (
         "        while True:\n            self._alive()\n",
         "        while True:\n",
         "An outage of Kafka restarts every replica, over and over.",
-        "tests/unit/service/adapters/kafka/group/test_membership.py::test_kafka_that_is_away_is_no_reason_to_restart",
+        "tests/unit/service/adapters/kafka/group/test_membership_liveness.py::test_kafka_that_is_away_is_no_reason_to_restart",
     ),
     Sabotage(
         "let liveness hear of the event loop alone",
@@ -1189,7 +1189,7 @@ SABOTAGES = (
         "partial(liveness.beat, _KAFKA)",
         "lambda: None",
         "A Kafka client that hangs stays as it is until a person restarts the process.",
-        "tests/unit/service/test_bootstrap.py"
+        "tests/unit/service/test_bootstrap_liveness.py"
         "::test_liveness_hears_of_the_kafka_client_and_says_after_which_silence_it_fails",
     ),
     Sabotage(

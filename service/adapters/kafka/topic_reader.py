@@ -161,12 +161,11 @@ async def _batches(
         consumer.seek(each, ranges[each][0])
     reached = time.monotonic()
     while left:
-        # What answers have shown, before others come: behind a transaction that ends only now lie records.
-        before = {each: (progress.answered(), progress.is_stable()) for each, progress in left.items()}
+        before = {each: progress.shown() for each, progress in left.items()}
         async with deadline(settings.stall_deadline, f"reading {_named(left)}"):
             batches = await consumer.getmany(*left, timeout_ms=POLL_MS)
             for each, progress in left.items():
-                if await progress.moved(*before[each], empty=each not in batches):
+                if await progress.moved(before[each], empty=each not in batches):
                     reached = time.monotonic()
             await asyncio.sleep(0)  # a full buffer is handed over without ever waiting
         for each, records in batches.items():
@@ -195,30 +194,30 @@ class _Progress:
         self._partition = partition
         self._stamp = 0
 
-    def answered(self) -> int:
-        """When the last answer for the present position came, in milliseconds; 0 before the first."""
-        return self._consumer.last_poll_timestamp(self._partition) or 0
+    def shown(self) -> tuple[int, bool]:
+        """When the broker last answered, in milliseconds, and whether no transaction was open below the end then.
 
-    async def moved(self, answered: int, stable: bool, *, empty: bool) -> bool:
+        To be asked before a read: behind a transaction that ends only during the read lie records.
+        """
+        stable = (self._consumer.last_stable_offset(self._partition) or 0) >= self.end
+        return self._consumer.last_poll_timestamp(self._partition) or 0, stable
+
+    async def moved(self, before: tuple[int, bool], *, empty: bool) -> bool:
         """Takes note of a read, and says whether it went on.
 
         Args:
-            answered: When the broker had last answered, before the read.
-            stable: Whether no transaction was open up to the end, as of that answer.
+            before: What was shown before the read.
             empty: Whether the read brought nothing of this partition.
         """
+        answered, stable = before
         position = await self._consumer.position(self._partition)
         moved = bool(position != self.position)
         if moved:
-            self.position, self._stamp = position, self.answered()
+            self.position, self._stamp = position, self.shown()[0]
         # The broker may have answered at this very position, after we had come to it, with nothing: then compaction has
         # removed what was there, up to the end.
-        nothing_left = not moved and answered > self._stamp and empty and stable
-        self.finished = nothing_left or position >= self.end
+        self.finished = position >= self.end or (not moved and empty and stable and answered > self._stamp)
         return moved
-
-    def is_stable(self) -> bool:
-        return (self._consumer.last_stable_offset(self._partition) or 0) >= self.end
 
 
 async def partitions(settings: KafkaSettings, needed: Collection[str] = ()) -> dict[str, frozenset[int]]:

@@ -110,3 +110,19 @@ async def test_what_compaction_has_removed_before_the_end_is_not_waited_for() ->
 async def test_an_end_behind_an_open_transaction_is_an_error_that_names_the_partition() -> None:
     with pytest.raises(LogError, match="topic-1 at offset 2 of 4: a transaction may be open"):
         await offsets_read([Partition([0], ends_at=1), Partition([0, 1], ends_at=2, stable=2)], (0, 1), (0, 4))
+
+
+async def test_a_transaction_that_ends_while_it_is_read_is_not_passed_over() -> None:
+    """The last answer was empty and is older than the end of the transaction, whose records the next one brings."""
+
+    class Ending(Partition):
+        def fetch(self) -> list[Any]:
+            self.stamp += 1
+            if self.stamp < 4:
+                return []
+            self.ends_at = self.stable = 2
+            if self.stamp == 4:  # the consumer knows that it has ended before it has fetched what is behind
+                return []
+            return super().fetch()
+
+    assert await offsets_read([Ending([0, 1], ends_at=0, stable=0)], (0, 2)) == [(0, 0), (0, 1)]
