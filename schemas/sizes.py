@@ -100,11 +100,21 @@ def _rank(value: Any) -> tuple[bool, bool, int]:
 def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """Bytes of a record in a batch of its own: the upper bound that aiokafka's producer measures by."""
     size = _BATCH_HEADER + _RECORD_OVERHEAD + _sized(key) + _sized(value) + _varint(len(headers))
-    return size + sum(_sized(name.encode()) + _sized(content) for name, content in headers)
+    for name, content in headers:
+        length = len(name) if name.isascii() else len(name.encode())
+        size += length + (1 if length < _ONE_BYTE else _varint(length)) + _sized(content)
+    return size
 
 
 def _sized(content: bytes | None) -> int:
-    return 1 if content is None else _varint(len(content)) + len(content)
+    if content is None:
+        return 1
+    length = len(content)
+    return length + (1 if length < _ONE_BYTE else _varint(length))
+
+
+_ONE_BYTE: Final = 64
+"""Numbers below it take one byte."""
 
 
 def _varint(number: int) -> int:

@@ -282,6 +282,8 @@ class Dispatch:
 
     async def turn(self, command: Command, delayed: Callable[[], None]) -> Turn:
         """Waits for a command's turn to call; ``delayed`` is called when that takes so long that it is to be told."""
+        if at_once := self.turn_at_once(command):
+            return at_once
         asked = (command.target, lane(row(command)), command.tenant)
         with _told_of_a_long_wait(delayed, partial(self._caller.scarce, *asked)):
             return await self._caller.turn(*asked)
@@ -304,7 +306,10 @@ class Dispatch:
                 return params
             if turn is None:
                 turn = await self.turn(job.command, intent.delayed)
-            with _told_of_a_long_wait(intent.delayed, lambda: False):
+            if turn.must_wait:
+                with _told_of_a_long_wait(intent.delayed, lambda: False):
+                    await turn.connect()
+            else:
                 await turn.connect()
             return await self._attempts(job, params, intent, turn)
         finally:

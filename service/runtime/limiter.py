@@ -73,6 +73,11 @@ class _Connections:
         rounds = self._wait / self._held if self._held else 0.0
         return int(count * min(rounds, _MOST_AHEAD)) if rounds >= 1 else 0
 
+    @property
+    def busy(self) -> bool:
+        """True while all are in use."""
+        return self._free is not None and self._free.locked()
+
     async def acquire(self) -> None:
         """Waits for a connection, in order of arrival."""
         if self._free is not None:
@@ -103,6 +108,11 @@ class Turn:
         if self._queue is not None and not self._kept:
             self._kept = True
             self._queue.make_room()
+
+    @property
+    def must_wait(self) -> bool:
+        """True while no connection is free."""
+        return self._queue is not None and self._queue.connections.busy
 
     async def connect(self) -> None:
         """Waits until a connection is free for this call."""
