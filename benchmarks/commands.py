@@ -53,6 +53,8 @@ class Performer(Protocol):
 
     def cpu(self) -> float: ...
 
+    def windows(self) -> float: ...
+
     def end(self) -> None: ...
 
 
@@ -96,6 +98,10 @@ class Service(Performer):
     def cpu(self) -> float:
         return self._replica.cpu
 
+    def windows(self) -> float:
+        """Calls whose window had closed before they could leave; each is permitted by one more commit."""
+        return self._replica.metric(r'crml_aws_calls_total\{[^}]*outcome="CallWindowClosed"[^}]*\}')
+
     def end(self) -> None:
         self._replica.stop()
 
@@ -124,6 +130,9 @@ class Peer(Performer):
         self._process.stdin.write("cpu\n")
         self._process.stdin.flush()
         return float(self._process.stdout.readline())
+
+    def windows(self) -> float:
+        return 0.0
 
     def end(self) -> None:
         assert self._process is not None
@@ -157,6 +166,11 @@ class Publisher:
         await self._producer.stop()
         await self._consumer.stop()
 
+    @property
+    def sent(self) -> int:
+        """How many commands were published."""
+        return self._number
+
     async def perform(self, count: int) -> None:
         """Sends so many commands and waits for the end of each."""
         end, most = self._ended + count, self._number + count
@@ -186,8 +200,8 @@ class Publisher:
         await asyncio.gather(*sent)
 
 
-async def rate(performer: Performer, world: World, row: str, count: int) -> tuple[float, float]:
-    """Commands for each CPU-second, and a second by the clock."""
+async def rate(performer: Performer, world: World, row: str, count: int) -> tuple[float, float, float]:
+    """Commands for each CPU-second, a second by the clock, and call windows that have closed for each command."""
     if isinstance(performer, Peer):
         await _make_topics(world, performer)
     await asyncio.to_thread(performer.begin)
@@ -197,9 +211,10 @@ async def rate(performer: Performer, world: World, row: str, count: int) -> tupl
             cpu, began = performer.cpu(), asyncio.get_running_loop().time()
             await publisher.perform(count)
             spent, took = performer.cpu() - cpu, asyncio.get_running_loop().time() - began
+            closed = performer.windows() / publisher.sent
     finally:
         performer.end()
-    return count / spent, count / took
+    return count / spent, count / took, closed
 
 
 async def _make_topics(world: World, peer: Performer) -> None:
@@ -221,9 +236,12 @@ async def measure(asked: argparse.Namespace) -> None:
         world = World(broker.bootstrap, f"http://127.0.0.1:{port}", asked.level)
         trees = {"service": HERE, **{name: Path(tree) for name, tree in asked.tree}}
         print(f"{asked.count} commands, {asked.rounds} rounds, API takes {asked.seconds:g} s, log level {asked.level}")
-        print("medians and ranges: row, performer, commands per CPU-second, commands a second by the clock", flush=True)
+        print(
+            "medians and ranges: row, performer, commands per CPU-second and second, windows closed for each",
+            flush=True,
+        )
         for row in asked.rows:
-            found: dict[str, list[tuple[float, float]]] = {}
+            found: dict[str, list[tuple[float, float, float]]] = {}
             for _ in range(asked.rounds):
                 services: list[Performer] = [Service(name, tree, world) for name, tree in trees.items()]
                 peers: list[Performer] = [Peer(name, world) for name in asked.peers]
@@ -232,14 +250,14 @@ async def measure(asked: argparse.Namespace) -> None:
             for name, rates in found.items():
                 print(
                     f"{row:>6}  {name:<14}",
-                    *(_shown([each[n] for each in rates]) for n in (0, 1)),
+                    *(_shown([each[n] for each in rates]) for n in (0, 1, 2)),
                     sep="  ",
                     flush=True,
                 )
 
 
 def _shown(values: list[float]) -> str:
-    return f"{statistics.median(values):8.0f} ({min(values):.0f} to {max(values):.0f})"
+    return f"{statistics.median(values):8.4g} ({min(values):.4g} to {max(values):.4g})"
 
 
 def main() -> None:
