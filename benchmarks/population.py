@@ -190,11 +190,17 @@ class Replica:
     """One process's parts over replayed changelogs."""
 
     def __init__(
-        self, changelogs: Sequence[Sequence[Entry]], targets: Sequence[str] = ("default",), max_batch: int = 500
+        self,
+        changelogs: Sequence[Sequence[Entry]],
+        targets: Sequence[str] = ("default",),
+        max_batch: int = 500,
+        log: ReplayedLog | None = None,
     ) -> None:
         self.clock = SystemClock()
         self.telemetry = PrometheusTelemetry(targets)
-        self.log = ReplayedLog({TopicPartition(COMMANDS, n): changelog for n, changelog in enumerate(changelogs)})
+        self.log = log or ReplayedLog(
+            {TopicPartition(COMMANDS, n): changelog for n, changelog in enumerate(changelogs)}
+        )
         self.context = _context(self.clock, self.telemetry, targets, max_batch)
         self.limiters = {name: Limiter(self.clock, reads_per_second=1.0, writes_per_second=1.0) for name in targets}
         deadlines = CallTimeouts(write=60.0, read=60.0, listing=600.0)

@@ -1,98 +1,148 @@
-"""How fast a shard takes its changelog in: our records against the same ones as pydantic models, in one run.
+"""Row 7: how long a shard takes its changelog in, from a real Kafka, until its first observations are committed.
 
-``python -m benchmarks.restore [RECORDS]`` prints records per CPU-second, medians of five rounds, and the ratio. Reading
-from Kafka is not part of it.
+``python -m benchmarks.restore [RECORDS] [ROUNDS]`` starts a Kafka of its own and fills one partition for each
+population: as many ended jobs and as many resources; running jobs. It prints seconds by the clock and of CPU. The peer
+reads the same records with a bare consumer and decodes them with msgspec, and keeps nothing.
 """
 
-import statistics
+import asyncio
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Coroutine, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+import msgspec
+from aiokafka import TopicPartition as KafkaPartition
 
-from schemas.records import Command, Job, Phase, encode, key_of
-from service.runtime.store import Store
+from benchmarks import population
+from benchmarks.measuring import apart, shown
+from benchmarks.population import COMMANDS, Entry, ReplayedLog, Replica
+from sandbox.kafka.broker import Broker, free_port
+from service.adapters.garbage_collection import GarbageCollection
+from service.adapters.kafka.changelog import committed_reader
+from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.log import KafkaLog
+from service.adapters.kafka.topics import changelog, ensure, output_topic
+from service.runtime.ports import OutRecord, PartitionLog, TopicPartition
+from service.runtime.shard import State
 
-ROUNDS = 5
-ARN = "arn:aws:cleanrooms-ml:eu-west-1:111122223333:audience-model/{}"
+CHANGELOG = "jobs"
+POPULATIONS = ("ended and resources", "running")
+CHUNK = 2_000
+RECORD_BYTES = 1_000_000
 
-
-class PydanticCommand(BaseModel):
-    id: str
-    source: str
-    operation: str
-    target: str
-    params: dict[str, Any]
-    digest: str
-    correlation_id: str = ""
-
-
-class PydanticJob(BaseModel):
-    record: str
-    command: PydanticCommand
-    phase: Phase
-    accepted_at: float
-    since: float = 0.0
-    resource_id: str = ""
-    status: str = ""
-    finished_at: float = 0.0
-    told: int = 0
-    reply: dict[str, Any] | None = None
+Cost = tuple[float, float]
+"""Seconds by the clock, and of CPU."""
 
 
-def changelog(size: int) -> list[tuple[bytes, bytes]]:
-    """Ended jobs, as most of a changelog is."""
-    found = []
-    for number in range(size):
-        command = Command(
-            f"order-{number}", "/shop/orders", "CreateAudienceModel", "default", {}, "a" * 64, f"campaign-{number}"
-        )
-        arn = ARN.format(number)
-        result = {"audienceModelArn": arn, "status": "ACTIVE", "name": "spring", "createTime": "2026-01-01T00:00:00Z"}
-        job = Job(
-            command,
-            Phase.SUCCEEDED,
-            accepted_at=1.7e9,
-            since=1.7e9,
-            resource_id=arn,
-            status="ACTIVE",
-            finished_at=1.7e9,
-            told=3,
-            reply={"result": result, "attempts": 1, "durationSeconds": 4.2},
-        )
-        found.append((key_of(job), encode(job)))
-    return found
+def entries(name: str, size: int) -> Iterator[Entry]:
+    """The records of a population."""
+    if name == "running":
+        return population.running(size)
+    return chain(population.ended(size), population.resources(size))
 
 
-def ours(records: list[tuple[bytes, bytes]]) -> None:
-    store = Store()
-    for key, value in records:
-        store.load(key, value)
+class _Owned(ReplayedLog):
+    """The log of a process that owns everything, without a group."""
+
+    def __init__(self, kafka: KafkaLog) -> None:
+        super().__init__({})
+        self._kafka = kafka
+
+    async def open(self, partition: TopicPartition) -> PartitionLog:  # type: ignore[override]
+        return await self._kafka.open(partition)
 
 
-def pydantic(records: list[tuple[bytes, bytes]]) -> None:
-    store = {}
-    for key, value in records:
-        store[key] = PydanticJob.model_validate_json(value)
+def _log(bootstrap: str) -> KafkaLog:
+    return KafkaLog(KafkaSettings(bootstrap, "group", application="benchmark"), {COMMANDS: CHANGELOG})
 
 
-def rate(work: Callable[[list[tuple[bytes, bytes]]], None], records: list[tuple[bytes, bytes]]) -> float:
-    began = time.process_time()
-    work(records)
-    return len(records) / (time.process_time() - began)
+async def _fill(bootstrap: str, size: int) -> None:
+    settings = KafkaSettings(bootstrap, "group", application="benchmark")
+    source = output_topic(COMMANDS, len(POPULATIONS), retention=3600, record_bytes=RECORD_BYTES)
+    await ensure(settings, [source, changelog(CHANGELOG, source, record_bytes=RECORD_BYTES)], replication=1)
+    log = _log(bootstrap)
+    for number, name in enumerate(POPULATIONS):
+        owner = await log.open(TopicPartition(COMMANDS, number))
+        left = entries(name, size)
+        while chunk := [OutRecord(CHANGELOG, key, value, (), number) for key, value in islice(left, CHUNK)]:
+            await owner.commit(chunk, 0)
+        await owner.close()
+    await log.close()
+
+
+async def _restore(bootstrap: str, number: int) -> None:
+    log = _log(bootstrap)
+    replica = Replica([], log=_Owned(log))
+    shard = replica.shard(TopicPartition(COMMANDS, number))
+    serving = asyncio.create_task(shard.run())
+    while shard.state is not State.RUNNING or shard.waiting:
+        await asyncio.sleep(0.002)
+        if serving.done():
+            serving.result()
+    serving.cancel()
+    await asyncio.wait([serving])
+    await log.close()
+
+
+async def _read(bootstrap: str, number: int) -> None:
+    partition, decode = KafkaPartition(CHANGELOG, number), msgspec.json.Decoder().decode
+    consumer: Any = committed_reader(KafkaSettings(bootstrap, "group", application="benchmark"), "peer")
+    await consumer.start()
+    consumer.assign([partition])
+    consumer.seek(partition, 0)
+    [end] = (await consumer.end_offsets([partition])).values()
+    while await consumer.position(partition) < end:
+        for record in (await consumer.getmany(partition, timeout_ms=50)).get(partition, []):
+            if record.value is not None:
+                decode(record.value)
+    await consumer.stop()
+
+
+def cost(way: str, bootstrap: str, number: int) -> Cost:
+    """Of one restore, or of one plain reading, without the loading of modules."""
+
+    async def measured(work: Coroutine[Any, Any, None]) -> Cost:
+        began, used = time.perf_counter(), time.process_time()
+        await work
+        return time.perf_counter() - began, time.process_time() - used
+
+    if way == "peer":
+        return asyncio.run(measured(_read(bootstrap, number)))
+    with GarbageCollection().tuned():
+        return asyncio.run(measured(_restore(bootstrap, number)))
+
+
+def show(name: str, rounds: Sequence[Cost]) -> None:
+    print(shown(f"{name}, by the clock", [each[0] for each in rounds], "s", 2))
+    print(shown(f"{name}, CPU", [each[1] for each in rounds], "s", 2))
+
+
+async def measure(size: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        async with Broker(free_port(), Path(directory)) as broker:
+            await _fill(broker.bootstrap, size)
+            for number, name in enumerate(POPULATIONS):
+                pairs = [
+                    tuple(
+                        [
+                            await asyncio.to_thread(apart, cost, way, broker.bootstrap, number)
+                            for way in ("ours", "peer")
+                        ]
+                    )
+                    for _ in range(rounds)
+                ]
+                print(f"{size} {name}, medians of {rounds} rounds, and the range")
+                show("ours", [each[0] for each in pairs])
+                show("peer: consume and decode", [each[1] for each in pairs])
 
 
 def main() -> None:
-    records = changelog(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
-    rounds = [(rate(ours, records), rate(pydantic, records)) for _ in range(ROUNDS)]
-    mine, peer = (statistics.median(column) for column in zip(*rounds, strict=True))
-    ratio = statistics.median(one / other for one, other in rounds)
-    print(f"{len(records)} records of {len(records[0][1])} bytes, medians of {ROUNDS} rounds, per CPU-second")
-    print(f"  this store (msgspec)  {mine:>10,.0f}")
-    print(f"  pydantic models       {peer:>10,.0f}")
-    print(f"  ratio                 {ratio:>10.1f}")
+    size, rounds = (int(word) for word in (sys.argv[1:] + ["100000", "3"][len(sys.argv) - 1 :])[:2])
+    asyncio.run(measure(size, rounds))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.restore import changelog as ended_jobs
+from benchmarks.population import ended as ended_jobs
 from sandbox.kafka.broker import Broker, free_port
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.log import KafkaLog

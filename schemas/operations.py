@@ -128,9 +128,14 @@ class Resource:
 
     def rank(self, status: str) -> int | None:
         """How far along a life a status is; None for one that this table does not know."""
-        rungs = [{status} for status in self.arriving]
-        rungs += [{*self.done, *self.failed}, *({status} for status in self.leaving), {*self.undeleted}]
-        return next((rank for rank, rung in enumerate(rungs) if status in rung), None)
+        if status in self.arriving:
+            return self.arriving.index(status)
+        ended = len(self.arriving)
+        if status in self.done or status in self.failed:
+            return ended
+        if status in self.leaving:
+            return ended + 1 + self.leaving.index(status)
+        return ended + 1 + len(self.leaving) if status in self.undeleted else None
 
 
 @dataclass(frozen=True, slots=True)

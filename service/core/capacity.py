@@ -246,16 +246,21 @@ class Ends:
         self.fleeting = 0
         self._sources: Counter[str] = Counter()
 
-    def count(self, job: Job, size: int, sign: int) -> None:
-        """Takes note of an ended job whose key and record have this size, or, with -1, that it is no more."""
+    def count(self, job: Job, size: int, sign: int) -> bool:
+        """Takes note of an ended job whose key and record have this size, or, with -1, that it is no more.
+
+        Returns:
+            Whether it must be remembered for the whole retention.
+        """
         taken, source = sign * (size + ENDED_OVERHEAD), job.command.source
         if not lasting(job):
             self.fleeting += taken
-            return
+            return False
         self.lasting += taken
         self._sources[source] += taken
         if not self._sources[source]:
             del self._sources[source]
+        return True
 
     def excess(self, room: int) -> bool:
         """Whether ended commands must be forgotten early."""

@@ -97,7 +97,7 @@ def _crowded(step: Step, store: Store, context: Context) -> Fault | None:
 def decide(key: bytes, store: Store, batch: Transaction, context: Context, revoke: Revoke) -> None:
     """Carries out a command about another job, if this is one and its time has come; nothing to do for any other."""
     job = store.job(key)
-    if job is None or transitions.activity(job, context.policy) != effects.Decide():
+    if job is None or job.phase is not Phase.INTENDED or transitions.activity(job, context.policy) != effects.Decide():
         return
     stopped: list[bytes] = []
 

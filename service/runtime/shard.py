@@ -253,6 +253,7 @@ class Shard:
         self._enter(State.RESTORING)
         began = self._context.clock.monotonic()
         self._store, known = self._standby.take(self.partition)
+        self._store.note_ends()
         copied = len(self._store)
         # Before the changelog is read: what it records then is never behind the group's offset.
         found = await log.offsets()
@@ -317,8 +318,7 @@ class Shard:
 
     def _observe_restored(self) -> None:
         gone = ((key, finished_at(state), True) for key, state in self._store.resources() if is_final(state))
-        done = ((key, job.finished_at, lasting(job)) for key, job in self._store.past())
-        self._retention.restore(chain(gone, done), self._context.clock.now())
+        self._retention.restore(chain(gone, self._store.noted_ends()), self._context.clock.now())
         self._inbox.put(Outdated())
         self._report_held(job for _, job in self._store.going())
         # What runs comes first: it has its slots before anything that waits asks for one.

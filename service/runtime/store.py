@@ -10,7 +10,11 @@ from schemas import records
 from schemas.records import CorruptRecord, Job, Phase, Position, Record, ResourceState
 from service.core.capacity import Census, Ends
 from service.core.job import ended
+from service.core.outcomes import lasting
 from service.runtime.errors import location
+
+End = tuple[bytes, float, bool]
+"""Of an ended job: its key, when it ended, and whether it must be remembered for the whole retention."""
 
 
 class Store:
@@ -35,6 +39,7 @@ class Store:
         self._ended: dict[bytes, bytes] = {}
         self._resources: dict[bytes, bytes] = {}
         self._awaiting: dict[bytes, set[bytes]] = {}
+        self._noted: list[End] | None = None
         self._corrupt: dict[bytes, str] = {}
         self._phases: Counter[str] = Counter()
         self._last_turn = 0
@@ -79,30 +84,34 @@ class Store:
 
     def put(self, key: bytes, record: Record | None, value: bytes | None = None) -> None:
         """Sets what a key means from now on; ``value`` are the bytes of its record, where they are known."""
-        job = record if isinstance(record, Job) else None
         if value is None:
             value = records.encode(record) if record is not None else b""
-        self.census.count(key, job, len(value))
-        self._forget(key)
-        if job is not None:
-            self._keep(key, job, value)
-        elif isinstance(record, ResourceState):
+        if isinstance(record, ResourceState):
             self._resources[key] = value
+        elif isinstance(record, Job):
+            self.census.count(key, record, len(value))
+            self._forget(key)
+            self._keep(key, record, value)
         elif isinstance(record, Position):
             self.position = record
         elif key == records.POSITION_KEY:
             self.position = None
         else:
+            self.census.count(key, None)
+            self._forget(key)
             self._resources.pop(key, None)
 
     def _keep(self, key: bytes, job: Job, value: bytes) -> None:
         self._phases[job.phase.value] += 1
-        self._last_turn = max(self._last_turn, job.turn)
+        if job.turn > self._last_turn:
+            self._last_turn = job.turn
         if job.awaits:
             self._awaiting.setdefault(job.awaits.encode(), set()).add(key)
         if ended(job):
             self._ended[key] = value
-            self.ends.count(job, len(key) + len(value), 1)
+            for_long = self.ends.count(job, len(key) + len(value), 1)
+            if self._noted is not None:
+                self._noted.append((key, job.finished_at, for_long))
         elif job.phase is Phase.RUNNING:
             self._running[key] = value
         else:
@@ -157,6 +166,15 @@ class Store:
         """Every job that has ended, with its key."""
         for key, value in self._ended.items():
             yield key, records.decode_job(value)
+
+    def note_ends(self) -> None:
+        """Takes note of what has ended, and of what is put from now on, so that nothing is decoded again for it."""
+        self._noted = [(key, job.finished_at, lasting(job)) for key, job in self.past()]
+
+    def noted_ends(self) -> list[End]:
+        """What was noted, as far as it is still remembered, and takes note no longer; some may have ended again."""
+        noted, self._noted = self._noted or [], None
+        return [each for each in noted if each[0] in self._ended]
 
     def resources(self) -> Iterator[tuple[bytes, ResourceState]]:
         """Every resource with its key."""
