@@ -1,0 +1,140 @@
+"""Row 14: a thousand configured targets, of which twenty are busy and one hangs.
+
+``python -m benchmarks.targets [TARGETS] [BUSY]`` prints memory for each idle target, and for each busy one, reads by
+CPU-second at the busy ones without and with one target that never answers. AWS is a stub on this machine. The peer is a
+session and a client of aiobotocore for each account.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiobotocore.session import AioSession
+from aiohttp import web
+
+from benchmarks.measuring import apart, resident, shown
+from service import bootstrap
+from service.adapters.aws.api import AwsApi
+from service.settings import Settings, load
+
+ROUNDS = 3
+CALLS = 100
+"""At each busy target, side by side with the others'."""
+PEERS = 5
+HUNG = "account-0"
+KEYS = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+REGION = "eu-west-1"
+
+
+@asynccontextmanager
+async def stub() -> AsyncIterator[str]:
+    """An API that answers every List at once, but never to one that is asked under ``/hangs``."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.startswith("/hangs"):
+            await asyncio.Event().wait()
+        return web.json_response({"audienceModels": []})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+def settings(count: int, url: str) -> Settings:
+    """Targets without a role: whose session is asked for is no part of it."""
+    targets = {
+        f"account-{number}": {
+            "region": REGION,
+            "account": f"{number:012}",
+            "endpoint_url": f"{url}/hangs" if f"account-{number}" == HUNG else url,
+        }
+        for number in range(count)
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump({"targets": targets, "default_target": HUNG}, file)
+        file.flush()
+        return load(Path(file.name), {"CRML_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9"})
+
+
+async def _calls(api: AwsApi, names: list[str]) -> float:
+    """Reads by CPU-second of this process, stub included."""
+    began = time.process_time()
+    for _ in range(CALLS):
+        await asyncio.gather(*(api.call(name, "ListAudienceModels", {}, timeout=10.0) for name in names))
+    return CALLS * len(names) / (time.process_time() - began)
+
+
+def ours(count: int, busy: int) -> dict[str, float]:
+    """What a thousand targets cost; in a process of its own."""
+    os.environ |= {name.upper(): value for name, value in KEYS.items()}
+
+    async def measured() -> dict[str, float]:
+        async with stub() as url:
+            bootstrap.build(settings(2, url))
+            before = resident()
+            service = bootstrap.build(settings(count, url))
+            pollers = [asyncio.create_task(poller.run()) for poller in service.app._pollers.values()]
+            await asyncio.sleep(0.1)
+            idle = (resident() - before) / count
+            api, names = AwsApi(service.sessions), [f"account-{number}" for number in range(1, busy + 1)]
+            before = resident()
+            await _calls(api, names)
+            each = (resident() - before) / busy
+            alone = await _calls(api, names)
+            hung = [asyncio.create_task(api.call(HUNG, "ListAudienceModels", {}, timeout=60.0)) for _ in range(100)]
+            await asyncio.sleep(0.2)
+            beside = await _calls(api, names)
+            for task in (*hung, *pollers):
+                task.cancel()
+            await asyncio.wait([*hung, *pollers])
+            await service.sessions.close()
+            return {"idle": idle, "busy": each, "alone": alone, "beside": beside}
+
+    return asyncio.run(measured())
+
+
+def peer() -> float:
+    """Bytes for each session and client that has called once."""
+
+    async def measured() -> float:
+        async with stub() as url, AsyncExitStack() as stack:
+            await _called(stack, url)
+            before = resident()
+            for _ in range(PEERS):
+                await _called(stack, url)
+            return (resident() - before) / PEERS
+
+    return asyncio.run(measured())
+
+
+async def _called(stack: AsyncExitStack, url: str) -> None:
+    making: Any = AioSession().create_client("cleanroomsml", region_name=REGION, endpoint_url=url, **KEYS)
+    client = await stack.enter_async_context(making)
+    await client.list_audience_models()
+
+
+def main() -> None:
+    count, busy = (int(word) for word in (sys.argv[1:] + ["1000", "20"][len(sys.argv) - 1 :])[:2])
+    rounds = [apart(ours, count, busy) for _ in range(ROUNDS)]
+    print(f"{count} targets, {busy} of them busy, medians of {ROUNDS} rounds, and the range")
+    print(shown("each idle target", [each["idle"] / 1024 for each in rounds], "KiB"))
+    print(shown("each busy target", [each["busy"] / 1024 for each in rounds], "KiB"))
+    print(shown("peer: a session and client for each", [apart(peer) / 1024 for _ in range(ROUNDS)], "KiB"))
+    print(shown("reads by CPU-second, all answer", [each["alone"] for each in rounds], "", 0))
+    print(shown("reads by CPU-second, one target hangs", [each["beside"] for each in rounds], "", 0))
+
+
+if __name__ == "__main__":
+    main()
