@@ -1,6 +1,6 @@
-"""``python -m service``; the command line is :mod:`service.cli.app`."""
+"""``python -m service``; the command line is :mod:`service.cli.entry`."""
 
-from service.cli.app import main
+from service.cli.entry import main
 
 if __name__ == "__main__":
     main()

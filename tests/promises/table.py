@@ -456,6 +456,7 @@ PROMISES = (
             "::test_a_full_collection_does_not_visit_what_an_earlier_one_has",
         ),
         sabotages=(
+            "load all commands to print the version",
             "ask at each commit which targets are slow",
             "read the trusted certificates for each target",
             "let each full collection visit everything",

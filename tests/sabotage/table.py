@@ -2270,4 +2270,12 @@ SABOTAGES = (
         "A start with a thousand targets takes 20 s of CPU.",
         "tests/unit/service/test_bootstrap_targets.py::test_certificates_are_read_once_however_many_targets_trust_them",
     ),
+    Sabotage(
+        "load all commands to print the version",
+        "service.cli.entry",
+        "    if _light():\n",
+        "    if False:\n",
+        "A page of help takes a second of CPU, and a probe or script that asks for the version as much.",
+        "tests/unit/service/cli/test_entry.py::test_what_is_quick_is_printed_without_the_commands[--version]",
+    ),
 )

@@ -1,0 +1,68 @@
+"""The begin of the process: what is quick stays quick, and says what the commands say of themselves."""
+
+import gc
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+from cyclopts import App
+
+from service.cli import app as commands
+from service.cli import console, entry
+
+QUICK = ["--version", "--help", "-h", ""]
+
+
+def test_every_command_is_named_with_what_it_says_of_itself() -> None:
+    for name, where, _, text in entry.COMMANDS:
+        module, _, attribute = where.partition(":")
+        target = getattr(importlib.import_module(f"service.cli.{module}"), attribute)
+        own = target.help if isinstance(target, App) else (inspect.getdoc(target) or "").partition("\n\n")[0]
+        assert text == " ".join(own.split()), name
+
+
+def test_the_page_is_that_of_the_loaded_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    entry.app.help_print()
+    quick = capsys.readouterr().out
+    commands.app.help_print()
+    assert quick == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", QUICK)
+def test_what_is_quick_loads_no_command(word: str) -> None:
+    """It took a second of CPU, nearly all of it for loading modules."""
+    program = (
+        "import sys; from service.cli import entry\n"
+        f"sys.argv = ['service', *{[word] if word else []!r}]\n"
+        "try: entry.main()\n"
+        "except SystemExit as ended: assert not ended.code\n"
+        "assert not {'service.settings', 'service.bootstrap', 'aiohttp', 'botocore', 'pydantic'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("word", QUICK)
+def test_what_is_quick_is_printed_without_the_commands(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    """In this process, in which all of them are loaded."""
+    monkeypatch.setattr(sys, "argv", ["service", *([word] if word else [])])
+    monkeypatch.setattr(gc, "disable", lambda: None)
+    monkeypatch.setattr(console, "guarded", lambda _: pytest.fail("the commands were loaded"))
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert not ended.value.code
+
+
+def test_a_command_that_is_not_there_is_a_usage_error() -> None:
+    done = subprocess.run([sys.executable, "-m", "service", "nonsense"], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
+
+
+def test_output_that_nobody_reads_ends_as_that_of_any_command() -> None:
+    shell = f"{sys.executable} -m service --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["/bin/bash", "-c", shell], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["141"]
+    assert not done.stderr
