@@ -14,8 +14,8 @@ def policy(settings: Settings) -> Policy:
         search_delays=timing.search_delays,
         accepted_limit=timing.accepted_search_limit,
         search_limit=timing.search_limit,
-        read_patience=timing.read_retry_limit,
-        write_patience=timing.write_retry_limit,
+        read_retry_limit=timing.read_retry_limit,
+        write_retry_limit=timing.write_retry_limit,
         backoff_base=timing.retry_base,
         backoff_cap=timing.retry_cap,
         backoffs={

@@ -19,8 +19,8 @@ class Policy:
         backoff_cap: Longest such wait.
         backoffs: Both, for targets that have their own.
         quota_retry: Wait before a full quota is tried again unasked.
-        read_patience: How long a read is retried before it fails.
-        write_patience: How long a repeatable write is retried before it fails or is parked.
+        read_retry_limit: How long a read is retried before it fails.
+        write_retry_limit: How long a repeatable write is retried before it fails or is parked.
         vanish_grace: How long a new resource may be absent from answers before that means anything.
         retention: How long an ended command is remembered.
         targets: Account and Region (empty: not known) of each configured target; None: any target is served.
@@ -35,8 +35,8 @@ class Policy:
     backoff_cap: float = 60.0
     backoffs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     quota_retry: float = 60.0
-    read_patience: float = 900.0
-    write_patience: float = 86_400.0
+    read_retry_limit: float = 900.0
+    write_retry_limit: float = 86_400.0
     vanish_grace: float = 60.0
     retention: float = 604_800.0
     targets: Mapping[str, tuple[str, str]] | None = None
@@ -49,6 +49,6 @@ class Policy:
             )
             raise ValueError(message)
 
-    def patience(self, target: str) -> tuple[float, float]:
+    def backoff_range(self, target: str) -> tuple[float, float]:
         """First and longest wait after a retryable refusal of a target."""
         return self.backoffs.get(target, (self.backoff_base, self.backoff_cap))

@@ -32,7 +32,7 @@ def tried_enough(job: Job, policy: Policy) -> bool:
     Rests alone are counted: not what the call waited before each try, for the budget, a slot or its key's line, and
     not the time without an owner.
     """
-    limit = policy.read_patience if row(job.command).kind is Kind.READ else policy.write_patience
+    limit = policy.read_retry_limit if row(job.command).kind is Kind.READ else policy.write_retry_limit
     return job.tried > limit
 
 
@@ -45,7 +45,7 @@ def backed_off(job: Job, now: float, policy: Policy) -> Job:
 def wait(job: Job, policy: Policy) -> float:
     """Seconds until the next try."""
     retries = job.retries + 1
-    return backoff(retries, *policy.patience(job.command.target), jitter(job.command, retries))
+    return backoff(retries, *policy.backoff_range(job.command.target), jitter(job.command, retries))
 
 
 def quota_wait(job: Job, policy: Policy) -> float:

@@ -295,7 +295,7 @@ def _restored_rest(job: Job, observation: seen.Restored, now: float, policy: Pol
     if resting.awaits_start(job):
         return Step(job)
     waits = {Phase.QUEUED: resting.quota_wait(job, policy), Phase.ACCEPTED: max(policy.search_delays)}
-    latest = now + waits.get(job.phase, max(policy.patience(job.command.target)[1], _WINDOW_RETRY))
+    latest = now + waits.get(job.phase, max(policy.backoff_range(job.command.target)[1], _WINDOW_RETRY))
     if job.phase is Phase.ACCEPTED:
         return Step(replace(job, since=now, due=min(job.due, latest)))
     return Step(replace(job, due=latest) if job.due > latest else job)
@@ -364,7 +364,7 @@ def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> 
         return again
     if job.fault is not None and not _untrue(job, job.fault):
         return _unshown(job, job.fault, now)
-    if job.attempt * policy.settle > policy.write_patience:  # each attempt has taken that long
+    if job.attempt * policy.settle > policy.write_retry_limit:  # each attempt has taken that long
         return _unshown(job, job.fault or outcomes.CALLS_LOST, now)
     return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, fault=None, **_UNSEARCHED, since=now))
 

@@ -107,19 +107,19 @@ async def test_others_use_the_account_too() -> None:
 async def test_a_quota_that_is_full_for_good_ends_a_command_unless_known_jobs_use_it() -> None:
     async with Rig(partitions=1) as rig:
         dataset = await prepared(rig)
-        rig.api.pending = 10 * POLICY.write_patience
+        rig.api.pending = 10 * POLICY.write_retry_limit
         running = rig.send(MODEL, request(MODEL, **dataset))
         await rig.until(lambda: rig.phase(running) == Phase.RUNNING)
         rig.api.always(MODEL, fake.QUOTA)
         behind = rig.send(MODEL, request(MODEL, **dataset))
         write = rig.send("DeleteTrainingDataset", {"trainingDatasetArn": rig.api.by_hand(CREATE, name="d")})
         rig.api.always("DeleteTrainingDataset", fake.QUOTA)
-        assert (await rig.end(write, 3 * POLICY.write_patience)).code == "ServiceQuotaExceededException"
-        await asyncio.sleep(3 * POLICY.write_patience)
+        assert (await rig.end(write, 3 * POLICY.write_retry_limit)).code == "ServiceQuotaExceededException"
+        await asyncio.sleep(3 * POLICY.write_retry_limit)
         assert rig.phase(behind) == Phase.QUEUED, "a job that will end uses the quota"
         rig.api.set_status(rig.job(running).resource_id, "ACTIVE")  # type: ignore[union-attr]
         await rig.end(running)
-        assert (await rig.end(behind, 3 * POLICY.write_patience)).code == "ServiceQuotaExceededException"
+        assert (await rig.end(behind, 3 * POLICY.write_retry_limit)).code == "ServiceQuotaExceededException"
         assert rig.kinds(behind) == ["accepted", "waiting", "failed"]
 
 

@@ -28,8 +28,8 @@ POLICY: Final = Policy(
     backoff_base=0.2,
     backoff_cap=3.0,
     quota_retry=5.0,
-    read_patience=60.0,
-    write_patience=600.0,
+    read_retry_limit=60.0,
+    write_retry_limit=600.0,
     vanish_grace=8.0,
 )
 LIST_LAG: Final = 5.0

@@ -25,7 +25,6 @@ OPEN: Final = {
     "schemas/records.py": {"told"},  # a member of records in Kafka: its name is a contract
     "schemas/testing/jobs.py": {"told"},
     "service/cli/parked.py": {"REPLY_PATIENCE"},
-    "service/core/policy.py": {"patience", "read_patience", "write_patience"},
     "service/operator/dead_letters/dead_letter.py": {"told"},
     "service/operator/repair/changelog_snapshot.py": {"place"},
     "service.adapters.kafka.topic_reader.py": {"place"},

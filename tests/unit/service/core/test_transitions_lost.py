@@ -140,7 +140,7 @@ def test_a_repeated_delete_that_misses_what_is_there_is_repeated(operation: Oper
         builders.GONE.code,
         [],
     )
-    assert now < 10 * POLICY.settle if back else POLICY.write_patience < now <= 1.1 * POLICY.write_patience
+    assert now < 10 * POLICY.settle if back else POLICY.write_retry_limit < now <= 1.1 * POLICY.write_retry_limit
 
 
 @pytest.mark.parametrize("operation", builders.DELETING, ids=builders.named)
@@ -332,7 +332,7 @@ def test_a_creation_that_is_lost_and_not_made_again_and_again_fails(operation: O
         assert step.job is not None
         job = step.job
     assert (told(step), builders.error(step)) == (["failed"], "CallsLost")
-    assert POLICY.write_patience < now <= 1.1 * POLICY.write_patience
+    assert POLICY.write_retry_limit < now <= 1.1 * POLICY.write_retry_limit
 
 
 def lost_guarded(operation: Operation, **guard: str) -> Job:
@@ -397,7 +397,7 @@ def test_a_refused_repeat_of_a_conditional_write_is_evidence(operation: Operatio
 
 @pytest.mark.parametrize("operation", [row for row in builders.SAFE if row.kind is Kind.WRITE], ids=builders.named)
 def test_a_write_that_stays_lost_is_parked_and_a_read_fails(operation: Operation) -> None:
-    step = observe(builders.job(operation, tried=POLICY.write_patience + 1), LOST)
+    step = observe(builders.job(operation, tried=POLICY.write_retry_limit + 1), LOST)
     assert (told(step), builders.error(step)) == (["parked"], "ReadTimeout")
-    read = observe(builders.job(builders.READS[0], tried=POLICY.read_patience + 1), LOST)
+    read = observe(builders.job(builders.READS[0], tried=POLICY.read_retry_limit + 1), LOST)
     assert (told(read), builders.error(read)) == (["failed"], "ReadTimeout")

@@ -26,18 +26,18 @@ def test_due_told_to_a_job_whose_call_is_under_way_permits_no_second_call() -> N
 
 
 def test_waiting_for_a_slot_is_not_trying() -> None:
-    queued = after(builders.job(CREATE, tried=POLICY.write_patience + 1), seen.QuotaFull(FULL, position=1), 1)
-    called = after(queued, seen.Due(), POLICY.write_patience + 100)
-    throttled = after(called, seen.Postponed(THROTTLED), POLICY.write_patience + 101)
+    queued = after(builders.job(CREATE, tried=POLICY.write_retry_limit + 1), seen.QuotaFull(FULL, position=1), 1)
+    called = after(queued, seen.Due(), POLICY.write_retry_limit + 100)
+    throttled = after(called, seen.Postponed(THROTTLED), POLICY.write_retry_limit + 101)
     assert throttled.phase is Phase.INTENDED
 
 
 def test_waiting_for_a_start_time_is_not_trying() -> None:
-    command = builders.command(READ, not_before=NOW + POLICY.read_patience + 100)
+    command = builders.command(READ, not_before=NOW + POLICY.read_retry_limit + 100)
     step = accept(command, NOW, NOW, POLICY)
     assert step.job is not None
-    called = after(step.job, seen.StartReached(), POLICY.read_patience + 101)
-    assert after(called, seen.Postponed(THROTTLED), POLICY.read_patience + 102).phase is Phase.INTENDED
+    called = after(step.job, seen.StartReached(), POLICY.read_retry_limit + 101)
+    assert after(called, seen.Postponed(THROTTLED), POLICY.read_retry_limit + 102).phase is Phase.INTENDED
 
 
 @pytest.mark.parametrize("observation", [seen.Postponed(THROTTLED), seen.Lost(TIMEOUT)])
@@ -45,7 +45,7 @@ def test_only_the_rests_between_tries_are_trying(observation: seen.Observation) 
     """Waiting for the budget or in a key's line counted too: the first throttle ended a command that had waited."""
     job, rested = builders.job(READ), 0.0
     for tries in range(4):
-        later = 10 * POLICY.read_patience * (tries + 1)
+        later = 10 * POLICY.read_retry_limit * (tries + 1)
         job = after(job, observation, later)
         rested += job.due - NOW - later
         assert job.tried == pytest.approx(rested, abs=1e-3)

@@ -60,14 +60,14 @@ def test_throttling_backs_off_ever_longer_within_bounds(operation: Operation) ->
 
 @ALL
 def test_throttling_without_end_fails(operation: Operation) -> None:
-    patience = POLICY.read_patience if operation.kind is Kind.READ else POLICY.write_patience
+    patience = POLICY.read_retry_limit if operation.kind is Kind.READ else POLICY.write_retry_limit
     assert after(builders.job(operation, tried=patience), seen.Postponed(THROTTLED)).phase is Phase.INTENDED
     step = observe(builders.job(operation, tried=patience + 1), seen.Postponed(THROTTLED))
     assert (told(step), builders.error(step)) == (["failed"], "ThrottlingException")
 
 
 def test_throttling_after_a_lost_call_without_end_is_parked() -> None:
-    tried = builders.job(OPERATIONS["TagResource"], attempt=2, tried=POLICY.write_patience + 1)
+    tried = builders.job(OPERATIONS["TagResource"], attempt=2, tried=POLICY.write_retry_limit + 1)
     step = observe(tried, seen.Postponed(THROTTLED))
     assert told(step) == ["parked"]
     assert "an earlier one's outcome was lost" in builders.reply(step).data["searched"]
@@ -96,13 +96,13 @@ def test_a_quota_that_aws_says_is_full_without_end_fails(operation: Operation) -
     assert (told(step), builders.error(step)) == (["failed"], FULL.code)
     assert (waits[0], max(waits) > 10 * POLICY.quota_retry) == (POLICY.quota_retry, True)
     assert max(waits) <= resting.LONGEST_QUOTA_WAIT * POLICY.quota_retry
-    assert POLICY.write_patience < now <= 1.1 * POLICY.write_patience
+    assert POLICY.write_retry_limit < now <= 1.1 * POLICY.write_retry_limit
     assert len(waits) < 400, "the longer it is full, the fewer calls it costs"
 
 
 @QUEUED
 def test_after_a_lost_call_a_quota_that_stays_full_is_for_a_person(operation: Operation) -> None:
-    job = builders.job(operation, attempt=2, tried=POLICY.write_patience + 1)
+    job = builders.job(operation, attempt=2, tried=POLICY.write_retry_limit + 1)
     step = observe(job, seen.QuotaFull(FULL))
     assert told(step) == ["failed" if operation.repeat is Repeat.MARKED else "parked"]
 
@@ -110,7 +110,7 @@ def test_after_a_lost_call_a_quota_that_stays_full_is_for_a_person(operation: Op
 @QUEUED
 @pytest.mark.parametrize("explained", [{"position": 3}, {"busy": 1}], ids=["ours", "busy"])
 def test_waiting_for_slots_that_known_jobs_use_has_no_end(operation: Operation, explained: dict[str, int]) -> None:
-    job = builders.job(operation, tried=POLICY.write_patience + 1)
+    job = builders.job(operation, tried=POLICY.write_retry_limit + 1)
     for day in range(5):
         job = after(job, seen.QuotaFull(FULL, **explained), 86_400.0 * day)
         assert (job.phase, job.tried) == (Phase.QUEUED, 0.0)
@@ -121,7 +121,7 @@ def test_waiting_for_slots_that_known_jobs_use_has_no_end(operation: Operation, 
 def test_a_read_is_never_queued(operation: Operation) -> None:
     job = after(builders.job(operation), seen.QuotaFull(FULL))
     assert (job.phase, job.retries) == (Phase.INTENDED, 1)
-    job = builders.job(operation, tried=POLICY.read_patience + 1)
+    job = builders.job(operation, tried=POLICY.read_retry_limit + 1)
     assert builders.error(observe(job, seen.QuotaFull(FULL))) == FULL.code
 
 

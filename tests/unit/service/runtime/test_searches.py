@@ -350,7 +350,7 @@ async def test_reads_of_publishers_do_not_starve_polls() -> None:
 
 @pytest.mark.parametrize("fault", [fake.UNAVAILABLE, fake.THROTTLED, DENIED])
 async def test_an_update_whose_read_always_fails_ends(fault: fake.Fault) -> None:
-    async with Rig(partitions=1, policy=replace(POLICY, write_patience=60.0)) as rig:
+    async with Rig(partitions=1, policy=replace(POLICY, write_retry_limit=60.0)) as rig:
         await rig.start()
         configured = rig.api.by_hand("CreateConfiguredAudienceModel", name="c")
         rig.api.always("GetConfiguredAudienceModel", fault)

@@ -89,4 +89,4 @@ def test_the_limits_of_retries_reach_the_core() -> None:
         "CRML_TIMING__WRITE_RETRY_LIMIT": "50",
     }
     numbers = policy(load(environ=environ))
-    assert (numbers.read_patience, numbers.write_patience) == (5.0, 50.0)
+    assert (numbers.read_retry_limit, numbers.write_retry_limit) == (5.0, 50.0)

@@ -185,8 +185,8 @@ def test_refusals(file: Path, environ: dict[str, str], parts: tuple[str, ...]) -
 
 def test_retries_of_a_target(file: Path) -> None:
     numbers = policy(loaded(file, TWO, CRML_TARGETS__US__RETRY_BASE="3", CRML_TARGETS__US__RETRY_CAP="9"))
-    assert numbers.patience("us") == (3, 9)
-    assert numbers.patience("eu") == (numbers.backoff_base, numbers.backoff_cap)
+    assert numbers.backoff_range("us") == (3, 9)
+    assert numbers.backoff_range("eu") == (numbers.backoff_base, numbers.backoff_cap)
 
 
 def test_a_service_with_tenants_can_be_put_together(file: Path) -> None:
