@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,8 @@ class FakeConsumer:
 
     def _read(self, partition: KafkaPartition, most: int) -> tuple[list[Any], bool]:
         stored = self.stored.setdefault(partition, Stored())
+        if self.positions[partition] < stored.start:
+            raise OffsetOutOfRangeError({partition: self.positions[partition]})
         records: list[Any] = []
         while self.positions[partition] < stored.visible and len(records) < most:
             offset = self.positions[partition]
