@@ -15,6 +15,7 @@ from schemas import sizes
 from schemas.records import Fault
 from service.core import reconciliation
 from service.core.observations import Failure, Late, Lost, Observation, Postponed, QuotaFull, Refused
+from service.core.redaction import without_userinfo
 
 NOT_FOUND: Final = "ResourceNotFoundException"
 CONFLICT: Final = "ConflictException"
@@ -113,14 +114,14 @@ def fault(failure: Failure, *, retryable: bool) -> Fault:
 
 
 def bounded(fault: Fault) -> Fault:
-    """The error as it may be published: with texts of limited length, whatever AWS answers, and without markers.
+    """The error as it may be published: with texts of limited length, without markers and without passwords.
 
     AWS quotes what it refuses, and with it the description that carries the marker.
     """
     return replace(
         fault,
         code=sizes.shortened(reconciliation.unquoted(fault.code), sizes.MAX_CODE),
-        message=sizes.shortened(reconciliation.unquoted(fault.message), sizes.MAX_ERROR),
+        message=sizes.shortened(without_userinfo(reconciliation.unquoted(fault.message)), sizes.MAX_ERROR),
         status_details=details(fault.status_details),
     )
 

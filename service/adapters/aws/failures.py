@@ -22,6 +22,7 @@ from botocore.exceptions import (
 
 from service.adapters.aws.transport import Attempt, Stage, TransportError
 from service.core.faults import SERVICE_ERROR
+from service.core.redaction import without_userinfo
 from service.runtime.ports import Failure
 
 _LONGEST_MESSAGE: Final = 2048
@@ -112,4 +113,4 @@ def _refusal(error: ClientError) -> Failure:
 
 
 def _text(error: Exception) -> str:
-    return (str(error) or type(error).__name__)[:_LONGEST_MESSAGE]
+    return without_userinfo(str(error) or type(error).__name__)[:_LONGEST_MESSAGE]

@@ -26,6 +26,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from service.adapters.aws.bodies import TooLarge, whole
+from service.core.redaction import without_userinfo
 
 
 class Stage(Enum):
@@ -37,10 +38,10 @@ class Stage(Enum):
 
 
 class TransportError(Exception):
-    """No answer."""
+    """No answer; the message never holds a proxy's password."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(without_userinfo(message))
         self.code = code
 
 
@@ -181,23 +182,28 @@ class SingleSendSession:
     async def _exchange(self, request: _Prepared) -> AioAWSResponse:
         session = await self._open(reads=request.method == "GET")
         url = URL(request.url, encoded=True)
+        proxy, login = _proxy(self._proxies.get(url.scheme))
+        headers = _headers(request.headers, ATTEMPT.get().trace)
+        if url.scheme == "http":
+            headers.update(login)  # there is no CONNECT, so the request itself carries it
         async with session.request(
             request.method,
             url,
             data=request.body,
-            headers=_headers(request.headers, ATTEMPT.get().trace),
-            proxy=_proxy(self._proxies.get(url.scheme)),
+            headers=headers,
+            proxy=proxy,
+            proxy_headers=login or None,
             allow_redirects=False,
         ) as response:
-            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.raw_headers}
+            received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.raw_headers}
             try:
-                answer = AioAWSResponse(str(response.url), response.status, headers, await whole(response))
+                answer = AioAWSResponse(str(response.url), response.status, received, await whole(response))
             except TooLarge as error:
                 raise TransportError("InvalidResponse", str(error)) from error
         body = await answer.content
         ATTEMPT.get().size = len(body)
-        ATTEMPT.get().request_id = headers.get("x-amzn-requestid", "")
-        ATTEMPT.get().date = headers.get("date", "")
+        ATTEMPT.get().request_id = received.get("x-amzn-requestid", "")
+        ATTEMPT.get().date = received.get("date", "")
         if response.status < 300 and not _plausible(body):
             raise TransportError("InvalidResponse", "the answer is no JSON object; something in between has answered")
         return answer
@@ -250,24 +256,29 @@ def _headers(given: Mapping[str, str | bytes], trace: str) -> CIMultiDict[str]:
     return headers
 
 
-def _proxy(address: str | None) -> URL | None:
-    """The proxy; without a scheme it is plain http, as for curl and botocore.
+def _proxy(address: str | None) -> tuple[URL | None, dict[str, str]]:
+    """The proxy, and the header that its user and password make: aiohttp's errors quote the address that it is given.
+
+    Without a scheme it is plain http, as for curl and botocore.
 
     Raises:
         TransportError: It is none that can be used.
     """
     text = (address or "").strip()
     if not text:
-        return None
+        return None, {}
+    login = {}
     try:
         proxy = URL(text if "://" in text else f"http://{text.removeprefix('//')}")
         usable = proxy.scheme in {"http", "https"} and bool(proxy.host)
+        if proxy.user is not None or proxy.password is not None:
+            login = {"Proxy-Authorization": aiohttp.encode_basic_auth(proxy.user or "", proxy.password or "")}
     except ValueError:
         usable = False
     if not usable:
         told = "the proxy (proxy of this target, HTTPS_PROXY or HTTP_PROXY) is no address such as http://host:3128"
         raise TransportError("ConnectFailed", told)
-    return proxy
+    return proxy.with_user(None), login
 
 
 def _plausible(body: bytes) -> bool:

@@ -14,6 +14,7 @@ from service.adapters.aws import addresses
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Clients
 from service.adapters.aws.credentials import session_name
+from service.core.redaction import without_userinfo
 from service.operator.diagnostics import credential_sources, hints
 from service.operator.diagnostics.finding import Finding
 from service.runtime.ports import Cause, Failure
@@ -129,7 +130,7 @@ class _TargetProbe:
                 return await looking, None
         except _BROKEN as error:
             remedy = hints.of_credentials(error, self._target, self._environ)
-            return None, f"{str(error) or 'no answer in time'}; {remedy}"
+            return None, f"{without_userinfo(str(error)) or 'no answer in time'}; {remedy}"
 
     def _finding(self, what: str, ok: bool, message: str) -> Finding:
         return Finding(f"target {self._name}: {what}", ok, message)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.records import Fault
 from service.core import faults
 from service.core.faults import FaultClass
 from service.core.observations import Failure, Late, Lost, Observation, Postponed, QuotaFull, Refused
@@ -111,3 +112,15 @@ def test_only_a_refusal_is_final_and_says_so() -> None:
 def test_further_members_of_an_error_are_told() -> None:
     failure = Failure("ServiceQuotaExceededException", "full", 402, extra={"quotaValue": 2, "quotaName": "models"})
     assert faults.fault(failure, retryable=True).message == "full (quotaName=models, quotaValue=2)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("url='http://user:canary@proxy:3128'", "url='http://[redacted]@proxy:3128'"),
+        ("https://canary@proxy and http://a:can@ary@b", "https://[redacted]@proxy and http://[redacted]@b"),
+        ("mail someone@example.com about http://host/a@b", "mail someone@example.com about http://host/a@b"),
+    ],
+)
+def test_no_error_shows_the_password_of_an_address(text: str, shown: str) -> None:
+    assert faults.bounded(Fault("ConnectFailed", text)).message == shown

@@ -1,12 +1,19 @@
 """Whatever the wire does: one write per call at most, and an honest word on whether anything left."""
 
 import asyncio
+import base64
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import HTTPClientError
+from pydantic import SecretStr
 
 from service.adapters.aws import AwsApi, Clients
+from service.adapters.aws.direct_calls import PreparedRequest
+from service.adapters.aws.failures import failure_of
+from service.adapters.aws.transport import Attempt, SingleSendSession, TransportError, attempting
 from service.runtime.ports import Failure, Reply
 from service.settings import Target
 from tests.support import wire
@@ -248,3 +255,46 @@ async def test_a_proxy_of_the_environment(server: Server, monkeypatch: pytest.Mo
     await call(api, LIST)
     await api.close()
     assert [request.path for request in server.requests] == ["http://127.0.0.1:9/audience-model?maxResults=100"]
+
+
+PROXY_REFUSALS = {"407": answer(407), "502": answer(502), "garbage": wire.garbage, "closed": wire.close}
+
+
+def with_password(server: Server) -> str:
+    return server.url.replace("://", "://user:canary%40word@")
+
+
+@pytest.mark.parametrize("behaviour", PROXY_REFUSALS.values(), ids=PROXY_REFUSALS)
+async def test_a_proxy_is_given_its_password_and_no_error_repeats_it(server: Server, behaviour: Behaviour) -> None:
+    """The chained errors neither: a log may write them."""
+    server.behaviour = behaviour
+    session = SingleSendSession(timeout=(2, 2), proxies={"https": with_password(server)})
+    request: Any = PreparedRequest("GET", "https://127.0.0.1:9/", {}, None)
+    with attempting(Attempt()), pytest.raises(TransportError) as raised:
+        await session.send(request)
+    await session.close()
+    assert "canary" not in "".join(traceback.format_exception(raised.value))
+    connect = server.requests[0]
+    assert (connect.method, connect.path) == ("CONNECT", "127.0.0.1:9")
+    assert base64.b64decode(connect.headers["proxy-authorization"].removeprefix("Basic ")) == b"user:canary@word"
+
+
+async def test_a_proxy_without_a_tunnel_is_given_its_password_with_the_request(server: Server) -> None:
+    server.behaviour = answer(200, {"audienceModels": []})
+    target = Target(region="eu-west-1", endpoint_url="http://127.0.0.1:9", proxy=SecretStr(with_password(server)))
+    api = AwsApi(Clients({"default": target}))
+    assert isinstance(await call(api, LIST), Reply)
+    assert isinstance(await call(api, LIST), Reply)
+    await api.close()
+    assert server.connections == 1
+    told = {base64.b64decode(each.headers["proxy-authorization"].removeprefix("Basic ")) for each in server.requests}
+    assert told == {b"user:canary@word"}
+
+
+@pytest.mark.parametrize("error", [HTTPClientError(error="url='http://user:canary@p:1'"), OSError("http://:canary@p")])
+def test_no_failure_repeats_the_password_of_an_address(error: Exception) -> None:
+    """What asks for credentials is not ours, and quotes the proxy as it was given."""
+    failure = failure_of(error, Attempt())
+    assert "canary" not in failure.message
+    assert "[redacted]@p" in failure.message
+    assert "canary" not in str(TransportError("CredentialsUnavailable", str(error)))

@@ -1,0 +1,133 @@
+"""The composition root: the settings arrive where they count, and a stop leaves nothing behind."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from service import bootstrap
+from service.adapters.http import ListenError
+from service.runtime.ports import Assignee, Follower, TopicPartition
+from service.settings import Settings, load
+from tests.unit.service.settings.test_tenants import loaded
+
+SMALL = {
+    "CRML_HTTP__PORT": "0",
+    "CRML_TARGETS__EU__REGION": "eu-west-1",
+    "CRML_TARGETS__US__REGION": "us-east-1",
+    "CRML_DEFAULT_TARGET": "eu",
+    "CRML_TARGETS__EU__RATE__WRITES_PER_SECOND": "8",
+    "CRML_TOPICS__PARTITIONS": "4",
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.yaml"
+
+
+def settings(**more: str) -> Settings:
+    return load(None, {"CRML_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1", **SMALL, **more})
+
+
+async def test_nothing_is_connected_and_everything_can_be_asked() -> None:
+    service = bootstrap.build(settings())
+    status = service.app.status()
+    assert (status["ready"], status["started"], status["shards"]) == (False, False, {})
+    assert set(status["targets"]) == {"eu", "us"}  # type: ignore[call-overload]
+    text = service.telemetry.render().decode()
+    assert 'crml_slots_limit{quota="eu/audience-models"}' not in text  # nobody has asked for a slot yet
+    assert "crml_jobs" in text
+    await service.log.close()
+    await service.sessions.close()
+
+
+class Kafka:
+    """A group that gives what it is told to; no partition can ever be opened."""
+
+    def __init__(self, *held: TopicPartition) -> None:
+        self.events: list[str] = []
+        self.held = frozenset(held)
+
+    async def open(self, _partition: TopicPartition) -> Any:
+        await asyncio.Event().wait()
+
+    async def consume(self, assignee: Assignee) -> None:
+        self.events.append("joined")
+        try:
+            await assignee.assigned(self.held)
+            await asyncio.Event().wait()
+        finally:
+            self.events.append("left")
+
+    async def follow(self, _follower: Follower) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        self.events.append("closed")
+
+
+async def test_a_service_answers_probes_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka = Kafka()
+    monkeypatch.setattr(bootstrap, "KafkaLog", lambda *_: kafka)
+    service, stop = bootstrap.build(settings()), asyncio.Event()
+    where: list[str] = []
+    start = service.server.start
+
+    async def noted() -> str:
+        where.append(await start())
+        return where[0]
+
+    monkeypatch.setattr(service.server, "start", noted)
+    task = asyncio.create_task(service.run(stop))
+    while not service.app.ready:  # noqa: ASYNC110 - it says nothing when it is
+        await asyncio.sleep(0.01)
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://{where[0]}/readyz") as answer:
+            assert answer.status == 200
+            assert set((await answer.json())["addresses"]) == {"eu", "us"}
+        async with session.get(f"http://{where[0]}/livez") as answer:
+            assert "loop" in (await answer.json())["ages"]
+        stop.set()
+        await task
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(f"http://{where[0]}/readyz")
+    assert kafka.events == ["joined", "left", "closed"]
+
+
+async def test_a_targets_rate_is_split_by_the_partitions_of_commands_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = [TopicPartition("cleanroomsml.changes", number) for number in range(4)]
+    kafka = Kafka(TopicPartition("cleanroomsml.commands", 0), *changes)
+    monkeypatch.setattr(bootstrap, "KafkaLog", lambda *_: kafka)
+    service = bootstrap.build(settings())
+
+    def rate() -> Any:
+        return service.app.status()["targets"]["eu"]["writes_per_second"]  # type: ignore[index]
+
+    assert rate() == pytest.approx(8)
+    task = asyncio.create_task(service.run(asyncio.Event()))
+    while len(service.app._assignment.shards) < 5:  # noqa: ASYNC110 - it says nothing when it has them
+        await asyncio.sleep(0.01)
+    assert rate() == pytest.approx(8 / 4)
+    assert "crml_rebalances_total 1.0" in service.telemetry.render().decode()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert kafka.events == ["joined", "left", "closed"]
+
+
+async def test_a_port_that_is_taken_ends_it_before_it_joins_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka = Kafka()
+    monkeypatch.setattr(bootstrap, "KafkaLog", lambda *_: kafka)
+    listener = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    with pytest.raises(ListenError, match="is in use by another process"):
+        await bootstrap.build(settings(CRML_HTTP__PORT=str(port))).run(asyncio.Event())
+    assert kafka.events == ["closed"]
+    listener.close()
+
+
+def test_a_service_with_tenants_can_be_put_together(file: Path) -> None:
+    assert bootstrap.build(loaded(file)).app.slots() == {}
