@@ -30,7 +30,8 @@ every sabotage supports a promise.
 _WINDOWS = """
 ## What remains
 
-No transaction reaches across HTTP, and some facts cannot be known. These windows, those of [guarantees](guarantees.md), are open by design:
+No transaction reaches across HTTP, and some facts cannot be known. These windows, those of
+[guarantees](guarantees.md), are open by design:
 
 """
 

@@ -9,6 +9,8 @@ from typing import Any, Final, Literal, TextIO
 
 import structlog
 
+from service.core.redaction import without_userinfo
+
 REDACTED: Final = "[redacted]"
 
 SECRET_KEYS: Final = frozenset(
@@ -85,7 +87,12 @@ def configure_logging(level: str = "info", output: Literal["json", "console"] = 
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, readable, _renderer(output)],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                readable,
+                _renderer(output),
+                redact_addresses,
+            ],
         )
     )
     handler.addFilter(RateLimitFilter())
@@ -125,6 +132,11 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
     for name, value in event.items():
         event[name] = REDACTED if name.lower() in SECRET_KEYS else _clean(value, _DEEPEST)
     return event
+
+
+def redact_addresses(_logger: object, _method: str, line: Any) -> str:
+    """Removes passwords from addresses, wherever the finished line has them: in a library's traceback, for example."""
+    return without_userinfo(str(line))
 
 
 def _clean(value: Any, depth: int) -> Any:

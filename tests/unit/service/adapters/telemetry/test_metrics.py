@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 import structlog
@@ -69,6 +69,28 @@ def test_secrets_and_payloads_are_redacted_at_any_depth(capsys: pytest.CaptureFi
     assert "canary" not in json.dumps(line)
     assert line["params"] == REDACTED
     assert line["deep"] == [{"sqlParameters": REDACTED, "fine": 1}]
+
+
+@pytest.mark.parametrize("output", ["json", "console"])
+@pytest.mark.parametrize("name", ["service.x", "aiobotocore.credentials"])
+def test_no_line_shows_the_password_of_an_address(
+    capsys: pytest.CaptureFixture[str], name: str, output: Literal["json", "console"]
+) -> None:
+    """Text, arguments, members that are no text, and each exception of a chain."""
+    configure_logging(output=output)
+    address = "http://user:canary@proxy:3128"
+    log = logging.getLogger(name)
+    try:
+        try:
+            raise OSError(f"407, url='{address}'")
+        except OSError as error:
+            raise ValueError("no credentials") from error
+    except ValueError:
+        log.warning("refused by %s", address, exc_info=True)
+    structlog.stdlib.get_logger(name).warning("refused", deep=[{"address": address}], error=OSError(address))
+    out = capsys.readouterr().out
+    assert "canary" not in out
+    assert out.count("[redacted]@proxy:3128") >= 4
 
 
 @pytest.mark.parametrize("name", ["aiokafka.consumer", "botocore.auth", "aiobotocore.endpoint", "asyncio", "other"])
