@@ -197,12 +197,24 @@ def _holds(shown: Any, asked: Any) -> bool:
         return all(name in shown and _holds(shown[name], value) for name, value in asked.items())
     if isinstance(asked, list) and isinstance(shown, list):
         return sorted(map(repr, asked)) == sorted(map(repr, shown))
-    return _same_document(shown, asked)
+    return isinstance(shown, bool) == isinstance(asked, bool) and bool(shown == asked)
 
 
 def _same_document(one: Any, other: Any) -> bool:
-    """JSON texts are equal when they say the same, whatever their spacing and order."""
+    """Whether two JSON documents say the same, whatever their spacing and order; 1, 1.0 and true are three values."""
     try:
-        return bool(json.loads(one) == json.loads(other))
+        return _canonical(one) == _canonical(other)
     except (TypeError, ValueError, RecursionError):
         return bool(one == other)
+
+
+def _canonical(document: str) -> str:
+    return json.dumps(json.loads(document, object_pairs_hook=_distinct), sort_keys=True)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two members with one name, no one knows which counts."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("two members have one name")
+    return members

@@ -4,6 +4,7 @@ import string
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -12,9 +13,11 @@ from schemas.records import Command
 from service.core.job import jitter, marker, repeat
 from service.core.reconciliation import (
     PAGE,
+    Verdict,
     carried,
     get_request,
     identify,
+    judge,
     match,
     restamp,
     search_request,
@@ -210,3 +213,47 @@ def test_a_resource_is_identified_by_its_arn_or_by_its_marker(token: str) -> Non
         described = stamp({resource.identity: "arn:1"} if resource.identity else {}, token)
         assert identify(resource, described) == ("arn:1" if resource.identity else stable_id(resource, token))
         assert identify(resource, {}) == ""
+
+
+@given(st.sampled_from(["1", "1.0", "true", "1.10", "1.1", "1e1", "10", "null", '"a"', '{"a": 1}']) | texts, texts)
+@example("1.10", "1.1")
+@example("1", "true")
+@example('{"a":1}', '{"a": 1}')
+@example(" 1", "1")
+def test_a_text_is_as_asked_only_when_it_is_the_same_text(asked: str, shown: str) -> None:
+    """A tag or a description may be any text, also one that happens to be JSON."""
+    verdict = Verdict.DONE if asked == shown else Verdict.NOT_DONE
+    tags = start.command(OPERATIONS["TagResource"], params={"resourceArn": "a", "tags": {"v": asked}})
+    assert judge(tags, {"tags": {"v": shown, "w": asked}}) is verdict
+    assume(strip({"description": shown}) == {"description": shown})
+    update = start.command(
+        OPERATIONS["UpdateConfiguredAudienceModel"], params={"configuredAudienceModelArn": "a", "description": asked}
+    )
+    assert judge(update, {"description": shown}) is verdict
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [(1, True), (True, 1), (0, False), ("1", 1), (None, "null"), ([1], [True])]
+)
+def test_values_of_two_types_are_not_the_same(asked: Any, shown: Any) -> None:
+    update = start.command(OPERATIONS["UpdateConfiguredAudienceModel"], params={"minMatchingSeedSize": asked})
+    assert judge(update, {"minMatchingSeedSize": shown}) is Verdict.NOT_DONE
+    assert judge(update, {"minMatchingSeedSize": asked}) is Verdict.DONE
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "same"),
+    [
+        ('{"b": 1, "a": [true]}', '{"a":[true],"b":1}', True),
+        ('{"a": 1}', '{"a": true}', False),
+        ('{"a": 1}', '{"a": 1.0}', False),
+        ('{"a": [1, 2]}', '{"a": [2, 1]}', False),
+        ('{"a": 1, "a": 2}', '{"a": 2}', False),
+        ('{"a": 1, "a": 2}', '{"a": 1, "a": 2}', True),
+    ],
+)
+def test_a_policy_is_compared_as_the_document_that_it_is(asked: str, shown: str, same: bool) -> None:
+    put = OPERATIONS["PutConfiguredAudienceModelPolicy"]
+    command = start.command(put, params={put.resource.identity: "a", put.compare: asked, "previousPolicyHash": "h"})
+    verdict = judge(command, {put.compare: shown, "policyHash": "h"})
+    assert verdict is (Verdict.DONE if same else Verdict.NOT_DONE)
