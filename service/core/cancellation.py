@@ -86,7 +86,7 @@ def too_late(job: Job, other: Job, key: bytes, objection: Fault | None, now: flo
         return _wait(job, key, PARKED, now)
     if other.resource_id:
         return Step(_deleting(job, operation, other, now))
-    if other.fault is not None and other.fault.code == resolution.GIVEN_UP:
+    if outcomes.failed_with(other, resolution.GIVEN_UP):
         return outcomes.failed(job, UNRESOLVED, now)
     return outcomes.succeeded(job, {"cancelled": False, "deleted": False}, now)
 

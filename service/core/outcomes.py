@@ -57,6 +57,15 @@ def terminal_reply(job: Job) -> CommandReply:
     return CommandReply(_REPLY_KIND[job.phase], job.reply or {})
 
 
+def failed_with(job: Job, code: str) -> bool:
+    """Whether the command has failed with this error of the service; AWS's answers may use any code, but have a status.
+
+    A parked command has not failed, whatever its last error was.
+    """
+    fault = job.fault
+    return job.phase is Phase.FAILED and fault is not None and fault.code == code and not fault.http_status
+
+
 def lasting(job: Job) -> bool:
     """Whether a command must be remembered for the whole retention, or its repeat could do something twice.
 
@@ -65,7 +74,7 @@ def lasting(job: Job) -> bool:
     nothing.
     """
     operation = COMMANDS.get(job.command.operation)
-    if job.phase is Phase.REJECTED or (job.fault is not None and job.fault.code == DEADLINE_EXCEEDED.code):
+    if job.phase is Phase.REJECTED or failed_with(job, DEADLINE_EXCEEDED.code):
         return False
     if operation is None or operation.kind not in (Kind.READ, Kind.TRACK, Kind.CANCEL, Kind.RESOLVE):
         return True

@@ -205,6 +205,12 @@ def test_what_the_record_names_is_deleted_although_the_command_was_given_up() ->
     assert error(late(builders.job(CREATE, phase=Phase.FAILED, fault=given_up))) == "OutcomeUnknown"
 
 
+def test_a_refusal_in_a_word_of_ours_gives_nothing_up() -> None:
+    refused = Fault("GivenUp", "no", http_status=400)
+    step = late(builders.job(CREATE, phase=Phase.FAILED, fault=refused))
+    assert builders.reply(step).data["result"] == {"cancelled": False, "deleted": False}
+
+
 def test_nothing_made_is_nothing_to_delete() -> None:
     step = late(builders.job(CREATE, phase=Phase.FAILED, fault=builders.DENIED))
     assert builders.reply(step).data["result"] == {"cancelled": False, "deleted": False}
