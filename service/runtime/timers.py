@@ -14,6 +14,8 @@ LONGEST_SLEEP: Final = 60.0
 machine is suspended.
 """
 
+_LEAST_UNTIDY: Final = 64
+
 What = TypeVar("What")
 
 
@@ -38,15 +40,23 @@ class Timers(Generic[What]):
         self._number += 1
         self._pending[key] = (self._number, what)
         heapq.heappush(self._heap, (when, self._number, key))
+        self._tidy()
         if self._heap[0][1] == self._number:
             self._changed.set()
 
     def cancel(self, key: bytes) -> None:
         """Forgets the key's timer, if there is one."""
         self._pending.pop(key, None)
+        self._tidy()
 
     def __len__(self) -> int:
         return len(self._pending)
+
+    def _tidy(self) -> None:
+        """Drops what is not pending, before it outgrows what is: behind a late timer it would stay for years."""
+        if len(self._heap) > _LEAST_UNTIDY + 2 * len(self._pending):
+            self._heap = [entry for entry in self._heap if self._pending.get(entry[2], (0,))[0] == entry[1]]
+            heapq.heapify(self._heap)
 
     async def run(self) -> None:
         """Fires until cancelled."""

@@ -79,6 +79,25 @@ async def test_what_is_cancelled_does_not_fire() -> None:
         assert b.keys == [b"b"]
 
 
+@pytest.mark.parametrize("again", [True, False], ids=["set anew", "cancelled"])
+async def test_what_is_cancelled_or_replaced_takes_no_memory_behind_a_late_one(again: bool) -> None:
+    async with bench() as b:
+        b.timers.set(b"late", EPOCH + 1e9, None)
+        for number in range(2000):
+            key = b"again" if again else b"%d" % number
+            b.timers.set(key, EPOCH + 10.0 + number, number)
+            if not again:
+                b.timers.cancel(key)
+        assert len(b.timers._heap) < 100
+        for number in range(1000):
+            b.timers.set(b"%d" % number, EPOCH + 5.0, number)
+        for number in range(1, 1000):
+            b.timers.cancel(b"%d" % number)
+        assert len(b.timers._heap) < 100
+        await asyncio.sleep(5000.0)
+        assert b.keys == [b"0", *([b"again"] if again else [])]
+
+
 async def test_an_earlier_one_wakes_the_sleeper() -> None:
     async with bench() as b:
         b.timers.set(b"late", EPOCH + 1000.0, None)
