@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from yarl import URL
 
 from schemas.operations import RESOURCES
 from service.settings import role_session
@@ -223,8 +224,18 @@ def _host_faults(host: str, netloc: str, of_aws: bool) -> Iterator[str]:
     labels = host.removesuffix(".").split(".")
     if len(host) > _MAX_HOST or not all(map(_LABEL.fullmatch, labels)) or (labels[-1].isdigit() and not _is_ip(host)):
         yield "with the name of a host, or its IP address"
+    elif not _is_readable(host):
+        yield "with labels of its host name after xn-- that stand for other characters (Punycode)"
     elif of_aws and "_" in host:
         yield "without '_' in its host name, which AWS's SDK refuses"
+
+
+def _is_readable(host: str) -> bool:
+    """Whether the HTTP client can read the name: it decodes what follows xn--, and fails where that means nothing."""
+    try:
+        return URL.build(scheme="http", host=host).host is not None
+    except ValueError:
+        return False
 
 
 def _is_ip(host: str) -> bool:
