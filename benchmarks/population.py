@@ -48,8 +48,8 @@ POLICY: Final = Policy(
     backoff_base=0.5,
     backoff_cap=10.0,
     quota_retry=60.0,
-    read_patience=120.0,
-    write_patience=600.0,
+    read_retry_limit=120.0,
+    write_retry_limit=600.0,
     vanish_grace=10.0,
     retention=1e10,
 )

@@ -26,7 +26,7 @@ TURN = 200.0
 """Seconds for which one of two accounts has its turn."""
 OPEN = 400.0
 """Seconds after which a command that is open must have said why, whatever is wrong."""
-STATED = POLICY.search_limit + POLICY.accepted_limit + POLICY.write_patience + POLICY.read_patience + _LAST_WAIT
+STATED = POLICY.search_limit + POLICY.accepted_limit + POLICY.write_retry_limit + POLICY.read_retry_limit + _LAST_WAIT
 """The same for one command where an operation is denied for good: each limit of the policy once, and a last wait."""
 SKEWS = {Family.CLOCKS: (0.0, 0.0, 3700.0, -3700.0, 3 * 86_400.0, -3 * 86_400.0)}
 

@@ -43,7 +43,7 @@ def test_each_number_is_the_settings() -> None:
         )
     )
     assert (found.call_window, found.settle, found.accepted_limit, found.search_limit) == (1.0, 2.0, 3.0, 4.0)
-    assert (found.read_patience, found.write_patience) == (5.0, 6.0)
+    assert (found.read_retry_limit, found.write_retry_limit) == (5.0, 6.0)
     assert (found.backoff_base, found.backoff_cap, found.quota_retry, found.retention) == (7.0, 8.0, 9.0, 10.0)
 
 
@@ -72,5 +72,5 @@ def test_the_core_knows_the_targets_and_what_they_stand_for(file: Path) -> None:
 
 def test_retries_of_a_target(file: Path) -> None:
     numbers = policy(loaded(file, TWO, CRML_TARGETS__US__RETRY_BASE="3", CRML_TARGETS__US__RETRY_CAP="9"))
-    assert numbers.patience("us") == (3, 9)
-    assert numbers.patience("eu") == (numbers.backoff_base, numbers.backoff_cap)
+    assert numbers.backoff_range("us") == (3, 9)
+    assert numbers.backoff_range("eu") == (numbers.backoff_base, numbers.backoff_cap)

@@ -7,8 +7,8 @@ from service.core.policy import Policy
 
 def test_a_target_may_have_waits_of_its_own() -> None:
     policy = Policy(backoff_base=0.5, backoff_cap=60.0, backoffs={"slow": (2.0, 900.0)})
-    assert policy.patience("slow") == (2.0, 900.0)
-    assert policy.patience("other") == (0.5, 60.0)
+    assert policy.backoff_range("slow") == (2.0, 900.0)
+    assert policy.backoff_range("other") == (0.5, 60.0)
 
 
 @pytest.mark.parametrize("settle", [0.0, 1.9, 2.0])

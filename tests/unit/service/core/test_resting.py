@@ -45,7 +45,7 @@ def test_a_start_time_is_waited_for_only_before_the_first_try() -> None:
     assert not resting.awaits_start(job(MODEL))
 
 
-@pytest.mark.parametrize(("operation", "limit"), [(READ, POLICY.read_patience), (MODEL, POLICY.write_patience)])
+@pytest.mark.parametrize(("operation", "limit"), [(READ, POLICY.read_retry_limit), (MODEL, POLICY.write_retry_limit)])
 def test_reads_give_up_sooner_than_writes(operation: Operation, limit: float) -> None:
     assert not resting.tried_enough(job(operation, tried=limit), POLICY)
     assert resting.tried_enough(job(operation, tried=limit + 1), POLICY)

@@ -1,6 +1,7 @@
 """A member survives broken sessions, tells of its partitions in order, and asks again in growing pauses."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +10,10 @@ import pytest
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaConnectionError
 
-from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.client_options import BACKOFF_BASE, KafkaSettings
 from service.adapters.kafka.group import membership as module
 from service.adapters.kafka.group.membership import STEADY, GroupMember, Rejoin
-from service.adapters.kafka.statistics import Counters
+from service.adapters.kafka.incidents import Incident
 from service.runtime.ports import InRecord, LogError, TopicPartition
 from tests.support.clock import ManualClock
 from tests.support.fake_consumer import FakeConsumer
@@ -97,8 +98,8 @@ class Bench:
     def __init__(self, settings: KafkaSettings = SETTINGS) -> None:
         self.consumers: list[Consumer] = []
         self.next: list[Consumer] = []
-        self.heard, self.counters = Heard(), Counters()
-        self.member = GroupMember(settings, ["commands"], self.counters)
+        self.heard, self.counters = Heard(), Counter[Incident]()
+        self.member = GroupMember(settings, ["commands"], self.counters, lambda: None)
 
     def make(self, **options: Any) -> Consumer:
         consumer = self.next.pop(0) if self.next else Consumer([KA])
@@ -134,7 +135,6 @@ async def test_partitions_are_held_back_until_they_are_started(bench: Bench) -> 
     bench.next = [consumer]
     task = await running(bench)
     assert bench.heard.told == [("assigned", frozenset({A, B}))]
-    assert bench.counters.assigned == 2
     assert consumer.paused == {KA, KB}
     assert consumer.positions == {KA: 0, KB: 0}, "without one, aiokafka looks for a committed offset and fetches"
     bench.member.start(A, 1)
@@ -176,7 +176,7 @@ async def test_a_broken_session_gives_its_partitions_up_and_is_built_anew(bench:
         ("revoked", frozenset({A})),
         ("assigned", frozenset({A})),
     ]
-    assert (len(bench.consumers), broken.stopped, bench.counters.sessions) == (2, 1, 2)
+    assert (len(bench.consumers), broken.stopped, bench.counters[Incident.SESSION_LOST]) == (2, 1, 1)
     await ended(task)
 
 
@@ -243,7 +243,7 @@ async def test_a_new_assignment_is_asked_for_at_once(bench: Bench) -> None:
     [consumer] = bench.consumers
     bench.member.rejoin()
     await asyncio.sleep(1)
-    assert (consumer.rejoins, bench.counters.rejoins) == (1, 1)
+    assert (consumer.rejoins, bench.counters[Incident.REJOIN]) == (1, 1)
     await ended(task)
 
 
@@ -273,21 +273,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
 
 
 async def test_a_rejoin_is_due_once_for_each_time_that_it_is_wanted(clock: ManualClock) -> None:
-    rejoin = Rejoin(SETTINGS)
+    rejoin = Rejoin()
     assert not rejoin.due()
     rejoin.want()
     assert [rejoin.due(), rejoin.due()] == [True, False]
 
 
 async def test_an_assignment_that_came_meanwhile_serves_as_well(clock: ManualClock) -> None:
-    rejoin = Rejoin(SETTINGS)
+    rejoin = Rejoin()
     rejoin.want()
     rejoin.granted()
     assert not rejoin.due()
 
 
 async def test_rejoins_come_in_growing_pauses_until_all_is_well_for_a_while(clock: ManualClock) -> None:
-    rejoin, pauses = Rejoin(SETTINGS), []
+    rejoin, pauses = Rejoin(), []
     for _ in range(6):
         rejoin.want()
         waited = 0.0
@@ -297,7 +297,7 @@ async def test_rejoins_come_in_growing_pauses_until_all_is_well_for_a_while(cloc
         pauses.append(waited)
     assert pauses == sorted(pauses)
     assert pauses[0] == 0
-    assert pauses[-1] >= 16 * SETTINGS.backoff_base - 0.2
+    assert pauses[-1] >= 16 * BACKOFF_BASE - 0.2
     clock.advance(STEADY + 1)
     rejoin.want()
     assert rejoin.due()
