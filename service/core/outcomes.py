@@ -326,7 +326,7 @@ def shortened(before: Job | None, step: Step, size: int, limit: int, now: float)
     """The same step in fewer words, when one of its records would be larger than can be written.
 
     A read has nothing but its result to give, so it fails. Anything else has happened: what is left of the description
-    are its short members, marked as ``truncated``.
+    are its short members, marked as ``truncated``. A parked command loses its request, and with it the way to retry it.
     """
     job = step.job
     if before is not None and job is not None and job.phase is Phase.SUCCEEDED and row(job.command).kind is Kind.READ:
@@ -337,6 +337,8 @@ def shortened(before: Job | None, step: Step, size: int, limit: int, now: float)
         return failed(before, Fault("ResultTooLarge", message), now)
     if job is not None and job.reply is not None:
         job = replace(job, reply=_brief(job.reply))
+    if job is not None and job.phase is Phase.PARKED:
+        job = replace(job, command=replace(job.command, params={}))
     return Step(job, tuple(map(_brief_event, step.events)), step.ignored)
 
 

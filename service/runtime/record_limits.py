@@ -24,9 +24,15 @@ class RecordLimits:
         self._largest = largest
         self._lowered: dict[str, int] = {}
 
-    def of(self, topic: str) -> int:
-        """The limit of a topic."""
-        return self._lowered.get(topic, self._largest)
+    def of(self, topic: str, present: int = 0) -> int:
+        """The limit of a topic.
+
+        Args:
+            topic: Which.
+            present: Bytes of what the topic holds of the same key. The limit follows from a setting that may have been
+                lowered since, and a job that is known must be able to end all the same. A broker's refusal counts.
+        """
+        return self._lowered.get(topic, max(self._largest, sizes.largest_command(present) if present else 0))
 
     def lower(self, topic: str, refused: int, limit: int = 0) -> bool:
         """A broker has refused a record of this size; False when nothing of use would fit below it.

@@ -283,7 +283,7 @@ class Transaction:
     def _put(self, key: bytes, record: Record | None, ends: float | None = None) -> None:
         changelog = self._context.names.changelogs[self._partition.topic]
         value = records.encode_proven(record) if record else None
-        written = self._measured(OutRecord(changelog, key, value, (), self._partition.partition))
+        written = self._measured(OutRecord(changelog, key, value, (), self._partition.partition), self._present)
         self._undo.append(self._as_it_is(key))
         self._records[key] = written
         self._store.put(key, record, value)
@@ -361,10 +361,18 @@ class Transaction:
     def _send(self, topic: str, message: Message) -> None:
         self._messages.append(self._measured(OutRecord(topic, message.key, message.value, message.headers)))
 
-    def _measured(self, record: OutRecord) -> OutRecord:
+    def _present(self, record: OutRecord) -> int:
+        """Bytes of what a changelog holds of the record's key."""
+        key = record.key or b""
+        present = self._store.record(key)
+        return sizes.record_size(key, records.encode(present), ()) if present else 0
+
+    def _measured(self, record: OutRecord, present: Callable[[OutRecord], int] = lambda _: 0) -> OutRecord:
         """A record that can be written: nothing else gets into a batch."""
         size = sizes.record_size(record.key, record.value, record.headers)
         limit = self._context.ceilings.of(record.topic)
+        if size > limit:
+            limit = self._context.ceilings.of(record.topic, present(record))
         if size > limit:
             raise RecordTooLarge(record.topic, size, limit)
         self._size += size

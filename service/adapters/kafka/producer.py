@@ -51,6 +51,10 @@ FENCING = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping)
 
 _PRODUCE_BACKOFF: Final = 0.01
 """Seconds between a producer's attempts after a retriable answer."""
+_LARGEST_REQUEST: Final = 100 * 1024 * 1024
+"""Bytes that a broker reads at once by default. What is written was measured before; records of jobs that are known may
+be larger than the settings now allow, and their topic's own limit decides.
+"""
 _TRANSACTION_BACKOFF: Final = 0.002
 """Seconds between attempts while the broker still ends the previous transaction."""
 _UNREADY_BACKOFF: Final = 0.1
@@ -94,7 +98,7 @@ async def open_producer(settings: KafkaSettings, partition: TopicPartition, batc
         transaction_timeout_ms=milliseconds(settings.transaction_timeout),
         retry_backoff_ms=milliseconds(_PRODUCE_BACKOFF),
         max_batch_size=batch_bytes or settings.batch_bytes,
-        max_request_size=settings.record_bytes,
+        max_request_size=max(settings.record_bytes, _LARGEST_REQUEST),
         linger_ms=0,
     )
     _make_losses_fatal(producer.client, _UNREADY_BACKOFF)

@@ -1,5 +1,7 @@
 """Records that would be too large: a partition goes on, and only what is too large is shortened."""
 
+import asyncio
+import dataclasses
 import re
 from uuid import UUID
 
@@ -10,7 +12,7 @@ from schemas.operations import AUDIENCE_MODEL
 from service.core.observations import Failure
 from service.runtime.ports import TopicPartition
 from service.runtime.record_limits import FLOOR, RecordLimits
-from tests.support.api import Fault
+from tests.support.api import QUOTA, Fault
 from tests.support.cluster import Rig
 from tests.support.messages import CHANGELOG, COMMANDS, DEAD_LETTERS, REPLIES, request
 from tests.support.process import Node
@@ -179,6 +181,59 @@ async def test_an_inbox_full_of_large_records_pauses_delivery() -> None:
         await rig.until(lambda: node.shard(0).statistics()["delivery"] == "held")
         await rig.until(lambda: rig.ended() >= set(sent))
         assert node.shard(0).statistics()["delivery"] == "open"
+
+
+LONG_JOB = "StartAudienceGenerationJob"
+
+
+async def _left_open(rig: Rig, phase: str) -> str:
+    """A command with a record of 400 KB that its process left in this phase."""
+    node = await rig.start()
+    rig.api.pending = 100.0
+    if phase == "intended":
+        rig.api.slowness = lambda: 9.0
+    query = {"roleArn": "arn:aws:iam::111122223333:role/r", "sqlParameters": {"queryString": "x" * 400_000}}
+    model = rig.api.by_hand("CreateConfiguredAudienceModel", name="c")
+    data = request(LONG_JOB, seedAudience=query, collaborationId=str(UUID(int=0)), configuredAudienceModelArn=model)
+    if phase == "queued":
+        rig.api.always(LONG_JOB, QUOTA)
+    command_id = rig.send(LONG_JOB, data)
+    await rig.until(lambda: rig.phase(command_id) == phase)
+    await asyncio.sleep(3.0)
+    await node.crash()
+    rig.api.slowness = lambda: 0.0
+    rig.api.always(LONG_JOB, None)
+    return command_id
+
+
+@pytest.mark.parametrize("phase", ["intended", "queued", "running"])
+async def test_a_command_ends_although_the_largest_message_was_lowered_meanwhile(phase: str) -> None:
+    async with Rig(partitions=1) as rig:
+        command_id = await _left_open(rig, phase)
+        rig.options = dataclasses.replace(rig.options, max_bytes=100_000)
+        node = await rig.start()
+        assert (await rig.end(command_id, within=3000)).kind == "succeeded"
+        assert CHANGELOG not in {details.get("topic", CHANGELOG) for _, details in node.story.problems}
+        assert rig.api.counts()[LONG_JOB] <= (2 if phase == "queued" else 1)
+        rig.audit([command_id])
+
+
+async def test_a_known_command_is_parked_where_its_topic_takes_no_such_record_any_more() -> None:
+    async with Rig(partitions=1) as rig:
+        command_id = await _left_open(rig, "intended")
+        rig.broker.topic_bytes[CHANGELOG] = 100_000
+        await rig.start(ready=False)
+        parked = await rig.end(command_id, within=3000)
+        assert parked.kind == "parked"
+        assert rig.api.counts()[LONG_JOB] == 1
+        assert (await rig.perform("ListTrainingDatasets", {})).kind == "succeeded"
+
+
+def test_a_known_record_may_grow_by_what_is_derived_until_its_topic_refuses() -> None:
+    limits = RecordLimits(100_000)
+    assert limits.of("t", 400_000) == sizes.largest_command(400_000)
+    assert limits.lower("t", 400_000, 200_000)
+    assert limits.of("t", 400_000) == 200_000
 
 
 def test_a_limit_is_halved_down_to_a_floor() -> None:
