@@ -451,6 +451,16 @@ async def test_looks_fall_together() -> None:
         assert b.looks() - before <= 13, "one for each 5 s, not one for each watch"
 
 
+@pytest.mark.parametrize("tick", [19.0, 25.0, 60.0])
+async def test_a_tick_longer_than_the_interval_is_the_interval(tick: float) -> None:
+    async with bench(tick=tick) as b:
+        b.api.latency = 0.05
+        (arn,) = await b.models(1)
+        b.watch(arn, pace=Cadence(first=8.0, later=8.0, young_for=300.0))
+        await asyncio.sleep(600.0)
+        assert 600.0 / tick - 1 <= b.looks() <= 600.0 / tick + 2
+
+
 async def test_unwatched_is_not_looked_at() -> None:
     async with bench() as b:
         arns = await b.models(2)
