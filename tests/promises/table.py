@@ -267,6 +267,8 @@ PROMISES = (
             "let what belongs to no job end the process",
             "call every unforeseen exception a lack of credentials",
             "plan a timer that comes after the end of its shard again",
+            "measure the records of known jobs by the present setting",
+            "keep the request of a parked command that can't be written",
         ),
     ),
     Promise(
@@ -296,6 +298,7 @@ PROMISES = (
             "delete at the cancellation's own target",
             "treat a parked command as one that made nothing",
             "know nothing of what was given up",
+            "decide by a code that an answer may carry",
             "carry a cancellation out whatever its times say",
             "delete without the right to delete",
             "adopt an ARN of another account",
@@ -361,6 +364,9 @@ PROMISES = (
             "fail a conditional write by a read that lags behind",
             "let liveness take a Kafka that is away for a client that hangs",
             "let liveness hear of the event loop alone",
+            "compare every text as JSON",
+            "compare values and not their types",
+            "compare the numbers of a policy and not its values",
         ),
     ),
     Promise(
@@ -432,6 +438,7 @@ PROMISES = (
             "ask for each resource by itself",
             "list whenever something is due",
             "keep Lists that cost more than Gets",
+            "poll again within a tick that is longer than the interval",
             "change between Lists and Gets at each job",
             "read a List of unknown length to its end",
             "look alone at what a List is about to show",
@@ -464,6 +471,7 @@ PROMISES = (
             "look at every job at each commit",
             "count the held jobs at each probe",
             "hold what runs as objects",
+            "keep cancelled timers until the first one fires",
         ),
     ),
     Promise(
@@ -499,6 +507,7 @@ PROMISES = (
             "take blanks for a name",
             "take any port of an address",
             "take any host of an address",
+            "take a name that means nothing after xn--",
             "take anything in brackets for an IPv6 address",
             "let a variable mean one of two names",
             "follow AWS_ENDPOINT_URL where it is to be ignored",
@@ -513,6 +522,25 @@ PROMISES = (
             "forget a tenant of whom only blank variables are set",
             "let the last of two equal keys win",
             "take an empty bundle of certificates as it is",
+        ),
+    ),
+    Promise(
+        "Secrets stay where they belong",
+        "No log line, reply, event or finding of `check` shows a password of an address, such as a proxy's, or what "
+        "the settings call a secret, exceptions of libraries included.",
+        (
+            "tests/unit/service/adapters/telemetry/test_metrics.py"
+            "::test_secrets_and_payloads_are_redacted_at_any_depth",
+            "tests/unit/service/adapters/telemetry/test_metrics.py::test_no_line_shows_the_password_of_an_address",
+            "tests/unit/service/adapters/aws/test_transport_canary.py::test_a_refusing_sts_tells_no_secret",
+            "tests/unit/service/adapters/aws/test_transport.py"
+            "::test_a_proxy_is_given_its_password_and_no_error_repeats_it",
+        ),
+        sabotages=(
+            "quote a proxy's address with its password",
+            "believe that errors of libraries hold no password",
+            "publish an error with the address that it quotes",
+            "log the addresses of tracebacks as they are",
         ),
     ),
     Promise(
