@@ -452,7 +452,7 @@ PROMISES = (
     Promise(
         "What a job costs does not grow with their number",
         "A restore takes time in proportion to its records, a probe as long with a million jobs as with one. A job "
-        "under way takes less than 1.8 KB in all. A collection of the garbage collector visits only what is new. "
+        "under way takes less than 2 KB in all. A collection of the garbage collector visits only what is new. "
         "A target that nothing is sent to takes less than 15 KB.",
         (
             "tests/scenarios/test_growth.py::test_a_restore_takes_as_much_for_each_record_however_many_there_are",
