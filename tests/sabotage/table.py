@@ -1768,7 +1768,7 @@ SABOTAGES = (
         "except RuntimeError:  # the group is ending",
         "except KeyError:  # the group is ending",
         "An ended shard reports a defect and tries again, for as long as its process runs.",
-        "tests/unit/service/runtime/test_shard.py"
+        "tests/unit/service/runtime/test_activities.py"
         "::test_a_timer_that_comes_after_the_end_of_its_shard_begins_nothing_and_is_no_defect",
     ),
     Sabotage(
