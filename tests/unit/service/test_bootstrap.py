@@ -9,6 +9,7 @@ import pytest
 
 from service import bootstrap
 from service.adapters.http import ListenError
+from service.adapters.kafka.incidents import Incidents
 from service.runtime.ports import Assignee, Follower, TopicPartition
 from service.settings import Settings, load
 from tests.unit.service.settings.test_tenants import loaded
@@ -67,6 +68,14 @@ class Kafka:
 
     async def close(self) -> None:
         self.events.append("closed")
+
+    @property
+    def membership(self) -> "Kafka":
+        return self
+
+    @property
+    def incidents(self) -> Incidents:
+        return Incidents()
 
 
 async def test_a_service_answers_probes_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

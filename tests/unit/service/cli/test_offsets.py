@@ -44,7 +44,7 @@ class Kafka:
         return self.groups.get(settings.group_id, self.group)
 
     @asynccontextmanager
-    async def reader(self, _settings: KafkaSettings) -> AsyncIterator[Any]:
+    async def reader(self, _settings: KafkaSettings, _role: str) -> AsyncIterator[Any]:
         yield self
 
     async def ranges(self, topics: Collection[str]) -> dict[TopicPartition, tuple[int, int]]:

@@ -50,7 +50,7 @@ class World:
         return self.problem
 
     @asynccontextmanager
-    async def reader(self, _settings: KafkaSettings) -> AsyncIterator[Any]:
+    async def reader(self, _settings: KafkaSettings, _role: str) -> AsyncIterator[Any]:
         yield self
 
     @asynccontextmanager

@@ -125,7 +125,7 @@ async def test_a_part_that_breaks_ends_all_others() -> None:
         await asyncio.sleep(1)
         raise RuntimeError("a defect")
 
-    parts.app._log.membership.consume = breaks  # type: ignore[assignment, method-assign]
+    parts.app._log.membership.consume = breaks  # type: ignore[method-assign, assignment]
     with pytest.raises(ExceptionGroup) as raised:
         await parts.app.run(asyncio.Event())
     assert raised.group_contains(RuntimeError, match="a defect")

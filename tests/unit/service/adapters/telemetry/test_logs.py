@@ -166,7 +166,7 @@ def test_a_library_with_endless_different_words_fills_no_memory() -> None:
     for number in range(3000):
         record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, f"no node {number}", (), None)
         assert limit.filter(record)
-    assert len(limit._last_logged) <= 1000
+    assert len(limit._told) <= 1000
 
 
 def test_an_unknown_level_is_an_error() -> None:

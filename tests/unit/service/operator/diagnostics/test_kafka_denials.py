@@ -30,7 +30,7 @@ def settings() -> Settings:
 def test_a_topic_is_told_with_what_is_needed_there_and_how_to_grant_it(settings: Settings) -> None:
     told = explain(TopicAuthorizationFailedError("cleanroomsml.commands"), settings, "service")
     assert told.startswith("Kafka refuses us: service needs Read on topic cleanroomsml.commands for ")
-    assert "kafka-acls.sh --add --allow-principal" in told
+    assert "kafka-acls.sh --bootstrap-server k:9092 --add --allow-principal" in told
     assert "--operation Read --topic cleanroomsml.commands" in told
     assert "cleanroomsml.jobs" not in told
 

@@ -89,7 +89,7 @@ async def test_the_last_record_of_a_key_counts_partition_by_partition(monkeypatc
     source = Reader(record(job), kept(b"bad", b"?"), record(ended), elsewhere, kept(b"bad", None))
 
     @asynccontextmanager
-    async def reader(_settings: KafkaSettings) -> AsyncIterator[Any]:
+    async def reader(_settings: KafkaSettings, _role: str) -> AsyncIterator[Any]:
         yield source
 
     monkeypatch.setattr(module, "reader", reader)

@@ -63,7 +63,7 @@ async def read(source: Reader, topics: Iterable[str] = ("jobs",)) -> list[tuple[
 async def test_all_that_is_kept_is_read(bench: Bench) -> None:
     bench.put(ZERO, 3, 4).start = 3
     bench.put(ONE, 0, 1, end=5)
-    async with reader(SETTINGS, "check") as source:
+    async with reader(SETTINGS, "repair") as source:
         assert await source.ranges(["jobs"]) == {ZERO: (3, 5), ONE: (0, 5)}
         assert sorted(await read(source)) == [(0, 3), (0, 4), (1, 0), (1, 1)]
     assert (bench.consumer.stopped, bench.uncommitted.stopped) == (1, 1)
@@ -72,7 +72,7 @@ async def test_all_that_is_kept_is_read(bench: Bench) -> None:
 async def test_one_reader_reads_again_and_again(bench: Bench) -> None:
     bench.put(ZERO, 0)
     bench.put(ONE)
-    async with reader(SETTINGS, "check") as source:
+    async with reader(SETTINGS, "repair") as source:
         assert await read(source) == [(0, 0)]
         bench.put(ONE, 0)
         assert sorted(await read(source)) == [(0, 0), (1, 0)]
@@ -81,7 +81,7 @@ async def test_one_reader_reads_again_and_again(bench: Bench) -> None:
 async def test_a_record_is_handed_over_as_it_is(bench: Bench) -> None:
     bench.put(ZERO, 0)
     bench.put(ONE)
-    async with reader(SETTINGS, "check") as source:
+    async with reader(SETTINGS, "repair") as source:
         [record] = [each async for each in source.read(await source.ranges(["jobs"]))]
     assert record == TopicRecord(ZERO, 0, 1_700_000_000.5, b"k", b"0", ())
 
@@ -89,12 +89,12 @@ async def test_a_record_is_handed_over_as_it_is(bench: Bench) -> None:
 async def test_what_comes_meanwhile_is_not_read(bench: Bench) -> None:
     bench.put(ZERO, 0, 1, 2)
     bench.put(ONE)
-    async with reader(SETTINGS, "check") as source:
+    async with reader(SETTINGS, "repair") as source:
         assert [each.offset async for each in source.read({ZERO: (0, 2)})] == [0, 1]
 
 
 async def test_a_missing_topic_says_what_to_do(bench: Bench) -> None:
-    async with reader(SETTINGS, "check") as source:
+    async with reader(SETTINGS, "repair") as source:
         with pytest.raises(LogError, match="topic a, b does not exist; create it with: python -m service topics"):
             await source.ranges(["a", "jobs", "b"])
 
@@ -102,8 +102,8 @@ async def test_a_missing_topic_says_what_to_do(bench: Bench) -> None:
 async def test_an_open_transaction_hides_nothing_unnoticed(bench: Bench) -> None:
     bench.put(ZERO, 0, 1, 2).stable = 1
     bench.put(ONE)
-    async with reader(SETTINGS, "check") as source:
-        with pytest.raises(LogError, match="no progress in reading jobs-0: a transaction may be open"):
+    async with reader(SETTINGS, "repair") as source:
+        with pytest.raises(LogError, match="in reading jobs-0 at offset 1 of 3: a transaction may be open"):
             await read(source)
 
 
@@ -112,7 +112,7 @@ async def test_who_stops_early_leaves_nothing_connected(bench: Bench) -> None:
     bench.put(ONE)
 
     async def stops() -> None:
-        async with reader(SETTINGS, "check") as source:
+        async with reader(SETTINGS, "repair") as source:
             await anext(aiter(source.read(await source.ranges(["jobs"]))))
             raise KeyError
 
