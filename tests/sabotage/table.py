@@ -1389,7 +1389,7 @@ SABOTAGES = (
         "if len(name) > 1 and name[0] in taken",
         "if not name",
         "A seed from a database called main, temp or system fails.",
-        "tests/unit/sandbox/jobs/test_storage.py::test_a_database_may_have_the_name_of_one_of_duckdbs_own",
+        "tests/unit/sandbox/jobs/test_seed_query.py::test_a_database_may_have_the_name_of_one_of_duckdbs_own",
     ),
     Sabotage(
         "arm faults for operations that do not exist",
@@ -1405,7 +1405,7 @@ SABOTAGES = (
         "    return np.array(users, dtype=np.dtypes.StringDType())",
         "    return np.array(users, dtype=np.str_)",
         "Two users are taken for one, in silence.",
-        "tests/unit/sandbox/jobs/test_training_data.py::test_ids_that_differ_in_a_last_zero_stay_apart_in_files",
+        "tests/unit/sandbox/jobs/test_model_files.py::test_ids_that_differ_in_a_last_zero_stay_apart_in_files",
     ),
     Sabotage(
         "take an offset that was set back, or is stale, for the truth",
@@ -2200,7 +2200,7 @@ SABOTAGES = (
         "key.removeprefix(above)",
         "key",
         "Training data and seeds get the wrong partition, in silence.",
-        "tests/unit/sandbox/jobs/test_storage.py::test_the_tables_own_location_names_no_partition",
+        "tests/unit/sandbox/jobs/test_glue_tables.py::test_the_tables_own_location_names_no_partition",
     ),
     Sabotage(
         "let a NotPrincipal exempt whom nobody knows",

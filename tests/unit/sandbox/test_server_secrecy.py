@@ -26,8 +26,8 @@ from sandbox import described
 from sandbox.cleanroomsml import workers
 from sandbox.jobs import glue_tables, model_files, training_data, worker
 from sandbox.jobs.worker import JobFailed
+from tests.support.glue_and_s3 import JSON, LAZY, OPEN, PARQUET, Cloud, cloud, server
 from tests.support.sandbox_account import World
-from tests.unit.sandbox.jobs.test_storage import JSON, LAZY, OPEN, PARQUET, Cloud, cloud, server
 
 __all__ = ["cloud", "server"]
 

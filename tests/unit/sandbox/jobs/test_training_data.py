@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ import pyarrow.parquet
 import pytest
 from moto.server import ThreadedMotoServer
 
-from sandbox.jobs import model_files, training_data, worker
 from sandbox.jobs import storage as store
+from sandbox.jobs import training_data
 from sandbox.jobs.storage import Storage
 from sandbox.jobs.training_data import TrainingData, Window
 
@@ -183,20 +182,6 @@ def test_no_record_is_lost_and_no_user_is_taken_for_another(
     data = training_data.read(where, "db", name, BARE_SCHEMA, Window())
     assert data.users.tolist() == users
     assert len(data.interactions.users) == records
-
-
-def test_ids_that_differ_in_a_last_zero_stay_apart_in_files(tmp_path: Path) -> None:
-    users = np.array(["u0", "u0\0", "ü", ""], dtype=np.dtypes.StringDType())
-    model_files.save_audience(tmp_path, model_files.Audience(users, 4))
-    assert model_files.load_audience(tmp_path).users.tolist() == ["u0", "u0\0", "ü", ""]
-    model_files.save_audience(tmp_path, model_files.Audience(users[:0], 4))
-    assert model_files.load_audience(tmp_path).users.tolist() == []
-    assert worker._matching(users, ["u0\0", "none"]).tolist() == [1]
-
-
-def test_files_of_earlier_versions_are_read(tmp_path: Path) -> None:
-    np.savez(tmp_path / "audience.npz", users=np.array(["u1", "ü2"]), user_count=np.array(2))
-    assert model_files.load_audience(tmp_path).users.tolist() == ["u1", "ü2"]
 
 
 @pytest.mark.parametrize(

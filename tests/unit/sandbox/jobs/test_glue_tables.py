@@ -1,0 +1,126 @@
+"""Glue's description of a table: its columns, its partitions, and what its files are read as."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sandbox.jobs import glue_tables, seed_query
+from sandbox.jobs import storage as store
+from sandbox.jobs.storage import TableUnreadableError
+from tests.support.glue_and_s3 import COLUMNS, JSON, LAZY, Cloud
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (("nobody", "USER_ID"), "nobody is not in the Glue table"),
+        (("minutes", "USER_ID"), "USER_ID takes bigint, int, string"),
+        (("viewer", "TIMESTAMP"), "TIMESTAMP takes"),
+        (("title", "NUMERICAL_FEATURE"), "NUMERICAL_FEATURE takes"),
+        (("title", "TEXT"), "unknown column type TEXT"),
+    ],
+)
+def test_the_declared_schema_has_to_agree_with_glue(declared: tuple[str, str], message: str) -> None:
+    table = glue_tables.Layout("s3://b/k", "LazySimpleSerDe", dict(COLUMNS), {})
+    with pytest.raises(glue_tables.TableError, match=message):
+        glue_tables.check_schema(table, [declared])
+
+
+def test_partitions_are_those_of_glue(cloud: Cloud) -> None:
+    """Values and places are Glue's, not what the keys say; what is not registered does not exist."""
+    cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("Day", "int"), ("country", "string")])
+    cloud.put("t/day=1/country=de/a", "u-1\n")
+    cloud.put("t/day=2/country=fr/a", "not registered\n")
+    cloud.put("elsewhere/2025/a", "u-2\nu-3\n")
+    cloud.put("t/day=9/country=__HIVE_DEFAULT_PARTITION__/a", "u-4\n")
+    cloud.partition("t", ["1", "de"], "s3://data/t/day=1/country=de/")
+    cloud.partition("t", ["03", "us%20east"], "s3://data/elsewhere/2025")
+    cloud.partition("t", ["9", "__HIVE_DEFAULT_PARTITION__"], "s3://data/t/day=9/country=__HIVE_DEFAULT_PARTITION__")
+    cloud.partition("t", ["4", "gone"], "s3://data/empty/")
+    rows = [tuple(row.values()) for row in cloud.read("t", ["viewer", "day", "country"])]
+    assert sorted(rows, key=str) == [
+        ("u-1", 1, "de"),
+        ("u-2", 3, "us%20east"),
+        ("u-3", 3, "us%20east"),
+        ("u-4", 9, None),
+    ]
+    assert seed_query.run(cloud.where, "SELECT viewer FROM t WHERE DAY = 3", ()) == ["u-2", "u-3"]
+
+
+def test_a_partition_may_be_stored_in_another_way(cloud: Cloud) -> None:
+    cloud.table("t", LAZY, columns=[("viewer", "string"), ("n", "int")], partitions=[("day", "date")])
+    cloud.put("t/a/x", "u-1,1\n")
+    cloud.put("t/b/x", '{"N": 2, "viewer": "u-2"}\n')
+    cloud.put("t/c/x", "u-3;3\n")
+    cloud.partition("t", ["2025-01-01"], "s3://data/t/a")
+    cloud.partition("t", ["2025-01-02"], "s3://data/t/b", JSON)
+    cloud.partition("t", ["2025-01-03"], "s3://data/t/c", LAZY, {"field.delim": ";"})
+    rows = [(row["viewer"], row["n"], row["day"].isoformat()) for row in cloud.read("t", ["viewer", "n", "day"])]
+    assert sorted(rows) == [("u-1", 1, "2025-01-01"), ("u-2", 2, "2025-01-02"), ("u-3", 3, "2025-01-03")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "segment", "value"),
+    [
+        ("int", "p=007", 7),
+        ("bigint", "P=-1", -1),
+        ("string", "p=a%3Db%2Fc d+", "a=b/c d+"),
+        ("string", "p=", ""),
+        ("string", "p=__HIVE_DEFAULT_PARTITION__", None),
+        ("int", "p=__HIVE_DEFAULT_PARTITION__", None),
+        ("boolean", "p=true", True),
+        ("double", "p=1.5", 1.5),
+        ("decimal(4,2)", "p=1.5", Decimal("1.50")),
+        ("varchar(2)", "p=abc", "ab"),
+        ("date", "p=2025-01-02", date(2025, 1, 2)),
+        ("timestamp", "p=2025-01-02 03%3A04%3A05", datetime(2025, 1, 2, 3, 4, 5)),
+    ],
+)
+def test_values_of_partitions_in_keys(cloud: Cloud, kind: str, segment: str, value: Any) -> None:
+    """For a table that has no partition in Glue."""
+    cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("p", kind)])
+    cloud.put(f"t/{segment}/a", "u-1\n")
+    assert cloud.read("t", ["p"]) == [{"p": value}]
+
+
+def test_the_tables_own_location_names_no_partition(cloud: Cloud) -> None:
+    cloud.table("p=eu", LAZY, columns=[("viewer", "string")], partitions=[("p", "string")])
+    cloud.put("p=eu/p=us/a", "u-1\n")
+    assert cloud.read("p=eu", ["viewer", "p"]) == [{"viewer": "u-1", "p": "us"}]
+
+
+def test_values_of_partitions_that_are_none_of_their_type(cloud: Cloud) -> None:
+    cloud.table("t", LAZY, columns=[("viewer", "string")], partitions=[("p", "int")])
+    cloud.put("t/p=one/a", "u-1\n")
+    with pytest.raises(TableUnreadableError, match="partition p: its value is not one of type int"):
+        cloud.read("t", ["p"])
+    cloud.s3.delete_object(Bucket="data", Key="t/p=one/a")
+    cloud.put("t/a", "u-1\n")
+    with pytest.raises(TableUnreadableError, match="the key names no value for partition p"):
+        cloud.read("t", ["p"])
+    layout = store.read_layout(cloud.where, "db", "t")
+    with pytest.raises(glue_tables.TableError, match="a partition has 2 values, the table 1 keys"):
+        glue_tables.partition(layout, {"Values": ["1", "2"]})
+    assert glue_tables.partition(layout, {"Values": ["1"]}).location == "s3://data/t/p=1/"
+
+
+def test_names_of_tables_and_columns_fold(cloud: Cloud) -> None:
+    cloud.table("people", JSON, columns=[("User_Id", "string"), ("AGE", "Int")])
+    cloud.put("people/a", '{"userid": "x", "USER_ID": "u-1", "age": 7}\n')
+    layout = store.read_layout(cloud.where, "DB", "People")
+    assert store.read_columns(cloud.where, layout, ["age", "user_id"]).to_pylist() == [{"age": 7, "user_id": "u-1"}]
+    glue_tables.check_schema(layout, [("USER_ID", "USER_ID"), ("Age", "NUMERICAL_FEATURE")])
+    with pytest.raises(glue_tables.TableError, match="two columns of one name"):
+        glue_tables.layout(
+            {
+                "StorageDescriptor": {
+                    "Location": "s3://b",
+                    "Columns": [{"Name": "a"}, {"Name": "A"}],
+                    "SerdeInfo": {"SerializationLibrary": LAZY},
+                }
+            }
+        )
