@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -20,19 +21,21 @@ LAZY, OPEN, JSON, PARQUET = (
 )
 COMMA = {"field.delim": ","}
 ROWS = [("u-1", "t-1", 1735689600, 88.0), ("u-1", "t-2", 1735776000, 12.5), ("u-2", "t-1", 1735776001, 3.0)]
+CSV = "".join(",".join(map(str, row)) + "\n" for row in ROWS)
 
 
 class Cloud:
     """A bucket and a database, with short names for what the tests do."""
 
-    def __init__(self, where: Storage) -> None:
-        self.where, self.s3, self.glue = where, store.client(where, "s3"), store.client(where, "glue")
-        self.s3.create_bucket(Bucket="data", CreateBucketConfiguration={"LocationConstraint": where.region})
+    def __init__(self, where: Storage, bucket: str = "data") -> None:
+        self.where, self.bucket = where, bucket
+        self.s3, self.glue = store.client(where, "s3"), store.client(where, "glue")
+        self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": where.region})
         self.glue.create_database(DatabaseInput={"Name": "db"})
 
     def put(self, key: str, body: bytes | str) -> str:
-        self.s3.put_object(Bucket="data", Key=key, Body=body.encode() if isinstance(body, str) else body)
-        return f"s3://data/{key}"
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body.encode() if isinstance(body, str) else body)
+        return f"s3://{self.bucket}/{key}"
 
     def table(
         self,
@@ -52,7 +55,7 @@ class Cloud:
                 "PartitionKeys": [{"Name": key, "Type": kind} for key, kind in partitions or []],
                 "StorageDescriptor": {
                     "Columns": [{"Name": key, "Type": kind} for key, kind in columns or COLUMNS],
-                    "Location": f"s3://data/{name}/",
+                    "Location": f"s3://{self.bucket}/{name}/",
                     "SerdeInfo": {
                         "Parameters": COMMA if serde == LAZY and serde_settings is None else serde_settings or {}
                     }
@@ -87,16 +90,20 @@ def server() -> Iterator[Storage]:
     moto.stop()
 
 
-@pytest.fixture
-def cloud(server: Storage) -> Iterator[Cloud]:
-    """An empty account: moto's state is shared by the whole process, so each test takes away what it made."""
-    made = Cloud(server)
+@contextmanager
+def account(where: Storage, bucket: str = "data") -> Iterator[Cloud]:
+    """An account that is empty at first: moto's state is the process's, so what a test has made is taken away."""
+    made = Cloud(where, bucket)
     yield made
-    for entry in made.s3.list_objects_v2(Bucket="data").get("Contents", ()):
-        made.s3.delete_object(Bucket="data", Key=entry["Key"])
-    made.s3.delete_bucket(Bucket="data")
+    for entry in made.s3.list_objects_v2(Bucket=bucket).get("Contents", ()):
+        made.s3.delete_object(Bucket=bucket, Key=entry["Key"])
+    made.s3.delete_bucket(Bucket=bucket)
     for database in made.glue.get_databases()["DatabaseList"]:
         made.glue.delete_database(Name=database["Name"])
 
 
-CSV = "".join(",".join(map(str, row)) + "\n" for row in ROWS)
+@pytest.fixture
+def cloud(server: Storage) -> Iterator[Cloud]:
+    """An empty account of the test's own."""
+    with account(server) as made:
+        yield made

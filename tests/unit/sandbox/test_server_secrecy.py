@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,12 @@ from hypothesis import strategies as st
 from sandbox import described
 from sandbox.cleanroomsml import workers
 from sandbox.jobs import glue_tables, model_files, training_data, worker
+from sandbox.jobs.storage import Storage
 from sandbox.jobs.worker import JobFailed
-from tests.support.glue_and_s3 import JSON, LAZY, OPEN, PARQUET, Cloud, cloud, server
+from tests.support.glue_and_s3 import JSON, LAZY, OPEN, PARQUET, Cloud, account, server
 from tests.support.sandbox_account import World
 
-__all__ = ["cloud", "server"]
+__all__ = ["server"]
 
 HIVE = "org.apache.hive.hcatalog.data.JsonSerDe"
 NAME, NUMBER = "Ottilie.Zwack", 918273645546372819
@@ -172,6 +174,22 @@ QUERIES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def cloud(server: Storage) -> Iterator[Cloud]:
+    """One account for all cases of tables and seeds: each case has its own table, or writes the seed anew."""
+    with account(replace(server, account="666666666666"), "data-of-666666666666") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def people(server: Storage) -> Iterator[Cloud]:
+    """An account with the one table that the queries read."""
+    with account(replace(server, account="777777777777"), "data-of-777777777777") as made:
+        made.table("people", JSON, columns=[("user_id", "string"), ("n", "bigint")])
+        made.put("people/a", json.dumps({"user_id": NAME, "n": NUMBER}))
+        yield made
+
+
 def requested(cloud: Cloud, path: Path, table: str) -> worker.TrainRequest:
     return worker.TrainRequest(cloud.where, "db", table, SCHEMA, None, None, str(path), 2, 2, 7)
 
@@ -197,11 +215,12 @@ def test_a_table_that_cannot_be_read(
     cloud: Cloud, case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     serde, kinds, body = TABLES[case]
-    cloud.table("t", serde, columns=kinds)
-    cloud.put("t/a", body)
+    table = f"t{list(TABLES).index(case)}"
+    cloud.table(table, serde, columns=kinds)
+    cloud.put(f"{table}/a", body)
     caplog.set_level(logging.INFO)
     with pytest.raises(JobFailed) as caught:
-        worker.train_audience_model(requested(cloud, tmp_path, "t"))
+        worker.train_audience_model(requested(cloud, tmp_path, table))
     assert caught.value.status_code == "TRAINING_DATA_READ_FAILED"
     require_nothing_said(caught.value, caplog)
     assert not [each for each in VALUES if each in "".join(capfd.readouterr()).lower()]
@@ -226,14 +245,12 @@ def test_a_seed_that_cannot_be_read(
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_query_that_fails(
-    cloud: Cloud, query: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    people: Cloud, query: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seeded(monkeypatch)
-    cloud.table("people", JSON, columns=[("user_id", "string"), ("n", "bigint")])
-    cloud.put("people/a", json.dumps({"user_id": NAME, "n": NUMBER}))
     written = query.replace("<quoted>", f'"{NAME}"').replace("<text>", f"'{NAME}'")
     with pytest.raises(JobFailed) as caught:
-        worker.generate_audience(generated(cloud, tmp_path, None, written))
+        worker.generate_audience(generated(people, tmp_path, None, written))
     assert caught.value.status_code == "SEED_READ_FAILED"
     require_nothing_said(caught.value, caplog)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,17 +13,24 @@ from hypothesis import strategies as st
 
 from sandbox.jobs import seed_query
 from sandbox.jobs import storage as store
-from sandbox.jobs.storage import SeedUnreadableError, TableUnreadableError
-from tests.support.glue_and_s3 import CSV, JSON, LAZY, PARQUET, Cloud
+from sandbox.jobs.storage import SeedUnreadableError, Storage, TableUnreadableError
+from tests.support.glue_and_s3 import CSV, JSON, LAZY, PARQUET, Cloud, account
 
 
-@pytest.fixture
-def queried(cloud: Cloud) -> Cloud:
+def provide(cloud: Cloud) -> Cloud:
+    """Two tables: who saw what, and how old people are."""
     cloud.table("seen", LAZY)
     cloud.put("seen/a", CSV)
     cloud.table("people", JSON, columns=[("user_id", "string"), ("age", "int")])
     cloud.put("people/a", '{"user_id": "u-1", "age": 30}\n{"user_id": "u-2", "age": 50}\n{"age": 51}\n')
     return cloud
+
+
+@pytest.fixture(scope="module")
+def queried(server: Storage) -> Iterator[Cloud]:
+    """An account with the two tables, for tests that only read it."""
+    with account(replace(server, account="555555555555"), "data-of-555555555555") as cloud:
+        yield provide(cloud)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +81,8 @@ def test_sql_which_is_refused(queried: Cloud, query: str, message: str) -> None:
     assert "secret words" not in str(caught.value)
 
 
-def test_an_ambiguous_table_needs_its_database(queried: Cloud) -> None:
+def test_an_ambiguous_table_needs_its_database(cloud: Cloud) -> None:
+    queried = provide(cloud)
     queried.glue.create_database(DatabaseInput={"Name": "db2"})
     queried.table("seen", LAZY, database="db2")
     with pytest.raises(SeedUnreadableError, match="several"):
@@ -162,7 +172,8 @@ OWN = ["main", "temp", "system", "memory", "information_schema", "pg_catalog"]
 
 
 @pytest.mark.parametrize("database", OWN)
-def test_a_database_may_have_the_name_of_one_of_duckdbs_own(queried: Cloud, database: str) -> None:
+def test_a_database_may_have_the_name_of_one_of_duckdbs_own(cloud: Cloud, database: str) -> None:
+    queried = provide(cloud)
     queried.glue.create_database(DatabaseInput={"Name": database})
     queried.table("seen", LAZY, database=database)
     queried.table("tables", LAZY, database=database)
