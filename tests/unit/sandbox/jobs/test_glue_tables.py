@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from sandbox.jobs import glue_tables, seed_query
 from sandbox.jobs import storage as store
+from sandbox.jobs.formats.types import UnreadableError
 from sandbox.jobs.storage import TableUnreadableError
 from tests.support.glue_and_s3 import COLUMNS, JSON, LAZY, Cloud
 
@@ -124,3 +127,111 @@ def test_names_of_tables_and_columns_fold(cloud: Cloud) -> None:
                 }
             }
         )
+
+
+# --- descriptions and bytes, without a server -------------------------------------------------------------------------
+
+
+def described(serde: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """Glue's `Table` of two columns and one partition key."""
+    columns = [{"Name": "Viewer"}, {"Name": "n", "Type": "INT"}]
+    storage = {"Location": "s3://b/t/", "Columns": columns, "SerdeInfo": serde or {"SerializationLibrary": LAZY}}
+    return {"StorageDescriptor": storage, "PartitionKeys": [{"Name": "Day", "Type": "date"}], **more}
+
+
+def test_a_description_is_understood_with_names_and_types_in_lower_case() -> None:
+    found = glue_tables.layout(described())
+    assert (found.location, found.serde) == ("s3://b/t/", "LazySimpleSerDe")
+    assert list(found.columns.items()) == [("viewer", "string"), ("n", "int")]
+    assert found.all_columns == {"viewer": "string", "n": "int", "day": "date"}
+    assert (found.values, found.parts) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("library", "classification", "serde"),
+    [
+        ("org.openx.data.jsonserde.JsonSerDe", "csv", "OpenX JSON SerDe"),
+        ("ORG.APACHE.HIVE.HCATALOG.DATA.JSONSERDE", "", "Hive JSON SerDe"),
+        ("org.apache.hadoop.hive.serde2.OpenCSVSerde", "", "OpenCSVSerDe"),
+        ("", "CSV", "LazySimpleSerDe"),
+        ("", "json", "OpenX JSON SerDe"),
+        ("", "parquet", "Parquet"),
+    ],
+)
+def test_the_library_says_who_reads_and_else_the_classification(library: str, classification: str, serde: str) -> None:
+    serde_info: dict[str, Any] = {"SerializationLibrary": library} if library else {"Parameters": {}}
+    assert glue_tables.layout(described(serde_info, Parameters={"classification": classification})).serde == serde
+
+
+@pytest.mark.parametrize(("library", "classification"), [("org.x.AvroSerDe", "json"), ("", "avro"), ("", "")])
+def test_what_nothing_here_reads_is_refused_with_what_is_read(library: str, classification: str) -> None:
+    serde_info: dict[str, Any] = {"SerializationLibrary": library} if library else {"Parameters": {}}
+    with pytest.raises(glue_tables.TableError, match=r"not supported; supported: LazySimpleSerDe, .*Parquet"):
+        glue_tables.layout(described(serde_info, Parameters={"classification": classification}))
+
+
+def test_properties_of_the_serde_win_over_those_of_the_storage_and_the_table() -> None:
+    table = described({"SerializationLibrary": LAZY, "Parameters": {"a": "serde"}}, Parameters={"a": "t", "b": "t"})
+    table["StorageDescriptor"]["Parameters"] = {"a": "storage", "b": "storage", "c": "storage"}
+    assert glue_tables.layout(table).settings == {"a": "serde", "b": "storage", "c": "storage"}
+
+
+def test_a_table_that_is_only_classified_has_commas() -> None:
+    table = described({"Parameters": {}}, Parameters={"classification": "csv"})
+    layout = glue_tables.layout(table)
+    assert layout.settings["delimiter"] == ","
+    assert glue_tables.decode(b"u-1,7\n", "t/a", layout, ["n", "viewer"]).to_pylist() == [{"n": 7, "viewer": "u-1"}]
+
+
+def test_a_partition_has_the_tables_ways_unless_it_has_its_own() -> None:
+    table = glue_tables.layout(described(Parameters={"skip.header.line.count": "1"}))
+    plain = glue_tables.partition(table, {"Values": ["2025-01-02"]})
+    assert (plain.location, plain.serde, plain.values) == (
+        "s3://b/t/day=2025-01-02/",
+        table.serde,
+        {"day": "2025-01-02"},
+    )
+    storage = {"Location": "s3://c/x/", "SerdeInfo": {"SerializationLibrary": JSON}}
+    own = glue_tables.partition(table, {"Values": ["2025-01-03"], "StorageDescriptor": storage})
+    assert (own.location, own.serde) == ("s3://c/x/", "OpenX JSON SerDe")
+    read = glue_tables.decode(b'first\n{"viewer": "u-1"}', "x/a", own, ["viewer", "day"])
+    assert read.to_pylist() == [{"viewer": "u-1", "day": date(2025, 1, 3)}]
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "plain"),
+    [
+        (gzip.compress(b"x"), "t/a", b"x"),
+        (gzip.compress(b"x") + gzip.compress(b"y"), "t/a.txt", b"xy"),
+        (bz2.compress(b"x"), "t/a.bz2", b"x"),
+        (bz2.compress(b"x"), "t/a", bz2.compress(b"x")),
+        (b"BZ is text", "t/a.bz2", b"BZ is text"),
+        (b"", "t/a.gz", b""),
+        (b"\x1f", "t/a", b"\x1f"),
+    ],
+    ids=["gzip", "two of them", "bzip2", "bzip2 by another name", "text that begins like bzip2", "empty", "one byte"],
+)
+def test_compression_is_known_by_the_bytes_and_bzip2_by_the_name_too(body: bytes, key: str, plain: bytes) -> None:
+    assert glue_tables.unpacked(body, key) == plain
+
+
+@pytest.mark.parametrize("cut", range(2, 21))
+def test_cut_gzip_is_refused_wherever_it_is_cut(cut: int) -> None:
+    whole = gzip.compress(b"u-1,t-1\n", mtime=0)
+    with pytest.raises(UnreadableError, match="gzip data are damaged"):
+        glue_tables.unpacked(whole[:cut])
+
+
+def test_an_empty_table_has_the_types_of_glue() -> None:
+    table = glue_tables.layout(described())
+    found = glue_tables.empty(table, ["day", "n"])
+    assert (found.num_rows, found.column_names) == (0, ["day", "n"])
+    assert [str(kind) for kind in found.schema.types] == ["date32[day]", "int32"]
+    assert glue_tables.unreadable("array<string>") is None
+    assert "not read by the sandbox" in str(glue_tables.unreadable("map<string,int>"))
+
+
+def test_all_types_that_aws_takes_are_read() -> None:
+    for allowed in glue_tables.ALLOWED_TYPES.values():
+        for glue_type in allowed:
+            assert glue_tables.unreadable("array<string>" if glue_type == "array" else glue_type) is None
