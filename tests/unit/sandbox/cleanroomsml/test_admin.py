@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import get_args
 from urllib.parse import quote
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from sandbox.cleanroomsml import resources
@@ -95,30 +97,36 @@ def test_screenshots(chromium: str, world: World, finished: str, tmp_path: Path,
     assert dark_pixels > 0.8 * pixels if scheme == "dark" else dark_pixels < 0.2 * pixels
 
 
+Bytes = npt.NDArray[np.uint8]
+
+
 def darkness(picture: Path) -> tuple[int, int]:
-    """How many pixels of a PNG file are dark, and how many there are; the first of a pixel's bytes is looked at."""
+    """How many pixels of a PNG file are dark, and how many there are; only the first of a pixel's bytes is read."""
     content = picture.read_bytes()
     width, height, _depth, colour = struct.unpack(">IIBB", content[16:26])
     size = {2: 3, 6: 4}[colour]
     chunks = re.finditer(rb"IDAT", content)
     lengths = [(found.end(), int.from_bytes(content[found.start() - 4 : found.start()])) for found in chunks]
     data = zlib.decompress(b"".join(content[at : at + length] for at, length in lengths))
-    above, dark, stride = bytearray(width * size), 0, 1 + width * size
-    for row in range(height):
-        line = data[row * stride : (row + 1) * stride]
-        above = unfiltered(line[0], line[1:], above, size)
-        dark += sum(value < 100 for value in above[::size])
+    rows = np.frombuffer(data, np.uint8).reshape(height, 1 + width * size)
+    above, dark = np.zeros(width, np.uint8), 0
+    for row in rows:
+        above = unfiltered(int(row[0]), row[1::size], above)
+        dark += int((above < 100).sum())
     return dark, width * height
 
 
-def unfiltered(kind: int, line: bytes, above: bytearray, size: int) -> bytearray:
-    """One row of a PNG file."""
-    row = bytearray(line)
-    for n, value in enumerate(line):
-        left = row[n - size] if n >= size else 0
-        corner = above[n - size] if n >= size else 0
-        row[n] = (value + (0, left, above[n], (left + above[n]) // 2, paeth(left, above[n], corner))[kind]) & 0xFF
-    return row
+def unfiltered(kind: int, line: Bytes, above: Bytes) -> Bytes:
+    """One channel of a row of a PNG file; channels are filtered apart from each other."""
+    if kind < 3:
+        found: Bytes = (line, np.cumsum(line, dtype=np.uint8), line + above)[kind]
+        return found
+    row, left, corner = [], 0, 0
+    for value, up in zip(line.tolist(), above.tolist(), strict=True):
+        left = (value + ((left + up) // 2 if kind == 3 else paeth(left, up, corner))) & 0xFF
+        corner = up
+        row.append(left)
+    return np.array(row, np.uint8)
 
 
 def paeth(left: int, above: int, corner: int) -> int:

@@ -67,8 +67,7 @@ def multipart(world: World, bucket: str) -> tuple[Any, dict[str, Any]]:
     return part["ETag"], place
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
-def test_all_is_found_again(tmp_path: Path, ending: signal.Signals) -> None:
+def test_all_is_found_again_after_a_kill_and_after_a_stop(tmp_path: Path) -> None:
     with living(tmp_path) as (world, pid):
         bucket = "data-of-films"
         provide(world.client, bucket, world.region)
@@ -85,7 +84,10 @@ def test_all_is_found_again(tmp_path: Path, ending: signal.Signals) -> None:
         etag, place = multipart(world, bucket)
         keys = world.client("sts").assume_role(RoleArn=world.role.replace("1234", "9999"), RoleSessionName="session")
         before = everything(world)
-        os.kill(pid, ending)
+        os.kill(pid, signal.SIGKILL)
+    with living(tmp_path) as (world, pid):
+        assert everything(world) == before
+        os.kill(pid, signal.SIGTERM)
     with living(tmp_path) as (world, _pid):
         assert everything(world) == before
         parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
