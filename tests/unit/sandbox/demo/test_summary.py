@@ -63,7 +63,7 @@ def test_the_last_screen_tells_everything_within_80_columns(tmp_path: Path) -> N
     assert re.search(r"this audience +2 +█", told)
     assert re.search(r"those who rate most +\d", told)
     assert "exactly one for each command" in told
-    assert "4 calls that only look: GetAudienceModel 4" in told
+    assert "4 calls that only read: GetAudienceModel 4" in told
 
 
 def test_the_most_active_are_no_seeds() -> None:
@@ -113,7 +113,7 @@ def test_calls_in_words() -> None:
     looking = Counter({"ListAudienceModels": 1, "GetAudienceModel": 3})
     assert asked(Calls(creating, looking)).splitlines() == [
         "5 calls that create or start something: exactly one for each command.",
-        "4 calls that only look: GetAudienceModel 3, ListAudienceModels 1.",
+        "4 calls that only read: GetAudienceModel 3, ListAudienceModels 1.",
     ]
     creating["CreateAudienceModel"] = 2
     assert "6 calls" in asked(Calls(creating, looking))
