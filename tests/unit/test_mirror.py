@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "tests" / "unit"
-ROOTS = ("service", "schemas")
+ROOTS = ("service", "schemas", "sandbox")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
