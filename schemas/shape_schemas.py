@@ -58,7 +58,7 @@ UNSAID: Final[Mapping[str, str]] = {
         "The schema is one of the attributes that were read from headers."
     ),
     "In binary mode, the content type is not `application/cloudevents+json`; in structured mode it is.": (
-        "The content type tells one mode from the other; the schema is one of what is read in either mode."
+        "The content type distinguishes the modes; the schema is one of what is read in either mode."
     ),
     "Targets, reply topics, accounts and Regions are those that settings allow (`UnknownTarget`, `NotAllowed`).": (
         "That differs from one deployment to another, and is no matter of shape."

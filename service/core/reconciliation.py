@@ -188,7 +188,9 @@ def _as_asked(operation: Operation, params: Mapping[str, Any], shown: Mapping[st
         return not set(params[operation.erases]) & set(shown.get(operation.compare) or ())
     present = strip(shown)
     return all(
-        _holds(present.get(name), value) for name, value in params.items() if name != operation.resource.identity
+        (_same_document if name == operation.compare else _holds)(present.get(name), value)
+        for name, value in params.items()
+        if name != operation.resource.identity
     )
 
 

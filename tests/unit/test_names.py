@@ -17,7 +17,7 @@ WORN_OUT: Final = re.compile(
 )
 
 TWICE: Final[dict[str, set[str]]] = {
-    "Reader": {"service/adapters/kafka/changelog.py", "service.adapters.kafka.topic_reader.py"},
+    "Reader": {"service/adapters/kafka/changelog.py", "service/adapters/kafka/topic_reader.py"},
 }
 """Class names that still stand twice, with the modules."""
 
@@ -27,7 +27,7 @@ OPEN: Final = {
     "service/cli/parked.py": {"REPLY_PATIENCE"},
     "service/operator/dead_letters/dead_letter.py": {"told"},
     "service/operator/repair/changelog_snapshot.py": {"place"},
-    "service.adapters.kafka.topic_reader.py": {"place"},
+    "service/adapters/kafka/topic_reader.py": {"place"},
     "service/runtime/poller.py": {"looked", "looking"},
     "service/runtime/slots.py": {"PATIENCE"},
     "service/settings/model.py": {"places"},

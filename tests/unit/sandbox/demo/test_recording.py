@@ -55,3 +55,22 @@ def test_a_run_that_fails_leaves_the_picture_as_it_was(code: list[int], tmp_path
     picture.write_text("of an earlier run")
     assert recording.record(picture, tmp_path / "out") == 130
     assert picture.read_text() == "of an earlier run"
+
+
+def test_the_picture_has_the_ends_and_the_findings() -> None:
+    lines = [
+        "Who else?",
+        "    0.0 s  Sandbox  starting",
+        "    2.1 s  Sandbox  ready, 127.0.0.1:1",
+        "    4.2 s  CreateTrainingDataset  accepted",
+        "    4.3 s  CreateTrainingDataset  succeeded",
+        "What a subscriber on Kafka saw ─────",
+        " 0.00  command",
+        "Was it right? ─────",
+        " 4.6 times",
+        "What Clean Rooms ML was asked ─────",
+        " 5 calls",
+        "Files ─────",
+        " a file",
+    ]
+    assert recording.essence(lines) == [lines[number] for number in (0, 2, 4, 7, 8, 9, 10)]
