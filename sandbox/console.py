@@ -116,7 +116,7 @@ def _abandon_output() -> int:
 
 
 def usage(error: CycloptsError) -> str:
-    """What is wrong with a command line: what was found, what was expected, and where to look next."""
+    """What is wrong with a command line: what was found, what was expected, and where to read on."""
     chain = " ".join(error.command_chain or ())
     return f"{PROGRAM} {chain}".rstrip() + f": {_fault(error)}. See {PROGRAM} {chain}".rstrip() + " --help."
 

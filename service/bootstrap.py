@@ -46,7 +46,7 @@ _KAFKA: Final = "kafka"
 """The part of the process that polls Kafka, as liveness knows it."""
 
 _SILENT_POLLS: Final = 2
-"""So many poll deadlines may pass without a sign of the Kafka client, and the time in which shards are closed."""
+"""Number of poll deadlines that may pass without a sign of the Kafka client, plus the time to close shards."""
 
 _BLINDNESS: Final = 24
 """Number of observations during the time for which polls of a resource may fail."""
@@ -214,7 +214,7 @@ def _app(
     def resized(held: frozenset[TopicPartition]) -> None:
         """The budget of an account and region is split over the replicas by the partitions of commands they hold."""
         telemetry.rebalance()
-        garbage.look_through()
+        garbage.collect_all()
         calling = sum(partition.topic != settings.topics.changes for partition in held)
         share = calling / (settings.topics.partitions * len(settings.sources()))
         for limiter in limiters.values():

@@ -37,8 +37,8 @@ def gauges(app: App, clock: Clock, skews: Callable[[], Mapping[str, float]]) -> 
 
     Args:
         app: What runs.
-        clock: Tells since when.
-        skews: By how many seconds this machine's clock is ahead of AWS's, by target.
+        clock: Time of the process.
+        skews: Seconds by which the local clock is ahead of AWS's, by target.
     """
     yield "ready", "1 when every assigned partition is served", (), lambda: {(): float(app.ready)}
     yield "superseded", "1 while another process uses the same instance id", (), lambda: {(): bool(app.superseded)}

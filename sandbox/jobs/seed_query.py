@@ -126,7 +126,7 @@ def _parameter_edits(query: str, known: Sequence[str] | dict[str, str], replace:
 
 
 def _stand_in(name: str) -> str:
-    """A value in the place of a parameter, as long as it, so that nothing moves."""
+    """A value instead of a parameter, of the same length, so that nothing moves."""
     return "1".ljust(len(name) + 1)
 
 

@@ -3,7 +3,7 @@
 A collection visits every object that it knows while the event loop stops: half a second with a hundred thousand jobs.
 Reference counts free nearly everything without it; only cycles need it. So each full collection is small: what has
 survived one is frozen, which means that no later one visits it. It is freed by its reference count all the same. A
-cycle among frozen objects would stay, so they are unfrozen and looked through at each rebalance, when shards, clients
+cycle among frozen objects would stay, so they are unfrozen and collected at each rebalance, when shards, clients
 and tasks end and nothing is served anyway. See docs/adr/0037-short-collections.md.
 """
 
@@ -17,7 +17,7 @@ _THRESHOLDS: Final = (3_000, 4, 1)
 """A full collection comes when about 30,000 objects more were made than freed, and visits these: some 10 ms."""
 _FULL: Final = 2
 _EVERY: Final = 600.0
-"""Seconds at least between two looks through everything: a rolling update brings a rebalance for each replica."""
+"""Minimum seconds between two full collections: a rolling update brings a rebalance for each replica."""
 
 
 class GarbageCollection:
@@ -44,7 +44,7 @@ class GarbageCollection:
             if not enabled:
                 gc.disable()
 
-    def look_through(self) -> None:
+    def collect_all(self) -> None:
         """Frees cycles among what was frozen, too, unless it has done so lately. A million objects take 0.3 s."""
         if time.monotonic() - self._looked >= _EVERY:
             self._looked = time.monotonic()

@@ -71,7 +71,7 @@ def topics(*, settings: SettingsFile = None) -> int:
 
 
 def check(*, settings: SettingsFile = None) -> int:
-    """Look at Kafka, topics, rights and AWS targets, and say what to mend. Changes nothing."""
+    """Check Kafka, topics, permissions and AWS targets; changes nothing."""
     return console.run(settings, _check)
 
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 app = group("dlq", "List dead letters, show one, or send the originals back.", sort_key=4)
 
-Tenant = Annotated[str | None, Parameter(help="Whose letters, where a tenant has a topic of its own for them.")]
+Tenant = Annotated[str | None, Parameter(help="Read the dead letters of this tenant, if it has a topic of its own.")]
 
 LISTED = 50
 _CHUNK = 100
@@ -183,9 +183,7 @@ async def _list(desk: _DeadLetterContext, selected: Selection, limit: int, *, as
 async def _show(desk: _DeadLetterContext, partition: int, offset: int, *, value: bool) -> int:
     letter = await read_one(desk.kafka, desk.topic, partition, offset)
     if letter is None:
-        print_error(
-            f"{desk.topic} has no letter at partition {partition}, offset {offset}: it has expired, or never was"
-        )
+        print_error(f"{desk.topic} has no dead letter at partition {partition}, offset {offset}: it has expired")
         return EXIT_MISSING
     dlq_output.show_letter(dlq_output.screen(), letter, value=value)
     return 0

@@ -71,7 +71,7 @@ def row(letter: DeadLetter) -> Row:
 
 
 def screen() -> Console:
-    """The screen; a pipe or a file is as wide as a table needs it, or it would be folded for nobody."""
+    """The console; for a pipe or a file it is as wide as the table, so that no line is folded."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=WIDE)
 

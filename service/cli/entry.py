@@ -28,36 +28,36 @@ _CODES: Final = (
 )
 
 COMMANDS: Final = (
-    ("run", "app:run", 1, "Serve: consume commands, call AWS, publish what becomes of them. SIGTERM stops in order."),
+    ("run", "app:run", 1, "Serve: consume commands, call AWS, publish replies and events. SIGTERM stops in order."),
     ("topics", "app:topics", 2, "Create the topics that are missing, verify those that exist. May be repeated."),
-    ("check", "app:check", 3, "Look at Kafka, topics, rights and AWS targets, and say what to mend. Changes nothing."),
+    ("check", "app:check", 3, "Check Kafka, topics, permissions and AWS targets; changes nothing."),
     ("dlq", "dlq:app", 4, "List dead letters, show one, or send the originals back."),
     ("iam", "app:iam", 4, "Print the IAM policies and trust policies that these settings need, as JSON."),
-    ("parked", "parked:app", 5, "List commands that wait for a person, and resolve them."),
+    ("parked", "parked:app", 5, "List commands that wait for an operator, and resolve them."),
     (
         "reconcile",
         "reconcile:reconcile",
         6,
-        "Compare the changelogs with AWS, and say what differs; send what is safe with --apply.",
+        "Compare the changelogs with AWS, and print the differences; --apply sends the safe repairs.",
     ),
     (
         "backfill",
         "backfill:backfill",
         7,
-        "Rebuild lost changelogs from commands, replies and events; only says what it would write without --apply.",
+        "Rebuild lost changelogs from commands, replies and events; without --apply, only print what would be written.",
     ),
     (
         "skip-corrupt",
         "skip_corrupt:skip_corrupt",
         8,
-        "Make a halted shard go on without a changelog record that can't be read; without --offset, list such records.",
+        "Let a halted shard continue without an unreadable changelog record; without --offset, list such records.",
     ),
-    ("offsets", "offsets:app", 9, "Show where each partition is read on, and set it where that can't be known."),
+    ("offsets", "offsets:app", 9, "Show where each partition continues, and set it if that can't be determined."),
     (
         "acls",
         "acls:print_acls",
         10,
-        "Print the least rights in Kafka that each component needs, for the topics and tenants of the settings.",
+        "Print the minimal permissions in Kafka that each component needs, for the topics and tenants of the settings.",
     ),
 )
 """Names, where they are in this package, order, and the first sentence of their help."""
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def _light() -> bool:
-    """Whether nothing is to be done, and there is somewhere to print to."""
+    """Whether the command line needs no work, and there is somewhere to print to."""
     return set(sys.argv[1:2] or ["--help"]) <= _LIGHT and None not in (sys.stdout, sys.stderr)
 
 

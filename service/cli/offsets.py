@@ -24,7 +24,7 @@ EARLIEST: Final = "earliest"
 LATEST: Final = "latest"
 
 app = console.group(
-    "offsets", "Show where each partition is read on, and set it where that can't be known.", sort_key=9
+    "offsets", "Show where each partition continues, and set it if that can't be determined.", sort_key=9
 )
 
 

@@ -27,7 +27,7 @@ from service.topology import kafka_settings
 
 REPLY_PATIENCE: Final = 60.0
 
-app = console.group("parked", "List commands that wait for a person, and resolve them.", sort_key=5)
+app = console.group("parked", "List commands that wait for an operator, and resolve them.", sort_key=5)
 
 
 @app.command(name="list", sort_key=1)
@@ -46,7 +46,10 @@ def resolve(
     command_id: str,
     *,
     source: str | None = None,
-    adopt: Annotated[str | None, Parameter(help="It was done: the ARN of what it made (or -, if it has none).")] = None,
+    adopt: Annotated[
+        str | None,
+        Parameter(help="It was done: the ARN of what it made (or -, if it has none).", allow_leading_hyphen=True),
+    ] = None,
     retry: Annotated[bool, Parameter(help="It was not done: call once more, regardless of its deadline.")] = False,
     fail: Annotated[
         bool, Parameter(help="Give up: what AWS may have made stays, is billed, and is not polled.")
@@ -170,7 +173,7 @@ async def send_one(settings: Settings, outgoing: Outgoing, *, wait: bool) -> int
         place = await sending.send(outgoing)
         console.print_line(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}")
         if not wait:
-            console.print_line(f"its answer will come to {replies}; --wait waits for it", "dim")
+            console.print_line(f"its reply will be published to {replies}; --wait waits for it", "dim")
             return 0
         kind, data = await wait_terminal(source, replies, before, outgoing, REPLY_PATIENCE)
     if kind is ReplyKind.SUCCEEDED:

@@ -23,7 +23,7 @@ def skip_corrupt(
     i_understand: Annotated[bool, Parameter(negative="", help="Write the tombstone.")] = False,
     settings: SettingsFile = None,
 ) -> int:
-    """Let a halted shard continue without a changelog record that can't be read; without --offset, list such records.
+    """Let a halted shard continue without an unreadable changelog record; without --offset, list such records.
 
     Writes a tombstone for the record's key, under the fence of its shard; the shard restores without it soon. What the
     record said is forgotten: a command sent again is carried out again, a resource's events are numbered from 1 again.

@@ -25,7 +25,7 @@ _KINDS: Final[Mapping[Any, str]] = {int: "a whole number", float: "a number", Pa
 
 
 def usage(error: CycloptsError) -> str:
-    """What is wrong with a command line: what was found, what was expected, and where to look next."""
+    """What is wrong with a command line: what was found, what was expected, and where to read on."""
     chain = " ".join(error.command_chain or ())
     return f"{PROGRAM} {chain}".rstrip() + f": {_fault(error)}. See {PROGRAM} {chain}".rstrip() + " --help."
 

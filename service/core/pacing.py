@@ -1,4 +1,4 @@
-"""When to look again. Pure arithmetic on seconds, and an agenda of what is due when."""
+"""When to poll again. Pure arithmetic on seconds, and an agenda of what is due when."""
 
 import heapq
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ class Cadence:
         return self.first if age < self.young_for else self.later
 
     def confirming(self, age: float, looks: int, seconds: float) -> float:
-        """The interval after a look that did not find the resource, never longer than the usual one.
+        """The interval after a poll that did not find the resource, never longer than the usual one.
 
-        An absence is confirmed as soon as it can be, and by no more looks than that takes: while an absence has yet
-        to last, looks in between would decide nothing.
+        An absence is confirmed as soon as it can be, and with no more polls than that takes: while an absence has yet
+        to last, polls in between would decide nothing.
 
         Args:
             age: The resource's age.
-            looks: How many more absences in a row it takes.
+            looks: Number of further consecutive absences that are needed.
             seconds: How much longer they have to last.
         """
         usual = self.interval(age)
@@ -99,7 +99,7 @@ class Agenda(Generic[Item]):
         return self._ticks[0] if self._ticks else None
 
     def due(self, tick: int, most: int) -> list[Item]:
-        """Takes out what is due, in at most so many steps; there is more while :meth:`first` is not after the tick."""
+        """Takes out what is due, in limited steps; there is more while :meth:`first` is not after the tick."""
         due: list[Item] = []
         for _ in range(most):
             if not self._ticks or self._ticks[0] > tick:

@@ -2,8 +2,8 @@
 
 A List page shows up to 100 statuses for the price of one call, but finished resources fill pages too (there is no
 status filter), so the price of a List is that of everything ever made. One List serves every watched resource of its
-kind, whenever its own look is due. So rates are compared: Lists at an interval ``s`` cost pages/s calls a second, and
-each resource that must be looked at more often than that costs a Get at its own pace.
+kind, whenever its own poll is due. So rates are compared: Lists at an interval ``s`` cost pages/s calls a second, and
+each resource that must be polled more often than that costs a Get at its own pace.
 """
 
 import math
@@ -30,7 +30,7 @@ def plan(resource: Resource, paces: Mapping[float, int], pages: int, present: fl
 
     Args:
         resource: The kind.
-        paces: How many watched resources, which a List shows, want a look at each interval.
+        paces: How many watched resources, which a List shows, want a poll at each interval.
         pages: How many pages the last List had.
         present: The interval as it is now.
         listable: False while Lists of this kind fail.
@@ -52,6 +52,6 @@ def _calls(paces: Mapping[float, int], pages: int, interval: float) -> float:
 
 
 def too_long(paces: Mapping[float, int], pages: int, interval: float) -> bool:
-    """Whether a List that goes on after so many pages has cost far more than the Gets that it was to save."""
+    """Whether a List with this number of pages has cost far more than the Gets that it should save."""
     saved = sum(number * interval / pace for pace, number in paces.items() if pace >= interval)
     return pages >= max(_WASTE, math.ceil(_WASTE * saved))

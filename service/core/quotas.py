@@ -77,7 +77,7 @@ class Slots(Generic[Key]):
         return self.first(len(self._places))
 
     def first(self, number: int) -> tuple[Key, ...]:
-        """The first so many of the queue."""
+        """The first entries of the queue."""
         levels = sorted(
             (level, rank)
             for tenant, queue in self._queues.items()
@@ -91,7 +91,7 @@ class Slots(Generic[Key]):
         return 1 + _ahead(rank, self._queues, self._used) if rank is not None else 0
 
     def position_here(self, key: Key) -> int:
-        """The same, if nobody waited who is away: who does not come when called must not hold the others up."""
+        """The same, without waiting claims that are away: one that does not answer must not delay the others."""
         rank = self._places.get(key)
         return 1 + _ahead(rank, self._present, self._used) if rank is not None else 0
 

@@ -237,7 +237,7 @@ def _window_missed(job: Job, observation: seen.WindowMissed, now: float, policy:
 
 
 def _delayed(job: Job, observation: seen.Delayed, now: float, policy: Policy) -> Step:
-    """Told once, with an intent that is committed anew; who rests meanwhile has another reason to wait."""
+    """Published once, with an intent that is committed again; a job that rests meanwhile has another reason to wait."""
     if job.due > GIVEN_BACK or job.reason == OUT_OF_BUDGET:
         return Step(job)
     told = CommandReply("waiting", {"reason": OUT_OF_BUDGET, "position": 0})

@@ -468,7 +468,7 @@ class Activities:
         return self._context.cadences.get(subject(job.command).kind, self._context.removal_cadence)
 
     def unwatch(self, key: bytes) -> None:
-        """Looks at a job's resource no longer, or, when the job is planned again, anew from its own status on."""
+        """Stops polling a job's resource; if the job is planned again, polling restarts from its own status."""
         poller = self._watched.pop(key, None)
         if poller is not None:
             poller.unwatch(self._claim(key))

@@ -36,7 +36,7 @@ from service.runtime.searches import SharedSearches
 _RENEWALS: Final = 3
 """How often a request may miss its call window before the call is put off."""
 _LONG_WAIT: Final = 5.0
-"""Seconds of waiting for the budget after which the publisher is told."""
+"""Seconds of waiting for the budget after which the publisher gets a reply."""
 _LONG_QUEUE: Final = 30.0
 """The same for connections: a burst passes without one more reply for each of its commands."""
 
@@ -281,7 +281,7 @@ class Dispatch:
         return self._caller.slow()
 
     async def turn(self, command: Command, delayed: Callable[[], None]) -> Turn:
-        """Waits for a command's turn to call; ``delayed`` is called when that takes so long that it is to be told."""
+        """Waits for a command's turn to call; ``delayed`` is called when that takes long enough to be reported."""
         if at_once := self.turn_at_once(command):
             return at_once
         asked = (command.target, lane(row(command)), command.tenant)

@@ -84,14 +84,14 @@ class _Connections:
             await self._free.acquire()
 
     def release(self, held: float) -> None:
-        """A connection is free again after so many seconds."""
+        """A connection is free again after this number of seconds."""
         if self._free is not None:
             self._free.release()
         self._held += (held - self._held) * (_NEW_SHARE if self._held else 1.0)
 
 
 class Turn:
-    """The right to one call, for whoever asked for it, until it is released.
+    """The permission for one call, until it is released.
 
     Attributes:
         used: Whether a request was handed to the transport; what was not used gives its token back.

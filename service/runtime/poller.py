@@ -1,6 +1,6 @@
 """One poller per target polls every watched resource with as few requests as possible.
 
-Nothing is lost when a look fails: the watch stays due and is looked at again.
+Nothing is lost when a poll fails: the watch stays due and is polled again.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class _Get(NamedTuple):
     Attributes:
         kind: Its kind.
         resource_id: What it is to describe.
-        last: Whether a List has failed already, so that there is no other way to look.
+        last: Whether a List has failed already, so that there is no other way to poll.
     """
 
     kind: KindWatches
@@ -101,14 +101,14 @@ class Poller:
         self._group: asyncio.TaskGroup | None = None
 
     def watch(self, key: object, watch: WatchedResource) -> None:
-        """Begins to look: with the next List if one is to come anyway, else at once.
+        """Starts polling: with the next List if one is due anyway, otherwise at once.
 
         A key that is watched already goes on as it is.
         """
         if key in self._watches:
             return
         now = self._clock.now()
-        watch.looked = watch.known = watch.shown = now
+        watch.seen_at = watch.known = watch.shown = now
         kind = self._kinds.get(watch.kind) or self._kinds.setdefault(watch.kind, KindWatches(RESOURCES[watch.kind]))
         kind.add(watch, now)
         self._watches[key] = watch
@@ -118,7 +118,7 @@ class Poller:
         self._moved(kind)
 
     def unwatch(self, key: object) -> None:
-        """Looks no longer."""
+        """Stops polling."""
         if watch := self._watches.pop(key, None):
             kind = self._kinds[watch.kind]
             kind.remove(watch)
@@ -134,11 +134,11 @@ class Poller:
     def lag(self) -> float:
         """Seconds by which the most overdue poll is late; failed polls do not count as polls."""
         now = self._clock.now()
-        late = (now - watch.looked - watch.pace for watch in islice(self._late, _AT_ONCE))
+        late = (now - watch.seen_at - watch.pace for watch in islice(self._late, _AT_ONCE))
         return max(0.0, max(late, default=0.0))
 
     async def run(self) -> None:
-        """Looks until cancelled. A look that hangs, or a List without an end, delays no other."""
+        """Polls until cancelled. A poll that hangs, or a List without an end, delays no other."""
         async with asyncio.TaskGroup() as self._group:
             while True:
                 self._changed.clear()
@@ -166,7 +166,7 @@ class Poller:
         return min(min(times) - self._clock.now(), LONGEST_SLEEP) if times else None
 
     def _begin_due(self) -> None:
-        """Begins the looks whose time has come, as far as none of theirs is under way."""
+        """Starts the polls that are due, unless one of the same resource is running."""
         now = self._clock.now()
         for watch in self._agenda.due(math.floor(now / self._tick), _AT_ONCE):
             try:
@@ -212,7 +212,7 @@ class Poller:
     # When to look
 
     def _next(self, watch: WatchedResource, now: float) -> int:
-        """The tick of the next look, which is never the present one."""
+        """The tick of the next poll, which is never the current one."""
         wait = self._confirming(watch, now) if watch.absences else watch.pace
         return max(round((now + wait) / self._tick), math.floor(now / self._tick) + 1)
 
@@ -238,7 +238,7 @@ class Poller:
             self._changed.set()
 
     def _again(self, watch: WatchedResource) -> None:
-        """The next look is due an interval later."""
+        """The next poll is due an interval later."""
         if watch.gone:
             return
         now, kind = self._clock.now(), self._kinds[watch.kind]
@@ -307,14 +307,14 @@ class Poller:
             except Exception as error:
                 self._broke(watches, error)
             for watch in watches:
-                if not watch.looking:
+                if not watch.get_pending:
                     self._again(watch)
 
     def _listed_one(self, kind: KindWatches, resource_id: str, summary: Mapping[str, Any], *, failed: bool) -> None:
         """A summary is enough while a resource is on its way; its end deserves a Get, unless that fails."""
         watches, status = kind.of(resource_id), str(summary.get("status", ""))
         telling = status in kind.resource.ends and any(each.status != status or each.back(status) for each in watches)
-        if any(watch.looking for watch in watches):
+        if any(watch.get_pending for watch in watches):
             return
         if telling and kind.resource.get_operation and not failed:
             self._queue(_Get(kind, resource_id))
@@ -347,7 +347,7 @@ class Poller:
         self._drop_failed(kind)
 
     def _drop_failed(self, kind: KindWatches) -> None:
-        """What no List has shown either, was looked at in vain."""
+        """A resource that no List has shown either is absent."""
         failed, kind.failed = kind.failed, {}
         for watch, failure in failed.items():
             self._unseen(kind.resource, [watch], failure, kind.resource.get_operation)
@@ -358,9 +358,9 @@ class Poller:
     def _queue(self, get: _Get) -> None:
         """One Get for all who watch the resource, and not two at a time."""
         watches = get.kind.of(get.resource_id)
-        if not any(watch.looking for watch in watches):
+        if not any(watch.get_pending for watch in watches):
             for watch in watches:
-                watch.looking = True
+                watch.get_pending = True
             self._gets.append(get)
             self._take_turns()
 
@@ -402,7 +402,7 @@ class Poller:
         finally:
             turn.release()
         for watch in get.kind.of(get.resource_id):
-            watch.looking = False
+            watch.get_pending = False
             if watch not in get.kind.failed:
                 self._again(watch)
 
@@ -428,7 +428,7 @@ class Poller:
         self._telemetry.problem("poll_error", target=self._target, error=location(error))
 
     def _broke(self, watches: Iterable[WatchedResource], error: Exception) -> None:
-        """Whoever watches what breaks the service again and again hears of it."""
+        """Repeated unexpected errors are delivered to the watch."""
         broken = list(watches)
         names = ", ".join(watch.resource_id for watch in broken[:_NAMED])
         self._telemetry.problem("poll_error", target=self._target, resource=names, error=location(error))
@@ -438,22 +438,22 @@ class Poller:
                 watch.sink(Broken(DEFECT))
 
     def _stuck(self, failure: Failure, watches: Iterable[WatchedResource]) -> bool:
-        """Whether to look in the other way too: the failure does not pass by itself, or has not passed for long."""
+        """Whether to use the other operation too: the failure does not pass by itself, or has not passed for long."""
         now = self._clock.now()
-        return _lasting(failure) or any(now - max(each.looked, each.blind) >= self._blindness for each in watches)
+        return _lasting(failure) or any(now - max(each.seen_at, each.blind) >= self._blindness for each in watches)
 
     def _absent(self, resource: Resource, watches: Iterable[WatchedResource]) -> None:
-        """An eventually consistent read may miss what is there, so an absence is confirmed, by looks that were due.
+        """An eventually consistent read may miss what is there, so an absence is confirmed, by polls that were due.
 
-        For what is being deleted a few looks are enough. What is old is looked at so rarely that the next look comes
-        sooner than usual.
+        For a resource that is being deleted a few polls are enough. What is old is polled so rarely that the next poll
+        comes sooner than usual.
         """
         now = self._clock.now()
         for watch in watches:
             if watch.due > math.floor(now / self._tick):
                 continue
             self._late.pop(watch, None)
-            watch.looked = now
+            watch.seen_at = now
             watch.missed = watch.missed if watch.absences else now
             watch.absences += 1
             if watch.absences >= ABSENCES and self._lasting(watch, now) <= 0.0:
@@ -463,7 +463,7 @@ class Poller:
         now = self._clock.now()
         for watch in watches:
             self._late.pop(watch, None)
-            watch.looked = now
+            watch.seen_at = now
             watch.absences = 0
             try:
                 self._deliver_one(watch, description)

@@ -248,7 +248,7 @@ class Membership(Protocol):
         ...
 
     async def holds(self, partition: TopicPartition) -> bool:
-        """Whether the group's coordinator confirms, now, that the partition is ours and no rebalance is under way."""
+        """Whether the group's coordinator confirms now that this member owns the partition and no rebalance runs."""
         ...
 
     def start(self, partition: TopicPartition, offset: int) -> None:
@@ -277,7 +277,7 @@ class Log(Protocol):
         ...
 
     async def open(self, partition: TopicPartition) -> PartitionLog:
-        """Fences whoever owned the partition, aborting what it left open.
+        """Fences the earlier owner of the partition, aborting what it left open.
 
         Raises:
             LogError: Kafka could not be reached in time, or refuses.

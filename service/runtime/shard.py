@@ -478,7 +478,7 @@ class Shard:
             self._diverted = missing
 
     def _release_waiting(self, key: bytes) -> None:
-        """Tells the cancellations that wait for a job that it has ended, was parked, or is not there."""
+        """Informs the cancellations that wait for a job that it has ended, was parked, or does not exist."""
         waiting = self._store.awaiting(key)
         job = self._store.job(key) if waiting else None
         if job is not None and job.command.operation and job.command.operation not in COMMANDS:
@@ -511,7 +511,7 @@ class Shard:
             self._activities.stepped(item.key, item.observation)
 
     def _untrue(self, item: Observed) -> bool:
-        """A commit that outlasts a rebalance may permit a call anew before its job is given back as not called."""
+        """A commit that outlasts a rebalance may permit a call again before its job is given back as not called."""
         return isinstance(item.observation, HandedOver) and not self._activities.revoke(item.key)
 
     def _survives(self, key: bytes, job: Job, observation: Observation, batch: Transaction) -> bool:

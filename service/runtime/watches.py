@@ -27,23 +27,23 @@ class WatchedResource:
         resource_id: ARN or stable id.
         status: Last status delivered.
         born: Owner's time since when it is watched; its age sets the pace.
-        cadence: How often to look.
+        cadence: How often to poll.
         sink: Where observations go.
-        due: Tick of the next look.
+        due: Tick of the next poll.
         slot: Where it is in the agenda; the agenda's.
-        pace: Seconds between its looks now.
+        pace: Current seconds between its polls.
         lacking: Owner's time since when Lists lack it; 0 for none. What only a List shows is never marked so.
-        looking: Whether a Get is queued or on its way.
+        get_pending: Whether a Get is queued or on its way.
         gone: Whether it is watched no more.
-        defects: Looks in a row that broke the service.
+        defects: Consecutive polls with an unexpected error.
         removal: True when its deletion was asked for: then absences need not last, and every status is delivered.
-        absences: Looks in a row that did not find it.
+        absences: Consecutive polls that did not find it.
         missed: Owner's time of the first of them.
-        looked: Owner's time of the last look that showed how it stands; set by the poller.
+        seen_at: Owner's time of the last poll that showed its status; set by the poller.
         known: The same, of one that showed a status which the table knows.
-        blind: Owner's time up to which failed looks were observed, also by a former owner; 0 when none were since it
-            was seen. Then the next look that shows it is delivered, whatever its status.
-        shown: Owner's time since when each look has shown the present status.
+        blind: Owner's time up to which failed polls were observed, also by a former owner; 0 when none were since it
+            was seen. Then the next poll that shows it is delivered, whatever its status.
+        shown: Owner's time since when each poll has shown the current status.
         farthest: Rank of the status that is farthest along its life, of those that were shown.
     """
 
@@ -57,13 +57,13 @@ class WatchedResource:
     slot: int = 0
     pace: float = 0.0
     lacking: float = 0.0
-    looking: bool = False
+    get_pending: bool = False
     gone: bool = False
     defects: int = 0
     removal: bool = False
     absences: int = field(default=0)
     missed: float = 0.0
-    looked: float = 0.0
+    seen_at: float = 0.0
     known: float = 0.0
     blind: float = 0.0
     shown: float = 0.0
@@ -97,7 +97,7 @@ class KindWatches:
         interval: Seconds from one List to the next.
         began: Owner's time when the last List began.
         listing: Whether a List is under way.
-        moved: Whether the interval has changed since it was looked at which of those that are due wait for a List.
+        moved: Whether the interval has changed since the due resources that wait for a List were determined.
     """
 
     def __init__(self, resource: Resource) -> None:
@@ -153,7 +153,7 @@ class KindWatches:
             self._change(watch, watch.pace, now)
 
     def shows(self, watch: WatchedResource) -> None:
-        """A List shows it: no other look is needed now."""
+        """A List shows it: no other poll is needed now."""
         self.unlist(watch)
         if watch.lacking:
             self._change(watch, watch.pace, 0.0)
@@ -188,12 +188,12 @@ class KindWatches:
         self._plan()
 
     def learn(self, pages: int) -> None:
-        """A List has had so many pages."""
+        """Records the number of pages of a List."""
         self._pages = max(1, pages)
         self._plan()
 
     def too_long(self, pages: int) -> bool:
-        """Whether a List that has more pages than so many is given up, for Gets are cheaper by far."""
+        """Whether a List with more pages than this is given up, because Gets are far cheaper."""
         if not self.resource.get_operation or self.failed:
             return False
         return polling.too_long(self._paces, pages, self.interval)

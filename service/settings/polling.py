@@ -9,14 +9,14 @@ from service.settings.base import Seconds, SettingsGroup, hyphenated, one_of
 
 
 class PollInterval(SettingsGroup):
-    """How often a resource is looked at."""
+    """How often a resource is polled."""
 
     first: Seconds = 10.0
-    """Interval while it is young."""
+    """Interval at first."""
     later: Seconds = 60.0
-    """Interval afterwards."""
+    """Interval later."""
     after: Seconds = 300.0
-    """Age at which the later interval begins."""
+    """Age of the resource at which the later interval begins."""
 
 
 DEFAULT_PACES: Final = {
@@ -40,14 +40,14 @@ def _all_kinds(value: Any) -> Any:
 
 
 class Polling(SettingsGroup):
-    """How often AWS is asked how things stand."""
+    """How often AWS is polled."""
 
     tick: Seconds = 1.0
-    """How often due watches are gathered into calls."""
+    """How often due polls are combined into requests."""
     kinds: Annotated[dict[str, PollInterval], BeforeValidator(_all_kinds), one_of(RESOURCES)] = DEFAULT_PACES
-    """Pace by resource kind."""
+    """Interval by resource kind."""
     removal: PollInterval = PollInterval()
-    """Pace while something is being deleted."""
+    """Interval while a resource is being deleted."""
 
     @field_validator("kinds")
     @classmethod

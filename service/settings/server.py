@@ -8,18 +8,18 @@ from service.settings.base import Count, Port, Seconds, SettingsGroup
 
 
 class Rules(SettingsGroup):
-    """What a command's payload must satisfy beyond AWS's own constraints."""
+    """Validation of a command's payload beyond AWS's own constraints."""
 
     assumed: bool = True
-    """Whether rules count that are our reading and that AWS does not state; violations and the pages of the commands
-    call them assumed. If not, such a request is sent, and AWS judges it: a job may start and fail."""
+    """Whether to enforce rules that are an interpretation and that AWS does not document; violations and the reference
+    call them assumed. Otherwise such a request is sent, and AWS decides: a job can start and then fail."""
 
 
 class Runtime(SettingsGroup):
-    """How much is done at once."""
+    """Limits of one partition, and the life cycle of the process."""
 
     inbox_limit: Count = 10_000
-    """Commands and observations waiting in one partition before its delivery is paused."""
+    """Commands and observations that may wait in one partition before its delivery is paused."""
     open_jobs_limit: Count = 2_000
     """Commands of one partition that may wait for AWS; more are rejected (`TooManyOpenCommands`), a source's before
     others'. Half as many may ask to wait (`notbefore`, `TrackResource`), or be callable before delivery is paused."""
@@ -28,41 +28,41 @@ class Runtime(SettingsGroup):
     commands are forgotten before `timing.retention`, and changes are rejected (`TooManyEndedCommands`), a source's
     before others'."""
     max_batch: Count = 500
-    """Inbox entries that one transaction may take."""
+    """Inbox entries in one transaction, at most."""
     standby: bool = True
-    """Whether a replica keeps copies of what the others own: take-over without reading all, slots counted over all."""
+    """Whether a replica keeps copies of the others' partitions, for faster takeovers and the count of all slots."""
     stop_deadline: Seconds = 25.0
-    """Time to stop in order; what is left after it is closed dirty, which is safe. Below the pod's grace period."""
+    """Time for an orderly stop; the remaining shards are closed dirty, which is safe. Below the pod's grace period."""
     heartbeat_limit: Seconds = 30.0
     """The liveness probe fails when the event loop has been late by more than this."""
 
 
 def _host(value: Any) -> Any:
-    """An IPv6 address may be written as in a URL, in brackets."""
+    """Accepts an IPv6 address in brackets, as in a URL."""
     return value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
 
 
 Host = Annotated[str, Field(min_length=1, pattern=r"^[^\s\[\]/]+$"), BeforeValidator(_host)]
-"""An address or name to listen on; empty would mean every address."""
+"""An address or name to listen on; not empty, which would mean every address."""
 
 
 class Http(SettingsGroup):
     """The server of probes, metrics and the status page."""
 
     host: Host = "127.0.0.1"
-    """Address to listen on; `0.0.0.0` is every one of IPv4, `::` every one of IPv6 and IPv4, for containers."""
+    """Address to listen on; in containers `0.0.0.0` (all IPv4 addresses) or `::` (all IPv6 and IPv4 addresses)."""
     port: Port = 8080
-    """Port to listen on; 0 lets the system choose."""
+    """Port to listen on; with 0 the system chooses one."""
     page_host: Host = "127.0.0.1"
-    """Address of the status page when it has a port of its own: only this machine, or who forwards the port."""
+    """Address of the status page if it has a port of its own; by default only the local machine can reach it."""
     page_port: Port | None = None
-    """Port of the status page alone, so that who may scrape does not see it; beside the probes if not set."""
+    """Separate port for the status page, so that scrapers do not see it; the port of the probes if not set."""
 
 
 class Logging(SettingsGroup):
-    """What is logged, and how."""
+    """Logging."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
     format: Literal["json", "console"] = "json"
-    """`json` for machines, `console` for people."""
+    """`json` for log collectors, `console` for reading."""

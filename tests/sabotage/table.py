@@ -2044,7 +2044,7 @@ SABOTAGES = (
         "service.runtime.poller",
         "        while self._gets and self._turns:\n",
         "        watches = self._watches.values()\n"
-        "        while self._turns and 0 < len(self._gets) == sum(each.looking for each in watches):\n",
+        "        while self._turns and 0 < len(self._gets) == sum(each.get_pending for each in watches):\n",
         "One List without an end, or one Get that hangs, keeps all running jobs of its target from being looked at.",
         "tests/unit/service/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",
     ),
@@ -2141,7 +2141,7 @@ SABOTAGES = (
     Sabotage(
         "look again while a look hangs",
         "service.runtime.poller",
-        "                watch.looking = True\n",
+        "                watch.get_pending = True\n",
         "                self._again(watch)\n",
         "Looks that hang pile up, and take connections and budget from the others.",
         "tests/unit/service/runtime/test_poller.py::test_a_look_that_hangs_delays_no_other[a Get that hangs]",

@@ -19,7 +19,7 @@ from sandbox.jobs.formats import types
 _ARROW_NOTE, _UNKNOWN_NOTE = b"ARROW:schema", b"arrow_schema"
 _UNMARKED = frozenset({"NONE", "UNKNOWN"})
 _TEXT = _UNMARKED | {"STRING", "UTF8", "ENUM", "JSON", "NULL"}
-"""Logical types of byte arrays that are text; others, such as BSON, may look like it by chance."""
+"""Logical types of byte arrays that are text; others, such as BSON, can resemble text by chance."""
 _TAIL = 8
 """Bytes after the footer: its length, and the mark of the format."""
 

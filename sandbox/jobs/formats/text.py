@@ -35,7 +35,7 @@ _MARKS = {
 }
 """Longer ones first: that of UTF-32 begins with that of UTF-16."""
 _HEAD, _FEWEST = 256, 8
-"""How many bytes are looked at for UTF-16 without a mark, and how many there must be."""
+"""Number of bytes that are checked for UTF-16 without a mark, and the minimum number."""
 _WIDE = Context(prec=80)
 
 

@@ -65,7 +65,7 @@ def of_patterns(patterns: str, default: Parser) -> Parser:
     """A parser for a value of `timestamp.formats`: patterns separated by commas, tried before the default.
 
     Raises:
-        UnreadableError: a pattern has a letter which the sandbox does not know.
+        UnreadableError: a pattern has an unknown character.
     """
     written = [each.replace("\0", ",") for each in patterns.replace("\\,", "\0").split(",") if each]
     tried = [_millis if each.lower() == "millis" else _of_pattern(each) for each in written]

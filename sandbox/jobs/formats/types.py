@@ -34,7 +34,7 @@ _BOUNDED = re.compile(r"(varchar|char)\s*\(\s*(\d+)\s*\)")
 
 
 class UnreadableError(ValueError):
-    """A file is not what Glue says, or not what its format demands; the message has place and type, never a value."""
+    """A file is not what Glue says, or not what its format demands; the message has position and type, no value."""
 
 
 class UnsupportedTypeError(UnreadableError):

@@ -121,7 +121,7 @@ def _changes(operation: str) -> bool:
 
 
 def _log_call(target: str, operation: str, outcome: Reply | Failure, attempt: Attempt, seconds: float) -> None:
-    """What succeeds and makes or removes nothing is told by its command's end, and here at debug."""
+    """What succeeds and makes or removes nothing is shown by its command's end, and here at debug."""
     failure = outcome if isinstance(outcome, Failure) else None
     row = OPERATIONS.get(operation)
     quiet = failure is None and row is not None and row.kind in (Kind.READ, Kind.WRITE) and not row.creates

@@ -17,7 +17,7 @@ def trusted(target: Target) -> bool | str | None:
 
 
 def require_trust(targets: Mapping[str, Target], bundle: str) -> None:
-    """Reads the certificates that are to be trusted: a file that can't be used would fail every call for good.
+    """Reads the trusted certificates: a file that can't be used would make every call fail permanently.
 
     Each file is read once, however many targets trust it: it takes some 20 ms.
 

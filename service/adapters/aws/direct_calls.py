@@ -58,7 +58,7 @@ class DirectCalls:
         self._service = client.meta.service_model
         self._by_sdk: Perform = client._make_api_call
         self._parser = client._endpoint._response_parser_factory.create_parser(self._service.resolved_protocol)
-        self._signer = _Signer(client.meta.region_name, client._request_signer.signing_name)
+        self._signer = _RequestSigner(client.meta.region_name, client._request_signer.signing_name)
         self._endpoints: dict[str, _Endpoint | None] = {}
 
     async def __call__(self, operation_name: str, api_params: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _plain(model: OperationModel) -> bool:
     return not any(special)
 
 
-class _Signer:
+class _RequestSigner:
     """Signature Version 4 of whole requests, with a signing key that is derived once for a day and a secret."""
 
     def __init__(self, region: str, service: str) -> None:

@@ -22,14 +22,14 @@ POLICY: Final = (
 
 LEGEND: Final[Mapping[str, str]] = {
     "ready, not ready (red)": "every partition that this replica owns is served, or not all are yet",
-    "superseded (red)": "another process has this replica's place in the group; stop one of them",
+    "superseded (red)": "another process uses this replica's instance id; stop one of them",
     "started": "whether it has joined the group once",
     "jobs": "open and remembered commands, by phase",
     "intended": "the call may leave, or will when it is due",
     "queued": "waits for a concurrency slot of AWS",
     "uncertain": "the call may have happened; a search finds out",
     "accepted": "AWS has said yes; what it has made is not known yet",
-    "running": "the resource is known, and looked at until it is final",
+    "running": "the resource is known, and polled until it is final",
     "succeeded, failed, rejected": "ended; remembered, so that a repeat gets the same answer",
     "parked": "the outcome can't be found out; a person decides, with python -m service parked",
     "held": "jobs that this replica cannot serve, by reason; they wait for one that can",
@@ -45,7 +45,8 @@ LEGEND: Final[Mapping[str, str]] = {
     "behind a job of the same key that waits; calls: for a slot, a retry or a search",
     "remembered, remembered_bytes": "ended commands that are still known, and the room they take",
     "calls, in_line, searches, watches, timers": "calls under way, calls that wait for the rate, searches for lost "
-    "answers, resources looked at, and times that are waited for",
+    "answers, polled resources, and times that are waited for",
+    "unpermitted": "commands that wait until they may be called, for the rate budget or for a connection",
     "halted": "partitions that are not served, and why; see the runbooks",
     "targets": "accounts and Regions of AWS: calls a second that are allowed now, and calls that wait for them",
     "reads_per_second, reads_waiting": "of Gets and Lists",

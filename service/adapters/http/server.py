@@ -29,9 +29,9 @@ _HEADERS: Final = {
 _OPENMETRICS: Final = "application/openmetrics-text"
 
 Status = Mapping[str, Any]
-"""What is shown: ``ready`` and ``started`` (bool), ``superseded`` (why another process has our place, if one has),
-``shards`` (name -> mapping), ``halted`` (name -> reason), ``jobs`` (phase -> number), ``targets`` (name -> mapping),
-and anything else that is a mapping of plain values."""
+"""What is shown: ``ready`` and ``started`` (bool), ``superseded`` (why another process owns this instance id, if one
+does), ``shards`` (name -> mapping), ``halted`` (name -> reason), ``jobs`` (phase -> number), ``targets`` (name ->
+mapping), and anything else that is a mapping of plain values."""
 
 
 class ListenError(OSError):

@@ -56,7 +56,7 @@ class KafkaLog:
         self.membership = GroupMember(settings, self._topics, self.incidents, alive)
 
     async def open(self, partition: TopicPartition) -> KafkaPartitionLog:
-        """Fences whoever owned the partition, aborting what it left open."""
+        """Fences the earlier owner of the partition, aborting what it left open."""
         changelog = TopicPartition(self._topics[partition.topic], partition.partition)
         await self._offsets.require(changelog, partition, self._outlets.get(partition.topic, ()))
         producer = await open_producer(self._settings, partition, self._batch.limit)

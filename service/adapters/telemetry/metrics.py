@@ -209,7 +209,7 @@ class PrometheusTelemetry:
 
 
 def _level(job: Job) -> int:
-    """A parked job is for a person to look at; that a call is permitted is a matter of each command."""
+    """A parked job needs an operator; that a call is permitted concerns its command only."""
     if job.phase is Phase.PARKED:
         return logging.WARNING
     return logging.DEBUG if job.phase is Phase.INTENDED else logging.INFO

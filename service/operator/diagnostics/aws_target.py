@@ -29,7 +29,7 @@ _TRIAL: Final = Cause("CHECK" + "0" * 21, "check")
 async def probe(
     sessions: Clients, api: AwsApi, target: str, deadline: float = 15.0, environ: Mapping[str, str] = os.environ
 ) -> tuple[Finding, ...]:
-    """Finds the way in, asks who we are there, and lists one resource."""
+    """Finds the credential source, asks STS for the identity, and lists one resource."""
     looking = _TargetProbe(sessions, api, target, deadline, environ)
     way = await looking.credentials()
     if not way.ok:

@@ -40,7 +40,7 @@ async def probe_rights(settings: KafkaSettings, rows: Sequence[Acl]) -> list[Fin
 
     Args:
         settings: How to connect, and as whom.
-        rows: Its rights. Those to read topics' settings are left out: whoever verifies the topics has used them.
+        rows: Its rights. Those to read topics' settings are left out: the verification of the topics has used them.
 
     Raises:
         LogError: Kafka could not be reached in time.
@@ -52,7 +52,7 @@ async def probe_rights(settings: KafkaSettings, rows: Sequence[Acl]) -> list[Fin
     async with admin(settings) as client:
         async with deadline(settings.admin_deadline, "listing topics"):
             visible = {each["topic"] for each in await client.describe_topics()}
-        probe = _Probe(settings, visible, rows)
+        probe = _PermissionProbe(settings, visible, rows)
         findings = [await probe.describe_group(group, client)]
     findings += [await probe.read(row) for row in reads]
     readable = all(finding.ok for finding in findings)
@@ -65,7 +65,7 @@ async def probe_rights(settings: KafkaSettings, rows: Sequence[Acl]) -> list[Fin
     return findings
 
 
-class _Probe:
+class _PermissionProbe:
     def __init__(self, settings: KafkaSettings, visible: Collection[str], rows: Sequence[Acl]) -> None:
         self._visible = visible
         self._rows = rows

@@ -27,7 +27,7 @@ from service.runtime.ports import Assignee, InRecord, TopicPartition
 POLL_INTERVAL: Final = 0.2
 """Seconds for which a poll waits for records."""
 POLL_RECORDS: Final = 500
-"""At most so many records per delivery."""
+"""Maximum number of records per delivery."""
 HALTED_RETRY: Final = 30.0
 """Seconds after which a partition that could not be read is tried again."""
 QUIET = 60.0

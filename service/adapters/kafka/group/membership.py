@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 
 
 class GroupMember:
-    """One member; survives broken connections by building its session anew.
+    """One member; survives broken connections by building a new session.
 
     Implements :class:`service.runtime.ports.Membership`.
     """
@@ -77,7 +77,7 @@ class GroupMember:
                 await self._revoke(assignee)
 
     async def holds(self, partition: TopicPartition) -> bool:
-        """Whether the coordinator confirms, now, that the partition is ours."""
+        """Whether the coordinator confirms now that this member owns the partition."""
         session = self._session
         if session is None or partition not in self._held:
             return False

@@ -78,7 +78,7 @@ def test_a_frozen_cycle_is_freed_when_everything_is_looked_through(
     gc.collect()
     assert gone() is not None
     pass_time(monkeypatch, 3600.0)
-    garbage.look_through()
+    garbage.collect_all()
     assert gone() is None
     assert visited() < 1_000
 
@@ -88,9 +88,9 @@ def test_rebalances_close_together_are_looked_through_once(
 ) -> None:
     collected = []
     monkeypatch.setattr(gc, "collect", lambda: collected.append(1))
-    garbage.look_through()
+    garbage.collect_all()
     assert not collected, "it has just begun"
     pass_time(monkeypatch, 3600.0)
-    garbage.look_through()
-    garbage.look_through()
+    garbage.collect_all()
+    garbage.collect_all()
     assert len(collected) == 1

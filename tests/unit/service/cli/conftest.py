@@ -12,7 +12,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("logging.disable", lambda _: None)
-    for module in ("service.cli.app", "service.cli.output"):
+    for module in ("service.cli.app", "service.cli.console"):
         monkeypatch.setattr(f"{module}.configure_logging", lambda *_: None)
     return monkeypatch
 

@@ -151,9 +151,7 @@ def test_nothing_is_served_beside_topics_that_are_wrong(world: World, type_: Com
     world.problems = [SMALL]
     with structlog.testing.capture_logs() as logged:
         assert type_("run").code == 3
-    assert [(line["event"], line["topic"]) for line in logged] == [
-        ("a topic is not as it must be", "cleanroomsml.jobs")
-    ]
+    assert [(line["event"], line["topic"]) for line in logged] == [("topic misconfigured", "cleanroomsml.jobs")]
     assert world.served == 0
 
 

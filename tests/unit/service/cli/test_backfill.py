@@ -49,7 +49,8 @@ class Kafka:
         return self.group
 
     @asynccontextmanager
-    async def reader(self, _settings: KafkaSettings) -> AsyncIterator[Any]:
+    async def reader(self, _settings: KafkaSettings, role: str) -> AsyncIterator[Any]:
+        assert role == "repair"
         yield self
 
     async def ranges(self, topics: Collection[str]) -> dict[TopicPartition, tuple[int, int]]:

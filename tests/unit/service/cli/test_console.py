@@ -57,35 +57,6 @@ def test_the_place_of_a_defect_is_named(monkeypatch: pytest.MonkeyPatch, capsys:
     assert re.search(r"KeyError at service\.cli\.app:\d+; this is a defect", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["rune"], "found the command 'rune'; expected perhaps run. See python -m service --help."),
-        (["x"], "found the command 'x'; expected one of "),
-        (["dlq", "lst"], "dlq: found the command 'lst'; expected perhaps list. See python -m service dlq --help."),
-        (["dlq", "list", "--limt", "1"], "dlq list: found the option '--limt'; expected perhaps --limit"),
-        (["dlq", "list", "--limit", "few"], "dlq list: --limit: found 'few'; expected a whole number. See"),
-        (["dlq", "show"], "dlq show: --partition: found no value; expected a whole number. See"),
-        (["run", "--settings"], "run: --settings: found no value; expected a path. See python -m service run --help."),
-        (["run", "x"], "run: found 'x'; expected nothing more. See python -m service run --help."),
-        (
-            ["check", "--settings", "a", "--settings", "b"],
-            "check: --settings: found more than once; expected once. See",
-        ),
-    ],
-)
-def test_a_wrong_command_line_is_one_line_with_found_expected_and_the_next_step(
-    capsys: pytest.CaptureFixture[str], words: list[str], said: str
-) -> None:
-    assert console.guarded(lambda: app(words)) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("python -m service")
-    assert err.endswith("--help.\n")
-    assert err.count("\n") == 1
-    assert said in err
-
-
 COMMANDS = [
     *(["topics"], ["check"], ["dlq", "list"], ["dlq", "show", "0", "0"], ["dlq", "replay"], ["parked", "list"]),
     *(["reconcile"], ["backfill"], ["skip-corrupt", "--topic", "x", "--partition", "0"], ["run"], ["acls"], ["iam"]),

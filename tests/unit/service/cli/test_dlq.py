@@ -20,7 +20,7 @@ COMMANDS, DEAD = "cleanroomsml.commands", "cleanroomsml.dead-letters"
 
 
 def letter(offset: int, topic: str = COMMANDS, key: bytes | None = None) -> DeadLetter:
-    place, headers = events.Place(topic, 0, offset), (("ce_id", f"c-{offset}".encode()),)
+    place, headers = events.RecordPosition(topic, 0, offset), (("ce_id", f"c-{offset}".encode()),)
     made = events.dead_letter(
         key or f"k-{offset}".encode(), b"v", headers, reason="TooLarge", message="m", place=place, now=NOW + offset
     )
@@ -74,13 +74,13 @@ def test_the_latest_are_listed_last(kafka: Kafka, type_: CommandLine) -> None:
     ended = type_("dlq", "list")
     assert ended.code == 0
     assert [line.split()[1] for line in ended.lines[1:4]] == ["1", "2", "3"]
-    assert f"3 letters in {DEAD}" in ended.out
+    assert f"3 dead letters in {DEAD}" in ended.out
 
 
 def test_no_more_than_asked_for_are_listed(kafka: Kafka, type_: CommandLine) -> None:
     ended = type_("dlq", "list", "--limit", "2")
     assert [line.split()[1] for line in ended.lines[1:3]] == ["2", "3"]
-    assert "the latest 2 of 3 letters" in ended.out
+    assert "the latest 2 of 3 dead letters" in ended.out
     kafka.letters = [letter(number) for number in range(LISTED + 7)]
     assert f"the latest {LISTED} of {LISTED + 7}" in type_("dlq", "list").out
 
@@ -124,7 +124,7 @@ def test_one_letter_is_shown(kafka: Kafka, type_: CommandLine) -> None:
     ended = type_("dlq", "show", "0", "3")
     assert (ended.code, ended.err) == (
         1,
-        f"{DEAD} has no letter at partition 0, offset 3: it has expired, or never was\n",
+        f"{DEAD} has no dead letter at partition 0, offset 3: it has expired\n",
     )
 
 

@@ -18,7 +18,7 @@ EVIL = "\x1b[2J\r\n\u202e[red]x[/]"
 
 
 def letter(key: bytes | None = b"key", value: bytes | None = b"canary", reason: str = "TooLarge") -> DeadLetter:
-    place = events.Place("commands", 3, 7)
+    place = events.RecordPosition("commands", 3, 7)
     headers = (("ce_id", b"c-1"), ("mine", None))
     made = events.dead_letter(key, value, headers, reason=reason, message=EVIL, place=place, now=NOW)
     return DeadLetter(1, 2, NOW, made.key, made.value, made.headers)
@@ -86,14 +86,14 @@ def test_a_row_is_short_and_harmless() -> None:
 def test_a_list_says_how_many_there_are() -> None:
     screen = Screen()
     show_list(screen.console, [row(letter())], 3, "dead")
-    assert "the latest 1 of 3 letters in dead" in screen.text
+    assert "the latest 1 of 3 dead letters in dead" in screen.text
     assert "[red]" not in screen.text.replace("[red]x[/]", "")
     screen = Screen()
     show_list(screen.console, [row(letter())], 1, "dead")
-    assert "1 letter in dead" in screen.text
+    assert "1 dead letter in dead" in screen.text
     screen = Screen()
     show_list(screen.console, [], 0, "dead")
-    assert screen.text == "No dead letters in dead that you asked for.\n"
+    assert screen.text == "No dead letters in dead match.\n"
 
 
 @pytest.mark.parametrize("value", [True, False])
@@ -131,4 +131,4 @@ def test_what_was_or_would_be_sent_back(applied: bool, words: str) -> None:
 def test_nothing_to_send_back() -> None:
     screen: Any = Screen()
     show_replay(screen.console, ReplayResult(), applied=True)
-    assert screen.text == "No dead letters that you asked for.\n"
+    assert screen.text == "No dead letters match.\n"

@@ -115,7 +115,7 @@ def test_a_decision_goes_to_the_partition_of_its_command(world: World, type_: Co
     [outgoing] = world.sent
     assert (outgoing.topic, outgoing.partition, outgoing.key) == (COMMANDS, 3, b"c-1")
     assert data(outgoing) == {"commandId": "c-1", "commandSource": "/shop", "resolution": decision}
-    assert "its answer will come to cleanroomsml.replies; --wait waits for it" in ended.out
+    assert "its reply will be published to cleanroomsml.replies; --wait waits for it" in ended.out
 
 
 def test_what_is_adopted_is_looked_at_first(world: World, type_: CommandLine) -> None:

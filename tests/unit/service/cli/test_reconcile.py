@@ -67,7 +67,7 @@ def world(environment: pytest.MonkeyPatch) -> World:
 def test_agreement(world: World, type_: CommandLine) -> None:
     ended = type_("reconcile", "--apply")
     assert (ended.code, world.sent) == (0, [])
-    assert ended.lines == ["compared 0 jobs (none under way) with 0 resources: 0 differences, 0 safe to mend"]
+    assert ended.lines == ["compared 0 jobs (none under way) with 0 resources: 0 differences, 0 can be repaired safely"]
 
 
 def test_what_is_safe_is_told_and_sent_only_with_apply(world: World, type_: CommandLine) -> None:

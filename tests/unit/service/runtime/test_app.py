@@ -111,7 +111,7 @@ async def test_a_stop_that_takes_too_long_is_cut_and_told() -> None:
     assert asyncio.get_running_loop().time() - began == pytest.approx(15.0)
     assert "closed" not in events
     assert events.index("abandon") < events.index("group ends")
-    assert parts.story.told("stop took too long") == 1
+    assert parts.story.told("stop_timeout") == 1
 
 
 async def test_without_copies_nothing_is_followed() -> None:

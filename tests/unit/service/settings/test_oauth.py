@@ -42,10 +42,17 @@ def test_what_is_anothers_is_refused_with_ones_own(given: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    "url", ["id/token", "https://", "https://u:p@id/token", "https://id:99999/t", "https://id:0/t"]
+    ("url", "rule"),
+    [
+        ("id/token", "beginning with https:// or http://"),
+        ("https://", "with the name of a host, or its IP address"),
+        ("https://u:p@id/token", "without a user name"),
+        ("https://id:99999/t", "with a port of 1 to 65535"),
+        ("https://id:0/t", "with a port of 1 to 65535"),
+    ],
 )
-def test_a_token_endpoint_is_a_plain_address(url: str) -> None:
-    with pytest.raises(ValidationError, match="token_url must be a URL such as https://host/path, without a user name"):
+def test_a_token_endpoint_is_a_plain_address(url: str, rule: str) -> None:
+    with pytest.raises(ValidationError, match=f"token_url must be a URL such as https://host:port, {rule}"):
         OAuth.model_validate(ENDPOINT | {"token_url": url})
 
 

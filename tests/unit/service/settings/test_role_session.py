@@ -74,7 +74,10 @@ ROLE = {"CRML_TARGETS__A__ROLE_ARN": "arn:aws:iam::111122223333:role/r"}
     ("environ", "part"),
     [
         ({"TENANT_TAG": "t", "SESSION_PER_COMMAND": "no"}, "tenant_tag needs session_per_command"),
-        ({"SESSION_TAGS": "team=a", "TENANT_TAG": "Team"}, "without regard to case; used twice: Team, team"),
+        (
+            {"SESSION_TAGS": "team=a", "TENANT_TAG": "Team"},
+            "session tags are not case-sensitive; used twice: Team, team",
+        ),
         ({"SESSION_TAGS": "AWS:x=a"}, "must not begin with aws:, found AWS:x"),
         ({"SESSION_TAGS": ",".join(f"k{n}=v" for n in range(51))}, "at most 50 tags, found 51"),
         (

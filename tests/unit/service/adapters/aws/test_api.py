@@ -1,6 +1,7 @@
 """The Api port on the wire: what a call sends, what its answer becomes, and what is remembered of the clocks."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterable, MutableMapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -19,6 +20,13 @@ EXPORT = ("StartAudienceExportJob", {"name": "e", "audienceGenerationJobArn": "a
 DELETE = ("DeleteAudienceModel", {"audienceModelArn": "a"})
 GET = ("GetAudienceModel", {"audienceModelArn": "a"})
 LIST = ("ListAudienceModels", {"maxResults": 100})
+PUT = ("PutConfiguredAudienceModelPolicy", {"configuredAudienceModelArn": "a", "configuredAudienceModelPolicy": "{}"})
+ANSWERS: dict[str, dict[str, object]] = {
+    "CreateAudienceModel": {"audienceModelArn": "a"},
+    "PutConfiguredAudienceModelPolicy": {"configuredAudienceModelPolicy": "{}", "policyHash": "h"},
+    "ListAudienceModels": {"audienceModels": []},
+}
+LOGGER = "service.aws"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -57,17 +65,48 @@ async def test_the_last_date_of_a_target_counts(api: AwsApi, server: Server) -> 
     assert api.skews()["default"] == pytest.approx(600, abs=5)
 
 
-@pytest.mark.parametrize(("request_", "level"), [(GET, "info"), (LIST, "debug"), (DELETE, "info")])
-async def test_successful_reads_are_many_and_logged_as_debug(
-    api: AwsApi, server: Server, request_: tuple[str, dict[str, Any]], level: str
+def call_lines(lines: Iterable[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
+    return [each for each in lines if each["event"] == "aws call"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "level"),
+    [(CREATE, "info"), (EXPORT, "info"), (DELETE, "info"), (PUT, "debug"), (LIST, "debug")],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+async def test_what_succeeds_and_creates_or_removes_nothing_is_logged_as_debug(
+    api: AwsApi,
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+    request_: tuple[str, dict[str, Any]],
+    level: str,
 ) -> None:
-    server.behaviour = refusal(409, "ConflictException") if request_ is GET else answer(200, {"audienceModels": []})
+    server.behaviour = answer(200, ANSWERS.get(request_[0], {}))
+    caplog.set_level(logging.DEBUG, LOGGER)
     with structlog.testing.capture_logs() as lines:
         await call(api, request_, cause=Cause("MARKER", "c-1"))
-    [line] = [each for each in lines if each["event"] == "aws call"]
+    [line] = call_lines(lines)
     assert line["log_level"] == level
     assert (line["target"], line["operation"], line["marker"]) == ("default", request_[0], "MARKER")
-    assert (line["outcome"], line["status"]) == (("ConflictException", 409) if request_ is GET else ("ok", 200))
+    assert (line["outcome"], line["status"], line["sent"]) == ("ok", 200, True)
+    caplog.set_level(logging.INFO, LOGGER)
+    with structlog.testing.capture_logs() as lines:
+        await call(api, request_, cause=Cause("MARKER", "c-1"))
+    assert [each["log_level"] for each in call_lines(lines)] == (["info"] if level == "info" else [])
+
+
+@pytest.mark.parametrize("request_", [CREATE, DELETE, PUT, GET, LIST], ids=lambda value: value[0])
+async def test_every_failure_is_logged_as_info(
+    api: AwsApi, server: Server, caplog: pytest.LogCaptureFixture, request_: tuple[str, dict[str, Any]]
+) -> None:
+    server.behaviour = refusal(409, "ConflictException")
+    caplog.set_level(logging.INFO, LOGGER)
+    with structlog.testing.capture_logs() as lines:
+        await call(api, request_, cause=Cause("MARKER", "c-1"))
+    [line] = call_lines(lines)
+    assert line["log_level"] == "info"
+    assert (line["target"], line["operation"], line["marker"]) == ("default", request_[0], "MARKER")
+    assert (line["outcome"], line["status"], line["sent"]) == ("ConflictException", 409, True)
 
 
 async def test_a_defect_is_logged_by_its_type_alone(api: AwsApi) -> None:
@@ -75,7 +114,7 @@ async def test_a_defect_is_logged_by_its_type_alone(api: AwsApi) -> None:
         outcome = await call(api, (GET[0], {"canary": "secret"}))
     assert isinstance(outcome, Failure)
     assert outcome.code == "InvalidRequest"
-    assert [line["exception"] for line in lines if line["event"] == "aws call broke"] == ["KeyError"]
+    assert [line["exception"] for line in lines if line["event"] == "aws response invalid"] == ["KeyError"]
     assert "secret" not in str(lines)
 
 

@@ -3,13 +3,30 @@
 import base64
 import hashlib
 import re
+from html import escape
 
-from service.adapters.http.page import POLICY, render
+from service.adapters.http.page import LEGEND, POLICY, render
+
+LEGEND_HEAD = "<h2>legend</h2>"
+
+
+def cells(html: str) -> list[list[str]]:
+    """The cells of each row."""
+    return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall("<tr>(.*?)</tr>", html)]
 
 
 def rows(page: str) -> list[list[str]]:
-    """The cells of each row."""
-    return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall("<tr>(.*?)</tr>", page)]
+    """The cells of each row before the legend, which ends every page."""
+    groups, legend = page.split(LEGEND_HEAD)
+    assert "<h2>" not in legend
+    return cells(groups)
+
+
+def test_the_legend_is_the_last_table_of_every_page() -> None:
+    explained = [[escape(words), escape(meaning)] for words, meaning in LEGEND.items()]
+    for jobs in ({}, {"jobs": {"running": 2}}):
+        _, legend = render(jobs).split(LEGEND_HEAD)
+        assert cells(legend) == explained
 
 
 def test_a_group_of_groups_is_a_table_with_all_columns() -> None:

@@ -82,7 +82,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
         assert role == "standby"
         return bench.consumer
 
-    monkeypatch.setattr(module, "committed_reader", reader)
+    monkeypatch.setattr(module, "topic_consumer", reader)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
     return bench
 

@@ -145,7 +145,8 @@ async def test_where_nobody_lets_us_in_each_broker_is_asked(
     error = LogError("connecting: gone")
     assert await unusable(error, settings) == "connecting: gone"
     error.__cause__ = KafkaConnectionError("gone")
-    assert await unusable(error, settings) == "no broker lets us in: a:1 does not listen; b:2 has no such host name"
+    told = await unusable(error, settings)
+    assert told == "no broker accepts the connection: a:1 does not listen; b:2 has no such host name"
 
 
 def held(phase: Phase, topic: str = "cleanroomsml.gone.commands", number: int = 0) -> OwnedJob:

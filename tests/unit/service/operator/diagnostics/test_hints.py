@@ -26,12 +26,13 @@ def refused(operation: str, code: str) -> exceptions.ClientError:
     [
         (
             PLAIN,
-            f"the trust policy of {ROLE} must allow sts:AssumeRole to us, demanding no external id, as none is set",
+            f"the trust policy of {ROLE} must allow sts:AssumeRole to the service, demanding no external id, as none is"
+            " set",
         ),
         (
             FULL,
-            f"the trust policy of {ROLE} must allow sts:AssumeRole and sts:TagSession and sts:SetSourceIdentity to us"
-            " with the external id that is set",
+            f"the trust policy of {ROLE} must allow sts:AssumeRole and sts:TagSession and sts:SetSourceIdentity to"
+            " the service with the external id that is set",
         ),
     ],
 )
@@ -45,8 +46,8 @@ def test_a_trust_policy_must_allow_what_is_asked_for(target: Target, words: str)
         ("ValidationError", "session_duration is above the role's maximum"),
         ("PackedPolicyTooLarge", "session_tags are too many or too long"),
         ("RegionDisabledException", "activate STS in this Region"),
-        ("ExpiredToken", "our own credentials have expired"),
-        ("InvalidClientTokenId", "our own credentials are not valid"),
+        ("ExpiredToken", "the service's own credentials have expired"),
+        ("InvalidClientTokenId", "the service's own credentials are not valid"),
         ("SomethingNew", "see AWS's message"),
     ],
 )
