@@ -1,7 +1,7 @@
 """What a commit permits is begun once, stopped when it is no longer wanted, and a defect costs its job alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from schemas import records
 from schemas.cloudevents import format_time
 from schemas.operations import OPERATIONS
-from schemas.records import Fault, Job, Phase
+from schemas.records import Command, Fault, Job, Phase
 from service.core import transitions
 from service.core.job import replace
 from service.core.observations import (
@@ -48,18 +48,45 @@ DELETE = OPERATIONS["DeleteConfiguredAudienceModel"]
 DONE = Returned({"audienceModelArn": "arn:a"})
 
 
+class Turn:
+    """The right to one call: it is out until it is released."""
+
+    def __init__(self, out: "list[Turn]") -> None:
+        self._out = out
+        out.append(self)
+
+    def release(self) -> None:
+        if self in self._out:
+            self._out.remove(self)
+
+
 class Dispatch:
-    """Performs calls and searches as it is told: after a while, with an outcome."""
+    """Performs calls and searches as it is told: after a while, with an outcome. Turns are as many as it is told."""
 
     def __init__(self) -> None:
+        self.room = 100
+        self.out: list[Turn] = []
+        self.turns: list[Turn | None] = []
+        """Those that calls were made with."""
         self.calls: list[str] = []
         self.searches: list[str] = []
         self.takes = 5.0
         self.sends = True
         self.outcome: Observation | Exception | None = DONE
 
-    async def call(self, job: Job, intent: Any) -> Observation | None:
+    def turn_at_once(self, asked: Command) -> Turn | None:
+        return Turn(self.out) if len(self.out) < self.room else None
+
+    async def turn(self, asked: Command, delayed: Callable[[], None]) -> Turn:
+        while True:
+            if turn := self.turn_at_once(asked):
+                return turn
+            await asyncio.sleep(0.1)
+
+    async def call(self, job: Job, intent: Any, turn: Turn | None) -> Observation | None:
+        assert turn is None or turn in self.out
         self.calls.append(job.command.id)
+        self.turns.append(turn)
         if self.sends and not intent.permit():
             return WindowMissed()
         await asyncio.sleep(self.takes)
@@ -209,7 +236,7 @@ async def test_a_defect_in_mid_call_is_lost_only_if_the_call_may_have_left(
     assert isinstance(found, kind)
     assert "canary" not in str(found)
     [(what, details)] = bench.story.problems
-    assert (what, details["command_id"]) == ("a call broke the service", "c-1")
+    assert (what, details["command_id"]) == ("call_error", "c-1")
 
 
 async def test_missed_windows_are_told_now_and_then(bench: Bench) -> None:
@@ -217,17 +244,18 @@ async def test_missed_windows_are_told_now_and_then(bench: Bench) -> None:
     for number in range(5):
         bench.plan(bench.job(name=f"c-{number}"))
     assert await bench.heard(10) == [WindowMissed()] * 5
-    assert bench.story.told("calls wait") == 1
+    assert bench.story.told("call_window_missed") == 1
     await asyncio.sleep(120)
     bench.plan(bench.job(name="later"))
     await bench.heard(10)
-    assert bench.story.told("calls wait") == 2
+    assert bench.story.told("call_window_missed") == 2
 
 
 async def test_who_rests_is_due_in_its_time(bench: Bench) -> None:
     bench.plan(bench.job(due=bench.clock.now() + 30, retries=1))
     assert bench.activities.statistics()["timers"] == 1
     assert await bench.heard(29) == []
+    assert bench.dispatch.out == []
     assert await bench.heard(2) == [Due()]
     assert bench.dispatch.calls == []
 
@@ -237,6 +265,147 @@ async def test_a_start_time_is_the_wall_clocks(bench: Bench) -> None:
     bench.plan(bench.job(due=at, not_before=at))
     bench.clock.skew = 1_000_000.0
     assert await bench.heard(90) == [StartReached()]
+    assert len(bench.dispatch.out) == 1
+
+
+async def test_a_rest_before_a_call_ends_with_a_turn_which_the_call_is_made_with(bench: Bench) -> None:
+    job = bench.job(due=bench.clock.now() + 5, retries=1)
+    key = bench.plan(job)
+    assert await bench.heard(6) == [Due()]
+    [turn] = bench.dispatch.out
+    bench.plan(job)  # a further commit of the same job leaves it its turn
+    bench.activities.planned()
+    assert await bench.heard(1) == [Due()]
+    bench.activities.stepped(key, Due())
+    bench.plan(replace(job, due=0.0))
+    bench.activities.planned()
+    assert await bench.heard(4) == []
+    assert (bench.dispatch.calls, bench.dispatch.turns, bench.dispatch.out) == (["c-1"], [turn], [turn])
+    assert await bench.heard(2) == [DONE]
+    assert bench.dispatch.out == []
+
+
+async def test_who_has_no_turn_is_not_permitted_to_call(bench: Bench) -> None:
+    bench.dispatch.room = 0
+    job = bench.job(due=bench.clock.now() + 5, retries=1)
+    bench.plan(job)
+    assert await bench.heard(60) == []
+    assert bench.activities.statistics()["unpermitted"] == 1
+    bench.plan(job)  # a further commit of the same job, of which nothing concerns its wait
+    assert await bench.heard(60) == []
+    assert bench.activities.statistics()["unpermitted"] == 1
+    bench.dispatch.room = 1
+    assert await bench.heard(1) == [Due()]
+    assert (bench.activities.statistics()["unpermitted"], bench.dispatch.calls) == (0, [])
+
+
+async def test_a_read_rests_without_a_turn(bench: Bench) -> None:
+    bench.dispatch.room = 0
+    bench.plan(bench.job(READ, due=bench.clock.now() + 5, retries=1))
+    assert await bench.heard(6) == [Due()]
+
+
+async def test_behind_another_of_its_key_nobody_has_or_waits_for_a_turn(bench: Bench) -> None:
+    key = bench.plan(bench.job(name="a", order="k"))
+    bench.plan(bench.job(name="b", order="k", due=bench.clock.now() + 1, retries=1))
+    assert await bench.heard(10) == [DONE]
+    statistics = bench.activities.statistics()
+    assert (statistics["in_line"], statistics["unpermitted"], bench.dispatch.out) == (1, 0, [])
+    bench.activities.plan(key, None, bench.clock.monotonic())
+    assert await bench.heard(1) == [Due()]
+    assert (bench.activities.statistics()["in_line"], len(bench.dispatch.out)) == (0, 1)
+
+
+async def test_a_new_command_is_permitted_only_with_a_turn(bench: Bench) -> None:
+    bench.dispatch.room = 1
+    first, second = bench.job(name="a"), bench.job(name="b")
+    assert bench.activities.permits(records.key_of(first), first.command)
+    assert not bench.activities.permits(records.key_of(second), second.command)
+    [turn] = bench.dispatch.out
+    bench.plan(first)
+    bench.activities.planned()
+    assert await bench.heard(10) == [DONE]
+    assert (bench.dispatch.turns, bench.dispatch.out) == ([turn], [])
+    assert bench.activities.permits(records.key_of(second), second.command)
+
+
+async def test_a_turn_is_given_back_if_the_commit_permits_no_call(bench: Bench) -> None:
+    job = bench.job()
+    key = records.key_of(job)
+    assert bench.activities.permits(key, job.command)
+    bench.plan(replace(job, due=bench.clock.now() + 60, retries=1))
+    bench.activities.planned()
+    assert bench.dispatch.out == []
+    assert bench.activities.permits(key, job.command)
+    bench.activities.plan(key, None, bench.clock.monotonic())  # it ended instead
+    assert bench.dispatch.out == []
+
+
+async def test_a_turn_is_given_back_while_another_is_first_in_line(bench: Bench) -> None:
+    bench.plan(bench.job(name="a", order="k"))
+    following = bench.job(name="b", order="k")
+    assert bench.activities.permits(records.key_of(following), following.command)
+    assert len(bench.dispatch.out) == 1
+    bench.plan(following)
+    assert bench.dispatch.out == []
+
+
+async def test_a_turn_is_given_back_without_a_slot(bench: Bench) -> None:
+    bench.slots.occupy("main", "audience-models", Claim(PARTITION, b"x"))
+    job = bench.job(TRAIN)
+    assert bench.activities.permits(records.key_of(job), job.command)
+    assert len(bench.dispatch.out) == 1
+    bench.plan(job)
+    assert bench.dispatch.out == []
+    [full] = await bench.heard(1)
+    assert isinstance(full, QuotaFull)
+
+
+async def test_a_turn_is_given_back_if_its_call_is_stopped_before_it_begins(bench: Bench) -> None:
+    job = bench.job()
+    key = records.key_of(job)
+    assert bench.activities.permits(key, job.command)
+    bench.plan(job)
+    assert bench.activities.revoke(key)
+    await asyncio.sleep(1)
+    assert (bench.dispatch.calls, bench.dispatch.out) == ([], [])
+
+
+async def test_in_a_hand_over_nobody_has_or_waits_for_a_turn(bench: Bench) -> None:
+    due = bench.clock.now() + 1
+    bench.dispatch.room = 1
+    has, waits = bench.job(name="a", due=due, retries=1), bench.job(name="b", due=due, retries=1)
+    for job in (has, waits):
+        bench.plan(job)
+    assert await bench.heard(2) == [Due()]
+    bench.activities.hold()
+    assert (bench.dispatch.out, bench.activities.statistics()["unpermitted"]) == ([], 0)
+    new = bench.job(name="c")
+    assert not bench.activities.permits(records.key_of(new), new.command)
+    assert await bench.heard(60) == []
+    bench.activities.proceed()
+    assert await bench.heard(1) == [Due()]
+    assert len(bench.dispatch.out) == 1
+
+
+async def test_a_permitted_call_of_a_hand_over_gives_its_turn_back(bench: Bench) -> None:
+    job = bench.job()
+    assert bench.activities.permits(records.key_of(job), job.command)
+    bench.activities.hold()
+    bench.plan(job)
+    assert bench.dispatch.out == []
+    assert await bench.heard(10) == [HandedOver()]
+
+
+async def test_the_end_of_a_shard_gives_all_turns_back(bench: Bench) -> None:
+    bench.dispatch.room = 2
+    for name in ("a", "b", "c"):
+        bench.plan(bench.job(name=name, due=bench.clock.now() + 1, retries=1))
+    assert await bench.heard(2) == [Due(), Due()]
+    assert (len(bench.dispatch.out), bench.activities.statistics()["unpermitted"]) == (2, 1)
+    bench.activities.end()
+    assert await bench.heard(10) == []
+    assert (bench.dispatch.out, bench.activities.statistics()["unpermitted"]) == ([], 0)
 
 
 async def test_a_call_whose_deadline_has_passed_is_not_made(bench: Bench) -> None:
@@ -368,7 +537,7 @@ async def test_a_job_that_cannot_be_planned_ends_alone(bench: Bench, monkeypatch
     bench.plan(bench.job(name="other"))
     assert await bench.heard(60) == [DONE, Broken(DEFECT, unsent=True)]
     assert bench.dispatch.calls == ["other"]
-    assert bench.story.told("a job could not be planned") == 4
+    assert bench.story.told("planning_error") == 4
 
 
 async def test_a_read_that_waits_is_no_job_of_a_quota(bench: Bench) -> None:
@@ -435,4 +604,4 @@ async def test_a_timer_that_comes_after_the_end_of_its_shard_begins_nothing_and_
         await node.crash()
         activities._fire(records.key_of(job), job)
         await asyncio.sleep(120.0)
-        assert not node.story.told("a job could not be planned")
+        assert not node.story.told("planning_error")

@@ -118,6 +118,10 @@ async def test_a_turn_that_the_commit_did_not_use_is_given_back() -> None:
     assert turn is not None
     turn.release()
     assert b.used == 0
+    b.turns.ask(A, rested())  # it was noted for a former commit, not for the next one
+    assert await b.heard() == [(A, Due())]
+    b.turns.give_back_unused()
+    assert (b.turns.taken, b.used) == (1, 1)
 
 
 @pytest.mark.parametrize(("wall", "over"), [(False, Due()), (True, StartReached())])

@@ -89,6 +89,8 @@ def test_a_resource_counts_once_however_many_watch_it() -> None:
     for each in more:
         watches.add(each, 0.0)
     assert watches.interval == NEVER
+    watches.remove(more.pop())
+    assert watches.interval == NEVER
     watches.add(watch("r1"), 0.0)
     watches.add(watch("r2"), 0.0)
     assert watches.interval == 10.0
@@ -219,8 +221,11 @@ def test_long_lists_are_left_to_gets() -> None:
     assert watches.interval == 10.0
     watches.learn(3)
     assert watches.interval == NEVER
-    watches.learn(0)  # an empty List was one call all the same
+    watches.learn(1)
     assert watches.interval == 10.0
+    alone, _ = watching(1)
+    alone.learn(0)  # an empty List was one call all the same
+    assert alone.interval == NEVER
 
 
 def test_a_list_is_given_up_when_gets_are_far_cheaper() -> None:
