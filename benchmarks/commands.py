@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--level", default="info")
-    parser.add_argument("--peers", nargs="*", default=["transactions"], choices=["transactions", "handler", "batch"])
+    parser.add_argument("--peers", nargs="*", default=["transactions"], choices=["transactions"])
     parser.add_argument("--tree", nargs="*", default=[], type=lambda word: word.split("=", 1), metavar="NAME=FOLDER")
     asyncio.run(measure(parser.parse_args()))
 

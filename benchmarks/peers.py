@@ -1,13 +1,11 @@
 """What others would write in the service's place, each as a process: ``python -m benchmarks.peers NAME``.
 
 ``transactions``: a loop of aiokafka, exactly once: it takes a batch, calls AWS for all of it side by side, and commits
-replies and offsets in one transaction. ``handler``: FastStream's decorator with a publisher, at least once. ``batch``:
-the same in batches. No peer has state, retries, validation, budgets or events. FastStream is in no lock file
-(``pip install faststream[kafka]``). Settings come as JSON in ``PEER``.
+replies and offsets in one transaction. It has no state, retries, validation, budgets or events. Settings come as JSON in
+``PEER``.
 """
 
 import asyncio
-import importlib
 import json
 import os
 import resource
@@ -81,41 +79,8 @@ async def transactions() -> None:
                 await producer.send_offsets_to_transaction(offsets, "peer")
 
 
-async def handler(*, batch: bool = False) -> None:
-    kafka: Any = importlib.import_module("faststream.kafka")
-    broker = kafka.KafkaBroker(SETTINGS["bootstrap"])
-    options: dict[str, Any] = {"group_id": "peer", "auto_offset_reset": "earliest"}
-    publisher = broker.publisher(SETTINGS["replies"], batch=batch)
-    async with _client() as client:
-        if batch:
-
-            @publisher  # type: ignore[untyped-decorator]
-            @broker.subscriber(SETTINGS["commands"], batch=True, max_records=_OUTSTANDING, **options)  # type: ignore[untyped-decorator]
-            async def each_batch(values: list[bytes], message: Any) -> tuple[bytes, ...]:
-                heads = [dict(record.headers) for record in message.raw_message]
-                calls = (
-                    _call(client, head, record.value) for head, record in zip(heads, message.raw_message, strict=True)
-                )
-                return tuple(await asyncio.gather(*calls))
-
-        else:
-
-            @publisher  # type: ignore[untyped-decorator]
-            @broker.subscriber(SETTINGS["commands"], max_workers=50, **options)  # type: ignore[untyped-decorator]
-            async def each(value: bytes, message: Any) -> bytes:
-                return await _call(client, dict(message.raw_message.headers), message.raw_message.value)
-
-        async with broker:
-            await broker.start()
-            await asyncio.Event().wait()
-
-
 async def main(name: str) -> None:
-    peers: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-        "transactions": transactions,
-        "handler": handler,
-        "batch": lambda: handler(batch=True),
-    }
+    peers: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"transactions": transactions}
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_told())
         tasks.create_task(peers[name]())
