@@ -1,8 +1,8 @@
 """What others would write in the service's place, each as a process: ``python -m benchmarks.peers NAME``.
 
 ``transactions``: a loop of aiokafka, exactly once: it takes a batch, calls AWS for all of it side by side, and commits
-replies and offsets in one transaction. It has no state, retries, validation, budgets or events. Settings come as JSON in
-``PEER``.
+replies and offsets in one transaction. It has no state, retries, validation, budgets or events. Settings come as JSON
+in ``PEER``.
 """
 
 import asyncio
