@@ -151,7 +151,8 @@ class Operation:
         creates: True when success makes a new resource whose identity the response or the List carries.
         restamps: True for an update that may overwrite the marker: it is read first and put back.
         guards: Members whose presence turns a SAFE write into a GUARDED one.
-        compare: Member that the witness must show for a guarded write to count as done.
+        compare: Member that the witness must show for a guarded write to count as done: a JSON document, or, with
+            ``erases``, a map.
         erases: Member of the request that names entries of ``compare`` which it takes away; empty when none.
         previous: Member of the request with the state that the guard expects, as the witness names it.
     """
