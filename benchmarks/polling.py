@@ -20,7 +20,7 @@ from schemas.operations import AUDIENCE_MODEL, Resource
 from service.core.observations import Failure, Observation, Reply, Seen
 from service.core.pacing import Cadence
 from service.core.rate_budget import Lane
-from service.core.reconciliation import PAGE, Request
+from service.core.reconciliation import PAGE, Request, stable_id, stamp
 from service.runtime.dispatch import RateLimitedApi
 from service.runtime.limiter import Limiter, Turn
 from service.runtime.poller import Poller
@@ -131,7 +131,15 @@ class Account:
 
     def _summary(self, number: int) -> dict[str, Any]:
         ended = number < 0 or self._jobs[number].ends <= self._clock.monotonic()
-        return {self._resource.identity: str(number), "status": "ACTIVE" if ended else "CREATE_IN_PROGRESS"}
+        shown = {"status": "ACTIVE" if ended else "CREATE_IN_PROGRESS"}
+        if self._resource.identity:
+            return {**shown, self._resource.identity: str(number)}
+        return stamp(shown, f"{number:026d}")
+
+
+def resource_id(resource: Resource, number: int) -> str:
+    """As it is watched."""
+    return str(number) if resource.identity else stable_id(resource, f"{number:026d}")
 
 
 class Silent:
@@ -166,7 +174,9 @@ async def follow(
         if job.begins > clock.monotonic():
             await asyncio.sleep(job.begins - clock.monotonic())
         born = clock.now() - job.age
-        poller.watch(number, WatchedResource(resource.kind, str(number), "", born, pace, sink(number, job)))
+        poller.watch(
+            number, WatchedResource(resource.kind, resource_id(resource, number), "", born, pace, sink(number, job))
+        )
     await asyncio.sleep(seconds - clock.monotonic())
     running.cancel()
     await asyncio.wait([running])

@@ -1,7 +1,7 @@
 """Composition root: joins core, runtime and adapters as the settings say."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -34,6 +34,7 @@ from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
 from service.runtime.record_limits import RecordLimits
 from service.runtime.shard import Shard
+from service.runtime.sharing import Fleet, Sharing
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby
 from service.settings import PollInterval, Settings
@@ -144,6 +145,7 @@ def build(settings: Settings) -> Service:
     tenants = tenancy.limiters(settings, clock)
     api = AwsApi(sessions)
     caller = RateLimitedApi(api, limiters, clock, telemetry, deadlines, tenants)
+    sharing = _sharing(settings, log, telemetry, lambda partition: partition in app.owned)
     pollers = {
         name: Poller(
             name,
@@ -153,11 +155,13 @@ def build(settings: Settings) -> Service:
             telemetry,
             patience=timing.settle,
             blindness=blindness,
+            sharing=sharing,
+            silence=settings.kafka.session_timeout,
         )
         for name in settings.targets
     }
     garbage = GarbageCollection()
-    app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants, garbage)
+    app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants, garbage, sharing)
     gauges.register(telemetry, app, clock, api.skews)
     telemetry.counter(
         "kafka_incidents",
@@ -192,6 +196,7 @@ def _app(
     limiters: Mapping[str, Limiter],
     tenants: Mapping[str, Limiter],
     garbage: GarbageCollection,
+    sharing: Sharing | None,
 ) -> App:
     context = _context(settings, clock, telemetry)
 
@@ -204,7 +209,10 @@ def _app(
         telemetry,
         follows=settings.runtime.standby,
         serves=lambda job: not holding.obstacle(job, context.policy),
+        fleet=Fleet(pollers, context.cadences, context.removal_cadence) if sharing else None,
     )
+    if sharing is not None:
+        sharing.serve(pollers)
     workshop = ActivityDependencies(Dispatch(caller, clock), pollers, slots)
 
     def make_shard(partition: TopicPartition) -> Shard:
@@ -232,4 +240,14 @@ def _app(
         standby=standby,
         telemetry=telemetry,
         stop_deadline=settings.runtime.stop_deadline,
+        sharing=sharing,
     )
+
+
+def _sharing(
+    settings: Settings, log: KafkaLog, telemetry: PrometheusTelemetry, owns: Callable[[TopicPartition], bool]
+) -> Sharing | None:
+    topics = settings.topics
+    if not settings.polling.shared:
+        return None
+    return Sharing(topics.changes, topics.partitions, owns, log.broadcast(topics.lists), telemetry)

@@ -17,6 +17,7 @@ SOURCE: Final = "cleanroomsml-service"
 _BATCH_BYTES: Final = 512 * 1024
 _COMMANDS_KEPT: Final = 7 * 86_400.0
 _OUTPUT_KEPT: Final = 7 * 86_400.0
+_LISTS_KEPT: Final = 3_600.0
 
 
 def record_bytes(settings: Settings) -> int:
@@ -73,6 +74,8 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         specs += [source, changelog(jobs, source, record_bytes=largest)]
     changes = output_topic(topics.changes, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest)
     specs += [changes, changelog(topics.resources, changes, record_bytes=largest)]
+    if settings.polling.shared:
+        specs.append(output_topic(topics.lists, 1, retention=_LISTS_KEPT, record_bytes=largest))
     for name in settings.outputs():
         specs.append(output_topic(name, topics.partitions, retention=_OUTPUT_KEPT, record_bytes=largest))
     return specs

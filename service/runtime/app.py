@@ -5,14 +5,15 @@ Stop: unready, drain the shards, commit, leave the group, then the pollers. The 
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from service.core import holding
 from service.runtime.assignment import Assignment
 from service.runtime.errors import UNUSABLE
 from service.runtime.limiter import Budget, Limiter
 from service.runtime.poller import Poller
-from service.runtime.ports import Log, Telemetry
+from service.runtime.ports import Log, Telemetry, TopicPartition
+from service.runtime.sharing import Sharing
 from service.runtime.slots import SlotRegistry
 from service.runtime.standby import Standby
 
@@ -28,6 +29,7 @@ class App:
         slots: Of all targets.
         standby: Copies of what other replicas own.
         telemetry: Receives metrics and problems.
+        sharing: Of Lists with other replicas, if they are shared.
         stop_deadline: Seconds that a clean stop may take; then the remaining tasks are cancelled, which is safe.
     """
 
@@ -42,6 +44,7 @@ class App:
         standby: Standby,
         telemetry: Telemetry,
         stop_deadline: float,
+        sharing: Sharing | None = None,
     ) -> None:
         self._log = log
         self._assignment = assignment
@@ -51,11 +54,17 @@ class App:
         self._standby = standby
         self._telemetry = telemetry
         self._stop_deadline = stop_deadline
+        self._sharing = sharing
 
     @property
     def ready(self) -> bool:
         """True when every partition held is being served."""
         return self._assignment.ready and not self._assignment.standing
+
+    @property
+    def owned(self) -> Collection[TopicPartition]:
+        """Partitions that this process has a shard of."""
+        return self._assignment.shards
 
     @property
     def superseded(self) -> str:
@@ -135,6 +144,8 @@ class App:
             helpers = [root.create_task(poller.run(), name=f"poller:{name}") for name, poller in self._pollers.items()]
             if self._standby.follows:
                 helpers.append(root.create_task(self._log.follow(self._standby), name="standby"))
+            if self._sharing is not None:
+                helpers.append(root.create_task(self._sharing.run(), name="sharing"))
             membership = root.create_task(self._log.membership.consume(self._assignment), name="group")
             await stop.wait()
             try:

@@ -9,20 +9,20 @@ from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.operations import RESOURCES, Resource
 from schemas.records import Fault
-from service.core import faults, outcomes, reconciliation
+from service.core import faults, outcomes, polling, reconciliation
 from service.core.observations import Broken, Failure, Reply, Seen, Unseen, Vanished
-from service.core.pacing import Agenda
+from service.core.pacing import Agenda, Cadence
 from service.core.rate_budget import Lane
 from service.runtime.dispatch import ENDLESS, RateLimitedApi
 from service.runtime.errors import DEFECT, location
 from service.runtime.limiter import Turn
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
-from service.runtime.watches import KindWatches, WatchedResource
+from service.runtime.watches import KindWatches, SharedPage, WatchedResource
 
 ABSENCES: Final = 3
 """Minimum number of consecutive polls that do not find a resource until it counts as gone."""
@@ -43,6 +43,27 @@ _AT_ONCE: Final = 1000
 def _lasting(failure: Failure) -> bool:
     """Whether the same request would fail again."""
     return failure.code == ENDLESS or faults.fault_class(failure) is faults.FaultClass.REFUSED
+
+
+class ListSharing(Protocol):
+    """Whose Lists are shared with other replicas; see :mod:`service.runtime.sharing`."""
+
+    def lists(self, target: str, kind: str) -> bool:
+        """Whether this replica lists the kind for all."""
+        ...
+
+    def publish(
+        self,
+        target: str,
+        resource: Resource,
+        page: Iterable[Mapping[str, Any]],
+        *,
+        interval: float,
+        number: int,
+        last: bool,
+    ) -> None:
+        """Says what a page of a List shows of resources that other replicas watch."""
+        ...
 
 
 class _Get(NamedTuple):
@@ -71,6 +92,8 @@ class Poller:
         patience: Seconds that a read may lag behind, even behind what an earlier one has shown: what was absent for
             longer counts as gone. A resource that is being deleted need not be absent for that time.
         blindness: Seconds of failed polls after which they are observed, repeatedly.
+        sharing: Shares Lists with other replicas.
+        silence: Seconds beyond its interval after which a replica that hears nothing of a resource lists by itself.
     """
 
     def __init__(
@@ -82,6 +105,8 @@ class Poller:
         telemetry: Telemetry,
         patience: float = 0.0,
         blindness: float = 3600.0,
+        sharing: ListSharing | None = None,
+        silence: float = 0.0,
     ) -> None:
         self._target = target
         self._patience = patience
@@ -90,6 +115,8 @@ class Poller:
         self._tick = tick
         self._clock = clock
         self._telemetry = telemetry
+        self._sharing = sharing
+        self._silence = silence
         self._watches: dict[object, WatchedResource] = {}
         self._kinds: dict[str, KindWatches] = {}
         self._agenda: Agenda[WatchedResource] = Agenda()
@@ -109,12 +136,48 @@ class Poller:
             return
         now = self._clock.now()
         watch.seen_at = watch.known = watch.shown = now
-        kind = self._kinds.get(watch.kind) or self._kinds.setdefault(watch.kind, KindWatches(RESOURCES[watch.kind]))
+        kind = self._kind(watch.kind)
         kind.add(watch, now)
         self._watches[key] = watch
-        first = max(now, kind.began + kind.interval) if kind.by_list(watch) else now
-        watch.due = math.floor(first / self._tick)
+        watch.due = math.floor(kind.first_look(watch, now) / self._tick)
         self._enter(watch)
+        self._moved(kind)
+
+    def _kind(self, name: str) -> KindWatches:
+        if name not in self._kinds:
+            self._kinds[name] = KindWatches(RESOURCES[name], self._silence)
+            self._lead(self._kinds[name])
+        return self._kinds[name]
+
+    def _lead(self, kind: KindWatches) -> None:
+        if self._sharing is not None:
+            kind.lead(self._sharing.lists(self._target, kind.resource.kind), self._clock.now())
+
+    def watch_elsewhere(self, kind: str, resource_id: str, born: float, cadence: Cadence) -> None:
+        """Another replica watches a resource: if this one lists its kind, it does so for both."""
+        entry = self._kind(kind)
+        entry.add_elsewhere(resource_id, born, cadence, self._clock.now())
+        self._changed.set()
+
+    def unwatch_elsewhere(self, kind: str, resource_id: str) -> None:
+        """Another replica watches it no more."""
+        self._kinds[kind].remove_elsewhere(resource_id)
+        self._moved(self._kinds[kind])
+
+    def heard(self, page: SharedPage) -> None:
+        """Another replica has read a page of a List, and shares what it shows."""
+        kind, now = self._kinds.get(page.kind), self._clock.now()
+        if kind is None:
+            return
+        try:
+            missing = kind.hear(page, now)
+            self._page(kind, page.summaries)
+        except Exception as error:
+            self._problem(error)
+            return
+        for watch in missing:
+            if watch in kind.waiting:
+                self._lacking(kind, watch, now)
         self._moved(kind)
 
     def unwatch(self, key: object) -> None:
@@ -163,6 +226,8 @@ class Poller:
         times = [at for kind in self._kinds.values() if (at := kind.list_at()) is not None]
         if first is not None:
             times.append(first * self._tick)
+        if self._sharing is not None and any(kind.elsewhere for kind in self._kinds.values()):
+            times.append(self._clock.now() + max(self._silence, self._tick))  # who lists may have changed
         return min(min(times) - self._clock.now(), LONGEST_SLEEP) if times else None
 
     def _begin_due(self) -> None:
@@ -188,6 +253,7 @@ class Poller:
 
     def _begin_list(self, kind: KindWatches, now: float) -> None:
         """Begins a List if one is wanted and may be; who is not served by Lists any more is asked for by itself."""
+        self._lead(kind)
         kind.listable(now)
         if kind.moved:
             kind.moved = False
@@ -283,8 +349,9 @@ class Poller:
                 if isinstance(page, Failure):
                     return page
                 number += 1
-                self._page(kind, page.result[kind.resource.summaries])
                 more = bool(page.result.get("nextToken"))
+                self._share(kind, page.result[kind.resource.summaries], number, last=not more)
+                self._page(kind, page.result[kind.resource.summaries])
                 if more and kind.too_long(number):
                     kind.learn(number + 1)
                     return False
@@ -292,6 +359,18 @@ class Poller:
                     await asyncio.sleep(0)  # Gets that a page calls for come before the next page
         kind.learn(number)
         return True
+
+    def _share(self, kind: KindWatches, summaries: Iterable[Mapping[str, Any]], number: int, *, last: bool) -> None:
+        """Other replicas hear what a page shows of what they watch."""
+        if self._sharing is None or not kind.leads or kind.interval == polling.NEVER:
+            return
+        shown, now = [], self._clock.now()
+        for summary in summaries:
+            resource_id = reconciliation.identify(kind.resource, summary)
+            if resource_id in kind.elsewhere:
+                kind.age_elsewhere(resource_id, now)
+                shown.append(summary)
+        self._sharing.publish(self._target, kind.resource, shown, interval=kind.interval, number=number, last=last)
 
     def _page(self, kind: KindWatches, summaries: Iterable[Mapping[str, Any]]) -> None:
         for summary in summaries:
@@ -327,12 +406,16 @@ class Poller:
         missing, kind.expected = kind.expected, {}
         for watch in missing:
             if kind.resource.get_operation:
-                kind.lacks(watch, now)
-                self._queue(_Get(kind, watch.resource_id))
+                self._lacking(kind, watch, now)
             else:
                 self._absent(kind.resource, [watch])
                 self._again(watch)
         self._drop_failed(kind)
+
+    def _lacking(self, kind: KindWatches, watch: WatchedResource, now: float) -> None:
+        kind.lacks(watch, now)
+        kind.unlist(watch)
+        self._queue(_Get(kind, watch.resource_id))
 
     def _list_failed(self, kind: KindWatches, failure: Failure) -> None:
         """Where Lists are stuck, Gets."""

@@ -24,6 +24,7 @@ __all__ = [
     "Api",
     "Assignee",
     "BatchRefused",
+    "Broadcast",
     "Cause",
     "Clock",
     "CommitUnknown",
@@ -289,6 +290,18 @@ class Log(Protocol):
 
         No member of the group, and never in an owner's way. Broken connections are re-established.
         """
+        ...
+
+
+class Broadcast(Protocol):
+    """Reaches every replica, each record at most once and without any promise: for hints, never for facts."""
+
+    def send(self, value: bytes) -> None:
+        """Sends soon, or never; does not wait."""
+        ...
+
+    async def run(self, heard: Callable[[bytes], None]) -> None:
+        """Sends, and hands over what any replica sends from now on, until cancelled."""
         ...
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from service.core.job import Job
 from service.runtime.errors import location
 from service.runtime.ports import Telemetry, TopicPartition
+from service.runtime.sharing import Fleet
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.store import Store
 
@@ -50,6 +51,7 @@ class Standby:
         telemetry: Receives metrics and problems.
         follows: Whether changelogs are read for it; otherwise it holds nothing, and every restore reads all.
         serves: Whether this process knows what a job speaks of; one that is held has no slot here.
+        fleet: To be told of what other replicas watch.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Standby:
         *,
         follows: bool,
         serves: Callable[[Job], bool] = lambda _: True,
+        fleet: Fleet | None = None,
     ) -> None:
         self.follows = follows
         self._telemetry = telemetry
         self._serves = serves
         self._slots = slots
+        self._fleet = fleet
         self._copies: dict[TopicPartition, Copy] = {}
         self._owned: set[TopicPartition] = set()
         self._served: dict[TopicPartition, Store] = {}
@@ -95,20 +99,22 @@ class Standby:
         copy.position = position
         self._report_twice(partition, fresh, copy.store)
         if copy.current:
-            self._tell(partition, {key for key, _ in records}, copy.store)
+            self._tell(partition, {key for key, _ in records}, copy.store, self._fleet)
         elif current:
             # Only now: while history is replayed, jobs that ended long ago would take slots and give them back.
             copy.current = True
-            self._tell(partition, {*copy.store.open(), *self._slots.keys(partition)}, copy.store)
+            self._tell(partition, {*copy.store.open(), *self._slots.keys(partition)}, copy.store, self._fleet)
 
     def lost(self, partition: TopicPartition) -> None:
         """See :class:`service.runtime.ports.Follower`."""
         if self._copies.pop(partition, None) is not None:
             self._slots.forget(partition)
+            self._watch_no_more(partition)
 
     def take(self, partition: TopicPartition) -> tuple[Store, int]:
         """What is known of a partition that this process owns from now on, and the offset from which to read on."""
         self._owned.add(partition)
+        self._watch_no_more(partition)
         copy = self._copies.pop(partition, None) or Copy()
         return copy.store, copy.position
 
@@ -159,11 +165,18 @@ class Standby:
             for partition, copy in sorted(self._copies.items())
         }
 
-    def _tell(self, partition: TopicPartition, keys: set[bytes], store: Store) -> None:
+    def _watch_no_more(self, partition: TopicPartition) -> None:
+        if self._fleet is not None:
+            self._fleet.forget(partition)
+
+    def _tell(self, partition: TopicPartition, keys: set[bytes], store: Store, fleet: Fleet | None = None) -> None:
         for key in sorted(keys):
             claim, job = Claim(partition, key), store.job(key)
             try:
-                self._slots.note(claim, job if job is not None and self._serves(job) else None)
+                served = job if job is not None and self._serves(job) else None
+                self._slots.note(claim, served)
+                if fleet is not None:
+                    fleet.note(claim, served)
             except Exception as error:  # costs the count of one slot, and no copy
                 self._telemetry.problem(
                     "standby_error", command_id=job.command.id if job else "", error=location(error)

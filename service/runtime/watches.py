@@ -5,7 +5,9 @@ Nothing here waits or calls.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from schemas.operations import RESOURCES, Resource
 from service.core import polling
@@ -86,6 +88,45 @@ class WatchedResource:
 Watches = tuple[WatchedResource, ...]
 
 
+@dataclass(slots=True)
+class WatchedElsewhere:
+    """A resource that another replica watches.
+
+    Attributes:
+        born: Owner's time since when.
+        cadence: How often to look.
+        pace: Seconds between its looks now.
+        times: By how many of its jobs.
+    """
+
+    born: float
+    cadence: Cadence
+    pace: float
+    times: int = 0
+
+
+class SharedPage(msgspec.Struct, frozen=True):
+    """What a page of another replica's List shows.
+
+    Attributes:
+        sender: Who listed.
+        target: Name of the target.
+        kind: Resource kind.
+        interval: Seconds until the next List.
+        number: Of the page, from 1.
+        last: Whether the List ends here.
+        summaries: What it shows of resources that are watched.
+    """
+
+    sender: str
+    target: str
+    kind: str
+    interval: float
+    number: int
+    last: bool
+    summaries: list[dict[str, Any]]
+
+
 class KindWatches:
     """The watched resources of one kind.
 
@@ -98,10 +139,24 @@ class KindWatches:
         began: Owner's time when the last List began.
         listing: Whether a List is under way.
         moved: Whether the interval has changed since the due resources that wait for a List were determined.
+        leads: Whether this replica lists for all of them; always if it is the only one that shares its Lists.
+        elsewhere: What other replicas watch, by resource id.
+
+    Args:
+        resource: The kind.
+        silence: Seconds beyond its interval after which who does not lead lists by itself.
     """
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource, silence: float = 0.0) -> None:
         self.resource = resource
+        self.leads = True
+        self.elsewhere: dict[str, WatchedElsewhere] = {}
+        self._silence = silence
+        self._paces_elsewhere: dict[float, int] = {}
+        self._missing: dict[WatchedResource, None] = {}
+        self._heard_at = self._heard_interval = 0.0
+        self._heard_pages = 0
+        self._served = False
         self.waiting: dict[WatchedResource, None] = {}
         self.expected: dict[WatchedResource, None] = {}
         self.failed: dict[WatchedResource, Failure] = {}
@@ -137,7 +192,7 @@ class KindWatches:
 
     def unlist(self, watch: WatchedResource) -> None:
         """No List is waited for any more."""
-        for group in (self.waiting, self.expected, self.failed):
+        for group in (self.waiting, self.expected, self.failed, self._missing):
             group.pop(watch, None)
 
     def age(self, watch: WatchedResource, now: float) -> None:
@@ -173,7 +228,15 @@ class KindWatches:
 
     def by_list(self, watch: WatchedResource) -> bool:
         """Whether Lists are to show it, in time for its pace."""
-        return not self.resource.get_operation or (not watch.lacking and self.interval <= watch.pace)
+        interval = self._heard_interval if self._served else self.interval
+        return not self.resource.get_operation or (not watch.lacking and interval <= watch.pace)
+
+    def first_look(self, watch: WatchedResource, now: float) -> float:
+        """Owner's time of a new one's first look: with the next List if one is to come anyway, else at once."""
+        if not self.by_list(watch):
+            return now
+        last, interval = (self._heard_at, self._heard_interval) if self._served else (self.began, self.interval)
+        return max(now, last + interval)
 
     def listable(self, now: float) -> bool:
         """False for a kind that has no List, and while Lists are refused or do not end."""
@@ -196,16 +259,86 @@ class KindWatches:
         """Whether a List with more pages than this is given up, because Gets are far cheaper."""
         if not self.resource.get_operation or self.failed:
             return False
-        return polling.too_long(self._paces, pages, self.interval)
+        return polling.too_long(self._all_paces(), pages, self.interval)
 
     def list_at(self) -> float | None:
         """Owner's time of the next List; None while none is wanted, or one is under way."""
         refused = self._unlistable and self.resource.get_operation
-        if self.listing or refused or not (self.waiting or self.failed):
+        first = next(iter(self.failed or self.waiting), None)
+        if self.listing or refused:
             return None
-        return self.began + min(self.interval, next(iter(self.failed or self.waiting)).pace)
+        if first is None:
+            wanted = self.leads and self.elsewhere and self.interval < polling.NEVER
+            return self.began + self.interval if wanted else None
+        at = self.began + min(self.interval, first.pace)
+        return at if self.leads or self.failed else max(at, first.looked + first.pace + self._silence)
+
+    # Other replicas
+
+    def lead(self, leads: bool, now: float) -> None:
+        """Whether this replica lists for all; and whether another one is heard that does."""
+        served = not leads and now <= self._heard_at + self._heard_interval + self._silence
+        if (leads, served) != (self.leads, self._served):
+            self.leads, self._served = leads, served
+            self.moved = True
+            self._plan()
+
+    def hear(self, page: SharedPage, now: float) -> list[WatchedResource]:
+        """A page of another replica's List has come, and what it shows is delivered.
+
+        Returns:
+            At the end of a List of which every page was heard: what was due at its begin, and is not in it.
+        """
+        if page.number == 1:
+            self._heard_pages, self._missing = 0, dict(self.waiting)
+        self._heard_pages += 1
+        if page.interval != self._heard_interval:
+            self._heard_interval, self.moved = page.interval, True
+        self._heard_at = now
+        complete = page.last and self._heard_pages == page.number
+        missing = list(self._missing) if complete and self.resource.get_operation else []
+        self._missing = {} if page.last else self._missing
+        return missing
+
+    def add_elsewhere(self, resource_id: str, born: float, cadence: Cadence, now: float) -> None:
+        """Another replica watches it."""
+        entry = self.elsewhere.setdefault(resource_id, WatchedElsewhere(born, cadence, 0.0))
+        entry.times += 1
+        self.age_elsewhere(resource_id, now)
+
+    def age_elsewhere(self, resource_id: str, now: float) -> None:
+        """Its pace is that of its age."""
+        entry = self.elsewhere[resource_id]
+        if (pace := entry.cadence.interval(now - entry.born)) != entry.pace:
+            self._count_elsewhere(entry.pace, -1)
+            self._count_elsewhere(pace, 1)
+            entry.pace = pace
+            self._plan()
+
+    def remove_elsewhere(self, resource_id: str) -> None:
+        """Another replica watches it no more."""
+        entry = self.elsewhere[resource_id]
+        entry.times -= 1
+        if not entry.times:
+            del self.elsewhere[resource_id]
+            self._count_elsewhere(entry.pace, -1)
+            self._plan()
+
+    def _count_elsewhere(self, pace: float, change: int) -> None:
+        if pace:
+            self._paces_elsewhere[pace] = self._paces_elsewhere.get(pace, 0) + change
+            if not self._paces_elsewhere[pace]:
+                del self._paces_elsewhere[pace]
+
+    def _all_paces(self) -> dict[float, int]:
+        if not self.leads or not self._paces_elsewhere:
+            return self._paces
+        paces = dict(self._paces)
+        for pace, number in self._paces_elsewhere.items():
+            paces[pace] = paces.get(pace, 0) + number
+        return paces
 
     def _plan(self) -> None:
         listable, former = not self._unlistable, self.interval
-        self.interval = polling.plan(self.resource, self._paces, self._pages, former, listable=listable)
+        self.interval = polling.plan(self.resource, self._all_paces(), self._pages, former, listable=listable)
         self.moved = self.moved or self.interval != former

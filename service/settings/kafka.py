@@ -18,6 +18,7 @@ _SUFFIXES = {
     "jobs": "jobs",
     "changes": "changes",
     "resources": "resources",
+    "lists": "lists",
 }
 
 LongerThanCommit = Annotated[Seconds, Field(gt=15)]
@@ -138,6 +139,8 @@ class Topics(SettingsGroup):
     """The service's queue of changes that get their numbers; `<prefix>.changes` if not set."""
     resources: TopicName = ""
     """The service's changelog of resources; `<prefix>.resources` if not set."""
+    lists: TopicName = ""
+    """The service's topic of shared Lists, needed with `polling.shared`; `<prefix>.lists` if not set."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Partitions of created topics; a topic of commands and its changelog must have the same number."""
     max_message_bytes: Bytes = 1024 * 1024

@@ -67,7 +67,8 @@ class Settings(SettingsGroup):
     def _tenant_problems(self) -> Iterator[str]:
         if self.tenants and self.replies.allowed_topics:
             yield "replies.allowed_topics is for a service without tenants: set reply_topics of each tenant instead"
-        inner = {topic for pair in self.sources() for topic in pair} | {self.topics.changes, self.topics.resources}
+        inner = {topic for pair in self.sources() for topic in pair}
+        inner |= {self.topics.changes, self.topics.resources, self.topics.lists}
         given = {f"tenants.{name}.reply_topics": tenant.reply_topics for name, tenant in self.tenants.items()}
         for name, topics in {**given, "replies.allowed_topics": self.replies.allowed_topics}.items():
             if wrong := sorted(inner & set(topics)):
@@ -75,8 +76,10 @@ class Settings(SettingsGroup):
 
     def _topic_problems(self) -> Iterator[str]:
         topics = self.topics
+        if self.polling.shared and not self.runtime.standby:
+            yield "polling.shared needs runtime.standby: who lists for all must know what the others watch"
         names = [topic for pair in self.sources() for topic in pair]
-        names += [topics.replies, topics.events, topics.dead_letters, topics.changes, topics.resources]
+        names += [topics.replies, topics.events, topics.dead_letters, topics.changes, topics.resources, topics.lists]
         names += [topic for one in self.tenants.values() for topic in (one.replies, one.events, one.dead_letters)]
         if twice := sorted({name for name in names if name and names.count(name) > 1}):
             yield f"each topic needs a name of its own; used twice: {', '.join(twice)}"

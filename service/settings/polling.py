@@ -48,6 +48,9 @@ class Polling(SettingsGroup):
     """Interval by resource kind."""
     removal: PollInterval = PollInterval()
     """Interval while a resource is being deleted."""
+    shared: bool = False
+    """Whether one replica lists a kind for all, through `topics.lists`; needs `runtime.standby`. If not, each replica
+    lists for its own jobs."""
 
     @field_validator("kinds")
     @classmethod

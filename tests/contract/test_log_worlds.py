@@ -21,7 +21,7 @@ from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.producer import open_producer
 from service.adapters.kafka.topics import changelog, ensure, output_topic
-from service.runtime.ports import InRecord, Log, LogError, OutRecord, PartitionLog, TopicPartition
+from service.runtime.ports import Broadcast, InRecord, Log, LogError, OutRecord, PartitionLog, TopicPartition
 from tests.support.log import MemoryBroker
 
 PARTITIONS = 2
@@ -40,6 +40,10 @@ class World(Protocol):
 
     def log(self, instance_id: str = "") -> Log:
         """A new member of the group, static if it has an instance id."""
+        ...
+
+    def broadcast(self) -> Broadcast:
+        """A new process that reaches all others, through the topic of replies."""
         ...
 
     async def produce(self, partition: int, values: Sequence[bytes]) -> None:
@@ -90,6 +94,9 @@ class MemoryWorld:
 
     def log(self, instance_id: str = "") -> Log:
         return self.broker.log(f"member-{next(_members)}", instance_id)
+
+    def broadcast(self) -> Broadcast:
+        return self.broker.broadcast(f"b{next(_members)}")
 
     async def produce(self, partition: int, values: Sequence[bytes]) -> None:
         for value in values:
@@ -148,6 +155,9 @@ class KafkaWorld:
         log = KafkaLog(settings, {self.commands: self.jobs})
         self._exits.push_async_callback(log.close)
         return log
+
+    def broadcast(self) -> Broadcast:
+        return self.log().broadcast(self.replies)
 
     async def produce(self, partition: int, values: Sequence[bytes]) -> None:
         async with AIOKafkaProducer(bootstrap_servers=self.settings.bootstrap_servers) as producer:

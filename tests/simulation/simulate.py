@@ -29,6 +29,10 @@ LISTS = 400
 """Most Lists for a created command, on average."""
 
 
+LOST_LISTS = 0.1
+"""How many of the pages that one process shares do not reach another one."""
+
+
 @dataclass
 class Outcome:
     """What became of a seed."""
@@ -81,6 +85,8 @@ async def _lived(
     async with Rig(**options(seed, families)) as rig:
         monitor = Monitor(rig, POLICY, loop.time, loop.fail, ON | families)
         rig.broker.witness = monitor
+        lost = Random(f"{seed}/lists")
+        rig.broker.loses = lambda: lost.random() < LOST_LISTS
         rig.broker.record_bytes = sizes.largest_record(rig.options.max_bytes)
         rig.api.sent, rig.api.carried_out = monitor.sent, monitor.carried_out
         outcome.counters, outcome.story = monitor.counters, monitor.story
@@ -106,6 +112,7 @@ async def _lived(
 def options(seed: int, families: frozenset[Family]) -> dict[str, Any]:
     """What the first processes are told."""
     changes: dict[str, Any] = {"stop_deadline": 2.0, "partitions": 2, "standby": seed % 2 == 0, "lag": POLICY.settle}
+    changes["share"] = seed % 4 == 0
     if seed % 3 == 0:
         changes["pool"] = 1 + seed % 2
     if Family.TARGETS in families or Family.SERVICE in families:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Collection, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from schemas import sizes
@@ -29,7 +30,7 @@ from service.runtime.ports import (
     RecordRefused,
     TopicPartition,
 )
-from tests.support.member import MemoryLog
+from tests.support.member import MemoryBroadcast, MemoryLog
 from tests.support.membership import Group
 from tests.support.partitions import Partition, Transaction
 
@@ -87,6 +88,7 @@ class MemoryBroker:
         missing: Topics that do not exist; all others do.
         refusing: Topics that refuse records, and what comes of it.
         group_id: Of the consumer group.
+        loses: Asked whether a record that is sent to all is lost on its way to one of them.
     """
 
     partitions: int = 2
@@ -105,6 +107,7 @@ class MemoryBroker:
     missing: set[str] = field(default_factory=set)
     refusing: dict[str, type[LogError]] = field(default_factory=dict)
     group_id: str = "cleanroomsml-service"
+    loses: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
         self.group = Group(self)
@@ -118,6 +121,7 @@ class MemoryBroker:
         self._offsets: dict[TopicPartition, int] = {}
         self._failures: list[Fate] = []
         self._logs: dict[str, MemoryLog] = {}
+        self._broadcasts: dict[str, MemoryBroadcast] = {}
         self._frozen = False
         self._held: list[Callable[[], None]] = []
         self._world = copy_context()
@@ -132,6 +136,10 @@ class MemoryBroker:
         """
         subscribed = frozenset(self.commands if topics is None else topics)
         return self._logs.setdefault(member_id, MemoryLog(self, member_id, instance_id, subscribed))
+
+    def broadcast(self, name: str) -> MemoryBroadcast:
+        """What a member says to all; the same name gives the same one."""
+        return self._broadcasts.setdefault(name, MemoryBroadcast(self))
 
     def produce(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = (), partition: int | None = None
@@ -354,6 +362,12 @@ class MemoryBroker:
     def _require(self, partition: TopicPartition, epoch: int) -> None:
         if self._epochs[partition] != epoch:
             raise Fenced(f"another owner holds {partition}")
+
+    def reach(self, value: bytes) -> None:
+        """Hands a record to everyone who listens, soon, unless it is lost."""
+        for each in self._broadcasts.values():
+            if not self._frozen and not self.loses():
+                self._later(self.follow_lag, partial(each.hear, value))
 
     def touch(self) -> None:
         for log in self._logs.values():

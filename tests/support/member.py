@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from service.runtime.ports import (
@@ -219,3 +219,26 @@ class MemoryPartitionLog:
     async def close(self) -> None:
         self._spent = True
         await asyncio.sleep(0)
+
+
+class MemoryBroadcast:
+    """Reaches every member that listens: twin of ``service.adapters.kafka.broadcast.KafkaBroadcast``."""
+
+    def __init__(self, broker: "MemoryBroker") -> None:
+        self._broker = broker
+        self._come: asyncio.Queue[bytes] | None = None
+
+    def send(self, value: bytes) -> None:
+        self._broker.reach(value)
+
+    def hear(self, value: bytes) -> None:
+        if self._come is not None:
+            self._come.put_nowait(value)
+
+    async def run(self, heard: Callable[[bytes], None]) -> None:
+        self._come = asyncio.Queue()
+        try:
+            while True:
+                heard(await self._come.get())
+        finally:
+            self._come = None

@@ -23,6 +23,7 @@ from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
 from service.runtime.record_limits import RecordLimits
 from service.runtime.shard import Shard
+from service.runtime.sharing import Fleet, Sharing
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby
 from tests.support.clock import LoopClock
@@ -48,6 +49,8 @@ POLICY = Policy(
 )
 CONSUMED = {COMMANDS: CHANGELOG, CHANGES: RESOURCES}
 CADENCE = Cadence(first=2.0, later=10.0, young_for=60.0)
+SILENCE = 5.0
+"""Seconds beyond its interval after which a process that hears nothing lists by itself."""
 JOB_KINDS = tuple(row.resource.kind for row in OPERATIONS.values() if row.kind is Kind.JOB)
 
 
@@ -84,6 +87,8 @@ class Options:
     max_bytes: int = 1_048_576
     commit_latency: float = 0.01
     standby: bool = True
+    share: bool = False
+    """Whether one of several processes lists for all."""
     instance_id: str = ""
     """Of every process: a second one takes the first one's place."""
 
@@ -154,10 +159,19 @@ class Node:
             for name, rate in options.tenant_writes.items()
         }
         caller = RateLimitedApi(api, self.limiters, self.clock, self.story, deadlines, tenants)
+        self.sharing = Sharing(
+            CHANGES,
+            options.partitions,
+            lambda partition: partition in self.assignment.shards,
+            broker.broadcast(name),
+            self.story,
+        )
+        shared = (self.sharing, SILENCE) if options.share and options.standby else (None, 0.0)
         self.pollers = {
-            name: Poller(name, caller, options.tick, self.clock, self.story, options.lag, limit / 24)
+            name: Poller(name, caller, options.tick, self.clock, self.story, options.lag, limit / 24, *shared)
             for name in options.targets
         }
+        self.sharing.serve(self.pollers)
         self.slots = SlotRegistry(
             dict.fromkeys(options.targets, options.quotas),
             lambda claim: self.assignment.wake(claim.partition, claim.key),
@@ -168,6 +182,7 @@ class Node:
             self.story,
             follows=options.standby,
             serves=lambda job: not holding.obstacle(job, self.context.policy),
+            fleet=Fleet(self.pollers, self.context.cadences, self.context.removal_cadence) if shared[0] else None,
         )
         self._workshop = ActivityDependencies(Dispatch(caller, self.clock), self.pollers, self.slots)
         self._log = log = broker.log(name, options.instance_id, options.consumed)
@@ -187,6 +202,7 @@ class Node:
             standby=self.standby,
             telemetry=self.story,
             stop_deadline=options.stop_deadline,
+            sharing=shared[0],
         )
         self.stopping = asyncio.Event()
         context = copy_context()

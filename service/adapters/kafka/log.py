@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from service.adapters.kafka.broadcast import KafkaBroadcast
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.group.membership import GroupMember
 from service.adapters.kafka.incidents import Incidents
@@ -67,6 +68,10 @@ class KafkaLog:
     async def follow(self, follower: Follower) -> None:
         """Reads the changelogs that the follower wants, until cancelled."""
         await StandbyReader(self._settings, self._topics, self._offsets).follow(follower)
+
+    def broadcast(self, topic: str) -> KafkaBroadcast:
+        """Reaches every process that reads the topic."""
+        return KafkaBroadcast(self._settings, topic, self._offsets)
 
     async def close(self) -> None:
         """Disconnects what all partitions share; after the membership has ended and the partitions are closed."""

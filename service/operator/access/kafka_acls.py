@@ -130,6 +130,9 @@ def _of_service(settings: Settings) -> Iterator[_Rule]:
     yield _topic(SERVICE, settings.topics.changes, "Write", "pass changes on to be numbered")
     for output in settings.outputs():
         yield _topic(SERVICE, output, "Write", "publish to it")
+    if settings.polling.shared:
+        yield _topic(SERVICE, settings.topics.lists, "Read", "hear what another replica's Lists show")
+        yield _topic(SERVICE, settings.topics.lists, "Write", "share what Lists show")
     for spec in topic_specs(settings):
         yield _topic(SERVICE, spec.name, "DescribeConfigs", "verify its settings before serving")
     yield SERVICE, "group", "literal", settings.kafka.group_id, "Read", "be a member, and commit offsets"

@@ -1,0 +1,114 @@
+"""Reaches every replica through a topic: at most once, without transactions, from now on.
+
+Only hints are sent this way. What Kafka can't take now is dropped, and so is what was sent before a replica listened.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import KafkaError
+
+from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
+from service.adapters.kafka.changelog import committed_reader
+from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
+from service.adapters.kafka.deadlines import deadline
+from service.adapters.kafka.offsets import Offsets, absent
+from service.runtime.ports import LogError
+
+POLL_MS: Final = 500
+WAITING: Final = 1000
+"""Records that may wait to be sent; the oldest are dropped first."""
+STEADY: Final = 60.0
+"""Seconds after which a failure counts as the first again."""
+
+_log = structlog.get_logger(__name__)
+
+
+class KafkaBroadcast:
+    """Implements :class:`service.runtime.ports.Broadcast` on one topic; connects while :meth:`run` runs."""
+
+    def __init__(self, settings: KafkaSettings, topic: str, offsets: Offsets) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            settings: Connection, names and limits.
+            topic: What every replica reads.
+            offsets: To ask for the topic's partitions.
+        """
+        self._settings = settings
+        self._topic = topic
+        self._offsets = offsets
+        self._waiting: deque[bytes] = deque(maxlen=WAITING)
+        self._come = asyncio.Event()
+
+    def send(self, value: bytes) -> None:
+        """See :class:`service.runtime.ports.Broadcast`."""
+        self._waiting.append(value)
+        self._come.set()
+
+    async def run(self, heard: Callable[[bytes], None]) -> None:
+        """See :class:`service.runtime.ports.Broadcast`; builds its connections anew when they break."""
+        attempt = 0
+        while True:
+            await asyncio.sleep(backoff(self._settings, attempt))
+            begun = time.monotonic()
+            try:
+                partitions = await self._partitions()
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(self._listen(partitions, heard), name="broadcast:listen")
+                    both.create_task(self._speak(), name="broadcast:speak")
+            except* (LogError, KafkaError, OSError) as errors:
+                told = "; ".join(map(repr, errors.exceptions))
+                _log.info("shared Lists are not heard for the moment", topic=self._topic, error=told)
+            attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
+
+    async def _partitions(self) -> list[KafkaPartition]:
+        """Asked for first: to write to a topic that is not there could create it."""
+        numbers = await self._offsets.numbers(self._topic)
+        if not numbers:
+            raise LogError(absent([self._topic]), (self._topic,))
+        return [KafkaPartition(self._topic, number) for number in numbers]
+
+    async def _listen(self, partitions: list[KafkaPartition], heard: Callable[[bytes], None]) -> None:
+        consumer = committed_reader(self._settings, "lists")
+        try:
+            async with deadline(self._settings.read_deadline, f"connecting to read {self._topic}"):
+                await consumer.start()
+                ends = await consumer.end_offsets(partitions)
+            consumer.assign(partitions)
+            for each in partitions:
+                consumer.seek(each, ends[each])
+            while True:
+                batches = await consumer.getmany(timeout_ms=POLL_MS)
+                for record in (record for records in batches.values() for record in records):
+                    heard(record.value or b"")
+                    await asyncio.sleep(0)
+        finally:
+            await shut_down(consumer, self._settings.stop_deadline, dirty=True)
+
+    async def _speak(self) -> None:
+        producer: Any = AIOKafkaProducer(
+            **client_options(self._settings, "lists"),
+            acks=1,
+            retry_backoff_ms=milliseconds(self._settings.produce_backoff),
+            max_batch_size=self._settings.batch_bytes,
+            max_request_size=self._settings.record_bytes,
+            compression_type=self._settings.compression,
+        )
+        try:
+            async with deadline(self._settings.read_deadline, f"connecting to write {self._topic}"):
+                await producer.start()
+            while True:
+                self._come.clear()
+                while self._waiting:
+                    async with deadline(self._settings.commit_deadline, f"writing to {self._topic}"):
+                        await producer.send_and_wait(self._topic, self._waiting.popleft(), partition=0)
+                await self._come.wait()
+        finally:
+            await shut_down(producer, self._settings.stop_deadline, dirty=True)

@@ -1,0 +1,53 @@
+"""One process lists for all: through copies, the group and a lossy topic, with processes that die."""
+
+import asyncio
+
+import pytest
+
+from tests.support.cluster import Rig
+
+pytestmark = pytest.mark.looptime
+
+DATASET, MODEL, LIST = "CreateTrainingDataset", "CreateAudienceModel", "ListAudienceModels"
+
+
+async def lists(processes: int, *, share: bool) -> int:
+    """Lists in the first minutes of forty jobs."""
+    async with Rig(partitions=4, quotas={"audience-models": 100}, share=share) as rig:
+        for _ in range(processes):
+            await rig.start()
+        dataset = await rig.made(DATASET)
+        rig.api.pending, rig.api.working = 5.0, 300.0
+        jobs = [rig.send(MODEL, {"name": f"m{n}", "trainingDatasetArn": dataset}) for n in range(40)]
+        await rig.until(lambda: all(rig.phase(job) == "running" for job in jobs))
+        await asyncio.sleep(120.0)
+        before = rig.api.counts()[LIST]
+        await asyncio.sleep(120.0)
+        made = rig.api.counts()[LIST] - before
+        await rig.until(lambda: set(jobs) <= rig.ended(), 600.0)
+        assert {rig.phase(job) for job in jobs} == {"succeeded"}
+        rig.audit()
+    return made
+
+
+async def test_three_processes_list_as_often_as_one() -> None:
+    one = await lists(1, share=True)
+    assert await lists(3, share=True) <= 1.1 * one
+    assert await lists(3, share=False) >= 2.5 * one
+
+
+async def test_every_job_ends_though_processes_die_and_pages_are_lost() -> None:
+    async with Rig(partitions=4, quotas={"audience-models": 100}, share=True) as rig:
+        lost = iter([False, True, False] * 10_000)
+        rig.broker.loses = lambda: next(lost)
+        nodes = [await rig.start() for _ in range(3)]
+        dataset = await rig.made(DATASET)
+        rig.api.pending, rig.api.working = 5.0, 200.0
+        jobs = [rig.send(MODEL, {"name": f"m{n}", "trainingDatasetArn": dataset}) for n in range(30)]
+        await rig.until(lambda: all(rig.phase(job) == "running" for job in jobs))
+        for node in nodes[:2]:
+            await asyncio.sleep(40.0)
+            await node.crash()
+        await rig.until(lambda: set(jobs) <= rig.ended(), 600.0)
+        assert {rig.phase(job) for job in jobs} == {"succeeded"}
+        rig.audit()
