@@ -55,6 +55,23 @@ def test_every_tenant_has_clients_of_its_own_and_reaches_no_other() -> None:
     assert "Write on topic blue-answers for User:cleanroomsml-service" in told
 
 
+def test_shared_lists_need_a_topic_and_rights_to_read_and_write_it() -> None:
+    def told(**more: str) -> set[str]:
+        return {str(row) for row in acls(_settings(**more)) if "cleanroomsml.lists" in str(row)}
+
+    assert told() == set()
+    assert told(CRML_POLLING__SHARED="true") == {
+        "Read on topic cleanroomsml.lists for User:cleanroomsml-service",
+        "Write on topic cleanroomsml.lists for User:cleanroomsml-service",
+        "DescribeConfigs on topic cleanroomsml.lists for User:cleanroomsml-service",
+        "Create on topic cleanroomsml.lists for User:cleanroomsml-topics",
+        "Describe on topic cleanroomsml.lists for User:cleanroomsml-topics",
+        "DescribeConfigs on topic cleanroomsml.lists for User:cleanroomsml-topics",
+    }
+    with pytest.raises(SettingsError, match=r"polling.shared needs runtime.standby"):
+        _settings(CRML_POLLING__SHARED="true", CRML_RUNTIME__STANDBY="false")
+
+
 def test_who_the_service_is_comes_from_its_settings_unless_told_otherwise() -> None:
     settings = _settings(
         CRML_KAFKA__SECURITY_PROTOCOL="SASL_SSL", CRML_KAFKA__SASL_USERNAME="crml", CRML_KAFKA__SASL_PASSWORD="x"
