@@ -160,7 +160,8 @@ def _of_repair(settings: Settings) -> Iterator[_Rule]:
     for changelog in consumed(settings).values():
         yield _topic(REPAIR, changelog, "Read", "know the jobs and resources")
         yield _topic(REPAIR, changelog, "Write", "backfill it, skip what is corrupt")
-    yield _topic(REPAIR, settings.topics.changes, "Describe", "know its partitions")
+    for inner in (settings.topics.changes, *([settings.topics.lists] if settings.polling.shared else ())):
+        yield _topic(REPAIR, inner, "Describe", "know its partitions")
     for output in settings.outputs():
         yield _topic(REPAIR, output, "Read", "see answers, backfill from it")
     for spec in topic_specs(settings):

@@ -67,6 +67,8 @@ def test_shared_lists_need_a_topic_and_rights_to_read_and_write_it() -> None:
         "Create on topic cleanroomsml.lists for User:cleanroomsml-topics",
         "Describe on topic cleanroomsml.lists for User:cleanroomsml-topics",
         "DescribeConfigs on topic cleanroomsml.lists for User:cleanroomsml-topics",
+        "Describe on topic cleanroomsml.lists for User:cleanroomsml-repair",
+        "DescribeConfigs on topic cleanroomsml.lists for User:cleanroomsml-repair",
     }
     with pytest.raises(SettingsError, match=r"polling.shared needs runtime.standby"):
         _settings(CRML_POLLING__SHARED="true", CRML_RUNTIME__STANDBY="false")
