@@ -6,43 +6,28 @@ Nothing is lost when a poll fails: the watch stays due and is polled again.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.operations import RESOURCES, Resource
-from schemas.records import Fault
-from service.core import faults, outcomes, polling, reconciliation
-from service.core.observations import Broken, Failure, Reply, Seen, Unseen, Vanished
+from service.core import faults, polling, reconciliation
+from service.core.observations import Failure, Reply
 from service.core.pacing import Agenda, Cadence
 from service.core.rate_budget import Lane
-from service.runtime.dispatch import ENDLESS, RateLimitedApi
-from service.runtime.errors import DEFECT, location
+from service.runtime.dispatch import RateLimitedApi
 from service.runtime.limiter import Turn
+from service.runtime.looks import Looks, lasting
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
 from service.runtime.watches import KindWatches, SharedPage, WatchedResource
-
-ABSENCES: Final = 3
-"""Minimum number of consecutive polls that do not find a resource until it counts as gone."""
-
-DEFECTS: Final = 3
-"""Number of consecutive unexpected errors until they are delivered to the watch."""
-
-_NAMED: Final = 3
-"""Resources that one line of the log names."""
 
 _ABREAST: Final = 3
 """Gets that ask for a token at a time: as many may come before the next page of a List."""
 
 _AT_ONCE: Final = 1000
 """Watches that are gone through before others have their turn."""
-
-
-def _lasting(failure: Failure) -> bool:
-    """Whether the same request would fail again."""
-    return failure.code == ENDLESS or faults.fault_class(failure) is faults.FaultClass.REFUSED
 
 
 class ListSharing(Protocol):
@@ -109,8 +94,8 @@ class Poller:
         silence: float = 0.0,
     ) -> None:
         self._target = target
-        self._patience = patience
         self._blindness = blindness
+        self._looks = Looks(target, tick, clock, telemetry, patience, blindness)
         self._caller = caller
         self._tick = tick
         self._clock = clock
@@ -120,7 +105,6 @@ class Poller:
         self._watches: dict[object, WatchedResource] = {}
         self._kinds: dict[str, KindWatches] = {}
         self._agenda: Agenda[WatchedResource] = Agenda()
-        self._late: dict[WatchedResource, None] = {}
         self._gets: deque[_Get] = deque()
         self._turns: deque[Turn] = deque()
         self._listing = self._asking = 0
@@ -173,7 +157,7 @@ class Poller:
             missing = kind.hear(page, now)
             self._page(kind, page.summaries)
         except Exception as error:
-            self._problem(error)
+            self._looks.problem(error)
             return
         for watch in missing:
             if watch in kind.waiting:
@@ -185,7 +169,7 @@ class Poller:
         if watch := self._watches.pop(key, None):
             kind = self._kinds[watch.kind]
             kind.remove(watch)
-            self._late.pop(watch, None)
+            self._looks.late.pop(watch, None)
             self._agenda.remove(watch)
             self._moved(kind)
         if not self._watches:
@@ -197,7 +181,7 @@ class Poller:
     def lag(self) -> float:
         """Seconds by which the most overdue poll is late; failed polls do not count as polls."""
         now = self._clock.now()
-        late = (now - watch.seen_at - watch.pace for watch in islice(self._late, _AT_ONCE))
+        late = (now - watch.looked - watch.pace for watch in islice(self._looks.late, _AT_ONCE))
         return max(0.0, max(late, default=0.0))
 
     async def run(self) -> None:
@@ -209,7 +193,7 @@ class Poller:
                     self._begin_due()
                     wait = self._wait()
                 except Exception as error:
-                    self._problem(error)
+                    self._looks.problem(error)
                     wait = self._tick
                 if wait is not None and wait <= 0:
                     await asyncio.sleep(0)
@@ -237,14 +221,14 @@ class Poller:
             try:
                 self._fired(watch, now)
             except Exception as error:
-                self._broke([watch], error)
+                self._looks.broke([watch], error)
                 self._again(watch)
         for kind in self._kinds.values():
             self._begin_list(kind, now)
 
     def _fired(self, watch: WatchedResource, now: float) -> None:
         """A watch is due: it waits for the next List, or for its turn of a Get."""
-        self._late.setdefault(watch)
+        self._looks.late.setdefault(watch)
         kind = self._kinds[watch.kind]
         if kind.by_list(watch) and not (watch.absences and kind.resource.get_operation):
             kind.waiting[watch] = None
@@ -279,19 +263,8 @@ class Poller:
 
     def _next(self, watch: WatchedResource, now: float) -> int:
         """The tick of the next poll, which is never the current one."""
-        wait = self._confirming(watch, now) if watch.absences else watch.pace
+        wait = self._looks.confirming(watch, now) if watch.absences else watch.pace
         return max(round((now + wait) / self._tick), math.floor(now / self._tick) + 1)
-
-    def _confirming(self, watch: WatchedResource, now: float) -> float:
-        """Seconds until what is absent is polled again; half a tick more, since a poll just before is for nothing."""
-        looks, seconds = ABSENCES - watch.absences, self._lasting(watch, now) + self._tick / 2
-        return min(watch.pace, watch.cadence.confirming(now - watch.born, looks, seconds))
-
-    def _lasting(self, watch: WatchedResource, now: float) -> float:
-        """Seconds for which an absence has yet to last; a deletion that has failed explains no absence."""
-        resource = RESOURCES[watch.kind]
-        explained = watch.status in resource.leaving or (watch.removal and watch.status not in resource.undeleted)
-        return 0.0 if explained else watch.missed + self._patience - now
 
     def _enter(self, watch: WatchedResource) -> None:
         first = self._agenda.first()
@@ -313,7 +286,7 @@ class Poller:
             watch.due = self._next(watch, now)
         except Exception as error:
             watch.due = math.floor(now / self._tick) + 1
-            self._broke([watch], error)
+            self._looks.broke([watch], error)
         self._enter(watch)
         self._moved(kind)
 
@@ -330,7 +303,7 @@ class Poller:
             elif ended:
                 self._listed(kind)
         except Exception as error:
-            self._broke([*kind.expected, *kind.failed], error)
+            self._looks.broke([*kind.expected, *kind.failed], error)
             self._drop_failed(kind)
         finally:
             self._listing -= 1
@@ -384,7 +357,7 @@ class Poller:
             try:  # one summary breaks no List
                 self._listed_one(kind, resource_id, summary, failed=failed)
             except Exception as error:
-                self._broke(watches, error)
+                self._looks.broke(watches, error)
             for watch in watches:
                 if not watch.get_pending:
                     self._again(watch)
@@ -398,7 +371,7 @@ class Poller:
         if telling and kind.resource.get_operation and not failed:
             self._queue(_Get(kind, resource_id))
         else:
-            self._deliver(watches, summary)
+            self._looks.deliver(watches, summary)
 
     def _listed(self, kind: KindWatches) -> None:
         """A List has ended: what was due and is not in it is asked for by a Get, or is absent."""
@@ -408,7 +381,7 @@ class Poller:
             if kind.resource.get_operation:
                 self._lacking(kind, watch, now)
             else:
-                self._absent(kind.resource, [watch])
+                self._looks.absent([watch])
                 self._again(watch)
         self._drop_failed(kind)
 
@@ -420,20 +393,20 @@ class Poller:
     def _list_failed(self, kind: KindWatches, failure: Failure) -> None:
         """Where Lists are stuck, Gets."""
         resource = kind.resource
-        if _lasting(failure):
+        if lasting(failure):
             kind.unlistable(self._clock.now() + self._blindness)
-        stuck = [watch for watch in kind.expected if resource.get_operation and self._stuck(failure, [watch])]
+        stuck = [watch for watch in kind.expected if resource.get_operation and self._looks.stuck(failure, [watch])]
         for watch in stuck:
             kind.expected.pop(watch)
             self._queue(_Get(kind, watch.resource_id, last=True))
-        self._unseen(resource, list(kind.expected), failure, resource.list_operation)
+        self._looks.unseen(resource, list(kind.expected), failure, resource.list_operation)
         self._drop_failed(kind)
 
     def _drop_failed(self, kind: KindWatches) -> None:
         """A resource that no List has shown either is absent."""
         failed, kind.failed = kind.failed, {}
         for watch, failure in failed.items():
-            self._unseen(kind.resource, [watch], failure, kind.resource.get_operation)
+            self._looks.unseen(kind.resource, [watch], failure, kind.resource.get_operation)
             self._again(watch)
 
     # Gets
@@ -467,7 +440,7 @@ class Poller:
             turn.keep()
             self._turns.append(turn)
         except Exception as error:
-            self._problem(error)
+            self._looks.problem(error)
             await asyncio.sleep(self._tick)
         finally:
             self._asking -= 1
@@ -481,7 +454,7 @@ class Poller:
             turn.used = True
             await self._get(get.kind, get.resource_id, last=get.last)
         except Exception as error:
-            self._broke(get.kind.of(get.resource_id), error)
+            self._looks.broke(get.kind.of(get.resource_id), error)
         finally:
             turn.release()
         for watch in get.kind.of(get.resource_id):
@@ -496,89 +469,11 @@ class Poller:
         outcome = await self._caller.send(self._target, request.operation, request.params, Lane.POLL, None)
         watches = kind.of(resource_id)
         if isinstance(outcome, Reply):
-            self._deliver(watches, outcome.result)
+            self._looks.deliver(watches, outcome.result)
         elif faults.absent(outcome):
-            self._absent(resource, watches)
-        elif not last and kind.listable(self._clock.now()) and self._stuck(outcome, watches):
+            self._looks.absent(watches)
+        elif not last and kind.listable(self._clock.now()) and self._looks.stuck(outcome, watches):
             kind.failed.update(dict.fromkeys(watches, outcome))
             self._changed.set()
         else:
-            self._unseen(resource, watches, outcome, resource.get_operation)
-
-    # What a look says
-
-    def _problem(self, error: Exception) -> None:
-        self._telemetry.problem("poll_error", target=self._target, error=location(error))
-
-    def _broke(self, watches: Iterable[WatchedResource], error: Exception) -> None:
-        """Repeated unexpected errors are delivered to the watch."""
-        broken = list(watches)
-        names = ", ".join(watch.resource_id for watch in broken[:_NAMED])
-        self._telemetry.problem("poll_error", target=self._target, resource=names, error=location(error))
-        for watch in broken:
-            watch.defects += 1
-            if watch.defects >= DEFECTS:
-                watch.sink(Broken(DEFECT))
-
-    def _stuck(self, failure: Failure, watches: Iterable[WatchedResource]) -> bool:
-        """Whether to use the other operation too: the failure does not pass by itself, or has not passed for long."""
-        now = self._clock.now()
-        return _lasting(failure) or any(now - max(each.seen_at, each.blind) >= self._blindness for each in watches)
-
-    def _absent(self, resource: Resource, watches: Iterable[WatchedResource]) -> None:
-        """An eventually consistent read may miss what is there, so an absence is confirmed, by polls that were due.
-
-        For a resource that is being deleted a few polls are enough. What is old is polled so rarely that the next poll
-        comes sooner than usual.
-        """
-        now = self._clock.now()
-        for watch in watches:
-            if watch.due > math.floor(now / self._tick):
-                continue
-            self._late.pop(watch, None)
-            watch.seen_at = now
-            watch.missed = watch.missed if watch.absences else now
-            watch.absences += 1
-            if watch.absences >= ABSENCES and self._lasting(watch, now) <= 0.0:
-                watch.sink(Vanished())
-
-    def _deliver(self, watches: Iterable[WatchedResource], description: Mapping[str, Any]) -> None:
-        now = self._clock.now()
-        for watch in watches:
-            self._late.pop(watch, None)
-            watch.seen_at = now
-            watch.absences = 0
-            try:
-                self._deliver_one(watch, description)
-            except Exception as error:  # others watch the same resource
-                self._broke([watch], error)
-
-    def _deliver_one(self, watch: WatchedResource, description: Mapping[str, Any]) -> None:
-        """A status that was left behind is delivered at each poll, with the time since it is shown."""
-        status, now = str(description.get("status", "")), self._clock.now()
-        rank = watch.rank(status, -1)
-        if status != watch.status:
-            watch.shown = now
-        if status != watch.status or watch.removal or watch.back(status) or (watch.blind and rank >= 0):
-            watch.sink(Seen(description, now - watch.shown))
-            watch.status, watch.farthest = status, max(watch.farthest, rank)
-        if rank >= 0:
-            watch.known, watch.blind = now, 0.0
-        else:
-            self._blind(watch, outcomes.unknown_status(status))
-        watch.defects = 0
-
-    def _blind(self, watch: WatchedResource, fault: Fault, operation: str = "") -> None:
-        """Informs the watch at intervals that no poll shows the status of the resource."""
-        now = self._clock.now()
-        seconds = now - max(watch.known, watch.blind)
-        if seconds >= self._blindness:
-            watch.blind = now
-            watch.sink(Unseen(fault, seconds, operation))
-
-    def _unseen(self, resource: Resource, watches: Sequence[WatchedResource], failure: Failure, operation: str) -> None:
-        if not watches:
-            return
-        for watch in watches:
-            self._blind(watch, faults.fault(failure, retryable=True), operation)
-        self._telemetry.problem("poll_failed", target=self._target, resource_kind=resource.kind, code=failure.code)
+            self._looks.unseen(resource, watches, outcome, resource.get_operation)

@@ -176,7 +176,11 @@ class KindWatches:
     def add(self, watch: WatchedResource, now: float) -> None:
         """From now on it is watched."""
         self._watches[watch.resource_id] = (*self.of(watch.resource_id), watch)
-        self.age(watch, now)
+        try:
+            self.age(watch, now)
+        except Exception:
+            self.remove(watch)
+            raise
 
     def remove(self, watch: WatchedResource) -> None:
         """From now on it is not."""

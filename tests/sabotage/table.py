@@ -715,7 +715,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "take one absence for the end",
-        "service.runtime.poller",
+        "service.runtime.looks",
         "            if watch.absences >= ABSENCES and self._lasting",
         "            if watch.absences >= 1 or self._lasting",
         "An eventually consistent read ends a living, billed job and publishes that it was deleted.",
@@ -723,7 +723,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "take one absence for the end of a deletion",
-        "service.runtime.poller",
+        "service.runtime.looks",
         "            if watch.absences >= ABSENCES and self._lasting",
         "            if (self._lasting(watch, now) == 0.0 or watch.absences >= ABSENCES) and self._lasting",
         "One read that misses a resource whose deletion is about to fail publishes a final `deleted`.",
@@ -741,7 +741,7 @@ SABOTAGES = (
     Sabotage(
         "confirm an absence at the usual pace",
         "service.runtime.poller",
-        "self._confirming(watch, now) if watch.absences else watch.pace\n",
+        "self._looks.confirming(watch, now) if watch.absences else watch.pace\n",
         "watch.pace\n",
         "The end of what is old and gone is published a quarter of an hour after the first look that missed it.",
         "tests/unit/service/runtime/test_poller.py"
@@ -757,7 +757,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "let a failed deletion explain an absence",
-        "service.runtime.poller",
+        "service.runtime.looks",
         "(watch.removal and watch.status not in resource.undeleted)",
         "watch.removal",
         "A few reads that miss a resource whose deletion has failed publish a final `deleted`.",
@@ -826,7 +826,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "tell once a status that was left behind",
-        "service.runtime.poller",
+        "service.runtime.looks",
         " or watch.back(status) or (",
         " or (",
         "That a status stays is never heard of: a job whose deletion was taken back is polled for ever.",
@@ -842,7 +842,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "follow for ever a status that nobody knows",
-        "service.runtime.poller",
+        "service.runtime.looks",
         "            self._blind(watch, outcomes.unknown_status(status))\n",
         "            watch.known = now\n",
         "A job whose status is final and not in the table holds its slot for ever.",
@@ -925,7 +925,7 @@ SABOTAGES = (
     Sabotage(
         "look in one way only: Get",
         "service.runtime.poller",
-        "elif not last and kind.listable(self._clock.now()) and self._stuck(outcome, watches):",
+        "elif not last and kind.listable(self._clock.now()) and self._looks.stuck(outcome, watches):",
         "elif not resource:",
         "Jobs are parked after a day because Get is refused, although List would have shown their status.",
         "tests/unit/service/runtime/test_poller.py::test_what_can_t_be_got_is_looked_at_in_a_list[1]",
@@ -941,7 +941,7 @@ SABOTAGES = (
     Sabotage(
         "look in one way only: List",
         "service.runtime.poller",
-        "for watch in kind.expected if resource.get_operation and self._stuck(failure, [watch])]",
+        "for watch in kind.expected if resource.get_operation and self._looks.stuck(failure, [watch])]",
         "for watch in kind.expected if not resource]",
         "Jobs are parked after a day because List fails, although Get would have shown their status.",
         "tests/unit/service/runtime/test_poller.py::test_a_look_that_fails_for_long_is_made_good_by_the_other_one[throttled-5-ListAudienceModels]",
@@ -964,7 +964,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "publish a status of a removal only the first time",
-        "service.runtime.poller",
+        "service.runtime.looks",
         "if status != watch.status or watch.removal or watch.back(status) or",
         "if status != watch.status or watch.back(status) or",
         "A deletion that fails again at once is polled for ever.",
@@ -1109,8 +1109,8 @@ SABOTAGES = (
     Sabotage(
         "let one summary break a List for all",
         "service.runtime.poller",
-        "            except Exception as error:\n                self._broke(watches, error)\n            for",
-        "            except ZeroDivisionError as error:\n                self._broke(watches, error)\n            for",
+        "            except Exception as error:\n                self._looks.broke(watches, error)\n            for",
+        "            except OSError as error:\n                self._looks.broke(watches, error)\n            for",
         "Nothing of that kind is looked at any more.",
         "tests/scenarios/test_unforeseen.py::test_a_summary_that_breaks_the_service_hides_no_other",
     ),
@@ -2059,8 +2059,8 @@ SABOTAGES = (
     Sabotage(
         "list whenever something is due",
         "service.runtime.watches",
-        "return self.began + min(self.interval, next(iter(self.failed or self.waiting)).pace)",
-        "return 0.0",
+        "at = self.began + min(self.interval, first.pace)",
+        "at = 0.0",
         "Jobs that were created at different times cost a List each, in each of their intervals.",
         "tests/unit/service/runtime/test_poller_lists.py::test_lists_that_fail_are_tried_at_their_interval_only",
     ),
@@ -2091,8 +2091,8 @@ SABOTAGES = (
     Sabotage(
         "look alone at what a List is about to show",
         "service.runtime.watches",
-        "or (not watch.lacking and self.interval <= watch.pace)",
-        "or (not watch.lacking and self.interval < watch.pace)",
+        "or (not watch.lacking and interval <= watch.pace)",
+        "or (not watch.lacking and interval < watch.pace)",
         "Each job whose pace is that of the Lists is asked for by a Get beside them.",
         "tests/unit/service/runtime/test_poller_calls.py::test_jobs_that_begin_at_any_time_share_the_lists[32-6]",
     ),

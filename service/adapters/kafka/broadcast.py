@@ -15,10 +15,10 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
-from service.adapters.kafka.changelog import committed_reader
 from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.offsets import Offsets, absent
+from service.adapters.kafka.topic_reader import topic_consumer
 from service.runtime.ports import LogError
 
 POLL_MS: Final = 500
@@ -26,6 +26,9 @@ WAITING: Final = 1000
 """Records that may wait to be sent; the oldest are dropped first."""
 STEADY: Final = 60.0
 """Seconds after which a failure counts as the first again."""
+
+_PRODUCE_BACKOFF: Final = 0.1
+"""Seconds between the producer's attempts after a retriable answer; a hint may be late."""
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +59,7 @@ class KafkaBroadcast:
         """See :class:`service.runtime.ports.Broadcast`; builds its connections anew when they break."""
         attempt = 0
         while True:
-            await asyncio.sleep(backoff(self._settings, attempt))
+            await asyncio.sleep(backoff(attempt))
             begun = time.monotonic()
             try:
                 partitions = await self._partitions()
@@ -64,8 +67,8 @@ class KafkaBroadcast:
                     both.create_task(self._listen(partitions, heard), name="broadcast:listen")
                     both.create_task(self._speak(), name="broadcast:speak")
             except* (LogError, KafkaError, OSError) as errors:
-                told = "; ".join(map(repr, errors.exceptions))
-                _log.info("shared Lists are not heard for the moment", topic=self._topic, error=told)
+                found = "; ".join(map(repr, errors.exceptions))
+                _log.info("shared Lists are neither read nor written; retrying", topic=self._topic, error=found)
             attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
 
     async def _partitions(self) -> list[KafkaPartition]:
@@ -76,7 +79,7 @@ class KafkaBroadcast:
         return [KafkaPartition(self._topic, number) for number in numbers]
 
     async def _listen(self, partitions: list[KafkaPartition], heard: Callable[[bytes], None]) -> None:
-        consumer = committed_reader(self._settings, "lists")
+        consumer = topic_consumer(self._settings, "lists")
         try:
             async with deadline(self._settings.read_deadline, f"connecting to read {self._topic}"):
                 await consumer.start()
@@ -96,10 +99,9 @@ class KafkaBroadcast:
         producer: Any = AIOKafkaProducer(
             **client_options(self._settings, "lists"),
             acks=1,
-            retry_backoff_ms=milliseconds(self._settings.produce_backoff),
+            retry_backoff_ms=milliseconds(_PRODUCE_BACKOFF),
             max_batch_size=self._settings.batch_bytes,
             max_request_size=self._settings.record_bytes,
-            compression_type=self._settings.compression,
         )
         try:
             async with deadline(self._settings.read_deadline, f"connecting to write {self._topic}"):

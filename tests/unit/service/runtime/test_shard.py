@@ -65,7 +65,7 @@ async def test_a_call_whose_loss_breaks_the_service_has_left_all_the_same(
 
 
 async def test_a_look_that_breaks_the_service_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = rig_poller_deliver()
+    broken = looks_deliver()
     times = [0]
 
     def breaks(self: Any, *arguments: Any) -> None:
@@ -75,7 +75,7 @@ async def test_a_look_that_breaks_the_service_is_repeated(monkeypatch: pytest.Mo
         broken(self, *arguments)
 
     async with Rig(partitions=1) as rig:
-        monkeypatch.setattr("service.runtime.poller.Poller._deliver", breaks)
+        monkeypatch.setattr("service.runtime.looks.Looks.deliver", breaks)
         await rig.start()
         dataset = await rig.made("CreateTrainingDataset")
         await rig.made(MODEL, trainingDatasetArn=dataset)
@@ -83,10 +83,10 @@ async def test_a_look_that_breaks_the_service_is_repeated(monkeypatch: pytest.Mo
         rig.audit()
 
 
-def rig_poller_deliver() -> Any:
-    from service.runtime.poller import Poller
+def looks_deliver() -> Any:
+    from service.runtime.looks import Looks
 
-    return Poller._deliver
+    return Looks.deliver
 
 
 async def test_a_last_status_that_breaks_the_service_is_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
