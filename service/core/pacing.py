@@ -1,6 +1,7 @@
 """When to poll again. Pure arithmetic on seconds, and an agenda of what is due when."""
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -56,6 +57,11 @@ def backoff(retries: int, base: float, cap: float, fraction: float) -> float:
 def search_delay(searches: int, delays: Sequence[float]) -> float:
     """The wait before the next search, after this many; the last delay repeats."""
     return delays[min(searches, len(delays) - 1)]
+
+
+def tick_of(seconds: float, tick: float) -> int:
+    """The tick that has begun at a time; one that has begun but for a rounding error has."""
+    return math.floor(seconds / tick + 1e-4)
 
 
 class Appointment(Protocol):

@@ -1,6 +1,5 @@
 """What a poll shows to those who watch a resource: a status, an absence, or that nothing can be seen."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ from schemas.operations import RESOURCES, Resource
 from schemas.records import Fault
 from service.core import faults, outcomes
 from service.core.observations import Broken, Failure, Seen, Unseen, Vanished
+from service.core.pacing import tick_of
 from service.runtime.dispatch import ENDLESS
 from service.runtime.errors import DEFECT, location
 from service.runtime.ports import Clock, Telemetry
@@ -81,7 +81,7 @@ class Looks:
         """
         now = self._clock.now()
         for watch in watches:
-            if watch.due > math.floor(now / self._tick):
+            if watch.due > tick_of(now, self._tick):
                 continue
             self.late.pop(watch, None)
             watch.looked = now

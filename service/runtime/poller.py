@@ -4,7 +4,6 @@ Nothing is lost when a poll fails: the watch stays due and is polled again.
 """
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import aclosing
@@ -14,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from schemas.operations import RESOURCES, Resource
 from service.core import faults, polling, reconciliation
 from service.core.observations import Failure, Reply
-from service.core.pacing import Agenda, Cadence
+from service.core.pacing import Agenda, Cadence, tick_of
 from service.core.rate_budget import Lane
 from service.runtime.dispatch import RateLimitedApi
 from service.runtime.limiter import Turn
@@ -123,7 +122,7 @@ class Poller:
         kind = self._kind(watch.kind)
         kind.add(watch, now)
         self._watches[key] = watch
-        watch.due = math.floor(kind.first_look(watch, now) / self._tick)
+        watch.due = tick_of(kind.first_look(watch, now), self._tick)
         self._enter(watch)
         self._moved(kind)
 
@@ -217,7 +216,7 @@ class Poller:
     def _begin_due(self) -> None:
         """Starts the polls that are due, unless one of the same resource is running."""
         now = self._clock.now()
-        for watch in self._agenda.due(math.floor(now / self._tick), _AT_ONCE):
+        for watch in self._agenda.due(tick_of(now, self._tick), _AT_ONCE):
             try:
                 self._fired(watch, now)
             except Exception as error:
@@ -264,7 +263,7 @@ class Poller:
     def _next(self, watch: WatchedResource, now: float) -> int:
         """The tick of the next poll, which is never the current one."""
         wait = self._looks.confirming(watch, now) if watch.absences else watch.pace
-        return max(round((now + wait) / self._tick), math.floor(now / self._tick) + 1)
+        return max(round((now + wait) / self._tick), tick_of(now, self._tick) + 1)
 
     def _enter(self, watch: WatchedResource) -> None:
         first = self._agenda.first()
@@ -285,7 +284,7 @@ class Poller:
             kind.age(watch, now)
             watch.due = self._next(watch, now)
         except Exception as error:
-            watch.due = math.floor(now / self._tick) + 1
+            watch.due = tick_of(now, self._tick) + 1
             self._looks.broke([watch], error)
         self._enter(watch)
         self._moved(kind)

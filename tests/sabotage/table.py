@@ -2144,7 +2144,7 @@ SABOTAGES = (
         "return at if self.leads or self.failed else max(at, first.looked + first.pace + self._silence)",
         "return at",
         "Each replica reads the whole account: four of them, four times the calls.",
-        "tests/scenarios/test_shared_lists.py::test_three_processes_list_as_often_as_one",
+        "tests/unit/service/runtime/test_sharing.py::test_several_replicas_make_as_many_calls_as_one[2]",
     ),
     Sabotage(
         "wait for ever for the one that lists for all",
@@ -2160,8 +2160,8 @@ SABOTAGES = (
         "service.runtime.standby",
         "                    fleet.note(claim, served)\n",
         "                    pass\n",
-        "The lister shares nothing of what others watch, and each of them lists by itself after its silence.",
-        "tests/scenarios/test_shared_lists.py::test_three_processes_list_as_often_as_one",
+        "The lister shares nothing of what others watch, and each of them looks by itself.",
+        "tests/scenarios/test_shared_lists.py::test_three_processes_look_as_often_as_one",
     ),
     Sabotage(
         "let a shared record that can't be read end the process",
@@ -2178,6 +2178,14 @@ SABOTAGES = (
         "            watch.sink(Vanished())\n",
         "A List that is behind, of a replica that is behind, ends a living job.",
         "tests/unit/service/runtime/test_sharing.py::test_what_a_shared_list_lacks_is_asked_for_by_a_get",
+    ),
+    Sabotage(
+        "wake before the tick has begun",
+        "service.core.pacing",
+        "math.floor(seconds / tick + 1e-4)",
+        "math.floor(seconds / tick)",
+        "With a tick of a tenth of a second the poller spins until the clock has passed a rounding error.",
+        "tests/unit/service/core/test_pacing.py::test_the_time_of_a_tick_is_in_it",
     ),
     Sabotage(
         "look again while a look hangs",

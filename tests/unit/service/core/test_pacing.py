@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.pacing import Agenda, Cadence, backoff, search_delay
+from service.core.pacing import Agenda, Cadence, backoff, search_delay, tick_of
 from service.core.policy import Policy
 
 fractions = st.floats(0.0, 1.0, exclude_max=True)
@@ -62,6 +62,13 @@ def test_a_policy_that_breaks_law_2_is_refused(settle: float) -> None:
 class Item:
     due: int
     slot: int = 0
+
+
+@given(st.integers(17_000_000_000, 18_000_000_000), st.sampled_from([0.05, 0.1, 0.2, 0.3, 1.0, 7.0]))
+def test_the_time_of_a_tick_is_in_it(tick: int, seconds: float) -> None:
+    """Or whoever sleeps until then would find nothing to do, again and again."""
+    assert tick_of(tick * seconds, seconds) == tick
+    assert tick_of(tick * seconds - seconds / 100, seconds) == tick - 1
 
 
 moves = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60)), max_size=60)
