@@ -60,8 +60,8 @@ def search_delay(searches: int, delays: Sequence[float]) -> float:
 
 
 def tick_of(seconds: float, tick: float) -> int:
-    """The tick that has begun at a time; one that has begun but for a rounding error has."""
-    return math.floor(seconds / tick + 1e-4)
+    """The tick that has begun at a time."""
+    return math.floor(seconds / tick)
 
 
 class Appointment(Protocol):

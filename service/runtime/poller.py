@@ -155,12 +155,11 @@ class Poller:
         try:
             missing = kind.hear(page, now)
             self._page(kind, page.summaries)
+            for watch in missing:
+                if watch in kind.waiting:
+                    self._lacking(kind, watch, now)
         except Exception as error:
             self._looks.problem(error)
-            return
-        for watch in missing:
-            if watch in kind.waiting:
-                self._lacking(kind, watch, now)
         self._moved(kind)
 
     def unwatch(self, key: object) -> None:

@@ -446,7 +446,6 @@ PROMISES = (
             "use the pages of a List late",
             "let Gets of ends keep Lists from being read",
             "let the Get of an end wait behind the next page",
-            "wake before the tick has begun",
             "list in every replica what one lists for all",
             "wait for ever for the one that lists for all",
             "list for the own jobs only",

@@ -2174,18 +2174,10 @@ SABOTAGES = (
     Sabotage(
         "take what a shared List lacks for gone",
         "service.runtime.poller",
-        "            if watch in kind.waiting:\n                self._lacking(kind, watch, now)\n",
-        "            watch.sink(Vanished())\n",
+        "                    self._lacking(kind, watch, now)\n",
+        "                    self._looks.absent(kind.resource, [watch])\n",
         "A List that is behind, of a replica that is behind, ends a living job.",
         "tests/unit/service/runtime/test_sharing.py::test_what_a_shared_list_lacks_is_asked_for_by_a_get",
-    ),
-    Sabotage(
-        "wake before the tick has begun",
-        "service.core.pacing",
-        "math.floor(seconds / tick + 1e-4)",
-        "math.floor(seconds / tick)",
-        "With a tick of a tenth of a second the poller spins until the clock has passed a rounding error.",
-        "tests/unit/service/core/test_pacing.py::test_the_time_of_a_tick_is_in_it",
     ),
     Sabotage(
         "look again while a look hangs",
