@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.polling`` lets both follow the same jobs in virtual time; the account answers at once. It prints
 calls a minute and the ratio for jobs that begin evenly over an interval, together, in bursts, with finished resources
-beside them, young and old; then seconds from a job's end to its event, with a read a second.
+beside them, young and old; for several replicas, each by itself and with shared Lists; then seconds from a job's end to
+its event, with a read a second.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from service.core.reconciliation import PAGE, Request, stable_id, stamp
 from service.runtime.dispatch import RateLimitedApi
 from service.runtime.limiter import Limiter, Turn
 from service.runtime.poller import Poller
+from service.runtime.sharing import Sharing
 from service.runtime.watches import WatchedResource
 
 MINUTE = 60.0
@@ -183,6 +185,51 @@ async def follow(
     return account.followed
 
 
+class Air:
+    """Carries what one replica says to all, at once."""
+
+    def __init__(self) -> None:
+        self.said: list[bytes] = []
+        self._ears: list[Callable[[bytes], None]] = []
+
+    def send(self, value: bytes) -> None:
+        self.said.append(value)
+        for heard in self._ears:
+            asyncio.get_running_loop().call_soon(heard, value)
+
+    async def run(self, heard: Callable[[bytes], None]) -> None:
+        self._ears.append(heard)
+        await asyncio.Event().wait()
+
+
+async def follow_together(jobs: Sequence[Job], seconds: float, replicas: int, *, share: bool) -> Followed:
+    """Several replicas follow jobs of one account, with `polling.shared` or each for itself."""
+    account, air, clock, silent = Account(jobs, 0, 1e9, AUDIENCE_MODEL), Air(), VirtualClock(), cast(Any, Silent())
+    pollers: list[Poller] = []
+    tasks: list[asyncio.Task[None]] = []
+    for replica in range(replicas):
+        sharing = Sharing("changes", 1, lambda _, replica=replica: replica == 0, air, silent)  # type: ignore[misc]
+        options: tuple[Any, ...] = (sharing, 10.0) if share else ()
+        poller = Poller("default", cast(RateLimitedApi, account), 1.0, clock, silent, 60.0, 3600.0, *options)
+        sharing.serve({"default": poller})
+        pollers.append(poller)
+        tasks += [asyncio.create_task(poller.run()), asyncio.create_task(sharing.run())]
+    for number, job in enumerate(jobs):
+        if job.begins > clock.monotonic():
+            await asyncio.sleep(job.begins - clock.monotonic())
+        kind, name, born = AUDIENCE_MODEL.kind, str(number), clock.now()
+        for replica, poller in enumerate(pollers):
+            if replica == number % replicas:
+                poller.watch(number, WatchedResource(kind, name, "", born, EVERY, lambda _: None))
+            elif share:
+                poller.watch_elsewhere(kind, name, born, EVERY)
+    await asyncio.sleep(seconds - clock.monotonic())
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return account.followed
+
+
 async def follow_each(
     jobs: Sequence[Job],
     seconds: float,
@@ -265,6 +312,17 @@ def _calls() -> None:
         print(f"{name:<38}{peer:>12.1f}{ours:>9.1f}{peer / ours:>8.1f}")
 
 
+def _replicas() -> None:
+    print("calls a minute, after the first two; 1000 jobs evenly over an interval of 30 s, shared among replicas")
+    print(f"{'':<38}{'each':>12}{'shared':>9}{'ratio':>8}")
+    for replicas in (1, 2, 4):
+        each, shared = (
+            _run(follow_together, evenly(1_000, 30.0), 600.0, replicas, share=share).per_minute(120.0, 600.0)
+            for share in (False, True)
+        )
+        print(f"{f'{replicas} replicas':<38}{each:>12.1f}{shared:>9.1f}{each / shared:>8.1f}")
+
+
 def _ends() -> None:
     print("seconds from end to event, 1000 jobs, a read a second, looked at every 5 s, ends spread evenly")
     print(f"{'':<38}{'Get per job':>12}{'poller':>9}{'p99':>8}")
@@ -280,6 +338,7 @@ def _ends() -> None:
 
 def main() -> None:
     _calls()
+    _replicas()
     _ends()
 
 
