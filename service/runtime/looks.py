@@ -71,7 +71,7 @@ class Looks:
     def stuck(self, failure: Failure, watches: Iterable[WatchedResource]) -> bool:
         """Whether to look in the other way too: the failure does not pass by itself, or has not passed for long."""
         now = self._clock.now()
-        return lasting(failure) or any(now - max(each.looked, each.blind) >= self._blindness for each in watches)
+        return lasting(failure) or any(now - max(each.seen_at, each.blind) >= self._blindness for each in watches)
 
     def absent(self, watches: Iterable[WatchedResource]) -> None:
         """An eventually consistent read may miss what is there, so an absence is confirmed, by looks that were due.
@@ -84,7 +84,7 @@ class Looks:
             if watch.due > tick_of(now, self._tick):
                 continue
             self.late.pop(watch, None)
-            watch.looked = now
+            watch.seen_at = now
             watch.missed = watch.missed if watch.absences else now
             watch.absences += 1
             if watch.absences >= ABSENCES and self._lasting(watch, now) <= 0.0:
@@ -106,7 +106,7 @@ class Looks:
         now = self._clock.now()
         for watch in watches:
             self.late.pop(watch, None)
-            watch.looked = now
+            watch.seen_at = now
             watch.absences = 0
             try:
                 self.deliver_one(watch, description)

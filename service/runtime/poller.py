@@ -179,7 +179,7 @@ class Poller:
     def lag(self) -> float:
         """Seconds by which the most overdue poll is late; failed polls do not count as polls."""
         now = self._clock.now()
-        late = (now - watch.looked - watch.pace for watch in islice(self._looks.late, _AT_ONCE))
+        late = (now - watch.seen_at - watch.pace for watch in islice(self._looks.late, _AT_ONCE))
         return max(0.0, max(late, default=0.0))
 
     async def run(self) -> None:

@@ -275,7 +275,7 @@ class KindWatches:
             wanted = self.leads and self.elsewhere and self.interval < polling.NEVER
             return self.began + self.interval if wanted else None
         at = self.began + min(self.interval, first.pace)
-        return at if self.leads or self.failed else max(at, first.looked + first.pace + self._silence)
+        return at if self.leads or self.failed else max(at, first.seen_at + first.pace + self._silence)
 
     # Other replicas
 

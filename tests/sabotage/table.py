@@ -2141,7 +2141,7 @@ SABOTAGES = (
     Sabotage(
         "list in every replica what one lists for all",
         "service.runtime.watches",
-        "return at if self.leads or self.failed else max(at, first.looked + first.pace + self._silence)",
+        "return at if self.leads or self.failed else max(at, first.seen_at + first.pace + self._silence)",
         "return at",
         "Each replica reads the whole account: four of them, four times the calls.",
         "tests/unit/service/runtime/test_sharing.py::test_several_replicas_make_as_many_calls_as_one[2]",
@@ -2149,8 +2149,8 @@ SABOTAGES = (
     Sabotage(
         "wait for ever for the one that lists for all",
         "service.runtime.watches",
-        "max(at, first.looked + first.pace + self._silence)",
-        "max(at, first.looked + 1e9)",
+        "max(at, first.seen_at + first.pace + self._silence)",
+        "max(at, first.seen_at + 1e9)",
         "When the lister dies, or a page that it shares is lost, jobs of other replicas are looked at no more.",
         "tests/unit/service/runtime/test_sharing.py"
         "::test_a_lister_that_dies_is_missed_within_an_interval_and_the_silence",
