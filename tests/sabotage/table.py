@@ -2413,7 +2413,7 @@ SABOTAGES = (
     Sabotage(
         "poll again within a tick that is longer than the interval",
         "service.runtime.poller",
-        "max(round((now + wait) / self._tick), math.floor(now / self._tick) + 1)",
+        "max(round((now + wait) / self._tick), tick_of(now, self._tick) + 1)",
         "round((now + wait) / self._tick)",
         "With `polling.tick` above twice an interval one resource uses the whole budget of reads.",
         "tests/unit/service/runtime/test_poller.py::test_a_tick_longer_than_the_interval_is_the_interval",
