@@ -17,7 +17,7 @@ from service.core.pacing import Agenda, Cadence, tick_of
 from service.core.rate_budget import Lane
 from service.runtime.dispatch import RateLimitedApi
 from service.runtime.limiter import Turn
-from service.runtime.looks import Looks, lasting
+from service.runtime.poll_results import PollResults, lasting
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.timers import LONGEST_SLEEP
 from service.runtime.watches import KindWatches, SharedPage, WatchedResource
@@ -94,7 +94,7 @@ class Poller:
     ) -> None:
         self._target = target
         self._blindness = blindness
-        self._looks = Looks(target, tick, clock, telemetry, patience, blindness)
+        self._results = PollResults(target, tick, clock, telemetry, patience, blindness)
         self._caller = caller
         self._tick = tick
         self._clock = clock
@@ -122,7 +122,7 @@ class Poller:
         kind = self._kind(watch.kind)
         kind.add(watch, now)
         self._watches[key] = watch
-        watch.due = tick_of(kind.first_look(watch, now), self._tick)
+        watch.due = tick_of(kind.first_poll(watch, now), self._tick)
         self._enter(watch)
         self._moved(kind)
 
@@ -159,7 +159,7 @@ class Poller:
                 if watch in kind.waiting:
                     self._lacking(kind, watch, now)
         except Exception as error:
-            self._looks.problem(error)
+            self._results.problem(error)
         self._moved(kind)
 
     def unwatch(self, key: object) -> None:
@@ -167,7 +167,7 @@ class Poller:
         if watch := self._watches.pop(key, None):
             kind = self._kinds[watch.kind]
             kind.remove(watch)
-            self._looks.late.pop(watch, None)
+            self._results.late.pop(watch, None)
             self._agenda.remove(watch)
             self._moved(kind)
         if not self._watches:
@@ -179,7 +179,7 @@ class Poller:
     def lag(self) -> float:
         """Seconds by which the most overdue poll is late; failed polls do not count as polls."""
         now = self._clock.now()
-        late = (now - watch.seen_at - watch.pace for watch in islice(self._looks.late, _AT_ONCE))
+        late = (now - watch.seen_at - watch.pace for watch in islice(self._results.late, _AT_ONCE))
         return max(0.0, max(late, default=0.0))
 
     async def run(self) -> None:
@@ -191,7 +191,7 @@ class Poller:
                     self._begin_due()
                     wait = self._wait()
                 except Exception as error:
-                    self._looks.problem(error)
+                    self._results.problem(error)
                     wait = self._tick
                 if wait is not None and wait <= 0:
                     await asyncio.sleep(0)
@@ -219,14 +219,14 @@ class Poller:
             try:
                 self._fired(watch, now)
             except Exception as error:
-                self._looks.broke([watch], error)
+                self._results.broke([watch], error)
                 self._again(watch)
         for kind in self._kinds.values():
             self._begin_list(kind, now)
 
     def _fired(self, watch: WatchedResource, now: float) -> None:
         """A watch is due: it waits for the next List, or for its turn of a Get."""
-        self._looks.late.setdefault(watch)
+        self._results.late.setdefault(watch)
         kind = self._kinds[watch.kind]
         if kind.by_list(watch) and not (watch.absences and kind.resource.get_operation):
             kind.waiting[watch] = None
@@ -261,7 +261,7 @@ class Poller:
 
     def _next(self, watch: WatchedResource, now: float) -> int:
         """The tick of the next poll, which is never the current one."""
-        wait = self._looks.confirming(watch, now) if watch.absences else watch.pace
+        wait = self._results.confirming(watch, now) if watch.absences else watch.pace
         return max(round((now + wait) / self._tick), tick_of(now, self._tick) + 1)
 
     def _enter(self, watch: WatchedResource) -> None:
@@ -284,7 +284,7 @@ class Poller:
             watch.due = self._next(watch, now)
         except Exception as error:
             watch.due = tick_of(now, self._tick) + 1
-            self._looks.broke([watch], error)
+            self._results.broke([watch], error)
         self._enter(watch)
         self._moved(kind)
 
@@ -301,7 +301,7 @@ class Poller:
             elif ended:
                 self._listed(kind)
         except Exception as error:
-            self._looks.broke([*kind.expected, *kind.failed], error)
+            self._results.broke([*kind.expected, *kind.failed], error)
             self._drop_failed(kind)
         finally:
             self._listing -= 1
@@ -355,7 +355,7 @@ class Poller:
             try:  # one summary breaks no List
                 self._listed_one(kind, resource_id, summary, failed=failed)
             except Exception as error:
-                self._looks.broke(watches, error)
+                self._results.broke(watches, error)
             for watch in watches:
                 if not watch.get_pending:
                     self._again(watch)
@@ -369,7 +369,7 @@ class Poller:
         if telling and kind.resource.get_operation and not failed:
             self._queue(_Get(kind, resource_id))
         else:
-            self._looks.deliver(watches, summary)
+            self._results.deliver(watches, summary)
 
     def _listed(self, kind: KindWatches) -> None:
         """A List has ended: what was due and is not in it is asked for by a Get, or is absent."""
@@ -379,7 +379,7 @@ class Poller:
             if kind.resource.get_operation:
                 self._lacking(kind, watch, now)
             else:
-                self._looks.absent([watch])
+                self._results.absent([watch])
                 self._again(watch)
         self._drop_failed(kind)
 
@@ -393,18 +393,18 @@ class Poller:
         resource = kind.resource
         if lasting(failure):
             kind.unlistable(self._clock.now() + self._blindness)
-        stuck = [watch for watch in kind.expected if resource.get_operation and self._looks.stuck(failure, [watch])]
+        stuck = [watch for watch in kind.expected if resource.get_operation and self._results.stuck(failure, [watch])]
         for watch in stuck:
             kind.expected.pop(watch)
             self._queue(_Get(kind, watch.resource_id, last=True))
-        self._looks.unseen(resource, list(kind.expected), failure, resource.list_operation)
+        self._results.unseen(resource, list(kind.expected), failure, resource.list_operation)
         self._drop_failed(kind)
 
     def _drop_failed(self, kind: KindWatches) -> None:
         """A resource that no List has shown either is absent."""
         failed, kind.failed = kind.failed, {}
         for watch, failure in failed.items():
-            self._looks.unseen(kind.resource, [watch], failure, kind.resource.get_operation)
+            self._results.unseen(kind.resource, [watch], failure, kind.resource.get_operation)
             self._again(watch)
 
     # Gets
@@ -438,7 +438,7 @@ class Poller:
             turn.keep()
             self._turns.append(turn)
         except Exception as error:
-            self._looks.problem(error)
+            self._results.problem(error)
             await asyncio.sleep(self._tick)
         finally:
             self._asking -= 1
@@ -452,7 +452,7 @@ class Poller:
             turn.used = True
             await self._get(get.kind, get.resource_id, last=get.last)
         except Exception as error:
-            self._looks.broke(get.kind.of(get.resource_id), error)
+            self._results.broke(get.kind.of(get.resource_id), error)
         finally:
             turn.release()
         for watch in get.kind.of(get.resource_id):
@@ -467,11 +467,11 @@ class Poller:
         outcome = await self._caller.send(self._target, request.operation, request.params, Lane.POLL, None)
         watches = kind.of(resource_id)
         if isinstance(outcome, Reply):
-            self._looks.deliver(watches, outcome.result)
+            self._results.deliver(watches, outcome.result)
         elif faults.absent(outcome):
-            self._looks.absent(watches)
-        elif not last and kind.listable(self._clock.now()) and self._looks.stuck(outcome, watches):
+            self._results.absent(watches)
+        elif not last and kind.listable(self._clock.now()) and self._results.stuck(outcome, watches):
             kind.failed.update(dict.fromkeys(watches, outcome))
             self._changed.set()
         else:
-            self._looks.unseen(resource, watches, outcome, resource.get_operation)
+            self._results.unseen(resource, watches, outcome, resource.get_operation)

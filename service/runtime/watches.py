@@ -235,7 +235,7 @@ class KindWatches:
         interval = self._heard_interval if self._served else self.interval
         return not self.resource.get_operation or (not watch.lacking and interval <= watch.pace)
 
-    def first_look(self, watch: WatchedResource, now: float) -> float:
+    def first_poll(self, watch: WatchedResource, now: float) -> float:
         """Owner's time of a new one's first look: with the next List if one is to come anyway, else at once."""
         if not self.by_list(watch):
             return now

@@ -715,7 +715,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "take one absence for the end",
-        "service.runtime.looks",
+        "service.runtime.poll_results",
         "            if watch.absences >= ABSENCES and self._lasting",
         "            if watch.absences >= 1 or self._lasting",
         "An eventually consistent read ends a living, billed job and publishes that it was deleted.",
@@ -723,7 +723,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "take one absence for the end of a deletion",
-        "service.runtime.looks",
+        "service.runtime.poll_results",
         "            if watch.absences >= ABSENCES and self._lasting",
         "            if (self._lasting(watch, now) == 0.0 or watch.absences >= ABSENCES) and self._lasting",
         "One read that misses a resource whose deletion is about to fail publishes a final `deleted`.",
@@ -741,7 +741,7 @@ SABOTAGES = (
     Sabotage(
         "confirm an absence at the usual pace",
         "service.runtime.poller",
-        "self._looks.confirming(watch, now) if watch.absences else watch.pace\n",
+        "self._results.confirming(watch, now) if watch.absences else watch.pace\n",
         "watch.pace\n",
         "The end of what is old and gone is published a quarter of an hour after the first look that missed it.",
         "tests/unit/service/runtime/test_poller.py"
@@ -757,7 +757,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "let a failed deletion explain an absence",
-        "service.runtime.looks",
+        "service.runtime.poll_results",
         "(watch.removal and watch.status not in resource.undeleted)",
         "watch.removal",
         "A few reads that miss a resource whose deletion has failed publish a final `deleted`.",
@@ -826,7 +826,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "tell once a status that was left behind",
-        "service.runtime.looks",
+        "service.runtime.poll_results",
         " or watch.back(status) or (",
         " or (",
         "That a status stays is never heard of: a job whose deletion was taken back is polled for ever.",
@@ -842,7 +842,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "follow for ever a status that nobody knows",
-        "service.runtime.looks",
+        "service.runtime.poll_results",
         "            self._blind(watch, outcomes.unknown_status(status))\n",
         "            watch.known = now\n",
         "A job whose status is final and not in the table holds its slot for ever.",
@@ -925,7 +925,7 @@ SABOTAGES = (
     Sabotage(
         "look in one way only: Get",
         "service.runtime.poller",
-        "elif not last and kind.listable(self._clock.now()) and self._looks.stuck(outcome, watches):",
+        "elif not last and kind.listable(self._clock.now()) and self._results.stuck(outcome, watches):",
         "elif not resource:",
         "Jobs are parked after a day because Get is refused, although List would have shown their status.",
         "tests/unit/service/runtime/test_poller.py::test_what_can_t_be_got_is_looked_at_in_a_list[1]",
@@ -941,7 +941,7 @@ SABOTAGES = (
     Sabotage(
         "look in one way only: List",
         "service.runtime.poller",
-        "for watch in kind.expected if resource.get_operation and self._looks.stuck(failure, [watch])]",
+        "for watch in kind.expected if resource.get_operation and self._results.stuck(failure, [watch])]",
         "for watch in kind.expected if not resource]",
         "Jobs are parked after a day because List fails, although Get would have shown their status.",
         "tests/unit/service/runtime/test_poller.py::test_a_look_that_fails_for_long_is_made_good_by_the_other_one[throttled-5-ListAudienceModels]",
@@ -964,7 +964,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "publish a status of a removal only the first time",
-        "service.runtime.looks",
+        "service.runtime.poll_results",
         "if status != watch.status or watch.removal or watch.back(status) or",
         "if status != watch.status or watch.back(status) or",
         "A deletion that fails again at once is polled for ever.",
@@ -1109,8 +1109,8 @@ SABOTAGES = (
     Sabotage(
         "let one summary break a List for all",
         "service.runtime.poller",
-        "            except Exception as error:\n                self._looks.broke(watches, error)\n            for",
-        "            except OSError as error:\n                self._looks.broke(watches, error)\n            for",
+        "            except Exception as error:\n                self._results.broke(watches, error)\n            for",
+        "            except OSError as error:\n                self._results.broke(watches, error)\n            for",
         "Nothing of that kind is looked at any more.",
         "tests/scenarios/test_unforeseen.py::test_a_summary_that_breaks_the_service_hides_no_other",
     ),
@@ -2175,7 +2175,7 @@ SABOTAGES = (
         "take what a shared List lacks for gone",
         "service.runtime.poller",
         "                    self._lacking(kind, watch, now)\n",
-        "                    self._looks.absent(kind.resource, [watch])\n",
+        "                    self._results.absent(kind.resource, [watch])\n",
         "A List that is behind, of a replica that is behind, ends a living job.",
         "tests/unit/service/runtime/test_sharing.py::test_what_a_shared_list_lacks_is_asked_for_by_a_get",
     ),

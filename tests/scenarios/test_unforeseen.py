@@ -61,7 +61,7 @@ SEAMS = (
     "service.runtime.poller:Poller._next",
     "service.runtime.poller:Poller._listed_one",
     "service.runtime.poller:Poller._get",
-    "service.runtime.looks:Looks.deliver_one",
+    "service.runtime.poll_results:PollResults.deliver_one",
     STANDBY,
     "service.runtime.slots:SlotRegistry.occupy",
     "service.runtime.slots:SlotRegistry.request",

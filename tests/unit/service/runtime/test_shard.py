@@ -75,7 +75,7 @@ async def test_a_look_that_breaks_the_service_is_repeated(monkeypatch: pytest.Mo
         broken(self, *arguments)
 
     async with Rig(partitions=1) as rig:
-        monkeypatch.setattr("service.runtime.looks.Looks.deliver", breaks)
+        monkeypatch.setattr("service.runtime.poll_results.PollResults.deliver", breaks)
         await rig.start()
         dataset = await rig.made("CreateTrainingDataset")
         await rig.made(MODEL, trainingDatasetArn=dataset)
@@ -84,9 +84,9 @@ async def test_a_look_that_breaks_the_service_is_repeated(monkeypatch: pytest.Mo
 
 
 def looks_deliver() -> Any:
-    from service.runtime.looks import Looks
+    from service.runtime.poll_results import PollResults
 
-    return Looks.deliver
+    return PollResults.deliver
 
 
 async def test_a_last_status_that_breaks_the_service_is_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:

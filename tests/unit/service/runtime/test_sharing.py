@@ -191,7 +191,7 @@ async def test_nonsense_on_the_way_is_reported_and_hurts_nobody() -> None:
         for target, kind in ((b"default", b"nothing"), (b"no", b"audience-model"), (b"default", b"audience-model")):
             world.broker.reach(odd % (target, kind))
         await asyncio.sleep(100.0)
-        assert world.story.told("a shared List can't be read") == 8
+        assert world.story.told("shared_list_unreadable") == 8
         assert not any(task.done() for tasks in world.tasks for task in tasks)
         assert {number for _, number, _ in world.told} == {0, 1}
 

@@ -28,7 +28,7 @@ def lasting(failure: Failure) -> bool:
     return failure.code == ENDLESS or faults.fault_class(failure) is faults.FaultClass.REFUSED
 
 
-class Looks:
+class PollResults:
     """Delivers what polls show of the resources of one target.
 
     Args:
