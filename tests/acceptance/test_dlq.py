@@ -74,7 +74,7 @@ async def test_an_operator_lists_filters_and_shows(running: ServiceProcess, clie
     assert not CONTROL.search(full)
     missing = await _dlq(running, "show", "0", "999999")
     assert missing.returncode == 1
-    assert "no letter" in missing.stderr
+    assert "has no dead letter" in missing.stderr
 
 
 async def test_words_that_make_no_sense_are_refused(service: ServiceProcess) -> None:

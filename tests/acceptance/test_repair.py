@@ -124,7 +124,7 @@ async def test_reconcile_adopts_and_tracks(service: ServiceProcess, client: Clie
     assert (await client.event(stranger, "ACTIVE")).data["operation"] == "TrackResource"
     assert len(world.requests(CREATE)) == 3
     left = run(service, "reconcile", code=3)
-    assert "1 difference, 0 safe" in left
+    assert "1 difference, 0 can be repaired safely" in left
     assert "lost" in left
 
 
@@ -222,7 +222,7 @@ async def test_offsets_are_shown_recovered_and_set(running: ServiceProcess, clie
     assert "stop the service first" in run(running, *setting, "latest", code=3)
     await running.terminate()
     await delete_group(client, group)
-    assert "Nobody knows what was consumed" in run(running, *setting, "latest")
+    assert "It is unknown what was consumed" in run(running, *setting, "latest")
     assert "halts" in run(running, "offsets", "show", code=3), "nothing was written"
     assert "will be read from offset 1" in run(running, *setting, "latest", "--apply")
     assert "PERFORMED AGAIN" in run(running, *setting, "earliest")
