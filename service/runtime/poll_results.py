@@ -59,7 +59,7 @@ class PollResults:
         self._telemetry.problem("poll_error", target=self._target, error=location(error))
 
     def broke(self, watches: Iterable[WatchedResource], error: Exception) -> None:
-        """Whoever watches what breaks the service again and again hears of it."""
+        """Repeated unexpected errors are delivered to those who watch the resource."""
         broken = list(watches)
         names = ", ".join(watch.resource_id for watch in broken[:_NAMED])
         self._telemetry.problem("poll_error", target=self._target, resource=names, error=location(error))
@@ -69,14 +69,14 @@ class PollResults:
                 watch.sink(Broken(DEFECT))
 
     def stuck(self, failure: Failure, watches: Iterable[WatchedResource]) -> bool:
-        """Whether to look in the other way too: the failure does not pass by itself, or has not passed for long."""
+        """Whether to poll in the other way too: the failure does not pass by itself, or has not passed for long."""
         now = self._clock.now()
         return lasting(failure) or any(now - max(each.seen_at, each.blind) >= self._blindness for each in watches)
 
     def absent(self, watches: Iterable[WatchedResource]) -> None:
-        """An eventually consistent read may miss what is there, so an absence is confirmed, by looks that were due.
+        """An eventually consistent read may miss what is there, so an absence is confirmed, by polls that were due.
 
-        For what is being deleted a few looks are enough. What is old is looked at so rarely that the next look comes
+        For what is being deleted a few polls are enough. What is old is polled so rarely that the next poll comes
         sooner than usual.
         """
         now = self._clock.now()
@@ -92,8 +92,8 @@ class PollResults:
 
     def confirming(self, watch: WatchedResource, now: float) -> float:
         """Seconds until what is absent is polled again; half a tick more, since a poll just before is for nothing."""
-        looks, seconds = ABSENCES - watch.absences, self._lasting(watch, now) + self._tick / 2
-        return min(watch.pace, watch.cadence.confirming(now - watch.born, looks, seconds))
+        polls, seconds = ABSENCES - watch.absences, self._lasting(watch, now) + self._tick / 2
+        return min(watch.pace, watch.cadence.confirming(now - watch.born, polls, seconds))
 
     def _lasting(self, watch: WatchedResource, now: float) -> float:
         """Seconds for which an absence has yet to last; a deletion that has failed explains no absence."""
@@ -102,7 +102,7 @@ class PollResults:
         return 0.0 if explained else watch.missed + self._patience - now
 
     def deliver(self, watches: Iterable[WatchedResource], description: Mapping[str, Any]) -> None:
-        """A look has described the resource."""
+        """A poll has described the resource."""
         now = self._clock.now()
         for watch in watches:
             self.late.pop(watch, None)
@@ -137,7 +137,7 @@ class PollResults:
             watch.sink(Unseen(fault, seconds, operation))
 
     def unseen(self, resource: Resource, watches: Sequence[WatchedResource], failure: Failure, operation: str) -> None:
-        """A look has failed, and says nothing of the resource."""
+        """A poll has failed, and shows nothing of the resource."""
         if not watches:
             return
         for watch in watches:

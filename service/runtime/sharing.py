@@ -2,9 +2,9 @@
 
 The lister of a target's kind is the replica that owns one partition of the changes topic, so there is one while the
 group agrees, and another one soon after it dies. It knows the jobs of the other replicas from the copies of their
-partitions. What it shows is a hint: level-based, heard at most once, and judged by the same rules as an own look. Who
-hears nothing of a resource for too long looks by itself, so a lister that is dead, or wrong about being it, costs calls
-and never an event.
+partitions. What it shows is a hint: level-based, heard at most once, and judged by the same rules as an own poll. A
+replica that hears nothing of a resource for too long polls by itself, so a lister that is dead, or wrong about being
+it, costs calls and never an event.
 """
 
 import zlib
@@ -34,7 +34,7 @@ class Sharing:
         partitions: How many partitions it has.
         owns: Whether this replica owns one of them now.
         broadcast: Reaches every replica.
-        telemetry: Where to tell.
+        telemetry: Receives problems.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Sharing:
         self._pollers: Mapping[str, Poller] = {}
 
     def serve(self, pollers: Mapping[str, Poller]) -> None:
-        """Tells these pollers what is heard."""
+        """These pollers receive what is heard."""
         self._pollers = pollers
 
     def lists(self, target: str, kind: str) -> bool:
@@ -99,8 +99,8 @@ class Fleet:
 
     Args:
         pollers: By target.
-        cadences: How often to look at a new resource, by its kind.
-        removal: How often to look at one that is being deleted.
+        cadences: How often to poll a new resource, by its kind.
+        removal: How often to poll one that is being deleted.
     """
 
     def __init__(self, pollers: Mapping[str, Poller], cadences: Mapping[str, Cadence], removal: Cadence) -> None:

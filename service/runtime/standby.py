@@ -51,7 +51,7 @@ class Standby:
         telemetry: Receives metrics and problems.
         follows: Whether changelogs are read for it; otherwise it holds nothing, and every restore reads all.
         serves: Whether this process knows what a job speaks of; one that is held has no slot here.
-        fleet: To be told of what other replicas watch.
+        fleet: Receives what other replicas watch.
     """
 
     def __init__(

@@ -68,7 +68,7 @@ class Settings(SettingsGroup):
         if self.tenants and self.replies.allowed_topics:
             yield "replies.allowed_topics is for a service without tenants: set reply_topics of each tenant instead"
         inner = {topic for pair in self.sources() for topic in pair}
-        inner |= {self.topics.changes, self.topics.resources, self.topics.lists}
+        inner |= {self.topics.changes, self.topics.resources, *self._shared_lists()}
         given = {f"tenants.{name}.reply_topics": tenant.reply_topics for name, tenant in self.tenants.items()}
         for name, topics in {**given, "replies.allowed_topics": self.replies.allowed_topics}.items():
             if wrong := sorted(inner & set(topics)):
@@ -79,13 +79,18 @@ class Settings(SettingsGroup):
         if self.polling.shared and not self.runtime.standby:
             yield "polling.shared needs runtime.standby: who lists for all must know what the others watch"
         names = [topic for pair in self.sources() for topic in pair]
-        names += [topics.replies, topics.events, topics.dead_letters, topics.changes, topics.resources, topics.lists]
+        names += [topics.replies, topics.events, topics.dead_letters, topics.changes, topics.resources]
+        names += self._shared_lists()
         names += [topic for one in self.tenants.values() for topic in (one.replies, one.events, one.dead_letters)]
         if twice := sorted({name for name in names if name and names.count(name) > 1}):
             yield f"each topic needs a name of its own; used twice: {', '.join(twice)}"
         alike = sorted({name for name in names for other in names if name != other and _metric(name) == _metric(other)})
         if alike:
             yield f"Kafka refuses topics that differ in '.' and '_' only, as its metrics do not: {', '.join(alike)}"
+
+    def _shared_lists(self) -> tuple[str, ...]:
+        """The topic of shared Lists; without `polling.shared` its name is free."""
+        return (self.topics.lists,) if self.polling.shared else ()
 
     def places(self) -> dict[str, TenantTopicNames]:
         """The topics of each tenant, as set or derived; of the default one alone when no tenants are configured."""

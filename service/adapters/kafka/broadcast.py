@@ -6,13 +6,13 @@ Only hints are sent this way. What Kafka can't take now is dropped, and so is wh
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import KafkaError
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
@@ -56,19 +56,20 @@ class KafkaBroadcast:
         self._come.set()
 
     async def run(self, heard: Callable[[bytes], None]) -> None:
-        """See :class:`service.runtime.ports.Broadcast`; builds its connections anew when they break."""
+        """See :class:`service.runtime.ports.Broadcast`; connects again when its connections break."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._repeat(partial(self._listen, heard)), name="broadcast:listen")
+            both.create_task(self._repeat(self._speak), name="broadcast:speak")
+
+    async def _repeat(self, session: Callable[[list[KafkaPartition]], Awaitable[None]]) -> None:
         attempt = 0
         while True:
             await asyncio.sleep(backoff(attempt))
             begun = time.monotonic()
             try:
-                partitions = await self._partitions()
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(self._listen(partitions, heard), name="broadcast:listen")
-                    both.create_task(self._speak(), name="broadcast:speak")
-            except* (LogError, KafkaError, OSError) as errors:
-                found = "; ".join(map(repr, errors.exceptions))
-                _log.info("shared Lists are neither read nor written; retrying", topic=self._topic, error=found)
+                await session(await self._partitions())
+            except Exception as error:  # aiokafka raises all sorts of things, and no hint is worth the process
+                _log.info("shared Lists are not read or not written; retrying", topic=self._topic, error=repr(error))
             attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
 
     async def _partitions(self) -> list[KafkaPartition]:
@@ -78,7 +79,7 @@ class KafkaBroadcast:
             raise LogError(absent([self._topic]), (self._topic,))
         return [KafkaPartition(self._topic, number) for number in numbers]
 
-    async def _listen(self, partitions: list[KafkaPartition], heard: Callable[[bytes], None]) -> None:
+    async def _listen(self, heard: Callable[[bytes], None], partitions: list[KafkaPartition]) -> None:
         consumer = topic_consumer(self._settings, "lists")
         try:
             async with deadline(self._settings.read_deadline, f"connecting to read {self._topic}"):
@@ -95,7 +96,7 @@ class KafkaBroadcast:
         finally:
             await shut_down(consumer, self._settings.stop_deadline, dirty=True)
 
-    async def _speak(self) -> None:
+    async def _speak(self, _partitions: list[KafkaPartition]) -> None:
         producer: Any = AIOKafkaProducer(
             **client_options(self._settings, "lists"),
             acks=1,

@@ -31,6 +31,14 @@ def test_each_topic_is_named_once_and_a_changelog_has_its_topics_partitions() ->
         assert specs[topic].config["cleanup.policy"] == "delete"
 
 
+def test_shared_lists_have_a_topic_of_one_partition_for_an_hour() -> None:
+    specs = {spec.name: spec for spec in topology.topic_specs(load(None, LEAST | {"CRML_POLLING__SHARED": "1"}))}
+    added = set(specs) - {spec.name for spec in topology.topic_specs(load(None, LEAST))}
+    assert added == {f"{PREFIX}.lists"}
+    lists = specs[f"{PREFIX}.lists"]
+    assert (lists.partitions, lists.config["retention.ms"]) == (1, "3600000")
+
+
 def test_sizes_follow_from_the_largest_command() -> None:
     settings = load(None, LEAST | {"CRML_TOPICS__MAX_MESSAGE_BYTES": "100000"})
     specs = {spec.name: spec for spec in topology.topic_specs(settings)}

@@ -77,6 +77,8 @@ def test_the_table_and_the_defaults_agree() -> None:
         ({"CRML_KAFKA__SSL_CERT_FILE": "a.pem"}, "go together"),
         ({"CRML_KAFKA__HEARTBEAT_INTERVAL": "9"}, "a third"),
         ({"CRML_TOPICS__EVENTS": "same", "CRML_TOPICS__REPLIES": "same"}, "used twice: same"),
+        ({"CRML_POLLING__SHARED": "1", "CRML_RUNTIME__STANDBY": "no"}, "polling.shared needs runtime.standby"),
+        ({"CRML_POLLING__SHARED": "1", "CRML_TOPICS__EVENTS": "cleanroomsml.lists"}, "used twice: cleanroomsml.lists"),
         ({"CRML_TOPICS__EVENTS": "no spaces"}, "topics.events"),
         ({"CRML_POLLING__KINDS__MOON__FIRST": "1"}, "unknown: moon"),
         ({"CRML_KAFKA": "x", "CRML_KAFKA__GROUP_ID": "y"}, "below a setting"),
@@ -85,6 +87,10 @@ def test_the_table_and_the_defaults_agree() -> None:
 )
 def test_refusals(environ: dict[str, str], part: str) -> None:
     assert part in refused(None, **environ)
+
+
+def test_without_shared_lists_the_name_of_their_topic_is_free() -> None:
+    assert settings(CRML_TOPICS__EVENTS="cleanroomsml.lists").topics.events == "cleanroomsml.lists"
 
 
 ROLE = {"CRML_TARGETS__A__ROLE_ARN": "arn:aws:iam::111122223333:role/r"}
