@@ -94,8 +94,8 @@ class WatchedElsewhere:
 
     Attributes:
         born: Owner's time since when.
-        cadence: How often to look.
-        pace: Seconds between its looks now.
+        cadence: How often to poll.
+        pace: Seconds between its polls now.
         times: By how many of its jobs.
     """
 
@@ -236,7 +236,7 @@ class KindWatches:
         return not self.resource.get_operation or (not watch.lacking and interval <= watch.pace)
 
     def first_poll(self, watch: WatchedResource, now: float) -> float:
-        """Owner's time of a new one's first look: with the next List if one is to come anyway, else at once."""
+        """Owner's time of a new one's first poll: with the next List if one is to come anyway, else at once."""
         if not self.by_list(watch):
             return now
         last, interval = (self._heard_at, self._heard_interval) if self._served else (self.began, self.interval)

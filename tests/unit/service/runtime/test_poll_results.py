@@ -30,7 +30,7 @@ class Bench:
         now, pace = self.clock.now(), Cadence(10.0, 50.0, 100.0)
         kind = AUDIENCE_MODEL.kind
         watch = WatchedResource(kind, "arn", "", now, pace, sink or self.seen.append, pace=10.0, removal=removal)
-        watch.looked = watch.known = watch.shown = now
+        watch.seen_at = watch.known = watch.shown = now
         return watch
 
 
