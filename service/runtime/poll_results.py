@@ -66,7 +66,13 @@ class PollResults:
         for watch in broken:
             watch.defects += 1
             if watch.defects >= DEFECTS:
-                watch.sink(Broken(DEFECT))
+                self._deliver_defect(watch)
+
+    def _deliver_defect(self, watch: WatchedResource) -> None:
+        try:
+            watch.sink(Broken(DEFECT))
+        except Exception as error:  # others watch the same resource, and its next poll is still to be planned
+            self._telemetry.problem("poll_error", target=self._target, error=location(error))
 
     def stuck(self, failure: Failure, watches: Iterable[WatchedResource]) -> bool:
         """Whether to poll in the other way too: the failure does not pass by itself, or has not passed for long."""

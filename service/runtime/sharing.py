@@ -82,7 +82,7 @@ class Sharing:
         """A record has come; what can't be read is of another release, and a hint less."""
         try:
             page = msgspec.json.decode(value, type=SharedPage)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._telemetry.problem("shared_list_unreadable", error=type(error).__name__)
             return
         poller = self._pollers.get(page.target)

@@ -269,6 +269,7 @@ PROMISES = (
             "plan a timer that comes after the end of its shard again",
             "measure the records of known jobs by the present setting",
             "keep the request of a parked command that can't be written",
+            "let a watch that raises keep a poll from others",
         ),
     ),
     Promise(

@@ -2411,6 +2411,14 @@ SABOTAGES = (
         "::test_what_is_cancelled_or_replaced_takes_no_memory_behind_a_late_one",
     ),
     Sabotage(
+        "let a watch that raises keep a poll from others",
+        "service.runtime.poll_results",
+        "                self._deliver_defect(watch)\n",
+        "                watch.sink(Broken(DEFECT))\n",
+        "One job with a defect stops the polls of every job that follows the same resource.",
+        "tests/unit/service/runtime/test_poll_results_polls.py::test_a_sink_that_always_raises_keeps_nothing_from_the_others",
+    ),
+    Sabotage(
         "poll again within a tick that is longer than the interval",
         "service.runtime.poller",
         "max(round((now + wait) / self._tick), tick_of(now, self._tick) + 1)",

@@ -183,7 +183,8 @@ async def test_what_is_lost_on_the_way_is_looked_at_all_the_same() -> None:
 async def test_nonsense_on_the_way_is_reported_and_hurts_nobody() -> None:
     async with replicas(2, [Job(0.0), Job(0.0)]) as world:
         await began(world, lambda each: each)
-        for value in (b"", b"\xff", b"[]", b'{"sender":"x","target":"default","kind":"audience-model"}'):
+        deep = b'{"sender":' + b"[" * 100_000
+        for value in (b"", b"\xff", b"[]", deep, b'{"sender":"x","target":"default","kind":"audience-model"}'):
             world.broker.reach(value)
         odd = (
             b'{"sender":"x","target":"%s","kind":"%s","interval":1,"number":1,"last":true,"summaries":[{"status":[]}]}'
@@ -191,7 +192,7 @@ async def test_nonsense_on_the_way_is_reported_and_hurts_nobody() -> None:
         for target, kind in ((b"default", b"nothing"), (b"no", b"audience-model"), (b"default", b"audience-model")):
             world.broker.reach(odd % (target, kind))
         await asyncio.sleep(100.0)
-        assert world.story.told("shared_list_unreadable") == 8
+        assert world.story.told("shared_list_unreadable") == 10
         assert not any(task.done() for tasks in world.tasks for task in tasks)
         assert {number for _, number, _ in world.told} == {0, 1}
 
