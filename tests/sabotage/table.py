@@ -2166,7 +2166,7 @@ SABOTAGES = (
     Sabotage(
         "let a shared record that can't be read end the process",
         "service.runtime.sharing",
-        "except (msgspec.DecodeError, UnicodeDecodeError) as error:",
+        "except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:",
         "except ZeroDivisionError as error:",
         "A record of another release on the topic stops every replica that reads it.",
         "tests/unit/service/runtime/test_sharing.py::test_nonsense_on_the_way_is_reported_and_hurts_nobody",
