@@ -76,7 +76,7 @@ SABOTAGES = (
         "publish the model's limit of a description",
         "schemas.shape_schemas",
         "    if documented_rules.stamped(operation):",
-        "    if not documented_rules.stamped(operation) and rules.MARKER_MEMBER in schema['properties']:",
+        "    if not documented_rules.stamped(operation) and documented_rules.MARKER_MEMBER in schema['properties']:",
         "A description of 222 to 255 characters is valid for its publisher, and rejected.",
         "tests/unit/schemas/docs/test_json_schemas.py::test_what_breaks_a_rule_is_invalid[StartAudienceExportJob]",
     ),
@@ -566,14 +566,6 @@ SABOTAGES = (
         "tests/unit/service/runtime/test_searches.py::test_a_token_that_comes_again_ends_the_list",
     ),
     Sabotage(
-        "list for each search",
-        "service.runtime.searches",
-        "if line.last is None or line.ended == asked:",
-        "if True:",
-        "After a crash hundreds of commands list all pages each, and nothing else is read.",
-        "tests/unit/service/runtime/test_searches.py::test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for",
-    ),
-    Sabotage(
         "let reads go before polls",
         "service.core.rate_budget",
         "    return min((lane for lane in waiting if lane > last), default=min(waiting))\n",
@@ -988,14 +980,6 @@ SABOTAGES = (
         simulated=True,
     ),
     Sabotage(
-        "let a commit open the window of a call that it has cancelled",
-        "service.runtime.intent",
-        "            self.revoke()\n",
-        "            self._committed_at = at\n",
-        "A command is cancelled in the commit in which its turn in line comes, and is called all the same.",
-        "tests/unit/service/runtime/test_cancelling.py::test_in_the_commit_in_which_its_turn_comes",
-    ),
-    Sabotage(
         "close the window of a call that is put off, and keep the call",
         "service.runtime.intent",
         "            self.revoke()\n",
@@ -1004,31 +988,12 @@ SABOTAGES = (
         "tests/unit/service/runtime/test_intent.py::test_a_commit_that_puts_a_call_off_ends_it_unless_it_has_left",
     ),
     Sabotage(
-        "give a job back whose call has left",
-        "service.runtime.shard",
-        "isinstance(item.observation, HandedOver) and not self._activities.revoke(item.key)",
-        "False",
-        "A commit that outlasts a rebalance permits a call, and the next one says that nothing was sent: after a crash "
-        "the next owner calls at once, and makes a second resource.",
-        "tests/unit/service/runtime/test_assignment.py"
-        "::test_a_call_that_leaves_in_a_commit_that_outlasts_a_rebalance_is_not_given_back",
-        simulated=True,
-    ),
-    Sabotage(
         "write a request twice",
         "service.adapters.aws.transport",
         "        if self.sent:\n",
         "        if False:\n",
         "aiohttp writes again when a kept connection breaks: an update or a deletion goes out twice.",
         "tests/unit/service/adapters/aws/test_transport.py::test_a_kept_connection_that_closes_is_not_written_twice",
-    ),
-    Sabotage(
-        "let botocore and the transport try again",
-        "service.adapters.aws.config",
-        "def client_config(target: Target, attempts: int = 1",
-        "def client_config(target: Target, attempts: int = 3",
-        "A creation that AWS answered with 500 leaves up to three times; measured with the defaults: five.",
-        "tests/unit/service/adapters/aws/test_transport.py::test_one_write_and_sent",
     ),
     Sabotage(
         "serve a job whatever it names",
@@ -2170,14 +2135,6 @@ SABOTAGES = (
         "except ZeroDivisionError as error:",
         "A record of another release on the topic stops every replica that reads it.",
         "tests/unit/service/runtime/test_sharing.py::test_nonsense_on_the_way_is_reported_and_hurts_nobody",
-    ),
-    Sabotage(
-        "take what a shared List lacks for gone",
-        "service.runtime.poller",
-        "                    self._lacking(kind, watch, now)\n",
-        "                    self._results.absent(kind.resource, [watch])\n",
-        "A List that is behind, of a replica that is behind, ends a living job.",
-        "tests/unit/service/runtime/test_sharing.py::test_what_a_shared_list_lacks_is_asked_for_by_a_get",
     ),
     Sabotage(
         "look again while a look hangs",
