@@ -13,7 +13,7 @@ from tests.image.containers import SERVICE, attempt, podman, said, since_boot, s
 from tests.support.sandbox_account import World
 
 MAX_START_SECONDS = 1.5
-MAX_IDLE_MEGABYTES = 90
+MAX_IDLE_MEGABYTES = 95
 SETTLED = 5.0
 TRIES = 5
 
