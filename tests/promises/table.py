@@ -530,8 +530,7 @@ PROMISES = (
         "No log line, reply, event or finding of `check` shows a password of an address, such as a proxy's, or what "
         "the settings call a secret, exceptions of libraries included.",
         (
-            "tests/unit/service/adapters/telemetry/test_metrics.py"
-            "::test_secrets_and_payloads_are_redacted_at_any_depth",
+            "tests/unit/service/adapters/telemetry/test_logs.py::test_secrets_and_payloads_are_redacted_at_any_depth",
             "tests/unit/service/adapters/telemetry/test_metrics.py::test_no_line_shows_the_password_of_an_address",
             "tests/unit/service/adapters/aws/test_transport_canary.py::test_a_refusing_sts_tells_no_secret",
             "tests/unit/service/adapters/aws/test_transport.py"

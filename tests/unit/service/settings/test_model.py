@@ -93,56 +93,9 @@ def test_without_shared_lists_the_name_of_their_topic_is_free() -> None:
     assert settings(CRML_TOPICS__EVENTS="cleanroomsml.lists").topics.events == "cleanroomsml.lists"
 
 
-ROLE = {"CRML_TARGETS__A__ROLE_ARN": "arn:aws:iam::111122223333:role/r"}
-
-
-@pytest.mark.parametrize(
-    ("environ", "part"),
-    [
-        ({"TENANT_TAG": "t", "SESSION_PER_COMMAND": "no"}, "tenant_tag needs session_per_command"),
-        ({"SESSION_TAGS": "team=a", "TENANT_TAG": "Team"}, "not case-sensitive; used twice: Team, team"),
-        ({"SESSION_TAGS": "AWS:x=a"}, "must not begin with aws:, found AWS:x"),
-        ({"SESSION_TAGS": ",".join(f"k{n}=v" for n in range(51))}, "at most 50 tags, found 51"),
-        (
-            {"SESSION_TAGS": "team=ads", "TRANSITIVE_TAGS": "team,dept"},
-            "has dept, which is no session tag; known: team",
-        ),
-        ({"SESSION_TAGS": "team=a;b"}, "session_tags.team: found 'a;b'"),
-    ],
-)
-def test_refusals_of_a_role(environ: dict[str, str], part: str) -> None:
-    assert part in refused(None, **ROLE, **{f"CRML_TARGETS__A__{name}": text for name, text in environ.items()})
-
-
-def test_session_tags_keep_their_case() -> None:
-    loaded = settings(**ROLE, CRML_TARGETS__A__SESSION_TAGS="Team=Ads Europe, stage = prod,empty=")
-    assert loaded.targets["a"].session_tags == {"Team": "Ads Europe", "stage": "prod", "empty": ""}
-    assert loaded.targets["a"].session_per_command
-
-
-def test_an_external_id_is_not_shown() -> None:
-    assert "canary" not in refused(None, **ROLE, CRML_TARGETS__A__EXTERNAL_ID="canary" * 300)
-
-
 def test_plain_http_can_be_allowed() -> None:
     loaded = settings(CRML_TARGETS__A__ENDPOINT_URL="http://sandbox:4599", CRML_TARGETS__A__ALLOW_PLAIN_HTTP="true")
     assert loaded.targets["a"].allow_plain_http
-
-
-@pytest.mark.parametrize("content", ["- a list", "a: [", b"\xff\xfe".decode("latin-1") + ": : :"])
-def test_files_that_cannot_be_read(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "settings.yaml"
-    file.write_text(content)
-    assert str(file) in refused(file)
-
-
-def test_no_file() -> None:
-    assert "can't be read" in refused(Path("/nonexistent/settings.yaml"))
-
-
-def test_no_region() -> None:
-    with pytest.raises(SettingsError, match=r"targets\.default\.region: not set.*CRML_TARGETS__DEFAULT__REGION"):
-        load(None, {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:1"})
 
 
 def test_secrets_stay_secret() -> None:

@@ -7,14 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.permissions import TargetFacts
-from service import bootstrap, tenancy, topology
-from service.core.rate_budget import Lane
-from service.policy import policy
-from service.runtime.context import TenantTopics
-from service.runtime.ports import TopicPartition
 from service.settings import Settings, SettingsError, load
-from tests.support.clock import LoopClock
 
 LEAST = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:9092", "AWS_REGION": "eu-west-1"}
 TWO: dict[str, Any] = {
@@ -61,99 +54,9 @@ def refused(file: Path, **environ: str) -> str:
     return str(caught.value)
 
 
-def test_without_tenants_there_is_one_that_may_use_what_is_configured() -> None:
-    settings = load(None, LEAST | {"CRML_REPLIES__ALLOWED_TOPICS": "other"})
-    assert settings.sources() == (("cleanroomsml.commands", "cleanroomsml.jobs"),)
-    [(topic, limits)] = tenancy.limits(settings).items()
-    grant = limits.grant
-    assert (topic, limits.tenant, limits.default_target) == ("cleanroomsml.commands", "", "default")
-    assert grant.open
-    assert (grant.targets, grant.operations) == (frozenset({"default"}), ("*",))
-    assert grant.reply_topics == {"cleanroomsml.replies", "other"}
-    assert not grant.wildcard_principals
-
-
-def test_each_tenant_has_its_topics(file: Path) -> None:
-    settings = loaded(file)
-    assert settings.sources() == (
-        ("cleanroomsml.films.commands", "cleanroomsml.films.jobs"),
-        ("cleanroomsml.music.commands", "cleanroomsml.music.jobs"),
-        ("cleanroomsml.quiet.commands", "cleanroomsml.quiet.jobs"),
-    )
-    assert topology.output_topics(settings).own == {
-        "films": TenantTopics("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
-        "music": TenantTopics("music.replies", "music.events", "music.dead"),
-        "quiet": TenantTopics("cleanroomsml.replies", "cleanroomsml.events", "cleanroomsml.dead-letters"),
-    }
-    shared = {f"cleanroomsml.{name}" for name in ("changes", "replies", "events", "dead-letters")}
-    assert topology.required_topics(settings) == {
-        "cleanroomsml.films.commands": shared,
-        "cleanroomsml.music.commands": shared | {"music.replies", "music.events", "music.dead"},
-        "cleanroomsml.quiet.commands": shared,
-        "cleanroomsml.changes": shared | {"music.events"},
-    }, "a tenant's topic that is missing stops that tenant, and the events that go there"
-    specs = {spec.name for spec in topology.topic_specs(settings)}
-    assert {"cleanroomsml.films.jobs", "music.dead", "films.other", "cleanroomsml.replies"} <= specs
-    assert "cleanroomsml.commands" not in specs, "the default tenant is one of the list, or none"
-
-
-def test_the_default_tenant_keeps_the_plain_names(file: Path) -> None:
-    settings = loaded(file, {"tenants": {"default": {"targets": ["default"]}, "a": {"commands": "x", "jobs": "y"}}})
-    assert settings.sources() == (("cleanroomsml.commands", "cleanroomsml.jobs"), ("x", "y"))
-    assert {limits.tenant for limits in tenancy.limits(settings).values()} == {"", "a"}
-    assert not tenancy.limits(settings)["cleanroomsml.commands"].grant.open
-
-
-def test_grants(file: Path) -> None:
-    limits = tenancy.limits(loaded(file))
-    films, music, quiet = (limits[f"cleanroomsml.{name}.commands"] for name in ("films", "music", "quiet"))
-    assert (films.grant.tenant, films.grant.open, films.grant.targets) == ("films", False, frozenset({"eu", "us"}))
-    assert films.grant.operations == ("Get*", "CreateAudienceModel")
-    assert films.grant.reply_topics == {"cleanroomsml.replies", "films.other"}
-    assert films.grant.wildcard_principals
-    assert music.grant.reply_topics == {"music.replies"}
-    assert (music.grant.operations, music.grant.role_arns, music.grant.s3_prefixes) == ((), (), ())
-    assert (quiet.grant.targets, quiet.grant.tenant) == (frozenset(), "quiet")
-
-
-def test_default_targets(file: Path) -> None:
-    """The only one; or the service's own, if it is among them; or none, and commands must name one."""
-    limits = tenancy.limits(loaded(file))
-    defaults = [limits[f"cleanroomsml.{name}.commands"].default_target for name in ("films", "music", "quiet")]
-    assert defaults == ["eu", "us", ""]
-    own = tenancy.limits(loaded(file, TWO, CRML_TENANTS__FILMS__DEFAULT_TARGET="us"))
-    assert own["cleanroomsml.films.commands"].default_target == "us"
-
-
-def test_facts_of_targets(file: Path) -> None:
-    facts = tenancy.limits(loaded(file))["cleanroomsml.films.commands"].facts
-    assert facts["eu"] == TargetFacts("111122223333", "eu-west-1", "aws")
-    assert facts["us"] == TargetFacts("444455556666", "us-gov-west-1", "aws-us-gov"), "the account is the role's"
-
-
-def test_the_core_knows_the_targets_and_what_they_stand_for(file: Path) -> None:
-    """A target that is taken out, or another account by now, holds its jobs."""
-    numbers = policy(loaded(file))
-    assert numbers.targets is not None
-    assert (numbers.targets["eu"], numbers.targets["us"]) == (
-        ("111122223333", "eu-west-1"),
-        ("444455556666", "us-gov-west-1"),
-    )
-
-
 def test_by_environment(file: Path) -> None:
     settings = loaded(file, {}, CRML_TENANTS__FILMS__TARGETS="default", CRML_TENANTS__FILMS__OPERATIONS="Get*,List*")
     assert settings.tenants["films"].operations == ("Get*", "List*")
-
-
-async def test_rates_are_split_by_the_partitions_held(file: Path) -> None:
-    settings = loaded(file)
-    limiters = tenancy.limiters(settings, LoopClock())
-    assert list(limiters) == ["films"]
-    held = {TopicPartition("cleanroomsml.films.commands", number): None for number in range(2)}
-    tenancy.share(settings, limiters, {**held, TopicPartition("cleanroomsml.music.commands", 0): None})
-    assert limiters["films"].statistics()["writes_per_second"] == pytest.approx(0.5 * 2 / settings.topics.partitions)
-    await limiters["films"].take(Lane.CREATE)
 
 
 @pytest.mark.parametrize(
@@ -181,32 +84,3 @@ def test_refusals(file: Path, environ: dict[str, str], parts: tuple[str, ...]) -
     message = refused(file, **environ)
     for part in parts:
         assert part in message
-
-
-def test_retries_of_a_target(file: Path) -> None:
-    numbers = policy(loaded(file, TWO, CRML_TARGETS__US__RETRY_BASE="3", CRML_TARGETS__US__RETRY_CAP="9"))
-    assert numbers.backoff_range("us") == (3, 9)
-    assert numbers.backoff_range("eu") == (numbers.backoff_base, numbers.backoff_cap)
-
-
-def test_a_service_with_tenants_can_be_put_together(file: Path) -> None:
-    assert bootstrap.build(loaded(file)).app.slots() == {}
-
-
-def test_what_is_bound_is_the_targets_and_first_the_tenants(file: Path) -> None:
-    variables = {
-        "CRML_TARGETS__EU__PARAMS__TAGS": "team=all,stage=prod",
-        "CRML_TARGETS__EU__PARAMS__KMS_KEY_ARN": "arn:aws:kms:eu-west-1:111122223333:key/k",
-        "CRML_TARGETS__EU__PARAMS__ROLE_ARN": "arn:aws:iam::111122223333:role/all",
-        "CRML_TENANTS__FILMS__PARAMS__TAGS": "team=films",
-        "CRML_TENANTS__FILMS__PARAMS__ROLE_ARN": "arn:aws:iam::111122223333:role/films-a",
-    }
-    limits = tenancy.limits(loaded(file, TWO, **variables))
-    films, music = (limits[f"cleanroomsml.{name}.commands"].params for name in ("films", "music"))
-    assert films["eu"] == {
-        "tags": {"team": "films", "stage": "prod"},
-        "kmsKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/k",
-        "roleArn": "arn:aws:iam::111122223333:role/films-a",
-    }
-    assert music["eu"]["tags"] == {"team": "all", "stage": "prod"}
-    assert music["us"] == {}

@@ -1,13 +1,8 @@
 """Logs without secrets that never kill, metrics whose labels can't grow."""
 
-import asyncio
 import json
 import logging
-import os
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,12 +13,8 @@ import structlog
 
 from schemas.records import Command, Fault, Job, Phase
 from service.adapters.telemetry import PrometheusTelemetry, configure_logging
-from service.adapters.telemetry.labels import DEAD_LETTER_REASONS
-from service.adapters.telemetry.logs import REDACTED
 from service.runtime import ports
-from service.runtime.errors import location
 from service.runtime.problems import PROBLEMS, Problem
-from service.settings.aws import is_loopback
 
 ROOT = Path(__file__).parents[5]
 
@@ -50,27 +41,6 @@ def job(phase: Phase, **more: Any) -> Job:
     return Job(command, phase, 0.0, **more)
 
 
-def test_a_line_has_time_level_event_and_bound_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging()
-    structlog.contextvars.bind_contextvars(correlation_id="k")
-    structlog.stdlib.get_logger("service.x").info("done", command_id="c\r\n{}")
-    [line] = logged(capsys)
-    assert line["timestamp"].endswith("Z")
-    assert (line["level"], line["logger"], line["event"]) == ("info", "service.x", "done")
-    assert (line["correlation_id"], line["command_id"]) == ("k", "c\r\n{}")
-
-
-def test_secrets_and_payloads_are_redacted_at_any_depth(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging()
-    structlog.stdlib.get_logger("service.x").info(
-        "call", params="canary", deep=[{"sqlParameters": {"queryString": "canary"}, "fine": 1}], Password="canary"
-    )
-    [line] = logged(capsys)
-    assert "canary" not in json.dumps(line)
-    assert line["params"] == REDACTED
-    assert line["deep"] == [{"sqlParameters": REDACTED, "fine": 1}]
-
-
 @pytest.mark.parametrize("output", ["json", "console"])
 @pytest.mark.parametrize("name", ["service.x", "aiobotocore.credentials"])
 def test_no_line_shows_the_password_of_an_address(
@@ -91,61 +61,6 @@ def test_no_line_shows_the_password_of_an_address(
     out = capsys.readouterr().out
     assert "canary" not in out
     assert out.count("[redacted]@proxy:3128") >= 4
-
-
-@pytest.mark.parametrize("name", ["aiokafka.consumer", "botocore.auth", "aiobotocore.endpoint", "asyncio", "other"])
-def test_libraries_do_not_debug(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    configure_logging("debug")
-    logging.getLogger(name).debug("value=%s", "canary")
-    assert logged(capsys) == []
-
-
-def test_our_own_debug_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging("debug")
-    structlog.stdlib.get_logger("service.aws").debug("call")
-    assert [line["event"] for line in logged(capsys)] == ["call"]
-
-
-def test_libraries_warn_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging()
-    logging.getLogger("aiokafka").warning("broker %s left", 1)
-    [line] = logged(capsys)
-    assert (line["event"], line["level"], line["logger"]) == ("broker 1 left", "warning", "aiokafka")
-
-
-def test_exceptions_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging()
-    secret = "canary"
-    try:
-        raise ValueError("broken")
-    except ValueError:
-        structlog.stdlib.get_logger("service.x").exception("failed", error=len(secret))
-    [line] = logged(capsys)
-    assert "ValueError: broken" in line["exception"]
-    assert '"canary' not in line["exception"].replace('secret = "canary"', "")
-
-
-def test_console(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(output="console")
-    structlog.stdlib.get_logger("service.x").info("hello", who="world")
-    assert "hello" in capsys.readouterr().out
-
-
-def test_a_closed_stdout_kills_nothing() -> None:
-    program = (
-        "import structlog, sys\n"
-        "from service.adapters.telemetry import configure_logging\n"
-        "configure_logging()\n"
-        "for number in range(3000): structlog.stdlib.get_logger('service').info('x' * 100)\n"
-        "sys.stderr.write('alive')\n"
-    )
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run(
-        [sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, cwd=ROOT, timeout=60, check=False
-    )
-    os.close(write)
-    assert (done.returncode, done.stderr) == (0, b"alive")
 
 
 def test_it_is_the_runtimes_telemetry() -> None:
@@ -215,36 +130,6 @@ def test_a_gauge_and_a_counter_ask_for_their_values_at_each_scrape() -> None:
     assert 'crml_seen_total{phase="running"} 1.0' in text
 
 
-def test_a_clock_that_is_set_back_silences_no_library(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configure_logging()
-    now = time.time()
-    for second in (0, -86_400):
-        monkeypatch.setattr(time, "time", lambda second=second: now + second)
-        monkeypatch.setattr(time, "time_ns", lambda second=second: int((now + second) * 1e9), raising=False)
-        logging.getLogger("aiokafka.conn").error("no node")
-    assert [line["event"] for line in logged(capsys)] == ["no node", "no node"]
-
-
-def test_what_a_library_repeats_is_said_now_and_then(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configure_logging()
-    kafka, ours, now = logging.getLogger("aiokafka.conn"), logging.getLogger("service.x"), time.time()
-    for second in (0, 1, 9, 11, 12):
-        monkeypatch.setattr(time, "time", lambda second=second: now + second)
-        monkeypatch.setattr(time, "time_ns", lambda second=second: int((now + second) * 1e9), raising=False)
-        kafka.error("no node %s", 1)
-        ours.warning("no node")
-    events = [(line["logger"], line["event"]) for line in logged(capsys)]
-    assert [event for name, event in events if name == "aiokafka.conn"] == [
-        "no node 1",
-        "no node 1 (2 more in between)",
-    ]
-    assert len(events) == 7
-
-
 def test_a_waiting_command_is_logged_with_reason_and_position(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
     PrometheusTelemetry(["eu"]).waiting("c-1", "eu", "ConcurrencyLimit", 3)
@@ -304,29 +189,6 @@ def test_a_command_that_only_calls_is_one_line(capsys: pytest.CaptureFixture[str
         assert [line["event"] for line in logged(capsys)] == expected
 
 
-async def test_a_call_to_aws_names_its_command(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging()
-
-    async def call() -> None:
-        structlog.stdlib.get_logger("service.aws").info("aws call")
-
-    await asyncio.create_task(call(), name="call:c:1")
-    await asyncio.create_task(call(), name="poller:default")
-    of_command, of_poller = logged(capsys)
-    assert of_command["task"] == "call:c:1"
-    assert "task" not in of_poller
-    assert list(of_command)[:3] == ["timestamp", "level", "event"]
-
-
-def test_a_defect_is_told_by_its_place_and_not_by_its_message() -> None:
-    try:
-        is_loopback(["canary"])  # type: ignore[arg-type]
-    except AttributeError as error:
-        told = location(error)
-    assert re.fullmatch(r"AttributeError at service\.settings\.aws:\d+", told)
-    assert location(ValueError("canary")) == "ValueError"
-
-
 def test_what_alerts_count_begins_at_zero() -> None:
     """A series that first appears with 1 has never increased, as Prometheus sees it."""
     text = PrometheusTelemetry().render().decode()
@@ -341,13 +203,6 @@ def test_every_problem_is_known() -> None:
     assert used == set(PROBLEMS) == set(get_args(Problem))
     operating = (ROOT / "docs/howto/operate.md").read_text()
     assert set(re.findall(r"^\| `([^`]+)` \|", operating.partition("## Problems")[2], re.MULTILINE)) >= set(PROBLEMS)
-
-
-def test_every_reason_of_a_dead_letter_in_the_tests_is_known() -> None:
-    cases = (ROOT / "tests" / "badinput" / "cases.py").read_text()
-    codes = set(re.findall(r'"((?:Not|In|Un|Miss|Too|Dup|Batch|Reply|Validation)[A-Z]?[a-z]+[A-Z][A-Za-z]*)"', cases))
-    assert {"NotCloudEvent", "InvalidHeader"} <= codes
-    assert codes <= DEAD_LETTER_REASONS
 
 
 def test_values_from_outside_are_other() -> None:

@@ -1,16 +1,9 @@
 """The list of rights: who is in it, how it is written down. tests/acceptance/test_acls.py proves that it is right."""
 
-import json
-import shlex
-from typing import Any
-
 import pytest
-import yaml
 
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.missing_rights import remedy
-from service.cli.acls import print_acls
-from service.operator.access.formats import FORMATS, as_msk_iam, as_script, as_strimzi
 from service.operator.access.kafka_acls import acls, components
 from service.settings import Settings, SettingsError, load
 
@@ -85,83 +78,9 @@ def test_who_the_service_is_comes_from_its_settings_unless_told_otherwise() -> N
         acls(settings, {"servce": "User:x"})
 
 
-def test_the_script_says_what_the_rows_say() -> None:
-    rows = acls(_settings(**TENANTS), {"service": "User:CN=svc,O=We & Co"})
-    told = set()
-    for line in as_script(rows).splitlines():
-        if not line.startswith("allow "):
-            continue
-        words = shlex.split(line)[1:]
-        pairs = list(zip(words[::2], words[1::2], strict=True))
-        options: dict[str, list[str]] = {}
-        for flag, value in pairs:
-            options.setdefault(flag, []).append(value)
-        (who,) = options.pop("--allow-principal")
-        (pattern,) = options.pop("--resource-pattern-type", ["literal"])
-        operations = options.pop("--operation")
-        ((flag, names),) = options.items()
-        told |= {(who, flag, pattern, name, operation) for name in names for operation in operations}
-    flags = {"topic": "--topic", "group": "--group", "transactionalId": "--transactional-id"}
-    assert told == {
-        (row.principal, flags[row.resource_type], row.pattern_type, row.name, row.operation) for row in rows
-    }
-
-
-def test_strimzi_says_what_the_rows_say() -> None:
-    rows = acls(_settings(**TENANTS))
-    told = set()
-    for user in yaml.safe_load_all(as_strimzi(rows)):
-        for acl in user["spec"]["authorization"]["acls"]:
-            kind, name, pattern = (acl["resource"][member] for member in ("type", "name", "patternType"))
-            told |= {(f"User:{user['metadata']['name']}", kind, pattern, name, each) for each in acl["operations"]}
-    assert told == {(row.principal, row.resource_type, row.pattern_type, row.name, row.operation) for row in rows}
-
-
-def test_iam_grants_to_every_component_what_its_rows_need() -> None:
-    arn = "arn:aws:kafka:eu-west-1:111122223333:cluster/demo/abc-1"
-    policies: dict[str, Any] = json.loads(as_msk_iam(acls(_settings()), cluster_arn=arn))
-    service = {
-        (action, resource)
-        for statement in policies["service"]["Statement"]
-        for action in statement["Action"]
-        for resource in statement["Resource"]
-    }
-    assert ("kafka-cluster:Connect", arn) in service
-    topic = "arn:aws:kafka:eu-west-1:111122223333:topic/demo/abc-1"
-    assert ("kafka-cluster:ReadData", f"{topic}/cleanroomsml.commands") in service
-    assert ("kafka-cluster:WriteData", f"{topic}/cleanroomsml.commands") not in service
-    ids = "arn:aws:kafka:eu-west-1:111122223333:transactional-id/demo/abc-1/cleanroomsml-service-*"
-    assert ("kafka-cluster:AlterTransactionalId", ids) in service
-    subscriber = json.dumps(policies["subscriber"])
-    assert "WriteData" not in subscriber
-    assert "AlterGroup" in subscriber
-
-
 def test_one_right_as_a_command() -> None:
     row = next(row for row in acls(_settings()) if row.resource_type == "transactionalId")
     assert remedy(KafkaSettings("broker:9092", "group"), row.right, row.principal) == (
         "kafka-acls.sh --bootstrap-server broker:9092 --add --allow-principal User:cleanroomsml-service"
         " --operation Write --transactional-id cleanroomsml-service- --resource-pattern-type prefixed"
     )
-
-
-@pytest.mark.parametrize("name", list(FORMATS))
-def test_the_command_prints_every_format(
-    name: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for variable, value in BASE.items():
-        monkeypatch.setenv(variable, value)
-    assert print_acls(format=name, component=("publisher",), principal=("publisher=User:alice",)) == 0
-    printed = capsys.readouterr().out
-    assert "cleanroomsml.commands" in printed
-    assert "cleanroomsml.jobs" not in printed
-    assert name == "msk-iam" or "alice" in printed
-
-
-def test_the_command_refuses_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable, value in BASE.items():
-        monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsError, match="nothing is called publishr; there are: service, topics"):
-        print_acls(component=("publishr",))
-    with pytest.raises(SettingsError, match="found publisher=alice; expected COMPONENT=TYPE:NAME"):
-        print_acls(principal=("publisher=alice",))
