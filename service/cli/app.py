@@ -1,16 +1,13 @@
-"""The command line: ``python -m service run | topics | check``."""
+"""The commands run, topics, check and iam; :mod:`service.cli.entry` has the list of all."""
 
 import asyncio
 import json
 import signal
 import sys
-import tomllib
-from importlib import metadata
-from pathlib import Path
 from typing import Annotated
 
 import structlog
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from service import bootstrap, topology
@@ -18,42 +15,12 @@ from service.adapters.http import ListenError
 from service.adapters.kafka.topics import ensure, verify
 from service.adapters.telemetry import configure_logging
 from service.cli import console
-from service.cli.acls import print_acls
-from service.cli.backfill import backfill
-from service.cli.console import EXIT_DEFECT, EXIT_REFUSED, EXIT_USAGE, SettingsFile
-from service.cli.dlq import app as dlq
-from service.cli.offsets import app as offsets
-from service.cli.parked import app as parked
-from service.cli.reconcile import reconcile
-from service.cli.skip_corrupt import skip_corrupt
-from service.cli.usage import PROGRAM
+from service.cli.console import EXIT_DEFECT, EXIT_REFUSED, SettingsFile
+from service.cli.entry import version
 from service.operator.access import iam_policies as rights
 from service.operator.diagnostics import checks as checking
 from service.runtime.ports import LogError
 from service.settings import Settings, load
-
-_NAME = "cleanroomsml-service"
-
-_HELP = """Kafka in front of AWS Clean Rooms ML: commands in, status changes out;
-exactly once on Kafka, effectively once towards AWS.
-
-Settings come from CRML_... variables and from a YAML file; docs/settings.md lists them.
-The least that runs: CRML_KAFKA__BOOTSTRAP_SERVERS and AWS_REGION."""
-
-_CODES = (
-    f"Exit codes: 0 success; {EXIT_USAGE} invalid settings or usage; "
-    f"{EXIT_REFUSED} Kafka, AWS or a port cannot be used. All of them: docs/howto/operate.md."
-)
-
-
-def _version() -> str:
-    """Of the package; of the source tree when it is not installed."""
-    try:
-        return metadata.version(_NAME)
-    except metadata.PackageNotFoundError:
-        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
-        return str(project["project"]["version"])
-
 
 Principal = Annotated[str, Parameter(help="ARN of the role that the service has by itself, its pod's.")]
 
@@ -97,7 +64,7 @@ async def _run(settings: Settings) -> int:
     service = bootstrap.build(settings)
     log.info(
         "starting",
-        version=_version(),
+        version=version(),
         commands=[commands for commands, _ in settings.sources()],
         targets={name: target.region for name, target in settings.targets.items()},
         group=settings.kafka.group_id,
@@ -157,29 +124,3 @@ async def _topics(settings: Settings) -> int:
 async def _check(settings: Settings) -> int:
     topology.kafka_settings(settings)
     return 0 if checking.show(await checking.check(settings), Console()) else EXIT_REFUSED
-
-
-app = App(
-    name=PROGRAM,
-    help=_HELP,
-    help_epilogue=_CODES,
-    version=_version,
-    print_error=False,  # `console.guarded` says what is wrong, in our form
-    exit_on_error=False,
-)
-app.command(run, sort_key=1)
-app.command(topics, sort_key=2)
-app.command(check, sort_key=3)
-app.command(dlq)
-app.command(iam, sort_key=4)
-app.command(parked)
-app.command(reconcile, sort_key=6)
-app.command(backfill, sort_key=7)
-app.command(skip_corrupt, name="skip-corrupt", sort_key=8)
-app.command(offsets)
-app.command(print_acls, name="acls", sort_key=10)
-
-
-def main() -> None:
-    """Runs the command line."""
-    sys.exit(console.guarded(app))

@@ -14,15 +14,17 @@ from typing import Any, Final
 
 from cyclopts import App
 
+from service.cli.usage import PROGRAM
+
 _NAME: Final = "cleanroomsml-service"
 
-_HELP: Final = """Kafka in front of AWS Clean Rooms ML: commands in, status changes out;
+HELP: Final = """Kafka in front of AWS Clean Rooms ML: commands in, status changes out;
 exactly once on Kafka, effectively once towards AWS.
 
 Settings come from CRML_... variables and from a YAML file; docs/settings.md lists them.
 The least that runs: CRML_KAFKA__BOOTSTRAP_SERVERS and AWS_REGION."""
 
-_CODES: Final = (
+CODES: Final = (
     "Exit codes: 0 success; 2 invalid settings or usage; "
     "3 Kafka, AWS or a port cannot be used. All of them: docs/howto/operate.md."
 )
@@ -75,7 +77,14 @@ def version() -> str:
 
 
 def _root() -> App:
-    found = App(name="python -m service", help=_HELP, help_epilogue=_CODES, version=version)
+    found = App(
+        name=PROGRAM,
+        help=HELP,
+        help_epilogue=CODES,
+        version=version,
+        print_error=False,  # `console.guarded` says what is wrong, in the form of all errors
+        exit_on_error=False,
+    )
     for name, where, place, text in COMMANDS:
         found.command(f"service.cli.{where}", name=name, sort_key=place, help=text)
     return found

@@ -26,7 +26,7 @@ from service.adapters.aws.api import AwsApi
 from service.adapters.clock import SystemClock
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.partition import KafkaPartitionLog
-from service.cli import app as command_line
+from service.cli import entry as command_line
 from service.runtime.ports import Failure, OutRecord, PartitionLog, Reply, TopicPartition
 
 _POINT = Path(os.environ.get("FAULTS_POINT", "/nonexistent"))

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from helm.documents import CHART, documents
 from helm.schema import CHARTS_OWN, schema
 from helm.values import Values
-from service.cli.app import _version
+from service.cli.entry import version
 from service.settings import Settings
 
 SCHEMA = schema()
@@ -89,4 +89,4 @@ def test_the_model_refuses_what_the_schema_refuses() -> None:
 
 def test_the_chart_is_of_this_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert chart["appVersion"] == _version()
+    assert chart["appVersion"] == version()

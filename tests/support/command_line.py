@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from service.cli import console
-from service.cli.app import app
+from service.cli.entry import app
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import console
-from service.cli.app import app
+from service.cli.entry import app
 from service.settings import SettingsError
 
 

@@ -6,21 +6,26 @@ import inspect
 import io
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from cyclopts import App
 from rich.console import Console
 
-from service.cli import app as commands
 from service.cli import console, entry
+from service.cli.usage import PROGRAM
 
 QUICK = ["--version", "--help", "-h", ""]
 
 
+def loaded(where: str) -> Any:
+    module, _, attribute = where.partition(":")
+    return getattr(importlib.import_module(f"service.cli.{module}"), attribute)
+
+
 def test_every_command_is_named_with_what_it_says_of_itself() -> None:
     for name, where, _, text in entry.COMMANDS:
-        module, _, attribute = where.partition(":")
-        target = getattr(importlib.import_module(f"service.cli.{module}"), attribute)
+        target = loaded(where)
         own = target.help if isinstance(target, App) else (inspect.getdoc(target) or "").partition("\n\n")[0]
         assert text == " ".join(own.split()), name
 
@@ -34,8 +39,17 @@ def page(app: App) -> str:
 
 
 def test_the_page_is_that_of_the_loaded_commands() -> None:
+    commands = App(name=PROGRAM, help=entry.HELP, help_epilogue=entry.CODES, version=entry.version)
+    for name, where, order, _ in entry.COMMANDS:
+        target = loaded(where)
+        own: dict[str, Any] = {} if isinstance(target, App) else {"name": name, "sort_key": order}
+        commands.command(target, **own)
     assert entry.COMMANDS[-1][0] in page(entry.app)
-    assert page(entry.app) == page(commands.app)
+    assert page(entry.app) == page(commands)
+
+
+def test_the_page_has_the_exit_codes() -> None:
+    assert f"{console.EXIT_USAGE} invalid settings or usage; {console.EXIT_REFUSED} Kafka" in entry.CODES
 
 
 @pytest.mark.parametrize("word", QUICK)
@@ -65,8 +79,11 @@ def test_what_is_quick_is_printed_without_the_commands(monkeypatch: pytest.Monke
 
 
 def test_a_command_that_is_not_there_is_a_usage_error() -> None:
-    done = subprocess.run([sys.executable, "-m", "service", "nonsense"], capture_output=True, timeout=60, check=False)
+    words = [sys.executable, "-m", "service", "nonsense"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
+    assert done.stderr.startswith("python -m service: found the command 'nonsense'; expected one of run, topics, check")
+    assert done.stderr.endswith("See python -m service --help.\n")
 
 
 def test_output_that_nobody_reads_ends_as_that_of_any_command() -> None:

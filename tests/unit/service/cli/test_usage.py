@@ -3,7 +3,7 @@
 import pytest
 
 from service.cli import console
-from service.cli.app import app
+from service.cli.entry import app
 
 
 @pytest.mark.parametrize(
