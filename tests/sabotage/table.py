@@ -566,6 +566,15 @@ SABOTAGES = (
         "tests/unit/service/runtime/test_searches.py::test_a_token_that_comes_again_ends_the_list",
     ),
     Sabotage(
+        "list for each search",
+        "service.runtime.searches",
+        "if line.last is None or line.ended == asked:",
+        "if True:",
+        "After a crash hundreds of commands list all pages each, and nothing else is read.",
+        "tests/unit/service/runtime/test_searches.py"
+        "::test_searches_that_wait_share_a_list_and_who_comes_later_has_another",
+    ),
+    Sabotage(
         "let reads go before polls",
         "service.core.rate_budget",
         "    return min((lane for lane in waiting if lane > last), default=min(waiting))\n",
@@ -980,12 +989,31 @@ SABOTAGES = (
         simulated=True,
     ),
     Sabotage(
+        "let a commit open the window of a call that it has cancelled",
+        "service.runtime.intent",
+        "            self.revoke()\n",
+        "            self._committed_at = at\n",
+        "A command is cancelled in the commit in which its turn in line comes, and is called all the same.",
+        "tests/unit/service/runtime/test_intent.py::test_a_call_that_a_commit_has_put_off_is_not_permitted_by_a_later_one",
+    ),
+    Sabotage(
         "close the window of a call that is put off, and keep the call",
         "service.runtime.intent",
         "            self.revoke()\n",
         "            self._revoked = True\n",
         "The job becomes due while the call waits for its connection: the call never leaves, and no other begins.",
         "tests/unit/service/runtime/test_intent.py::test_a_commit_that_puts_a_call_off_ends_it_unless_it_has_left",
+    ),
+    Sabotage(
+        "give a job back whose call has left",
+        "service.runtime.shard",
+        "isinstance(item.observation, HandedOver) and not self._activities.revoke(item.key)",
+        "False",
+        "A commit that outlasts a rebalance permits a call, and the next one says that nothing was sent: after a crash "
+        "the next owner calls at once, and makes a second resource.",
+        "tests/unit/service/runtime/test_assignment.py"
+        "::test_a_call_that_leaves_in_a_commit_that_outlasts_a_rebalance_is_not_given_back",
+        simulated=True,
     ),
     Sabotage(
         "write a request twice",
@@ -2135,6 +2163,14 @@ SABOTAGES = (
         "except ZeroDivisionError as error:",
         "A record of another release on the topic stops every replica that reads it.",
         "tests/unit/service/runtime/test_sharing.py::test_nonsense_on_the_way_is_reported_and_hurts_nobody",
+    ),
+    Sabotage(
+        "take what a shared List lacks for gone",
+        "service.runtime.poller",
+        "                    self._lacking(kind, watch, now)\n",
+        "                    self._results.absent([watch])\n",
+        "A List that is behind, of a replica that is behind, ends a living job.",
+        "tests/unit/service/runtime/test_sharing.py::test_what_a_shared_list_lacks_is_asked_for_by_a_get",
     ),
     Sabotage(
         "look again while a look hangs",

@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from service.core.job import Phase
-from service.core.rate_budget import Lane
 from service.runtime.ports import TopicPartition
 from service.runtime.shard import State
 from tests.support import api as fake
 from tests.support.cluster import Rig
 from tests.support.member import MemoryLog
 from tests.support.messages import COMMANDS, request
-from tests.support.process import POLICY, Node
+from tests.support.process import POLICY
 
 pytestmark = pytest.mark.looptime
 
@@ -268,16 +267,9 @@ async def test_a_rebalance_while_an_intent_is_being_renewed() -> None:
     """It is withdrawn, renewed all the same, and given back: still one call at a time."""
     async with Rig(partitions=1, stop_deadline=2.0) as rig:
         data = await configured(rig)
-        node = await rig.start()
-        node.limiters["default"].share(0.01)
-        await node.limiters["default"].take(Lane.CREATE)
+        await rig.start()
         rig.api.latency = 6.0
-        command_id = rig.send(CONFIGURE, data)
-        await rig.until(lambda: rig.phase(command_id) == Phase.INTENDED)
-        rig.broker.latency = 1.5
-        await asyncio.sleep(4.0)
-        node.limiters["default"].share(1.0)  # its turn, after the window
-        await asyncio.sleep(0.2)
+        command_id = await renewing(rig, data)
         rig.broker.group.rebalance()
         await rig.end(command_id)
         await asyncio.sleep(60.0)
@@ -291,7 +283,7 @@ async def test_a_call_that_leaves_in_a_commit_that_outlasts_a_rebalance_is_not_g
         data = await configured(rig)
         rig.api.latency = 6.0
         node = await rig.start()
-        command_id = await renewing(rig, node, data)
+        command_id = await renewing(rig, data)
         rig.broker.group.rebalance()
         await rig.until(lambda: rig.api.counts()[CONFIGURE])
         await asyncio.sleep(2.0)  # until what was put down at the rebalance is committed
@@ -309,8 +301,8 @@ async def test_a_call_that_is_withdrawn_and_permitted_again_is_made() -> None:
     async with Rig(partitions=1, stop_deadline=0.5) as rig:
         data = await configured(rig)
         rig.api.connect = 1.5
-        node = await rig.start()
-        command_id = await renewing(rig, node, data)
+        await rig.start()
+        command_id = await renewing(rig, data)
         rig.broker.latency = 0.1  # of the commits that follow
         rig.broker.group.rebalance()
         assert (await rig.end(command_id)).kind == "succeeded"
@@ -318,14 +310,12 @@ async def test_a_call_that_is_withdrawn_and_permitted_again_is_made() -> None:
         rig.audit()
 
 
-async def renewing(rig: Rig, node: Node, data: dict[str, Any]) -> str:
-    """Publishes a command whose intent is just being renewed, by a slow commit."""
-    node.limiters["default"].share(0.01)
-    await node.limiters["default"].take(Lane.CREATE)
+async def renewing(rig: Rig, data: dict[str, Any]) -> str:
+    """Publishes a command whose connection comes after its window: a slow commit is just renewing its intent."""
+    connect, rig.api.connect = rig.api.connect, POLICY.call_window + 0.1
     command_id = rig.send(CONFIGURE, data)
     await rig.until(lambda: rig.phase(command_id) == Phase.INTENDED)
-    await asyncio.sleep(POLICY.call_window + 0.1)
+    rig.api.connect = connect  # of the attempts that follow
     rig.broker.latency = 1.5
-    node.limiters["default"].share(1.0)  # its turn, after the window
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(POLICY.call_window + 0.3)
     return command_id

@@ -35,3 +35,12 @@ async def test_a_commit_that_permits_a_call_leaves_it_under_way() -> None:
     assert waiting.permit()
     await going_on
     assert not waiting.over
+
+
+async def test_a_call_that_a_commit_has_put_off_is_not_permitted_by_a_later_one() -> None:
+    """Cancelled in the commit in which its turn came: what permits it later needs an intent of its own."""
+    intent = Intent(b"key", 0.0, Inbox(), Bench().context, lambda: False, read=False)
+    intent.committed(0.0, permitted=False)
+    assert not intent.permit()
+    intent.committed(0.0, permitted=True)
+    assert not intent.permit()
