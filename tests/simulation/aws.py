@@ -4,7 +4,7 @@ import asyncio
 
 from schemas.operations import OPERATIONS, Kind
 from schemas.records import Phase
-from tests.simulation.day import Day, action
+from tests.simulation.day import DELETES, Day, action
 from tests.simulation.families import Family
 
 
@@ -50,7 +50,9 @@ async def deny(day: Day) -> None:
     reads = [row.name for row in OPERATIONS.values() if row.kind is Kind.READ]
     operation = day.random.choice(day.random.choice((lists, others, reads)))
     if day.random.random() < 0.3:
+        operation = day.random.choice([name for name in others if name not in DELETES])
         day.faults.full.add(operation)
+        day.send(operation)
     day.faults.denied.add(operation)
     day.monitor.promises.denied.add(operation)
     if day.random.random() < 0.3:

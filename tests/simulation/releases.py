@@ -115,10 +115,13 @@ def patched(running: Mapping[str, Release]) -> Iterator[None]:
 
 
 def _unknowing(random: Random, job: Job) -> Release:
-    """One that does not know the operation of a job, or the kind that it is about."""
-    if job.command.operation in _DISPENSABLE and random.random() < 0.5:
+    """One that does not know the operation of a job, the kind that it is about, or the end of that kind."""
+    resource, draw = subject(job.command), random.random()
+    if job.command.operation in _DISPENSABLE and draw < 0.4:
         return release(frozenset({job.command.operation}))
-    return release(kind=subject(job.command).kind)
+    if resource.done and draw < 0.7:
+        return release(changed=replace(resource, done=frozenset()))
+    return release(kind=resource.kind)
 
 
 @action(8, Family.RELEASES)
@@ -134,3 +137,4 @@ async def roll_release(day: Day) -> None:
         known = [job for job in day.monitor.jobs().values() if not ended(job) and job.command.operation in COMMANDS]
         day.release = _unknowing(day.random, day.random.choice(known)) if known else older(day.random)
     await roll_out(day)
+    await asyncio.sleep(day.random.choice((0.0, 0.0, 60.0)))  # jobs end while it runs, too
