@@ -6,7 +6,7 @@ WRITERS := .venv-writers
 OTHERS := .venv-others
 # Two processes, a file each: most tests wait for somebody. They must collect the same, hence the seed.
 TWO    := PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadfile
-PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
+INSTALL := $(PY) requirements/install.py
 
 .DEFAULT_GOAL := help
 
@@ -20,16 +20,20 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.sandbox: requirements/sandbox.lock $(VENV)/.created
-	$(PIP) -r requirements/sandbox.lock
+	$(INSTALL) requirements/sandbox.lock
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.created
-	$(PIP) -r requirements/dev.lock
+	$(INSTALL) requirements/dev.lock
 	@touch $@ $(VENV)/.sandbox
 
 .PHONY: demo
 demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show it
 	@$(PY) -m sandbox demo
+
+.PHONY: up
+up: $(VENV)/.sandbox ## Run Kafka, the sandbox and the service until Ctrl-C, and print where they are
+	@$(PY) -m sandbox up --service
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
@@ -59,7 +63,7 @@ test-long: $(VENV)/.dev $(WRITERS)/.created test-others ## The long suites (simu
 	$(PY) -m pytest --hypothesis-profile explore -m "hypothesis and not long"
 
 $(VENV)/.deploy: requirements/deploy.lock $(VENV)/.dev
-	$(PIP) -r requirements/deploy.lock
+	$(INSTALL) requirements/deploy.lock
 	@touch $@
 
 .PHONY: test-image
@@ -85,7 +89,7 @@ lint-deploy: $(VENV)/.deploy $(ACTIONLINT) ## Dockerfiles, scripts, compose file
 	$(VENV)/bin/zizmor --offline --quiet .github/workflows
 
 $(VENV)/.fuzz: requirements/fuzz.lock $(VENV)/.dev
-	$(PIP) -r requirements/fuzz.lock
+	$(INSTALL) requirements/fuzz.lock
 	@touch $@
 
 $(WRITERS)/.created: requirements/writers.lock # an environment of its own: awswrangler wants an older pyarrow
@@ -114,7 +118,7 @@ render-others: ## The same, and write docs/others.md anew
 	$(PY) -m tests.others.page .cache/others/verdicts
 
 $(VENV)/.docs: requirements/docs.lock $(VENV)/.dev
-	$(PIP) -r requirements/docs.lock
+	$(INSTALL) requirements/docs.lock
 	@touch $@
 
 .PHONY: docs
@@ -134,7 +138,7 @@ test-faults: $(VENV)/.dev ## Every fault of the matrix, N seeds each (3; half an
 	$(PY) -m tests.faults --seeds $(or $(N),3) --campaign .cache/faults.jsonl --write docs/faults.md
 
 $(VENV)/.chart: requirements/chart.lock $(VENV)/.dev
-	$(PIP) -r requirements/chart.lock
+	$(INSTALL) requirements/chart.lock
 	@touch $@
 
 .PHONY: test-chart-static

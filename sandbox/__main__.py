@@ -10,7 +10,8 @@ from sandbox.console import CODES, PROGRAM, guarded
 
 COMMANDS: Final = {
     "demo": ("sandbox.demo:demo_command", "Run the whole path once and show it."),
-    "up": ("sandbox.stack:up_command", "Run Kafka and Clean Rooms ML with MovieLens-100k until Ctrl-C."),
+    "up": ("sandbox.up:up_command", "Run Kafka and Clean Rooms ML with MovieLens-100k, and the service, until Ctrl-C."),
+    "env": ("sandbox.up:env_command", "Print the variables that point a shell at a running `up`."),
     "serve": ("sandbox.serve:serve_command", "Run Clean Rooms ML alone, for any AWS SDK."),
     "kafka": ("sandbox.kafka.broker:kafka_command", "Run a local Kafka alone."),
 }

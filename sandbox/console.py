@@ -166,3 +166,10 @@ def _expected(argument: Argument | None) -> str:
         if each in _KINDS:
             return _KINDS[each]
     return "a value"
+
+
+def python_command() -> str:
+    """How the person at the terminal calls this Python."""
+    executable = Path(sys.executable)
+    here = Path.cwd()
+    return str(executable.relative_to(here)) if executable.is_relative_to(here) else str(executable)

@@ -1,4 +1,4 @@
-"""Kafka, Clean Rooms ML and the demo's data together: `Sandbox` for programs, `python -m sandbox up` for people.
+"""Kafka, Clean Rooms ML and the demo's data together: `Sandbox` for programs; `sandbox.up` is for people.
 
 Both servers are child processes in process groups of their own, and end with this process, however it ends.
 """
@@ -6,22 +6,19 @@ Both servers are child processes in process groups of their own, and end with th
 from __future__ import annotations
 
 import asyncio
-import os
-import shlex
 import shutil
 import signal
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
 import aiohttp
 
-from sandbox.console import Port
 from sandbox.datasets import movielens
 from sandbox.datasets.movielens import Catalogued, DownloadError, Taste
 from sandbox.jobs.storage import Storage
@@ -56,6 +53,8 @@ class Sandbox:
         endpoint_url: address of Clean Rooms ML, S3, Glue, IAM and STS.
         request_log: JSON lines, one for each Clean Rooms ML request (`sandbox.cleanroomsml.request_log.Entry`).
         data_dir: everything the sandbox writes; a temporary folder, removed at the end, unless one was named.
+        kafka_port: loopback port of Kafka.
+        port: loopback port of the AWS side.
         storage: S3 and Glue, for `sandbox.jobs.storage` and `sandbox.datasets.movielens`.
         role_arn: a role to name in commands.
         taste: whose likers are the seed, and who is hidden.
@@ -84,11 +83,11 @@ class Sandbox:
         """
         self.data_dir = data_dir.absolute() if data_dir else Path()
         self._temporary = data_dir is None
-        self._kafka_port, self._port = kafka_port or free_port(), port or free_port()
+        self.kafka_port, self.port = kafka_port or free_port(), port or free_port()
         self._film, self._serve_options, self._progress = film, tuple(serve_options), progress
         self._stack = AsyncExitStack()
         self._aws: Child | None = None
-        self.endpoint_url = f"http://127.0.0.1:{self._port}"
+        self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self.storage = Storage(self.endpoint_url, REGION, ACCOUNT)
         self.role_arn = ROLE_ARN
         self.taste: Taste
@@ -106,12 +105,12 @@ class Sandbox:
         """
         async with AsyncExitStack() as stack:
             self._prepare_folder(stack)
-            _require_free(self._kafka_port, "--kafka-port")
-            _require_free(self._port, "--port")
-            self.kafka = Broker(self._kafka_port, self.data_dir / "kafka")
+            _require_free(self.kafka_port, "--kafka-port")
+            _require_free(self.port, "--port")
+            self.kafka = Broker(self.kafka_port, self.data_dir / "kafka")
             self.bootstrap = self.kafka.bootstrap
             stack.push_async_callback(self.kafka.stop)
-            await _all_or_nothing(self.kafka.start(self._progress), self._start_aws(stack))
+            await all_or_nothing(self.kafka.start(self._progress), self._start_aws(stack))
             self._stack = stack.pop_all()
         return self
 
@@ -126,16 +125,7 @@ class Sandbox:
 
     def environment(self) -> dict[str, str]:
         """Variables with which the service, boto3 and the AWS command line find this sandbox."""
-        return {
-            "CRML_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap,
-            "CRML_KAFKA__REPLICATION_FACTOR": "1",
-            "CRML_TARGETS__DEFAULT__ENDPOINT_URL": self.endpoint_url,
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": ACCOUNT,
-            "AWS_SECRET_ACCESS_KEY": "sandbox",
-        }
+        return environment(self.bootstrap, self.endpoint_url)
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -170,13 +160,27 @@ class Sandbox:
     async def _start_aws(self, stack: AsyncExitStack) -> None:
         """Fetch the data while the server starts, then provision it."""
         folders = ["--request-log", str(self.request_log), "--data-dir", str(self.data_dir / "models")]
-        options = ["--port", str(self._port), *folders, *self._serve_options]
+        options = ["--port", str(self.port), *folders, *self._serve_options]
         command = [sys.executable, "-m", "sandbox", "serve", *options]
         self._aws = Child(command, log=self.data_dir / "aws.log")
         stack.push_async_callback(self._aws.stop)
         fetching = asyncio.to_thread(movielens.seed_for, self._film)
-        self.taste, _ = await _all_or_nothing(fetching, _wait_healthy(self._aws, self.endpoint_url))
+        self.taste, _ = await all_or_nothing(fetching, _wait_healthy(self._aws, self.endpoint_url))
         self.data = await asyncio.to_thread(movielens.catalogue, self.storage, self.taste)
+
+
+def environment(bootstrap: str, endpoint_url: str) -> dict[str, str]:
+    """Variables with which the service, boto3 and the AWS command line find a sandbox at these addresses."""
+    return {
+        "CRML_KAFKA__BOOTSTRAP_SERVERS": bootstrap,
+        "CRML_KAFKA__REPLICATION_FACTOR": "1",
+        "CRML_TARGETS__DEFAULT__ENDPOINT_URL": endpoint_url,
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+    }
 
 
 def download(progress: Progress) -> None:
@@ -192,12 +196,11 @@ def download(progress: Progress) -> None:
     movielens.fetch()
 
 
-async def _all_or_nothing(first: Coroutine[Any, Any, Any], second: Coroutine[Any, Any, Any]) -> tuple[Any, Any]:
-    """Run both; when one fails, end the other and raise what the first to fail said."""
-    tasks = [asyncio.create_task(first), asyncio.create_task(second)]
+async def all_or_nothing(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Run all of it; when one fails, end the others and raise what the first to fail said."""
+    tasks = [asyncio.create_task(each) for each in work]
     try:
-        one, other = await asyncio.gather(*tasks)
-        return one, other
+        return list(await asyncio.gather(*tasks))
     finally:
         for task in tasks:
             task.cancel()
@@ -254,74 +257,3 @@ async def until_interrupted(work: Coroutine[Any, Any, None]) -> bool:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
     return interrupted
-
-
-def python_command() -> str:
-    """How the person at the terminal calls this Python."""
-    executable = Path(sys.executable)
-    here = Path.cwd()
-    return str(executable.relative_to(here)) if executable.is_relative_to(here) else str(executable)
-
-
-def up_command(*, kafka_port: Port = 9092, port: Port = 4599, data_dir: Path | None = None) -> None:
-    """Run Kafka and Clean Rooms ML with MovieLens-100k in S3 and Glue until Ctrl-C, and say how to use them.
-
-    Args:
-        kafka_port: Loopback port of Kafka; 0 picks a free one.
-        port: Loopback port of Clean Rooms ML, S3, Glue, IAM and STS; 0 picks a free one.
-        data_dir: Keep logs, models and Kafka's data here; by default a temporary folder, removed at the end.
-            The next start goes on with what Clean Rooms ML, S3 and Glue hold.
-    """
-    try:
-        download(_tell)
-        asyncio.run(_up(Sandbox(kafka_port=kafka_port, port=port, data_dir=data_dir, progress=_tell)))
-    except START_ERRORS as error:
-        raise SystemExit(str(error)) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-
-
-async def _up(sandbox: Sandbox) -> None:
-    async def serve() -> None:
-        async with sandbox:
-            _tell(instructions(sandbox, os.environ))
-            try:
-                await sandbox.wait_broken()
-            finally:
-                _tell("stopping")
-
-    await until_interrupted(serve())
-
-
-def instructions(sandbox: Sandbox, environ: Mapping[str, str]) -> str:
-    """What to do with a running sandbox: variables to set, and commands to go on with."""
-    python = python_command()
-    disturbing = [name for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN") if name in environ]
-    data = sandbox.data
-    lines = [
-        f"Kafka is on {sandbox.bootstrap}; Clean Rooms ML, S3, Glue, IAM and STS are on {sandbox.endpoint_url}.",
-        "",
-        "In another terminal:",
-        "",
-        *(f"  export {name}={shlex.quote(value)}" for name, value in sandbox.environment().items()),
-        *(f"  unset {name}" for name in disturbing),
-        "",
-        f"  {python} -m service topics    # create the topics",
-        f"  {python} -m service run       # start the service",
-        "  curl -s $AWS_ENDPOINT_URL/_sandbox/requests    # what Clean Rooms ML was asked",
-        "",
-        "To name in commands:",
-        "",
-        f"  training data   Glue table {data.database}.{data.table} (user_id, item_id, timestamp)",
-        f"  seed            {data.seed_uri}: {len(sandbox.taste.seed)} people who liked {sandbox.taste.title}",
-        f"  output          {data.output_uri}",
-        f"  role            {sandbox.role_arn}",
-        "",
-        f"Logs are in {sandbox.data_dir}. Ctrl-C stops everything.",
-    ]
-    return "\n".join(lines)
-
-
-def _tell(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()

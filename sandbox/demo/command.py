@@ -11,6 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from sandbox.console import python_command
 from sandbox.datasets import movielens
 from sandbox.demo import INTERRUPTED
 from sandbox.demo.run import Demo, clear
@@ -19,7 +20,7 @@ from sandbox.demo.service import LOG, ServiceError, readable
 from sandbox.demo.summary import DemoResult, show
 from sandbox.demo.timeline import UnwantedError
 from sandbox.jobs.storage import StorageError
-from sandbox.stack import START_ERRORS, download, python_command, until_interrupted
+from sandbox.stack import START_ERRORS, download, until_interrupted
 
 FEWEST_LIKERS: Final = 50
 _LOG_LINES: Final = 20
@@ -87,9 +88,8 @@ def _finish(console: Console, outcome: DemoResult, output: Path) -> int:
     show(console, outcome, output)
     if not outcome.calls.once:
         return _failed(console, ["Some command did not lead to exactly one call; that is a defect of the service."])
-    python = python_command()
     console.print(f"All of it took {outcome.seconds:.0f} s, and everything is stopped again. To go on by yourself:")
-    console.print(f"  {python} -m sandbox up      the same servers, until Ctrl-C", style="bold")
+    console.print("  make up      the same servers and the service, until Ctrl-C", style="bold")
     console.print()
     return 0
 

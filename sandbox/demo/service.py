@@ -58,13 +58,15 @@ def foreign(environ: Mapping[str, str]) -> list[str]:
 
 
 @asynccontextmanager
-async def running_service(sandbox: Mapping[str, str], folder: Path) -> AsyncIterator[Child]:
-    """Create the topics, then run the service for the block.
+async def running_service(
+    sandbox: Mapping[str, str], folder: Path, http_port: int | None = None
+) -> AsyncIterator[Child]:
+    """Create the topics, then run the service for the block; without a port on a free one.
 
     Raises:
         ServiceError: the topics could not be created.
     """
-    variables, without = environment(sandbox, free_port()), foreign(os.environ)
+    variables, without = environment(sandbox, http_port or free_port()), foreign(os.environ)
     command = [sys.executable, "-m", "service"]
     topics = Child([*command, "topics"], log=folder / _TOPICS_LOG, environment=variables, without=without)
     try:

@@ -5,8 +5,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,7 @@ import boto3
 import pytest
 
 from sandbox.jobs import storage
-from sandbox.processes import ROOT
-from sandbox.stack import Sandbox, StartError, instructions, until_interrupted
+from sandbox.stack import Sandbox, StartError, until_interrupted
 from tests.support.process_groups import group_members, wait_gone
 
 
@@ -54,11 +51,6 @@ async def test_a_sandbox_from_start_to_end(monkeypatch: pytest.MonkeyPatch) -> N
         seed = await asyncio.to_thread(storage.read_seed, sandbox.storage, sandbox.data.seed_uri)
         assert set(seed) == set(sandbox.taste.seed)
 
-        shown = instructions(sandbox, {"AWS_PROFILE": "mine"})
-        assert f"export AWS_ENDPOINT_URL={sandbox.endpoint_url}\n" in shown
-        assert "unset AWS_PROFILE" in shown
-        assert sandbox.data.seed_uri in shown
-
         watching = asyncio.create_task(sandbox.wait_broken())
         await asyncio.sleep(0.1)
         assert not watching.done()
@@ -90,22 +82,6 @@ async def test_an_aws_side_that_does_not_start_is_told_and_kafka_stopped(tmp_pat
         await sandbox.__aenter__()
     with pytest.raises(RuntimeError, match="not started"):
         _ = sandbox.kafka.pid
-
-
-def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sandbox", "up", "--port", "0", "--kafka-port", "0", "--data-dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        assert any(line.startswith("Logs are in") for line in lines)
-        children = subprocess.run(["pgrep", "-P", str(process.pid)], check=True, capture_output=True, text=True)
-        groups = {int(pid) for pid in children.stdout.split()}
-        assert len(groups) == 2
-        os.kill(process.pid, signal.SIGINT)
-        assert process.wait(15) == 0
-        assert list(lines) == ["stopping\n"]
-    wait_gone(groups)
-    assert (tmp_path / "kafka" / "kafka.log").exists()
 
 
 async def test_work_goes_on_until_a_signal_comes() -> None:

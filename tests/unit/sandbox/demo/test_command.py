@@ -91,7 +91,7 @@ def test_a_run_that_succeeds_ends_with_0_and_what_to_do_next(run: Callable[..., 
     assert code == 0
     assert "Who else will like Blade Runner?" in shown
     assert "All of it took 12 s" in shown
-    assert "-m sandbox up" in shown
+    assert "make up" in shown
     assert "did not succeed" not in shown
 
 

@@ -1,0 +1,179 @@
+"""`python -m sandbox up`: everything around the service, and the service too if wanted, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from sandbox.console import Port, python_command
+from sandbox.demo.service import QUICK, ServiceError, running_service
+from sandbox.processes import Child
+from sandbox.stack import START_ERRORS, Sandbox, all_or_nothing, download, environment, until_interrupted
+
+KAFKA_PORT: Final = 9092
+AWS_PORT: Final = 4599
+PAGE_PORT: Final = 8080
+_READY_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.1
+_TEMPORARY: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+"""Variables of a person's shell that would override those of the sandbox."""
+
+
+def up_command(
+    *,
+    kafka_port: Port = KAFKA_PORT,
+    port: Port = AWS_PORT,
+    data_dir: Path | None = None,
+    service: bool = False,
+    page_port: Port = PAGE_PORT,
+) -> None:
+    """Run Kafka and Clean Rooms ML with MovieLens-100k in S3 and Glue until Ctrl-C, and say how to use them.
+
+    Args:
+        kafka_port: Loopback port of Kafka; 0 picks a free one.
+        port: Loopback port of Clean Rooms ML, S3, Glue, IAM and STS; 0 picks a free one.
+        data_dir: Keep logs, models and Kafka's data here; by default a temporary folder, removed at the end.
+            The next start goes on with what Clean Rooms ML, S3 and Glue hold.
+        service: Create the topics and run the service too, with quick polling.
+        page_port: Loopback port of the service's page, with --service.
+    """
+    try:
+        download(_tell)
+        sandbox = Sandbox(kafka_port=kafka_port, port=port, data_dir=data_dir, progress=_tell)
+        asyncio.run(_up(sandbox, page_port if service else None))
+    except (*START_ERRORS, ServiceError) as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def env_command(*, kafka_port: Port = KAFKA_PORT, port: Port = AWS_PORT) -> None:
+    """Print the variables that point a shell at a running `up`: eval "$(python -m sandbox env)".
+
+    Args:
+        kafka_port: Where Kafka of the sandbox listens.
+        port: Where Clean Rooms ML of the sandbox listens.
+    """
+    variables = environment(f"127.0.0.1:{kafka_port}", f"http://127.0.0.1:{port}")
+    _tell("\n".join(shell_lines({**variables, **QUICK}, os.environ)))
+
+
+def shell_lines(variables: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
+    """What sets these variables in a shell, and unsets those that would override them."""
+    return [
+        *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        *(f"unset {name}" for name in _TEMPORARY if name in environ),
+    ]
+
+
+async def _up(sandbox: Sandbox, page_port: int | None) -> None:
+    async def serve() -> None:
+        async with sandbox, AsyncExitStack() as stack:
+            ends = [sandbox.wait_broken()]
+            if page_port is not None:
+                _tell("starting the service")
+                service = await stack.enter_async_context(
+                    running_service(sandbox.environment(), sandbox.data_dir, page_port)
+                )
+                await _ready(service, page_port)
+                ends.append(_ended(service))
+            _tell(instructions(sandbox, os.environ, page_port))
+            try:
+                await all_or_nothing(*ends)
+            finally:
+                _tell("stopping")
+
+    await until_interrupted(serve())
+
+
+async def _ended(service: Child) -> None:
+    code = await service.wait_ended()
+    raise ServiceError(f"The service ended with exit code {code}; the last lines of its log:\n{service.last_log()}")
+
+
+async def _ready(service: Child, page_port: int) -> None:
+    """Wait until it serves.
+
+    Raises:
+        ServiceError: it ended, or takes too long; with the last lines of its log.
+    """
+    deadline = time.monotonic() + _READY_SECONDS
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session:
+        while not await _answers(session, f"http://127.0.0.1:{page_port}/readyz"):
+            if service.poll() is not None:
+                await _ended(service)
+            if time.monotonic() > deadline:
+                raise ServiceError(f"The service was not ready in {_READY_SECONDS:.0f} s:\n{service.last_log()}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def instructions(sandbox: Sandbox, environ: Mapping[str, str], page_port: int | None) -> str:
+    """What to do with a running sandbox: where it can be seen, variables to set, commands to go on with.
+
+    Args:
+        sandbox: It runs.
+        environ: Of the person's shell.
+        page_port: Of the service, if it runs too.
+    """
+    python, data = python_command(), sandbox.data
+    pages = [f"  page of the sandbox   {sandbox.endpoint_url}/_sandbox/"]
+    if page_port is None:
+        first = [
+            *(f"  {line}" for line in shell_lines(sandbox.environment(), environ)),
+            "",
+            f"  {python} -m service topics    # create the topics",
+            f"  {python} -m service run       # start the service",
+        ]
+    else:
+        pages.insert(0, f"  page of the service   http://127.0.0.1:{page_port}/")
+        first = [
+            f'  eval "$({python} -m sandbox env{_ports(sandbox)})"',
+            f"  {python} -m service send CreateTrainingDataset --example --wait",
+        ]
+    lines = [
+        f"Kafka is on {sandbox.bootstrap}; Clean Rooms ML, S3, Glue, IAM and STS are on {sandbox.endpoint_url}.",
+        "",
+        *pages,
+        "",
+        "In another terminal:",
+        "",
+        *first,
+        "",
+        "To name in commands:",
+        "",
+        f"  training data   Glue table {data.database}.{data.table} (user_id, item_id, timestamp)",
+        f"  seed            {data.seed_uri}: {len(sandbox.taste.seed)} people who liked {sandbox.taste.title}",
+        f"  output          {data.output_uri}",
+        f"  role            {sandbox.role_arn}",
+        "",
+        f"Logs are in {sandbox.data_dir}. Ctrl-C stops everything.",
+    ]
+    return "\n".join(lines)
+
+
+def _ports(sandbox: Sandbox) -> str:
+    """Options that `env` needs to find this sandbox."""
+    ports = (("kafka-port", sandbox.kafka_port, KAFKA_PORT), ("port", sandbox.port, AWS_PORT))
+    return "".join(f" --{name} {port}" for name, port, usual in ports if port != usual)
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
