@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "up": ("sandbox.up:up_command", "Run Kafka and Clean Rooms ML with MovieLens-100k, and the service, until Ctrl-C."),
     "env": ("sandbox.up:env_command", "Print the variables that point a shell at a running `up`."),
     "serve": ("sandbox.serve:serve_command", "Run Clean Rooms ML alone, for any AWS SDK."),
+    "load": ("sandbox.datasets.own:load_command", "Load your own interactions into a running sandbox."),
     "kafka": ("sandbox.kafka.broker:kafka_command", "Run a local Kafka alone."),
 }
 """Where each command is, and its line in the list of commands; reading it from the module would import the module."""

@@ -61,7 +61,10 @@ def test_a_wrong_command_line_is_refused_by_name(capsys: pytest.CaptureFixture[s
     ("words", "said"),
     [
         (["serf"], "found the command 'serf'; expected perhaps serve. See python -m sandbox --help."),
-        (["x"], "found the command 'x'; expected one of demo, up, env, serve, kafka. See python -m sandbox --help."),
+        (
+            ["x"],
+            "found the command 'x'; expected one of demo, up, env, serve, load, kafka. See python -m sandbox --help.",
+        ),
         (["serve", "--prt", "1"], "serve: found the option '--prt'; expected perhaps --port. See"),
         (["serve", "--port", "65536"], "serve: --port: found '65536'; expected a port, 0 to 65535. See"),
         (["serve", "--port", "http"], "serve: --port: found 'http'; expected a whole number. See"),

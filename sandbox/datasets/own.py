@@ -1,0 +1,268 @@
+"""`python -m sandbox load FILE`: your own interactions as training data of a running sandbox, and a chain of commands.
+
+The file is CSV, Parquet or JSON Lines; three columns of it are kept, and stored as a Parquet table that Glue describes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from sandbox.console import Port
+from sandbox.jobs.storage import AWS_ERRORS, MOST_SEEDS, Storage, client, seed_lines
+
+ACCOUNT: Final = "123456789012"
+REGION: Final = "eu-west-1"
+BUCKET: Final = "clean-rooms-ml-own"
+DATABASE: Final = "own"
+ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/clean-rooms-ml-demo"
+COLUMNS: Final = (("user_id", "USER_ID"), ("item_id", "ITEM_ID"), ("timestamp", "TIMESTAMP"))
+_FEWEST: Final = (100_000, 1_000_000)
+"""People and interactions that AWS demands (its quotas page); the sandbox's profile ``demo`` demands less."""
+_FEWEST_SEEDS: Final = 25
+_LATEST: Final = 253_402_300_799
+"""The last second of the year 9999: a larger number is no time in seconds."""
+
+
+class LoadError(Exception):
+    """The file, or the sandbox, is not what is needed; the message says what was found and expected."""
+
+
+def load_command(
+    file: Path,
+    *,
+    user: str = "user_id",
+    item: str = "item_id",
+    time: str = "timestamp",
+    seed: Path | None = None,
+    name: str | None = None,
+    chain: Path | None = None,
+    port: Port = 4599,
+) -> None:
+    """Load a file of interactions into a running sandbox, and print what to name in commands.
+
+    Args:
+        file: CSV with a header, Parquet, or JSON Lines, by its ending (.csv, .parquet, .jsonl, .ndjson).
+        user: Column that says who.
+        item: Column that says what.
+        time: Column that says when: a timestamp, an ISO 8601 text, or seconds since 1970.
+        seed: Whose like to look for: a file with one user id a line, or JSON Lines with "user_id".
+        name: Of the Glue table; by default that of the file.
+        chain: Write the five commands of a campaign here, for `python -m service send`; needs --seed.
+        port: Where Clean Rooms ML of the sandbox listens.
+    """
+    try:
+        table = interactions(file, user, item, time)
+        seeds = seed_users(seed, table) if seed else []
+        label = table_name(name or file.stem)
+        if chain and not seed:
+            raise LoadError("--chain: found no --seed; expected the file of those whose like the campaign looks for")
+        place = Storage(f"http://127.0.0.1:{port}", REGION, ACCOUNT)
+        store(place, label, table, seeds)
+        if chain:
+            chain.write_text(campaign(label), encoding="utf-8")
+    except (LoadError, OSError, pa.ArrowException) as error:
+        raise SystemExit(str(error)) from None
+    except AWS_ERRORS as error:
+        raise SystemExit(f"The sandbox at port {port} did not take it: {error}. Is `make up` running?") from None
+    sys.stdout.write(summary(label, table, len(seeds), chain))
+
+
+def interactions(file: Path, user: str, item: str, time: str) -> pa.Table:
+    """The file's three columns as ``user_id``, ``item_id`` (text) and ``timestamp`` (seconds since 1970).
+
+    Raises:
+        LoadError: a column is missing, has no value in some row, or the times can't be read.
+        pyarrow.ArrowException: the file is not of the form that its name says.
+    """
+    table = _read(file)
+    columns = []
+    for option, name in (("--user", user), ("--item", item), ("--time", time)):
+        if name not in table.column_names:
+            known = ", ".join(table.column_names)
+            raise LoadError(f"{option}: found no column {name} in {file.name}; expected one of {known}")
+        column = table.column(name)
+        if column.null_count:
+            raise LoadError(f"{file.name}: column {name} has no value in {column.null_count:,} of {len(column):,} rows")
+        columns.append(column)
+    people, items, times = columns
+    return pa.table(
+        {"user_id": people.cast(pa.string()), "item_id": items.cast(pa.string()), "timestamp": _seconds(times, time)}
+    )
+
+
+def _read(file: Path) -> pa.Table:
+    match file.suffix.lower():
+        case ".csv":
+            return pyarrow.csv.read_csv(file)
+        case ".parquet":
+            return pyarrow.parquet.read_table(file)
+        case ".jsonl" | ".ndjson":
+            return pyarrow.json.read_json(file)
+    raise LoadError(f"{file.name}: found the ending {file.suffix!r}; expected .csv, .parquet, .jsonl or .ndjson")
+
+
+def _seconds(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        try:
+            column = column.cast(pa.timestamp("us", tz="UTC"))
+        except pa.ArrowInvalid as error:
+            raise LoadError(f"--time: column {name} is text, but no time by ISO 8601: {error}") from error
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        stamps = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None)))
+        return pc.divide(stamps.cast(pa.int64()), 1_000_000)
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise LoadError(f"--time: column {name} is {column.type}; expected timestamps, ISO 8601 text or seconds")
+    seconds = pc.floor(column.cast(pa.float64())).cast(pa.int64())
+    latest = pc.max(seconds).as_py()
+    if latest is not None and latest > _LATEST:
+        raise LoadError(f"--time: column {name} has {latest}, past the year 9999; expected seconds, not milliseconds")
+    return seconds
+
+
+def seed_users(file: Path, table: pa.Table) -> list[str]:
+    """Ids of a seed file, each once and in order; at least one must have an interaction.
+
+    Raises:
+        LoadError: it is empty, too large, or names nobody of the table.
+    """
+    found: dict[str, None] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if text := line.strip():
+            found[_seed_user(file, text)] = None
+    if not 0 < len(found) <= MOST_SEEDS:
+        raise LoadError(f"{file.name}: found {len(found):,} user ids; expected 1 to {MOST_SEEDS:,}")
+    known = pc.is_in(pa.array(list(found)), value_set=pc.unique(table.column("user_id")))
+    if not pc.any(known).as_py():
+        raise LoadError(f"{file.name}: none of its {len(found):,} user ids has an interaction; expected the same ids")
+    return list(found)
+
+
+def _seed_user(file: Path, text: str) -> str:
+    if not text.startswith("{"):
+        return text
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(text)["user_id"])
+    raise LoadError(f'{file.name}: found a line that begins with {{ and is no object with "user_id"')
+
+
+def table_name(text: str) -> str:
+    """A name that Glue and Clean Rooms ML both take."""
+    return re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_") or "interactions"
+
+
+def store(place: Storage, name: str, table: pa.Table, seeds: Sequence[str]) -> None:
+    """Put the table into S3 and Glue, and the seed into S3; what has the same name is replaced."""
+    s3, glue = client(place, "s3"), client(place, "glue")
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": place.region})
+    body = io.BytesIO()
+    pyarrow.parquet.write_table(table, body)
+    s3.put_object(Bucket=BUCKET, Key=f"training/{name}/interactions.parquet", Body=body.getvalue())
+    if seeds:
+        s3.put_object(Bucket=BUCKET, Key=f"seed/{name}.jsonl", Body=seed_lines(seeds).encode())
+    described = _glue_table(name)
+    with contextlib.suppress(glue.exceptions.AlreadyExistsException):
+        glue.create_database(DatabaseInput={"Name": DATABASE})
+    try:
+        glue.create_table(DatabaseName=DATABASE, TableInput=described)
+    except glue.exceptions.AlreadyExistsException:
+        glue.update_table(DatabaseName=DATABASE, TableInput=described)
+
+
+def _glue_table(name: str) -> dict[str, Any]:
+    types = {"user_id": "string", "item_id": "string", "timestamp": "bigint"}
+    return {
+        "Name": name,
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": {"classification": "parquet"},
+        "StorageDescriptor": {
+            "Columns": [{"Name": column, "Type": kind} for column, kind in types.items()],
+            "Location": f"s3://{BUCKET}/training/{name}/",
+            "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+            "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+            "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+        },
+    }
+
+
+def summary(name: str, table: pa.Table, seeds: int, chain: Path | None) -> str:
+    """What was loaded, and what to name in commands."""
+    people, rows = pc.count_distinct(table.column("user_id")).as_py(), table.num_rows
+    lines = [
+        f"Loaded {rows:,} interactions of {people:,} people.",
+        "",
+        f"  training data   Glue table {DATABASE}.{name} ({', '.join(column for column, _ in COLUMNS)})",
+        *([f"  seed            s3://{BUCKET}/seed/{name}.jsonl: {seeds:,} people"] if seeds else []),
+        f"  output          s3://{BUCKET}/audiences",
+        f"  role            {ROLE}",
+    ]
+    if people < _FEWEST[0] or rows < _FEWEST[1]:
+        lines += [
+            "",
+            f"AWS itself demands {_FEWEST[0]:,} people and {_FEWEST[1]:,} interactions; the sandbox does not.",
+        ]
+    if chain:
+        lines += ["", f"Send the campaign with `python -m service send {chain} --wait`."]
+    return "\n".join(lines) + "\n"
+
+
+def campaign(name: str) -> str:
+    """The five commands, each of which names what an earlier one makes, as documents for ``send``."""
+    schema = [{"columnName": column, "columnTypes": [kind]} for column, kind in COLUMNS]
+    source = {"schema": schema, "dataSource": {"glueDataSource": {"databaseName": DATABASE, "tableName": name}}}
+    destination = {"s3Destination": {"s3Uri": f"s3://{BUCKET}/audiences"}}
+    steps: list[tuple[str, str, dict[str, Any]]] = [
+        (
+            "data",
+            "CreateTrainingDataset",
+            {"name": name, "roleArn": ROLE, "trainingData": [{"type": "INTERACTIONS", "inputConfig": source}]},
+        ),
+        ("model", "CreateAudienceModel", {"name": name, "trainingDatasetArn": f"command:{name}-data"}),
+        (
+            "sizes",
+            "CreateConfiguredAudienceModel",
+            {
+                "name": name,
+                "audienceModelArn": f"command:{name}-model",
+                "outputConfig": {"destination": destination, "roleArn": ROLE},
+                "sharedAudienceMetrics": ["ALL"],
+                "minMatchingSeedSize": _FEWEST_SEEDS,
+                "audienceSizeConfig": {"audienceSizeType": "PERCENTAGE", "audienceSizeBins": [1, 5, 10, 20]},
+            },
+        ),
+        (
+            "audience",
+            "StartAudienceGenerationJob",
+            {
+                "name": name,
+                "configuredAudienceModelArn": f"command:{name}-sizes",
+                "seedAudience": {"roleArn": ROLE, "dataSource": {"s3Uri": f"s3://{BUCKET}/seed/{name}.jsonl"}},
+            },
+        ),
+        (
+            "export",
+            "StartAudienceExportJob",
+            {
+                "name": name,
+                "audienceGenerationJobArn": f"command:{name}-audience",
+                "audienceSize": {"type": "PERCENTAGE", "value": 10},
+            },
+        ),
+    ]
+    documents = (
+        {"operation": operation, "id": f"{name}-{step}", "key": name, "data": data} for step, operation, data in steps
+    )
+    return "".join(f"---\n{json.dumps(each, indent=2, ensure_ascii=False)}\n" for each in documents)

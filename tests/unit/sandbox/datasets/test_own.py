@@ -1,0 +1,145 @@
+"""Your own data: what of a file is kept, what is refused and how, and a model that trains on it."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from moto.server import ThreadedMotoServer
+
+from sandbox.datasets import own
+from sandbox.datasets.own import COLUMNS, DATABASE, LoadError, campaign, interactions, load_command, seed_users
+from sandbox.jobs import storage, training_data
+from sandbox.jobs.storage import Storage
+from sandbox.jobs.training_data import Window
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+def written(folder: Path, name: str, content: str) -> Path:
+    file = folder / name
+    file.write_text(content, encoding="utf-8")
+    return file
+
+
+MOMENT = 1_700_000_000
+TEXT = datetime.fromtimestamp(MOMENT, UTC).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", f"who,what,when\nu1,7,{MOMENT}\n"),
+        ("a.csv", f"who,what,when,more\nu1,7,{MOMENT}.9,x\n"),
+        ("a.csv", f"who,what,when\nu1,7,{TEXT}\n"),
+        ("a.csv", f"who,what,when\nu1,7,{TEXT.removesuffix('+00:00')}\n"),
+        ("a.jsonl", json.dumps({"who": "u1", "what": 7, "when": MOMENT}) + "\n"),
+        ("a.ndjson", json.dumps({"who": "u1", "what": "7", "when": TEXT}) + "\n"),
+    ],
+)
+def test_three_columns_are_kept_whatever_the_form(tmp_path: Path, name: str, content: str) -> None:
+    table = interactions(written(tmp_path, name, content), "who", "what", "when")
+    assert table.to_pylist() == [{"user_id": "u1", "item_id": "7", "timestamp": MOMENT}]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Rome"])
+def test_timestamps_of_parquet(tmp_path: Path, unit: str, zone: str | None) -> None:
+    moment = datetime.fromtimestamp(MOMENT, UTC)
+    times = pa.array([moment if zone else moment.replace(tzinfo=None)]).cast(pa.timestamp(unit, tz=zone))
+    pyarrow.parquet.write_table(pa.table({"user_id": [1], "item_id": [2], "timestamp": times}), tmp_path / "a.parquet")
+    table = interactions(tmp_path / "a.parquet", "user_id", "item_id", "timestamp")
+    assert table.to_pylist() == [{"user_id": "1", "item_id": "2", "timestamp": MOMENT}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.xlsx", "", "found the ending '.xlsx'; expected .csv"),
+        (
+            "a.csv",
+            "user_id,thing,timestamp\nu,1,1\n",
+            "--item: found no column item_id in a.csv; expected one of",
+        ),
+        ("a.csv", "user_id,item_id,timestamp\nu,1,\nu,1,1\n", "column timestamp has no value in 1 of 2 rows"),
+        ("a.csv", "user_id,item_id,timestamp\nu,1,soon\n", "is text, but no time by ISO 8601"),
+        ("a.csv", "user_id,item_id,timestamp\nu,1,true\n", "is bool; expected timestamps"),
+        ("a.csv", f"user_id,item_id,timestamp\nu,1,{MOMENT}000\n", "expected seconds, not milliseconds"),
+    ],
+)
+def test_what_can_t_be_used_is_refused_with_what_was_expected(
+    tmp_path: Path, name: str, content: str, said: str
+) -> None:
+    with pytest.raises(LoadError) as refused:
+        interactions(written(tmp_path, name, content), "user_id", "item_id", "timestamp")
+    assert said in str(refused.value)
+
+
+PEOPLE = pa.table({"user_id": ["a", "b"], "item_id": ["1", "1"], "timestamp": [1, 2]})
+
+
+@pytest.mark.parametrize("content", ["b\na\nb\n\n", '{"user_id": "b"}\n{"user_id": "a"}\n'])
+def test_a_seed_is_a_list_of_ids_or_json_lines(tmp_path: Path, content: str) -> None:
+    assert seed_users(written(tmp_path, "seed", content), PEOPLE) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("\n", "found 0 user ids"), ("z\n", "none of its 1 user ids"), ('{"id": 1}', "user_id")]
+)
+def test_a_seed_that_can_find_nobody_is_refused(tmp_path: Path, content: str, said: str) -> None:
+    with pytest.raises(LoadError, match=said):
+        seed_users(written(tmp_path, "seed", content), PEOPLE)
+
+
+def test_what_was_loaded_is_what_a_model_trains_on(
+    tmp_path: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = Random(1)
+    rows = [(f"u{random.randrange(40)}", f"i{random.randrange(20)}", MOMENT + step) for step in range(500)]
+    file = written(
+        tmp_path, "My Shop.csv", "who,what,when\n" + "".join(f"{who},{what},{when}\n" for who, what, when in rows)
+    )
+    seed, chain = written(tmp_path, "seed.txt", "u1\nu2\n"), tmp_path / "chain.yaml"
+    for _ in range(2):  # loading it again replaces it
+        load_command(file, user="who", item="what", time="when", seed=seed, chain=chain, port=port)
+    shown = capsys.readouterr().out
+    assert "Loaded 500 interactions of 40 people." in shown
+    assert f"Glue table {DATABASE}.my_shop" in shown
+    assert "AWS itself demands 100,000 people" in shown
+    place = Storage(f"http://127.0.0.1:{port}", own.REGION, own.ACCOUNT)
+    data = training_data.read(place, DATABASE, "my_shop", COLUMNS, Window())
+    assert (len(data.users), len(data.interactions.users)) == (40, 500)
+    assert storage.read_seed(place, f"s3://{own.BUCKET}/seed/my_shop.jsonl") == ["u1", "u2"]
+    assert chain.read_text() == campaign("my_shop")
+
+
+def test_each_command_of_the_campaign_names_an_earlier_one() -> None:
+    commands = [json.loads(each) for each in campaign("shop").split("---\n")[1:]]
+    assert len(commands) == 5
+    before: set[str] = set()
+    for each in commands:
+        named = {value.removeprefix("command:") for value in each["data"].values() if str(value).startswith("command:")}
+        assert named <= before
+        assert bool(named) == bool(before)
+        before.add(each["id"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"chain": Path("x")}, "found no --seed"), ({"port": 1}, "did not take it"), ({"user": "x"}, "found no column x")],
+)
+def test_a_failure_is_a_line(tmp_path: Path, options: dict[str, Any], said: str, port: int) -> None:
+    file = written(tmp_path, "a.csv", "user_id,item_id,timestamp\nu,1,1\n")
+    with pytest.raises(SystemExit, match=said):
+        load_command(file, **{"port": port, **options})
