@@ -58,7 +58,7 @@ def load_command(
         user: Column that says who.
         item: Column that says what.
         time: Column that says when: a timestamp, an ISO 8601 text, or seconds since 1970.
-        seed: Whose like to look for: a file with one user id a line, or JSON Lines with "user_id".
+        seed: The people whose like is wanted: a file with one user id a line, or JSON Lines with "user_id".
         name: Of the Glue table; by default that of the file.
         chain: Write the five commands of a campaign here, for `python -m service send`; needs --seed.
         port: Where Clean Rooms ML of the sandbox listens.
@@ -68,7 +68,7 @@ def load_command(
         seeds = seed_users(seed, table) if seed else []
         label = table_name(name or file.stem)
         if chain and not seed:
-            raise LoadError("--chain: found no --seed; expected the file of those whose like the campaign looks for")
+            raise LoadError("--chain: found no --seed; expected the file of the people whose like the campaign is for")
         place = Storage(f"http://127.0.0.1:{port}", REGION, ACCOUNT)
         store(place, label, table, seeds)
         if chain:
@@ -136,7 +136,7 @@ def seed_users(file: Path, table: pa.Table) -> list[str]:
     """Ids of a seed file, each once and in order; at least one must have an interaction.
 
     Raises:
-        LoadError: it is empty, too large, or names nobody of the table.
+        LoadError: it is empty, too large, or names no person of the table.
     """
     found: dict[str, None] = {}
     for line in file.read_text(encoding="utf-8").splitlines():

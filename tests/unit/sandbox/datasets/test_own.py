@@ -97,7 +97,7 @@ def test_a_seed_is_a_list_of_ids_or_json_lines(tmp_path: Path, content: str) -> 
 @pytest.mark.parametrize(
     ("content", "said"), [("\n", "found 0 user ids"), ("z\n", "none of its 1 user ids"), ('{"id": 1}', "user_id")]
 )
-def test_a_seed_that_can_find_nobody_is_refused(tmp_path: Path, content: str, said: str) -> None:
+def test_a_seed_without_a_known_person_is_refused(tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(LoadError, match=said):
         seed_users(written(tmp_path, "seed", content), PEOPLE)
 
