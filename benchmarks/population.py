@@ -21,10 +21,10 @@ from service.core.observations import Failure, Reply
 from service.core.pacing import Cadence
 from service.core.policy import Policy
 from service.core.position import PartitionOffsets
-from service.runtime import commands
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
+from service.runtime.command_processor import CommandProcessor
 from service.runtime.context import Context, OutputTopics, TenantTopics
 from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
@@ -225,7 +225,7 @@ class Replica:
 
     def shard(self, partition: TopicPartition) -> Shard:
         """A shard that has not begun."""
-        return Shard(partition, self.log, self._dependencies, self.context, self.standby, commands.receive)
+        return Shard(partition, self.log, self._dependencies, self.context, self.standby, CommandProcessor)
 
     @property
     def settled(self) -> bool:

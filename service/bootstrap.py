@@ -22,11 +22,11 @@ from service.adapters.telemetry import PrometheusTelemetry
 from service.core import holding
 from service.core.pacing import Cadence
 from service.policy import policy as core_policy
-from service.runtime import changes as numbering
-from service.runtime import commands as intake
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
+from service.runtime.changes import ChangeProcessor
+from service.runtime.command_processor import CommandProcessor
 from service.runtime.context import Context
 from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
@@ -216,8 +216,8 @@ def _app(
     workshop = ActivityDependencies(Dispatch(caller, clock), pollers, slots)
 
     def make_shard(partition: TopicPartition) -> Shard:
-        receive = numbering.receive if partition.topic == settings.topics.changes else intake.receive
-        return Shard(partition, log, workshop, context, standby, receive)
+        processor = ChangeProcessor if partition.topic == settings.topics.changes else CommandProcessor
+        return Shard(partition, log, workshop, context, standby, processor)
 
     def resized(held: frozenset[TopicPartition]) -> None:
         """The budget of an account and region is split over the replicas by the partitions of commands they hold."""

@@ -5,44 +5,22 @@ that wants it. A commit that fails ends the shard; memory is dropped and the cha
 """
 
 import asyncio
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from itertools import chain
 from typing import Final
 
-from schemas.operations import COMMANDS
 from schemas.records import CorruptRecord, NewerRecord
-from service.core import holding, transitions
-from service.core.capacity import WaitingLimits
-from service.core.job import Job, ended
-from service.core.observations import (
-    Broken,
-    DependencyEnded,
-    Due,
-    Found,
-    HandedOver,
-    Lost,
-    Observation,
-    Outlived,
-    Postponed,
-    QuotaFull,
-    Refused,
-    Restored,
-    Returned,
-    SearchFailed,
-    StartReached,
-)
+from service.core.observations import Observation
 from service.core.outcomes import lasting
 from service.core.position import Disagreement, PartitionOffsets, foreign, position_at, resume
-from service.core.sequencing import finished_at, is_final, named_after
-from service.runtime import commands
+from service.core.sequencing import finished_at, is_final
 from service.runtime.activities import Activities, ActivityDependencies
-from service.runtime.cancelling import Revoke
+from service.runtime.backpressure import Backpressure
 from service.runtime.context import Context
-from service.runtime.errors import DEFECT, RepeatedErrors, location
+from service.runtime.errors import location
 from service.runtime.inbox import Arrived, Inbox, Item, Observed, Outdated, Passed, Resumed
 from service.runtime.ports import (
     CommitUnknown,
@@ -54,12 +32,12 @@ from service.runtime.ports import (
     TopicPartition,
     Unfit,
 )
+from service.runtime.processor import Processor, ProcessorContext
+from service.runtime.reply_topics import ReplyTopics
 from service.runtime.retention import Retention
 from service.runtime.standby import Standby
 from service.runtime.store import Store
 from service.runtime.transaction import Transaction
-
-Receive = Callable[[InRecord, Store, Transaction, Context, Revoke, commands.Elsewhere], None]
 
 
 class State(StrEnum):
@@ -81,7 +59,7 @@ class Shard:
         workshop: What activities need.
         context: Shared by all shards.
         standby: Copies of partitions that others owned, this one maybe among them.
-        receive: What a record of this partition's topic means.
+        processor: What a record of this partition's topic means.
     """
 
     def __init__(
@@ -91,30 +69,27 @@ class Shard:
         workshop: ActivityDependencies,
         context: Context,
         standby: Standby,
-        receive: Receive = commands.receive,
+        processor: Callable[[ProcessorContext], Processor],
     ) -> None:
         self.partition = partition
         self.name = f"{partition.topic}-{partition.partition}"
         self.position = self._consumed = 0
         self._log = log
-        self._receive_one = receive
+        self._make_processor = processor
         self._context = context
         self._standby = standby
-        self._store = Store()
         self._inbox = Inbox()
         self._retention = Retention(context.policy)
-        self._defects = RepeatedErrors()
         self._activities = Activities(partition, self._inbox, workshop, context)
+        self._store = Store()
+        self._processor = self._process(self._store)
         self._slow = workshop.dispatch.slow
-        self._regarded = -math.inf
-        self._looking: asyncio.TimerHandle | None = None
+        self._backpressure = Backpressure(partition, self._inbox, log.membership, self._slow, context)
         self._state = State.OPENING
         self._paused = False
-        self._delivery_paused = False
         self._busy = False
         self._restored = 0
-        self._reply_topics: frozenset[str] = frozenset()
-        self._diverted: set[str] = set()
+        self._reply_topics = ReplyTopics(self.name, context)
         self._ready = asyncio.Event()
 
     @property
@@ -129,7 +104,7 @@ class Shard:
             "restored": self._restored,
             "position": self.position,
             "inbox": len(self._inbox),
-            "delivery": "held" if self._delivery_paused else "open",
+            "delivery": "held" if self._backpressure.paused else "open",
             "throttled": sorted("/".join(budget) for budget in self._slow()),
             "jobs": self._store.phases(),
             "callable": self._store.census.callable,
@@ -167,9 +142,10 @@ class Shard:
                 self._activities.begin(tasks)
                 watching = tasks.create_task(self._watch_topics(log), name=f"topics:{self.name}")
                 self._enter(State.RUNNING)
+                self._backpressure.begin(self._store)
                 self._observe_restored()
                 self._log.membership.start(self.partition, self.position)
-                self._hold_delivery()
+                self._backpressure.pause()
                 self._ready.set()
                 await self._serve(log)
                 watching.cancel()
@@ -177,8 +153,7 @@ class Shard:
         finally:
             self._inbox.close()
             self._activities.end()
-            if self._looking is not None:
-                self._looking.cancel()
+            self._backpressure.end()
             self._standby.give_back(self.partition)
             self._enter(State.CLOSED)
             await log.close()
@@ -194,7 +169,7 @@ class Shard:
         for record in records:
             self._inbox.put(Arrived(record))
             self.position = record.offset + 1
-        self._hold_delivery()
+        self._backpressure.pause()
 
     def passed(self, offset: int) -> None:
         """Consumes offsets that hold no record for the shard.
@@ -217,6 +192,7 @@ class Shard:
         A shard that is not running yet has nothing to wait for.
         """
         self._paused = True
+        self._backpressure.hold()
         self._activities.hold()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
@@ -229,15 +205,14 @@ class Shard:
 
         A process that missed its session does not know who had the partition since. If it was restoring just then, its
         position may be behind commands that its memory lacks, and nothing would show it. So something is committed in
-        any
-        case: it fails if there was another owner, and the state is read again.
+        any case: it fails if there was another owner, and the state is read again.
         """
         self._paused = False
-        self._delivery_paused = False
+        self._backpressure.proceed()
         self._inbox.put(Resumed())
         if self._ready.is_set():
             self._log.membership.start(self.partition, self.position)
-            self._hold_delivery()
+            self._backpressure.pause()
         self._activities.proceed()
 
     async def close(self, patience: float) -> None:
@@ -249,10 +224,24 @@ class Shard:
     def _idle(self) -> bool:
         return not (self._busy or len(self._inbox) or self._activities.calling)
 
+    def _process(self, store: Store) -> Processor:
+        return self._make_processor(
+            ProcessorContext(
+                partition=self.partition,
+                name=self.name,
+                store=store,
+                inbox=self._inbox,
+                activities=self._activities,
+                standby=self._standby,
+                context=self._context,
+            )
+        )
+
     async def _restore(self, log: PartitionLog) -> None:
         self._enter(State.RESTORING)
         began = self._context.clock.monotonic()
         self._store, known = self._standby.take(self.partition)
+        self._processor = self._process(self._store)
         self._store.note_ends()
         copied = len(self._store)
         # Before the changelog is read: what it records then is never behind the group's offset.
@@ -320,81 +309,16 @@ class Shard:
         gone = ((key, finished_at(state), True) for key, state in self._store.resources() if is_final(state))
         self._retention.restore(chain(gone, self._store.noted_ends()), self._context.clock.now())
         self._inbox.put(Outdated())
-        self._report_held(job for _, job in self._store.going())
-        # What runs comes first: it has its slots before anything that waits asks for one.
-        for key in self._store.running():
-            self.observe(key, _RESTORED)
-        # Only of the others, whose calls stand in line, the order of their acceptance matters.
-        others = sorted(self._store.others(), key=lambda item: item[1].accepted_at)
-        self._activities.line_up(others)
-        for key, job in others:
-            self.observe(key, _RESTORED)
-            if job.awaits:
-                self._release_waiting(job.awaits.encode())
-
-    def _report_held(self, jobs: Iterable[Job]) -> None:
-        """Names each word that is unknown here, once."""
-        words: Counter[tuple[str, str]] = Counter()
-        for job in jobs:
-            with suppress(Exception):  # it is reported when the job is restored
-                if why := holding.obstacle(job, self._context.policy):
-                    words[why, holding.word(job, why)] += 1
-        for (why, word), count in sorted(words.items()):
-            self._context.telemetry.problem(
-                "jobs_held",
-                partition=self.name,
-                reason=why,
-                word=word[:_LONGEST_WORD],
-                jobs=count,
-            )
+        self._processor.restored()
 
     async def _serve(self, log: PartitionLog) -> None:
         while items := await self._inbox.take(self._context.max_batch):
             self._busy = True
-            self._regard_slow()
+            self._backpressure.regard_slow()
             while items:
                 items = await self._commit(log, items)
             self._busy = False
-            self._resume_delivery()
-
-    def _regard_slow(self) -> None:
-        """Which targets are slow changes within minutes, and to ask a thousand of them takes as long as a commit."""
-        now = self._context.clock.monotonic()
-        if now - self._regarded >= _REGARD:
-            self._regarded = now
-            self._store.census.regard(self._slow())
-
-    def _hold_delivery(self) -> None:
-        """What is not taken in waits in its topic, which has more room than our memory."""
-        if not self._delivery_paused and self._load >= 1:
-            self._delivery_paused = True
-            self._log.membership.pause(self.partition)
-            self._look_again()
-
-    def _look_again(self) -> None:
-        """While delivery pauses: a target may have become too slow to wait for, and nothing else would say so."""
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
-        if self._delivery_paused and self._state is State.RUNNING:
-            self._store.census.regard(self._slow())
-            self._resume_delivery()
-            self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look_again)
-
-    def _resume_delivery(self) -> None:
-        if self._delivery_paused and not self._paused and self._load <= _RELIEF:
-            self._delivery_paused = False
-            self._log.membership.resume(self.partition)
-
-    @property
-    def _load(self) -> float:
-        """How much there is to do, as a share of the nearest limit."""
-        inbox, context = len(self._inbox), self._context
-        return max(
-            inbox / context.inbox_limit,
-            self._inbox.bytes / context.inbox_bytes,
-            (inbox + self._store.census.callable) / WaitingLimits(context.open_jobs_limit).callable,
-        )
+            self._backpressure.resume()
 
     async def _commit(self, log: PartitionLog, items: list[Item]) -> list[Item]:
         """Commits as many items as one transaction should hold; returns the others."""
@@ -408,7 +332,7 @@ class Shard:
         # The window of a call opens before the commit: a process frozen in between must not find it open.
         began = self._context.clock.monotonic()
         if not batch.empty:
-            await self._divert(log, batch)
+            await self._reply_topics.redirect(log, batch)
             records = await self._write(log, batch)
             self._context.telemetry.commit(self.name, records, self._context.clock.monotonic() - began)
             batch.committed()
@@ -422,7 +346,7 @@ class Shard:
         self._activities.line_up((key, job) for key, job in acting if job is not None)
         for key, job in acting:
             self._activities.plan(key, job, began)
-            self._release_waiting(key)
+            self._processor.planned(key)
         self._activities.planned()
         return items[taken:]
 
@@ -436,7 +360,7 @@ class Shard:
         try:
             await log.commit(records, batch.next_offset)
         except LogError as error:
-            if chosen := self._avoid(error, batch):
+            if chosen := self._reply_topics.avoid(error, batch):
                 raise CommitUnknown(f"reply topics refuse records: {', '.join(sorted(chosen))}: {error}") from error
             if isinstance(error, RecordRefused) and not self._fits(error):
                 raise Unfit(str(error)) from error
@@ -446,46 +370,6 @@ class Shard:
     def _fits(self, error: RecordRefused) -> bool:
         """Whether what was refused can be written shorter."""
         return self._context.ceilings.lower(error.topic, error.size, error.limit)
-
-    def _avoid(self, error: LogError, batch: Transaction) -> set[str]:
-        """Takes note of topics that refused records; returns them if nothing but a publisher's choice is to blame."""
-        chosen = error.topics & set(batch.named)
-        for topic in sorted(chosen):
-            seconds = self._context.detours.refused(topic, self._context.clock.monotonic())
-            self._context.telemetry.problem(
-                "reply_topic_refused",
-                partition=self.name,
-                topic=topic,
-                error=str(error),
-                tried_again_in=seconds,
-            )
-        return set(chosen) if chosen == error.topics else set()
-
-    async def _divert(self, log: PartitionLog, batch: Transaction) -> None:
-        """A topic that a command named may have gone since; asked once, the first failure ends what is remembered."""
-        avoided = self._context.detours.avoided(batch.named, self._context.clock.monotonic())
-        batch.redirect_replies(avoided)
-        if unseen := set(batch.named) - avoided - self._reply_topics:
-            self._reply_topics |= await log.existing(unseen)
-            missing = unseen - self._reply_topics
-            batch.redirect_replies(missing)
-            for topic in sorted(missing - self._diverted):
-                self._context.telemetry.problem(
-                    "reply_topic_missing",
-                    partition=self.name,
-                    topic=topic,
-                )
-            self._diverted = missing
-
-    def _release_waiting(self, key: bytes) -> None:
-        """Informs the cancellations that wait for a job that it has ended, was parked, or does not exist."""
-        waiting = self._store.awaiting(key)
-        job = self._store.job(key) if waiting else None
-        if job is not None and job.command.operation and job.command.operation not in COMMANDS:
-            return  # only a release that knows the operation can tell what there is to delete
-        if job is None or ended(job):
-            for each in waiting:
-                self.observe(each, DependencyEnded())
 
     def _step(self, item: Item, batch: Transaction) -> None:
         if isinstance(item, Arrived):
@@ -499,67 +383,13 @@ class Shard:
         if isinstance(item, Passed):
             batch.next_offset = item.offset
             return
-        if isinstance(item, Outdated):
-            return
-        job = self._store.job(item.key)
-        if job is None or self._activities.keeps(item.key) or self._untrue(item):
-            self._activities.stepped(item.key, item.observation)
-        elif self._survives(item.key, job, item.observation, batch):
-            self._activities.stepped(item.key, item.observation)
-            self._defects.clear(item.key)
-        elif not self._comes_again(item.key, job, item.observation, batch):
-            self._activities.stepped(item.key, item.observation)
-
-    def _untrue(self, item: Observed) -> bool:
-        """A commit that outlasts a rebalance may permit a call again before its job is given back as not called."""
-        return isinstance(item.observation, HandedOver) and not self._activities.revoke(item.key)
-
-    def _survives(self, key: bytes, job: Job, observation: Observation, batch: Transaction) -> bool:
-        """Takes an observation; one with which the service can't cope costs its own job, and nothing else."""
-        try:
-            with batch.all_or_nothing():
-                self._apply(key, job, observation, batch)
-        except Exception as error:
-            self._broke(job, observation, error)
-            return False
-        return True
-
-    def _comes_again(self, key: bytes, job: Job, observation: Observation, batch: Transaction) -> bool:
-        """A few times: an answer counts as lost, anything else is observed again in a while. Then the job is to end.
-
-        Returns:
-            Whether it will be observed again. Until then the call whose outcome it may be counts as one that has left.
-        """
-        delay, instead = self._defects.delay(key), _instead(observation)
-        if delay is not None and instead is not None and self._survives(key, job, instead, batch):
-            return False
-        if delay is not None and instead is None and not isinstance(observation, Broken):
-            asyncio.get_running_loop().call_later(delay, self.observe, key, observation)
-            return True
-        # Whose answer this is has called; and before a job is restored, its former owner may have.
-        unsent = instead is None and not isinstance(observation, Restored) and self._activities.revoke(key)
-        if not self._survives(key, job, Broken(DEFECT, unsent), batch):
-            self._activities.keep(key)
-            self._store.census.keep(key)
-        return False
-
-    def _apply(self, key: bytes, job: Job, observation: Observation, batch: Transaction) -> None:
-        step = transitions.step(job, observation, batch.now, self._context.policy)
-        batch.apply(key, job, step)
-        commands.decide(key, self._store, batch, self._context, self._activities.revoke)
-        if step.ignored:
-            self._context.telemetry.ignored(job.phase, type(observation).__name__)
-        elif isinstance(observation, Restored | Due | StartReached):
-            batch.acting[key] = None
+        if isinstance(item, Observed):
+            self._processor.observe(item.key, item.observation, batch)
 
     def _forget(self, batch: Transaction) -> None:
         """Forgets what has ended long ago: commands, and resources about which nothing more is published."""
         for key, since in self._retention.take(batch.now, self._context.max_batch):
-            self._forget_command(key, since, batch)
-            state = self._store.resource(key)
-            if state is not None and is_final(state) and finished_at(state) == since:
-                for gone in (key, *filter(self._store.resource, named_after(state))):
-                    batch.forget(gone)
+            self._processor.forget(key, since, batch)
         self._make_room(batch)
         if self._retention.outlived(batch.now):
             self._inbox.put(Outdated())
@@ -569,13 +399,7 @@ class Shard:
         for _ in range(self._context.max_batch):
             if not self._overfull:
                 return
-            self._forget_command(*self._retention.take_early(), batch)
-
-    def _forget_command(self, key: bytes, since: float, batch: Transaction) -> None:
-        """Forgets a command, unless it was reopened after that end."""
-        job = self._store.job(key)
-        if job is not None and ended(job) and job.finished_at == since:
-            self._survives(key, job, Outlived(), batch)
+            self._processor.forget(*self._retention.take_early(), batch)
 
     @property
     def _overfull(self) -> bool:
@@ -584,24 +408,12 @@ class Shard:
         return excess and self._retention.has_early
 
     def _receive(self, record: InRecord, batch: Transaction) -> None:
-        stopped: list[bytes] = []
-
-        def revoke(key: bytes) -> bool:
-            if unsent := self._activities.revoke(key):
-                stopped.append(key)
-            return unsent
-
-        def elsewhere(key: bytes) -> str:
-            return self._standby.elsewhere(self.partition, key)
-
         try:
             with batch.all_or_nothing():
-                self._receive_one(record, self._store, batch, self._context, revoke, elsewhere)
+                self._processor.receive(record, batch)
         except NewerRecord:
             raise
         except Exception as error:
-            for key in stopped:
-                self.observe(key, HandedOver())  # its call was stopped for nothing, and is made anew
             # A record that breaks the service is set aside with the reason, so that its partition goes on.
             batch.dead_letter(
                 record, "ServiceError", f"{type(error).__name__}: a defect of the service, please report it"
@@ -610,42 +422,10 @@ class Shard:
                 "record_error", partition=self.name, offset=record.offset, error=location(error)
             )
 
-    def _broke(self, job: Job, observation: Observation, error: Exception) -> None:
-        self._context.telemetry.problem(
-            "observation_error",
-            partition=self.name,
-            command_id=job.command.id,
-            operation=job.command.operation,
-            phase=job.phase.value,
-            observation=type(observation).__name__,
-            error=location(error),
-        )
-
     def _enter(self, state: State) -> None:
         self._state = state
         self._context.telemetry.shard(self.name, state.value)
 
 
-_RESTORED: Final = Restored()
-
 _LOOK_AT_TOPICS: Final = 60.0
 """Seconds between two checks that the topics are still those in which the shard started."""
-
-_LONGEST_WORD: Final = 100
-"""Characters of an unknown word that are logged."""
-
-_REGARD: Final = 1.0
-"""Seconds for which it is not asked again which targets are slow."""
-
-_LOOK: Final = 5.0
-"""Seconds after which a paused delivery is checked again."""
-
-_RELIEF: Final = 0.9
-"""Share of a limit at which delivery goes on."""
-
-
-def _instead(observation: Observation) -> Observation | None:
-    """What an answer that breaks the service counts as, so that its job goes on: a lost call, a search broken off."""
-    if isinstance(observation, Returned | Refused | Postponed | QuotaFull):
-        return Lost(DEFECT)
-    return SearchFailed(DEFECT) if isinstance(observation, Found) else None

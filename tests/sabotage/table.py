@@ -115,8 +115,8 @@ SABOTAGES = (
     ),
     Sabotage(
         "do not look for a command in other partitions",
-        "service.runtime.shard",
-        "            return self._standby.elsewhere(self.partition, key)\n",
+        "service.runtime.command_processor",
+        "            return self._standby.elsewhere(self._partition, key)\n",
         "            return '' if self._standby else key.decode()\n",
         "A repeat by a client with another partitioner makes a second resource, days later as at once.",
         "tests/unit/service/runtime/test_standby.py::test_a_creation_that_comes_to_another_replicas_partition_too_is_refused",
@@ -188,7 +188,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "count a resolved command's retention from its first end",
-        "service.runtime.shard",
+        "service.runtime.command_processor",
         "ended(job) and job.finished_at == since:",
         "ended(job):",
         "A parked command that a person has resolved is forgotten at once: a copy of it runs again.",
@@ -391,25 +391,25 @@ SABOTAGES = (
     ),
     Sabotage(
         "forget which reply topic has refused",
-        "service.runtime.shard",
+        "service.runtime.reply_topics",
         "        batch.redirect_replies(avoided)\n",
         "",
         "The shard closes, restores and sends the same records again, for ever: one publisher's topic stops all.",
-        "tests/unit/service/runtime/test_reply_redirects.py::test_a_reply_topic_that_refuses_stops_nobody[CommitUnknown]",
+        "tests/unit/service/runtime/test_reply_topics.py::test_a_reply_topic_that_refuses_stops_nobody[CommitUnknown]",
     ),
     Sabotage(
         "halt for a reply topic as for one of the service's own",
         "service.runtime.shard",
-        "            if chosen := self._avoid(error, batch):\n",
-        "            if (chosen := self._avoid(error, batch)) and False:\n",
+        "            if chosen := self._reply_topics.avoid(error, batch):\n",
+        "            if (chosen := self._reply_topics.avoid(error, batch)) and False:\n",
         "A publisher whose topic loses a right halts its partition for half a minute, for everybody, again and again.",
-        "tests/unit/service/runtime/test_reply_redirects.py::test_a_reply_topic_that_refuses_stops_nobody[Unfit]",
+        "tests/unit/service/runtime/test_reply_topics.py::test_a_reply_topic_that_refuses_stops_nobody[Unfit]",
     ),
     Sabotage(
         "act before the commit",
         "service.runtime.shard",
-        "            await self._divert(log, batch)\n",
-        "            await self._divert(log, batch)\n            for key in batch.acting:\n"
+        "            await self._reply_topics.redirect(log, batch)\n",
+        "            await self._reply_topics.redirect(log, batch)\n            for key in batch.acting:\n"
         "                self._activities.plan(key, self._store.job(key), began)\n            await asyncio.sleep(0)\n",
         "A crash in the commit forgets a call that was made; the copy of the command makes a second resource.",
         "tests/scenarios/test_stop.py::test_nothing_new_begins_while_stopping",
@@ -427,8 +427,8 @@ SABOTAGES = (
     Sabotage(
         "take a kept partition for one's own without a commit",
         "service.runtime.shard",
-        "        self._delivery_paused = False\n        self._inbox.put(Resumed())\n",
-        "        self._delivery_paused = False\n",
+        "        self._backpressure.proceed()\n        self._inbox.put(Resumed())\n",
+        "        self._backpressure.proceed()\n",
         "Who missed its session goes on without the jobs of another owner until something happens: they stand still.",
         "tests/unit/service/runtime/test_assignment.py::test_who_was_fenced_opens_nothing_by_itself",
     ),
@@ -442,11 +442,11 @@ SABOTAGES = (
     ),
     Sabotage(
         "send replies to a topic that is missing",
-        "service.runtime.shard",
+        "service.runtime.reply_topics",
         "            batch.redirect_replies(missing)\n",
         "",
         "No transaction with such a reply ever ends: the partition stands still for everybody.",
-        "tests/unit/service/runtime/test_reply_redirects.py::test_replies_to_a_topic_that_never_was_go_to_the_default_one",
+        "tests/unit/service/runtime/test_reply_topics.py::test_replies_to_a_topic_that_never_was_go_to_the_default_one",
     ),
     Sabotage(
         "open partitions while stopping",
@@ -1274,11 +1274,11 @@ SABOTAGES = (
     ),
     Sabotage(
         "hold large records in memory until there are many",
-        "service.runtime.shard",
+        "service.runtime.backpressure",
         "            self._inbox.bytes / context.inbox_bytes,\n",
         "",
         "A burst of large records fills the memory of the process.",
-        "tests/unit/service/runtime/test_record_limits.py::test_an_inbox_full_of_large_records_pauses_delivery",
+        "tests/unit/service/runtime/test_backpressure.py::test_an_inbox_full_of_large_records_pauses_delivery",
     ),
     Sabotage(
         "call every unforeseen exception a lack of credentials",
@@ -1570,9 +1570,9 @@ SABOTAGES = (
     ),
     Sabotage(
         "keep the numbers of policies and tags for ever",
-        "service.runtime.shard",
-        "                for gone in (key, *filter(self._store.resource, named_after(state))):\n",
-        "                for gone in (key,):\n",
+        "service.runtime.changes",
+        "            for gone in (key, *filter(self._store.resource, named_after(state))):\n",
+        "            for gone in (key,):\n",
         "Memory grows with every resource that ever had a policy or tags.",
         "tests/unit/service/runtime/test_changes.py::test_policy_and_tags_are_forgotten_with_their_resource",
     ),
@@ -1774,7 +1774,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "look at a paused delivery only after a commit",
-        "service.runtime.shard",
+        "service.runtime.backpressure",
         "call_later(_LOOK, self._look_again)",
         "call_later(1e9, self._look_again)",
         "Where throttled calls leave minutes apart, cancellations are read minutes later.",
@@ -1967,7 +1967,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "count a job with which nothing can be done as one that can be called",
-        "service.runtime.shard",
+        "service.runtime.command_processor",
         "            self._store.census.keep(key)\n",
         "",
         "A defect that keeps half of the limit of jobs closes their partition.",
@@ -2290,7 +2290,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "ask at each commit which targets are slow",
-        "service.runtime.shard",
+        "service.runtime.backpressure",
         "        if now - self._regarded >= _REGARD:\n",
         "        if True:\n",
         "With a thousand targets each commit takes twice as long.",

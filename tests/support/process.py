@@ -12,10 +12,11 @@ from schemas.permissions import open_grant
 from service.core import holding
 from service.core.pacing import Cadence
 from service.core.policy import Policy
-from service.runtime import changes, commands
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
+from service.runtime.changes import ChangeProcessor
+from service.runtime.command_processor import CommandProcessor
 from service.runtime.context import Context, OutputTopics, TenantTopics
 from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
@@ -210,8 +211,8 @@ class Node:
         self.task = asyncio.create_task(self.app.run(self.stopping), name=f"app:{name}", context=context)
 
     def _make_shard(self, partition: TopicPartition) -> Shard:
-        receive = changes.receive if partition.topic == CHANGES else commands.receive
-        return Shard(partition, self._log, self._workshop, self.context, self.standby, receive)
+        processor = ChangeProcessor if partition.topic == CHANGES else CommandProcessor
+        return Shard(partition, self._log, self._workshop, self.context, self.standby, processor)
 
     def _resized(self, share: float) -> None:
         for limiter in self.limiters.values():

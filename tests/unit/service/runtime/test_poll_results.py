@@ -13,6 +13,7 @@ from service.runtime.errors import DEFECT
 from service.runtime.poll_results import ABSENCES, DEFECTS, PollResults, lasting
 from service.runtime.watches import WatchedResource
 from tests.support.clock import LoopClock
+from tests.support.cluster import Rig
 from tests.support.recording_telemetry import Story
 
 pytestmark = pytest.mark.looptime
@@ -116,3 +117,22 @@ async def test_failed_polls_are_observed_after_a_while_only() -> None:
 )
 def test_whether_the_same_request_would_fail_again(failure: Failure, *, lasts: bool) -> None:
     assert lasting(failure) is lasts
+
+
+async def test_a_poll_that_breaks_the_service_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken: Any = PollResults.deliver
+    times = [0]
+
+    def breaks(self: Any, *arguments: Any) -> None:
+        times[0] += 1
+        if times[0] == 1:
+            raise KeyError("a defect")
+        broken(self, *arguments)
+
+    async with Rig(partitions=1) as rig:
+        monkeypatch.setattr(PollResults, "deliver", breaks)
+        await rig.start()
+        dataset = await rig.made("CreateTrainingDataset")
+        await rig.made("CreateAudienceModel", trainingDatasetArn=dataset)
+        assert times[0] > 1
+        rig.audit()

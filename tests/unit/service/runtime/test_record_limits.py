@@ -174,15 +174,6 @@ async def test_a_transaction_holds_no_more_than_it_should() -> None:
         assert max(node.story.commits) <= 3 * 10 + 1
 
 
-async def test_an_inbox_full_of_large_records_pauses_delivery() -> None:
-    async with Rig(partitions=1, inbox_bytes=500_000, commit_latency=0.5) as rig:
-        node = await rig.start()
-        sent = [rig.send("CreateAudienceModel", {"name": "n", "x" * 100_000: 1}) for _ in range(30)]
-        await rig.until(lambda: node.shard(0).statistics()["delivery"] == "held")
-        await rig.until(lambda: rig.ended() >= set(sent))
-        assert node.shard(0).statistics()["delivery"] == "open"
-
-
 LONG_JOB = "StartAudienceGenerationJob"
 
 

@@ -1,59 +1,59 @@
-"""What breaks the service costs one look, one call or one record, never a shard."""
+"""One partition's writer: what it takes before it serves, and what a record costs that breaks the service."""
 
 from typing import Any
 
 import pytest
 
-from service.core import transitions
-from service.core.observations import Seen
+from service.runtime import commands
+from service.runtime.ports import InRecord, TopicPartition
+from service.runtime.shard import State
 from tests.support.cluster import Rig
+from tests.support.messages import COMMANDS, DEAD_LETTERS
 
 pytestmark = pytest.mark.looptime
 
-MODEL, READ = "CreateAudienceModel", "ListAudienceModels"
+READ = "ListTrainingDatasets"
 
 
-async def test_a_look_that_breaks_the_service_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = looks_deliver()
-    times = [0]
+async def test_a_shard_that_has_not_begun_takes_nothing() -> None:
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        shard = node._make_shard(TopicPartition(COMMANDS, 7))
+        shard.receive([InRecord(COMMANDS, 7, 4, 0.0, b"k", b"{}", ())])
+        shard.passed(9)
+        assert (shard.state, shard.position, shard.waiting) == (State.OPENING, 0, 0)
 
-    def breaks(self: Any, *arguments: Any) -> None:
-        times[0] += 1
-        if times[0] == 1:
+
+async def test_a_shard_is_paused_while_its_partition_may_move() -> None:
+    async with Rig(partitions=1) as rig:
+        node = await rig.start()
+        shard = node.shard(0)
+        await shard.pause(1.0)
+        states = [shard.state]
+        shard.resume()
+        states.append(shard.state)
+        assert states == [State.PAUSED, State.RUNNING]
+        assert (await rig.perform(READ)).kind == "succeeded"
+
+
+async def test_a_record_that_breaks_the_service_is_set_aside_and_the_next_one_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receive: Any = commands.receive
+    broken: list[int] = []
+
+    def breaks(record: InRecord, *more: Any) -> None:
+        if not broken:
+            broken.append(record.offset)
             raise KeyError("a defect")
-        broken(self, *arguments)
+        receive(record, *more)
 
+    monkeypatch.setattr(commands, "receive", breaks)
     async with Rig(partitions=1) as rig:
-        monkeypatch.setattr("service.runtime.poll_results.PollResults.deliver", breaks)
-        await rig.start()
-        dataset = await rig.made("CreateTrainingDataset")
-        await rig.made(MODEL, trainingDatasetArn=dataset)
-        assert times[0] > 1
-        rig.audit()
-
-
-def looks_deliver() -> Any:
-    from service.runtime.poll_results import PollResults
-
-    return PollResults.deliver
-
-
-async def test_a_last_status_that_breaks_the_service_is_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = transitions.step
-    times = [0]
-
-    def breaks(job: Any, observation: Any, *more: Any) -> Any:
-        if isinstance(observation, Seen) and observation.description["status"] == "ACTIVE":
-            times[0] += 1
-            if times[0] == 1:
-                raise KeyError("a defect")
-        return broken(job, observation, *more)
-
-    async with Rig(partitions=1) as rig:
-        monkeypatch.setattr(transitions, "step", breaks)
-        await rig.start()
-        dataset = await rig.made("CreateTrainingDataset")
-        await rig.made(MODEL, trainingDatasetArn=dataset)
-        assert times[0] > 1
-        await rig.numbered()
-        rig.audit()
+        node = await rig.start()
+        rig.send(READ, command_id="broken")
+        await rig.end(rig.send(READ, command_id="next"))
+        (letter,) = rig.broker.read_committed(DEAD_LETTERS)
+        assert b"ServiceError" in dict(letter.headers).values()
+        assert [what for what, _ in node.story.problems] == ["record_error"]
+        assert rig.replies("broken") == []

@@ -13,8 +13,7 @@ from service.core.capacity import WEIGHT
 from service.core.effects import CommandReply, Step
 from service.core.job import replace
 from service.core.observations import Outlived
-from service.runtime import changes
-from service.runtime.ports import InRecord, TopicPartition
+from service.runtime.ports import TopicPartition
 from service.runtime.store import Store
 from service.runtime.transaction import Transaction
 from tests.support.cluster import Rig
@@ -31,8 +30,7 @@ async def test_sequences_are_counted_over_batches_and_within_one() -> None:
 
     def change(name: str, status: str) -> None:
         made = ResourceChange("audience-model", name, status, job.command, b.batch.now)
-        record = InRecord(CHANGES, 1, 0, 0.0, b"", records.encode(made), ())
-        changes.receive(record, b.store, b.batch, b.context, lambda _: False)
+        b.batch.number(made)
 
     b.next(CHANGES)
     for name, status in (("arn:a", "CREATE_PENDING"), ("arn:b", "CREATE_PENDING"), ("arn:a", "CREATE_IN_PROGRESS")):
