@@ -1006,8 +1006,8 @@ SABOTAGES = (
     ),
     Sabotage(
         "give a job back whose call has left",
-        "service.runtime.shard",
-        "isinstance(item.observation, HandedOver) and not self._activities.revoke(item.key)",
+        "service.runtime.command_processor",
+        "isinstance(observation, HandedOver) and not self._activities.revoke(key)",
         "False",
         "A commit that outlasts a rebalance permits a call, and the next one says that nothing was sent: after a crash "
         "the next owner calls at once, and makes a second resource.",
