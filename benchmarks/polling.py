@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from statistics import mean
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import looptime
 
@@ -136,7 +136,17 @@ class Account:
         shown = {"status": "ACTIVE" if ended else "CREATE_IN_PROGRESS"}
         if self._resource.identity:
             return {**shown, self._resource.identity: str(number)}
-        return stamp(shown, f"{number:026d}")
+        return stamp({**_EXPORT, **shown}, f"{number:026d}")
+
+
+_EXPORT: Final = {
+    "name": "export",
+    "createTime": "2026-01-01T00:00:00Z",
+    "updateTime": "2026-01-01T00:00:00Z",
+    "audienceGenerationJobArn": "arn:aws:cleanrooms-ml:eu-west-1:123456789012:audience-generation-job/00000000",
+    "audienceSize": {"type": "PERCENTAGE", "value": 10},
+}
+"""What AWS's List says of each export job, beside its status and description."""
 
 
 def resource_id(resource: Resource, number: int) -> str:

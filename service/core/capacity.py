@@ -14,11 +14,12 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from schemas.operations import COMMANDS, MARKER_MEMBER, Kind
+from schemas.operations import COMMANDS, Kind
 from schemas.records import Fault
 from service.core import resting
 from service.core.job import GIVEN_BACK, Job, Phase, ended, keeps_line
 from service.core.outcomes import lasting
+from service.core.reconciliation import reads_first
 from service.core.transitions import CALL_WINDOW
 
 TOO_MANY: Final = "TooManyOpenCommands"
@@ -120,8 +121,7 @@ def buckets(job: Job) -> Buckets:
         return _NONE
     if operation.kind is Kind.READ:
         return frozenset({(target, READS)})
-    looks_first = operation.restamps and MARKER_MEMBER in job.command.params
-    return frozenset({(target, WRITES), (target, READS)} if looks_first else {(target, WRITES)})
+    return frozenset({(target, WRITES), (target, READS)} if reads_first(job.command) else {(target, WRITES)})
 
 
 _NONE: Final[Buckets] = frozenset()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
-from schemas.operations import MARKER_MEMBER, Operation, Repeat, Resource
+from schemas.operations import COMMANDS, MARKER_MEMBER, Operation, Repeat, Resource
 from service.core.job import MARKER_LENGTH, Command, marker, repeat, row
 
 _MARKER: Final = re.compile(rf" ?\[crml:([0-9A-HJKMNP-TV-Z]{{{MARKER_LENGTH}}})\]\Z")
@@ -54,6 +54,12 @@ def _strip_member(name: str, member: Any) -> Any:
     if name == "statusDetails" and isinstance(member, Mapping):
         return {each: unquoted(text) if isinstance(text, str) else strip(text) for each, text in member.items()}
     return strip(member)
+
+
+def reads_first(command: Command) -> bool:
+    """Whether the resource is read before the call: an update may overwrite the marker that it carries."""
+    operation = COMMANDS.get(command.operation)
+    return operation is not None and operation.restamps and MARKER_MEMBER in command.params
 
 
 def restamp(params: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:

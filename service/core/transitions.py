@@ -366,7 +366,8 @@ def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> 
         return _unshown(job, job.fault, now)
     if job.attempt * policy.settle > policy.write_retry_limit:  # each attempt has taken that long
         return _unshown(job, job.fault or outcomes.CALLS_LOST, now)
-    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, fault=None, **_UNSEARCHED, since=now))
+    unsearched = _UNSEARCHED | {"due": GIVEN_BACK}  # permitted when it has a turn
+    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, fault=None, **unsearched, since=now))
 
 
 def _untrue(job: Job, refusal: Fault) -> bool:

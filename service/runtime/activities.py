@@ -281,6 +281,7 @@ class Activities:
         if not isinstance(activity, effects.Watch):
             self.unwatch(key)
         if not isinstance(activity, effects.Call):
+            self._standing.pop(key, None)
             self._settle(key, committed_at)
             if not (isinstance(activity, effects.Rest) and job is not None and sends(job)):
                 self._turns.drop(key)
@@ -308,6 +309,11 @@ class Activities:
             self._expire(key)
         elif isinstance(what, Rested):
             self._rested(key, what)
+
+    def wake(self, key: bytes, job: Job) -> None:
+        """A slot may be free for a job that waits for one."""
+        if awaits_slot(job):
+            self._fire(key, Rested(job))
 
     def _rested(self, key: bytes, what: Rested) -> None:
         """A wait is over. Before a call is permitted it is first in its line and has a turn to be made."""

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from schemas.records import CorruptRecord
-from service.core.observations import Due
 from service.runtime.errors import location
 from service.runtime.ports import InRecord, LogError, Membership, Telemetry, TopicPartition, Unfit
 from service.runtime.shard import Shard, State
@@ -155,7 +154,7 @@ class Assignment:
     def wake(self, partition: TopicPartition, key: bytes) -> None:
         """A slot may be free for a waiting job."""
         if shard := self._shards.get(partition):
-            shard.observe(key, Due())
+            shard.wake(key)
 
     async def close(self) -> None:
         """Ends all shards cleanly, side by side."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from schemas import answers
-from schemas.operations import MARKER_MEMBER, Kind, Operation
+from schemas.operations import Kind, Operation
 from schemas.records import Command, Fault
 from service.core import faults, reconciliation
 from service.core.job import Job, marker, row
@@ -281,15 +281,23 @@ class Dispatch:
         return self._caller.slow()
 
     async def turn(self, command: Command, delayed: Callable[[], None]) -> Turn:
-        """Waits for a command's turn to call; ``delayed`` is called when that takes long enough to be reported."""
+        """Waits for a command's turn to call; ``delayed`` is called when that takes long enough to be reported.
+
+        What an update must read is read before, since a turn holds a connection that others wait for.
+        """
         if at_once := self.turn_at_once(command):
             return at_once
         asked = (command.target, lane(row(command)), command.tenant)
         with _told_of_a_long_wait(delayed, partial(self._caller.scarce, *asked)):
-            return await self._caller.turn(*asked)
+            request = await self._read_first(command) if reconciliation.reads_first(command) else None
+            turn = await self._caller.turn(*asked)
+        turn.request = request if isinstance(request, dict) else None  # what fails is tried again, and reported, later
+        return turn
 
     def turn_at_once(self, command: Command) -> Turn | None:
-        """The right to make a command's call; None when it would have to wait."""
+        """The right to make a command's call; None when it would have to wait, or to read first."""
+        if reconciliation.reads_first(command):
+            return None
         return self._caller.turn_at_once(command.target, lane(row(command)), command.tenant)
 
     async def call(self, job: Job, intent: CallPermit, turn: Turn | None = None) -> Observation | None:
@@ -301,7 +309,7 @@ class Dispatch:
             turn: The right to call, which is released here; without one it is waited for.
         """
         try:
-            params = await self._prepared(job)
+            params = turn.request if turn is not None and turn.request is not None else await self._prepared(job)
             if not isinstance(params, dict):
                 return params
             if turn is None:
@@ -340,10 +348,13 @@ class Dispatch:
         operation, params = row(job.command), job.command.params
         if operation.creates:
             return reconciliation.stamp(params, marker(job.command))
-        if not operation.restamps or MARKER_MEMBER not in params:
-            return dict(params)
+        return await self._read_first(job.command) if reconciliation.reads_first(job.command) else dict(params)
+
+    async def _read_first(self, command: Command) -> dict[str, Any] | Observation:
+        """The request of an update, with the marker that it must keep."""
+        operation, params = row(command), command.params
         request = reconciliation.get_request(operation.resource, params[operation.resource.identity])
-        present = await self._caller.read(job.command.target, request, Lane.SEARCH)
+        present = await self._caller.read(command.target, request, Lane.SEARCH)
         if isinstance(present, Reply):
             return reconciliation.restamp(params, present.result)
         observed = faults.observe(present)

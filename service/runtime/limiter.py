@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from service.core import rate_budget
 from service.core.rate_budget import Bucket, Lane
@@ -95,10 +95,12 @@ class Turn:
 
     Attributes:
         used: Whether a request was handed to the transport; what was not used gives its token back.
+        request: The members to send, if something had to be read first.
     """
 
     def __init__(self, queue: "_Queue") -> None:
         self.used = False
+        self.request: dict[str, Any] | None = None
         self._queue: _Queue | None = queue
         self._connected: float | None = None
         self._kept = False

@@ -154,7 +154,7 @@ class Poller:
             return
         try:
             missing = kind.hear(page, now)
-            self._page(kind, page.summaries)
+            self._page(kind, page.summaries, heard=True)
             for watch in missing:
                 if watch in kind.waiting:
                     self._lacking(kind, watch, now)
@@ -208,8 +208,8 @@ class Poller:
         times = [at for kind in self._kinds.values() if (at := kind.list_at()) is not None]
         if first is not None:
             times.append(first * self._tick)
-        if self._sharing is not None and any(kind.elsewhere for kind in self._kinds.values()):
-            times.append(self._clock.now() + max(self._silence, self._tick))  # who lists may have changed
+        if self._sharing is not None and any(kind.elsewhere or kind.waiting for kind in self._kinds.values()):
+            times.append(self._clock.now() + max(self._silence, self._tick))  # who lists may have changed, or be silent
         return min(min(times) - self._clock.now(), LONGEST_SLEEP) if times else None
 
     def _begin_due(self) -> None:
@@ -343,13 +343,13 @@ class Poller:
                 shown.append(summary)
         self._sharing.publish(self._target, kind.resource, shown, interval=kind.interval, number=number, last=last)
 
-    def _page(self, kind: KindWatches, summaries: Iterable[Mapping[str, Any]]) -> None:
+    def _page(self, kind: KindWatches, summaries: Iterable[Mapping[str, Any]], *, heard: bool = False) -> None:
         for summary in summaries:
             resource_id = reconciliation.identify(kind.resource, summary)
             watches = kind.of(resource_id)
-            if not watches:
-                continue
             failed = any(watch in kind.failed for watch in watches)
+            if not watches or (failed and heard):  # in place of its Get it needs the whole summary, of an own List
+                continue
             for watch in watches:
                 kind.shows(watch)
             try:  # one summary breaks no List

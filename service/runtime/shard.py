@@ -185,6 +185,12 @@ class Shard:
         """Takes an observation about a job."""
         self._inbox.put(Observed(key, observation))
 
+    def wake(self, key: bytes) -> None:
+        """A slot may be free for a waiting job."""
+        job = self._store.job(key)
+        if job is not None:
+            self._activities.wake(key, job)
+
     async def pause(self, patience: float) -> None:
         """Begins no new call, lets those under way end and commits all of it, for up to ``patience`` seconds.
 

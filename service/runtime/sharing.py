@@ -8,12 +8,13 @@ it, costs calls and never an event.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
 
+from schemas import answers
 from schemas.operations import RESOURCES, Kind, Resource
 from service.core.job import Job, Phase, row, subject
 from service.core.pacing import Cadence
@@ -86,12 +87,24 @@ class Sharing:
             self._telemetry.problem("shared_list_unreadable", error=type(error).__name__)
             return
         poller = self._pollers.get(page.target)
-        if poller is not None and page.sender != self._name and page.kind in RESOURCES:
-            poller.heard(page)
+        if poller is None or page.sender == self._name or page.kind not in RESOURCES:
+            return
+        if misfit := _misfit(RESOURCES[page.kind], page.summaries):
+            self._telemetry.problem("shared_list_unreadable", error=misfit)
+            return
+        poller.heard(page)
 
     async def run(self) -> None:
         """Listens until cancelled."""
         await self._broadcast.run(self.heard)
+
+
+def _misfit(resource: Resource, summaries: Sequence[Mapping[str, Any]]) -> str:
+    """How what is heard differs from what an own List could show; empty when it fits."""
+    if not resource.get_operation:
+        return answers.misfit(resource.list_operation, {}, {resource.summaries: summaries})
+    fits = all(isinstance(each.get(name, ""), str) for each in summaries for name in (resource.identity, *_MEMBERS))
+    return "" if fits and all(resource.identity in each for each in summaries) else "a member has the wrong type"
 
 
 class Fleet:

@@ -40,7 +40,8 @@ class Rested:
 
 def sends(job: Job) -> bool:
     """True for a job that rests before a call which must leave within its window."""
-    return job.phase is Phase.INTENDED and row(job.command).kind not in _UNGATED
+    resting = job.phase is Phase.INTENDED or (job.phase is Phase.QUEUED and not job.awaits)
+    return resting and row(job.command).kind not in _UNGATED
 
 
 class Turns:

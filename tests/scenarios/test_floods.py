@@ -76,6 +76,47 @@ async def test_a_flood_costs_an_intent_for_each_call(latency: float, commit_late
         assert intents(flooded) <= MOST * FLOOD
 
 
+async def test_what_waits_for_a_quota_has_a_turn_each_time() -> None:
+    """The default budget and pool."""
+    async with rig(reads_per_second=5.0, writes_per_second=1.0, pool=50) as flooded:
+        await flooded.start()
+        flooded.api.latency = 0.05
+        flooded.api.always(CREATE, fake.QUOTA)
+        sent = [flooded.send(CREATE) for _ in range(150)]
+        await asyncio.sleep(600.0)
+        assert flooded.api.counts()[CREATE] > 2 * len(sent)
+        assert intents(flooded) <= MOST * flooded.api.counts()[CREATE]
+
+
+async def test_what_was_searched_for_in_vain_has_a_turn_for_its_next_call() -> None:
+    async with rig() as flooded:
+        await flooded.start()
+        flooded.api.latency = 1.0
+        flooded.api.always(CREATE, fake.UNAVAILABLE)
+        sent = [flooded.send(CREATE) for _ in range(300)]
+        await asyncio.sleep(100.0)
+        flooded.api.always(CREATE, None)
+        await over(flooded, sent, within=20_000.0)
+        assert flooded.api.counts()[CREATE] > len(sent)
+        assert intents(flooded) <= MOST * flooded.api.counts()[CREATE]
+
+
+async def test_an_update_reads_before_its_turn() -> None:
+    """Reads are scarcer than writes: a wait for one holds up no other write, and no permission grows old in it."""
+    async with rig(reads_per_second=2.0, writes_per_second=10.0, pool=50) as flooded:
+        await flooded.start()
+        dataset = flooded.api.by_hand(CREATE, name="read")
+        model = flooded.api.by_hand(MODEL, name="read", trainingDatasetArn=dataset)
+        configured = flooded.api.by_hand("CreateConfiguredAudienceModel", name="read", audienceModelArn=model)
+        data = {"configuredAudienceModelArn": configured, "description": "new"}
+        sent = [flooded.send("UpdateConfiguredAudienceModel", data) for _ in range(100)]
+        await asyncio.sleep(10.0)
+        tag = flooded.send(TAG, request(TAG, resourceArn=configured, tags={"a": "b"}))
+        await flooded.end(tag, 1.0)
+        await over(flooded, sent)
+        assert intents(flooded) <= MOST * (len(sent) + 1)
+
+
 @pytest.mark.parametrize("partitions", [1, 4])
 async def test_a_hung_target_keeps_its_own_calls_and_no_others(partitions: int) -> None:
     """Its calls hold its own connections until they time out; the other target's are made as fast as ever."""

@@ -4,11 +4,14 @@ import asyncio
 
 import pytest
 
+from service.runtime.ports import Failure
+from tests.support import api as fake
 from tests.support.cluster import Rig
 
 pytestmark = pytest.mark.looptime
 
 DATASET, MODEL = "CreateTrainingDataset", "CreateAudienceModel"
+DENIED = fake.Fault(Failure("AccessDeniedException", "not authorized", http_status=403))
 
 
 def made(rig: Rig) -> int:
@@ -55,4 +58,28 @@ async def test_every_job_ends_though_processes_die_and_pages_are_lost() -> None:
             await node.crash()
         await rig.until(lambda: set(jobs) <= rig.ended(), 600.0)
         assert {rig.phase(job) for job in jobs} == {"succeeded"}
+        rig.audit()
+
+
+async def test_an_end_that_no_get_describes_is_described_by_an_own_list() -> None:
+    """What is shared of a resource that has a Get is its status alone, which describes no end."""
+    async with Rig(partitions=4, quotas={"audience-models": 100}, share=True) as rig:
+        for _ in range(3):
+            await rig.start()
+        dataset = await rig.made(DATASET)
+        rig.api.pending, rig.api.working = 5.0, 60.0
+        rig.api.always("GetAudienceModel", DENIED)
+        jobs = []
+        for number in range(40):
+            jobs.append(rig.send(MODEL, {"name": f"m{number}", "trainingDatasetArn": dataset}))
+            await asyncio.sleep(1.0)
+        await rig.until(lambda: set(jobs) <= rig.ended(), 600.0, step=1.0)
+        await rig.numbered()
+        for job in jobs:
+            assert "trainingDatasetArn" in rig.ending(job).data["result"]  # type: ignore[union-attr]
+        ends = [event for event in rig.events() if event.status == "ACTIVE" and "resource" in event.data]
+        assert len(ends) >= len(jobs)
+        assert all(
+            "trainingDatasetArn" in event.data["resource"] for event in ends if "audience-model" in event.subject
+        )
         rig.audit()

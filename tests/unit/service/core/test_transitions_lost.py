@@ -8,7 +8,7 @@ from schemas.operations import Change, Kind, Operation, Repeat
 from schemas.records import Fault, Job, Phase
 from service.core import observations as seen
 from service.core.effects import Call, Rest, Search, Step
-from service.core.job import repeat
+from service.core.job import GIVEN_BACK, repeat
 from tests.support import builders
 from tests.support.builders import NOW, POLICY, TIMEOUT, after, changed, observe, told
 
@@ -42,7 +42,8 @@ def test_a_creation_is_searched_until_settled_and_only_then_repeated(
     assert early.phase is Phase.UNCERTAIN
     again = after(early, settled(job), POLICY.settle + 2)
     assert (again.phase, again.attempt, again.since) == (Phase.INTENDED, 2, NOW + POLICY.settle + 2)
-    assert builders.doing(again) == Call()
+    assert builders.doing(again) == Rest(GIVEN_BACK), "it is permitted when it has a turn"
+    assert builders.doing(after(again, seen.Due(), POLICY.settle + 3)) == Call()
 
 
 def test_a_search_that_began_too_early_permits_nothing_however_late_it_ends() -> None:
@@ -132,7 +133,8 @@ def test_a_repeated_delete_that_misses_what_is_there_is_repeated(operation: Oper
         assert step.job is not None
         job = step.job
         if job.phase is Phase.INTENDED:
-            assert (job.attempt, job.fault, builders.doing(job)) == (attempt + 1, None, Call())
+            assert (job.attempt, job.fault, builders.doing(job)) == (attempt + 1, None, Rest(GIVEN_BACK))
+            job = after(job, seen.Due(), now)
     # What comes back under its name may be another one.
     back = operation.resource.returns
     assert (told(step), builders.error(step), changed(step)) == (

@@ -11,7 +11,7 @@ from schemas.cloudevents import format_time
 from schemas.operations import OPERATIONS
 from schemas.records import Command, Fault, Job, Phase
 from service.core import transitions
-from service.core.job import replace
+from service.core.job import GIVEN_BACK, replace
 from service.core.observations import (
     Broken,
     DeadlinePassed,
@@ -605,3 +605,17 @@ async def test_a_timer_that_comes_after_the_end_of_its_shard_begins_nothing_and_
         activities._fire(records.key_of(job), job)
         await asyncio.sleep(120.0)
         assert not node.story.told("planning_error")
+
+
+async def test_what_is_given_back_in_line_is_not_called_when_its_turn_comes(bench: Bench) -> None:
+    """Its record says that nothing was sent, so nothing may be."""
+    bench.dispatch.takes = 1.0
+    first, second = bench.job(name="a", order="k"), bench.job(name="b", order="k")
+    one, other = bench.plan(first), bench.plan(second)
+    await asyncio.sleep(0.5)
+    now = bench.clock.monotonic()
+    bench.activities.plan(other, replace(second, due=GIVEN_BACK), now)
+    bench.activities.plan(one, None, now)
+    bench.activities.planned()
+    await asyncio.sleep(0.2)
+    assert bench.dispatch.calls == ["a"]

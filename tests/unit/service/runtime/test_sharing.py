@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.polling import Account, Job, Silent, VirtualClock, evenly, follow, resource_id
 from schemas.operations import AUDIENCE_MODEL, EXPORT_JOB, Resource
-from service.core.observations import Observation, Seen, Vanished
+from service.core.observations import Failure, Observation, Seen, Vanished
 from service.core.pacing import Cadence
-from service.runtime.dispatch import RateLimitedApi
+from service.runtime.dispatch import ENDLESS, RateLimitedApi
 from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
 from service.runtime.sharing import Sharing
@@ -147,6 +147,26 @@ async def test_a_lister_that_dies_is_missed_within_an_interval_and_the_silence()
         assert world.pages(100.0, 200.0) <= 2 * 3 * 4
 
 
+async def test_a_lister_that_dies_is_missed_by_a_replica_whose_own_lists_are_refused() -> None:
+    """Found by the simulator: it waited for ever for the next page of another one."""
+    jobs = [Job(0.0, ends=205.0) for _ in range(300)]
+    async with replicas(2, jobs) as world:
+        world.leaders, pages = {1}, world.account.pages
+        world.account.pages = refused  # type: ignore[method-assign]
+        await began(world, lambda _: 1)
+        await asyncio.sleep(40.0)
+        world.leaders, world.account.pages = {0}, pages  # type: ignore[method-assign]
+        await asyncio.sleep(100.0)
+        assert world.gets(100.0, 140.0) == 0, "another replica's Lists serve all"
+        world.die(0)
+        await asyncio.sleep(30.0 + SILENCE + 65.0)
+        assert {number for _, number, status in world.told if status == "ACTIVE"} == set(range(300))
+
+
+async def refused(*_: Any) -> AsyncIterator[Failure]:
+    yield Failure(ENDLESS, "in vain")
+
+
 async def test_another_lister_goes_on_where_the_first_one_has_died() -> None:
     jobs = [Job(0.0) for _ in range(300)]
     async with replicas(3, jobs) as world:
@@ -192,7 +212,7 @@ async def test_nonsense_on_the_way_is_reported_and_hurts_nobody() -> None:
         for target, kind in ((b"default", b"nothing"), (b"no", b"audience-model"), (b"default", b"audience-model")):
             world.broker.reach(odd % (target, kind))
         await asyncio.sleep(100.0)
-        assert world.story.told("shared_list_unreadable") == 10
+        assert world.story.told("shared_list_unreadable") == 12
         assert not any(task.done() for tasks in world.tasks for task in tasks)
         assert {number for _, number, _ in world.told} == {0, 1}
 
