@@ -2,7 +2,7 @@
 
 The lister of a target's kind is the replica that owns one partition of the changes topic, so there is one while the
 group agrees, and another one soon after it dies. It knows the jobs of the other replicas from the copies of their
-partitions. What it shows is a hint: level-based, heard at most once, and judged by the same rules as an own poll. A
+partitions. What it shows is a hint: level-based, heard at most once, checked and judged as an own poll is. A
 replica that hears nothing of a resource for too long polls by itself, so a lister that is dead, or wrong about being
 it, costs calls and never an event.
 """

@@ -77,9 +77,7 @@ async def test_an_end_that_no_get_describes_is_described_by_an_own_list() -> Non
         await rig.numbered()
         for job in jobs:
             assert "trainingDatasetArn" in rig.ending(job).data["result"]  # type: ignore[union-attr]
-        ends = [event for event in rig.events() if event.status == "ACTIVE" and "resource" in event.data]
-        assert len(ends) >= len(jobs)
-        assert all(
-            "trainingDatasetArn" in event.data["resource"] for event in ends if "audience-model" in event.subject
-        )
+        models = [event for event in rig.events() if event.status == "ACTIVE" and "audience-model" in event.subject]
+        assert len(models) == len(jobs)
+        assert all("trainingDatasetArn" in event.data["resource"] for event in models)
         rig.audit()

@@ -112,7 +112,8 @@ class Day:
             data = {**data, "name": command_id}
         raw, value, headers = command(operation, command_id, data, key=key, **attributes)
         topic = commands_of(tenant)
-        partition, _ = self.rig.broker.produce(topic, raw, value, headers)
+        partition, offset = self.rig.broker.produce(topic, raw, value, headers)
+        place = TopicPartition(topic, partition)
         self.rig.sent[command_id] = operation
         self.published[command_id] = Published(topic, raw, value, headers, partition)
         self.monitor.asked(
@@ -120,13 +121,14 @@ class Day:
                 command_id,
                 operation,
                 data,
-                TopicPartition(topic, partition),
+                place,
                 number,
                 raw,
                 target=attributes.get("target") or "default",
                 tenant=tenant,
                 deadline=timestamp(attributes.get("deadline", "")) or 0.0,
                 not_before=timestamp(attributes.get("notbefore", "")) or 0.0,
+                skipped=offset < self.monitor.offset(place),
             )
         )
         self.monitor.note(f"published {command_id} {operation} {key}")

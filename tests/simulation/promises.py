@@ -37,7 +37,7 @@ class Asked:
         key: Of the Kafka record; equal keys are in order.
         entries: Requests that left for it.
         queued: It waited in a queue for a quota, which is not in its key's line.
-        skipped: Its topic was made anew, and read on from where its reader was in the former one.
+        skipped: Its topic was made anew, and is read on from where its reader was in the former one.
         decided: A person resolved it, and it may be called again.
         left: A call that changes something has left its owner, and no record tells what became of it.
         touched: Something made its outcome unclear.
