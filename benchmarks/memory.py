@@ -1,23 +1,33 @@
-"""Row 5: memory for each job that is followed, all included, and for each ended command that is kept.
+"""Memory for each job that is followed, all included, for each ended command that is kept, and for each resource.
 
-``python -m benchmarks.memory [JOBS] [ROUNDS]`` prints bytes by the process's resident memory and by what Python has
-allocated. The peer is a task and a dictionary for each job, which remember nothing durable.
+By the process's resident memory and by what Python has allocated. The peer is a task and a dictionary for each job,
+which remember nothing durable.
 """
 
 import asyncio
 import gc
 import json
-import sys
 import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import population
-from benchmarks.measuring import apart, resident, shown
+from benchmarks.figures import OURS, Figures, Scale, apart, resident
 from benchmarks.population import Entry, Replica
 from service.adapters.garbage_collection import GarbageCollection
 
-KINDS = {"followed": population.running, "ended": population.ended, "resource": population.resources}
+MADE = {
+    "running": population.running,
+    "ended": population.ended,
+    "long": population.ended_long,
+    "resources": population.resources,
+}
+KINDS = {
+    "running": "a running job",
+    "ended": "an ended command",
+    "long": "an ended command with as long a reply as is kept",
+    "resources": "a resource",
+}
 
 
 async def _serve(changelog: Sequence[Entry]) -> float:
@@ -55,7 +65,7 @@ class _Fresh(Sequence[Entry]):
     """A changelog that makes its records when they are read, in order and once."""
 
     def __init__(self, kind: str, size: int) -> None:
-        self._made = KINDS[kind](size)
+        self._made = MADE[kind](size)
         self._size = size
 
     def __len__(self) -> int:
@@ -65,7 +75,7 @@ class _Fresh(Sequence[Entry]):
         return [next(self._made) for _ in range(*index.indices(self._size))]
 
 
-def stored_reply(size: int) -> float:
+def stored_reply() -> float:
     """Bytes of the reply in an ended command's record, which is not counted as overhead."""
     _, value = next(population.ended(1))
     return float(len(json.dumps(json.loads(value)["reply"], separators=(",", ":"))))
@@ -91,20 +101,17 @@ def peer(size: int) -> float:
     return asyncio.run(measured())
 
 
-def main() -> None:
-    size, rounds = (int(word) for word in (sys.argv[1:] + ["100000", "5"][len(sys.argv) - 1 :])[:2])
-    found: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        for kind in KINDS:
-            found.setdefault(f"{kind}, resident", []).append(apart(ours, kind, size, False))
-        found.setdefault("peer: task and dict for each job, resident", []).append(apart(peer, size))
-    for kind in KINDS:
-        found[f"{kind}, allocated"] = [apart(ours, kind, size, True)]
-    print(f"bytes for each of {size}, medians of {rounds} rounds, and the range")
-    for name, values in found.items():
-        print(shown(name, values, "B", 0))
-    print(f"  of an ended command's record, its reply takes {stored_reply(size):.0f} B")
-
-
-if __name__ == "__main__":
-    main()
+def run(scale: Scale) -> Figures:
+    """Rounds of the service and the peer by turns."""
+    size, figures = scale.pick(100_000, 2_000), Figures()
+    if scale.quick:
+        figures.add(f"{KINDS['running']}, allocated", OURS, "B", apart(ours, "running", size, True))
+        return figures
+    for _ in range(3):
+        for kind, what in KINDS.items():
+            figures.add(f"{what}, resident memory", OURS, "B", apart(ours, kind, size, False))
+        figures.add(f"{KINDS['running']}, resident memory", "task and dict for each", "B", apart(peer, size))
+    for kind, what in KINDS.items():
+        figures.add(f"{what}, allocated", OURS, "B", apart(ours, kind, size, True))
+    figures.add("its reply, in an ended command's record", OURS, "B", stored_reply())
+    return figures

@@ -1,23 +1,21 @@
-"""Row 6: the longest pause of the event loop by garbage collection, in a restore and while jobs are followed.
+"""The longest pause of the event loop by garbage collection, in a restore and while jobs are followed.
 
-``python -m benchmarks.pauses [JOBS ...]`` prints milliseconds of CPU of the longest collection, with the service's way
-of collecting and, as the peer, with CPython's own.
+In milliseconds of CPU of the longest collection, with the service's way of collecting and, as the peer, CPython's own.
 """
 
 import asyncio
 import gc
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
 from benchmarks import population
-from benchmarks.measuring import apart, shown
+from benchmarks.figures import OURS, Figures, Scale, apart
 from benchmarks.population import Replica
 from service.adapters.garbage_collection import GarbageCollection
 
-ROUNDS = 3
+WHEN = ("in a restore", "afterwards", "through everything, at a rebalance")
 MADE = 300_000
 """Objects that come and stay afterwards, as new jobs would."""
 
@@ -57,14 +55,13 @@ def longest(size: int, tuned: bool) -> tuple[float, float, float]:
     return asyncio.run(measured())
 
 
-def main() -> None:
-    for size in [int(word) for word in sys.argv[1:]] or [100_000, 1_000_000]:
-        print(f"{size} running jobs: longest collection, medians of {ROUNDS} rounds, and the range")
-        rounds = [(apart(longest, size, True), apart(longest, size, False)) for _ in range(ROUNDS)]
-        for way, index in (("ours", 0), ("CPython's own", 1)):
-            for name, column in (("restore", 0), ("afterwards", 1), ("look through everything", 2)):
-                print(shown(f"{way}, {name}", [each[index][column] for each in rounds], "ms"))
-
-
-if __name__ == "__main__":
-    main()
+def run(scale: Scale) -> Figures:
+    """The service's way and CPython's own by turns."""
+    figures = Figures()
+    sizes = scale.pick([(100_000, 3), (1_000_000, 1)], [(2_000, 1)])
+    for size, rounds in sizes:
+        for _ in range(rounds):
+            for who, tuned in ((OURS, True), ("CPython's thresholds", False)):
+                for what, found in zip(WHEN, apart(longest, size, tuned), strict=True):
+                    figures.add(f"{size:,} running jobs: longest collection {what}", who, "ms", found)
+    return figures

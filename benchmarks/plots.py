@@ -1,8 +1,10 @@
-"""Plain SVG figures for the documents: bars with standard errors, and curves; no library, no script inside."""
+"""Plain SVG figures for the documents: bars with errors or ranges, curves, growth; no library, no script inside."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -73,3 +75,58 @@ def _write(path: Path, title: str, height: int, parts: Iterable[str]) -> None:
     )
     body = [head, f"<title>{escape(title)}</title>", '<rect width="100%" height="100%" fill="#fff"/>']
     path.write_text("\n".join([*body, _text(16, 22, title), *parts, "</svg>"]) + "\n", encoding="utf-8")
+
+
+def ranges(path: Path, title: str, unit: str, rows: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """A bar per contestant in each group: the median, and a line over the range of its rounds."""
+    most = max(max(values) for group in rows.values() for values in group.values())
+    left, scale = 200, (WIDTH - 200 - 90) / most
+    parts, top = [], 40
+    for group, found in rows.items():
+        parts.append(_text(16, top + 15, group))
+        top += 24
+        for row, (name, values) in enumerate(found.items()):
+            end, middle = left + statistics.median(values) * scale, top + 10
+            last = left + max(values) * scale
+            parts += [
+                _text(left - 8, top + 15, name, "end"),
+                f'<rect x="{left}" y="{top}" width="{end - left:.1f}" height="20" fill="{COLOURS[row]}"/>',
+                f'<path d="M{left + min(values) * scale:.1f} {middle}H{last:.1f}" stroke="#000"/>',
+                _text(last + 6, top + 15, f"{statistics.median(values):,.0f} {unit}".strip()),
+            ]
+            top += ROW
+        top += 8
+    _write(path, title, top + 8, parts)
+
+
+def growth(path: Path, title: str, panels: Mapping[str, Mapping[float, float]]) -> None:
+    """A panel per measure, two beside each other: its values by number, on logarithmic axes."""
+    parts = []
+    for place, (name, values) in enumerate(panels.items()):
+        left, top, wide, high = 60 + place % 2 * 310, 66 + place // 2 * 210, 220, 130
+        low, most = (math.floor(math.log10(min(values.values()))), math.ceil(math.log10(max(values.values()) * 1.001)))
+        first, last = math.log10(min(values)), math.log10(max(values))
+        points = [
+            (
+                left + (math.log10(x) - first) / max(last - first, 1) * wide,
+                top + high - (math.log10(y) - low) / max(most - low, 1) * high,
+            )
+            for x, y in values.items()
+        ]
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts += [
+            _text(left, top - 10, name),
+            f'<path d="M{left} {top}V{top + high}H{left + wide}" fill="none" stroke="#000"/>',
+            *[
+                _text(left - 6, top + high - (mark - low) / max(most - low, 1) * high + 4, f"{10**mark:g}", "end")
+                for mark in range(low, most + 1)
+            ],
+            f'<polyline points="{line}" fill="none" stroke="{COLOURS[3]}" stroke-width="1.8"/>',
+        ]
+        for (x, y), number, value in zip(points, values, values.values(), strict=True):
+            parts += [
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{COLOURS[3]}"/>',
+                _text(x, y - 8, f"{value:.3g}", "middle"),
+                _text(x, top + high + 18, f"{number:,.0f}", "middle"),
+            ]
+    _write(path, title, 66 + (len(panels) + 1) // 2 * 210, parts)

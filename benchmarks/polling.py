@@ -1,9 +1,9 @@
 """How many calls it takes to follow jobs, and how late their ends are heard of: the poller against a Get for each job.
 
-``python -m benchmarks.polling`` lets both follow the same jobs in virtual time; the account answers at once. It prints
-calls a minute and the ratio for jobs that begin evenly over an interval, together, in bursts, with finished resources
-beside them, young and old; for several replicas, each by itself and with shared Lists; then seconds from a job's end to
-its event, with a read a second.
+Both follow the same jobs in virtual time; the account answers at once. `calls` counts calls a minute for jobs that
+begin evenly over an interval, together, in bursts, with finished resources beside them, young and old; `replicas` for
+several replicas, each by itself and with shared Lists; `ends` measures seconds from a job's end to its event. These
+figures are the same on every machine.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 import looptime
 
+from benchmarks.figures import OURS, Figures, Scale
 from schemas.operations import AUDIENCE_MODEL, Resource
 from service.core.observations import Failure, Observation, Reply, Seen
 from service.core.pacing import Cadence
@@ -29,6 +30,7 @@ from service.runtime.sharing import Sharing
 from service.runtime.watches import WatchedResource
 
 MINUTE = 60.0
+PEER = "a Get for each job"
 EVERY = Cadence(30.0, 30.0, 0.0)
 
 
@@ -301,56 +303,48 @@ def _run(work: Callable[..., Any], *args: Any, **named: Any) -> Followed:
         loop.close()
 
 
-def _calls() -> None:
+def calls(scale: Scale) -> Figures:
+    """Calls a minute, after the first two; each job is looked at every 30 s, old ones every 300 s."""
+    figures, minutes = Figures(), scale.pick(10, 4)
     young = [Job(begins=each * 0.3) for each in range(100)]
     old = [Job(begins=each * 0.03, age=1000.0) for each in range(1_000)]
     pace = Cadence(30.0, 300.0, 600.0)
+    evenly_begun = scale.pick((1, 32, 1_000, 10_000), (1, 32))
     rows: list[tuple[str, list[Job], Cadence, int]] = [
-        *((f"{number} evenly over an interval", evenly(number, 30.0), EVERY, 0) for number in (1, 32, 1_000, 10_000)),
-        ("1000 together", evenly(1_000, 1e-6), EVERY, 0),
-        ("1000 in bursts of 100, 7 s apart", bursts(1_000, 100, 7.0), EVERY, 0),
-        ("1000 evenly, 1000 finished beside", evenly(1_000, 30.0), EVERY, 1_000),
-        ("10 evenly, 1000 finished beside", evenly(10, 30.0), EVERY, 1_000),
-        ("100 young and 1000 old", by_begin(young + old), pace, 0),
+        *((f"{number:,} begun evenly over an interval", evenly(number, 30.0), EVERY, 0) for number in evenly_begun),
+        ("1,000 begun together", evenly(1_000, 1e-6), EVERY, 0),
+        ("1,000 in bursts of 100, 7 s apart", bursts(1_000, 100, 7.0), EVERY, 0),
+        ("1,000 evenly, 1,000 finished resources beside", evenly(1_000, 30.0), EVERY, 1_000),
+        ("10 evenly, 1,000 finished resources beside", evenly(10, 30.0), EVERY, 1_000),
+        ("100 young and 1,000 old", by_begin(young + old), pace, 0),
     ]
-    print("calls a minute, after the first two; each job looked at every 30 s (old: 300 s)")
-    print(f"{'':<38}{'Get per job':>12}{'poller':>9}{'ratio':>8}")
-    for name, jobs, each, finished in rows:
-        peer, ours = (
-            _run(work, jobs, 600.0, each, finished=finished).per_minute(120.0, 600.0) for work in (follow_each, follow)
-        )
-        print(f"{name:<38}{peer:>12.1f}{ours:>9.1f}{peer / ours:>8.1f}")
+    for name, jobs, each, finished in rows[: scale.pick(len(rows), 2)]:
+        for who, work in ((OURS, follow), (PEER, follow_each)):
+            spent = min(minutes, 4) if len(jobs) > 5_000 else minutes
+            followed = _run(work, jobs, 60.0 * spent, each, finished=finished)
+            figures.add(f"jobs: {name}", who, "calls/min", followed.per_minute(120.0, 60.0 * spent))
+    return figures
 
 
-def _replicas() -> None:
-    print("calls a minute, after the first two; 1000 jobs evenly over an interval of 30 s, shared among replicas")
-    print(f"{'':<38}{'each':>12}{'shared':>9}{'ratio':>8}")
-    for replicas in (1, 2, 4):
-        each, shared = (
-            _run(follow_together, evenly(1_000, 30.0), 600.0, replicas, share=share).per_minute(120.0, 600.0)
-            for share in (False, True)
-        )
-        print(f"{f'{replicas} replicas':<38}{each:>12.1f}{shared:>9.1f}{each / shared:>8.1f}")
+def replicas(scale: Scale) -> Figures:
+    """Calls a minute; 1,000 jobs begun evenly over an interval of 30 s, divided among replicas."""
+    figures, number = Figures(), scale.pick(1_000, 50)
+    for count in (1, 2, 4):
+        for who, share in ((OURS, True), ("each replica lists for itself", False)):
+            followed = _run(follow_together, evenly(number, 30.0), 600.0, count, share=share)
+            named = f"{number:,} jobs, {count} replica{'s' * (count > 1)}"
+            figures.add(named, who, "calls/min", followed.per_minute(120.0, 600.0))
+    return figures
 
 
-def _ends() -> None:
-    print("seconds from end to event, 1000 jobs, a read a second, looked at every 5 s, ends spread evenly")
-    print(f"{'':<38}{'Get per job':>12}{'poller':>9}{'p99':>8}")
-    for hours in (0.5, 1.0, 2.0, 4.0):
-        jobs = ending(1_000, 1_200.0, hours * 3600.0)
-        peer, ours = (
-            _run(work, jobs, 4_000.0 + hours * 3600.0, Cadence(5.0, 5.0, 0.0), reads_per_second=1.0)
-            for work in (follow_each, follow)
-        )
-        name = f"ends over {hours} h"
-        print(f"{name:<38}{mean(peer.latencies):>12.1f}{mean(ours.latencies):>9.1f}{ours.p99:>8.1f}")
-
-
-def main() -> None:
-    _calls()
-    _replicas()
-    _ends()
-
-
-if __name__ == "__main__":
-    main()
+def ends(scale: Scale) -> Figures:
+    """Seconds from a job's end to its event; a read a second, each job looked at every 5 s, ends spread evenly."""
+    figures, number = Figures(), scale.pick(1_000, 50)
+    for hours in scale.pick((0.5, 1.0, 2.0, 4.0), (0.1,)):
+        jobs = ending(number, 1_200.0, hours * 3600.0)
+        for who, work in ((OURS, follow), (PEER, follow_each)):
+            followed = _run(work, jobs, 4_000.0 + hours * 3600.0, Cadence(5.0, 5.0, 0.0), reads_per_second=1.0)
+            what = f"{number:,} jobs end within {hours:g} h"
+            figures.add(f"{what}: mean", who, "s", mean(followed.latencies))
+            figures.add(f"{what}: 99 %", who, "s", followed.p99)
+    return figures

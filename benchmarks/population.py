@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 
+from benchmarks.stub_api import DATASET, model_arn
 from schemas.commands import TopicRules
 from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import open_grant
@@ -35,8 +36,6 @@ from service.runtime.slots import SlotRegistry
 from service.runtime.standby import Standby
 
 COMMANDS: Final = "commands"
-ARN: Final = "arn:aws:cleanrooms-ml:eu-west-1:111122223333:audience-model/{:08x}-0000-4000-8000-000000000000"
-DATASET: Final = "arn:aws:cleanrooms-ml:eu-west-1:111122223333:training-dataset/0b1c2d3e-0000-4000-8000-000000000000"
 BEGAN: Final = 1.7e9
 BATCH: Final = 500
 POLICY: Final = Policy(
@@ -57,11 +56,13 @@ POLICY: Final = Policy(
 Entry = tuple[bytes, bytes]
 
 
-def ended(size: int) -> Iterator[Entry]:
+def ended(size: int, padding: str = "") -> Iterator[Entry]:
     """Jobs that have succeeded, as most of a changelog is."""
     for number in range(size):
-        arn = ARN.format(number)
+        arn = model_arn(number)
         result = {"audienceModelArn": arn, "status": "ACTIVE", "name": "spring", "createTime": "2026-01-01T00:00:00Z"}
+        if padding:
+            result["description"] = padding
         yield _entry(
             Job(
                 _command("e", number, {}),
@@ -77,6 +78,11 @@ def ended(size: int) -> Iterator[Entry]:
         )
 
 
+def ended_long(size: int) -> Iterator[Entry]:
+    """The same with as long a reply as is kept, such as that of a List of a hundred resources."""
+    return ended(size, "x" * 2_000)
+
+
 def running(size: int) -> Iterator[Entry]:
     """Models that are being trained: each has a slot, and is looked at."""
     for number in range(size):
@@ -87,7 +93,7 @@ def running(size: int) -> Iterator[Entry]:
                 Phase.RUNNING,
                 accepted_at=BEGAN,
                 since=BEGAN,
-                resource_id=ARN.format(number),
+                resource_id=model_arn(number),
                 status="CREATE_IN_PROGRESS",
                 told=2,
                 turn=number + 1,
@@ -98,7 +104,7 @@ def running(size: int) -> Iterator[Entry]:
 def resources(size: int) -> Iterator[Entry]:
     """Resources that are known and may still change."""
     for number in range(size):
-        yield _entry(ResourceState(ARN.format(number), "audience-model", 3, "ACTIVE", "spring", BEGAN))
+        yield _entry(ResourceState(model_arn(number), "audience-model", 3, "ACTIVE", "spring", BEGAN))
 
 
 def _command(prefix: str, number: int, params: dict[str, Any]) -> Command:

@@ -1,22 +1,19 @@
-"""Row 12: what a probe takes of the event loop, by the number of jobs.
+"""What a probe takes of the event loop, by the number of jobs, half of them running and half ended.
 
-``python -m benchmarks.probes [JOBS ...]`` restores as many jobs, half of them running and half ended, and prints
-milliseconds of CPU: of what ``/readyz`` and ``/startupz`` ask for, as JSON, of the page and of ``/metrics``.
+In milliseconds of CPU: of what ``/readyz`` and ``/startupz`` ask for, as JSON, of the page and of ``/metrics``.
 """
 
 import asyncio
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
 from benchmarks import population
-from benchmarks.measuring import apart, shown
+from benchmarks.figures import OURS, Figures, Scale, apart
 from benchmarks.population import Replica
 from service.adapters.garbage_collection import GarbageCollection
 
-ROUNDS = 3
 ASKED = 30
 
 
@@ -47,13 +44,10 @@ def probed(size: int) -> dict[str, float]:
     return asyncio.run(measured())
 
 
-def main() -> None:
-    for size in [int(word) for word in sys.argv[1:]] or [1_000, 100_000, 1_000_000]:
-        rounds = [apart(probed, size) for _ in range(ROUNDS)]
-        print(f"{size} jobs, medians of {ROUNDS} rounds, and the range")
-        for name in rounds[0]:
-            print(shown(name, [each[name] for each in rounds], "ms", 3))
-
-
-if __name__ == "__main__":
-    main()
+def run(scale: Scale) -> Figures:
+    figures = Figures()
+    for size, rounds in scale.pick([(1_000, 3), (100_000, 3), (1_000_000, 1)], [(1_000, 1)]):
+        for _ in range(rounds):
+            for probe, milliseconds in apart(probed, size).items():
+                figures.add(f"{size:,} jobs: {probe}", OURS, "ms", milliseconds)
+    return figures

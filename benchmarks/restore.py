@@ -1,28 +1,24 @@
-"""Row 7: how long a shard takes its changelog in, from a real Kafka, until its first observations are committed.
+"""How long a shard reads its changelog, from a real Kafka, until its first observations are committed.
 
-``python -m benchmarks.restore [RECORDS] [ROUNDS]`` starts a Kafka of its own and fills one partition for each
-population: as many ended jobs and as many resources; running jobs. It prints seconds by the clock and of CPU. The peer
-reads the same records with a bare consumer and decodes them with msgspec, and keeps nothing.
+One partition for each population: as many ended jobs and as many resources; running jobs. The peer reads the same
+records with a bare consumer, decodes them with msgspec, and keeps nothing.
 """
 
 import asyncio
-import sys
-import tempfile
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 import msgspec
+from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
 from benchmarks import population
-from benchmarks.measuring import apart, shown
+from benchmarks.figures import OURS, Figures, Scale, apart
+from benchmarks.kafka import kafka
 from benchmarks.population import COMMANDS, Entry, ReplayedLog, Replica
-from sandbox.kafka.broker import Broker, free_port
 from service.adapters.garbage_collection import GarbageCollection
-from service.adapters.kafka.changelog import committed_reader
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.topics import changelog, ensure, output_topic
@@ -30,7 +26,7 @@ from service.runtime.ports import OutRecord, PartitionLog, TopicPartition
 from service.runtime.shard import State
 
 CHANGELOG = "jobs"
-POPULATIONS = ("ended and resources", "running")
+POPULATIONS = ("ended jobs and as many resources", "running jobs")
 CHUNK = 2_000
 RECORD_BYTES = 1_000_000
 
@@ -40,7 +36,7 @@ Cost = tuple[float, float]
 
 def entries(name: str, size: int) -> Iterator[Entry]:
     """The records of a population."""
-    if name == "running":
+    if name == POPULATIONS[1]:
         return population.running(size)
     return chain(population.ended(size), population.resources(size))
 
@@ -90,7 +86,7 @@ async def _restore(bootstrap: str, number: int) -> None:
 
 async def _read(bootstrap: str, number: int) -> None:
     partition, decode = KafkaPartition(CHANGELOG, number), msgspec.json.Decoder().decode
-    consumer: Any = committed_reader(KafkaSettings(bootstrap, "group", application="benchmark"), "peer")
+    consumer: Any = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed")
     await consumer.start()
     consumer.assign([partition])
     consumer.seek(partition, 0)
@@ -116,34 +112,19 @@ def cost(way: str, bootstrap: str, number: int) -> Cost:
         return asyncio.run(measured(_restore(bootstrap, number)))
 
 
-def show(name: str, rounds: Sequence[Cost]) -> None:
-    print(shown(f"{name}, by the clock", [each[0] for each in rounds], "s", 2))
-    print(shown(f"{name}, CPU", [each[1] for each in rounds], "s", 2))
+async def measure(figures: Figures, size: int, rounds: int) -> None:
+    async with kafka() as bootstrap:
+        await _fill(bootstrap, size)
+        for number, name in enumerate(POPULATIONS):
+            for _ in range(rounds):
+                for who, way in ((OURS, "ours"), ("consume and decode", "peer")):
+                    clock, used = await asyncio.to_thread(apart, cost, way, bootstrap, number)
+                    figures.add(f"{size:,} {name}, CPU", who, "s", used)
+                    figures.add(f"{size:,} {name}, by the clock", who, "s", clock)
 
 
-async def measure(size: int, rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        async with Broker(free_port(), Path(directory)) as broker:
-            await _fill(broker.bootstrap, size)
-            for number, name in enumerate(POPULATIONS):
-                pairs = [
-                    tuple(
-                        [
-                            await asyncio.to_thread(apart, cost, way, broker.bootstrap, number)
-                            for way in ("ours", "peer")
-                        ]
-                    )
-                    for _ in range(rounds)
-                ]
-                print(f"{size} {name}, medians of {rounds} rounds, and the range")
-                show("ours", [each[0] for each in pairs])
-                show("peer: consume and decode", [each[1] for each in pairs])
-
-
-def main() -> None:
-    size, rounds = (int(word) for word in (sys.argv[1:] + ["100000", "3"][len(sys.argv) - 1 :])[:2])
-    asyncio.run(measure(size, rounds))
-
-
-if __name__ == "__main__":
-    main()
+def run(scale: Scale) -> Figures:
+    figures = Figures()
+    for size, rounds in scale.pick([(100_000, 3), (1_000_000, 1)], [(1_000, 1)]):
+        asyncio.run(measure(figures, size, rounds))
+    return figures

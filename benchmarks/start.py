@@ -1,22 +1,18 @@
-"""Row 13: from the process's start to ready beside an empty changelog, and what --version and --help take.
+"""From the process's start to ready with empty changelogs, and what --version and --help take.
 
-``python -m benchmarks.start [ROUNDS]`` starts a Kafka of its own and prints medians and spread: seconds by the clock
-and seconds of CPU. The peer is a bare interpreter that imports the two clients which the service cannot do without.
+The peer is a bare interpreter that imports the two clients which the service cannot do without.
 """
 
 import asyncio
-import os
 import resource
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.sizing import Replica
-from sandbox.kafka.broker import Broker, free_port
+from benchmarks.figures import OURS, Figures, Scale
+from benchmarks.kafka import kafka
+from benchmarks.replica import Replica
 
 PEER = "import aiokafka, aiobotocore.session"
 
@@ -38,40 +34,31 @@ def started(replica: Replica) -> tuple[float, float]:
     return seconds, cpu
 
 
-def shown(name: str, rounds: Sequence[tuple[float, float]]) -> str:
-    """Medians, and the range."""
-    cells = []
-    for unit, column in zip(("s", "CPU s"), zip(*rounds, strict=True), strict=True):
-        cells.append(f"{statistics.median(column):6.2f} {unit} ({min(column):.2f} to {max(column):.2f})")
-    return f"  {name:<24}" + "   ".join(cells)
+async def measure(figures: Figures, rounds: int) -> None:
+    async with kafka() as bootstrap:
+        settings = {
+            "CRML_KAFKA__BOOTSTRAP_SERVERS": bootstrap,
+            "CRML_KAFKA__REPLICATION_FACTOR": "1",
+            "CRML_LOG__LEVEL": "error",
+            "AWS_REGION": "eu-west-1",
+        }
+        replica = Replica(settings)
+        replica.topics()
+        if rounds > 1:
+            started(replica)  # Kafka makes its own topics at the first start
+        for _ in range(rounds):
+            _add(figures, "start to ready", OURS, started(replica))
+            _add(figures, "start to ready", "imports of its two clients alone", spent(["-c", PEER]))
+            _add(figures, "--version", OURS, spent(["-m", "service", "--version"]))
+            _add(figures, "--help", OURS, spent(["-m", "service", "--help"]))
 
 
-async def measure(rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        config = {"group.initial.rebalance.delay.ms": "0"}
-        async with Broker(free_port(), Path(directory), config=config) as broker:
-            settings = {
-                "CRML_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap,
-                "CRML_KAFKA__REPLICATION_FACTOR": "1",
-                "CRML_LOG__LEVEL": os.environ.get("CRML_LOG__LEVEL", "warning"),
-                "AWS_REGION": "eu-west-1",
-            }
-            replica = Replica(settings)
-            replica.topics()
-            found: dict[str, list[tuple[float, float]]] = {}
-            for _ in range(rounds):
-                found.setdefault("start to ready", []).append(started(replica))
-                found.setdefault("--version", []).append(spent(["-m", "service", "--version"]))
-                found.setdefault("--help", []).append(spent(["-m", "service", "--help"]))
-                found.setdefault("peer: imports its clients", []).append(spent(["-c", PEER]))
-            print(f"medians of {rounds} rounds, and the range")
-            for name, each in found.items():
-                print(shown(name, each))
+def _add(figures: Figures, what: str, who: str, cost: tuple[float, float]) -> None:
+    for unit, value in zip(("by the clock", "CPU"), cost, strict=True):
+        figures.add(f"{what}, {unit}", who, "s", value)
 
 
-def main() -> None:
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 5))
-
-
-if __name__ == "__main__":
-    main()
+def run(scale: Scale) -> Figures:
+    figures = Figures()
+    asyncio.run(measure(figures, scale.pick(5, 1)))
+    return figures

@@ -1,19 +1,15 @@
-"""How long a partition's restore takes with and without a copy of it, on a real Kafka: open (fence) plus restore.
+"""How long a partition's restore takes with and without a copy of it, on a real Kafka, by the clock.
 
-``python -m benchmarks.takeover [RECORDS]`` starts a Kafka of its own, fills a changelog, and prints medians of five
-rounds side by side. Memory and CPU time of following are measured in the same run.
+The fence comes before either. Memory and CPU time of following are measured in the same run.
 """
 
 import asyncio
 import resource
-import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
 
+from benchmarks.figures import OURS, Figures, Scale
+from benchmarks.kafka import kafka
 from benchmarks.population import ended as ended_jobs
-from sandbox.kafka.broker import Broker, free_port
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.topics import changelog, ensure, output_topic
@@ -23,30 +19,30 @@ from service.runtime.slots import SlotRegistry
 from service.runtime.standby import Standby
 from service.runtime.store import Store
 
-ROUNDS = 5
-FIRST = TopicPartition("commands", 0)
+COMMANDS, CHANGELOG = "taken.commands", "taken.jobs"
+FIRST = TopicPartition(COMMANDS, 0)
 BATCH = 2000
 
 
 async def fill(log: KafkaLog, size: int) -> None:
     owner = await log.open(FIRST)
-    records = [OutRecord("jobs", key, value, (), 0) for key, value in ended_jobs(size)]
+    records = [OutRecord(CHANGELOG, key, value, (), 0) for key, value in ended_jobs(size)]
     for start in range(0, size, BATCH):
         await owner.commit(records[start : start + BATCH], None)
     await owner.close()
 
 
-async def follow(log: KafkaLog) -> tuple[Standby, float, float, float]:
-    """The copy, and what it cost: seconds, CPU seconds, MiB."""
+async def follow(log: KafkaLog) -> tuple[Standby, float, float]:
+    """The copy, and what it cost: CPU seconds, MiB."""
     standby = Standby(SlotRegistry({}, lambda _: None, time.monotonic), PrometheusTelemetry(), follows=True)
-    began, cpu, memory = time.perf_counter(), time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cpu, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     task = asyncio.create_task(log.follow(standby))
-    while not standby.statistics().get("commands-0", {}).get("current"):  # noqa: ASYNC110 - it tells nobody
+    while not standby.statistics().get(f"{COMMANDS}-0", {}).get("current"):  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(0.02)
-    seconds, used = time.perf_counter() - began, time.process_time() - cpu
+    used = time.process_time() - cpu
     task.cancel()
     await asyncio.wait([task])
-    return standby, seconds, used, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
+    return standby, used, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
 
 
 async def take_over(log: KafkaLog, store: Store, known: int) -> tuple[float, float]:
@@ -57,43 +53,39 @@ async def take_over(log: KafkaLog, store: Store, known: int) -> tuple[float, flo
     async for batch in opened.restore(known):
         for key, value in batch:
             store.load(key, value)
-    await opened.position()
+    await opened.offsets()
     ended = time.perf_counter()
     await opened.close()
     return fenced - began, ended - fenced
 
 
-async def measure(broker: Broker, size: int) -> None:
-    settings = KafkaSettings(broker.bootstrap, "group", application="benchmark")
-    source = output_topic("commands", 1, retention=3600, record_bytes=1_000_000)
-    await ensure(settings, [source, changelog("jobs", source, record_bytes=1_000_000)], replication=1)
-    log = KafkaLog(settings, {"commands": "jobs"})
+async def measure(figures: Figures, bootstrap: str, size: int, rounds: int) -> None:
+    settings = KafkaSettings(bootstrap, "group", application="benchmark")
+    source = output_topic(COMMANDS, 1, retention=3600, record_bytes=1_000_000)
+    await ensure(settings, [source, changelog(CHANGELOG, source, record_bytes=1_000_000)], replication=1)
+    log = KafkaLog(settings, {COMMANDS: CHANGELOG})
     await fill(log, size)
-    standby, seconds, used, mebibytes = await follow(log)
+    standby, used, mebibytes = await follow(log)
     store, known = standby.take(FIRST)
     assert len(store) == size
     await take_over(log, Store(), 0)
-    rounds = [(await take_over(log, Store(), 0), await take_over(log, store, known)) for _ in range(ROUNDS)]
+    what = f"{size:,} records in a partition"
+    for _ in range(rounds):
+        fence, cold = await take_over(log, Store(), 0)
+        figures.add(f"{what}: fence", OURS, "s", fence)
+        figures.add(f"{what}: restore of all", OURS, "s", cold)
+        figures.add(f"{what}: restore from a current copy", OURS, "s", (await take_over(log, store, known))[1])
+    figures.add(f"{what}: first read of the copy, CPU", OURS, "s", used)
+    figures.add(f"{what}: the copy", OURS, "MiB", mebibytes)
     await log.close()
-    fences = statistics.median(fence for pair in rounds for fence, _ in pair)
-    cold, warm = (statistics.median(restore for _, restore in column) for column in zip(*rounds, strict=True))
-    print(f"{size} job records in one partition, medians of {ROUNDS} rounds")
-    print(f"  fence                  {fences:8.3f} s")
-    print(f"  restore, all           {cold:8.3f} s")
-    print(f"  restore from a copy    {warm:8.3f} s")
-    print(f"  ratio                  {cold / warm:8.0f}")
-    print(f"  first read of the copy {seconds:8.3f} s, {used:.3f} s of CPU, {mebibytes:.0f} MiB")
 
 
-async def run(size: int) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        async with Broker(free_port(), Path(directory)) as broker:
-            await measure(broker, size)
+def run(scale: Scale) -> Figures:
+    figures = Figures()
 
+    async def measured() -> None:
+        async with kafka() as bootstrap:
+            await measure(figures, bootstrap, scale.pick(100_000, 500), scale.pick(5, 1))
 
-def main() -> None:
-    asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000))
-
-
-if __name__ == "__main__":
-    main()
+    asyncio.run(measured())
+    return figures

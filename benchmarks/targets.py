@@ -1,13 +1,12 @@
-"""Row 14: a thousand configured targets, of which twenty are busy and one hangs.
+"""A thousand configured targets, of which twenty are busy and one hangs.
 
-``python -m benchmarks.targets [TARGETS] [BUSY]`` prints memory for each idle target, and for each busy one, reads by
-CPU-second at the busy ones without and with one target that never answers. AWS is a stub on this machine. The peer is a
-session and a client of aiobotocore for each account.
+Memory for each idle target and for each busy one, and reads per CPU-second at the busy ones without and with one
+target that never answers. AWS is a stub in the same process. The peer is a session and a client of aiobotocore for each
+account.
 """
 
 import asyncio
 import os
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -19,12 +18,11 @@ import yaml
 from aiobotocore.session import AioSession
 from aiohttp import web
 
-from benchmarks.measuring import apart, resident, shown
+from benchmarks.figures import OURS, Figures, Scale, apart, resident
 from service import bootstrap
 from service.adapters.aws.api import AwsApi
 from service.settings import Settings, load
 
-ROUNDS = 3
 CALLS = 100
 """At each busy target, side by side with the others'."""
 PEERS = 5
@@ -34,10 +32,12 @@ REGION = "eu-west-1"
 
 
 @asynccontextmanager
-async def stub() -> AsyncIterator[str]:
-    """An API that answers every List at once, but never to one that is asked under ``/hangs``."""
+async def stub() -> AsyncIterator[tuple[str, list[str]]]:
+    """An API that answers every List at once, but never one that is asked under ``/hangs``, and what it was asked."""
+    asked: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
         if request.path.startswith("/hangs"):
             await asyncio.Event().wait()
         return web.json_response({"audienceModels": []})
@@ -48,7 +48,7 @@ async def stub() -> AsyncIterator[str]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
     await runner.cleanup()
 
 
@@ -81,13 +81,15 @@ def ours(count: int, busy: int) -> dict[str, float]:
     os.environ |= {name.upper(): value for name, value in KEYS.items()}
 
     async def measured() -> dict[str, float]:
-        async with stub() as url:
+        async with stub() as (url, asked):
             bootstrap.build(settings(2, url))
             before = resident()
             service = bootstrap.build(settings(count, url))
             pollers = [asyncio.create_task(poller.run()) for poller in service.app._pollers.values()]
             await asyncio.sleep(0.1)
             idle = (resident() - before) / count
+            await asyncio.sleep(2.0)
+            lists = len(asked)
             api, names = AwsApi(service.sessions), [f"account-{number}" for number in range(1, busy + 1)]
             before = resident()
             await _calls(api, names)
@@ -100,7 +102,7 @@ def ours(count: int, busy: int) -> dict[str, float]:
                 task.cancel()
             await asyncio.wait([*hung, *pollers])
             await service.sessions.close()
-            return {"idle": idle, "busy": each, "alone": alone, "beside": beside}
+            return {"idle": idle, "busy": each, "alone": alone, "beside": beside, "lists": lists}
 
     return asyncio.run(measured())
 
@@ -109,7 +111,7 @@ def peer() -> float:
     """Bytes for each session and client that has called once."""
 
     async def measured() -> float:
-        async with stub() as url, AsyncExitStack() as stack:
+        async with stub() as (url, _), AsyncExitStack() as stack:
             await _called(stack, url)
             before = resident()
             for _ in range(PEERS):
@@ -125,16 +127,16 @@ async def _called(stack: AsyncExitStack, url: str) -> None:
     await client.list_audience_models()
 
 
-def main() -> None:
-    count, busy = (int(word) for word in (sys.argv[1:] + ["1000", "20"][len(sys.argv) - 1 :])[:2])
-    rounds = [apart(ours, count, busy) for _ in range(ROUNDS)]
-    print(f"{count} targets, {busy} of them busy, medians of {ROUNDS} rounds, and the range")
-    print(shown("each idle target", [each["idle"] / 1024 for each in rounds], "KiB"))
-    print(shown("each busy target", [each["busy"] / 1024 for each in rounds], "KiB"))
-    print(shown("peer: a session and client for each", [apart(peer) / 1024 for _ in range(ROUNDS)], "KiB"))
-    print(shown("reads by CPU-second, all answer", [each["alone"] for each in rounds], "", 0))
-    print(shown("reads by CPU-second, one target hangs", [each["beside"] for each in rounds], "", 0))
-
-
-if __name__ == "__main__":
-    main()
+def run(scale: Scale) -> Figures:
+    """The service and the peer by turns."""
+    figures = Figures()
+    count, busy = scale.pick((1_000, 20), (50, 5))
+    for _ in range(scale.pick(3, 1)):
+        found = apart(ours, count, busy)
+        figures.add(f"memory of an idle target, of {count:,}", OURS, "KiB", found["idle"] / 1024)
+        figures.add("memory of a target that is called", OURS, "KiB", found["busy"] / 1024)
+        figures.add("memory of a target that is called", "session and client for each", "KiB", apart(peer) / 1024)
+        figures.add(f"reads per CPU-second at {busy}, all answer", OURS, "", found["alone"])
+        figures.add(f"reads per CPU-second at {busy}, one target hangs beside", OURS, "", found["beside"])
+        figures.add("Lists while nothing is followed", OURS, "", found["lists"])
+    return figures

@@ -464,12 +464,15 @@ PROMISES = (
     Promise(
         "What a job costs does not grow with their number",
         "A restore takes time in proportion to its records, a probe as long with a million jobs as with one. A job "
-        "under way takes less than 2 KB in all. A collection of the garbage collector visits only what is new. "
-        "A target that nothing is sent to takes less than 15 KB.",
+        "under way takes less than 2 KB in all, an ended command less than a kilobyte beside its reply. A step in the "
+        "queue for a slot takes about as long however many wait. A collection of the garbage collector visits only "
+        "what is new. A target that nothing is sent to takes less than 15 KB.",
         (
             "tests/scenarios/test_growth.py::test_a_restore_takes_as_much_for_each_record_however_many_there_are",
             "tests/scenarios/test_growth.py::test_a_probe_takes_as_much_however_many_jobs_there_are",
             "tests/scenarios/test_growth.py::test_a_job_that_is_followed_takes_little_memory",
+            "tests/scenarios/test_growth.py::test_a_command_that_has_ended_is_kept_as_little_more_than_its_record",
+            "tests/unit/service/core/test_quotas.py::test_a_change_costs_about_the_same_however_many_wait",
             "tests/unit/service/test_bootstrap_targets.py::test_an_idle_target_takes_little_memory",
             "tests/unit/service/adapters/test_garbage_collection.py"
             "::test_a_full_collection_does_not_visit_what_an_earlier_one_has",
@@ -483,6 +486,7 @@ PROMISES = (
             "look at every job at each commit",
             "count the held jobs at each probe",
             "hold what runs as objects",
+            "hold what has ended as objects",
             "keep cancelled timers until the first one fires",
         ),
     ),

@@ -2329,6 +2329,14 @@ SABOTAGES = (
         "::test_a_job_that_runs_is_kept_in_little_memory_and_nothing_that_a_collection_visits",
     ),
     Sabotage(
+        "hold what has ended as objects",
+        "service.runtime.store",
+        "        if ended(job):\n            self._ended[key] = value\n",
+        "        if ended(job):\n            self._ended[key] = job\n",
+        "A week of commands takes several times the memory, in every replica.",
+        "tests/scenarios/test_growth.py::test_a_command_that_has_ended_is_kept_as_little_more_than_its_record",
+    ),
+    Sabotage(
         "let each full collection visit everything",
         "service.adapters.garbage_collection",
         '    if phase == "stop" and',

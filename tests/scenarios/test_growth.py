@@ -1,6 +1,7 @@
 """What a job costs does not grow with the number of jobs; counted in calls, bytes and objects, not in seconds."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -105,3 +106,16 @@ async def test_a_job_that_is_followed_takes_little_memory() -> None:
     await serving.__aexit__(None, None, None)
     assert kept.bytes / MANY < 2_000
     assert kept.visited / MANY < 4
+
+
+def test_a_command_that_has_ended_is_kept_as_little_more_than_its_record() -> None:
+    """Beside its reply less than a kilobyte, and nothing that a collection visits."""
+    changelog = list(population.ended(MANY))
+    reply = len(json.dumps(json.loads(changelog[0][1])["reply"], separators=(",", ":")))
+    with costs.memory() as kept:
+        store = Store()
+        for key, value in changelog:
+            store.load(bytes(bytearray(key)), bytes(bytearray(value)))
+    assert len(store) == MANY
+    assert kept.bytes / MANY - reply < 1_000
+    assert kept.visited < 100
