@@ -25,7 +25,7 @@ ENDS = 20
 
 async def fill(place: World, service: Service, number: int) -> None:
     """Writes as many running jobs, evenly over the partitions."""
-    settings = KafkaSettings(place.bootstrap, service.topic, application="benchmark")
+    settings = KafkaSettings(place.bootstrap, service.group, application="benchmark")
     log = KafkaLog(settings, {service.topic: service.changelog})
     chunks: list[list[OutRecord]] = [[] for _ in range(PARTITIONS)]
     owners = [await log.open(TopicPartition(service.topic, each)) for each in range(PARTITIONS)]

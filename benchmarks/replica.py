@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from sandbox.kafka.broker import free_port
 
@@ -33,6 +34,7 @@ class Replica:
         self._folder = folder
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
+        self._log = TemporaryFile("a+b")  # noqa: SIM115 - it ends with this
 
     def topics(self) -> None:
         words = [sys.executable, "-m", "service", "topics"]
@@ -46,12 +48,13 @@ class Replica:
         """Seconds from the process's start to ready."""
         began = time.monotonic()
         words = [sys.executable, *self._program, "run"]
+        self._log.truncate(0)
         self._process = subprocess.Popen(
-            words, env=self._environment, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            words, env=self._environment, cwd=self._folder, stdout=self._log, stderr=subprocess.STDOUT
         )
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() - began > BOUND:
-                raise RuntimeError("the service did not become ready; run it by hand to see why")
+                raise RuntimeError(f"the service did not become ready: {self._last_words()}")
             time.sleep(0.005)
         return time.monotonic() - began
 
@@ -81,6 +84,10 @@ class Replica:
     @property
     def cpu(self) -> float:
         return self.metric("process_cpu_seconds_total")
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")[-2_000:]
 
     def _ready(self) -> bool:
         try:

@@ -99,7 +99,7 @@ class Service(Performer):
         self.name = OURS
         prefix = f"ours{os.urandom(3).hex()}"
         self.topic, self.replies, self.events = f"{prefix}.commands", f"{prefix}.replies", f"{prefix}.events"
-        self.changelog = f"{prefix}.jobs"
+        self.changelog, self.group = f"{prefix}.jobs", prefix
         own = {
             "TARGETS__DEFAULT__REGION": "eu-west-1",
             "TARGETS__DEFAULT__ENDPOINT_URL": world.api,
