@@ -40,7 +40,7 @@ async def rate(
 
 
 async def _throughput(figures: Figures, scale: Scale, rows: tuple[str, ...]) -> None:
-    count = scale.pick(3_000, 100)
+    count = scale.pick(2_000, 100)
     async with world() as place:
         for row in rows:
             for _ in range(scale.pick(3, 1)):
@@ -120,7 +120,7 @@ async def _hang(figures: Figures, count: int, seconds: float) -> None:
 
 def flood(scale: Scale) -> Figures:
     figures = Figures()
-    answers = scale.pick(((5_500, 0.0, 3), (3_000, 0.05, 2), (1_000, 1.0, 1)), ((100, 0.0, 1),))
+    answers = scale.pick(((4_000, 0.0, 3), (3_000, 0.05, 1), (800, 1.0, 1)), ((100, 0.0, 1),))
     for count, seconds, rounds in answers:
         asyncio.run(_flood(figures, count, seconds, rounds))
     if not scale.quick:

@@ -22,19 +22,19 @@ INTERVAL: Final = {
 FOLLOWING: Final = ("task for each job", "thread for each job")
 
 
-async def begin_jobs(service: Service, place: World, number: int) -> None:
-    """Creates as many evenly over an interval, and waits until all are followed."""
+async def begin_jobs(service: Service, place: World, number: int, seconds: float) -> None:
+    """Creates as many evenly over a time, and waits until all are followed."""
     async with Publisher(place, service, *ROWS["create"]) as publisher:
         began = asyncio.get_running_loop().time()
         for count in range(number):
             await publisher.send_one()
-            await asyncio.sleep(began + count * EVERY / number - asyncio.get_running_loop().time())
+            await asyncio.sleep(began + count * seconds / number - asyncio.get_running_loop().time())
         while publisher.ended < number:
             await publisher.read()
 
 
 async def measure(figures: Figures, scale: Scale) -> None:
-    number, seconds, rounds = scale.pick((1_000, 60.0, 2), (20, 2.0, 1))
+    number, seconds, rounds = scale.pick((1_000, 30.0, 2), (20, 2.0, 1))
     async with world() as place, stub(jobs=number) as followed, AsyncExitStack() as stack:
         busy, idle = Service(place, INTERVAL), Service(place, INTERVAL)
         settings = {"jobs": number, "every": EVERY, "arn": f"{ARN}:audience-model/{{:08x}}-0000-4000-8000-000000000000"}
@@ -43,8 +43,7 @@ async def measure(figures: Figures, scale: Scale) -> None:
         for performer in performers:
             await performer.begin()
             stack.callback(performer.end)
-        if not scale.quick:
-            await begin_jobs(busy, place, number)
+        await begin_jobs(busy, place, number, scale.pick(EVERY, 1.0))
         await asyncio.sleep(scale.pick(EVERY, 1.0))
         whats = (f"{number:,} jobs followed", "idle", *[f"{number:,} jobs followed"] * len(peers))
         for _ in range(rounds):

@@ -93,7 +93,7 @@ async def one(figures: Figures, number: int, seconds: float) -> None:
 def run(scale: Scale) -> Figures:
     figures = Figures()
     for number, seconds in scale.pick(
-        [(1_000, 45.0), (10_000, 45.0), (100_000, 45.0), (1_000_000, 60.0)], [(100, 5.0)]
+        [(1_000, 25.0), (10_000, 25.0), (100_000, 25.0), (1_000_000, 40.0)], [(100, 5.0)]
     ):
         asyncio.run(one(figures, number, seconds))
     return figures

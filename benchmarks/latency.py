@@ -62,12 +62,12 @@ def within(before: Mapping[float, float], after: Mapping[float, float], share: f
 
 async def _measure(figures: Figures, scale: Scale) -> None:
     async with world() as place:
-        for rate in scale.pick((10, 500), (20,)):
-            for _ in range(scale.pick(2, 1)):
+        for rate, seconds, rounds in scale.pick(((10, 12.0, 1), (500, 10.0, 2)), ((20, 2.0, 1),)):
+            for _ in range(rounds):
                 for performer in (Service(place), Peer(PEER, place)):
                     await performer.begin()
                     try:
-                        await _one(figures, performer, place, rate, scale.pick(15.0, 2.0))
+                        await _one(figures, performer, place, rate, seconds)
                     finally:
                         performer.end()
 

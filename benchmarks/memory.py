@@ -107,7 +107,7 @@ def run(scale: Scale) -> Figures:
     if scale.quick:
         figures.add(f"{KINDS['running']}, allocated", OURS, "B", apart(ours, "running", size, True))
         return figures
-    for _ in range(3):
+    for _ in range(2):
         for kind, what in KINDS.items():
             figures.add(f"{what}, resident memory", OURS, "B", apart(ours, kind, size, False))
         figures.add(f"{KINDS['running']}, resident memory", "task and dict for each", "B", apart(peer, size))

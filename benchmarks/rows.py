@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from benchmarks.figures import OURS, Figure, Figures, Scale
+from benchmarks.notes import NOTES
 
 
 class Found:
@@ -93,6 +94,7 @@ ROWS: tuple[Row, ...] = (
                 1.0,
             ),
         ),
+        NOTES["calls"],
     ),
     Row(
         "replicas",
@@ -105,6 +107,7 @@ ROWS: tuple[Row, ...] = (
                 1.1,
             ),
         ),
+        NOTES["replicas"],
     ),
     Row(
         "ends",
@@ -115,6 +118,7 @@ ROWS: tuple[Row, ...] = (
             at_most("99 %: at most 12 s", "1,000 jobs end within 2 h: 99 %", 12),
             at_most("mean, ends within 1 h: at most 6 s", "1,000 jobs end within 1 h: mean", 6),
         ),
+        NOTES["ends"],
     ),
     Row(
         "following",
@@ -124,6 +128,7 @@ ROWS: tuple[Row, ...] = (
             at_most("idle: at most 0.6 % of a core", "idle: share of a core", 0.6),
             at_most("1,000 jobs: at most 0.9 %", "1,000 jobs followed: share of a core", 0.9),
         ),
+        NOTES["following"],
     ),
     Row(
         "memory",
@@ -139,6 +144,7 @@ ROWS: tuple[Row, ...] = (
                 1_000,
             ),
         ),
+        NOTES["memory"],
     ),
     Row(
         "pauses",
@@ -154,6 +160,7 @@ ROWS: tuple[Row, ...] = (
             )
             for size in ("100,000", "1,000,000")
         ),
+        NOTES["pauses"],
     ),
     Row(
         "restore",
@@ -168,6 +175,7 @@ ROWS: tuple[Row, ...] = (
                 11,
             ),
         ),
+        NOTES["restore"],
     ),
     Row(
         "flood",
@@ -184,6 +192,7 @@ ROWS: tuple[Row, ...] = (
                 50,
             ),
         ),
+        NOTES["flood"],
     ),
     Row(
         "gets",
@@ -193,6 +202,7 @@ ROWS: tuple[Row, ...] = (
             ratio("to FastStream's handler: at least 4", GET, "FastStream handler", 4),
             ratio("to its batches: at least 1.2", GET, "FastStream batch", 1.2),
         ),
+        NOTES["gets"],
     ),
     Row(
         "writes",
@@ -202,6 +212,7 @@ ROWS: tuple[Row, ...] = (
             ratio("TagResource to FastStream's batches: at least 1.0", TAG, "FastStream batch", 1.0),
             ratio("CreateAudienceModel to FastStream's batches: at least 0.6", CREATE, "FastStream batch", 0.6),
         ),
+        NOTES["writes"],
     ),
     Row(
         "latency",
@@ -218,6 +229,7 @@ ROWS: tuple[Row, ...] = (
             ),
             at_most("transaction at 500/s, 99 %: at most 30 ms", "500 commands a second: transaction, 99 %", 30),
         ),
+        NOTES["latency"],
     ),
     Row(
         "probes",
@@ -233,6 +245,7 @@ ROWS: tuple[Row, ...] = (
         "Start",
         "start:run",
         (at_most("to ready: at most 1.3 s by the clock", "start to ready, by the clock", 1.3),),
+        NOTES["start"],
     ),
     Row(
         "targets",
@@ -253,8 +266,8 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row("takeover", "Take-over from a copy", "takeover:run"),
-    Row("growth", "Growth", "growth:run"),
-    Row("layers", "Where the microseconds of a command go", "layers:run"),
+    Row("growth", "Growth", "growth:run", (), NOTES["growth"]),
+    Row("layers", "Where the microseconds of a command go", "layers:run", (), NOTES["layers"]),
     Row("sizing", "Memory of a process", "sizing:run"),
 )
 BY_NAME = {row.name: row for row in ROWS}

@@ -56,9 +56,8 @@ async def waiting(figures: Figures, place: World, number: int) -> None:
 
 async def _measure(figures: Figures, scale: Scale) -> None:
     async with world() as place:
-        for _ in range(scale.pick(2, 1)):
-            await burst(figures, place, scale.pick(8_000, 50))
-            await waiting(figures, place, scale.pick(3_000, 50))
+        await burst(figures, place, scale.pick(8_000, 50))
+        await waiting(figures, place, scale.pick(3_000, 50))
 
 
 def run(scale: Scale) -> Figures:
