@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 
 from sandbox.kafka.broker import Broker
 from service.adapters.kafka import brokers
-from service.adapters.kafka.client_options import KafkaSettings, backoff
+from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.incidents import Incident
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.kafka.producer import clashes, transactional_id
+from service.adapters.kafka.reconnection import backoff
 from service.adapters.kafka.topics import TopicSpec, changelog, ensure, foreign_producers, output_topic, verify
 from service.runtime.ports import CommitUnknown, InRecord, LogError, OutRecord, TopicPartition, Unfit
 from tests.contract.test_log_worlds import PARTITIONS, RECORD_BYTES, KafkaWorld, eventually, position, running

@@ -4,7 +4,6 @@ Only hints are sent this way. What Kafka can't take now is dropped, and so is wh
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,17 +14,16 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
-from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
+from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.offsets import Offsets, absent
+from service.adapters.kafka.reconnection import Attempts
 from service.adapters.kafka.topic_reader import topic_consumer
 from service.runtime.ports import LogError
 
 POLL_MS: Final = 500
 WAITING: Final = 1000
 """Records that may wait to be sent; the oldest are dropped first."""
-STEADY: Final = 60.0
-"""Seconds after which a failure counts as the first again."""
 
 _PRODUCE_BACKOFF: Final = 0.1
 """Seconds between the producer's attempts after a retriable answer; a hint may be late."""
@@ -62,15 +60,15 @@ class KafkaBroadcast:
             both.create_task(self._repeat(self._speak), name="broadcast:speak")
 
     async def _repeat(self, session: Callable[[list[KafkaPartition]], Awaitable[None]]) -> None:
-        attempt = 0
+        attempts = Attempts()
         while True:
-            await asyncio.sleep(backoff(attempt))
-            begun = time.monotonic()
-            try:
-                await session(await self._partitions())
-            except Exception as error:  # aiokafka raises all sorts of things, and no hint is worth the process
-                _log.info("shared Lists are not read or not written; retrying", topic=self._topic, error=repr(error))
-            attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
+            async with attempts.next():
+                try:
+                    await session(await self._partitions())
+                except Exception as error:  # aiokafka raises all sorts of things, and no hint is worth the process
+                    _log.info(
+                        "shared Lists are not read or not written; retrying", topic=self._topic, error=repr(error)
+                    )
 
     async def _partitions(self) -> list[KafkaPartition]:
         """Asked for first: to write to a topic that is not there could create it."""

@@ -2,12 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-BACKOFF_BASE: Final = 0.2
-"""First delay, in seconds, before a broken membership, or a repeated rejoin, is tried again."""
-BACKOFF_CAP: Final = 15.0
-"""Longest such delay."""
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +89,3 @@ def client_options(settings: KafkaSettings, role: str, request_timeout: float | 
 def milliseconds(seconds: float) -> int:
     """Seconds as aiokafka wants them."""
     return round(seconds * 1000)
-
-
-def backoff(attempt: int) -> float:
-    """Delay before the attempt, doubling up to the cap; none before attempt 0."""
-    return min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(attempt - 1, 30)) if attempt else 0.0

@@ -1,7 +1,6 @@
 """Follows the changelogs of partitions that others own: one consumer without a group, committed records only."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,9 +8,10 @@ import structlog
 from aiokafka import TopicPartition as KafkaPartition
 
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
-from service.adapters.kafka.client_options import KafkaSettings, backoff
+from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.offsets import Offsets
+from service.adapters.kafka.reconnection import Attempts
 from service.adapters.kafka.topic_reader import topic_consumer
 from service.runtime.ports import Follower, LogError, TopicPartition
 
@@ -20,8 +20,6 @@ RECORDS: Final = 1000
 """Handed over at once: a first read of a long changelog must not hold up the event loop."""
 PAUSE: Final = 0.02
 """Seconds between two reads: what trickles in is taken together, and a copy is no later than that."""
-STEADY: Final = 60.0
-"""Seconds after which a failure counts as the first again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -43,23 +41,24 @@ class StandbyReader:
 
     async def follow(self, follower: Follower) -> None:
         """Reads what the follower wants, as it grows."""
-        attempt = 0
+        attempts = Attempts()
         while True:
-            await asyncio.sleep(backoff(attempt))
-            begun = time.monotonic()
-            sources: dict[KafkaPartition, TopicPartition] = {}
-            try:
-                sources |= await self._sources()
-                await self._session(follower, sources)
-            except (LogError, OSError) as error:
-                _log.info("Kafka changelogs cannot be followed; retrying", error=repr(error))
-            except Exception as error:
-                # aiokafka raises all sorts of things at a record that can't be read, and does not say where it lies.
-                _log.warning("Kafka changelog cannot be read; standby copies dropped", error=repr(error))
-                for partition in sources.values():
-                    follower.lost(partition)
-                    await asyncio.sleep(0)
-            attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
+            async with attempts.next():
+                await self._attempt(follower)
+
+    async def _attempt(self, follower: Follower) -> None:
+        sources: dict[KafkaPartition, TopicPartition] = {}
+        try:
+            sources |= await self._sources()
+            await self._session(follower, sources)
+        except (LogError, OSError) as error:
+            _log.info("Kafka changelogs cannot be followed; retrying", error=repr(error))
+        except Exception as error:
+            # aiokafka raises all sorts of things at a record that can't be read, and does not say where it lies.
+            _log.warning("Kafka changelog cannot be read; standby copies dropped", error=repr(error))
+            for partition in sources.values():
+                follower.lost(partition)
+                await asyncio.sleep(0)
 
     async def _sources(self) -> dict[KafkaPartition, TopicPartition]:
         """The changelogs' partitions, each with the partition whose state it holds."""

@@ -8,7 +8,6 @@ it does nothing until :meth:`Group.start` seeks and resumes it.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
@@ -21,19 +20,18 @@ from aiokafka.protocol.group import HeartbeatRequest
 
 from service.adapters.kafka.aiokafka_patches import lenient_headers
 from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
-from service.adapters.kafka.client_options import KafkaSettings, backoff, client_options, milliseconds
+from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.group.assignor import own_class
 from service.adapters.kafka.group.delivery import Delivery
 from service.adapters.kafka.group.static_membership import StaticIdentity
 from service.adapters.kafka.incidents import Incident, Incidents
+from service.adapters.kafka.reconnection import Attempts, Rejoin
 from service.runtime.ports import Assignee, LogError, TopicPartition
 
 FETCH_WAIT: Final = 0.1
 """Seconds after which a broker without new records answers; a partition that is started waits for that answer, since
 aiokafka asks each broker once at a time."""
-STEADY = 60.0
-"""Seconds after which a failure or a rejoin counts as the first again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -59,22 +57,23 @@ class GroupMember:
 
     async def consume(self, assignee: Assignee) -> None:
         """Joins the group and delivers until cancelled; then leaves the group."""
-        attempt, begun = 0, 0.0
+        attempts = Attempts()
         while True:
             self._alive()
-            await asyncio.sleep(backoff(attempt))
-            begun = time.monotonic()
-            try:
-                await self._run_session(assignee)
-            except (KafkaError, LogError, OSError) as error:
-                if not self._identity.superseded:
-                    self._incidents[Incident.SESSION_LOST] += 1
-                    _log.warning("Kafka session lost; reconnecting", group=self._settings.group_id, error=repr(error))
-            attempt = 1 if time.monotonic() - begun > STEADY else attempt + 1
+            async with attempts.next():
+                await self._attempt(assignee)
             if self._identity.superseded:
                 await self._superseded_by_peer(assignee)
             else:
                 await self._revoke(assignee)
+
+    async def _attempt(self, assignee: Assignee) -> None:
+        try:
+            await self._run_session(assignee)
+        except (KafkaError, LogError, OSError) as error:
+            if not self._identity.superseded:
+                self._incidents[Incident.SESSION_LOST] += 1
+                _log.warning("Kafka session lost; reconnecting", group=self._settings.group_id, error=repr(error))
 
     async def holds(self, partition: TopicPartition) -> bool:
         """Whether the coordinator confirms now that this member owns the partition."""
@@ -209,35 +208,6 @@ class Session:
         The public way, to unsubscribe and subscribe, leaves the group in a task of its own that races with the join.
         """
         self._consumer._coordinator.request_rejoin()
-
-
-class Rejoin:
-    """When to ask for a fresh assignment: at once, but with growing pauses when it is asked for again and again."""
-
-    def __init__(self) -> None:
-        self._wanted = False
-        self._repeats = 0
-        self._last = float("-inf")
-
-    def want(self) -> None:
-        """Requests a new assignment."""
-        self._wanted = True
-
-    def granted(self) -> None:
-        """A new assignment has arrived, requested or not."""
-        self._wanted = False
-
-    def due(self) -> bool:
-        """True once for every time that it should be asked for now."""
-        now = time.monotonic()
-        if now - self._last > STEADY:
-            self._repeats = 0
-        if not self._wanted or now - self._last < backoff(self._repeats):
-            return False
-        self._wanted = False
-        self._repeats += 1
-        self._last = now
-        return True
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types

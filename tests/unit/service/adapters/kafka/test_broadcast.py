@@ -9,8 +9,10 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaConnectionError
 
 from service.adapters.kafka import broadcast as module
+from service.adapters.kafka import reconnection
 from service.adapters.kafka.broadcast import WAITING, KafkaBroadcast
-from service.adapters.kafka.client_options import BACKOFF_CAP, KafkaSettings
+from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.reconnection import BACKOFF_CAP
 from tests.support.fake_consumer import FakeConsumer
 
 pytestmark = pytest.mark.looptime
@@ -63,7 +65,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench()
     monkeypatch.setattr(module, "topic_consumer", lambda _settings, _role: bench.consumer)
     monkeypatch.setattr(module, "AIOKafkaProducer", lambda **_options: bench.producer)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
+    monkeypatch.setattr(reconnection, "time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
     return bench
 
 

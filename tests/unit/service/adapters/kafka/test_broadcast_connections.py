@@ -12,8 +12,9 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, OffsetOutOfRangeError
 from structlog.testing import capture_logs
 
-from service.adapters.kafka.broadcast import STEADY, WAITING, KafkaBroadcast
+from service.adapters.kafka.broadcast import WAITING, KafkaBroadcast
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.reconnection import STEADY
 from service.runtime.ports import LogError
 from tests.support.fake_consumer import FakeConsumer, Record, Stored
 
@@ -141,7 +142,9 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     module = "service.adapters.kafka.broadcast."
     monkeypatch.setattr(module + "topic_consumer", consumer)
     monkeypatch.setattr(module + "AIOKafkaProducer", producer)
-    monkeypatch.setattr(module + "time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
+    monkeypatch.setattr(
+        "service.adapters.kafka.reconnection.time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
+    )
     return made
 
 

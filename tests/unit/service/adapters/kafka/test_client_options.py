@@ -1,14 +1,9 @@
 """The adapter's numbers, and what aiokafka gets of them."""
 
-from itertools import pairwise
-
 import pytest
 
 from service.adapters.kafka.client_options import (
-    BACKOFF_BASE,
-    BACKOFF_CAP,
     KafkaSettings,
-    backoff,
     client_options,
     milliseconds,
 )
@@ -32,13 +27,6 @@ def test_a_role_may_have_more_time() -> None:
 @pytest.mark.parametrize(("seconds", "wanted"), [(0.0004, 0), (0.002, 2), (0.1, 100), (20, 20_000)])
 def test_milliseconds_are_whole(seconds: float, wanted: int) -> None:
     assert milliseconds(seconds) == wanted
-
-
-def test_delays_double_up_to_the_cap() -> None:
-    delays = [backoff(attempt) for attempt in range(12)]
-    assert delays[:3] == [0.0, BACKOFF_BASE, 2 * BACKOFF_BASE]
-    assert all(one <= other for one, other in pairwise(delays))
-    assert delays[-1] == backoff(10**9) == BACKOFF_CAP
 
 
 @pytest.mark.parametrize("other", ["transaction_timeout", "rebalance_timeout"])

@@ -10,7 +10,8 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaConnectionError
 
 from service.adapters.kafka import standby_reader as module
-from service.adapters.kafka.client_options import BACKOFF_CAP, KafkaSettings
+from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.reconnection import BACKOFF_CAP
 from service.adapters.kafka.standby_reader import StandbyReader
 from service.runtime.ports import TopicPartition
 from tests.support.fake_consumer import FakeConsumer
@@ -83,7 +84,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
         return bench.consumer
 
     monkeypatch.setattr(module, "topic_consumer", reader)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
+    monkeypatch.setattr(
+        "service.adapters.kafka.reconnection.time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
+    )
     return bench
 
 

@@ -10,12 +10,11 @@ import pytest
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaConnectionError
 
-from service.adapters.kafka.client_options import BACKOFF_BASE, KafkaSettings
+from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.group import membership as module
-from service.adapters.kafka.group.membership import STEADY, GroupMember, Rejoin
+from service.adapters.kafka.group.membership import GroupMember
 from service.adapters.kafka.incidents import Incident
 from service.runtime.ports import InRecord, LogError, TopicPartition
-from tests.support.clock import ManualClock
 from tests.support.fake_consumer import FakeConsumer
 
 pytestmark = pytest.mark.looptime
@@ -112,7 +111,9 @@ class Bench:
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench()
     monkeypatch.setattr(module, "AIOKafkaConsumer", bench.make)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
+    monkeypatch.setattr(
+        "service.adapters.kafka.reconnection.time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
+    )
     return bench
 
 
@@ -263,41 +264,3 @@ async def test_a_superseded_process_serves_nothing_and_asks_again(
     assert "asks again every 5 s" in reason
     assert len(bench.consumers) == 2
     await ended(task)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
-    clock = ManualClock()
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
-    return clock
-
-
-async def test_a_rejoin_is_due_once_for_each_time_that_it_is_wanted(clock: ManualClock) -> None:
-    rejoin = Rejoin()
-    assert not rejoin.due()
-    rejoin.want()
-    assert [rejoin.due(), rejoin.due()] == [True, False]
-
-
-async def test_an_assignment_that_came_meanwhile_serves_as_well(clock: ManualClock) -> None:
-    rejoin = Rejoin()
-    rejoin.want()
-    rejoin.granted()
-    assert not rejoin.due()
-
-
-async def test_rejoins_come_in_growing_pauses_until_all_is_well_for_a_while(clock: ManualClock) -> None:
-    rejoin, pauses = Rejoin(), []
-    for _ in range(6):
-        rejoin.want()
-        waited = 0.0
-        while not rejoin.due():
-            clock.advance(0.1)
-            waited += 0.1
-        pauses.append(waited)
-    assert pauses == sorted(pauses)
-    assert pauses[0] == 0
-    assert pauses[-1] >= 16 * BACKOFF_BASE - 0.2
-    clock.advance(STEADY + 1)
-    rejoin.want()
-    assert rejoin.due()

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from service.adapters.kafka.client_options import BACKOFF_CAP, KafkaSettings
+from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.group.membership import GroupMember, Session
 from service.adapters.kafka.incidents import Incident, Incidents
+from service.adapters.kafka.reconnection import BACKOFF_CAP
 from service.runtime.ports import Assignee, LogError
 
 pytestmark = pytest.mark.looptime
