@@ -19,10 +19,11 @@ import looptime
 
 from benchmarks.figures import OURS, Figures, Scale
 from schemas.operations import AUDIENCE_MODEL, Resource
+from service.core.marker import stable_id, stamp
 from service.core.observations import Failure, Observation, Reply, Seen
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 from service.core.rate_budget import Lane
-from service.core.reconciliation import PAGE, Request, stable_id, stamp
+from service.core.search import PAGE, Request
 from service.runtime.dispatch import RateLimitedApi
 from service.runtime.limiter import Limiter, Turn
 from service.runtime.poller import Poller

@@ -19,9 +19,9 @@ from service import gauges
 from service.adapters.clock import SystemClock
 from service.adapters.telemetry import PrometheusTelemetry
 from service.core.observations import Failure, Reply
-from service.core.pacing import Cadence
-from service.core.policy import Policy
+from service.core.polling import Cadence
 from service.core.position import PartitionOffsets
+from service.core.timing import Policy
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment

@@ -20,7 +20,7 @@ from service.adapters.kafka.incidents import Incident
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.telemetry import PrometheusTelemetry
 from service.core import holding
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 from service.policy import policy as core_policy
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App

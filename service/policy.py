@@ -1,7 +1,7 @@
 """The numbers on which the core's decisions depend, from the settings."""
 
 from service import tenancy
-from service.core.policy import Policy
+from service.core.timing import Policy
 from service.settings import Settings
 
 

@@ -15,8 +15,8 @@ from service.adapters.kafka.topic_reader import reader
 from service.cli import console, output
 from service.cli.console import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
 from service.core.job import marker, row
+from service.core.marker import stable_id
 from service.core.observations import Resolved
-from service.core.reconciliation import stable_id
 from service.core.resolution import obstacle
 from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair.aws_inventory import adoption_problem

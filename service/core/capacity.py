@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from schemas.operations import COMMANDS, Kind
 from schemas.records import Fault
-from service.core import resting
+from service.core import timing
 from service.core.job import GIVEN_BACK, Job, Phase, ended, keeps_line
+from service.core.marker import reads_first
 from service.core.outcomes import lasting
-from service.core.reconciliation import reads_first
 from service.core.transitions import CALL_WINDOW
 
 TOO_MANY: Final = "TooManyOpenCommands"
@@ -109,7 +109,7 @@ def pool(job: Job) -> Pool:
     operation = COMMANDS.get(job.command.asked or job.command.operation)
     if operation is not None and operation.kind in (Kind.CANCEL, Kind.RESOLVE):
         return Pool.DECISIONS
-    if resting.awaits_start(job) or (operation is not None and operation.kind is Kind.TRACK):
+    if timing.awaits_start(job) or (operation is not None and operation.kind is Kind.TRACK):
         return Pool.ASKED
     return Pool.CALLS
 

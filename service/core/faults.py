@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from schemas import sizes
 from schemas.records import Fault
-from service.core import reconciliation
+from service.core.marker import unquoted
 from service.core.observations import Failure, Late, Lost, Observation, Postponed, QuotaFull, Refused
 from service.core.redaction import without_userinfo
 
@@ -120,8 +120,8 @@ def bounded(fault: Fault) -> Fault:
     """
     return replace(
         fault,
-        code=sizes.shortened(reconciliation.unquoted(fault.code), sizes.MAX_CODE),
-        message=sizes.shortened(without_userinfo(reconciliation.unquoted(fault.message)), sizes.MAX_ERROR),
+        code=sizes.shortened(unquoted(fault.code), sizes.MAX_CODE),
+        message=sizes.shortened(without_userinfo(unquoted(fault.message)), sizes.MAX_ERROR),
         status_details=details(fault.status_details),
     )
 
@@ -130,7 +130,7 @@ def details(given: Mapping[str, Any] | None) -> dict[str, str] | None:
     """AWS's ``statusDetails``: its first members as texts of limited length, the message being the longest."""
     return {
         sizes.shortened(name, sizes.MAX_CODE): sizes.shortened(
-            reconciliation.unquoted(str(value)), sizes.MAX_ERROR if name == "message" else sizes.MAX_CODE
+            unquoted(str(value)), sizes.MAX_ERROR if name == "message" else sizes.MAX_CODE
         )
         for name, value in islice((given or {}).items(), _MAX_DETAILS)
         if value is not None

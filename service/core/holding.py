@@ -11,7 +11,7 @@ from schemas.operations import COMMANDS, Kind, arn_type, resource_of
 from service.core import observations as seen
 from service.core.effects import CommandReply, Step
 from service.core.job import Job, ended, replace
-from service.core.policy import Policy
+from service.core.timing import Policy
 
 UNKNOWN_OPERATION: Final = "UnknownOperation"
 UNKNOWN_TARGET: Final = "UnknownTarget"

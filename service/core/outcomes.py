@@ -12,9 +12,10 @@ from schemas.records import Fault, ResourceChange
 from service.core.effects import CommandReply, Event, StatusChange, Step
 from service.core.faults import NOT_FOUND, bounded, details
 from service.core.job import Command, Job, Phase, replace, row, subject
+from service.core.marker import strip
 from service.core.observations import Unseen
-from service.core.policy import Policy
-from service.core.reconciliation import search_request, strip
+from service.core.search import search_request
+from service.core.timing import Policy
 
 CANCELLED: Final = Fault("Cancelled", "cancelled by its publisher before AWS was called")
 DEADLINE_EXCEEDED: Final = Fault(

@@ -10,9 +10,10 @@ from typing import Final
 
 from schemas.operations import COMMANDS, Kind, Resolution, resource_of
 from schemas.records import Fault
-from service.core import outcomes, reconciliation
+from service.core import outcomes
 from service.core.effects import Step
 from service.core.job import Job, Phase, marker, replace, row
+from service.core.marker import stable_id
 from service.core.observations import Resolved
 
 UNKNOWN: Final = Fault(
@@ -113,7 +114,7 @@ def _adopted(job: Job, resource_id: str, now: float) -> Step:
     if operation.kind is Kind.REMOVAL:
         known, status = str(job.command.params[identity]), resource.leaving[0]
     else:
-        known = resource_id or reconciliation.stable_id(resource, marker(job.command))
+        known = resource_id or stable_id(resource, marker(job.command))
         status = resource.arriving[0]
     running = replace(job, phase=Phase.RUNNING, resource_id=known)
     return Step(running, (outcomes.started(job.command, known, status),))

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from schemas.operations import Kind, Repeat
 from schemas.records import Fault
-from service.core import effects, holding, outcomes, reconciliation, resolution, resting
+from service.core import effects, holding, outcomes, resolution, search, timing
 from service.core import observations as seen
 from service.core.effects import CommandReply, Step
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
@@ -37,9 +37,9 @@ from service.core.job import (
     row,
     subject,
 )
-from service.core.pacing import search_delay
-from service.core.policy import Policy
-from service.core.reconciliation import Verdict
+from service.core.marker import identify, stable_id, strip
+from service.core.search import Verdict
+from service.core.timing import Policy, search_delay
 
 OUT_OF_BUDGET: Final = "RateBudget"
 """Reason of a command that waits for its turn to call."""
@@ -74,7 +74,7 @@ def accept(command: Command, now: float, wall: float, policy: Policy) -> Step:
     """
     job = Job(command, Phase.INTENDED, accepted_at=now, since=now)
     accepted = CommandReply("accepted")
-    if resting.overdue(job, wall):
+    if timing.overdue(job, wall):
         return outcomes.failed(job, outcomes.DEADLINE_EXCEEDED, now, accepted)
     if command.not_before > wall:
         waiting = CommandReply("waiting", {"reason": NOT_BEFORE, "position": 0})
@@ -111,7 +111,7 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
         return effects.Hold(why)
     match job.phase:
         case Phase.INTENDED:
-            return effects.Rest(job.due, wall=resting.awaits_start(job)) if job.due else _act(job)
+            return effects.Rest(job.due, wall=timing.awaits_start(job)) if job.due else _act(job)
         case Phase.QUEUED:
             return effects.Await() if job.awaits else effects.Rest(job.due)
         case Phase.UNCERTAIN | Phase.ACCEPTED:
@@ -135,13 +135,13 @@ def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) 
     if operation.creates and operation.resource.identity and not observation.result.get(operation.resource.identity):
         return _lost(job, seen.Lost(outcomes.NO_IDENTITY), now, policy)
     if operation.kind is Kind.READ:
-        return outcomes.succeeded(job, reconciliation.strip(observation.result), now)
+        return outcomes.succeeded(job, strip(observation.result), now)
     if operation.kind is Kind.WRITE:
-        return outcomes.written(job, reconciliation.strip(observation.result), now)
+        return outcomes.written(job, strip(observation.result), now)
     if operation.kind is Kind.REMOVAL:
         return _started(job, job.command.params[operation.resource.identity], operation.resource.leaving[0], now)
     if not operation.resource.identity:
-        known = reconciliation.stable_id(operation.resource, marker(job.command))
+        known = stable_id(operation.resource, marker(job.command))
         return Step(replace(job, phase=Phase.ACCEPTED, since=now, resource_id=known, fault=None, **_UNSEARCHED))
     return _started(job, observation.result[operation.resource.identity], operation.resource.arriving[0], now)
 
@@ -156,9 +156,9 @@ def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
 
 
 def _postponed(job: Job, observation: seen.Postponed, now: float, policy: Policy) -> Step:
-    if resting.tried_enough(job, policy):
+    if timing.tried_enough(job, policy):
         return _give_up(job, observation.fault, now, lost=may_have_happened(job))
-    return Step(resting.backed_off(job, now, policy))
+    return Step(timing.backed_off(job, now, policy))
 
 
 def _give_up(job: Job, fault: Fault, now: float, *, lost: bool) -> Step:
@@ -179,10 +179,10 @@ def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Polic
     if row(job.command).kind is Kind.READ:  # uses no quota that a job's end could free
         return _postponed(job, seen.Postponed(observation.fault), now, policy)
     explained = observation.position > 0 or observation.busy > 0
-    if not explained and resting.tried_enough(job, policy):
+    if not explained and timing.tried_enough(job, policy):
         return _give_up(job, observation.fault, now, lost=may_have_happened(job))
     job = replace(job, retries=0 if observation.position else job.retries + 1)
-    wait = resting.quota_wait(job, policy)
+    wait = timing.quota_wait(job, policy)
     job = replace(job, due=now + wait, tried=0.0 if explained else job.tried + wait)
     reason = observation.fault.code
     told = (
@@ -195,7 +195,7 @@ def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) ->
     """The refusal of a repeat says nothing of the call before it, and may even be its trace: evidence, not failure."""
     if job.attempt > 1 and row(job.command).kind is not Kind.READ:
         kind, code = repeat(job.command), observation.fault.code
-        if may_have_happened(job) or code in _EVIDENCE[kind] or not reconciliation.provable(job.command):
+        if may_have_happened(job) or code in _EVIDENCE[kind] or not search.provable(job.command):
             return Step(_uncertain(job, now, observation.fault))
     return outcomes.failed(job, observation.fault, now)
 
@@ -213,8 +213,8 @@ _EVIDENCE: Final = MappingProxyType(
 def _lost(job: Job, observation: seen.Lost, now: float, policy: Policy) -> Step:
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
-    if not resting.tried_enough(job, policy):
-        return Step(resting.backed_off(replace(job, attempt=job.attempt + 1), now, policy))
+    if not timing.tried_enough(job, policy):
+        return Step(timing.backed_off(replace(job, attempt=job.attempt + 1), now, policy))
     return _give_up(job, observation.fault, now, lost=True)
 
 
@@ -257,13 +257,13 @@ def _due(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
     """
     if not job.due:
         return Step(job, ignored=True)
-    if job.due > now or resting.awaits_start(job):
+    if job.due > now or timing.awaits_start(job):
         return Step(job)
     return Step(_permitted(replace(job, due=0.0, since=now)))
 
 
 def _start_reached(job: Job, observation: seen.StartReached, now: float, policy: Policy) -> Step:
-    if not resting.awaits_start(job):
+    if not timing.awaits_start(job):
         return Step(job, ignored=True)
     return Step(_permitted(replace(job, due=0.0, since=now, reason="")))
 
@@ -292,9 +292,9 @@ def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: P
 
 def _restored_rest(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
     """The former owner's clock is not ours: what it has put off is put off, but from now on for one wait at most."""
-    if resting.awaits_start(job):
+    if timing.awaits_start(job):
         return Step(job)
-    waits = {Phase.QUEUED: resting.quota_wait(job, policy), Phase.ACCEPTED: max(policy.search_delays)}
+    waits = {Phase.QUEUED: timing.quota_wait(job, policy), Phase.ACCEPTED: max(policy.search_delays)}
     latest = now + waits.get(job.phase, max(policy.backoff_range(job.command.target)[1], _WINDOW_RETRY))
     if job.phase is Phase.ACCEPTED:
         return Step(replace(job, since=now, due=min(job.due, latest)))
@@ -316,7 +316,7 @@ def _restored_uncertain(job: Job, observation: seen.Restored, now: float, policy
 
 def _unsearched(job: Job, observation: seen.SearchFailed, now: float, policy: Policy) -> Step:
     """A search that fails again and again ends, too: counted are its waits and what each search took, not a clock."""
-    later = resting.backed_off(job, now, policy)
+    later = timing.backed_off(job, now, policy)
     later = replace(later, tried=later.tried + observation.seconds)
     limit = policy.accepted_limit if job.phase is Phase.ACCEPTED else policy.search_limit
     return outcomes.unsearchable(job, observation.fault, now) if later.tried > limit else Step(later)
@@ -328,7 +328,7 @@ def _found(job: Job, observation: seen.Found, now: float, policy: Policy) -> Ste
     if not observation.matches and (again := _unconfirmed(job, observation, now, policy)):
         return again
     shown = observation.matches[0] if observation.matches else None
-    match reconciliation.judge(job.command, shown):
+    match search.judge(job.command, shown):
         case Verdict.DONE:
             return outcomes.reconciled(job, shown, now)
         case Verdict.UNDER_WAY:
@@ -354,7 +354,7 @@ def _found_marked(job: Job, observation: seen.Found, now: float, policy: Policy)
     operation = row(job.command)
     if operation.kind is Kind.WRITE:
         return outcomes.written(job, {operation.resource.identity: match[operation.resource.identity]}, now)
-    resource_id = reconciliation.identify(operation.resource, match)
+    resource_id = identify(operation.resource, match)
     return _started(job, resource_id, str(match.get("status") or operation.resource.arriving[0]), now)
 
 
@@ -376,7 +376,7 @@ def _untrue(job: Job, refusal: Fault) -> bool:
     What comes back under its old name may be another one: its first deletion may have been performed.
     """
     deletes = repeat(job.command) is Repeat.GONE_IS_DONE
-    return deletes and refusal.code == NOT_FOUND and reconciliation.provable(job.command)
+    return deletes and refusal.code == NOT_FOUND and search.provable(job.command)
 
 
 def _unconfirmed(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step | None:
@@ -400,7 +400,7 @@ def _empty_searches(job: Job, observation: seen.Found) -> int:
 
 def _unshown(job: Job, fault: Fault, now: float) -> Step:
     """AWS shows nothing of a lost call: it failed, or, if its effect may have been changed again, it is unknown."""
-    if reconciliation.provable(job.command):
+    if search.provable(job.command):
         return outcomes.failed(job, fault, now)
     return outcomes.parked(job, fault, now, "the resource is not as asked: never changed, or changed again since")
 

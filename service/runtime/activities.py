@@ -16,7 +16,7 @@ import msgspec
 
 from schemas.operations import Kind
 from schemas.records import Command, Fault
-from service.core import effects, resting, transitions
+from service.core import effects, timing, transitions
 from service.core.job import Job, Phase, awaits_slot, ended, keeps_line, occupies_slot, row, subject
 from service.core.observations import (
     Broken,
@@ -32,7 +32,7 @@ from service.core.observations import (
     StartReached,
     WindowMissed,
 )
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 from service.runtime.context import Context
 from service.runtime.dispatch import Dispatch
 from service.runtime.errors import DEFECT, UNUSABLE, RepeatedErrors, location
@@ -276,7 +276,7 @@ class Activities:
         """Ends what the job no longer wants: timers, watches, calls, its slot and its position in the key order."""
         self._timers.cancel(key)
         self._starts.cancel(key)
-        if job is None or not resting.may_expire(job):
+        if job is None or not timing.may_expire(job):
             self._deadlines.cancel(key)
         if not isinstance(activity, effects.Watch):
             self.unwatch(key)
@@ -328,7 +328,7 @@ class Activities:
 
     def _overdue(self, key: bytes, job: Job) -> bool:
         """Watches the deadline of a call that has not been made; True when it has passed, and the job will end."""
-        if not resting.may_expire(job):
+        if not timing.may_expire(job):
             return False
         self._deadlines.watch(key, job.command.deadline)
         return self._deadlines.passed(key) and self._expire(key)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.commands import TopicRules
-from service.core.pacing import Cadence
-from service.core.policy import Policy
+from service.core.polling import Cadence
+from service.core.timing import Policy
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.record_limits import RecordLimits
 from service.runtime.reply_redirects import ReplyRedirects

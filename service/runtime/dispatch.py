@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol
 from schemas import answers
 from schemas.operations import Kind, Operation
 from schemas.records import Command, Fault
-from service.core import faults, reconciliation
+from service.core import faults, search
 from service.core.job import Job, marker, row
+from service.core.marker import reads_first, restamp, stamp
 from service.core.observations import (
     DeadlinePassed,
     Failure,
@@ -28,7 +29,7 @@ from service.core.observations import (
     WindowMissed,
 )
 from service.core.rate_budget import Lane
-from service.core.reconciliation import Request
+from service.core.search import Request
 from service.runtime.limiter import Limiter, Turn
 from service.runtime.ports import Api, Cause, Clock, Telemetry
 from service.runtime.searches import SharedSearches
@@ -289,14 +290,14 @@ class Dispatch:
             return at_once
         asked = (command.target, lane(row(command)), command.tenant)
         with _told_of_a_long_wait(delayed, partial(self._caller.scarce, *asked)):
-            request = await self._read_first(command) if reconciliation.reads_first(command) else None
+            request = await self._read_first(command) if reads_first(command) else None
             turn = await self._caller.turn(*asked)
         turn.request = request if isinstance(request, dict) else None  # what fails is tried again, and reported, later
         return turn
 
     def turn_at_once(self, command: Command) -> Turn | None:
         """The right to make a command's call; None when it would have to wait, or to read first."""
-        if reconciliation.reads_first(command):
+        if reads_first(command):
             return None
         return self._caller.turn_at_once(command.target, lane(row(command)), command.tenant)
 
@@ -347,16 +348,16 @@ class Dispatch:
         """The request to send: with our marker, or with the marker that an update must keep."""
         operation, params = row(job.command), job.command.params
         if operation.creates:
-            return reconciliation.stamp(params, marker(job.command))
-        return await self._read_first(job.command) if reconciliation.reads_first(job.command) else dict(params)
+            return stamp(params, marker(job.command))
+        return await self._read_first(job.command) if reads_first(job.command) else dict(params)
 
     async def _read_first(self, command: Command) -> dict[str, Any] | Observation:
         """The request of an update, with the marker that it must keep."""
         operation, params = row(command), command.params
-        request = reconciliation.get_request(operation.resource, params[operation.resource.identity])
+        request = search.get_request(operation.resource, params[operation.resource.identity])
         present = await self._caller.read(command.target, request, Lane.SEARCH)
         if isinstance(present, Reply):
-            return reconciliation.restamp(params, present.result)
+            return restamp(params, present.result)
         observed = faults.observe(present)
         return observed if isinstance(observed, Refused) else Postponed(faults.fault(present, retryable=True))
 
@@ -370,7 +371,7 @@ class Dispatch:
         return outcome
 
     async def _search(self, job: Job) -> Observation:
-        request, target = reconciliation.search_request(job.command), job.command.target
+        request, target = search.search_request(job.command), job.command.target
         if request.pages:
             listed = await self._searches.list(target, request, row(job.command).resource)
             if isinstance(listed.found, Fault):

@@ -7,7 +7,7 @@ from schemas.operations import RESOURCES, Resource
 from schemas.records import Fault
 from service.core import faults, outcomes
 from service.core.observations import Broken, Failure, Seen, Unseen, Vanished
-from service.core.pacing import tick_of
+from service.core.polling import tick_of
 from service.runtime.dispatch import ENDLESS
 from service.runtime.errors import DEFECT, location
 from service.runtime.ports import Clock, Telemetry

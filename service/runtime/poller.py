@@ -11,9 +11,10 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.operations import RESOURCES, Resource
-from service.core import faults, polling, reconciliation
+from service.core import faults, polling, search
+from service.core.marker import identify
 from service.core.observations import Failure, Reply
-from service.core.pacing import Agenda, Cadence, tick_of
+from service.core.polling import Agenda, Cadence, tick_of
 from service.core.rate_budget import Lane
 from service.runtime.dispatch import RateLimitedApi
 from service.runtime.limiter import Turn
@@ -313,7 +314,7 @@ class Poller:
 
     async def _pages(self, kind: KindWatches) -> bool | Failure:
         """Reads them; whether to the end, or why not."""
-        request, number = reconciliation.list_request(kind.resource), 0
+        request, number = search.list_request(kind.resource), 0
         async with aclosing(self._caller.pages(self._target, request, Lane.POLL)) as pages:
             async for page in pages:
                 self._telemetry.poll(self._target, lists=1, gets=0, watched=len(self._watches))
@@ -337,7 +338,7 @@ class Poller:
             return
         shown, now = [], self._clock.now()
         for summary in summaries:
-            resource_id = reconciliation.identify(kind.resource, summary)
+            resource_id = identify(kind.resource, summary)
             if resource_id in kind.elsewhere:
                 kind.age_elsewhere(resource_id, now)
                 shown.append(summary)
@@ -345,7 +346,7 @@ class Poller:
 
     def _page(self, kind: KindWatches, summaries: Iterable[Mapping[str, Any]], *, heard: bool = False) -> None:
         for summary in summaries:
-            resource_id = reconciliation.identify(kind.resource, summary)
+            resource_id = identify(kind.resource, summary)
             watches = kind.of(resource_id)
             failed = any(watch in kind.failed for watch in watches)
             if not watches or (failed and heard):  # in place of its Get it needs the whole summary, of an own List
@@ -463,7 +464,7 @@ class Poller:
     async def _get(self, kind: KindWatches, resource_id: str, *, last: bool) -> None:
         """What a Get shows; if it fails for long, what a List does."""
         resource = kind.resource
-        request = reconciliation.get_request(resource, resource_id)
+        request = search.get_request(resource, resource_id)
         outcome = await self._caller.send(self._target, request.operation, request.params, Lane.POLL, None)
         watches = kind.of(resource_id)
         if isinstance(outcome, Reply):

@@ -10,8 +10,8 @@ What can be done again without harm is forgotten earlier when there is too much 
 import heapq
 from collections.abc import Iterable
 
-from service.core import resting
-from service.core.policy import Policy
+from service.core import timing
+from service.core.timing import Policy
 
 _End = tuple[float, float, bytes]
 """When it counts from, when it was, and the key."""
@@ -68,7 +68,7 @@ class Retention:
         return _pop(self._fleeting)
 
     def _over(self, ends: list[_End], now: float) -> bool:
-        return bool(ends) and resting.outlived(ends[0][0], now, self.latest, self._policy)
+        return bool(ends) and timing.outlived(ends[0][0], now, self.latest, self._policy)
 
     def __len__(self) -> int:
         return len(self._lasting) + len(self._fleeting)

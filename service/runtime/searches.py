@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from schemas.operations import Resource
 from schemas.records import Fault
-from service.core import faults, reconciliation
+from service.core import faults, search
 from service.core.observations import Failure, Reply
 from service.core.rate_budget import Lane
-from service.core.reconciliation import Marked, Request
+from service.core.search import Marked, Request
 from service.runtime.ports import Clock
 
 Read = Callable[[str, Request, Lane], Awaitable[Reply | Failure]]
@@ -72,5 +72,5 @@ class SharedSearches:
         outcome = await self._read(target, request, Lane.SEARCH)
         if isinstance(outcome, Failure):
             return Listed(began, faults.fault(outcome, retryable=True))
-        found = reconciliation.marked(resource, outcome.result[resource.summaries])
+        found = search.marked(resource, outcome.result[resource.summaries])
         return Listed(began, found, stable=outcome.pages == 1)

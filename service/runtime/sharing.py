@@ -17,7 +17,7 @@ import msgspec
 from schemas import answers
 from schemas.operations import RESOURCES, Kind, Resource
 from service.core.job import Job, Phase, row, subject
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 from service.runtime.poller import Poller
 from service.runtime.ports import Broadcast, Telemetry, TopicPartition
 from service.runtime.slots import Claim

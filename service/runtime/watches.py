@@ -12,7 +12,7 @@ import msgspec
 from schemas.operations import RESOURCES, Resource
 from service.core import polling
 from service.core.observations import Failure, Observation
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 
 Sink = Callable[[Observation], None]
 

@@ -17,7 +17,7 @@ from sandbox.kafka.broker import Broker
 from schemas.docs import examples, json_schemas
 from schemas.operations import EXPORT_JOB, OPERATIONS, RESOURCES, Change, Kind, Operation, Repeat
 from service.core.job import Command, marker
-from service.core.reconciliation import strip
+from service.core.marker import strip
 from tests.acceptance.conftest import prepared
 from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free, until
 from tests.acceptance.kafka_fixture import outside

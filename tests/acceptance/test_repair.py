@@ -12,7 +12,7 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 from schemas.operations import OPERATIONS
 from schemas.records import POSITION_KEY, Command, Fault, Job, Phase, Position, encode, key_of
 from service.core.job import marker
-from service.core.reconciliation import stamp
+from service.core.marker import stamp
 from tests.acceptance.films import Films
 from tests.acceptance.harness import Client, ServiceProcess, assert_gap_free, until
 from tests.support.sandbox_account import World

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.records import VERSION
-from service.core.policy import Policy
+from service.core.timing import Policy
 from tests.faults.history import TERMINAL
 from tests.faults.lab import Lab
 from tests.faults.processes import all_stop

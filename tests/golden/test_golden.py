@@ -14,7 +14,7 @@ from schemas import records
 from schemas.records import VERSION, CorruptRecord, Job, Phase
 from service.core import transitions
 from service.core.observations import Restored
-from service.core.policy import Policy
+from service.core.timing import Policy
 from service.runtime.store import Store
 
 FILES = sorted(Path(__file__).parent.glob("v*/*.jsonl"))

@@ -172,7 +172,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "forget by the owner's time alone",
-        "service.core.resting",
+        "service.core.timing",
         "<= min(now, latest)",
         "<= now",
         "A process that starts with a clock that is ahead forgets every command: copies of them run again.",
@@ -180,7 +180,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "forget by Kafka's time alone",
-        "service.core.resting",
+        "service.core.timing",
         "<= min(now, latest)",
         "<= latest",
         "A broker whose clock is ahead for a moment makes every partition forget: copies of commands run again.",
@@ -286,8 +286,8 @@ SABOTAGES = (
     Sabotage(
         "repeat a creation whose answer was lost",
         "service.core.transitions",
-        "        return Step(_uncertain(job, now, None))\n    if not resting",
-        "        pass\n    if not resting",
+        "        return Step(_uncertain(job, now, None))\n    if not timing",
+        "        pass\n    if not timing",
         "Each lost answer makes a second resource.",
         "tests/unit/service/core/test_transitions_simulation.py::test_nothing_twice_nothing_stuck_nothing_untrue",
         simulated=True,
@@ -336,7 +336,7 @@ SABOTAGES = (
     Sabotage(
         "carry a cancellation out whatever its times say",
         "service.core.transitions",
-        "return effects.Rest(job.due, wall=resting.awaits_start(job)) if job.due else _act(job)",
+        "return effects.Rest(job.due, wall=timing.awaits_start(job)) if job.due else _act(job)",
         "return _act(job)",
         "A deletion that was meant for tomorrow is sent today.",
         "tests/unit/service/runtime/test_cancelling.py::test_its_own_deadline_and_start_time_are_respected",
@@ -509,12 +509,12 @@ SABOTAGES = (
     ),
     Sabotage(
         "adopt what carries a marker that begins alike",
-        "service.core.reconciliation",
+        "service.core.search",
         "return marked(row(command).resource, listed).get(marker(command), ())",
         "return next((of for token, of in marked(row(command).resource, listed).items() "
         "if token[:1] == marker(command)[:1]), ())",
         "A command adopts what another one has made.",
-        "tests/unit/service/core/test_reconciliation.py::test_a_match_is_exact",
+        "tests/unit/service/core/test_search.py::test_a_match_is_exact",
     ),
     Sabotage(
         "repeat after one empty list in pages",
@@ -544,14 +544,14 @@ SABOTAGES = (
     Sabotage(
         "take the refusal of a repeat for the whole outcome",
         "service.core.transitions",
-        "if may_have_happened(job) or code in _EVIDENCE[kind] or not reconciliation.provable(job.command):",
+        "if may_have_happened(job) or code in _EVIDENCE[kind] or not search.provable(job.command):",
         "if code in _EVIDENCE.get(kind, ()):",
         "A write that was performed is told as failed, and its event is missing.",
         "tests/unit/service/runtime/test_searches.py::test_a_write_that_was_performed_and_whose_repeat_is_refused_has_succeeded",
     ),
     Sabotage(
         "count what two pages show as two",
-        "service.core.reconciliation",
+        "service.core.search",
         "        return summary.get(resource.identity)\n",
         "        return object()\n",
         "A list whose pages overlap parks a command whose outcome is plain.",
@@ -659,14 +659,14 @@ SABOTAGES = (
     Sabotage(
         "publish what an error quotes",
         "service.core.faults",
-        "message=sizes.shortened(without_userinfo(reconciliation.unquoted(fault.message)), sizes.MAX_ERROR),",
+        "message=sizes.shortened(without_userinfo(unquoted(fault.message)), sizes.MAX_ERROR),",
         "message=sizes.shortened(without_userinfo(fault.message), sizes.MAX_ERROR),",
         "A refusal that quotes the description publishes the marker; a copy of it makes a search ambiguous.",
         "tests/scenarios/test_answers.py::test_what_aws_quotes_of_a_marker_is_not_published",
     ),
     Sabotage(
         "publish what a status quotes",
-        "service.core.reconciliation",
+        "service.core.marker",
         '    if name == "statusDetails" and isinstance(member, Mapping):',
         "    if not name and isinstance(member, Mapping):",
         "An event of a failed job publishes the marker, if AWS quotes the description in it.",
@@ -750,11 +750,11 @@ SABOTAGES = (
     ),
     Sabotage(
         "look again and again while an absence has yet to last",
-        "service.core.pacing",
+        "service.core.polling",
         "min(usual, max(soon, seconds))",
         "soon",
         "Resources that are gone take the budget of reads with looks that decide nothing.",
-        "tests/unit/service/core/test_pacing.py::test_an_absence_is_confirmed_soon_and_by_no_look_more_than_it_takes",
+        "tests/unit/service/core/test_polling.py::test_an_absence_is_confirmed_soon_and_by_no_look_more_than_it_takes",
     ),
     Sabotage(
         "let a failed deletion explain an absence",
@@ -787,7 +787,7 @@ SABOTAGES = (
     Sabotage(
         "give up a deletion that AWS did not find",
         "service.core.transitions",
-        "    return deletes and refusal.code == NOT_FOUND and reconciliation.provable(job.command)\n",
+        "    return deletes and refusal.code == NOT_FOUND and search.provable(job.command)\n",
         "    return False\n",
         "A deletion is reported as failed because its resource is not there, and the resource is there.",
         "tests/unit/service/core/test_transitions_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
@@ -795,7 +795,7 @@ SABOTAGES = (
     Sabotage(
         "delete again what may have come back",
         "service.core.transitions",
-        "refusal.code == NOT_FOUND and reconciliation.provable(job.command)",
+        "refusal.code == NOT_FOUND and search.provable(job.command)",
         "refusal.code == NOT_FOUND",
         "A policy that was put after the first deletion is deleted by its repeat.",
         "tests/unit/service/core/test_transitions_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
@@ -852,7 +852,7 @@ SABOTAGES = (
     Sabotage(
         "wait for ever for a quota that AWS says is full",
         "service.core.transitions",
-        "    if not explained and resting.tried_enough(job, policy):\n",
+        "    if not explained and timing.tried_enough(job, policy):\n",
         "    if False:\n",
         "A quota that no job's end will free, and the command waits until somebody wonders.",
         "tests/unit/service/core/test_transitions_waiting.py::test_a_quota_that_aws_says_is_full_without_end_fails",
@@ -884,7 +884,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "try a full quota as often as ever",
-        "service.core.resting",
+        "service.core.timing",
         "    longest = LONGEST_QUOTA_WAIT * policy.quota_retry\n",
         "    longest = policy.quota_retry\n",
         "Commands that wait for a full quota take the whole budget of writes, and removals never leave.",
@@ -893,7 +893,7 @@ SABOTAGES = (
     Sabotage(
         "call a write failed whose effect another one may have overwritten",
         "service.core.transitions",
-        "    if reconciliation.provable(job.command):\n",
+        "    if search.provable(job.command):\n",
         "    if True:\n",
         "A write that was performed is reported as failed; its publisher sends it again, over what came after it.",
         "tests/unit/service/core/test_transitions_lost.py::test_a_refused_repeat_of_a_write_to_what_is_gone_is_for_a_person",
@@ -1872,7 +1872,7 @@ SABOTAGES = (
     Sabotage(
         "read for an update with its turn in hand",
         "service.runtime.dispatch",
-        "if reconciliation.reads_first(command) else None\n            turn",
+        "if reads_first(command) else None\n            turn",
         "if False else None\n            turn",
         "Updates that wait for a read hold the connections of all other writes, and their permissions grow old.",
         "tests/scenarios/test_floods.py::test_an_update_reads_before_its_turn",
@@ -2397,8 +2397,8 @@ SABOTAGES = (
     Sabotage(
         "publish an error with the address that it quotes",
         "service.core.faults",
-        "without_userinfo(reconciliation.unquoted(fault.message))",
-        "reconciliation.unquoted(fault.message)",
+        "without_userinfo(unquoted(fault.message))",
+        "unquoted(fault.message)",
         "An error that was made elsewhere shows a password to whoever reads replies.",
         "tests/unit/service/core/test_faults.py::test_no_error_shows_the_password_of_an_address",
     ),
@@ -2412,27 +2412,27 @@ SABOTAGES = (
     ),
     Sabotage(
         "compare every text as JSON",
-        "service.core.reconciliation",
+        "service.core.search",
         "    return isinstance(shown, bool) == isinstance(asked, bool) and bool(shown == asked)\n",
         "    return _same_document(shown, asked)\n",
         "A tag 1.10 that AWS never wrote counts as written, since 1.1 is there.",
-        "tests/unit/service/core/test_reconciliation.py::test_a_text_is_as_asked_only_when_it_is_the_same_text",
+        "tests/unit/service/core/test_search.py::test_a_text_is_as_asked_only_when_it_is_the_same_text",
     ),
     Sabotage(
         "compare values and not their types",
-        "service.core.reconciliation",
+        "service.core.search",
         "    return isinstance(shown, bool) == isinstance(asked, bool) and bool(shown == asked)\n",
         "    return bool(shown == asked)\n",
         "A number counts as written where AWS shows true.",
-        "tests/unit/service/core/test_reconciliation.py::test_values_of_two_types_are_not_the_same",
+        "tests/unit/service/core/test_search.py::test_values_of_two_types_are_not_the_same",
     ),
     Sabotage(
         "compare the numbers of a policy and not its values",
-        "service.core.reconciliation",
+        "service.core.search",
         "        return _canonical(one) == _canonical(other)\n",
         "        return bool(json.loads(one) == json.loads(other))\n",
         "A policy that was not written counts as written, since true equals 1.",
-        "tests/unit/service/core/test_reconciliation.py::test_a_policy_is_compared_as_the_document_that_it_is",
+        "tests/unit/service/core/test_search.py::test_a_policy_is_compared_as_the_document_that_it_is",
     ),
     Sabotage(
         "measure the records of known jobs by the present setting",

@@ -39,7 +39,7 @@ SEAMS = (
     "service.core.outcomes:started",
     "service.core.outcomes:arriving",
     "service.runtime.watches:KindWatches.age",
-    "service.core.reconciliation:stamp",
+    "service.runtime.dispatch:stamp",
     "service.runtime.activities:occupies_slot",
     "service.runtime.activities:keeps_line",
     "service.runtime.activities:subject",

@@ -13,7 +13,7 @@ from schemas.operations import RESOURCES as KINDS
 from schemas.operations import Kind
 from schemas.records import Job, Position, Record, ResourceState
 from service.core.job import marker
-from service.core.policy import Policy
+from service.core.timing import Policy
 from service.runtime.ports import InRecord, TopicPartition
 from service.runtime.shard import Shard, State
 from tests.simulation.families import Family

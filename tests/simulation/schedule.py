@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 
 from schemas.records import Phase
-from service.core.resting import LONGEST_QUOTA_WAIT
+from service.core.timing import LONGEST_QUOTA_WAIT
 from service.runtime.ports import TopicPartition, Unfit
 from tests.simulation import aws, losses, processes, publishers, releases
 from tests.simulation.day import ACTIONS, AWAY, AWAY_WORLD, MOVING, RENAMED, Day

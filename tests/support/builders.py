@@ -9,8 +9,8 @@ from service.core import effects, transitions
 from service.core import observations as seen
 from service.core.effects import CommandReply, StatusChange, Step
 from service.core.job import marker
-from service.core.policy import Policy
-from service.core.reconciliation import stamp
+from service.core.marker import stamp
+from service.core.timing import Policy
 
 NOW: Final = 1_700_000_000.0
 POLICY: Final = Policy()

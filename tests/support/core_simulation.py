@@ -15,7 +15,7 @@ from typing import Any, Final
 from schemas.operations import OPERATIONS, Repeat
 from schemas.records import Command, Job, Phase, decode, job_key
 from service.core.job import ended, marker, row
-from service.core.policy import Policy
+from service.core.timing import Policy
 from tests.support.durable_state import TERMINAL_REPLIES, Log, gap_free
 from tests.support.model_aws import POLICY_MEMBER, ModelAws, digest
 from tests.support.simulated_owner import Owner

@@ -9,8 +9,8 @@ from typing import Any
 
 from schemas.operations import MARKER_MEMBER, OPERATIONS, Kind, Operation, Resource
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
+from service.core.marker import carried
 from service.core.observations import Failure, Reply
-from service.core.reconciliation import carried
 
 GONE = ""
 POLICY_MEMBER = "configuredAudienceModelPolicy"

@@ -10,8 +10,8 @@ from schemas.commands import TopicRules
 from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import open_grant
 from service.core import holding
-from service.core.pacing import Cadence
-from service.core.policy import Policy
+from service.core.polling import Cadence
+from service.core.timing import Policy
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment

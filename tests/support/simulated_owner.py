@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.records import Command, Job, ResourceChange, ResourceState, job_key
-from service.core import faults, reconciliation, resting, transitions
+from service.core import faults, search, timing, transitions
 from service.core.effects import Call, Rest, Search, StatusChange, Step, Watch
 from service.core.job import Phase, ended, marker, row
+from service.core.marker import identify, stamp
 from service.core.observations import (
     DeadlinePassed,
     Due,
@@ -196,7 +197,7 @@ class Owner:
 
         if self.closing:
             return
-        if resting.overdue(job, now):
+        if timing.overdue(job, now):
             self.receive(key, DeadlinePassed())
             return
         match transitions.activity(job, self.policy):
@@ -214,7 +215,7 @@ class Owner:
                 due = unless_moved_on(lambda: self.receive(key, StartReached() if wall else Due()))
                 self.later(max(0.0, until - now), due)
                 self._wake_twice(key, until - now)
-                if resting.may_expire(job):
+                if timing.may_expire(job):
                     expire = unless_moved_on(lambda: self.receive(key, DeadlinePassed()))
                     self.later(max(0.0, job.command.deadline - now), expire)
 
@@ -252,7 +253,7 @@ class Owner:
         """The request reaches AWS, or doesn't; what is learnt of it is another matter."""
         params = dict(job.command.params)
         if row(job.command).creates:
-            params = reconciliation.stamp(params, marker(job.command))
+            params = stamp(params, marker(job.command))
         outcome = self._fate(draw) or self.world.aws.perform(job.command.operation, params, self.world.now)
         if draw < 0.45:
             outcome = Failure(self.random.choice(LOST_AFTER), "lost after its effect")
@@ -274,7 +275,7 @@ class Owner:
 
     def _search(self, key: bytes, job: Job) -> None:
         began = self.world.now
-        request = reconciliation.search_request(job.command)
+        request = search.search_request(job.command)
         outcome = self.world.aws.perform(request.operation, request.params, began)
         found = self._found(job, outcome, request.pages, began)
         if self.world.chance(0.15):
@@ -287,19 +288,19 @@ class Owner:
             return Found((), began)
         if pages:
             listed = outcome.result[row(job.command).resource.summaries]
-            return Found(reconciliation.match(job.command, listed), began)
+            return Found(search.match(job.command, listed), began)
         return Found((outcome.result,), began)
 
     def _look(self, key: bytes, job: Job) -> None:
         resource = row(job.command).resource
         if resource.get_operation:
-            request = reconciliation.get_request(resource, job.resource_id)
+            request = search.get_request(resource, job.resource_id)
             outcome = self.world.aws.perform(request.operation, request.params, self.world.now)
             seen = Seen(outcome.result) if isinstance(outcome, Reply) else Vanished()
         else:
             outcome = self.world.aws.perform(resource.list_operation, {}, self.world.now)
             assert isinstance(outcome, Reply)
             listed = outcome.result[resource.summaries]
-            mine = [shown for shown in listed if reconciliation.identify(resource, shown) == job.resource_id]
+            mine = [shown for shown in listed if identify(resource, shown) == job.resource_id]
             seen = Seen(mine[0]) if mine else Vanished()
         self.receive(key, seen)

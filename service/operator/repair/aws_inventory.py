@@ -10,9 +10,10 @@ from service.adapters.aws.clients import Clients
 from service.adapters.clock import SystemClock
 from service.adapters.telemetry import PrometheusTelemetry
 from service.core.job import Job, marker, row
+from service.core.marker import carried
 from service.core.observations import Failure
 from service.core.rate_budget import Lane
-from service.core.reconciliation import carried, get_request, list_request
+from service.core.search import get_request, list_request
 from service.operator.repair.drift import Listing, Survey
 from service.runtime.dispatch import CallTimeouts, RateLimitedApi
 from service.runtime.limiter import Limiter

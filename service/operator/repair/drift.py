@@ -8,7 +8,7 @@ from typing import Any
 
 from schemas.operations import COMMANDS, MARKER_MEMBER, RESOURCES, Change, Kind, Repeat, Resolution, Resource
 from service.core.job import Job, Phase, ended, marker, repeat, row, subject
-from service.core.reconciliation import carried, identify
+from service.core.marker import carried, identify
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, OwnedJob
 
 PATIENCE = 3

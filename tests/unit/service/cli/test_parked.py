@@ -13,8 +13,8 @@ from schemas.records import Phase
 from service.adapters.kafka.client_options import KafkaSettings
 from service.cli.parked import resolving
 from service.core.job import marker
+from service.core.marker import stable_id
 from service.core.observations import Resolved
-from service.core.reconciliation import stable_id
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt, OwnedJob
 from service.operator.repair.command_sender import Outgoing
 from service.runtime.ports import TopicPartition

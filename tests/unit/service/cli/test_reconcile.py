@@ -11,7 +11,7 @@ from schemas.operations import OPERATIONS, RESOURCES
 from schemas.records import Phase
 from service.adapters.kafka.client_options import KafkaSettings
 from service.core.job import marker
-from service.core.reconciliation import stamp
+from service.core.marker import stamp
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt, OwnedJob
 from service.operator.repair.command_sender import Outgoing
 from service.operator.repair.drift import Survey

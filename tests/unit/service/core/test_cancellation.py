@@ -4,7 +4,7 @@ import pytest
 
 from schemas.operations import COMMANDS, OPERATIONS, Change, Resolution
 from schemas.records import Command, Fault, Job, Phase
-from service.core import cancellation, resting, transitions
+from service.core import cancellation, timing, transitions
 from service.core import observations as seen
 from service.core.cancellation import Chance
 from service.core.effects import Await, Call, CommandReply, Decide, Rest, Step, Watch
@@ -239,7 +239,7 @@ def test_a_parked_command_may_have_made_something() -> None:
 def test_a_cancellation_that_waits_ends_at_its_own_deadline() -> None:
     job = late(builders.job(CREATE, phase=Phase.RUNNING), cancelling(deadline=NOW + 60, deleteResource=True)).job
     assert job is not None
-    assert resting.may_expire(job)
+    assert timing.may_expire(job)
     assert error(observe(job, seen.DeadlinePassed(), 61)) == "DeadlineExceeded"
 
 

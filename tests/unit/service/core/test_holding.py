@@ -11,7 +11,7 @@ from service.core import effects, holding, transitions
 from service.core import observations as seen
 from service.core.cancellation import Chance, chance
 from service.core.job import TERMINAL, may_have_happened, replace
-from service.core.policy import Policy
+from service.core.timing import Policy
 from tests.support import builders
 
 NOW = builders.NOW

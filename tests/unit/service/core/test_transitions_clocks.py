@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from schemas.operations import OPERATIONS
 from schemas.records import Job, Phase
 from service.core import observations as seen
-from service.core import resting, transitions
+from service.core import timing, transitions
 from service.core.effects import Call, Rest, Search
 from service.core.job import ended, replace, row
 from tests.support import builders as samples
@@ -78,5 +78,5 @@ def test_a_start_time_is_left_to_the_wall_clock(ours: float) -> None:
 
 @given(st.integers(-(10**8), 10**8), st.integers(-(10**8), 10**8))
 def test_one_clock_forgets_nothing(owner: int, kafka: int) -> None:
-    outlived = resting.outlived(NOW, NOW + owner, NOW + kafka, POLICY)
+    outlived = timing.outlived(NOW, NOW + owner, NOW + kafka, POLICY)
     assert outlived == (owner >= POLICY.retention and kafka >= POLICY.retention)

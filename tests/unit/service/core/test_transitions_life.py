@@ -8,7 +8,7 @@ from service.core import observations as seen
 from service.core import outcomes, transitions
 from service.core.effects import Call, Search, StatusChange, Step, Watch
 from service.core.job import marker, occupies_slot
-from service.core.reconciliation import match
+from service.core.search import match
 from tests.support import builders
 from tests.support.builders import NOW, POLICY, after, changed, observe, told
 

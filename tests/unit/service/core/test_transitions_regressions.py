@@ -5,7 +5,7 @@ import pytest
 from schemas.operations import OPERATIONS
 from schemas.records import Phase
 from service.core import observations as seen
-from service.core import reconciliation
+from service.core import search
 from service.core.effects import Call
 from service.core.quotas import Rank, Slots
 from service.core.transitions import accept
@@ -79,7 +79,7 @@ def test_a_deeply_nested_policy_is_compared_without_a_crash() -> None:
         PUT, params={**builders.params(PUT), PUT.compare: deep, "previousPolicyHash": builders.OLD_HASH}
     )
     shown = {PUT.compare: "{}", "policyHash": builders.OLD_HASH}
-    assert reconciliation.judge(command, shown) is reconciliation.Verdict.NOT_DONE
+    assert search.judge(command, shown) is search.Verdict.NOT_DONE
 
 
 def test_a_read_is_not_called_after_its_deadline_by_a_new_owner() -> None:

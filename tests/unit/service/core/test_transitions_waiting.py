@@ -5,7 +5,7 @@ import pytest
 from schemas.operations import OPERATIONS, Kind, Operation, Repeat
 from schemas.records import Fault, Job, Phase
 from service.core import observations as seen
-from service.core import resting, transitions
+from service.core import timing, transitions
 from service.core.effects import Call, CommandReply, Rest, Step
 from service.core.job import occupies_slot, replace
 from tests.support import builders
@@ -95,7 +95,7 @@ def test_a_quota_that_aws_says_is_full_without_end_fails(operation: Operation) -
         job = after(job, seen.Due(), now)
     assert (told(step), builders.error(step)) == (["failed"], FULL.code)
     assert (waits[0], max(waits) > 10 * POLICY.quota_retry) == (POLICY.quota_retry, True)
-    assert max(waits) <= resting.LONGEST_QUOTA_WAIT * POLICY.quota_retry
+    assert max(waits) <= timing.LONGEST_QUOTA_WAIT * POLICY.quota_retry
     assert POLICY.write_retry_limit < now <= 1.1 * POLICY.write_retry_limit
     assert len(waits) < 400, "the longer it is full, the fewer calls it costs"
 
@@ -171,7 +171,7 @@ def test_a_deadline_that_has_passed_is_told_without_a_call(operation: Operation)
 def test_a_deadline_ends_a_throttled_command(operation: Operation) -> None:
     job = builders.job(operation, command=builders.command(operation, deadline=NOW + 0.01))
     job = after(job, seen.Postponed(THROTTLED))
-    assert resting.may_expire(job)
+    assert timing.may_expire(job)
     assert builders.error(observe(job, seen.DeadlinePassed(), 0.02)) == "DeadlineExceeded"
 
 
@@ -179,7 +179,7 @@ def test_a_deadline_ends_a_throttled_command(operation: Operation) -> None:
 def test_a_deadline_ends_a_queued_command(operation: Operation) -> None:
     command = builders.command(operation, deadline=NOW + 10)
     job = after(builders.job(operation, command=command), seen.QuotaFull(FULL))
-    assert resting.may_expire(job)
+    assert timing.may_expire(job)
     assert builders.error(observe(job, seen.DeadlinePassed(), 10.02)) == "DeadlineExceeded"
 
 
@@ -188,7 +188,7 @@ def test_a_deadline_ends_a_search_that_shows_nothing_was_done(operation: Operati
     command = builders.guarded(operation) if operation.guards else builders.command(operation)
     job = after(builders.job(operation, command=replace(command, deadline=NOW + 10)), seen.Lost(TIMEOUT))
     shown = ({operation.previous: builders.OLD_HASH},) if operation.guards else ()
-    assert not resting.may_expire(job)
+    assert not timing.may_expire(job)
     job = after(job, seen.Found(shown, NOW + POLICY.settle), POLICY.settle + 1)
     assert builders.error(observe(job, seen.DeadlinePassed(), POLICY.settle + 1)) == "DeadlineExceeded"
 
@@ -197,7 +197,7 @@ def test_a_deadline_ends_a_search_that_shows_nothing_was_done(operation: Operati
 def test_a_deadline_does_not_end_what_may_have_been_done(operation: Operation) -> None:
     job = builders.job(operation, command=builders.command(operation, deadline=NOW + 10))
     job = after(job, seen.Lost(TIMEOUT), 1)
-    assert not resting.may_expire(job)
+    assert not timing.may_expire(job)
     assert observe(job, seen.DeadlinePassed(), 11).ignored
     assert builders.doing(after(job, seen.Due(), 20)) == Call()
 

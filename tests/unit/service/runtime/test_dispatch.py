@@ -9,9 +9,10 @@ import pytest
 from schemas.operations import OPERATIONS
 from schemas.records import Command, Job, Phase
 from service.core.job import marker
+from service.core.marker import strip
 from service.core.observations import Found, Lost, Postponed, QuotaFull, Refused, Returned, SearchFailed
 from service.core.rate_budget import Lane
-from service.core.reconciliation import Request, list_request, strip
+from service.core.search import Request, list_request
 from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Cause, Failure, Reply

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.operations import AUDIENCE_MODEL
 from service.core.observations import Broken, Failure, Observation, Seen, Unseen, Vanished
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 from service.runtime.dispatch import ENDLESS
 from service.runtime.errors import DEFECT
 from service.runtime.poll_results import ABSENCES, DEFECTS, PollResults, lasting

@@ -9,7 +9,7 @@ from schemas.operations import AUDIENCE_MODEL
 from service.core.faults import fault
 from service.core.observations import Broken, Failure, Observation, Seen, Unseen, Vanished
 from service.core.outcomes import UNKNOWN_STATUS
-from service.core.pacing import Cadence, tick_of
+from service.core.polling import Cadence, tick_of
 from service.runtime.dispatch import ENDLESS
 from service.runtime.errors import DEFECT
 from service.runtime.poll_results import ABSENCES, DEFECTS, PollResults, lasting

@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 
 from schemas.operations import AUDIENCE_MODEL, CONFIGURED_AUDIENCE_MODEL, EXPORT_JOB, OPERATIONS
-from service.core import reconciliation
+from service.core import search
 from service.core.job import marker
+from service.core.marker import stamp
 from service.core.observations import Observation, Seen, Unseen, Vanished
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 from service.core.rate_budget import Lane
-from service.core.reconciliation import stamp
 from service.runtime.dispatch import ENDLESS, CallTimeouts, RateLimitedApi
 from service.runtime.limiter import Limiter, Turn
 from service.runtime.poller import Poller
@@ -552,7 +552,7 @@ async def test_a_look_that_hangs_delays_no_other(how: str) -> None:
             return Failure("ReadTimeout" if how == "a Get that hangs" else ENDLESS, "in vain")
 
         async def pages(
-            self, target: str, request: reconciliation.Request, _lane: Lane
+            self, target: str, request: search.Request, _lane: Lane
         ) -> AsyncGenerator[Reply | Failure, None]:
             yield await self.send(target, request.operation)
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.polling import Followed, Job, bursts, by_begin, ending, evenly, follow
 from schemas.operations import EXPORT_JOB
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 
 pytestmark = pytest.mark.looptime
 

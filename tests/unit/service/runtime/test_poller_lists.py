@@ -8,10 +8,11 @@ from typing import Any, cast
 import pytest
 
 from schemas.operations import AUDIENCE_MODEL, EXPORT_JOB, Resource
+from service.core.marker import stamp
 from service.core.observations import Failure, Observation, Reply, Seen, Vanished
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 from service.core.rate_budget import Lane
-from service.core.reconciliation import Request, stamp
+from service.core.search import Request
 from service.runtime.dispatch import RateLimitedApi
 from service.runtime.limiter import Limiter, Turn
 from service.runtime.poller import Poller

@@ -9,10 +9,10 @@ import pytest
 
 from schemas.operations import OPERATIONS
 from schemas.records import Command
-from service.core import reconciliation
+from service.core import search
 from service.core.job import marker
 from service.core.rate_budget import Lane
-from service.core.reconciliation import Request
+from service.core.search import Request
 from service.runtime.dispatch import ENDLESS, MOST_BYTES, MOST_PAGES, CallTimeouts, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Failure, Reply
@@ -45,7 +45,7 @@ async def test_searches_that_wait_share_a_list_and_who_comes_later_has_another()
         return Reply({"trainingDatasets": []})
 
     resource = OPERATIONS[DATASET].resource
-    shared, asked = SharedSearches(read, clock), reconciliation.list_request(resource)
+    shared, asked = SharedSearches(read, clock), search.list_request(resource)
     first = asyncio.create_task(shared.list("default", asked, resource))
     await asyncio.sleep(0.5)
     others = [asyncio.create_task(shared.list("default", asked, resource)) for _ in range(20)]
@@ -67,7 +67,7 @@ async def test_who_lists_for_others_may_be_cancelled() -> None:
         return Reply({"trainingDatasets": []})
 
     resource = OPERATIONS[DATASET].resource
-    shared, asked = SharedSearches(read, LoopClock()), reconciliation.list_request(resource)
+    shared, asked = SharedSearches(read, LoopClock()), search.list_request(resource)
     tasks = [asyncio.create_task(shared.list("default", asked, resource)) for _ in range(3)]
     await asyncio.sleep(0.5)
     tasks[0].cancel()
@@ -107,7 +107,7 @@ class Pages:
         clock = LoopClock()
         limiter = Limiter(clock, reads_per_second=1e6, writes_per_second=1.0)
         caller = RateLimitedApi(self, {"default": limiter}, clock, Story(), CallTimeouts(1.0, 1.0))
-        return await caller.read("default", reconciliation.list_request(OPERATIONS[DATASET].resource), Lane.SEARCH)
+        return await caller.read("default", search.list_request(OPERATIONS[DATASET].resource), Lane.SEARCH)
 
 
 @pytest.mark.parametrize("tokens", [{"": "a", "a": "a"}, {"": "a", "a": "b", "b": "a"}])
@@ -137,7 +137,7 @@ async def test_a_list_that_takes_too_long_counts_as_endless() -> None:
         CallTimeouts(1.0, 1.0, listing=30.0),
     )
     began = clock.monotonic()
-    outcome = await caller.read("default", reconciliation.list_request(OPERATIONS[DATASET].resource), Lane.SEARCH)
+    outcome = await caller.read("default", search.list_request(OPERATIONS[DATASET].resource), Lane.SEARCH)
     assert isinstance(outcome, Failure)
     assert outcome.code == ENDLESS
     assert 30.0 < clock.monotonic() - began < 32.0
@@ -240,7 +240,7 @@ async def test_what_two_pages_show_is_one() -> None:
     outcome = await Pages(lambda token: shown[token]).read()
     assert isinstance(outcome, Reply)
     assert outcome.pages == 2
-    assert reconciliation.match(command, outcome.result["trainingDatasets"]) == (mine,)
+    assert search.match(command, outcome.result["trainingDatasets"]) == (mine,)
 
 
 async def test_a_deletion_between_two_pages_makes_nothing_twice() -> None:

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.polling import Account, Job, Silent, VirtualClock, evenly, follow, resource_id
 from schemas.operations import AUDIENCE_MODEL, EXPORT_JOB, Resource
 from service.core.observations import Failure, Observation, Seen, Vanished
-from service.core.pacing import Cadence
+from service.core.polling import Cadence
 from service.runtime.dispatch import ENDLESS, RateLimitedApi
 from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition

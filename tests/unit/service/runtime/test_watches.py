@@ -6,8 +6,7 @@ import pytest
 
 from schemas.operations import AUDIENCE_MODEL, EXPORT_JOB, Resource
 from service.core.observations import Failure, Observation
-from service.core.pacing import Cadence
-from service.core.polling import NEVER
+from service.core.polling import NEVER, Cadence
 from service.runtime.watches import KindWatches, WatchedResource
 
 PACE = Cadence(first=10.0, later=50.0, young_for=100.0)

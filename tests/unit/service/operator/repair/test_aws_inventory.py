@@ -10,7 +10,7 @@ from schemas.operations import OPERATIONS, RESOURCES
 from schemas.records import Phase
 from service import settings
 from service.core.job import marker, replace
-from service.core.reconciliation import stamp
+from service.core.marker import stamp
 from service.operator.repair.aws_inventory import adoption_problem, inventory
 from service.settings import Settings
 from tests.support import builders

@@ -5,7 +5,7 @@ import pytest
 from schemas.operations import OPERATIONS, RESOURCES, Kind
 from schemas.records import Job, Phase, ResourceState
 from service.core.job import marker, replace
-from service.core.reconciliation import stable_id, stamp
+from service.core.marker import stable_id, stamp
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt
 from service.operator.repair.drift import Drift, DriftKind, Survey, compare
 from service.runtime.ports import TopicPartition

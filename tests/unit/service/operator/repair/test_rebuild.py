@@ -12,7 +12,7 @@ from service.adapters.kafka.topic_reader import TopicRecord
 from service.core import transitions
 from service.core.effects import Await, Call, Rest, Search, Watch
 from service.core.job import order_of
-from service.core.policy import Policy
+from service.core.timing import Policy
 from service.operator.repair.rebuild import Rebuilt, collect_replies, rebuild, resources
 from tests.support import builders
 from tests.support.repair_records import LIMITS, NOW, changed, command, sent, told
