@@ -16,7 +16,7 @@ class TwinJob:
     Attributes:
         command: The command.
         accepted_at: When it came.
-        told: Number of replies up to now.
+        replies: Number of replies up to now.
         last: The reply to a duplicate: kind, data and number.
         waiting: Why it waits, if it does.
         awaits: The job whose end it waits for.
@@ -26,7 +26,7 @@ class TwinJob:
 
     command: records.Command
     accepted_at: float
-    told: int = 0
+    replies: int = 0
     last: tuple[ReplyKind, Mapping[str, Any], int] = (ReplyKind.ACCEPTED, {}, 1)
     waiting: str = ""
     awaits: "TwinJob | None" = None
@@ -53,14 +53,14 @@ def error(
     violations: list[dict[str, str]] | None = None,
 ) -> dict[str, Any]:
     """The data of a reply about a failure."""
-    told: dict[str, Any] = {
+    data: dict[str, Any] = {
         "code": code,
         "message": message,
         "statusDetails": dict(details) if details else None,
         "retryable": False,
         "httpStatus": http_status,
     }
-    return {"error": told if violations is None else told | {"violations": violations}}
+    return {"error": data if violations is None else data | {"violations": violations}}
 
 
 def fault_of(status: str, details: Mapping[str, str]) -> dict[str, Any]:

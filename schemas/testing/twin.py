@@ -366,10 +366,10 @@ class Twin:
     # --- replies ---------------------------------------------------------------------------------------------------
 
     def _reply(self, job: TwinJob, kind: ReplyKind, data: dict[str, Any]) -> None:
-        job.told += 1
+        job.replies += 1
         if kind is ReplyKind.ACCEPTED or job.ended:
-            job.last = (kind, data, job.told)
-        self._out.reply(job.command, kind, data, job.told, self.now)
+            job.last = (kind, data, job.replies)
+        self._out.reply(job.command, kind, data, job.replies, self.now)
 
     def _end(self, job: TwinJob, kind: ReplyKind, data: dict[str, Any]) -> None:
         job.ended, job.waiting, job.awaits = True, "", None

@@ -30,13 +30,13 @@ def size(count: int) -> str:
 
 def source(letter: DeadLetter) -> str:
     """Topic, partition and offset of the original."""
-    told = letter.told
+    told = letter.dlq_headers
     return f"{told.get('topic', '?')}/{told.get('partition', '?')}/{told.get('offset', '?')}"
 
 
 def as_json(letter: DeadLetter) -> str:
     """A line for other programs; the value is not in it, since it may hold secrets."""
-    told = letter.told
+    told = letter.dlq_headers
     known: dict[str, Any] = {
         "partition": letter.partition,
         "offset": letter.offset,
@@ -96,7 +96,7 @@ def show_list(console: Console, rows: Sequence[Row], found: int, topic: str) -> 
 
 def show_letter(console: Console, letter: DeadLetter, *, value: bool) -> None:
     """Prints one dead letter: reason, origin, headers, and the value if requested."""
-    told = letter.told
+    told = letter.dlq_headers
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")

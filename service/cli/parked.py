@@ -25,7 +25,7 @@ from service.operator.repair.command_sender import Outgoing, build_command, send
 from service.settings import Settings
 from service.topology import kafka_settings
 
-REPLY_PATIENCE: Final = 60.0
+REPLY_TIMEOUT: Final = 60.0
 
 app = console.group("parked", "List commands that wait for an operator, and resolve them.", sort_key=5)
 
@@ -175,7 +175,7 @@ async def send_one(settings: Settings, outgoing: Outgoing, *, wait: bool) -> int
         if not wait:
             console.print_line(f"its reply will be published to {replies}; --wait waits for it", "dim")
             return 0
-        kind, data = await wait_terminal(source, replies, before, outgoing, REPLY_PATIENCE)
+        kind, data = await wait_terminal(source, replies, before, outgoing, REPLY_TIMEOUT)
     if kind is ReplyKind.SUCCEEDED:
         console.print_line(f"resolved: the command is now {data['result']['phase']}", "green")
         return 0

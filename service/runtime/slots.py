@@ -12,7 +12,7 @@ from service.core.job import Job, occupies_slot, wants_slot
 from service.core.quotas import Rank, Slots
 from service.runtime.ports import TopicPartition
 
-PATIENCE: Final = 15.0
+FREE_SLOT_GRACE: Final = 15.0
 """Seconds for which a free slot is kept for a waiting job of another replica, which may just be changing its owner."""
 
 
@@ -188,4 +188,4 @@ class SlotRegistry:
 
     def _abandoned(self, place: tuple[str, str]) -> bool:
         since = self._left_free.get(place)
-        return since is not None and self._monotonic() - since > PATIENCE
+        return since is not None and self._monotonic() - since > FREE_SLOT_GRACE

@@ -1546,7 +1546,7 @@ SABOTAGES = (
     Sabotage(
         "replay a dead letter that has no content",
         "service.operator.dead_letters.replay",
-        '    if "omitted" in letter.told:\n',
+        '    if "omitted" in letter.dlq_headers:\n',
         "    if False:\n",
         "A replay sends a record of nothing in a command's place.",
         "tests/unit/service/operator/dead_letters/test_replay.py::test_a_letter_without_its_content_is_not_sent_back",

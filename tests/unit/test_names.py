@@ -23,13 +23,8 @@ TWICE: Final[dict[str, set[str]]] = {
 
 OPEN: Final = {
     "schemas/records.py": {"told"},  # a member of records in Kafka: its name is a contract
-    "schemas/testing/jobs.py": {"told"},
-    "service/cli/parked.py": {"REPLY_PATIENCE"},
-    "service/operator/dead_letters/dead_letter.py": {"told"},
     "service/operator/repair/changelog_snapshot.py": {"place"},
     "service/adapters/kafka/topic_reader.py": {"place"},
-    "service/runtime/poller.py": {"looked", "looking"},
-    "service/runtime/slots.py": {"PATIENCE"},
     "service/settings/model.py": {"places"},
 }
 """Public names that still have such a word."""

@@ -35,7 +35,7 @@ class DeadLetter:
     headers: Headers
 
     @cached_property
-    def told(self) -> dict[str, str]:
+    def dlq_headers(self) -> dict[str, str]:
         """The ``dlq_`` headers without their prefix; if it was a dead letter before, the last ones count."""
         ours = [(name, value) for name, value in self.headers if name.startswith(PREFIX)]
         return {name.removeprefix(PREFIX): (value or b"").decode(errors="replace") for name, value in ours}
@@ -48,23 +48,23 @@ class DeadLetter:
     @property
     def reason(self) -> str:
         """Why it was set aside: a code."""
-        return self.told.get("reason", "")
+        return self.dlq_headers.get("reason", "")
 
     @property
     def topic(self) -> str:
         """Where the original was."""
-        return self.told.get("topic", "")
+        return self.dlq_headers.get("topic", "")
 
     @property
     def source_partition(self) -> int | None:
         """Where the original was; None when the header is absent or no number."""
-        told = self.told.get("partition", "")
-        return int(told) if told.isdecimal() and len(told) < 10 else None
+        number = self.dlq_headers.get("partition", "")
+        return int(number) if number.isdecimal() and len(number) < 10 else None
 
     @property
     def time(self) -> float:
         """When it was set aside, in epoch seconds."""
-        return timestamp(self.told.get("time", "")) or self.written
+        return timestamp(self.dlq_headers.get("time", "")) or self.written
 
     @cached_property
     def command_id(self) -> str:

@@ -44,7 +44,7 @@ def why_not_replayable(letter: DeadLetter, existing: Mapping[str, Collection[int
         letter: The dead letter.
         existing: Partitions of each configured command topic that exists.
     """
-    if "omitted" in letter.told:
+    if "omitted" in letter.dlq_headers:
         return "its content was too large for a dead letter; the original is at its topic, partition and offset"
     if not letter.topic:
         return "it does not say where it came from (no dlq_topic)"

@@ -10,7 +10,7 @@ import pytest
 from schemas.records import Command, Job, Phase
 from service.core.job import replace
 from service.runtime.ports import TopicPartition
-from service.runtime.slots import PATIENCE, Claim, SlotRegistry
+from service.runtime.slots import FREE_SLOT_GRACE, Claim, SlotRegistry
 
 HERE, THERE = TopicPartition("commands", 0), TopicPartition("commands", 1)
 
@@ -250,9 +250,9 @@ def test_who_does_not_come_holds_others_up_for_a_while_only() -> None:
     b = shared(limit=1)
     note(b, "gone", Phase.QUEUED, accepted_at=1.0)
     assert ask(b, "a", since=2.0) == 2
-    b.now = PATIENCE
+    b.now = FREE_SLOT_GRACE
     assert ask(b, "a", since=2.0) == 2
-    b.now = PATIENCE + 1
+    b.now = FREE_SLOT_GRACE + 1
     assert ask(b, "a", since=2.0) == 0
     assert ask(b, "b", since=3.0) > 0
 
@@ -260,7 +260,7 @@ def test_who_does_not_come_holds_others_up_for_a_while_only() -> None:
 def test_patience_begins_anew_with_every_slot_that_is_free() -> None:
     b = shared(limit=1)
     note(b, "slow", Phase.QUEUED, accepted_at=1.0)
-    b.now = PATIENCE + 1
+    b.now = FREE_SLOT_GRACE + 1
     note(b, "x", Phase.RUNNING)
     note(b, "x", None)
     assert ask(b, "a", since=2.0) == 2
@@ -332,7 +332,7 @@ def life(jobs: int) -> Callable[[], None]:
                 b.slots.oldest()
         for number in range(4):
             b.release(f"w{number}", (HERE, THERE)[number % 2])
-        b.now = 2 * PATIENCE
+        b.now = 2 * FREE_SLOT_GRACE
         for number in range(1, jobs, 2):
             claim = Claim(HERE, f"w{number - 1}".encode())
             if b.request(f"w{number - 1}", 0) == 0:

@@ -20,6 +20,6 @@ def test_a_letter_without_its_content_is_not_sent_back() -> None:
     bare = _letter(events.dead_letter_without_content, b"k")
     assert "too large" in why_not_replayable(bare, existing)
     assert (bare.key, bare.value, bare.topic, bare.source_partition) == (b"k", None, "commands", 1)
-    assert bare.told["omitted"] == "value, headers"
+    assert bare.dlq_headers["omitted"] == "value, headers"
     long = _letter(events.dead_letter_without_content, b"k" * 2000)
-    assert (long.key, long.told["omitted"]) == (None, "key, value, headers")
+    assert (long.key, long.dlq_headers["omitted"]) == (None, "key, value, headers")
