@@ -31,3 +31,7 @@ allow --allow-principal User:cleanroomsml-publisher --operation Write --topic cl
 # subscriber
 allow --allow-principal User:cleanroomsml-subscriber --operation Read --topic cleanroomsml.replies --topic cleanroomsml.events
 allow --allow-principal User:cleanroomsml-subscriber --operation Read --group cleanroomsml-subscriber --resource-pattern-type prefixed
+
+# client
+allow --allow-principal User:cleanroomsml-client --operation Write --topic cleanroomsml.commands
+allow --allow-principal User:cleanroomsml-client --operation Read --topic cleanroomsml.replies --topic cleanroomsml.events

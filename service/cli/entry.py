@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from cyclopts import App
+from cyclopts import App, Group, Parameter
 
 from service.cli.usage import PROGRAM
 
@@ -26,43 +26,116 @@ The least that runs: CRML_KAFKA__BOOTSTRAP_SERVERS and AWS_REGION."""
 
 CODES: Final = (
     "Exit codes: 0 success; 2 invalid settings or usage; "
-    "3 Kafka, AWS or a port cannot be used. All of them: docs/howto/operate.md."
+    "3 Kafka, AWS or a port cannot be used; send and watch: 4 failed, 5 rejected, 6 parked, 124 time is up. "
+    "All of them: docs/howto/operate.md."
 )
 
+SERVING: Final = Group("Run the service", sort_key=1)
+CLIENTS: Final = Group("Send and follow commands", sort_key=2)
+REPAIRS: Final = Group("Operate and repair", sort_key=3)
+RIGHTS: Final = Group("Rights", sort_key=4)
+
 COMMANDS: Final = (
-    ("run", "app:run", 1, "Serve: consume commands, call AWS, publish replies and events. SIGTERM stops in order."),
-    ("topics", "app:topics", 2, "Create the topics that are missing, verify those that exist. May be repeated."),
-    ("check", "app:check", 3, "Check Kafka, topics, permissions and AWS targets; changes nothing."),
-    ("dlq", "dlq:app", 4, "List dead letters, show one, or send the originals back."),
-    ("iam", "app:iam", 4, "Print the IAM policies and trust policies that these settings need, as JSON."),
-    ("parked", "parked:app", 5, "List commands that wait for an operator, and resolve them."),
+    (
+        "run",
+        "app:run",
+        SERVING,
+        1,
+        "Serve: consume commands, call AWS, publish replies and events. SIGTERM stops in order.",
+    ),
+    (
+        "topics",
+        "app:topics",
+        SERVING,
+        2,
+        "Create the topics that are missing, verify those that exist. May be repeated.",
+    ),
+    ("check", "app:check", SERVING, 3, "Check Kafka, topics, permissions and AWS targets; changes nothing."),
+    (
+        "send",
+        "send:send",
+        CLIENTS,
+        1,
+        "Send commands; with --wait, follow them to their end. The exit code says the outcome.",
+    ),
+    (
+        "list",
+        "browse:list_",
+        CLIENTS,
+        2,
+        "List commands by what their replies and events say: those under way and parked, unless others are asked for.",
+    ),
+    (
+        "show",
+        "browse:show",
+        CLIENTS,
+        3,
+        "Show all that is known of a command: its state, what it made, and what happened when.",
+    ),
+    (
+        "watch",
+        "watch:watch",
+        CLIENTS,
+        4,
+        "Watch replies and events as they come; of the commands that are named, until all have ended.",
+    ),
+    (
+        "events",
+        "browse:events",
+        CLIENTS,
+        5,
+        "Show the status changes of a resource, or the last ones of all; at most 50 unless --limit is given.",
+    ),
+    (
+        "cancel",
+        "cancel:cancel",
+        CLIENTS,
+        6,
+        "Cancel a command whose call to AWS has not left, and wait for the answer.",
+    ),
+    ("parked", "parked:app", REPAIRS, 1, "List commands that wait for an operator, and resolve them."),
+    ("dlq", "dlq:app", REPAIRS, 2, "List dead letters, show one, or send the originals back."),
     (
         "reconcile",
         "reconcile:reconcile",
-        6,
+        REPAIRS,
+        3,
         "Compare the changelogs with AWS, and print the differences; --apply sends the safe repairs.",
     ),
     (
         "backfill",
         "backfill:backfill",
-        7,
+        REPAIRS,
+        4,
         "Rebuild lost changelogs from commands, replies and events; without --apply, only print what would be written.",
     ),
     (
         "skip-corrupt",
         "skip_corrupt:skip_corrupt",
-        8,
+        REPAIRS,
+        5,
         "Let a halted shard continue without an unreadable changelog record; without --offset, list such records.",
     ),
-    ("offsets", "offsets:app", 9, "Show where each partition continues, and set it if that can't be determined."),
+    (
+        "offsets",
+        "offsets:app",
+        REPAIRS,
+        6,
+        "Show where each partition continues, and set it if that can't be determined.",
+    ),
+    ("iam", "app:iam", RIGHTS, 1, "Print the IAM policies and trust policies that these settings need, as JSON."),
     (
         "acls",
         "acls:print_acls",
-        10,
+        RIGHTS,
+        2,
         "Print the minimal permissions in Kafka that each component needs, for the topics and tenants of the settings.",
     ),
 )
-"""Names, where they are in this package, order, and the first sentence of their help."""
+"""Names, where they are in this package, group, order in it, and the first sentence of their help."""
+
+_PLAIN: Final = Parameter(negative="", show_default=False)
+"""Options without a `--no-...` beside them."""
 
 _LIGHT: Final = frozenset({"--help", "-h", "--version"})
 
@@ -85,8 +158,9 @@ def _root() -> App:
         print_error=False,  # `console.guarded` says what is wrong, in the form of all errors
         exit_on_error=False,
     )
-    for name, where, place, text in COMMANDS:
-        found.command(f"service.cli.{where}", name=name, sort_key=place, help=text)
+    for name, where, group, order, text in COMMANDS:
+        options: dict[str, Any] = {"default_parameter": _PLAIN} if group is CLIENTS else {}
+        found.command(f"service.cli.{where}", name=name, group=group, sort_key=order, help=text, **options)
     return found
 
 

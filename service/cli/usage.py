@@ -33,10 +33,10 @@ def usage(error: CycloptsError) -> str:
 def _fault(error: CycloptsError) -> str:
     match error:
         case UnknownCommandError():
-            return _unknown("command", (error.unused_tokens or [""])[0], _commands(error.app))
+            return unknown("command", (error.unused_tokens or [""])[0], _commands(error.app))
         case UnknownOptionError():
             options = [name for each in error.argument_collection for name in each.names]
-            return _unknown("option", error.token.keyword or error.token.value, [*options, "--help"])
+            return unknown("option", error.token.keyword or error.token.value, [*options, "--help"])
         case UnusedCliTokensError():
             return f"found {' '.join(error.unused_tokens or ())!r}; expected nothing more"
         case MissingArgumentError():
@@ -51,7 +51,8 @@ def _fault(error: CycloptsError) -> str:
     return str(error).rstrip(".")
 
 
-def _unknown(what: str, found: str, known: Sequence[str]) -> str:
+def unknown(what: str, found: str, known: Sequence[str]) -> str:
+    """A name that is not known, and what was meant perhaps."""
     near = difflib.get_close_matches(found, known, n=3)
     listed = f"perhaps {' or '.join(near)}" if near else f"one of {', '.join(known)}"
     return f"found the {what} {found!r}; expected {listed}"

@@ -25,7 +25,7 @@ _SCALARS: Final = (
 """What a plain scalar is beside a string: YAML 1.2's core schema, without numbers that begin with zeros."""
 
 
-class _Loader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """PyYAML's safe loader with the scalars above, and no key twice."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
@@ -49,7 +49,7 @@ class _Loader(yaml.SafeLoader):
 
 
 for _name, _pattern, _first in _SCALARS:
-    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
+    StrictLoader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
 
 
 def read(file: Path) -> Any:
@@ -59,6 +59,6 @@ def read(file: Path) -> Any:
         SettingsError: It can't be read.
     """
     try:
-        return yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506 - a safe loader
+        return yaml.load(file.read_text(encoding="utf-8-sig"), Loader=StrictLoader)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise SettingsError(f"settings file {file} can't be read: {error}") from error

@@ -181,6 +181,24 @@ def _heard(variables: Environment, prefix: str) -> set[str] | int:
         consumer.close()
 
 
+def test_the_command_line_of_a_client_needs_each(fortress: Fortress, run: Run) -> None:
+    """Send, wait, list, show, watch, events and cancel; without the right to read commands each partition is asked."""
+    prefix = made(fortress, "typed")
+    published = tuple(fortress_reply(prefix))
+    for topic, key, value, headers in published:
+        fortress.produce(topic, 0, key, value, headers)
+    variables = privileged(fortress, "client", prefix)
+    assert _typed(run, variables) == (0, "")
+    code, said = run(variables, show, command_id="c-1")
+    assert "not known: this user must not read the commands topic" in said
+    people = deprived(fortress, "client", prefix)
+    assert len(people) == 3
+    for person in people:
+        code, said = _typed(run, person.environment)
+        assert code == 3, f"nothing was wrong without: {person.lacks}"
+        assert person.is_told_in(said), (person.lacks, said)
+
+
 async def test_a_transaction_says_which_topic_has_refused_it(fortress: Fortress) -> None:
     """So that a reply topic which a publisher chose can be avoided; the service's own transaction then goes through."""
     prefix = made(fortress, "refusing")

@@ -19,6 +19,7 @@ from service.adapters.kafka.missing_rights import partitions_seen
 from service.runtime.ports import LogError, TopicPartition
 
 POLL_MS: Final = 50
+FOLLOW_MS: Final = 200
 FETCH_BYTES: Final = 4 * 1024 * 1024
 
 Batch = Sequence[tuple[bytes, bytes | None]]
@@ -150,6 +151,29 @@ class Reader:
             async for records in batches:
                 for record in records:
                     yield _topic_record(record)
+
+    async def follow(self, starts: Mapping[TopicPartition, int]) -> AsyncGenerator[list[TopicRecord], None]:
+        """Yields the committed records from these offsets on, as they come; in order within a partition. It never ends.
+
+        Several times a second also when there is none: the list is empty then.
+
+        Raises:
+            LogError: Kafka failed, or has not answered for too long.
+        """
+        wanted = [KafkaPartition(*each) for each in starts]
+        self._consumer.assign(wanted)
+        for each, start in starts.items():
+            self._consumer.seek(KafkaPartition(*each), start)
+        heard, stamp, limit = time.monotonic(), 0, self._settings.stall_deadline
+        while True:
+            async with deadline(limit, "following topics"):
+                batches = await self._consumer.getmany(timeout_ms=FOLLOW_MS)
+            before, stamp = stamp, max(self._consumer.last_poll_timestamp(each) or 0 for each in wanted)
+            if batches or stamp != before:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > limit:
+                raise LogError(f"Kafka has not answered for {limit:g} s")
+            yield [_topic_record(record) for records in batches.values() for record in records]
 
 
 async def _batches(

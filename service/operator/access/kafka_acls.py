@@ -24,6 +24,7 @@ DLQ: Final = "dlq"
 REPAIR: Final = "repair"
 PUBLISHER: Final = "publisher"
 SUBSCRIBER: Final = "subscriber"
+CLIENT: Final = "client"
 
 COMPONENTS: Final[Mapping[str, str]] = {
     SERVICE: "`run`, and `check`, which tries what `run` needs",
@@ -32,6 +33,7 @@ COMPONENTS: Final[Mapping[str, str]] = {
     REPAIR: "`parked`, `reconcile`, `backfill`, `offsets` and `skip-corrupt`",
     PUBLISHER: "who sends commands; with tenants one each, `<tenant>-publisher`",
     SUBSCRIBER: "who reads replies and events; with tenants one each, `<tenant>-subscriber`",
+    CLIENT: "`send`, `list`, `show`, `watch`, `events` and `cancel`; with tenants one each, `<tenant>-client`",
 }
 """Description of each component. The first four belong to the service, the others to other teams."""
 
@@ -93,7 +95,12 @@ def acls(settings: Settings, principals: Mapping[str, str] | None = None) -> lis
 def components(settings: Settings) -> list[str]:
     """Names of all components, in order; publishers and subscribers one for each tenant."""
     own = [SERVICE, TOPICS, DLQ, REPAIR]
-    return own + [_of(tenant, role) for tenant in settings.places() for role in (PUBLISHER, SUBSCRIBER)]
+    return own + [_of(tenant, role) for tenant in settings.places() for role in (PUBLISHER, SUBSCRIBER, CLIENT)]
+
+
+def bearers(settings: Settings, role: str) -> list[str]:
+    """The components of a role: itself, or one for each tenant that has it."""
+    return [name for name in components(settings) if name == role or name.endswith(f"-{role}")]
 
 
 def principal_of(settings: Settings, component: str) -> str:
@@ -179,7 +186,7 @@ def _of_repair(settings: Settings) -> Iterator[_Rule]:
 
 def _of_tenants(settings: Settings) -> Iterator[_Rule]:
     for tenant, places in settings.places().items():
-        publisher, subscriber = _of(tenant, PUBLISHER), _of(tenant, SUBSCRIBER)
+        publisher, subscriber, client = (_of(tenant, role) for role in (PUBLISHER, SUBSCRIBER, CLIENT))
         yield _topic(publisher, places.commands, "Write", "send commands")
         named = settings.tenants[tenant].reply_topics if tenant in settings.tenants else settings.replies.allowed_topics
         for replies in (places.replies, *named):
@@ -187,6 +194,9 @@ def _of_tenants(settings: Settings) -> Iterator[_Rule]:
         yield _topic(subscriber, places.events, "Read", "read status changes")
         group = name_of(settings, subscriber)
         yield subscriber, "group", "prefixed", group, "Read", "be a member of its own groups, and commit offsets"
+        yield _topic(client, places.commands, "Write", "send commands, and cancellations")
+        for published in (places.replies, places.events, *named):
+            yield _topic(client, published, "Read", "list, show and follow commands")
 
 
 def _topic(component: str, name: str, operation: Operation, purpose: str) -> _Rule:

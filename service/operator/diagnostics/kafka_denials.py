@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka.errors import ClusterAuthorizationFailedError
 
 from service.adapters.kafka.missing_rights import refused, remedy
-from service.operator.access.kafka_acls import Acl, acls, principal_of
+from service.operator.access.kafka_acls import Acl, acls, bearers, principal_of
 from service.runtime.errors import causes
 from service.settings import Settings
 from service.topology import kafka_settings
@@ -18,7 +18,8 @@ def explain(error: BaseException, settings: Settings, component: str) -> str:
     Kafka names the resource, not the permission: the answer is what the component needs of that resource.
     """
     who = settings.kafka.known_as() or principal_of(settings, component)
-    mine = [row for row in acls(settings, {component: who}) if row.component == component]
+    names = bearers(settings, component)
+    mine = [row for row in acls(settings, dict.fromkeys(names, who)) if row.component in names]
     for each in causes(error):
         if isinstance(each, ClusterAuthorizationFailedError):
             # Said to an idempotent producer, which may write to no topic at all.
@@ -26,9 +27,9 @@ def explain(error: BaseException, settings: Settings, component: str) -> str:
         kind = refused(each)
         if kind is None:
             continue
-        names = set(_names(each.args))
+        refused_names = set(_names(each.args))
         alike = [row for row in mine if row.right.kind == kind]
-        return _told(settings, [row for row in alike if row.name in names] or alike, component)
+        return _told(settings, [row for row in alike if row.name in refused_names] or alike, component)
     return ""
 
 

@@ -115,13 +115,17 @@ class CommandSender:
 
 
 @asynccontextmanager
-async def sender(settings: KafkaSettings) -> AsyncIterator[CommandSender]:
+async def sender(settings: KafkaSettings, role: str = "repair") -> AsyncIterator[CommandSender]:
     """Connects; nothing is sent by that.
+
+    Args:
+        settings: How to connect.
+        role: Shown in the brokers' logs.
 
     Raises:
         LogError: Kafka could not be reached in time.
     """
-    async with idempotent_producer(settings, "repair") as producer:
+    async with idempotent_producer(settings, role) as producer:
         yield CommandSender(producer, settings)
 
 

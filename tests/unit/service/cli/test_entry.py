@@ -12,8 +12,9 @@ import pytest
 from cyclopts import App
 from rich.console import Console
 
-from service.cli import console, entry
+from service.cli import console, entry, following
 from service.cli.usage import PROGRAM
+from tests.support.command_line import CommandLine
 
 QUICK = ["--version", "--help", "-h", ""]
 
@@ -24,7 +25,7 @@ def loaded(where: str) -> Any:
 
 
 def test_every_command_is_named_with_what_it_says_of_itself() -> None:
-    for name, where, _, text in entry.COMMANDS:
+    for name, where, _, _, text in entry.COMMANDS:
         target = loaded(where)
         own = target.help if isinstance(target, App) else (inspect.getdoc(target) or "").partition("\n\n")[0]
         assert text == " ".join(own.split()), name
@@ -38,18 +39,32 @@ def page(app: App) -> str:
     return printed.get()
 
 
-def test_the_page_is_that_of_the_loaded_commands() -> None:
+def test_the_page_is_that_of_the_loaded_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     commands = App(name=PROGRAM, help=entry.HELP, help_epilogue=entry.CODES, version=entry.version)
-    for name, where, order, _ in entry.COMMANDS:
+    for name, where, group, order, _ in entry.COMMANDS:
         target = loaded(where)
-        own: dict[str, Any] = {} if isinstance(target, App) else {"name": name, "sort_key": order}
-        commands.command(target, **own)
+        if isinstance(target, App):
+            monkeypatch.setattr(target, "group", group)
+            monkeypatch.setattr(target, "sort_key", order)
+            commands.command(target)
+        else:
+            commands.command(target, name=name, group=group, sort_key=order)
     assert entry.COMMANDS[-1][0] in page(entry.app)
     assert page(entry.app) == page(commands)
 
 
 def test_the_page_has_the_exit_codes() -> None:
     assert f"{console.EXIT_USAGE} invalid settings or usage; {console.EXIT_REFUSED} Kafka" in entry.CODES
+    codes = (following.EXIT_FAILED, following.EXIT_REJECTED, following.EXIT_PARKED, following.EXIT_TIME)
+    assert "{} failed, {} rejected, {} parked, {} time is up".format(*codes) in entry.CODES
+
+
+def test_options_have_no_opposites_beside_them(type_: CommandLine) -> None:
+    for name, _, group, _, _ in entry.COMMANDS:
+        if group is entry.CLIENTS:
+            shown = type_(name, "--help").out
+            assert "--json" in shown or name == "cancel"
+            assert "--no-" not in shown.replace("--not-", "")
 
 
 @pytest.mark.parametrize("word", QUICK)

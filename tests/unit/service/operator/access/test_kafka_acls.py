@@ -4,7 +4,7 @@ import pytest
 
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.missing_rights import remedy
-from service.operator.access.kafka_acls import acls, components
+from service.operator.access.kafka_acls import acls, bearers, components
 from service.settings import Settings, SettingsError, load
 
 BASE = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "k:9092", "AWS_REGION": "eu-west-1"}
@@ -33,7 +33,10 @@ def test_a_service_without_tenants() -> None:
 
 def test_every_tenant_has_clients_of_its_own_and_reaches_no_other() -> None:
     settings = _settings(**TENANTS)
-    assert components(settings)[4:] == ["blue-publisher", "blue-subscriber", "red-publisher", "red-subscriber"]
+    roles = ("publisher", "subscriber", "client")
+    assert components(settings)[4:] == [f"{tenant}-{role}" for tenant in ("blue", "red") for role in roles]
+    assert bearers(settings, "client") == ["blue-client", "red-client"]
+    assert bearers(settings, "service") == ["service"]
     rows = acls(settings)
     mine = {str(row) for row in rows if row.component.startswith("red-")}
     assert mine == {
@@ -41,6 +44,9 @@ def test_every_tenant_has_clients_of_its_own_and_reaches_no_other() -> None:
         "Read on topic cleanroomsml.replies for User:cleanroomsml-red-subscriber",
         "Read on topic red-events for User:cleanroomsml-red-subscriber",
         "Read on group cleanroomsml-red-subscriber* for User:cleanroomsml-red-subscriber",
+        "Write on topic cleanroomsml.red.commands for User:cleanroomsml-red-client",
+        "Read on topic cleanroomsml.replies for User:cleanroomsml-red-client",
+        "Read on topic red-events for User:cleanroomsml-red-client",
     }
     told = [str(row) for row in rows]
     assert "Read on topic blue-answers for User:cleanroomsml-blue-subscriber" in told

@@ -1,0 +1,166 @@
+"""Documents of commands: forms that are read, values that are filled in, and every problem named."""
+
+import json
+
+import pytest
+
+from service.operator.commands.documents import (
+    CommandDocument,
+    DocumentsError,
+    as_document,
+    chain_problems,
+    parse,
+    parse_data,
+)
+
+
+def problems(text: str, **variables: str) -> tuple[str, ...]:
+    with pytest.raises(DocumentsError) as raised:
+        parse(text, variables)
+    return raised.value.args
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "operation: ListAudienceModels\nid: a\n---\noperation: ListAudienceModels\nid: b\n",
+        "- {operation: ListAudienceModels, id: a}\n- {operation: ListAudienceModels, id: b}\n",
+        "commands:\n- {operation: ListAudienceModels, id: a}\n- {operation: ListAudienceModels, id: b}\n",
+        '{"operation": "ListAudienceModels", "id": "a"}\n{"operation": "ListAudienceModels", "id": "b"}\n',
+        '[{"operation": "ListAudienceModels", "id": "a"}, {"operation": "ListAudienceModels", "id": "b"}]',
+        "{operation: ListAudienceModels, id: a}\n---\n---\n{operation: ListAudienceModels, id: b}",
+    ],
+)
+def test_many_commands_in_every_form(text: str) -> None:
+    assert [(each.operation, each.id, each.data) for each in parse(text, {})] == [
+        ("ListAudienceModels", "a", {}),
+        ("ListAudienceModels", "b", {}),
+    ]
+
+
+def test_what_is_shared_yields_to_what_is_given() -> None:
+    text = """
+    key: weekly
+    source: /teams/op
+    target: research
+    extensions: {correlationid: w48, priority: 3, after: [a, b]}
+    commands:
+    - {operation: GetAudienceModel, id: a}
+    - {operation: GetAudienceModel, id: b, key: other, target: sales, extensions: {priority: 9}}
+    """
+    first, second = parse(text, {})
+    assert (first.key, first.source) == ("weekly", "/teams/op")
+    assert first.extensions == {
+        "correlationid": "w48",
+        "priority": "3",
+        "after": '["a", "b"]',
+        "target": "research",
+    }
+    assert (second.key, second.extensions["target"], second.extensions["priority"]) == ("other", "sales", "9")
+    assert second.where == "document 1, command 2"
+
+
+def test_yaml_is_read_as_the_settings_are() -> None:
+    (one,) = parse("operation: X\nid: 010\ndata: {country: no, at: 12:30, day: 2026-01-31, size: 25}", {})
+    assert one.id == "010"
+    assert one.data == {"country": "no", "at": "12:30", "day": "2026-01-31", "size": 25}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("${size}", 25),  # as if it had been typed there
+        ("'${size}'", "25"),
+        ("m-${size}", "m-25"),
+        ("$${size}", "${size}"),
+        ("${flag}", True),
+        ("'a ${quote} b'", 'a "x": [ b'),
+    ],
+)
+def test_values_are_filled_in(written: str, value: object) -> None:
+    variables = {"size": "25", "flag": "true", "quote": '"x": ['}
+    used = {name: text for name, text in variables.items() if f"${{{name}}}" in written.replace("$${", "")}
+    (one,) = parse(f"operation: X\ndata:\n  member: {written}", used)
+    assert one.data == {"member": value}
+
+
+def test_values_in_json_stay_text() -> None:
+    (one,) = parse('{"operation": "X", "data": {"a": ["${n}"], "b": 1}}', {"n": "25"})
+    assert one.data == {"a": ["25"], "b": 1}
+
+
+def test_a_run_need_not_be_used() -> None:
+    assert len(parse("operation: X", {"run": "nightly-1"})) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "no command in it"),
+        ("operation: X\nidd: a", "document 1: found idd; expected perhaps id"),
+        ("commands: [{operation: X}]\nkye: a", "document 1: found kye; expected perhaps key"),
+        ("id: a", "document 1: operation is not given"),
+        ("just text", "document 1: expected a mapping with operation"),
+        ("- 1", "document 1, command 1: expected a mapping"),
+        ("operation: X\nid: 1.5", "id must be text; put it in quotes"),
+        ("operation: X\nextensions: [a]", "extensions must be a mapping"),
+        ("operation: X\nid: a\nid: b", "id is given twice"),
+        ('{"operation": "X", "id": "a", "id": "b"}', "id is given twice"),
+        ("operation: X\ndata: {a: .nan}", "data can't be written as JSON"),
+        ("operation: X\ndata: !!binary aGk=", "data can't be written as JSON"),
+        ("operation: X\ndata: &a [*a]", "data can't be written as JSON"),
+        ("operation: [X", "can't be read"),
+        ("operation: !!python/object:os.system x", "can't be read"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, expected: str) -> None:
+    assert any(expected in problem for problem in problems(text)), problems(text)
+
+
+def test_all_problems_at_once() -> None:
+    assert len(problems("- {operation: X, a: 1}\n- {id: b}\n- {operation: Y, id: '${z}'}")) == 3
+
+
+def test_names_and_values_must_meet() -> None:
+    (unknown,) = problems("operation: X\nid: ${name}")
+    assert unknown == "${name} has no value (set: none); use --set name=..., or $${ for a plain ${"
+    assert "in quotes" in problems("operation: X\ndata: {size: ${size}}", size="1")[0]
+    (unused,) = problems("operation: X", nam="x")
+    assert unused == "--set nam: there is no ${nam} in it"
+
+
+def test_data_of_one_command() -> None:
+    assert parse_data("{name: '${n}'}", {"n": "taste"}) == {"name": "taste"}
+    for text in ("a: 1\n---\nb: 2", "", "{a", "a: .inf"):
+        with pytest.raises(DocumentsError):
+            parse_data(text, {})
+
+
+def command(command_id: str, data: object = None, key: str = "k", **more: str) -> CommandDocument:
+    source = more.pop("source", "/s")
+    return CommandDocument(
+        operation="X", id=command_id, key=key, source=source, data=data or {}, extensions=more, where=f"({command_id})"
+    )
+
+
+def test_a_chain_is_sent_in_its_order() -> None:
+    good = [command("a"), command("b", {"deep": [{"arn": "command:a"}]}), command("c", after='["b", "of before"]')]
+    assert chain_problems(good) == []
+    assert chain_problems(good[1:] + good[:1]) == [
+        "(b): refers to a, which is not sent before it with the same source",
+    ]
+    assert chain_problems([command("a"), command("b", {"arn": "command:a"}, key="other")]) == [
+        "(b): refers to a, which has the key k; give both the same key"
+    ]
+    assert chain_problems([command("a", source="/t"), command("b", {"arn": "command:a"})]) != []
+
+
+def test_an_id_once_for_each_source() -> None:
+    assert chain_problems([command("a"), command("a")]) == ["(a): id a was used by (a) already"]
+    assert chain_problems([command("a"), command("a", source="/t")]) == []
+
+
+def test_what_is_written_is_read_again() -> None:
+    (one,) = parse("{operation: X, id: a, key: k, source: /s, target: t, extensions: {priority: 3}, data: {a: 1}}", {})
+    (again,) = parse(json.dumps(as_document(one)), {})
+    assert again == one
