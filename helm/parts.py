@@ -127,6 +127,61 @@ class TopicsJob(Part):
     """Further attempts after the first."""
 
 
+class ScheduledCommand(Part):
+    """One command of a schedule, as `send` reads it."""
+
+    operation: Annotated[str, Field(min_length=1)]
+    """Name of a command, such as `CreateAudienceModel`."""
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)] = ""
+    """End of its id, behind the run's name and a hyphen; its number if not set."""
+    key: str = ""
+    """Kafka key; the run's name if not set, so that the commands of a run are in order."""
+    target: str = ""
+    """Name of an AWS target; the default one if not set."""
+    extensions: Raw = {}
+    """CloudEvents extensions, such as `priority`."""
+    data: Raw = {}
+    """The API's request members; `${run}` stands for the run's name."""
+
+
+class Schedule(Part):
+    """Commands that are sent at times, by a CronJob that runs `python -m service send`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=40)]
+    """Name of the schedule, part of the ids of its commands."""
+    cron: Annotated[str, Field(min_length=1)]
+    """When, as a CronJob's `schedule`."""
+    time_zone: str = "Etc/UTC"
+    """Whose time `cron` means."""
+    commands: Annotated[list[ScheduledCommand], Field(min_length=1)]
+    """What is sent, in this order."""
+    suspend: bool = False
+    """Whether no run is started."""
+    concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Forbid"
+    """What happens while the run before is still waiting for its commands."""
+    starting_deadline_seconds: Positive = 3600
+    """How late a missed run is started all the same."""
+    wait: Annotated[str, Field(pattern=r"^([0-9]+[smhd]?)?$")] = ""
+    """How long a run waits for the ends of its commands, such as `12h`: then the Job fails if one of them fails. It
+    ends when they are sent if not set."""
+    tenant: str = ""
+    """Whose commands topic; needed if there are several tenants."""
+    source: str = ""
+    """CloudEvents source; `/schedules/<full name>/<name>` if not set."""
+    existing_secret: Name = ""
+    """Secret of `CRML_...` variables, of a Kafka user that may publish; `existingSecret` and `secretEnv` if not set."""
+    kafka_client_secret: Name = ""
+    """Secret with the client certificate and key of such a user; that of `kafkaTls` if not set."""
+    service_account_name: Name = ""
+    """An existing account; one of the chart's for all schedules, without rights, if not set."""
+    backoff_limit: Natural = 3
+    """Further attempts when Kafka can't be reached; a repeat sends the same ids."""
+    successful_jobs_history_limit: Natural = 3
+    """Jobs that are kept of runs that succeeded."""
+    failed_jobs_history_limit: Natural = 3
+    """Jobs that are kept of runs that failed."""
+
+
 class Pdb(Part):
     """How many pods a drain may take at once."""
 

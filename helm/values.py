@@ -19,6 +19,7 @@ from helm.parts import (
     Quantity,
     Raw,
     Resources,
+    Schedule,
     SecretKey,
     ServiceAccount,
     ServiceName,
@@ -54,6 +55,9 @@ class Values(Part):
     """More replicas under load."""
     topics_job: TopicsJob = TopicsJob()
     """Creates the topics before install and upgrade."""
+    schedules: list[Schedule] = []
+    """Commands that are sent at times: each `{name, cron, timeZone, commands, ...}` becomes a CronJob; see
+    [schedules](#schedules)."""
     service_account: ServiceAccount = ServiceAccount()
     """Who the pods are."""
     resources: Resources = Resources()

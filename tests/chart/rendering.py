@@ -50,5 +50,7 @@ def pod_specs(things: tuple[dict[str, Any], ...]) -> Iterator[tuple[str, dict[st
         label = f"{thing['kind']}/{thing['metadata']['name']}"
         if thing["kind"] == "Pod":
             yield label, thing["spec"]
+        elif thing["kind"] == "CronJob":
+            yield label, thing["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         elif "template" in thing.get("spec", {}):
             yield label, thing["spec"]["template"]["spec"]

@@ -32,6 +32,11 @@ def _oauth(**members: Any) -> dict[str, Any]:
     return _kafka(sasl_mechanism="OAUTHBEARER", oauth=members)
 
 
+def _schedule(**members: Any) -> dict[str, Any]:
+    plain = {"name": "nightly", "cron": "@daily", "commands": [{"operation": "ListAudienceModels"}]}
+    return {"schedules": [{**plain, **members}]}
+
+
 SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     # by the schema
     "unknown group": ({"kafkaa": {}}, "kafkaa"),
@@ -159,6 +164,29 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         {"monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
         "twice",
     ),
+    "no such cron job": (_schedule(cron=""), "cron"),
+    "a schedule without commands": (_schedule(commands=[]), "commands"),
+    "a schedule's unknown command": (_schedule(commands=[{"operation": "Drop"}]), "no command is called Drop"),
+    "a member that no command has": (_schedule(commands=[{"operation": "ListAudienceModels", "dta": {}}]), "dta"),
+    "two commands with one id": (
+        _schedule(commands=[{"operation": "ListAudienceModels", "id": "2"}, {"operation": "ListAudienceModels"}]),
+        "two commands have the id 2",
+    ),
+    "two schedules with one name": ({"schedules": 2 * _schedule()["schedules"]}, "two are called nightly"),
+    "a schedule called as the hook": (_schedule(name="topics"), "choose another"),
+    "a schedule's long name": (
+        {**_schedule(name="n" * 20), "fullnameOverride": "x" * 40},
+        "a CronJob's name at most 52",
+    ),
+    "a schedule's unknown tenant": (_schedule(tenant="red"), "expected one of default"),
+    "a schedule for one of two tenants": (
+        {
+            **_schedule(),
+            "settings": {**MINIMAL, "tenants": {"a": {"targets": ["default"]}, "b": {"targets": ["default"]}}},
+        },
+        "expected one of a, b",
+    ),
+    "a certificate instead of none": (_schedule(kafkaClientSecret="x"), "kafkaTls.clientSecret"),
     "a digest's form": ({"image": {"digest": "latest"}}, "digest"),
 }
 

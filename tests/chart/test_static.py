@@ -10,6 +10,10 @@ import pytest
 import yaml
 
 from helm.documents import CHART
+from service import tenancy
+from service.cli.console import EXIT_USAGE
+from service.cli.following import EXIT_FAILED, EXIT_PARKED, EXIT_REJECTED, EXIT_TIME
+from service.operator.commands import building, documents
 from service.settings import load
 from tests.chart import tools
 from tests.chart.rendering import CASES, HELMS, KUBERNETES, Refused, one, pod_specs, rendered, template
@@ -125,7 +129,9 @@ def test_selectors_match(case: str, major: int) -> None:
     workload = next(thing for thing in things if thing["kind"] in {"StatefulSet", "Deployment"})
     labels = workload["spec"]["template"]["metadata"]["labels"]
     once = [thing["metadata"]["labels"] for thing in things if thing["kind"] == "Pod"]
-    once += [thing["spec"]["template"]["metadata"]["labels"] for thing in things if thing["kind"] == "Job"]
+    jobs = [thing["spec"] for thing in things if thing["kind"] == "Job"]
+    jobs += [thing["spec"]["jobTemplate"]["spec"] for thing in things if thing["kind"] == "CronJob"]
+    once += [job["template"]["metadata"]["labels"] for job in jobs]
     for thing in things:
         spec = thing.get("spec", {})
         selector = {
@@ -258,6 +264,61 @@ def test_the_topics_hook_comes_first_and_is_a_hook_entirely(major: int) -> None:
     assert job["containers"][0]["envFrom"][0]["secretRef"]["name"] == "crml-admin"
     account = one(hooks, "ServiceAccount")["metadata"]["annotations"]
     assert account["eks.amazonaws.com/role-arn"].endswith("cleanroomsml-service")
+
+
+RUN = "crml-blue-weekly-29411520"
+"""Name of a Job as the CronJob's controller makes it: of the CronJob's name, and of the minute that was scheduled."""
+
+
+@every_helm
+def test_a_schedule_sends_commands_that_the_service_takes(major: int) -> None:
+    """With ids that are those of the run, whichever attempt of it sends them."""
+    things = rendered("full", major)
+    text = next(thing["data"]["commands.json"] for thing in things if "commands.json" in thing.get("data", {}))
+    commands = documents.parse(text, {"run": RUN})
+    assert [(each.id, each.key, each.source) for each in commands] == [
+        (f"{RUN}-data", RUN, "/teams/planning"),
+        (f"{RUN}-2", "apart", "/teams/planning"),
+    ]
+    assert commands[0].data["name"] == f"ratings-{RUN}"
+    settings = load(_written(things), {"CRML_KAFKA__SASL_PASSWORD": "x"})
+    topic = settings.places()["planning"].commands
+    rules = tenancy.limits(settings)[topic]
+    records = [building.outgoing(command, topic) for command in commands]
+    assert not [each for record in records for each in building.violations(record, rules)]
+
+
+@every_helm
+def test_a_schedule_is_a_cron_job_of_its_own_identity(major: int) -> None:
+    job = one(rendered("full", major), "CronJob")["spec"]
+    assert (job["schedule"], job["timeZone"], job["concurrencyPolicy"]) == ("0 6 * * 1", "Europe/Berlin", "Replace")
+    assert (job["suspend"], job["startingDeadlineSeconds"]) == (False, 7200)
+    assert job["jobTemplate"]["spec"]["backoffLimit"] == 0
+    spec = job["jobTemplate"]["spec"]["template"]["spec"]
+    assert spec["serviceAccountName"] == "planning"
+    (container,) = spec["containers"]
+    assert container["args"][3:] == ["$(JOB_NAME)", "--tenant", "planning", "--wait", "12h"]
+    variables = {variable["name"]: variable for variable in container["env"]}
+    assert (
+        variables["JOB_NAME"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['batch.kubernetes.io/job-name']"
+    )
+    assert container["envFrom"][0]["secretRef"]["name"] == "crml-planning"
+    assert "CRML_KAFKA__SASL_PASSWORD" not in variables  # it would win over the schedule's own
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes["kafka-client"]["secret"]["secretName"] == "planning"
+    plain = one(rendered("deployment", major), "CronJob")["spec"]
+    account = plain["jobTemplate"]["spec"]["template"]["spec"]["serviceAccountName"]
+    assert one(rendered("deployment", major), "ServiceAccount", account)["metadata"].get("annotations") is None
+    assert plain["suspend"] is True
+    assert not [thing for thing in rendered("minimal", major) if thing["metadata"]["name"].endswith("-schedules")]
+
+
+@every_helm
+def test_a_run_is_repeated_only_if_that_may_help(major: int) -> None:
+    (fail, ignore) = one(rendered("full", major), "CronJob")["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    codes = [EXIT_USAGE, EXIT_FAILED, EXIT_REJECTED, EXIT_PARKED, EXIT_TIME]
+    assert (fail["action"], fail["onExitCodes"]["values"]) == ("FailJob", codes)
+    assert ignore["onPodConditions"][0]["type"] == "DisruptionTarget"
 
 
 def test_a_changed_setting_changes_the_pods(tmp_path: Path) -> None:

@@ -9,12 +9,18 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 
+from schemas.events import ReplyKind
 from schemas.operations import Kind
 from service import topology
 from service.adapters.kafka.log import KafkaLog
 from service.cli.app import topics
 from service.cli.backfill import backfill
+from service.cli.browse import events, show
+from service.cli.browse import list_ as browse_list
+from service.cli.cancel import cancel
 from service.cli.dlq import list_, replay
+from service.cli.send import Attributes, send
+from service.cli.watch import watch
 from service.operator.access.kafka_acls import REPAIR
 from service.operator.diagnostics.checks import check_kafka, unusable
 from service.operator.diagnostics.finding import Finding
@@ -24,6 +30,7 @@ from service.runtime.ports import LogError, OutRecord, TopicPartition, Unfit
 from service.settings import load
 from tests.secured.clients import Environment, confluent, deprived, made, privileged
 from tests.secured.fortress import Fortress
+from tests.support.published_records import reply, sent
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.rights, pytest.mark.timeout(300)]
 
@@ -184,12 +191,13 @@ def _heard(variables: Environment, prefix: str) -> set[str] | int:
 def test_the_command_line_of_a_client_needs_each(fortress: Fortress, run: Run) -> None:
     """Send, wait, list, show, watch, events and cancel; without the right to read commands each partition is asked."""
     prefix = made(fortress, "typed")
-    published = tuple(fortress_reply(prefix))
-    for topic, key, value, headers in published:
-        fortress.produce(topic, 0, key, value, headers)
+    accepted = reply(sent("c-1", source="/s"), ReplyKind.ACCEPTED)
+    headers = {name: (value or b"").decode() for name, value in accepted.headers}
+    fortress.produce(f"{prefix}.replies", 0, accepted.key or b"", accepted.value or b"", headers)
     variables = privileged(fortress, "client", prefix)
     assert _typed(run, variables) == (0, "")
-    code, said = run(variables, show, command_id="c-1")
+    code, said = run(variables, lambda: show("c-1"))
+    assert code == 0
     assert "not known: this user must not read the commands topic" in said
     people = deprived(fortress, "client", prefix)
     assert len(people) == 3
@@ -197,6 +205,21 @@ def test_the_command_line_of_a_client_needs_each(fortress: Fortress, run: Run) -
         code, said = _typed(run, person.environment)
         assert code == 3, f"nothing was wrong without: {person.lacks}"
         assert person.is_told_in(said), (person.lacks, said)
+
+
+def _typed(run: Run, variables: Environment) -> tuple[int, str]:
+    """All that a client's commands do in Kafka; no service answers, so that those that wait end with 124."""
+    for command, ended in (
+        (lambda: send("ListAudienceModels", Attributes(source="/s"), id="c-2", wait="0.5"), 124),
+        (lambda: browse_list(state=("open", "ended")), 0),
+        (lambda: cancel("c-1", wait=0.5), 124),
+        (lambda: watch(wait="0.5"), 124),
+        (events, 0),
+    ):
+        code, said = run(variables, command)
+        if code != ended:
+            return code, said
+    return 0, ""
 
 
 async def test_a_transaction_says_which_topic_has_refused_it(fortress: Fortress) -> None:

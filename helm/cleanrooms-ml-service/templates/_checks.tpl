@@ -5,7 +5,7 @@ start; here a wrong value fails before anything is installed. All problems are t
 {{- define "crml.checks" -}}
 {{- $settings := include "crml.effective" . | fromJson -}}
 {{- $problems := list -}}
-{{- range $part := list "crml.checks.kafka" "crml.checks.timing" "crml.checks.targets" "crml.checks.tenants" "crml.checks.topics" "crml.checks.chart" -}}
+{{- range $part := list "crml.checks.kafka" "crml.checks.timing" "crml.checks.targets" "crml.checks.tenants" "crml.checks.topics" "crml.checks.chart" "crml.checks.schedules" -}}
 {{- range $line := splitList "\n" (include $part (dict "root" $ "settings" $settings)) -}}
 {{- with trim $line -}}
 {{- $problems = append $problems . -}}
@@ -228,6 +228,43 @@ monitoring: podMonitor and serviceMonitor would scrape everything twice; enable 
 {{- range $variable, $_ := $values.secretEnv }}
 {{- if has $variable (list "CRML_SETTINGS" "CRML_HTTP__HOST" "CRML_HTTP__PORT" "CRML_KAFKA__INSTANCE_ID") }}
 secretEnv.{{ $variable }}: the chart sets it
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "crml.checks.schedules" -}}
+{{- $full := include "crml.fullname" .root }}
+{{- $commands := (include "crml.model" .root | fromJson).commands }}
+{{- $tenants := keys .settings.tenants | sortAlpha }}
+{{- $names := list }}
+{{- range $schedule := .root.Values.schedules }}
+{{- $name := printf "%s-%s" $full $schedule.name }}
+{{- if has $schedule.name $names }}
+schedules: two are called {{ $schedule.name }}
+{{- end }}
+{{- $names = append $names $schedule.name }}
+{{- if has $schedule.name (list "topics" "check" "schedules" "dashboard" "headless") }}
+schedules.{{ $schedule.name }}: the chart has an object of that name; choose another
+{{- end }}
+{{- if and $schedule.kafkaClientSecret (not $.root.Values.kafkaTls.clientSecret) }}
+schedules.{{ $schedule.name }}.kafkaClientSecret: of no use without kafkaTls.clientSecret
+{{- end }}
+{{- if gt (len $name) 52 }}
+schedules.{{ $schedule.name }}: {{ $name }} has {{ len $name }} characters, a CronJob's name at most 52; choose a shorter name, or set fullnameOverride
+{{- end }}
+{{- if or (and $schedule.tenant (not (has $schedule.tenant (append $tenants (ternary "default" "" (empty $tenants)))))) (and (gt (len $tenants) 1) (not $schedule.tenant)) }}
+schedules.{{ $schedule.name }}.tenant: found {{ $schedule.tenant | default "" | quote }}; expected one of {{ join ", " $tenants | default "default" }}
+{{- end }}
+{{- $ids := list }}
+{{- range $number, $command := $schedule.commands }}
+{{- if not (has $command.operation $commands) }}
+schedules.{{ $schedule.name }}: no command is called {{ $command.operation }}; known: {{ join ", " $commands }}
+{{- end }}
+{{- $id := $command.id | default (add1 $number | toString) }}
+{{- if has $id $ids }}
+schedules.{{ $schedule.name }}: two commands have the id {{ $id }}
+{{- end }}
+{{- $ids = append $ids $id }}
 {{- end }}
 {{- end }}
 {{- end -}}

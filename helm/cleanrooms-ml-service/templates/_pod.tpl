@@ -26,7 +26,10 @@ image: {{ include "crml.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy | quote }}
 {{- end -}}
 
-{{/* Variables: context, secret, member (whether it is a member of the group). */}}
+{{/*
+Variables: context, secret, member (whether it is a member of the group), run (whether it is a scheduled run), alone
+(whether the secret has all that is secret).
+*/}}
 {{- define "crml.env" -}}
 {{- $values := .context.Values -}}
 env:
@@ -44,7 +47,13 @@ env:
         fieldPath: metadata.name
   {{- end }}
   {{- end }}
-  {{- range $name, $from := $values.secretEnv }}
+  {{- if .run }}
+  - name: JOB_NAME # made of the CronJob's name and of the time that the run was scheduled for
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.labels['batch.kubernetes.io/job-name']
+  {{- end }}
+  {{- range $name, $from := ternary (dict) $values.secretEnv (default false .alone) }}
   - name: {{ $name }}
     valueFrom:
       secretKeyRef:
@@ -89,7 +98,7 @@ volumeMounts:
   {{- end }}
 {{- end -}}
 
-{{/* Volumes: context, settings (the ConfigMap's name). */}}
+{{/* Volumes: context, settings (the ConfigMap's name), client (Secret with another client certificate). */}}
 {{- define "crml.volumes" -}}
 {{- $values := .context.Values -}}
 volumes:
@@ -108,7 +117,7 @@ volumes:
         - key: {{ $values.kafkaTls.caKey | quote }}
           path: {{ $values.kafkaTls.caKey | quote }}
   {{- end }}
-  {{- with $values.kafkaTls.clientSecret }}
+  {{- with .client | default $values.kafkaTls.clientSecret }}
   - name: kafka-client
     secret:
       secretName: {{ . | quote }}
@@ -225,7 +234,10 @@ spec:
   {{- include "crml.volumes" (dict "context" . "settings" (include "crml.fullname" .)) | nindent 2 }}
 {{- end -}}
 
-{{/* A pod that runs one command and ends: context, secret, account, settings, command. */}}
+{{/*
+A pod that runs one command and ends: context, secret, account, settings, command; if wanted args (behind the command),
+commands (ConfigMap of a schedule's), alone and client as above.
+*/}}
 {{- define "crml.once" -}}
 serviceAccountName: {{ .account | quote }}
 automountServiceAccountToken: {{ .context.Values.serviceAccount.automountToken }}
@@ -237,12 +249,22 @@ securityContext:
 containers:
   - name: {{ .command }}
     {{- include "crml.imageOf" .context | nindent 4 }}
-    args: [{{ .command | quote }}]
+    args: {{ prepend (.args | default list) .command | toJson }}
     securityContext:
       {{- include "crml.containerSecurity" .context | nindent 6 }}
-    {{- include "crml.env" (dict "context" .context "secret" .secret "member" false) | nindent 4 }}
+    {{- include "crml.env" (dict "context" .context "secret" .secret "member" false "run" .commands "alone" .alone) | nindent 4 }}
     resources:
       {{- toYaml .context.Values.resources | nindent 6 }}
     {{- include "crml.mounts" .context | nindent 4 }}
-{{- include "crml.volumes" (dict "context" .context "settings" .settings) | nindent 0 }}
+    {{- if .commands }}
+      - name: commands
+        mountPath: /etc/cleanrooms-ml-service/commands
+        readOnly: true
+    {{- end }}
+{{- include "crml.volumes" (dict "context" .context "settings" .settings "client" .client) | nindent 0 }}
+{{- with .commands }}
+  - name: commands
+    configMap:
+      name: {{ . | quote }}
+{{- end }}
 {{- end -}}
