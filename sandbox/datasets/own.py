@@ -263,6 +263,7 @@ def campaign(name: str) -> str:
         ),
     ]
     documents = (
-        {"operation": operation, "id": f"{name}-{step}", "key": name, "data": data} for step, operation, data in steps
+        {"operation": operation, "id": f"{name}-{step}", "source": "/campaigns", "key": name, "data": data}
+        for step, operation, data in steps
     )
     return "".join(f"---\n{json.dumps(each, indent=2, ensure_ascii=False)}\n" for each in documents)

@@ -2493,4 +2493,28 @@ SABOTAGES = (
         "The service starts, and each call to such an address fails with an error about encodings.",
         "tests/unit/service/settings/test_aws.py::test_each_fault_alone_is_named",
     ),
+    Sabotage(
+        "make up an id for a command of a file",
+        "service.cli.send",
+        """return f"{command.operation}-{secrets.token_hex(4)}" if typed.operation else \"\"""",
+        """return f"{command.operation}-{secrets.token_hex(4)}\"""",
+        "A CI job that is repeated sends the same file with another id: a second resource.",
+        "tests/unit/service/cli/test_send.py::test_an_identity_is_not_made_up_for_a_file",
+    ),
+    Sabotage(
+        "send a file although the service would reject a command of it",
+        "service.cli.send",
+        "if wrong:",
+        "if wrong < 0:",
+        "Half of a file is carried out, and billed; the rest is rejected.",
+        "tests/unit/service/cli/test_send.py::test_all_violations_and_nothing_sent",
+    ),
+    Sabotage(
+        "take the rejection of a misused id for the end of the command that has it",
+        "service.operator.commands.history",
+        'notice.error.get("code") in _ASIDE:',
+        "not notice.error:",
+        "`list` and `watch` report a command as rejected that runs and is billed.",
+        "tests/unit/service/operator/commands/test_history.py::test_the_rejection_of_another_record_is_no_end",
+    ),
 )

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sandbox.datasets.own import campaign
 from service.operator.commands.documents import (
     CommandDocument,
     DocumentsError,
@@ -164,3 +165,12 @@ def test_what_is_written_is_read_again() -> None:
     (one,) = parse("{operation: X, id: a, key: k, source: /s, target: t, extensions: {priority: 3}, data: {a: 1}}", {})
     (again,) = parse(json.dumps(as_document(one)), {})
     assert again == one
+
+
+def test_the_campaign_that_the_sandbox_writes_is_a_chain() -> None:
+    """``python -m sandbox load --chain FILE``: the sandbox knows nothing of this package, and writes what it reads."""
+    commands = parse(campaign("my_shop"), {})
+    assert [each.operation for each in commands][::4] == ["CreateTrainingDataset", "StartAudienceExportJob"]
+    assert all(each.id and each.source and each.key == "my_shop" for each in commands)
+    assert chain_problems(commands) == []
+    assert len(chain_problems(commands[::-1])) == 4
