@@ -1,6 +1,7 @@
 """Documents of commands: forms that are read, values that are filled in, and every problem named."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from service.operator.commands.documents import (
     parse,
     parse_data,
 )
+
+ROOT = Path(__file__).parents[5]
 
 
 def problems(text: str, **variables: str) -> tuple[str, ...]:
@@ -174,3 +177,12 @@ def test_the_campaign_that_the_sandbox_writes_is_a_chain() -> None:
     assert all(each.id and each.source and each.key == "my_shop" for each in commands)
     assert chain_problems(commands) == []
     assert len(chain_problems(commands[::-1])) == 4
+
+
+def test_the_campaign_of_the_pages_is_a_chain() -> None:
+    commands = parse((ROOT / "docs" / "howto" / "campaign.yaml").read_text(encoding="utf-8"), {"run": "spring-1"})
+    assert [each.id for each in commands] == [
+        f"spring-1-{step}" for step in ("data", "model", "sizes", "audience", "export")
+    ]
+    assert commands[1].data == {"name": "spring-1", "trainingDatasetArn": "command:spring-1-data"}
+    assert chain_problems(commands) == []
