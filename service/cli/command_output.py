@@ -126,7 +126,8 @@ def state(command: CommandHistory) -> str:
 
 def _explanation(command: CommandHistory) -> str:
     if command.state is ReplyKind.WAITING:
-        return (f"#{command.position} " if command.position else "") + command.reason
+        position = f"#{command.position}" if command.position else ""
+        return " ".join(part for part in (position, command.reason, *command.predecessors[:1]) if part)
     if command.error:
         return str(command.error.get("code", ""))
     return command.status
@@ -200,6 +201,7 @@ def described(command: CommandHistory) -> dict[str, Any]:
         "updated": _time(command.updated),
         "reason": command.reason,
         "position": command.position or None,
+        "predecessors": list(command.predecessors),
         "resources": command.resources,
         "status": command.status,
         "error": dict(command.error) or None,

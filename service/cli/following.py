@@ -240,6 +240,10 @@ async def follow(
         going = [each.id for each in watched.commands() if each.open]
         print_error(f"time is up: {', '.join(going)}: not ended. They go on; to follow: {hint('watch', *going)}")
         return EXIT_TIME
+    except asyncio.CancelledError:
+        if going := [each.id for each in watched.commands() if each.open] if watched.named else []:
+            print_error(f"interrupted; the commands go on. To follow them: {hint('watch', *going)}")
+        raise
     if isinstance(shown, LiveTable):
         show_ends(watched.commands())
     return watched.exit_code()

@@ -122,6 +122,7 @@ class CommandHistory:
         updated: Epoch seconds of the last news.
         reason: What it waits for.
         position: Its position in the queue; 0 for none or unknown.
+        predecessors: Ids of the commands that it waits for.
         resources: What it made or changed, in order of appearance.
         status: Last status of the resource.
         details: AWS's details of that status.
@@ -144,6 +145,7 @@ class CommandHistory:
     updated: float = 0.0
     reason: str = ""
     position: int = 0
+    predecessors: tuple[str, ...] = ()
     resources: list[str] = field(default_factory=list)
     status: str = ""
     details: Mapping[str, Any] | None = None
@@ -216,6 +218,8 @@ class CommandHistory:
         self.reason = str(notice.data.get("reason", "")) if kind is ReplyKind.WAITING else ""
         position = notice.data.get("position")
         self.position = position if isinstance(position, int) else 0
+        predecessors = notice.data.get("predecessors")
+        self.predecessors = tuple(map(str, predecessors)) if isinstance(predecessors, list) else ()
         result = notice.data.get("result")
         last = result.get("status") if isinstance(result, Mapping) else notice.data.get("status")
         self.status = str(last or self.status)

@@ -72,6 +72,10 @@ def test_the_middle_is_left_out(text: str, width: int, shown: str) -> None:
     [
         (trained(sent())[:1], "accepted"),
         (trained(sent())[:2], "waiting #2 ConcurrencyLimit"),
+        (
+            [reply(sent(), ReplyKind.WAITING, NOW, {"reason": "Predecessor", "predecessors": ["a", "b"]})],
+            "waiting Predecessor a",
+        ),
         (trained(sent())[:4], "started CREATE_IN_PROGRESS"),
         (trained(sent()), "succeeded ACTIVE"),
         ([reply(sent(), ReplyKind.FAILED, NOW, error("Cancelled", "by you"))], "failed Cancelled"),

@@ -1,5 +1,6 @@
 """Commands are followed to their ends: what is shown, when it is over, and the exit code that says the outcome."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -110,6 +111,26 @@ async def test_when_time_is_up_it_says_how_to_go_on(capsys: pytest.CaptureFixtur
     assert code == EXIT_TIME
     told = capsys.readouterr().err
     assert told == "time is up: weekly-1: not ended. They go on; to follow: python -m service watch weekly-1\n"
+
+
+@pytest.mark.parametrize(
+    ("watched", "said"),
+    [
+        (Watched(IDENTITY), "interrupted; the commands go on. To follow them: python -m service watch weekly-1\n"),
+        (Watched(None), ""),
+    ],
+)
+async def test_who_interrupts_it_is_reminded_that_the_commands_go_on(
+    capsys: pytest.CaptureFixture[str], watched: Watched, said: str
+) -> None:
+    following = asyncio.create_task(
+        follow(PublishedTopics(), {}, watched, Lines(as_json=False), None)  # type: ignore[arg-type]
+    )
+    await asyncio.sleep(0.01)
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    assert capsys.readouterr().err == said
 
 
 async def test_a_terminal_gets_a_table_and_the_errors_whole(capsys: pytest.CaptureFixture[str]) -> None:
