@@ -1,7 +1,7 @@
 """One replica lists for all: as many calls as one replica makes, whoever dies or is wrong about being the one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.polling import Account, Job, Silent, VirtualClock, evenly, follow, resource_id
 from schemas.operations import AUDIENCE_MODEL, EXPORT_JOB, Resource
-from service.core.observations import Failure, Observation, Seen, Vanished
+from service.core.observations import Failure, Observation, Reply, Seen, Vanished
 from service.core.polling import Cadence
 from service.runtime.dispatch import ENDLESS, RateLimitedApi
 from service.runtime.poller import Poller
@@ -152,7 +152,7 @@ async def test_a_lister_that_dies_is_missed_by_a_replica_whose_own_lists_are_ref
     jobs = [Job(0.0, ends=205.0) for _ in range(300)]
     async with replicas(2, jobs) as world:
         world.leaders, pages = {1}, world.account.pages
-        world.account.pages = refused  # type: ignore[method-assign]
+        world.account.pages = refused  # type: ignore[method-assign, assignment]
         await began(world, lambda _: 1)
         await asyncio.sleep(40.0)
         world.leaders, world.account.pages = {0}, pages  # type: ignore[method-assign]
@@ -163,7 +163,7 @@ async def test_a_lister_that_dies_is_missed_by_a_replica_whose_own_lists_are_ref
         assert {number for _, number, status in world.told if status == "ACTIVE"} == set(range(300))
 
 
-async def refused(*_: Any) -> AsyncIterator[Failure]:
+async def refused(*_: Any) -> AsyncGenerator[Reply | Failure, None]:
     yield Failure(ENDLESS, "in vain")
 
 

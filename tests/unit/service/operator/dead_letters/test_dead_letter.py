@@ -22,7 +22,8 @@ def raw(*headers: tuple[str, bytes | None], value: bytes | None = b"v") -> DeadL
 
 def test_a_letter_tells_why_and_where_from_and_keeps_the_original() -> None:
     found = letter()
-    assert (found.reason, found.topic, found.source_partition, found.dlq_headers["offset"]) == ("TooLarge", "commands", 3, "7")
+    place = (found.topic, found.source_partition, found.dlq_headers["offset"])
+    assert (found.reason, *place) == ("TooLarge", "commands", 3, "7")
     assert found.dlq_headers["message"] == "é"
     assert found.original_headers == HEADERS
     assert (found.time, found.size) == (NOW, 5)
