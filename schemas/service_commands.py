@@ -52,7 +52,7 @@ class _CommandPayload(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class TrackResource(_CommandPayload):
+class TrackResourceData(_CommandPayload):
     """Watches a resource that something else made, until it has ended."""
 
     model_config = ConfigDict(json_schema_extra=_until_known())
@@ -65,7 +65,7 @@ class TrackResource(_CommandPayload):
     """Status that ends the watch well, `deleted` for its disappearance; any terminal status if absent."""
 
 
-class CancelCommand(_CommandPayload):
+class CancelCommandData(_CommandPayload):
     """Stops another command of the same key; what AWS has begun can't be stopped, but its resource can be deleted."""
 
     commandId: _Id  # noqa: N815
@@ -76,7 +76,7 @@ class CancelCommand(_CommandPayload):
     """Whether a resource that the command has made, or is making, is deleted once it can be."""
 
 
-class ResolveCommand(_CommandPayload):
+class ResolveCommandData(_CommandPayload):
     """A person's decision about a parked command; sent to the partition of the command that it resolves."""
 
     model_config = ConfigDict(json_schema_extra=_ADOPTED_ONLY)
@@ -92,9 +92,9 @@ class ResolveCommand(_CommandPayload):
 
 
 _MODEL_OF_KIND: Final[dict[Kind, type[BaseModel]]] = {
-    Kind.TRACK: TrackResource,
-    Kind.CANCEL: CancelCommand,
-    Kind.RESOLVE: ResolveCommand,
+    Kind.TRACK: TrackResourceData,
+    Kind.CANCEL: CancelCommandData,
+    Kind.RESOLVE: ResolveCommandData,
 }
 
 MODELS: Final[dict[str, type[BaseModel]]] = {row.name: _MODEL_OF_KIND[row.kind] for row in SERVICE_COMMANDS.values()}

@@ -16,13 +16,14 @@ import yaml
 
 from schemas.aws_policies import trust
 from schemas.aws_policies.iam import iam_policy
-from schemas.docs import asyncapi, compatibility, descriptions, examples, json_schemas, reference
+from schemas.docs import asyncapi, client_types, compatibility, descriptions, examples, json_schemas, reference
 from schemas.docs.json_schemas import CONTRACT_VERSION
 from schemas.operations import OPERATIONS, Kind
 
 ROOT: Final = Path(__file__).parents[2]
 GENERATED: Final = "schemas/generated"
 PAGES: Final = "docs/reference"
+CLIENT_TYPES: Final = "schemas/client/requests.py"
 PUBLISHED: Final = f"{GENERATED}/published"
 
 
@@ -34,6 +35,7 @@ def files() -> dict[str, str]:
         f"{GENERATED}/operations.json": _json(descriptions.operations()),
         f"{GENERATED}/operations.md": reference.operations_page(),
         f"{PAGES}/README.md": reference.index(),
+        CLIENT_TYPES: client_types.module(),
     }
     for folder in ("commands", "replies", "results", "events", "deadLetters"):
         for name, section in contract[folder].items():

@@ -1,10 +1,12 @@
 """What the twin publishes: numbered, encoded as the service does it, and read back strictly."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas import events, records
+from schemas.client.changes import Received
 from schemas.events import Message, ReplyKind
 from schemas.operations import Change
 from schemas.records import ResourceState
@@ -22,20 +24,25 @@ class Outbox:
         region: AWS Region, as in events.
         published: All replies and events, in order.
         dead_letters: All dead letters, in order.
+        received: The records of replies and events, as a consumer gets them.
+        listeners: Called after each of them.
     """
 
     prefix: str
     region: str
     published: list[Published] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    listeners: list[Callable[[], None]] = field(default_factory=list)
     dead_letters: list[Message] = field(default_factory=list)
     _states: dict[tuple[str, str], ResourceState] = field(default_factory=dict)
+    _offsets: Counter[str] = field(default_factory=Counter)
 
     def reply(
         self, command: records.Command, kind: ReplyKind, data: Mapping[str, Any], number: int, now: float
     ) -> None:
         """Publishes a reply."""
         message = events.reply(command, kind, data, number=number, now=now, source=SERVICE_SOURCE)
-        self.published.append(read(message, command.reply_to or f"{self.prefix}.replies"))
+        self._publish(message, command.reply_to or f"{self.prefix}.replies", now)
 
     def change(
         self,
@@ -66,7 +73,7 @@ class Outbox:
             now=now,
             source=SERVICE_SOURCE,
         )
-        self.published.append(read(message, f"{self.prefix}.events"))
+        self._publish(message, f"{self.prefix}.events", now)
 
     def bury(self, message: Message, reason: str, text: str, now: float) -> None:
         """Publishes a dead letter."""
@@ -80,3 +87,11 @@ class Outbox:
             now=now,
         )
         self.dead_letters.append(letter)
+
+    def _publish(self, message: Message, topic: str, now: float) -> None:
+        self.published.append(read(message, topic))
+        offset = self._offsets[topic]
+        self._offsets[topic] += 1
+        self.received.append(Received(topic, 0, offset, now, message.key, message.value, message.headers))
+        for listener in self.listeners:
+            listener()

@@ -13,14 +13,16 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from schemas import commands, records
+from schemas.client import Client, ClientSettings
 from schemas.commands import NotACommand, Rejected, TopicRules
 from schemas.events import Message, ReplyKind
 from schemas.operations import COMMANDS, Change, Kind, Operation, Resolution, removal_of, resource_of
 from schemas.testing.account import Account, ApiError, Thing, kind_of
-from schemas.testing.building import open_limits
+from schemas.testing.building import SOURCE, open_limits
 from schemas.testing.jobs import TwinJob, error, fault_of, wanted
 from schemas.testing.outbox import Outbox
 from schemas.testing.reading import Published
+from schemas.testing.transport import TwinTransport
 
 QUOTA: Final = "ServiceQuotaExceededException"
 _NOT_BEFORE: Final = "NotBefore"
@@ -65,6 +67,16 @@ class Twin:
         self._held: dict[str, str] = {}
         self._refusals: dict[str, ApiError] = {}
         self._parking: set[str] = set()
+
+    def client(self, source: str = SOURCE, **settings: Any) -> Client:
+        """A client, not open yet, that talks to this twin instead of to Kafka.
+
+        Args:
+            source: Who sends.
+            settings: Further members of :class:`schemas.client.ClientSettings`.
+        """
+        known = ClientSettings(bootstrap_servers="", source=source, prefix=self._out.prefix, **settings)
+        return Client(known, TwinTransport(self.send, self._out))
 
     # --- what a test does ------------------------------------------------------------------------------------------
 

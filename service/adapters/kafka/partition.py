@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import TopicPartition as KafkaPartition
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
+from schemas.kafka.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.incidents import Incident, Incidents
 from service.adapters.kafka.offsets import Offsets

@@ -31,7 +31,7 @@ from aiokafka.protocol.transaction import (
 )
 
 from schemas import sizes
-from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
+from schemas.kafka.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.adapters.kafka.deadlines import REFUSALS, deadline, refusal
 from service.runtime.errors import causes

@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 from aiokafka import TopicPartition as KafkaPartition
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
+from schemas.kafka.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.offsets import Offsets

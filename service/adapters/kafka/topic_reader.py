@@ -12,7 +12,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.cloudevents import Headers
-from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
+from schemas.kafka.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.missing_rights import partitions_seen

@@ -9,8 +9,8 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 
 from schemas import records
+from schemas.kafka.client_shutdown import shut_down
 from schemas.records import Record
-from service.adapters.kafka.aiokafka_patches.client_shutdown import shut_down
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.producer import TransactionAttempt, as_log_error, open_producer, transact
 from service.adapters.kafka.topic_reader import Reader, admin

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.adapters.kafka.aiokafka_patches.client_shutdown import CUT_BOUND, shut_down
+from schemas.kafka.client_shutdown import CUT_BOUND, shut_down
 
 pytestmark = pytest.mark.looptime
 

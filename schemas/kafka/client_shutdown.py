@@ -8,14 +8,13 @@ else.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import structlog
-
 CUT_BOUND = 1.0
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 async def shut_down(client: Any, seconds: float, *, dirty: bool = False) -> None:
@@ -32,7 +31,7 @@ async def shut_down(client: Any, seconds: float, *, dirty: bool = False) -> None
         async with asyncio.timeout(seconds):
             await (client.stop() if hasattr(client, "stop") else client.close())
     except Exception as error:  # whatever it is, cutting is the answer to it
-        _log.info("Kafka client did not stop cleanly", client=type(client).__name__, error=repr(error))
+        _log.info("Kafka client did not stop cleanly: %s: %r", type(client).__name__, error)
     finally:
         await _cut(client)
 

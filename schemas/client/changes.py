@@ -1,0 +1,183 @@
+"""Records of the replies and events topics as typed values. Tolerant: what a later release adds is kept or skipped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from schemas import cloudevents, events
+from schemas.cloudevents import Envelope, Headers
+from schemas.events import ReplyKind
+
+TERMINAL: Final = frozenset({ReplyKind.SUCCEEDED, ReplyKind.FAILED, ReplyKind.REJECTED, ReplyKind.PARKED})
+"""Replies that end a command; ``parked`` until an operator decides."""
+MISUSE: Final = "IdMisuse"
+"""Code of a rejection that answers another command with the same id and source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A record as it was read.
+
+    Attributes:
+        topic: Its topic.
+        partition: Its partition.
+        offset: Its offset.
+        time: When it was written, epoch seconds.
+        key: Its key.
+        value: Its value.
+        headers: Its headers.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    time: float
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyReceived:
+    """A reply to a command.
+
+    Attributes:
+        id: CloudEvents id: the same when the reply is repeated.
+        kind: What became of the command.
+        time: When the service wrote it, RFC 3339.
+        command_id: The command's id.
+        command_source: The command's source.
+        operation: The command's operation; empty when it named none that is known.
+        target: The AWS target.
+        tenant: The tenant; empty for the default one.
+        correlation_id: The command's.
+        data: Everything that the reply says.
+        record: Where it was read.
+    """
+
+    id: str
+    kind: ReplyKind
+    time: str
+    command_id: str
+    command_source: str
+    operation: str
+    target: str
+    tenant: str
+    correlation_id: str
+    data: Mapping[str, Any]
+    record: Received
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the command has ended with it; ``parked`` ends it until an operator decides."""
+        return self.kind in TERMINAL
+
+    @property
+    def code(self) -> str:
+        """The error's code; empty where there is no error."""
+        error = self.data.get("error")
+        return str(error.get("code", "")) if isinstance(error, dict) else ""
+
+    @property
+    def resource_id(self) -> str:
+        """Of ``started``: ARN or id of the resource; else empty."""
+        return str(self.data.get("resourceArn") or self.data.get("resourceId") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """A resource's status is another than before.
+
+    Attributes:
+        id: CloudEvents id: the same when the event is repeated.
+        resource_kind: Which kind of resource, such as ``audience-model``.
+        time: When the service wrote it, RFC 3339.
+        resource_id: ARN of the resource, or its stable id.
+        sequence: Counts the resource's events from 1 without gaps.
+        previous_status: Status in the event before; None for the first.
+        status: AWS's status, or ``created``, ``updated``, ``deleted``.
+        command_id: Id of the command that the resource belongs to.
+        command_source: That command's source.
+        operation: That command's operation.
+        target: The AWS target.
+        tenant: The tenant; empty for the default one.
+        correlation_id: That command's.
+        data: Everything that the event says.
+        record: Where it was read.
+    """
+
+    id: str
+    resource_kind: str
+    time: str
+    resource_id: str
+    sequence: int
+    previous_status: str | None
+    status: str
+    command_id: str
+    command_source: str
+    operation: str
+    target: str
+    tenant: str
+    correlation_id: str
+    data: Mapping[str, Any]
+    record: Received
+
+
+CommandChange = ReplyReceived | StatusChanged
+"""What is published about a command."""
+
+
+def decode(record: Received) -> CommandChange | None:
+    """Reads a record; None for what is neither a reply nor an event that this release knows. Never raises."""
+    envelope = cloudevents.decode(record.key, record.value, record.headers)
+    if not isinstance(envelope, Envelope):
+        return None
+    try:
+        data = orjson.loads(envelope.data)
+        if not isinstance(data, dict):
+            return None
+        if envelope.type.startswith(events.REPLY_PREFIX):
+            return _reply(envelope, data, record)
+        if envelope.type.startswith(events.EVENT_PREFIX) and envelope.type.endswith(events.EVENT_SUFFIX):
+            return _event(envelope, data, record)
+    except (KeyError, ValueError):  # of a later release, or another program's
+        return None
+    return None
+
+
+def _reply(envelope: Envelope, data: dict[str, Any], record: Received) -> ReplyReceived:
+    return ReplyReceived(
+        id=envelope.id,
+        kind=ReplyKind(envelope.type.removeprefix(events.REPLY_PREFIX)),
+        time=envelope.time,
+        command_id=data["commandId"],
+        command_source=data["commandSource"],
+        operation=data.get("operation", ""),
+        target=data.get("target", ""),
+        tenant=envelope.extensions.get("tenant", ""),
+        correlation_id=envelope.extensions.get("correlationid", ""),
+        data=data,
+        record=record,
+    )
+
+
+def _event(envelope: Envelope, data: dict[str, Any], record: Received) -> StatusChanged:
+    return StatusChanged(
+        id=envelope.id,
+        resource_kind=envelope.type.removeprefix(events.EVENT_PREFIX).removesuffix(events.EVENT_SUFFIX),
+        time=envelope.time,
+        resource_id=envelope.subject,
+        sequence=int(envelope.extensions["sequence"]),
+        previous_status=data.get("previousStatus"),
+        status=data["status"],
+        command_id=data["commandId"],
+        command_source=data["commandSource"],
+        operation=data.get("operation", ""),
+        target=data.get("target", ""),
+        tenant=envelope.extensions.get("tenant", ""),
+        correlation_id=envelope.extensions.get("correlationid", ""),
+        data=data,
+        record=record,
+    )
