@@ -1,14 +1,18 @@
 """What a client needs to know: who sends, the brokers, the topics, and how connections are protected."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from schemas.cloudevents import MAX_ID
 
 TokenSource = Callable[[], Coroutine[Any, Any, str]]
 """Gives a token for SASL OAUTHBEARER that is good for some minutes at least; asked before each authentication."""
 
 _DEFAULT_PREFIX: Final = "cleanroomsml"
+_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,3 +93,26 @@ class ClientSettings:
         replies = self.replies or f"{self.prefix}.replies"
         events = (self.events or f"{self.prefix}.events",) if self.follow_events else ()
         return (*dict.fromkeys((replies, *([self.reply_to] if self.reply_to else []), *events)),)
+
+    def __post_init__(self) -> None:
+        problems = [*self._sasl_problems()]
+        if self.security_protocol not in _PROTOCOLS:
+            problems.append(f"security_protocol must be one of: {', '.join(_PROTOCOLS)}")
+        if not 0 < len(self.source) <= MAX_ID:
+            problems.append(f"source must have 1 to {MAX_ID} characters")
+        if bool(self.ssl_cert_file) != bool(self.ssl_key_file):
+            problems.append("ssl_cert_file and ssl_key_file go together")
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    def _sasl_problems(self) -> Iterator[str]:
+        sources = [each for each in (self.oauth_region, self.oauth_token_file, self.oauth_token) if each]
+        if not self.security_protocol.startswith("SASL"):
+            if sources:
+                yield "tokens are for sasl_mechanism OAUTHBEARER with a SASL protocol"
+        elif self.sasl_mechanism not in _MECHANISMS:
+            yield f"sasl_mechanism must be one of: {', '.join(_MECHANISMS)}"
+        elif self.sasl_mechanism == "OAUTHBEARER" and len(sources) != 1:
+            yield "OAUTHBEARER needs one of oauth_region, oauth_token_file and oauth_token"
+        elif self.sasl_mechanism != "OAUTHBEARER" and not (self.sasl_username and self.sasl_password):
+            yield f"sasl_username and sasl_password are needed for {self.sasl_mechanism}"

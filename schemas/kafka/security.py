@@ -6,6 +6,8 @@ from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 
+from schemas.kafka import reauthentication
+
 
 def ssl_context(
     *,
@@ -40,7 +42,7 @@ def ssl_context(
 def sasl_options(
     mechanism: str, *, username: str | None = None, password: str | None = None, tokens: Any = None
 ) -> dict[str, Any]:
-    """Options of SASL, with tokens or with a password.
+    """Options of SASL, with tokens or with a password; connections of this process renew their sessions from now on.
 
     Args:
         mechanism: As Kafka names it.
@@ -48,6 +50,7 @@ def sasl_options(
         password: Password.
         tokens: For ``OAUTHBEARER``: aiokafka's token provider.
     """
+    reauthentication.install()
     if tokens is not None:
         return {"sasl_mechanism": mechanism, "sasl_oauth_token_provider": tokens}
     return {"sasl_mechanism": mechanism, "sasl_plain_username": username, "sasl_plain_password": password}

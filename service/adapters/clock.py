@@ -1,15 +1,10 @@
 """The ``Clock`` port on the system's clocks."""
 
 import time
-from typing import Final
 
-_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""CLOCK_MONOTONIC stops on Linux while the machine is suspended, and a call window must not; CLOCK_BOOTTIME goes on."""
+from schemas.kafka.clock import steady
 
-
-def steady() -> float:
-    """Seconds that never go back and go on during a suspend."""
-    return time.clock_gettime(_STEADY)
+__all__ = ["SystemClock", "steady"]
 
 
 class SystemClock:

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from structlog.testing import capture_logs
 
-from service.adapters.kafka.auth.reauthentication import RenewingConnection
+from schemas.kafka.reauthentication import RenewingConnection
 from service.adapters.kafka.auth.security import security
 from service.settings import load
 from tests.secured.clients import PASSWORD, environment, made, rows_of

@@ -9,7 +9,7 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from service.adapters.kafka.auth.oauth_tokens import TokenUnavailable
+from schemas.kafka.tokens import TokenUnavailable
 from service.adapters.kafka.client_options import KafkaSettings, milliseconds
 from service.runtime.errors import causes
 

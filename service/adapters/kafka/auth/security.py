@@ -4,12 +4,12 @@ import ssl
 from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.helpers import create_ssl_context
 
+from schemas.kafka.msk_iam import of_msk
+from schemas.kafka.security import sasl_options, ssl_context
+from schemas.kafka.tokens import Fetch, Tokens, of_file
 from service.adapters.aws.clients import Clients
-from service.adapters.kafka.auth import reauthentication
-from service.adapters.kafka.auth.msk_iam import of_msk
-from service.adapters.kafka.auth.oauth_tokens import Client, Fetch, Tokens, of_endpoint, of_file
+from service.adapters.kafka.auth.token_endpoint import TokenEndpoint, of_endpoint
 from service.settings import Kafka, Target
 from service.settings.base import read_secret
 from service.settings.oauth import OAuth
@@ -27,26 +27,19 @@ def security(kafka: Kafka, *, fips: bool = False) -> dict[str, Any]:
     """
     options: dict[str, Any] = {"security_protocol": kafka.security_protocol}
     if kafka.security_protocol.endswith("SSL"):
-        options["ssl_context"] = _ssl_context(kafka)
+        options["ssl_context"] = ssl_context(
+            ca_file=kafka.ssl_ca_file,
+            cert_file=kafka.ssl_cert_file,
+            key_file=kafka.ssl_key_file,
+            key_password=kafka.ssl_key_password.get_secret_value() if kafka.ssl_key_password else None,
+            check_hostname=kafka.ssl_check_hostname,
+        )
     if not kafka.security_protocol.startswith("SASL"):
         return options
-    reauthentication.install()
-    options["sasl_mechanism"] = kafka.sasl_mechanism
     if kafka.oauth is not None:
-        return options | {"sasl_oauth_token_provider": token_provider(kafka.oauth, fips=fips)}
+        return options | sasl_options(kafka.sasl_mechanism, tokens=token_provider(kafka.oauth, fips=fips))
     password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
-    return options | {"sasl_plain_username": kafka.sasl_username, "sasl_plain_password": password}
-
-
-def _ssl_context(kafka: Kafka) -> ssl.SSLContext:
-    context: ssl.SSLContext = create_ssl_context(
-        cafile=str(kafka.ssl_ca_file) if kafka.ssl_ca_file else None,
-        certfile=str(kafka.ssl_cert_file) if kafka.ssl_cert_file else None,
-        keyfile=str(kafka.ssl_key_file) if kafka.ssl_key_file else None,
-        password=kafka.ssl_key_password.get_secret_value() if kafka.ssl_key_password else None,
-    )
-    context.check_hostname = kafka.ssl_check_hostname
-    return context
+    return options | sasl_options(kafka.sasl_mechanism, username=kafka.sasl_username, password=password)
 
 
 def token_provider(oauth: OAuth, *, fips: bool = False) -> AbstractTokenProvider:
@@ -62,7 +55,7 @@ def fetch_of(oauth: OAuth, *, fips: bool = False) -> Fetch:
         return of_file(oauth.token_file)
     more = {name: value for name in ("scope", "audience") if (value := getattr(oauth, name))}
     trusted: Any = ssl.create_default_context(cafile=str(oauth.ca_file)) if oauth.ca_file else True
-    return of_endpoint(Client(oauth.token_url or "", oauth.client_id or "", _Secret(oauth), more, trusted))
+    return of_endpoint(TokenEndpoint(oauth.token_url or "", oauth.client_id or "", _Secret(oauth), more, trusted))
 
 
 class _Secret:

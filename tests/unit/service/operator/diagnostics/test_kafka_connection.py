@@ -11,7 +11,7 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
 from sandbox.kafka.broker import free_port
-from service.adapters.kafka.auth.oauth_tokens import TokenUnavailable
+from schemas.kafka.tokens import TokenUnavailable
 from service.adapters.kafka.client_options import KafkaSettings
 from service.operator.diagnostics.kafka_connection import PATIENCE, why_unreachable
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from aiokafka import conn
 
+from schemas.kafka.reauthentication import RenewingConnection
 from service.adapters.kafka.auth import security as module
-from service.adapters.kafka.auth.oauth_tokens import Client
-from service.adapters.kafka.auth.reauthentication import RenewingConnection
 from service.adapters.kafka.auth.security import fetch_of, security
+from service.adapters.kafka.auth.token_endpoint import TokenEndpoint
 from service.settings import Kafka
 from service.settings.oauth import OAuth
 
@@ -71,9 +71,9 @@ async def test_tokens_of_a_file_are_read_anew(tmp_path: Path) -> None:
         assert (await fetch()).text == content
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, oauth: OAuth) -> Client:
+def asked(monkeypatch: pytest.MonkeyPatch, oauth: OAuth) -> TokenEndpoint:
     """What would be asked for a token."""
-    found: list[Client] = []
+    found: list[TokenEndpoint] = []
     monkeypatch.setattr(module, "of_endpoint", found.append)
     fetch_of(oauth)
     return found[0]

@@ -7,19 +7,17 @@ one, connecting fails with `TokenUnavailable`, which aiokafka takes for a broker
 import asyncio
 import base64
 import json
+import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote_plus
+from typing import Final
 
-import aiohttp
-import structlog
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
 
-from service.adapters.clock import steady
+from schemas.kafka.clock import steady
 
 EARLY: Final = 0.8
 """A token is renewed when so much of its life has passed."""
@@ -30,7 +28,7 @@ RETRY: Final = 10.0
 DEADLINE: Final = 10.0
 """Timeout of a fetch in seconds; below aiokafka's own timeout of a connection."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class TokenUnavailable(KafkaError):  # type: ignore[misc] # aiokafka has no types
@@ -98,7 +96,7 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no typ
             if good is None:
                 raise
             self._retry_at = now + RETRY
-            _log.warning("Kafka token could not be renewed; the current one is still valid", error=str(error))
+            _log.warning("Kafka token could not be renewed; the current one is still valid: %s", error)
             return good
         return self._token
 
@@ -118,74 +116,6 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no typ
         return token
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """How to ask a token endpoint (RFC 6749, client credentials).
-
-    Attributes:
-        url: The endpoint.
-        client_id: Who asks.
-        secret: Gives the proof of it: it may have changed since the last time.
-        more: Further parameters, such as ``scope`` and ``audience``.
-        ssl: As aiohttp takes it; True verifies by the system's certificates.
-    """
-
-    url: str
-    client_id: str
-    secret: Callable[[], str] = field(repr=False)
-    more: Mapping[str, str] = field(default_factory=dict)
-    ssl: Any = True
-
-
-def of_endpoint(client: Client, clock: Callable[[], float] = steady, wall: Callable[[], float] = time.time) -> Fetch:
-    """Fetches from a token endpoint; the client proves itself by HTTP Basic, as RFC 6749 recommends."""
-
-    async def fetch() -> Token:
-        made = clock()
-        try:
-            answer = await _post(client)
-            seconds = float(answer["expires_in"]) if "expires_in" in answer else None  # some send it as a string
-        except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:
-            raise TokenUnavailable(f"token endpoint {client.url}: {_brief(error)}") from error
-        text = answer.get("access_token")
-        if not isinstance(text, str) or not text:
-            raise TokenUnavailable(f"token endpoint {client.url}: there is no access_token in its answer")
-        left = seconds if seconds is not None else _left(text, wall())
-        if left is None:
-            raise TokenUnavailable(f"token endpoint {client.url}: its answer does not say when the token expires")
-        return Token(text, made, made + left)
-
-    return fetch
-
-
-async def _post(client: Client) -> Mapping[str, Any]:
-    form = {"grant_type": "client_credentials", **client.more}
-    # Both are form-encoded first, says RFC 6749, 2.3.1: a colon in them would be mistaken.
-    basic = aiohttp.encode_basic_auth(quote_plus(client.client_id), quote_plus(client.secret()))
-    timeout = aiohttp.ClientTimeout(total=DEADLINE)
-    async with (
-        aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
-        session.post(
-            client.url, data=form, headers={"Authorization": basic}, ssl=client.ssl, allow_redirects=False
-        ) as answer,
-    ):
-        body = await answer.content.read(65_536)
-    told = _mapping(body)
-    if answer.status != 200:
-        code = str(told.get("error", ""))[:60]
-        hint = "; check client_id and client_secret" if answer.status in {400, 401, 403} else ""
-        raise TokenUnavailable(f"token endpoint {client.url}: HTTP {answer.status} {code}".rstrip() + hint)
-    return told
-
-
-def _mapping(body: bytes) -> Mapping[str, Any]:
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
 def of_file(file: Path, clock: Callable[[], float] = steady, wall: Callable[[], float] = time.time) -> Fetch:
     """Reads a file that others renew, every time: a projected service-account token changes without a notice."""
 
@@ -193,10 +123,10 @@ def of_file(file: Path, clock: Callable[[], float] = steady, wall: Callable[[], 
         try:
             text = (await asyncio.to_thread(file.read_text, "ascii")).strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise TokenUnavailable(f"token file {file}: {_brief(error)}") from error
+            raise TokenUnavailable(f"token file {file}: {brief(error)}") from error
         if not text:
             raise TokenUnavailable(f"token file {file}: it is empty")
-        now, left = clock(), _left(text, wall())
+        now, left = clock(), seconds_left(text, wall())
         if left is not None and left <= 0:
             raise TokenUnavailable(f"token file {file}: the token expired {-left:.0f} s ago; who renews it?")
         # Made now as far as we know: it is read again when four fifths of what is left have passed.
@@ -205,7 +135,7 @@ def of_file(file: Path, clock: Callable[[], float] = steady, wall: Callable[[], 
     return fetch
 
 
-def _left(token: str, wall: float) -> float | None:
+def seconds_left(token: str, wall: float) -> float | None:
     """Seconds until a JWT says that it expires."""
     expires = expiry(token)
     return None if expires is None else expires - wall
@@ -224,5 +154,6 @@ def expiry(token: str) -> float | None:
     return float(seconds) if isinstance(seconds, int | float) else None
 
 
-def _brief(error: Exception) -> str:
+def brief(error: Exception) -> str:
+    """An error's message in one line."""
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -7,21 +7,21 @@ fifths of a session have passed waits for a new authentication on the same conne
 too, because the broker takes nothing else in between. An idle connection needs no attention: a broker lets an expired
 session authenticate again, as long as nothing else is sent first.
 
-``install`` replaces a name in aiokafka 0.14; tests/acceptance/test_sessions.py watches sessions expire on a real Kafka.
+``install`` replaces a name in aiokafka 0.14; tests/secured/test_sessions.py watches sessions expire on a real Kafka.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable
 from typing import Any, Final
 
-import structlog
 from aiokafka import conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed
 from aiokafka.protocol.admin import ApiVersionRequest, SaslAuthenticateRequest, SaslHandShakeRequest
 
-from service.adapters.kafka.auth.oauth_tokens import TokenUnavailable
+from schemas.kafka.tokens import TokenUnavailable
 
 EARLY: Final = 0.8
 """A session is renewed when so much of it has passed."""
@@ -32,7 +32,7 @@ RETRY: Final = 5.0
 
 _AUTHENTICATION: Final = (ApiVersionRequest, SaslHandShakeRequest, SaslAuthenticateRequest)
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def install() -> None:
@@ -84,12 +84,12 @@ class RenewingConnection(AIOKafkaConnection):  # type: ignore[misc] # aiokafka h
             await self._do_sasl_handshake()
         except TokenUnavailable as error:
             self._due = time.monotonic() + RETRY
-            _log.warning("Kafka session not renewed; retrying", broker=where, error=str(error))
+            _log.warning("Kafka session with %s not renewed; retrying: %s", where, error)
         except (KafkaError, OSError, ValueError, AssertionError) as error:
             self.close(reason=CloseReason.AUTH_FAILURE, exc=error)
-            _log.warning("Kafka session not renewed; connection closed", broker=where, error=repr(error))
+            _log.warning("Kafka session with %s not renewed; connection closed: %r", where, error)
         else:
-            _log.debug("Kafka session renewed", broker=where, seconds=round(time.monotonic() - begun, 4))
+            _log.debug("Kafka session with %s renewed in %.4f s", where, time.monotonic() - begun)
         finally:
             self._renewal = None
 

@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 from aiokafka.protocol.admin import ApiVersionRequest, SaslAuthenticateRequest
 from aiokafka.protocol.group import HeartbeatRequest
 
-from service.adapters.kafka.auth import reauthentication as module
-from service.adapters.kafka.auth.oauth_tokens import TokenUnavailable
-from service.adapters.kafka.auth.reauthentication import EARLY, LEAST, RETRY, RenewingConnection
+from schemas.kafka import reauthentication as module
+from schemas.kafka.reauthentication import EARLY, LEAST, RETRY, RenewingConnection
+from schemas.kafka.tokens import TokenUnavailable
 
 pytestmark = pytest.mark.looptime
 

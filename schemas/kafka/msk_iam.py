@@ -1,8 +1,9 @@
 """Tokens for MSK with IAM: a presigned request to connect, which MSK lets AWS verify.
 
-The official signer does the same with botocore's blocking session, which stops the event loop; here credentials come
-from aiobotocore. Signing itself is arithmetic (about a millisecond).
-`tests/unit/service/adapters/kafka/auth/test_msk_iam.py` compares the two.
+The official signer does the same with botocore's blocking session, which stops the event loop; here credentials are
+given: the service's come from aiobotocore, a client's from botocore in a thread. Signing itself is arithmetic (about a
+millisecond).
+`tests/unit/schemas/kafka/test_msk_iam.py` compares the two.
 """
 
 import base64
@@ -14,8 +15,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from service.adapters.clock import steady
-from service.adapters.kafka.auth.oauth_tokens import Fetch, Token, TokenUnavailable
+from schemas.kafka.clock import steady
+from schemas.kafka.tokens import Fetch, Token, TokenUnavailable
 
 SERVICE: Final = "kafka-cluster"
 ACTION: Final = "kafka-cluster:Connect"
