@@ -7,7 +7,6 @@ positions itself, and a broken consumer is followed by a new one at the same pos
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -73,12 +72,13 @@ class KafkaTransport:
 
     async def send(self, message: Message) -> tuple[str, int, int]:
         """See :class:`schemas.client.transport.Transport`."""
-        until, attempt = time.monotonic() + self._settings.send_timeout, 0
+        clock = asyncio.get_running_loop().time
+        until, attempt = clock() + self._settings.send_timeout, 0
         topic, unknown = self._settings.commands_topic, False
         while True:
             producer, failure = None, ""
             try:
-                async with asyncio.timeout(until - time.monotonic()):
+                async with asyncio.timeout(until - clock()):
                     producer = await self._current()
                     unknown = True
                     sent = await producer.send_and_wait(
@@ -95,7 +95,7 @@ class KafkaTransport:
                 await self._discard(producer)
             attempt += 1
             pause = min(BACKOFF_CAP, BACKOFF_BASE * 2**attempt)
-            if time.monotonic() + pause >= until:
+            if clock() + pause >= until:
                 kind = SendUnknownError if unknown else UnreachableError
                 raise kind(f"sending to {topic}: {failure}; send the same id again")
             _log.info("sending a command failed and is repeated: %s", failure)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Required, TypedDict
 
-from schemas.client.composing import CommandRequest
+from .composing import CommandRequest
 
 __all__ = [
     "AudienceDestination",

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Required, TypedDict
 
-from schemas.client.composing import CommandRequest
+from .composing import CommandRequest
 '''
 
 _SCALARS: Final = {

@@ -2,8 +2,9 @@
 
 - :func:`command` builds a valid command; :func:`parse` reads and checks what the service publishes.
 - :class:`Twin` is the service's contract in memory: feed it commands, move a job on by hand, read replies and events.
-- :mod:`schemas.testing.plugin` is a pytest plugin which gives tests a twin, or the real service on a real Kafka with
-  the sandbox where that is installed: ``pytest_plugins = ["schemas.testing.plugin"]``.
+- ``Twin.client()`` is the client that publishers use, without Kafka.
+- The module ``plugin`` is a pytest plugin which gives tests a twin and its client, or the real service on a real Kafka
+  with the sandbox where that is installed.
 """
 
 from schemas.testing.building import InvalidCommandError, command

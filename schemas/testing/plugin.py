@@ -1,8 +1,11 @@
-"""A pytest plugin: ``pytest_plugins = ["schemas.testing.plugin"]`` in your ``conftest.py``.
+"""A pytest plugin: ``pytest_plugins = ["cleanroomsml.testing.plugin"]`` in your ``conftest.py``.
+
+(``schemas.testing.plugin`` within this repository.)
 
 Fixtures:
 
 - ``cleanroomsml_twin``: a fresh :class:`schemas.testing.Twin` for each test.
+- ``cleanroomsml_client``: a :class:`schemas.client.Client` that talks to that twin.
 - ``cleanroomsml_service``: a :class:`RunningService` for the session, which is the real service on a real Kafka with a
   local Clean Rooms ML. Tests that ask for it are skipped where the sandbox is not installed.
 """
@@ -23,6 +26,7 @@ from typing import Any, Final
 
 import pytest
 
+from schemas.client import Client
 from schemas.testing.twin import Twin
 
 _START_SECONDS: Final = 180.0
@@ -60,6 +64,12 @@ class RunningService:
 def cleanroomsml_twin() -> Twin:
     """The service's contract in memory."""
     return Twin()
+
+
+@pytest.fixture
+def cleanroomsml_client(cleanroomsml_twin: Twin) -> Client:
+    """A client, not open yet, that talks to the test's twin: ``async with cleanroomsml_client as client``."""
+    return cleanroomsml_twin.client()
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,21 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from schemas.client import ListAudienceModels
 from schemas.testing import assert_ended, command, parse
 
 
 def test_with_the_twin(cleanroomsml_twin):
     cleanroomsml_twin.send(command("ListAudienceModels", command_id="1"))
     assert_ended(cleanroomsml_twin.published, "1")
+
+
+def test_a_publisher(cleanroomsml_client):
+    async def run():
+        async with cleanroomsml_client as client:
+            return await (await client.send(ListAudienceModels())).result(1)
+
+    assert asyncio.run(run()) == {"audienceModels": []}
 
 
 def test_with_the_service(cleanroomsml_service):
@@ -65,7 +74,7 @@ def _pytest(folder: Path, *words: str) -> str:
 
 @pytest.mark.acceptance
 def test_the_plugin_gives_the_real_service(tmp_path: Path) -> None:
-    assert "2 passed" in _pytest(tmp_path)
+    assert "3 passed" in _pytest(tmp_path)
 
 
 def test_without_the_sandbox_the_plugin_skips(tmp_path: Path) -> None:
@@ -76,7 +85,7 @@ def test_without_the_sandbox_the_plugin_skips(tmp_path: Path) -> None:
         "importlib.util.find_spec = lambda name, *more: None if name == 'sandbox' else found(name, *more)\n"
     )
     told = _pytest(tmp_path, "-p", "blocked")
-    assert "1 passed, 1 skipped" in told
+    assert "2 passed, 1 skipped" in told
     assert "not installed: sandbox" in told
 
 
