@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, Unpack
+from typing import Any, Final, Self, TypeVar, Unpack, overload
 from weakref import WeakValueDictionary
 
 from schemas import cloudevents
@@ -166,14 +166,27 @@ class Client:
 
     # --- what was sent before --------------------------------------------------------------------------------------
 
+    @overload
     async def job(
         self,
-        id: str,  # noqa: A002
-        request: type[CommandRequest[R]] | None = None,
+        id: str,
+        request: type[CommandRequest[R]],
         *,
         since: Since | None = None,
         key: str = "",
-    ) -> JobHandle[R]:
+    ) -> JobHandle[R]: ...
+
+    @overload
+    async def job(self, id: str, *, since: Since | None = None, key: str = "") -> JobHandle[dict[str, Any]]: ...
+
+    async def job(
+        self,
+        id: str,  # noqa: A002
+        request: type[CommandRequest[Any]] | None = None,
+        *,
+        since: Since | None = None,
+        key: str = "",
+    ) -> JobHandle[Any]:
         """A command of this source that was sent earlier, by whatever process.
 
         Args:
@@ -202,7 +215,7 @@ class Client:
             await self._catch_up({one.id: one for one in found}, _epoch(since))
         return found
 
-    async def changes(self, since: Since | None = None) -> AsyncIterator[CommandChange]:
+    async def changes(self, since: Since | None = None) -> AsyncGenerator[CommandChange, None]:
         """All replies and events of all publishers, without end, by a consumer of its own.
 
         Args:
@@ -223,7 +236,7 @@ class Client:
         finally:
             await reader.close()
 
-    async def history(self, since: Since) -> AsyncIterator[CommandChange]:
+    async def history(self, since: Since) -> AsyncGenerator[CommandChange, None]:
         """All replies and events of all publishers up to now, by a consumer of its own.
 
         Args:

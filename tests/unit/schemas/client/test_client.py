@@ -241,11 +241,11 @@ async def test_all_changes_and_the_history() -> None:
     async with twin.client(source="/one") as one, twin.client(source="/two") as two:
         await (await one.send(ListAudienceModels(), id="a")).result(1)
         changes = two.changes()
-        first = asyncio.create_task(anext(changes))
+        first = asyncio.create_task(changes.__anext__())
         await settled()
         await one.send(ListAudienceModels(), id="b")
         assert (await first).command_id == "b"
-        await changes.aclose()  # type: ignore[attr-defined]
+        await changes.aclose()
         assert [each.command_id async for each in two.history(0.0)] == ["a", "a", "b", "b"]
 
 

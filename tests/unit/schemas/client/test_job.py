@@ -44,12 +44,12 @@ async def test_what_is_read_while_the_past_is_read_comes_behind_it() -> None:
 async def test_an_operators_decision_is_the_real_end() -> None:
     one = job()
     one.add(reply(ReplyKind.PARKED, 2))
-    assert one.end is not None
-    assert one.end.kind is ReplyKind.PARKED
-    one.add(reply(ReplyKind.SUCCEEDED, 3))
+    assert (await one.outcome(1)).kind is ReplyKind.PARKED
+    end = reply(ReplyKind.SUCCEEDED, 3)
+    one.add(end)
     one.add(reply(ReplyKind.FAILED, 4))
-    assert one.end.kind is ReplyKind.SUCCEEDED, "the first one that is no guess"
-    assert await one.result(1) == one.end.data["result"]
+    assert await one.outcome(1) is end, "the first one that is no guess"
+    assert await one.result(1) == end.data["result"]
 
 
 async def test_a_misuse_of_the_id_is_the_misusers() -> None:
