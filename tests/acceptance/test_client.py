@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(600)
 async def swift(kafka: Broker, world: World, number: int, tmp_path: Path) -> ServiceProcess:
     """A service that may call AWS as often as it likes."""
     process = await prepared(kafka, world, f"t{number}", tmp_path / "service.log")
-    more = {"CRML_TARGETS__DEFAULT__READS_PER_SECOND": "1000", "CRML_TARGETS__DEFAULT__REGION": world.region}
+    more = {"CRML_TARGETS__DEFAULT__RATE__READS_PER_SECOND": "1000", "CRML_TARGETS__DEFAULT__REGION": world.region}
     return replace(process, environment={**process.environment, **more})
 
 

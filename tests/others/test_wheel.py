@@ -95,3 +95,91 @@ def test_the_wheel(wheel: Path, empty: Path, tmp_path: Path) -> None:
         "the test kit": problem(python, "-m", "pytest", "-q", "-W", "error", cwd=kit),
     }
     settle("twine, check-wheel-contents, pip", versions(), "the wheel in an empty environment", results, EXPLAINED)
+
+
+# --- the client's ----------------------------------------------------------------------------------------------------
+
+CLIENT_PACKAGES: Final = (
+    *("aiokafka", "async-timeout", "cramjam", "packaging", "typing-extensions"),
+    *("botocore", "jmespath", "python-dateutil", "six", "urllib3"),
+    *("annotated-types", "msgspec", "orjson", "pydantic", "pydantic-core", "typing-inspection"),
+)
+"""All that the client needs, with what that needs."""
+CLIENT_MODULES: Final = """
+import importlib, importlib.util, pkgutil, sys, cleanroomsml
+for module in pkgutil.walk_packages(cleanroomsml.__path__, "cleanroomsml."):
+    importlib.import_module(module.name)
+taken = [name for name in ("schemas", "service", "sandbox") if importlib.util.find_spec(name)]
+sys.exit(f"claims {taken}" if taken else 0)
+"""
+CLIENT_KIT: Final = """
+import asyncio
+
+import pytest
+
+from cleanroomsml.client import Client, ClientSettings, FailedError, ListAudienceModels, UnreachableError
+
+
+def test_the_twin(cleanroomsml_client, cleanroomsml_twin):
+    async def run():
+        async with cleanroomsml_client as client:
+            assert await (await client.send(ListAudienceModels(), id="a")).result(5) == {"audienceModels": []}
+            cleanroomsml_twin.refuse("ListAudienceModels", "AccessDeniedException")
+            with pytest.raises(FailedError, match="AccessDenied"):
+                await (await client.send(ListAudienceModels(), id="b")).result(5)
+
+    asyncio.run(run())
+
+
+def test_no_kafka():
+    async def run():
+        settings = ClientSettings(bootstrap_servers="127.0.0.1:1", source="/x", connect_timeout=3)
+        with pytest.raises(UnreachableError):
+            async with Client(settings):
+                pass
+
+    asyncio.run(run())
+
+
+def test_the_service(cleanroomsml_service):
+    raise AssertionError("it is not in the wheel")
+"""
+
+
+@pytest.fixture(scope="module")
+def client_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the folder of the contract, by way of its source distribution."""
+    folder = tmp_path_factory.mktemp("client-dist")
+    build = [tools.python("python"), "-m", "build", "--no-isolation", "--outdir", folder, tools.ROOT / "schemas"]
+    tools.run(*build, seconds=200)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def clients(client_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment with the client's wheel, what it needs, and pytest; none of the service's own."""
+    folder = tmp_path_factory.mktemp("clients")
+    venv.create(folder, with_pip=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    wanted = folder / "wanted.txt"
+    wanted.write_text(locked(*CLIENT_PACKAGES, "pytest", "iniconfig", "pluggy", "pygments"), "utf-8")
+    tools.run(*pip, "--require-hashes", "-r", wanted, seconds=300)
+    tools.run(*pip, client_wheel)
+    return folder / "bin"
+
+
+def test_the_clients_wheel(client_wheel: Path, clients: Path, tmp_path: Path) -> None:
+    python, kit = clients / "python", tmp_path / "kit"
+    kit.mkdir()
+    (kit / "conftest.py").write_text('pytest_plugins = ["cleanroomsml.testing.plugin"]')
+    (kit / "test_kit.py").write_text(CLIENT_KIT)
+    archives = [*client_wheel.parent.iterdir()]
+    results = {
+        "twine check --strict": problem(tools.python("twine"), "check", "--strict", *archives, cwd=tmp_path),
+        "check-wheel-contents": problem(tools.python("check-wheel-contents"), client_wheel, cwd=tmp_path),
+        "pip check": problem(python, "-m", "pip", "check", cwd=tmp_path),
+        "every module; no name but its own": problem(python, "-c", CLIENT_MODULES, cwd=tmp_path),
+        "client and twin": problem(python, "-m", "pytest", "-q", "-W", "error", cwd=kit),
+    }
+    settle("twine, check-wheel-contents, pip", versions(), "the client's wheel in an empty environment", results, {})
