@@ -159,8 +159,12 @@ def _json_type(part: dict[str, Any], schema: dict[str, Any]) -> str:
         part = schema["$defs"][part["$ref"].rpartition("/")[2]]
     if "enum" in part:
         return f"Literal[{', '.join(_quoted(each) for each in part['enum'])}]"
-    [kind] = [each["type"] for each in part.get("anyOf", [part]) if each["type"] != "null"]
+    [kind] = {each["type"] for each in _choices(part)} - {"null"}
     return _PYTHON[kind]
+
+
+def _choices(part: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for each in part["anyOf"] for one in _choices(each)] if "anyOf" in part else [part]
 
 
 def _member(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The distribution for publishers (`schemas/pyproject.toml`): relocatable, on its own dependencies, in step with this one."""
+"""The distribution for publishers (`schemas/pyproject.toml`): relocatable, on its own dependencies, as this one says."""
 
 import ast
 import re
