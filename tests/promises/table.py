@@ -494,6 +494,23 @@ PROMISES = (
         ),
     ),
     Promise(
+        "The client keeps the contract's rules for its user",
+        "The Python client sends a command once or repeats it under the same id, key and hash; it misses no reply over "
+        "reconnections and restarts, and ends a wait only by the command's own end. Its replies are read from the "
+        "positions taken before the first command, or from a time that its user names.",
+        (
+            "tests/unit/schemas/client/test_client.py::test_a_client_that_starts_later_finds_what_was_sent_before",
+            "tests/unit/schemas/client/test_kafka.py::test_the_partitioner_is_javas",
+            "tests/acceptance/test_client.py::test_a_thousand_in_flight_a_restart_in_the_middle_and_repeats",
+        ),
+        sabotages=(
+            "a client keeps a producer that has given up a record",
+            "a client's new consumer begins somewhere else",
+            "a client believes another sender's IdMisuse",
+            "a client counts a repeated reply twice",
+        ),
+    ),
+    Promise(
         "Settings and published rules are what runs",
         "Targets are called at the addresses that the settings give, and nowhere else. The machine's environment, "
         "files and models change neither that nor the rules by which commands are checked. With the default settings, "
