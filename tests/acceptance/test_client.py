@@ -56,14 +56,14 @@ async def test_a_thousand_in_flight_a_restart_in_the_middle_and_repeats(
             "CancelCommand failed UnknownCommand": MANY - MANY // 50,
             "ListAudienceModels succeeded ": MANY // 50,
         }
-        with pytest.raises(FailedError, match="ResourceNotFoundException") as caught:
+        with pytest.raises(FailedError, match="AccessDeniedException") as caught:
             await (await client.send(GetAudienceModel(audienceModelArn=examples.MODEL), id="absent")).result(timeout=60)
-        assert caught.value.http_status == 404
+        assert caught.value.http_status == 403
         with pytest.raises(InvalidCommandError):
             await client.send(ListAudienceModels(maxResults=3), id=ids[0])
-        told = {
+        ended = {
             (change.command_id, change.id)
             async for change in client.history(begun)
             if isinstance(change, ReplyReceived) and change.is_terminal
         }
-        assert len(told) == MANY + 1, "one end each; the answer to a repeat has the same id"
+        assert len(ended) == MANY + 1, "one end each; the answer to a repeat has the same id"
