@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from schemas import shapes
-from schemas.operations import OPERATIONS
+from . import shapes
+from .operations import OPERATIONS
 
 _INTEGERS: Final = {"integer": 2**31, "long": 2**63}
 _LONGEST_ENUM: Final = 128

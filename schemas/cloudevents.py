@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import strictjson, tracecontext
+from . import strictjson, tracecontext
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """Headers of a Kafka record, in their order."""

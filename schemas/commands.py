@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import (
+from . import (
     cloudevents,
     documented_rules,
     permissions,
@@ -28,11 +28,11 @@ from schemas import (
     strictjson,
     tracecontext,
 )
-from schemas.cloudevents import Envelope, Headers, timestamp
-from schemas.operations import COMMAND_PREFIX, COMMANDS, SERVICE_COMMANDS
-from schemas.permissions import Grant, TargetFacts
-from schemas.shapes import Violation
-from schemas.tracecontext import TraceContext
+from .cloudevents import Envelope, Headers, timestamp
+from .operations import COMMAND_PREFIX, COMMANDS, SERVICE_COMMANDS
+from .permissions import Grant, TargetFacts
+from .shapes import Violation
+from .tracecontext import TraceContext
 
 __all__ = ["NotACommand", "Rejected", "TopicRules", "Violation", "read"]
 

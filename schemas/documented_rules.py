@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from botocore.model import Shape, StructureShape
 
-from schemas import strictjson
-from schemas.cloudevents import timestamp
-from schemas.operations import MARKER_MEMBER, OPERATIONS
-from schemas.shapes import Violation, input_shape, render, walk
+from . import strictjson
+from .cloudevents import timestamp
+from .operations import MARKER_MEMBER, OPERATIONS
+from .shapes import Violation, input_shape, render, walk
 
 MARKER_OPENING: Final = "[crml:"
 MARKER_LENGTH: Final = len(f" {MARKER_OPENING}{'x' * 26}]")

@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas import cloudevents, records, sizes
-from schemas.cloudevents import Envelope, format_time
+from . import cloudevents, records, sizes
+from .cloudevents import Envelope, format_time
 
 REPLY_PREFIX: Final = "cleanroomsml.reply."
 EVENT_PREFIX: Final = "cleanroomsml."

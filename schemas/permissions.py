@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from botocore.model import StructureShape
 
-from schemas import strictjson
-from schemas.documented_rules import ARNS
-from schemas.operations import COMMANDS, SERVICE_COMMANDS, Kind
-from schemas.shapes import Violation, input_shape, render, walk
+from . import strictjson
+from .documented_rules import ARNS
+from .operations import COMMANDS, SERVICE_COMMANDS, Kind
+from .shapes import Violation, input_shape, render, walk
 
 MAX_LISTED: Final = 50
 _WILD: Final = {"*": ".*", "?": "."}

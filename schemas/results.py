@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from schemas import shape_schemas, shapes, sizes
-from schemas.operations import COMMANDS, Kind, Operation, Resolution, Resource
+from . import shape_schemas, shapes, sizes
+from .operations import COMMANDS, Kind, Operation, Resolution, Resource
 
 Schema = dict[str, Any]
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.operations import RESOURCES, SERVICE_COMMANDS, Kind, Resolution, Resource, resource_of
-from schemas.shapes import Violation
+from .operations import RESOURCES, SERVICE_COMMANDS, Kind, Resolution, Resource, resource_of
+from .shapes import Violation
 
 TRACKABLE: Final = tuple(row.arn_type for row in RESOURCES.values() if row.arn_type)
 """Resource types that can be tracked: those with an ARN."""

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from schemas import cloudevents, documented_rules, shapes
-from schemas.documented_rules import RULES, Rule
-from schemas.operations import MARKER_MEMBER
+from . import cloudevents, documented_rules, shapes
+from .documented_rules import RULES, Rule
+from .operations import MARKER_MEMBER
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 ASSUMED: Final = "Assumed: AWS does not state this; with the setting rules.assumed=false it is left to AWS."

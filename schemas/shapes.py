@@ -23,8 +23,8 @@ from botocore.model import ListShape, MapShape, ServiceModel, Shape, StringShape
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from schemas.cloudevents import timestamp
-from schemas.operations import OPERATIONS
+from .cloudevents import timestamp
+from .operations import OPERATIONS
 
 SERVICE: Final = "cleanroomsml"
 API_VERSION: Final = "2023-09-06"

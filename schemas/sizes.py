@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.cloudevents import Headers
+from .cloudevents import Headers
 
 MAX_PATH: Final = 200
 """Characters of a violation's path."""

@@ -9,11 +9,11 @@
 :mod:`schemas.testing` has a twin of the service that the same client talks to, without Kafka.
 """
 
-from schemas.client.chain import Chain
-from schemas.client.changes import CommandChange, ReplyReceived, StatusChanged
-from schemas.client.client import Client
-from schemas.client.composing import AnyRequest, Attributes, CommandRequest
-from schemas.client.errors import (
+from .chain import Chain
+from .changes import CommandChange, ReplyReceived, StatusChanged
+from .client import Client
+from .composing import AnyRequest, Attributes, CommandRequest
+from .errors import (
     CommandError,
     FailedError,
     InvalidCommandError,
@@ -24,8 +24,8 @@ from schemas.client.errors import (
     SendUnknownError,
     UnreachableError,
 )
-from schemas.client.job import JobHandle
-from schemas.client.requests import (
+from .job import JobHandle
+from .requests import (
     CancelCommand,
     CreateAudienceModel,
     CreateConfiguredAudienceModel,
@@ -55,7 +55,7 @@ from schemas.client.requests import (
     UntagResource,
     UpdateConfiguredAudienceModel,
 )
-from schemas.client.settings import ClientSettings
+from .settings import ClientSettings
 
 __all__ = [
     "AnyRequest",

@@ -4,12 +4,12 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, Unpack
 
-from schemas.client.composing import Attributes, CommandRequest
-from schemas.client.errors import InvalidCommandError
-from schemas.events import Message
+from ..events import Message
+from .composing import Attributes, CommandRequest
+from .errors import InvalidCommandError
 
 if TYPE_CHECKING:
-    from schemas.client.job import JobHandle
+    from .job import JobHandle
 
 R = TypeVar("R")
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import cloudevents, events
-from schemas.cloudevents import Envelope, Headers
-from schemas.events import ReplyKind
+from .. import cloudevents, events
+from ..cloudevents import Envelope, Headers
+from ..events import ReplyKind
 
 TERMINAL: Final = frozenset({ReplyKind.SUCCEEDED, ReplyKind.FAILED, ReplyKind.REJECTED, ReplyKind.PARKED})
 """Replies that end a command; ``parked`` until an operator decides."""

@@ -11,16 +11,16 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, Unpack, overload
 from weakref import WeakValueDictionary
 
-from schemas import cloudevents
-from schemas.client.chain import Chain
-from schemas.client.changes import CommandChange, Received, decode
-from schemas.client.composing import Attributes, CommandRequest, checked, compose, digest_of, extensions_of
-from schemas.client.errors import InvalidCommandError, NotConnectedError, PublisherError
-from schemas.client.job import JobHandle
-from schemas.client.requests import CancelCommand, CancelCommandResult
-from schemas.client.settings import ClientSettings
-from schemas.client.transport import ChangeReader, Positions, Transport
-from schemas.events import Message
+from .. import cloudevents
+from ..events import Message
+from .chain import Chain
+from .changes import CommandChange, Received, decode
+from .composing import Attributes, CommandRequest, checked, compose, digest_of, extensions_of
+from .errors import InvalidCommandError, NotConnectedError, PublisherError
+from .job import JobHandle
+from .requests import CancelCommand, CancelCommandResult
+from .settings import ClientSettings
+from .transport import ChangeReader, Positions, Transport
 
 R = TypeVar("R")
 
@@ -57,7 +57,7 @@ class Client:
             UnreachableError: Kafka can't be reached or refuses access, or a topic is missing.
         """
         if self._transport is None:
-            from schemas.client.kafka import KafkaTransport
+            from .kafka import KafkaTransport
 
             self._transport = KafkaTransport(self.settings)
         transport, reader = self._transport, self._transport.reader()

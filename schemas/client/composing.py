@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Final, Generic, TypedDict, TypeVar
 
 import orjson
 
-from schemas import cloudevents, commands, records
-from schemas.client.errors import InvalidCommandError
-from schemas.cloudevents import Envelope
-from schemas.commands import TopicRules
-from schemas.events import Message
-from schemas.operations import COMMAND_PREFIX
-from schemas.permissions import open_grant
+from .. import cloudevents, commands, records
+from ..cloudevents import Envelope
+from ..commands import TopicRules
+from ..events import Message
+from ..operations import COMMAND_PREFIX
+from ..permissions import open_grant
+from .errors import InvalidCommandError
 
 R_co = TypeVar("R_co", covariant=True)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from schemas.client.changes import ReplyReceived
+    from .changes import ReplyReceived
 
 
 class PublisherError(Exception):

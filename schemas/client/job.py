@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
-from schemas.client.changes import MISUSE, CommandChange, ReplyReceived
-from schemas.client.composing import REFERENCE
-from schemas.client.errors import (
+from ..events import ReplyKind
+from .changes import MISUSE, CommandChange, ReplyReceived
+from .composing import REFERENCE
+from .errors import (
     CommandError,
     FailedError,
     InvalidCommandError,
@@ -14,10 +15,9 @@ from schemas.client.errors import (
     PublisherError,
     RejectedError,
 )
-from schemas.events import ReplyKind
 
 if TYPE_CHECKING:
-    from schemas.client.requests import CancelCommand, CancelCommandResult
+    from .requests import CancelCommand, CancelCommandResult
 
 R = TypeVar("R")
 
@@ -157,7 +157,7 @@ class JobHandle(Generic[R]):
         Raises:
             InvalidCommandError: This command's key is not known; give it to :meth:`Client.job`.
         """
-        from schemas.client.requests import CancelCommand
+        from .requests import CancelCommand
 
         request = CancelCommand(commandId=self.id, commandSource=self.source, deleteResource=delete_resource or None)
         return await self._cancel(self, request, id)

@@ -24,13 +24,13 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from schemas.client.changes import Received
-from schemas.client.errors import SendUnknownError, UnreachableError
-from schemas.client.security import options
-from schemas.client.settings import ClientSettings
-from schemas.client.transport import Positions
-from schemas.events import Message
-from schemas.kafka.client_shutdown import shut_down
+from ..events import Message
+from ..kafka.client_shutdown import shut_down
+from .changes import Received
+from .errors import SendUnknownError, UnreachableError
+from .security import options
+from .settings import ClientSettings
+from .transport import Positions
 
 LARGEST: Final = 1_114_112
 """Bytes of the largest record that is sent: 1 MiB of value, and 64 KiB for key and headers."""

@@ -7,11 +7,11 @@ from typing import Any
 import botocore.session
 from botocore.exceptions import NoCredentialsError
 
-from schemas.client.settings import ClientSettings, TokenSource
-from schemas.kafka.clock import steady
-from schemas.kafka.msk_iam import of_msk
-from schemas.kafka.security import sasl_options, ssl_context
-from schemas.kafka.tokens import Fetch, Token, Tokens, of_file, seconds_left
+from ..kafka.clock import steady
+from ..kafka.msk_iam import of_msk
+from ..kafka.security import sasl_options, ssl_context
+from ..kafka.tokens import Fetch, Token, Tokens, of_file, seconds_left
+from .settings import ClientSettings, TokenSource
 
 UNKNOWN_LIFETIME = 60.0
 """Seconds after which a token that does not show its end is asked for again."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from schemas.cloudevents import MAX_ID
+from ..cloudevents import MAX_ID
 
 TokenSource = Callable[[], Coroutine[Any, Any, str]]
 """Gives a token for SASL OAUTHBEARER that is good for some minutes at least; asked before each authentication."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from schemas.client.changes import Received
-from schemas.events import Message
+from ..events import Message
+from .changes import Received
 
 Positions = Mapping[tuple[str, int], int]
 """Next offset to read, by topic and partition."""

@@ -15,8 +15,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from schemas.kafka.clock import steady
-from schemas.kafka.tokens import Fetch, Token, TokenUnavailable
+from .clock import steady
+from .tokens import Fetch, Token, TokenUnavailable
 
 SERVICE: Final = "kafka-cluster"
 ACTION: Final = "kafka-cluster:Connect"

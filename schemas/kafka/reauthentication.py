@@ -21,7 +21,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed
 from aiokafka.protocol.admin import ApiVersionRequest, SaslAuthenticateRequest, SaslHandShakeRequest
 
-from schemas.kafka.tokens import TokenUnavailable
+from .tokens import TokenUnavailable
 
 EARLY: Final = 0.8
 """A session is renewed when so much of it has passed."""

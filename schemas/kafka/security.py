@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 
-from schemas.kafka import reauthentication
+from . import reauthentication
 
 
 def ssl_context(

@@ -17,7 +17,7 @@ from typing import Final
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
 
-from schemas.kafka.clock import steady
+from .clock import steady
 
 EARLY: Final = 0.8
 """A token is renewed when so much of its life has passed."""

@@ -7,9 +7,9 @@
   with the sandbox where that is installed.
 """
 
-from schemas.testing.building import InvalidCommandError, command
-from schemas.testing.reading import ContractError, Published, assert_ended, assert_numbered, parse, terminal
-from schemas.testing.twin import Twin
+from .building import InvalidCommandError, command
+from .reading import ContractError, Published, assert_ended, assert_numbered, parse, terminal
+from .twin import Twin
 
 __all__ = [
     "ContractError",

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from botocore.model import ListShape, StructureShape
 
-from schemas import shapes
-from schemas.cloudevents import format_time
-from schemas.operations import (
+from .. import shapes
+from ..cloudevents import format_time
+from ..operations import (
     CONFIGURED_AUDIENCE_MODEL_POLICY,
     TAGS,
     Change,

@@ -4,9 +4,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.client.composing import AnyRequest, checked, compose, open_limits
-from schemas.client.errors import InvalidCommandError
-from schemas.events import Message
+from ..client.composing import AnyRequest, checked, compose, open_limits
+from ..client.errors import InvalidCommandError
+from ..events import Message
 
 __all__ = ["SOURCE", "InvalidCommandError", "command", "open_limits"]
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas import records
-from schemas.events import ReplyKind
-from schemas.operations import COMMANDS, Kind, Operation
+from .. import records
+from ..events import ReplyKind
+from ..operations import COMMANDS, Kind, Operation
 
 
 @dataclass(slots=True, eq=False)

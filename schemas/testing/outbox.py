@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from schemas import events, records
-from schemas.client.changes import Received
-from schemas.events import Message, ReplyKind
-from schemas.operations import Change
-from schemas.records import ResourceState
-from schemas.testing.reading import Published, read
+from .. import events, records
+from ..client.changes import Received
+from ..events import Message, ReplyKind
+from ..operations import Change
+from ..records import ResourceState
+from .reading import Published, read
 
 SERVICE_SOURCE: Final = "cleanroomsml-service"
 

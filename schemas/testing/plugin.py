@@ -26,8 +26,8 @@ from typing import Any, Final
 
 import pytest
 
-from schemas.client import Client
-from schemas.testing.twin import Twin
+from ..client import Client
+from .twin import Twin
 
 _START_SECONDS: Final = 180.0
 _STOP_SECONDS: Final = 30.0

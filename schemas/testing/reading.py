@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from schemas import cloudevents, events, strictjson
-from schemas.cloudevents import CONTENT_TYPE, PREFIX, Headers
-from schemas.events import AttributesData, Message, ReplyKind, StatusChangedData
-from schemas.operations import RESOURCES
+from .. import cloudevents, events, strictjson
+from ..cloudevents import CONTENT_TYPE, PREFIX, Headers
+from ..events import AttributesData, Message, ReplyKind, StatusChangedData
+from ..operations import RESOURCES
 
 TERMINAL: Final = frozenset({"succeeded", "failed", "rejected", "parked"})
 

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
-from schemas.client.changes import Received
-from schemas.client.transport import Positions
-from schemas.events import Message
-from schemas.testing.outbox import Outbox
+from ..client.changes import Received
+from ..client.transport import Positions
+from ..events import Message
+from .outbox import Outbox
 
 
 class TwinTransport:

@@ -12,17 +12,17 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from schemas import commands, records
-from schemas.client import Client, ClientSettings
-from schemas.commands import NotACommand, Rejected, TopicRules
-from schemas.events import Message, ReplyKind
-from schemas.operations import COMMANDS, Change, Kind, Operation, Resolution, removal_of, resource_of
-from schemas.testing.account import Account, ApiError, Thing, kind_of
-from schemas.testing.building import SOURCE, open_limits
-from schemas.testing.jobs import TwinJob, error, fault_of, wanted
-from schemas.testing.outbox import Outbox
-from schemas.testing.reading import Published
-from schemas.testing.transport import TwinTransport
+from .. import commands, records
+from ..client import Client, ClientSettings
+from ..commands import NotACommand, Rejected, TopicRules
+from ..events import Message, ReplyKind
+from ..operations import COMMANDS, Change, Kind, Operation, Resolution, removal_of, resource_of
+from .account import Account, ApiError, Thing, kind_of
+from .building import SOURCE, open_limits
+from .jobs import TwinJob, error, fault_of, wanted
+from .outbox import Outbox
+from .reading import Published
+from .transport import TwinTransport
 
 QUOTA: Final = "ServiceQuotaExceededException"
 _NOT_BEFORE: Final = "NotBefore"

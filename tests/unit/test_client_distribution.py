@@ -1,4 +1,4 @@
-"""The distribution for publishers (`schemas/pyproject.toml`): relocatable, on its own dependencies, as this one says."""
+"""The distribution for publishers (`schemas/pyproject.toml`): relocatable, with dependencies and version as declared."""
 
 import ast
 import re

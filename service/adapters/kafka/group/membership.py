@@ -18,8 +18,8 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import HeartbeatRequest
 
-from service.adapters.kafka.aiokafka_patches import lenient_headers
 from schemas.kafka.client_shutdown import shut_down
+from service.adapters.kafka.aiokafka_patches import lenient_headers
 from service.adapters.kafka.client_options import KafkaSettings, client_options, milliseconds
 from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.group.assignor import own_class
