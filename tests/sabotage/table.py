@@ -2516,6 +2516,8 @@ SABOTAGES = (
         "not notice.error:",
         "`list` and `watch` report a command as rejected that runs and is billed.",
         "tests/unit/service/operator/commands/test_history.py::test_the_rejection_of_another_record_is_no_end",
+    ),
+    Sabotage(
         "a client keeps a producer that has given up a record",
         "schemas.client.kafka",
         "                await self._discard(producer)\n",
