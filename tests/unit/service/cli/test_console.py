@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import console
+from service.cli import console, following
 from service.cli.entry import app
 from service.settings import SettingsError
 
@@ -114,5 +114,6 @@ def test_output_that_cannot_be_written(tmp_path: Path, shell: str) -> None:
 
 def test_the_table_of_exit_codes() -> None:
     table = Path("docs/howto/operate.md").read_text(encoding="utf-8")
-    codes = {value for name, value in vars(console).items() if name.startswith("EXIT_")} | {0, 1}
+    named = {**vars(console), **vars(following)}
+    codes = {value for name, value in named.items() if name.startswith("EXIT_")} | {0, 1}
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == codes
