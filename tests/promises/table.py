@@ -558,6 +558,10 @@ PROMISES = (
             "forget a tenant of whom only blank variables are set",
             "let the last of two equal keys win",
             "take an empty bundle of certificates as it is",
+            "take AWS's variables as they stand",
+            "let variables and profiles decide what is pinned",
+            "start with variables that can't be used",
+            "end commands for a client that can't be made",
         ),
     ),
     Promise(

@@ -47,7 +47,6 @@ def ignored(session: Any, service: str, environ: Mapping[str, str], used: str) -
 
 def settle_chain(session: Any, targets: Mapping[str, Target]) -> None:
     """Decides which STS the standard credential chain asks: AWS's own, or the configured one where that is safe."""
-    session.set_config_variable("sts_regional_endpoints", "regional")  # whatever AWS_STS_REGIONAL_ENDPOINTS says
     fips = any(target.fips for target in targets.values())
     plain = all(target.allow_plain_http for target in targets.values())
     exposed = any(is_exposed(_configured(session, service)) for service in _CHAIN)

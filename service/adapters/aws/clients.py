@@ -14,14 +14,14 @@ from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 
 from schemas.shapes import API_VERSION, loader
-from service.adapters.aws import addresses
+from service.adapters.aws import addresses, environment
 from service.adapters.aws.bodies import BoundedSession
 from service.adapters.aws.config import client_config, require_trust, trusted
 from service.adapters.aws.credentials import Access, PerCall, sts_client
 from service.adapters.aws.direct_calls import DirectCalls
 from service.adapters.aws.responses import rfc3339
-from service.adapters.aws.transport import ClientClosed, SingleSendSession
-from service.settings import SettingsError, Target
+from service.adapters.aws.transport import ClientClosed, SingleSendSession, TransportError
+from service.settings import Target
 
 
 class Clients:
@@ -37,6 +37,7 @@ class Clients:
         if targets and self._base.get_config_variable("region") is None:
             # The STS that takes a pod's token is asked there; botocore by itself does not know AWS_REGION.
             self._base.set_config_variable("region", next(iter(targets.values())).region)
+        environment.require_usable(self._base, os.environ)
         self._accesses = {name: Access(target, self._base) for name, target in targets.items()}
         self._closed = False
 
@@ -54,6 +55,7 @@ class Clients:
         Raises:
             KeyError: There is no such target.
             ClientClosed: Everything was closed.
+            TransportError: The machine's configuration permits no client, which is not the request's fault.
         """
         known = self._clients.get(name)
         if known is not None:
@@ -62,7 +64,10 @@ class Clients:
             if self._closed:
                 raise ClientClosed
             if name not in self._clients:
-                self._clients[name] = await self._create(name)
+                try:
+                    self._clients[name] = await self._create(name)
+                except (BotoCoreError, ValueError) as error:
+                    raise TransportError("ConnectFailed", f"the client can't be made: {error}") from error
             return self._clients[name][0]
 
     async def discard(self, name: str, client: Any) -> None:
@@ -160,6 +165,7 @@ def _session() -> AioSession:
     Raises:
         SettingsError: The profile that is named does not exist, or a configuration file can't be read.
     """
+    environment.clean(os.environ)
     session = AioSession()
     session.register_component("data_loader", loader())
     session.set_default_client_config(AioConfig(http_session_cls=BoundedSession))
@@ -167,11 +173,8 @@ def _session() -> AioSession:
     store.set_config_provider("profile", _Profile())
     for name, provider in (("region", _Region), ("ca_bundle", _Bundle)):
         store.set_config_provider(name, provider(store.get_config_provider(name)))
-    try:
-        session.get_scoped_config()
-    except BotoCoreError as error:
-        files = "AWS_CONFIG_FILE (~/.aws/config) and AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials)"
-        raise SettingsError(f"AWS_PROFILE: {error}; correct it or unset it; profiles are in {files}") from error
+    environment.pin(session)
+    environment.require_profile(session)
     return session
 
 

@@ -41,7 +41,7 @@ def require_trust(targets: Mapping[str, Target], bundle: str) -> None:
 
 
 def client_config(target: Target, attempts: int = 1, **more: Any) -> AioConfig:
-    """Everything is pinned that a newer botocore, or the machine's configuration, might decide otherwise."""
+    """What a target decides; `environment.PINNED` has what no target, no variable and no profile does."""
     proxy = target.proxy.get_secret_value() if target.proxy else None
     return AioConfig(
         user_agent=USER_AGENT,

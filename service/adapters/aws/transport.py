@@ -256,10 +256,17 @@ def _headers(given: Mapping[str, str | bytes], trace: str) -> CIMultiDict[str]:
     return headers
 
 
+def proxy_of(address: str) -> URL | None:
+    """The address of a proxy; None when it is none. Without a scheme it is plain http, as for curl and botocore."""
+    try:
+        proxy = URL(address if "://" in address else f"http://{address.removeprefix('//')}")
+    except ValueError:
+        return None
+    return proxy if proxy.host else None
+
+
 def _proxy(address: str | None) -> tuple[URL | None, dict[str, str]]:
     """The proxy, and the header that its user and password make: aiohttp's errors quote the address that it is given.
-
-    Without a scheme it is plain http, as for curl and botocore.
 
     Raises:
         TransportError: It is none that can be used.
@@ -267,18 +274,14 @@ def _proxy(address: str | None) -> tuple[URL | None, dict[str, str]]:
     text = (address or "").strip()
     if not text:
         return None, {}
-    login = {}
-    try:
-        proxy = URL(text if "://" in text else f"http://{text.removeprefix('//')}")
-        usable = proxy.scheme in {"http", "https"} and bool(proxy.host)
-        if proxy.user is not None or proxy.password is not None:
-            login = {"Proxy-Authorization": aiohttp.encode_basic_auth(proxy.user or "", proxy.password or "")}
-    except ValueError:
-        usable = False
-    if not usable:
+    proxy = proxy_of(text)
+    if proxy is None or proxy.scheme not in {"http", "https"}:
         told = "the proxy (proxy of this target, HTTPS_PROXY or HTTP_PROXY) is no address such as http://host:3128"
         raise TransportError("ConnectFailed", told)
-    return proxy.with_user(None), login
+    if proxy.user is None and proxy.password is None:
+        return proxy, {}
+    login = aiohttp.encode_basic_auth(proxy.user or "", proxy.password or "")
+    return proxy.with_user(None), {"Proxy-Authorization": login}
 
 
 def _plausible(body: bytes) -> bool:

@@ -26,13 +26,18 @@ from service.topology import former_changelogs, kafka_settings, topic_specs
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Checks everything that the service needs; changes nothing and leaves nothing behind."""
+    """Checks everything that the service needs; changes nothing and leaves nothing behind.
+
+    Raises:
+        SettingsError: The settings, or what the environment says of AWS, can't be used: nothing could be run with it.
+    """
+    sessions = Clients(settings.targets)
     kafka = await _told("kafka", check_kafka(settings))
     answers = any(line.ok for line in kafka)
     return [
         *kafka,
         *(await _told("tenants", former_tenants(settings)) if answers else ()),
-        *await _told("targets", _check_targets(settings)),
+        *await _told("targets", _check_targets(settings, sessions)),
     ]
 
 
@@ -40,8 +45,8 @@ async def _told(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding
     """The findings; an unexpected exception is a finding too."""
     try:
         return await looking
-    except SettingsError as error:
-        return [Finding(subject, False, str(error))]
+    except SettingsError:
+        raise
     except Exception as error:
         return [Finding(subject, False, f"can't be checked: {type(error).__name__}: {error}")]
 
@@ -107,8 +112,7 @@ async def unusable(error: LogError, settings: Settings, component: str = "servic
     return "no broker accepts the connection: " + "; ".join(f"{server} {reason}" for server, reason in reasons.items())
 
 
-async def _check_targets(settings: Settings) -> list[Finding]:
-    sessions = Clients(settings.targets)
+async def _check_targets(settings: Settings, sessions: Clients) -> list[Finding]:
     api = AwsApi(sessions)
     try:
         return [finding for name in settings.targets for finding in await probe(sessions, api, name)]

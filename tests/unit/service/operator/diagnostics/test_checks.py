@@ -99,15 +99,11 @@ async def test_a_kafka_that_cannot_be_used_is_one_finding(kafka: Kafka, settings
     assert await check_kafka(settings) == [Finding("kafka", False, "no answer")]
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [(KeyError("x"), "can't be checked: KeyError: 'x'"), (SettingsError("wrong file"), "wrong file")],
-)
-async def test_whatever_breaks_is_a_finding(
-    kafka: Kafka, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
-) -> None:
+async def test_whatever_breaks_is_a_finding(kafka: Kafka, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "can't be checked: KeyError: 'x'"
+
     async def breaks(*_: Any) -> list[Finding]:
-        raise error
+        raise KeyError("x")
 
     monkeypatch.setattr(checks, "check_kafka", breaks)
     monkeypatch.setattr(checks, "_check_targets", breaks)
@@ -115,6 +111,23 @@ async def test_whatever_breaks_is_a_finding(
         ("kafka", False, words),
         ("targets", False, words),
     ]
+
+
+async def test_settings_that_cannot_be_used_end_the_check(
+    kafka: Kafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they end every other command: with exit code 2, and no line about Kafka before it."""
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+    with pytest.raises(SettingsError, match=r"^AWS_PROFILE: "):
+        await check(settings)
+    monkeypatch.delenv("AWS_PROFILE")
+
+    async def breaks(*_: Any) -> list[Finding]:
+        raise SettingsError("kafka: wrong file")
+
+    monkeypatch.setattr(checks, "check_kafka", breaks)
+    with pytest.raises(SettingsError, match="wrong file"):
+        await check(settings)
 
 
 @pytest.mark.parametrize(
