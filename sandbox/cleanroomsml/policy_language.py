@@ -7,10 +7,14 @@ does not hold.
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import json
+import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 Verdict = bool | None
@@ -21,9 +25,24 @@ _ELEMENTS: Final = frozenset({"Sid", "Effect", "Condition"} | {name for pair in 
 
 
 def _like(found: str, pattern: str) -> bool:
-    """Compare with IAM's wildcards: `*` for any characters, `?` for one."""
-    parts = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
-    return re.fullmatch(".*".join(parts), found, re.DOTALL) is not None
+    """Compare with IAM's wildcards: `*` for any characters, `?` for one.
+
+    Only the last `*` is tried again, so the time is at most the product of both lengths, whatever the pattern.
+    """
+    at = place = 0
+    star, resume = -1, 0
+    while at < len(found):
+        if place < len(pattern) and pattern[place] == "*":
+            star, resume = place, at
+            place += 1
+        elif place < len(pattern) and pattern[place] in ("?", found[at]):
+            place, at = place + 1, at + 1
+        elif star >= 0:
+            resume += 1
+            place, at = star + 1, resume
+        else:
+            return False
+    return not pattern[place:].strip("*")
 
 
 _COMPARED: Final[Mapping[str, Callable[[str, str], bool]]] = {
@@ -87,15 +106,34 @@ def problems(policy: str) -> list[str]:
         return ["Member must be a JSON object"]
     statements = _many(document.get("Statement"))
     return [
-        f"Statement {number}: {problem}" for number, each in enumerate(statements, 1) for problem in _malformed(each)
+        *_malformed_document(document, statements),
+        *(
+            f"Statement {number}: {problem}"
+            for number, each in enumerate(statements, 1)
+            for problem in _malformed(each)
+        ),
     ]
+
+
+def _malformed_document(document: Mapping[str, Any], statements: list[Any]) -> list[str]:
+    found = [f"{name[:80]} is not an element of a policy" for name in sorted(document.keys() - _OF_POLICIES)]
+    if document.get("Version", _VERSIONS[0]) not in _VERSIONS:
+        found.append(f"Version must be {' or '.join(_VERSIONS)}")
+    if not isinstance(document.get("Id", ""), str):
+        found.append("Id must be a string")
+    if document.get("Statement") is None:
+        found.append("Statement is missing")
+    names = [each["Sid"] for each in statements if isinstance(each, dict) and isinstance(each.get("Sid"), str)]
+    if len(set(names)) != len(names):
+        found.append("Statement: a Sid occurs twice")
+    return found
 
 
 def _parsed(policy: str) -> Any:
     """A policy's document; a name that occurs twice would hide a statement or an effect, so it is no document.
 
     Raises:
-        ValueError: It is no JSON, or has a name twice in an object.
+        ValueError: It is no JSON, or has a name twice in an object, or a number that only some readers take.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -104,15 +142,29 @@ def _parsed(policy: str) -> Any:
             raise ValueError("a name occurs twice in an object")
         return found
 
-    return json.loads(policy, object_pairs_hook=unique)
+    def finite(text: str) -> float:
+        if math.isinf(number := float(text)) or math.isnan(number):
+            raise ValueError("a number is none of JSON, or beyond a double")
+        return number
+
+    return json.loads(policy, object_pairs_hook=unique, parse_constant=finite, parse_float=finite)
 
 
 def _malformed(statement: Any) -> list[str]:
     if not isinstance(statement, dict):
         return ["must be a JSON object"]
     found = [f"{name} is not an element of a statement" for name in sorted(statement.keys() - _ELEMENTS)]
-    if statement.get("Effect", "Deny") not in ("Allow", "Deny"):
+    if statement.get("Effect") not in ("Allow", "Deny"):
         found.append("Effect must be Allow or Deny")
+    if statement.get("Effect") == "Allow" and "NotPrincipal" in statement:
+        found.append("NotPrincipal must not stand beside an Allow: it would let in everybody else")
+    if not (isinstance(sid := statement.get("Sid", ""), str) and _SID.fullmatch(sid)):
+        found.append("Sid must consist of letters and digits")
+    found += [
+        f"must have {plain} or {negated}"
+        for plain, negated in _PAIRS
+        if plain not in statement and negated not in statement
+    ]
     found += [
         f"must not have both {plain} and {negated}"
         for plain, negated in _PAIRS
@@ -124,11 +176,27 @@ def _malformed(statement: Any) -> list[str]:
         if name in statement and not _strings(statement[name])
     ]
     found += [
+        f"{name} must be {wanted}"
+        for name, wanted, form in _FORMS
+        if _strings(statement.get(name)) and not all(form.fullmatch(each) for each in _many(statement[name]))
+    ]
+    found += [
         f'{name} must be "*" or an object of accounts, ARNs of identities, or services'
         for name in ("Principal", "NotPrincipal")
         if name in statement and not _is_principal(statement[name])
     ]
     return found + _malformed_condition(statement.get("Condition", {}))
+
+
+_OF_POLICIES: Final = frozenset({"Version", "Id", "Statement"})
+_VERSIONS: Final = ("2012-10-17", "2008-10-17")
+_SID: Final = re.compile(r"[A-Za-z0-9]*")
+_ACTIONS: Final = ('"*" or a service and an operation, such as cleanrooms-ml:Get*', re.compile(r"\*|[\w*?-]+:[\w*?-]+"))
+_RESOURCES: Final = ('"*" or ARNs', re.compile(r"\*|arn:.+", re.DOTALL))
+_FORMS: Final = (
+    *((name, *_ACTIONS) for name in ("Action", "NotAction")),
+    *((name, *_RESOURCES) for name in ("Resource", "NotResource")),
+)
 
 
 def _is_principal(value: Any) -> bool:
@@ -150,14 +218,73 @@ def _malformed_condition(condition: Any) -> list[str]:
         return ["Condition must be a JSON object"]
     found = []
     for operator, tests in condition.items():
-        parts = _OPERATOR.fullmatch(operator)
-        if parts is None or parts[1] not in _OPERATORS:
+        name = _operator(operator)
+        if name is None:
             found.append(f"Condition: {operator[:80]} is not an operator")
         if not isinstance(tests, dict) or not tests:
             found.append("Condition: an operator must have a JSON object of keys and values")
         elif not all(_values(each) for each in tests.values()):
             found.append("Condition: a value must be a string, number or Boolean, or a list of them that is not empty")
+        else:
+            found += [f"Condition: {key[:80]!r} is not a key" for key in tests if not _KEY.fullmatch(key)]
+            found += [f"Condition: {operator[:80]} of {key[:80]} {why}" for key, why in _misformed(name or "", tests)]
     return found
+
+
+def _operator(text: str) -> str | None:
+    """The operator without its set and `IfExists`, which `Null` does not take; None if it is none."""
+    parts = _OPERATOR.fullmatch(text)
+    if parts is None or parts[1] not in _OPERATORS or (parts[1] == "Null" and text != "Null"):
+        return None
+    return parts[1]
+
+
+def _misformed(operator: str, tests: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Values that an operator can't be given; policy variables are not evaluated."""
+    kind = next((kind for kind in _VALUES if operator.startswith(kind) or operator == f"Not{kind}"), None)
+    if kind is None:
+        return
+    words, form = _VALUES[kind]
+    for key, values in tests.items():
+        if not all("${" in text or form(text) for text in map(_text, _many(values))):
+            yield key, f"must have {words}"
+
+
+def _reads(read: Callable[[str], object]) -> Callable[[str], bool]:
+    def form(text: str) -> bool:
+        try:
+            read(text)
+        except ValueError:
+            return False
+        return True
+
+    return form
+
+
+def _is_date(text: str) -> bool:
+    """W3C's form of ISO 8601 (a year, a month, a day or a time with its zone), or seconds since 1970."""
+    if re.fullmatch(r"[0-9]{4}(-(0[1-9]|1[0-2]))?", text) or re.fullmatch(r"[0-9]{1,12}", text):
+        return True
+    timed = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2}))?", text)
+    return timed is not None and _reads(datetime.fromisoformat)(text)
+
+
+_KEY: Final = re.compile(r"[A-Za-z0-9-]+:\S+")
+_TRUTH: Final = ("true or false", lambda text: text.lower() in {"true", "false"})
+_VALUES: Final[Mapping[str, tuple[str, Callable[[str], bool]]]] = {
+    "Numeric": ("numbers", lambda text: re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text) is not None),
+    "Date": ("dates of ISO 8601 or seconds since 1970", _is_date),
+    "Bool": _TRUTH,
+    "Null": _TRUTH,
+    "IpAddress": ("addresses or ranges such as 203.0.113.0/24", _reads(lambda text: ipaddress.ip_network(text, False))),
+    "Binary": ("Base64", _reads(lambda text: base64.b64decode(text, validate=True))),
+}
+"""What an operator's values must be, by how its name begins."""
+
+
+def _text(value: Any) -> str:
+    """A value as a policy means it: a Boolean and a number of JSON are as good as their text."""
+    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _strings(value: Any) -> bool:
@@ -194,7 +321,13 @@ def _principal(principal: Any, account: str) -> Verdict:
     root = re.compile(rf"arn:aws[-a-z]*:iam::{account}:root")
     if any(name in {"*", account} or root.fullmatch(str(name)) for name in names):
         return True
+    if isinstance(principal, dict) and principal.keys() & _UNKNOWN:
+        return None
     return None if any(f"::{account}:" in str(name) for name in names) else False
+
+
+_UNKNOWN: Final = frozenset({"Federated", "CanonicalUser"})
+"""Principals that may be the caller: how a session began and the canonical id of an account are not known."""
 
 
 def _names_identities(principal: Any) -> bool:
@@ -223,12 +356,13 @@ def _condition(condition: Any, keys: Mapping[str, str]) -> Verdict:
 def _test(operator: str, found: str | None, key: str, values: Any) -> Verdict:
     """Compare one key; None if the operator or the key is not one that the sandbox evaluates."""
     parts = _OPERATOR.fullmatch(operator)
-    wanted = [str(each) for each in _many(values)]
+    wanted = [_text(each) for each in _many(values)]
     if parts is None or ":" in operator or key not in _KNOWN or any("${" in each for each in wanted):
         return None
     name, optional = parts[1], bool(parts[2])
     if name == "Null":
-        return (found is None) == (wanted == ["true"]) if wanted in (["true"], ["false"]) else None
+        wanted = [each.lower() for each in wanted]
+        return (found is None) == (wanted == ["true"]) if wanted in (["true"], ["false"]) and not optional else None
     compare = _COMPARED.get(_NEGATED.get(name, name))
     if compare is None:
         return None

@@ -29,7 +29,6 @@ SERVICE_ONLY: Mapping[str, str] = {
     "s3-uri": "buckets that S3 does not allow",
     "marker": "the service's own mark in descriptions",
     "max": "the room that the mark takes in descriptions",
-    "policy": "repeated keys, numbers beyond a double and more, which a JSON reader may read in two ways",
     "type": "null where a value is due, and types that a path or query does not show",
     "enum": "null where a value is due",
     "unknown": "members that the model does not know and that are null, or in a query or path",
@@ -37,7 +36,8 @@ SERVICE_ONLY: Mapping[str, str] = {
 """Rules by which the service refuses what the sandbox takes."""
 
 SANDBOX_ONLY: Mapping[str, str] = {
-    "Statement ": "statements of a policy whose form is wrong",
+    "Statement": "a policy without statements, and statements whose form is wrong",
+    "is not an element of a policy": "members of a policy that IAM's grammar does not have",
 }
 """What the sandbox refuses and the service does not yet, by a part of the refusal."""
 

@@ -1,13 +1,15 @@
 """What a policy allows: it fails closed, and what cannot be evaluated is refused where it is put."""
 
 import json
+import re
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.cleanroomsml.policy_language import Request, allows, problems
+from sandbox.cleanroomsml.policy_language import Request, _like, allows, problems
 
 MODEL = "arn:aws:cleanrooms-ml:eu-west-1:111111111111:configured-audience-model/m"
 ACTION = "cleanrooms-ml:StartAudienceGenerationJob"
@@ -49,7 +51,6 @@ def test_what_an_allow_covers(principal: Any, action: str, resource: str) -> Non
 @pytest.mark.parametrize(
     "elements",
     [
-        {"Effect": None},
         {"Principal": {"AWS": "333333333333"}},
         {"Principal": {"Service": "*"}},
         {"Principal": {"AWS": f"arn:aws:iam::{GUEST}:role/one-of-many"}},
@@ -83,11 +84,9 @@ def test_an_allow_that_does_not_hold_or_cannot_be_evaluated_allows_nothing(eleme
         deny(Condition={"Bool": {"aws:SecureTransport": "false"}}),
         deny(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
         deny(Condition={"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}),
-        deny(Principal=None),
-        deny(Action=None),
-        deny(Resource=None),
-        deny(Effect=None),
-        policy(OPEN, {"Sid": "incomplete"}),
+        deny(Principal={"Federated": f"arn:aws:iam::{GUEST}:saml-provider/x"}),
+        deny(Principal={"CanonicalUser": "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"}),
+        deny(Principal={"Service": "ec2.amazonaws.com", "Federated": "accounts.google.com"}),
         deny(Principal={"AWS": f"arn:aws:iam::{GUEST}:role/one-of-many"}),
         deny(Principal=None, NotPrincipal={"AWS": f"arn:aws:iam::{GUEST}:role/one-of-many"}),
     ],
@@ -149,12 +148,117 @@ def test_a_key_that_the_request_does_not_have(operator: str, wanted: str, *, wit
         ({**OPEN, "Condition": {"StringEqual": {"k": "v"}}}, "StringEqual is not an operator"),
         ({**OPEN, "Condition": {"stringequals": {"k": "v"}}}, "stringequals is not an operator"),
         ({**OPEN, "Condition": {"ForNoValue:StringEquals": {"k": "v"}}}, "is not an operator"),
+        ({**OPEN, "Condition": {"NullIfExists": {"aws:x": "false"}}}, "NullIfExists is not an operator"),
+        ({**OPEN, "Condition": {"StringEquals": {"nocolon": "v"}}}, "'nocolon' is not a key"),
+        ({**OPEN, "Condition": {"StringEquals": {"": "v"}}}, "'' is not a key"),
+        *(
+            ({**OPEN, "Condition": {operator: {"aws:x": value}}}, f"{operator} of aws:x must have {words}")
+            for operator, value, words in (
+                ("NumericLessThan", "abc", "numbers"),
+                ("NumericEqualsIfExists", ["1", ""], "numbers"),
+                ("IpAddress", "300.1.1.1/99", "addresses"),
+                ("NotIpAddress", "localhost", "addresses"),
+                ("DateLessThan", "tomorrow", "dates"),
+                ("DateGreaterThan", "2024-13-01T00:00:00Z", "dates"),
+                ("Bool", "maybe", "true or false"),
+                ("Null", "yes", "true or false"),
+                ("BinaryEquals", "*", "Base64"),
+            )
+        ),
+        ({**OPEN, "Sid": 5}, "Sid must consist"),
+        ({**OPEN, "Sid": ["x"]}, "Sid must consist"),
+        ({**OPEN, "Sid": "a b!"}, "Sid must consist"),
+        *(
+            ({name: value for name, value in OPEN.items() if name != gone}, words)
+            for gone, words in (
+                ("Effect", "Effect must be Allow or Deny"),
+                ("Principal", "must have Principal or NotPrincipal"),
+                ("Action", "must have Action or NotAction"),
+                ("Resource", "must have Resource or NotResource"),
+            )
+        ),
+        ({**OPEN, "Action": "StartAudienceGenerationJob"}, 'Action must be "*" or a service and an operation'),
+        ({**OPEN, "Action": [ACTION, ""]}, 'Action must be "*" or a service and an operation'),
+        ({**OPEN, "Resource": ""}, 'Resource must be "*" or ARNs'),
+        ({**OPEN, "Resource": "model"}, 'Resource must be "*" or ARNs'),
     ],
 )
 def test_a_malformed_statement_is_described(statement: Any, message: str) -> None:
     text = json.dumps({"Statement": [OPEN, statement]})
     assert any(each.startswith("Statement 2: ") and message in each for each in problems(text))
     assert not allows(text.replace('"Allow"', '"Deny"'), REQUEST)
+
+
+@pytest.mark.parametrize("principal", [{"AWS": "333333333333"}, {"Service": "ec2.amazonaws.com"}, "*"])
+def test_an_allow_for_all_but_some_is_refused(principal: Any) -> None:
+    made = {name: value for name, value in OPEN.items() if name != "Principal"}
+    assert problems(policy({**made, "NotPrincipal": principal})) == [
+        "Statement 1: NotPrincipal must not stand beside an Allow: it would let in everybody else"
+    ]
+    assert problems(policy({**made, "Effect": "Deny", "NotPrincipal": principal})) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({}, "Statement is missing"),
+        ({"Version": "2012-10-17"}, "Statement is missing"),
+        ({"Version": "2024-01-01", "Statement": []}, "Version must be 2012-10-17 or 2008-10-17"),
+        ({"Version": 2012, "Statement": []}, "Version must be 2012-10-17 or 2008-10-17"),
+        ({"Statement": [], "Statements": []}, "Statements is not an element of a policy"),
+        ({"Statement": [], "Id": 1}, "Id must be a string"),
+        ({"Statement": [{**OPEN, "Sid": "a"}, {**OPEN, "Sid": "a"}]}, "Statement: a Sid occurs twice"),
+    ],
+)
+def test_a_malformed_policy_is_described(document: dict[str, Any], message: str) -> None:
+    assert problems(json.dumps(document)) == [message]
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [
+        ("NumericLessThan", "10"),
+        ("NumericEquals", [1, 2.5]),
+        ("DateLessThan", "2030-01-01T00:00:00Z"),
+        ("DateLessThan", "2030-01-01"),
+        ("DateGreaterThan", "1700000000"),
+        ("IpAddress", ["203.0.113.0/24", "2001:db8::/32", "10.0.0.1"]),
+        ("Bool", True),
+        ("BoolIfExists", "False"),
+        ("BinaryEquals", "QmluYXJ5"),
+        ("NumericEquals", "${aws:PrincipalTag/n}"),
+        ("ArnLike", "arn:aws:iam::*:role/x"),
+    ],
+)
+def test_values_that_a_condition_may_have(operator: str, value: Any) -> None:
+    assert problems(policy({**OPEN, "Condition": {operator: {"aws:x": value}}})) == []
+
+
+@pytest.mark.parametrize(("value", "wanted"), [(False, True), ("False", True), (True, False), ("true", False)])
+def test_null_takes_a_boolean_and_its_text(value: Any, *, wanted: bool) -> None:
+    text = policy({**OPEN, "Condition": {"Null": {"cleanrooms-ml:CollaborationId": value}}})
+    assert problems(text) == []
+    assert allows(text, REQUEST) is wanted
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_only_some_readers_take_is_no_policy(number: str) -> None:
+    text = policy({**OPEN, "Condition": {"StringEquals": {"aws:x": 0}}}).replace(": 0", f": {number}")
+    assert problems(text) == ["Member must be a valid JSON document"]
+
+
+@given(st.text("ab*?", max_size=12), st.text("ab", max_size=12))
+def test_wildcards_mean_what_a_regular_expression_says(pattern: str, found: str) -> None:
+    parts = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
+    assert _like(found, pattern) is (re.fullmatch(".*".join(parts), found, re.DOTALL) is not None)
+
+
+def test_no_pattern_takes_long() -> None:
+    """Compared by backtracking, this would take longer than the universe has lasted."""
+    began = time.process_time()
+    assert not _like("e" * 2_000, "*e?" * 600 + "Q")
+    assert not _like(MODEL, "arn:" + "*?" * 40 + "Q")
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 5000, '{"a":' * 5000, "[]", "3", "\ud800"])
