@@ -116,8 +116,7 @@ class SandboxServer:
         return listener
 
     async def _listen(self, stack: AsyncExitStack, listener: socket.socket) -> None:
-        app = web.Application(client_max_size=_LARGEST_REQUEST)
-        app.router.add_route("*", "/{path:.*}", self._serve)
+        app = web.Application(client_max_size=_LARGEST_REQUEST, middlewares=[self._all])
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -129,6 +128,12 @@ class SandboxServer:
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()
+
+    @web.middleware
+    async def _all(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Whatever the path, also none: a URL without a path is a request target too, and no route of aiohttp's."""
+        del handler
+        return await self._serve(request)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         """Answer; what was not foreseen is logged without the request's values, and answered with 500."""
@@ -144,6 +149,8 @@ class SandboxServer:
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         """Dispatch by the service in the credential scope; whatever is not Clean Rooms ML is moto's."""
+        if not api_model.origin_form(request.raw_path).startswith("/"):
+            return web.Response(status=400, text=f"A path is expected; found {request.method} without one.\n")
         if request.path == PREFIX.rstrip("/"):
             raise web.HTTPMovedPermanently(PREFIX)
         if request.path.startswith(PREFIX):

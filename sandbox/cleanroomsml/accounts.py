@@ -9,13 +9,13 @@ from sandbox import SECRET
 from sandbox.cleanroomsml.options import AccessKey
 from sandbox.cleanroomsml.persistence import InMemory, Persistence
 
-_HEADER_SCOPE: Final = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
-_QUERY_SCOPE: Final = re.compile(r"([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
-_ACCOUNT: Final = re.compile(r"\d{12}")
+_HEADER_SCOPE: Final = re.compile(r"Credential=([^/,\s]+)/([0-9]{8})/([^/]+)/([^/]+)/aws4_request")
+_QUERY_SCOPE: Final = re.compile(r"([^/,\s]+)/([0-9]{8})/([^/]+)/([^/]+)/aws4_request")
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _ISSUED: Final = re.compile(r"<(Credentials|AccessKey|member)>(.*?)</\1>", re.DOTALL)
 _ACCESS_KEY: Final = re.compile(r"<AccessKeyId>([^<]+)</AccessKeyId>")
 _SECRET: Final = re.compile(r"<SecretAccessKey>([^<]+)</SecretAccessKey>")
-_ASSUMED_ROLE: Final = re.compile(r"<Arn>arn:[^:<]+:sts::(\d{12}):assumed-role/[^/<]+/([^<]+)</Arn>")
+_ASSUMED_ROLE: Final = re.compile(r"<Arn>arn:[^:<]+:sts::([0-9]{12}):assumed-role/[^/<]+/([^<]+)</Arn>")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-import botocore.session
 from botocore.model import OperationModel, ServiceModel
+
+from sandbox.aws_session import own_session
 
 SERVICE: Final = "cleanroomsml"
 SIGNING_NAME: Final = "cleanrooms-ml"
@@ -21,7 +22,8 @@ _ABSOLUTE: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
 @functools.cache
 def service_model() -> ServiceModel:
     """Load the service model once; it takes some 50 ms."""
-    return botocore.session.get_session().get_service_model(SERVICE)
+    model: ServiceModel = own_session().get_service_model(SERVICE)
+    return model
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,23 @@ def match(method: str, raw_path: str) -> tuple[OperationModel, dict[str, str]] |
         if route.method == method and (found := route.path.fullmatch(path)):
             return route.operation, {label: unquote(value) for label, value in found.groupdict().items()}
     return None
+
+
+def concerns(raw_path: str) -> bool:
+    """Whether a path is one of this service for some method, also if it is written in another way.
+
+    Slashes may be doubled, or stand in an ARN, and anything may be percent-encoded. A label must look like an ARN: what
+    else is below such a word may be an object in a bucket that is called so.
+    """
+    path = "/" + "/".join(unquote(part) for part in raw_path.split("/") if part)
+    return any(shape.fullmatch(path) for shape in _shapes())
+
+
+@functools.cache
+def _shapes() -> frozenset[re.Pattern[str]]:
+    model = service_model()
+    uris = {model.operation_model(name).http["requestUri"].rstrip("/") for name in model.operation_names}
+    return frozenset(re.compile(_LABEL.sub("arn:[^/]+(/[^/]+)?", uri)) for uri in uris)
 
 
 @functools.cache

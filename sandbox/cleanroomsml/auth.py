@@ -45,7 +45,7 @@ class Authenticator:
         Unsigned requests that can't be for Clean Rooms ML are let in: S3 has public objects, and STS calls that are
         not signed. Of old S3 signatures (SigV2) nothing is checked, of bodies that S3 streams the announced hash only.
         """
-        if caller is None and _route(request) is None:
+        if caller is None and not _is_ours(request):
             return None
         if self._signatures is None:
             unsigned = MissingAuthentication("Missing Authentication Token")
@@ -59,8 +59,9 @@ class Authenticator:
         return None
 
 
-def _route(request: web.Request) -> object:
-    return api_model.match(request.method, api_model.origin_form(request.raw_path).partition("?")[0])
+def _is_ours(request: web.Request) -> bool:
+    path = api_model.origin_form(request.raw_path).partition("?")[0]
+    return api_model.match(request.method, path) is not None or api_model.concerns(path)
 
 
 def _answer(service: str, error: ApiError) -> web.Response:

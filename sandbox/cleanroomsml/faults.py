@@ -73,6 +73,8 @@ _STRUCK: Final[Mapping[Stage, tuple[str, ...]]] = {
 }
 """How the names of the operations begin that a fault can strike."""
 _DEFAULT_SECONDS: Final = 30.0
+_LONGEST: Final = 86_400
+"""Seconds."""
 _TYPES: Final[Mapping[str, Any]] = {
     "operation": str,
     "count": int | None,
@@ -131,6 +133,7 @@ class Faults:
         for member, types in _TYPES.items():
             if member in spec and (not isinstance(spec[member], types) or isinstance(spec[member], bool)):
                 raise ValueError(f"{member} has the wrong type")
+        _require_sizes(spec)
         _require_operation(FAULTS[spec["fault"]], spec.get("operation", "*"))
         fault = Fault(**spec, id=next(self._ids))
         self._armed.append(fault)
@@ -154,6 +157,15 @@ class Faults:
                 fault.fired += 1
                 return fault
         return None
+
+
+def _require_sizes(spec: Mapping[str, Any]) -> None:
+    """Refuse times and counts that are none; JSON as Python reads it has NaN, and 1e400 is infinite."""
+    if not 0 <= spec.get("seconds", 0) <= _LONGEST:
+        raise ValueError(f"seconds must be a number of 0 to {_LONGEST}")
+    for member, least in (("skip", 0), ("count", 1)):
+        if (found := spec.get(member)) is not None and found < least:
+            raise ValueError(f"{member} must be at least {least}")
 
 
 def _require_operation(stage: Stage, pattern: str) -> None:

@@ -55,7 +55,7 @@ class AccessKey:
             ValueError: It has another form; the message does not repeat the secret.
         """
         key, secret, account = [*text.split(":", 2), "", ""][:3]
-        if not (key and secret and re.fullmatch(r"\d{12}", account)):
+        if not (key and secret and re.fullmatch(r"[0-9]{12}", account)):
             raise ValueError(f"access key {key!r}: expected KEY:SECRET:ACCOUNT with an account of 12 digits")
         return cls(key, secret, account)
 

@@ -191,7 +191,10 @@ def _malformed(statement: Any) -> list[str]:
 _OF_POLICIES: Final = frozenset({"Version", "Id", "Statement"})
 _VERSIONS: Final = ("2012-10-17", "2008-10-17")
 _SID: Final = re.compile(r"[A-Za-z0-9]*")
-_ACTIONS: Final = ('"*" or a service and an operation, such as cleanrooms-ml:Get*', re.compile(r"\*|[\w*?-]+:[\w*?-]+"))
+_ACTIONS: Final = (
+    '"*" or a service and an operation, such as cleanrooms-ml:Get*',
+    re.compile(r"\*|[A-Za-z0-9*?-]+:[A-Za-z0-9_*?-]+"),
+)
 _RESOURCES: Final = ('"*" or ARNs', re.compile(r"\*|arn:.+", re.DOTALL))
 _FORMS: Final = (
     *((name, *_ACTIONS) for name in ("Action", "NotAction")),

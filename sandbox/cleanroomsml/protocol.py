@@ -15,7 +15,7 @@ from sandbox.cleanroomsml.assumptions import Unknown
 from sandbox.cleanroomsml.errors import ValidationError
 
 Problems = list[tuple[str, str]]
-_DATE_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:?\d{2})")
+_DATE_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:?\d{2})", re.ASCII)
 
 
 class _Mismatch(Exception):
@@ -100,7 +100,7 @@ def _document(body: bytes) -> dict[str, Any]:
 def _from_query(shape: Shape, values: Sequence[str]) -> Any:
     if shape.type_name == "list":
         return list(values)
-    if shape.type_name in {"integer", "long"} and re.fullmatch(r"-?\d{1,18}", values[-1]):
+    if shape.type_name in {"integer", "long"} and re.fullmatch(r"-?[0-9]{1,18}", values[-1]):
         return int(values[-1])
     return values[-1]
 

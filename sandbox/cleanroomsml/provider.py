@@ -83,9 +83,9 @@ def _position(token: str | None, operation: str, filters: dict[str, Any]) -> int
         return None
     try:
         position, *rest = json.loads(base64.urlsafe_b64decode(token))
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, binascii.Error, RecursionError):
         position, rest = None, []
-    if not isinstance(position, int) or rest != [operation, filters]:
+    if type(position) is not int or rest != [operation, filters]:
         raise ValidationError.of([("nextToken", "Member must be a token returned for the same request")])
     return position
 

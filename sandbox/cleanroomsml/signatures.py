@@ -17,7 +17,7 @@ from sandbox.cleanroomsml.errors import InvalidSignature, MissingAuthentication,
 
 SKEW: Final = timedelta(minutes=5)
 _HEADER: Final = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request,\s*"
+    r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/([0-9]{8})/([^/]+)/([^/]+)/aws4_request,\s*"
     r"SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})"
 )
 _STAMP: Final = "%Y%m%dT%H%M%SZ"

@@ -13,7 +13,7 @@ _LONGEST_PATTERN_INPUT: Final = 10_240
 
 @functools.cache
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
+    return re.compile(text, re.ASCII)  # as in Java, whose patterns these are
 
 
 def check(shape: Any, value: Any, at: str = "") -> Problems:

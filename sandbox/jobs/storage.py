@@ -21,12 +21,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import boto3
 import pyarrow as pa
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox import SECRET
+from sandbox.aws_session import own_session
 from sandbox.jobs import glue_tables
 from sandbox.jobs.formats import text
 from sandbox.jobs.formats.types import UnreadableError
@@ -36,7 +36,7 @@ MOST_SEEDS = 500_000
 PART = "part-00000.jsonl"
 
 AWS_ERRORS = (ClientError, BotoCoreError)
-"""What boto3 raises when AWS refuses or cannot be reached."""
+"""What botocore raises when AWS refuses or cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class OutputUnwritableError(StorageError):
 
 @lru_cache(maxsize=32)
 def client(storage: Storage, service: str) -> Any:
-    """A boto3 client ("s3" or "glue"), made once per process."""
-    made = boto3.session.Session().client(
-        service,  # type: ignore[call-overload]
+    """A client of botocore ("s3" or "glue"), made once per process."""
+    made = own_session().create_client(
+        service,
         endpoint_url=storage.endpoint_url,
         region_name=storage.region,
         aws_access_key_id=storage.account,

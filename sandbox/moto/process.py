@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
 from werkzeug.serving import make_server
 
 _PRELOADED = ("s3", "glue", "iam", "sts")
@@ -30,12 +30,9 @@ def _preload(application: DomainDispatcherApplication) -> None:
         application.get_application({"HTTP_AUTHORIZATION": scope, "PATH_INFO": "/", "HTTP_HOST": "127.0.0.1"})
 
 
-def _recorded(application: DomainDispatcherApplication, path: Path) -> Any:
-    """Put the journal in front; this file is run as a script, so the package is not on the path by itself."""
+def _find_package() -> None:
+    """This file is run as a script, so the package is not on the path by itself."""
     sys.path.append(str(Path(__file__).resolve().parents[2]))
-    from sandbox.moto.journal import Recorded
-
-    return Recorded(application, path)
 
 
 def main() -> None:
@@ -44,9 +41,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_follow, args=(sys.stdin.buffer,), name="follow-parent", daemon=True).start()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application = DomainDispatcherApplication(create_backend_app)
+    _find_package()
+    from sandbox.moto.containment import Contained, created
+    from sandbox.moto.journal import Recorded
+
+    application = DomainDispatcherApplication(created)
     _preload(application)
-    served = _recorded(application, Path(sys.argv[1])) if len(sys.argv) > 1 else application
+    contained = Contained(application)
+    served: Any = Recorded(contained, Path(sys.argv[1])) if len(sys.argv) > 1 else contained
     server = make_server("127.0.0.1", 0, served, threaded=True, request_handler=MotoRequestHandler)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()

@@ -12,9 +12,11 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from multidict import CIMultiDict
 from yarl import URL
 
+from sandbox.aws_session import environment
 from sandbox.cleanroomsml.accounts import Accounts, Caller
 from sandbox.cleanroomsml.api_model import origin_form
 from sandbox.jobs.glue_names import folded
+from sandbox.moto import glue_requests
 
 _log: Final = logging.getLogger(__name__)
 _HOP_BY_HOP: Final = frozenset(
@@ -47,7 +49,7 @@ class MotoServer:
         """
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", str(_CHILD), *self._arguments, stdin=pipe, stdout=pipe
+            *(sys.executable, "-P", str(_CHILD), *self._arguments), stdin=pipe, stdout=pipe, env=environment()
         )
         assert self._process.stdout is not None  # noqa: S101
         async with asyncio.timeout(_START_SECONDS):
@@ -109,10 +111,11 @@ class Proxy:
         if caller is not None:
             headers["x-moto-account-id"] = caller.account
         if caller is not None and caller.service == "glue":
+            target = request.headers.get("X-Amz-Target", "")
             try:
-                body = folded(request.headers.get("X-Amz-Target", ""), await request.read())
-            except ValueError as error:
-                return _unreadable(error)
+                body = folded(target, glue_requests.checked(target, await request.read()))
+            except glue_requests.RefusedError as error:
+                return _refused(error)
             headers["Content-Length"] = str(len(body))
         url = URL(self._moto.url + origin_form(request.raw_path), encoded=True)
         data: Any = _body(request) if body is None and request.body_exists else body
@@ -135,9 +138,9 @@ class Proxy:
             return web.Response(status=503, text="The sandbox's S3, Glue, IAM and STS are not answering.\n")
 
 
-def _unreadable(error: ValueError) -> web.Response:
-    """Answer as Glue does when a body is not JSON; moto would fail."""
-    told = {"__type": "SerializationException", "Message": f"The body is not readable: {error}"}
+def _refused(error: glue_requests.RefusedError) -> web.Response:
+    """Answer as Glue does."""
+    told = {"__type": error.code, "Message": str(error)}
     return web.Response(status=400, body=json.dumps(told).encode(), content_type="application/x-amz-json-1.1")
 
 

@@ -167,7 +167,7 @@ def _columns(value: list[Any], size: int, most: int) -> list[Any]:
 def _text(name: str, value: str, size: int) -> str:
     """Cut or lengthen; a policy stays JSON."""
     if name == "ResourcePolicy" and size:
-        return "{" + " " * (size - 2) + "}"
+        return value.removesuffix("}").ljust(size - 1) + "}"
     return (value + "a" * size)[:size]
 
 
@@ -254,7 +254,7 @@ BASES: Mapping[str, list[dict[str, Any]]] = {
     "PutConfiguredAudienceModelPolicy": [
         _OF_CONFIGURED
         | {
-            "configuredAudienceModelPolicy": "{}",
+            "configuredAudienceModelPolicy": '{"Statement": []}',
             "previousPolicyHash": "0123456789abcdef" * 4,
             "policyExistenceCondition": "POLICY_MUST_EXIST",
         }

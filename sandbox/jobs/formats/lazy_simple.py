@@ -64,7 +64,7 @@ def character(settings: Mapping[str, str], name: str, default: str) -> str:
         UnreadableError: it has several characters, of which the SerDes would take the first.
     """
     written = settings.get(name) or ""
-    if re.fullmatch(r"-?\d+", written) and -128 <= int(written) < 128:
+    if re.fullmatch(r"-?[0-9]+", written) and -128 <= int(written) < 128:
         return chr(int(written) % 256)
     if re.fullmatch(r"\\(?:u[0-9a-fA-F]{4}|[0-7]{3}|[tnr\\])", written):
         return written.encode("ascii").decode("unicode_escape")

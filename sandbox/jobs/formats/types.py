@@ -28,9 +28,9 @@ _SYNONYMS = {
     "bool": "boolean",
     "real": "float",
 }
-_DECIMAL = re.compile(r"decimal(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?")
+_DECIMAL = re.compile(r"decimal(?:\(\s*([0-9]+)\s*(?:,\s*([0-9]+)\s*)?\))?")
 _ARRAY = re.compile(r"array\s*<(.+)>", re.DOTALL)
-_BOUNDED = re.compile(r"(varchar|char)\s*\(\s*(\d+)\s*\)")
+_BOUNDED = re.compile(r"(varchar|char)\s*\(\s*([0-9]+)\s*\)")
 
 
 class UnreadableError(ValueError):

@@ -1,5 +1,6 @@
 """The port: who answers which request, what it is called, and what is left when a part does not start."""
 
+import asyncio
 import http.client
 import os
 import socket
@@ -117,6 +118,25 @@ async def test_requests_go_by_the_service_that_they_are_signed_for() -> None:
             assert answer.status == 403
         async with session.get("/no-such-operation", headers=scope("cleanrooms-ml")) as answer:
             assert (answer.status, answer.headers["x-amzn-errortype"]) == (404, "UnknownOperationException")
+
+
+@pytest.mark.usefixtures("life", "folders")
+async def test_a_target_without_a_path() -> None:
+    """A client of a proxy sends the whole URL, which may have no path; `*` is for servers, and none of S3's."""
+    async with serving() as (sandbox, _):
+        place = sandbox.url.removeprefix("http://")
+        for target, service, status in (
+            (sandbox.url, "s3", 200),
+            (f"{sandbox.url}?x=1", "s3", 200),
+            (sandbox.url, "cleanrooms-ml", 404),
+            ("*", "s3", 400),
+        ):
+            reader, writer = await asyncio.open_connection(*place.split(":"))
+            lines = [f"OPTIONS {target} HTTP/1.1", "Host: h", "Connection: close"]
+            lines += [f"{name}: {value}" for name, value in scope(service).items()]
+            writer.write("\r\n".join([*lines, "", ""]).encode())
+            assert int((await reader.read()).split()[1]) == status, target
+            writer.close()
 
 
 @pytest.mark.usefixtures("life", "folders")

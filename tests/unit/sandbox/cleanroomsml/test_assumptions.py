@@ -159,7 +159,7 @@ def test_conflicts_instead_of_validation(other: World) -> None:
     with pytest.raises(ClientError) as error:
         other.ml.put_configured_audience_model_policy(
             configuredAudienceModelArn=configured,
-            configuredAudienceModelPolicy="{}",
+            configuredAudienceModelPolicy='{"Statement": []}',
             policyExistenceCondition="POLICY_MUST_EXIST",
         )
     assert code(error) == "ConflictException"

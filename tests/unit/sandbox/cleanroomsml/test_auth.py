@@ -67,6 +67,33 @@ async def test_an_unsigned_request_to_clean_rooms_ml_is_refused(target: str, sig
     }
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PATCH", "PUT", "OPTIONS", "POST"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/training-dataset",
+        "/training-dataset/",
+        "//training-dataset",
+        "/training%2Ddataset",
+        "/audience-model/arn:aws:cleanrooms-ml:eu-west-1:111122223333:audience-model/x",
+        "/audience-model/arn:aws:cleanrooms-ml:eu-west-1:111122223333:audience-model%2Fx",
+        "/configured-audience-model/arn:aws:cleanrooms-ml:eu-west-1:1:configured-audience-model/x/policy",
+        "/tags/arn:aws:cleanrooms-ml:eu-west-1:111122223333:audience-model/x?tagKeys=a",
+    ],
+)
+async def test_a_path_of_clean_rooms_ml_is_refused_however_it_is_written(method: str, target: str) -> None:
+    made = make_mocked_request(method, target, headers={"Host": "h"})
+    answer = await Authenticator(None).refusal(made, None)
+    assert answer is not None
+    assert answer.headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
+
+
+@pytest.mark.parametrize("target", ["/", "/tags", "/tags/x", "/audience-models", "/bucket/training-dataset", "/a%2Fb"])
+async def test_an_object_of_a_public_bucket_is_none_of_its_paths(target: str) -> None:
+    made = make_mocked_request("PUT", target, headers={"Host": "h"})
+    assert await Authenticator(None).refusal(made, None) is None
+
+
 @pytest.mark.parametrize("signatures", [None, Checked(MissingAuthentication("no"))])
 async def test_an_unsigned_request_to_another_service_is_let_in(signatures: Signatures | None) -> None:
     assert await Authenticator(signatures).refusal(request(BUCKET), None) is None

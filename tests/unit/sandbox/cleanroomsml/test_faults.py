@@ -1,6 +1,7 @@
 """Fault switches: what the client sees, and what nevertheless happened."""
 
 import json
+import math
 import re
 import time
 from typing import Any
@@ -128,6 +129,18 @@ def test_switches_are_listed_and_cleared(world: World) -> None:
 def test_wrong_specifications_are_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"unknown|wrong type"):
         Faults().arm(spec)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        *(("seconds", value) for value in (math.nan, math.inf, -math.inf, -1, 10**400)),
+        *(("skip", -1), ("count", 0), ("count", -3)),
+    ],
+)
+def test_times_and_counts_that_are_none_are_refused(member: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"^{member} must be "):
+        Faults().arm({"fault": "delay", "operation": "*", member: value})
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_parameters_come_from_labels_query_and_body() -> None:
     assert found == {"resourceArn": arn, "tagKeys": ["a", "b"]}
 
 
-@pytest.mark.parametrize("text", ["many", "", "1.0", "1e3", " 1", "9" * 19, "\u0661x"])
+@pytest.mark.parametrize("text", ["many", "", "1.0", "1e3", " 1", "9" * 19, "\u0661x", "\u0661"])
 def test_a_number_of_the_query_is_digits(text: str) -> None:
     assert "'maxResults' failed to satisfy constraint: Member must be of type integer" in refused(
         LISTED, query={"maxResults": [text]}

@@ -1,5 +1,7 @@
 """Pages, tokens and filters."""
 
+import base64
+
 import pytest
 
 from tests.support.sandbox_account import World
@@ -30,7 +32,23 @@ def test_default_page_is_100(world: World) -> None:
     assert len(world.ml.list_training_datasets(nextToken=page["nextToken"])["trainingDatasets"]) == 1
 
 
-@pytest.mark.parametrize("token", ["garbage", "e30=", "W10=", "WzEsICJ4Iiwge31d"])
+def token(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("garbage", "e30=", "W10=", "WzEsICJ4Iiwge31d"),
+        *(token("[" * depth) for depth in (1_000, 3_000)),
+        token("[" * 900 + "]" * 900),
+        token('[true, "ListTrainingDatasets", {}]'),
+        token('[1.0, "ListTrainingDatasets", {}]'),
+        token('[NaN, "ListTrainingDatasets", {}]'),
+        token('{"a": 1}'),
+        "\u00e9",
+    ],
+)
 def test_a_foreign_token_is_refused(world: World, token: str) -> None:
     with pytest.raises(world.ml.exceptions.ValidationException, match="'nextToken'"):
         world.ml.list_training_datasets(nextToken=token)

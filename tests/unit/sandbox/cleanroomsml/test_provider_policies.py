@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.sandbox_account import World
 
+EMPTY = '{"Version": "2012-10-17", "Statement": []}'
+
 
 def test_hash_and_existence_conditions(world: World) -> None:
     arn = world.configured()
@@ -16,12 +18,12 @@ def test_hash_and_existence_conditions(world: World) -> None:
 
     refused = world.ml.exceptions.ValidationException
     with pytest.raises(refused, match="Policy does not exist"):
-        put("{}", policyExistenceCondition="POLICY_MUST_EXIST")
+        put(EMPTY, policyExistenceCondition="POLICY_MUST_EXIST")
     with pytest.raises(refused, match="hash of the current policy"):
-        put("{}", previousPolicyHash="0" * 64)
-    first = put("{}", policyExistenceCondition="POLICY_MUST_NOT_EXIST")
+        put(EMPTY, previousPolicyHash="0" * 64)
+    first = put(EMPTY, policyExistenceCondition="POLICY_MUST_NOT_EXIST")
     with pytest.raises(refused, match="Policy already exists"):
-        put("{}", policyExistenceCondition="POLICY_MUST_NOT_EXIST")
+        put(EMPTY, policyExistenceCondition="POLICY_MUST_NOT_EXIST")
     second = put('{"Statement": []}', previousPolicyHash=first, policyExistenceCondition="POLICY_MUST_EXIST")
     assert second != first
     with pytest.raises(refused, match="hash of the current policy"):

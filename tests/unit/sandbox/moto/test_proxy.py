@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.support.sandbox_account import World
 
+FORM = "application/x-www-form-urlencoded"
 BODY = bytes(range(256)) * 4096  # 1 MiB
 
 
@@ -115,6 +116,29 @@ def test_glue_keeps_names_in_lower_case(world: World) -> None:
     glue.batch_delete_table(DatabaseName="filmsä", TablesToDelete=["RATINGS"])
     assert glue.get_tables(DatabaseName="FILMSä")["TableList"] == []
     glue.delete_database(Name="FILMSä")
+
+
+def scoped(world: World, service: str, **headers: str) -> dict[str, str]:
+    credential = f"Credential={world.account}/20261127/eu-west-1/{service}/aws4_request"
+    return {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0", **headers}
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "path", "body", "headers", "code"),
+    [
+        ("glue", "POST", "/", b"", {"X-Amz-Target": "AWSGlue.CreateDatabase"}, b"InvalidInputException"),
+        ("glue", "POST", "/", b'{"Name": []}', {"X-Amz-Target": "AWSGlue.GetDatabase"}, b"SerializationException"),
+        ("glue", "POST", "/", b"{}", {"X-Amz-Target": "AWSGlue.Nope"}, b"UnknownOperationException"),
+        ("glue", "POST", "/", b"{}", {}, b"UnknownOperationException"),
+        ("s3", "PUT", "/deep", b"<a>" * 5_000, {}, b"<Code>InvalidRequest</Code>"),
+        ("sts", "POST", "/", b"Action=Nope&Version=2011-06-15", {"Content-Type": FORM}, b"<Code>InvalidAction</Code>"),
+    ],
+)
+def test_what_is_wrong_is_400_in_the_services_words(
+    world: World, service: str, method: str, path: str, body: bytes, headers: dict[str, str], code: bytes
+) -> None:
+    status, answer = send(method, f"{world.url}{path}", body, scoped(world, service, **headers))
+    assert (status, code in answer, b"Traceback" in answer or b"<html" in answer) == (400, True, False), answer
 
 
 def test_accounts_are_apart(world: World) -> None:
