@@ -14,7 +14,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -181,8 +181,10 @@ def unpacked(body: bytes, key: str = "") -> bytes:
     """Gzipped bytes unpacked, and those of a ``.bz2``; others as they are.
 
     Raises:
-        UnreadableError: they are damaged.
+        UnreadableError: they are damaged, or packed by something else: read as text they would be other records.
     """
+    if packed := _packed(body, key):
+        raise UnreadableError(f"it is compressed by {packed}; of text only gzip and bzip2 are read, so recompress it")
     bzipped = key.endswith(".bz2") and body[:3] == b"BZh"
     if not bzipped and body[:2] != b"\x1f\x8b":
         return body
@@ -191,6 +193,40 @@ def unpacked(body: bytes, key: str = "") -> bytes:
     except (OSError, EOFError, ValueError, zlib.error) as error:
         kind = "bzip2" if bzipped else "gzip"
         raise UnreadableError(f"its {kind} data are damaged ({type(error).__name__})") from None
+
+
+_ENDINGS: Final[Mapping[str, str]] = {
+    ".br": "brotli",
+    ".deflate": "deflate",
+    ".lz4": "LZ4",
+    ".lzma": "LZMA",
+    ".lzo": "LZO",
+    ".snappy": "Snappy",
+    ".xz": "XZ",
+    ".z": "compress",
+    ".zip": "ZIP",
+    ".zst": "Zstandard",
+    ".zstd": "Zstandard",
+}
+_MAGIC: Final[Mapping[bytes, str]] = {
+    b"(\xb5/\xfd": "Zstandard",
+    b'\x04"M\x18': "LZ4",
+    b"\xfd7zXZ\x00": "XZ",
+    b"\xff\x06\x00\x00sNaPpY": "Snappy",
+    b"PK\x03\x04": "ZIP",
+    b"\x1f\x9d": "compress",
+    b"\x89LZO\x00": "LZO",
+}
+_PARQUET: Final = b"PAR1"
+"""Files of Parquet are compressed inside, whatever their names say."""
+
+
+def _packed(body: bytes, key: str) -> str | None:
+    """What packed an object, by its first bytes or its name; raw Snappy and the like have no mark of their own."""
+    by_content = next((name for mark, name in _MAGIC.items() if body.startswith(mark)), None)
+    if by_content or body.startswith((_PARQUET, b"\x1f\x8b")):
+        return by_content
+    return next((name for ending, name in _ENDINGS.items() if key.lower().endswith(ending)), None)
 
 
 def unreadable(glue_type: str) -> str | None:

@@ -165,7 +165,10 @@ def _users(rows: pa.Table) -> list[str]:
         raise SeedUnreadableError(
             f"seed query: the user ids are of type {_kind(column.type)}; strings or integers are needed"
         )
-    return sorted({user for user in column.cast(pa.string()).to_pylist() if user})
+    found = set(column.cast(pa.string()).to_pylist())
+    if "" in found:
+        raise SeedUnreadableError("seed query: a user id is empty; leave such rows out, as by WHERE user_id <> ''")
+    return sorted(found - {None})
 
 
 def _column(rows: pa.Table) -> pa.ChunkedArray:
@@ -206,6 +209,7 @@ def _tree(connection: duckdb.DuckDBPyConnection, query: str) -> _Tree:
     if tree.get("error"):
         raise SeedUnreadableError("seed query: it must be one SELECT statement")
     nodes = list(_nodes(tree))
+    _require_glue_only(nodes)
     tables = [(_parts(node), _location(node)) for node in nodes if node.get("type") == "BASE_TABLE"]
     columns = [(_lowered(node["column_names"]), _location(node)) for node in nodes if node.get("type") == "COLUMN_REF"]
     own = {entry["key"].lower() for node in nodes for entry in node.get("cte_map", {}).get("map", ())}
@@ -218,6 +222,26 @@ def _tree(connection: duckdb.DuckDBPyConnection, query: str) -> _Tree:
             *((name[:2], at) for name, at in columns if len(name) > 2),
         ],
     )
+
+
+def _require_glue_only(nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse what reads of DuckDB itself, which is on this machine and not in the data."""
+    for node in nodes:
+        kind = node.get("type")
+        if kind == "SHOW_REF":
+            raise SeedUnreadableError("seed query: DESCRIBE, SHOW and SUMMARIZE are disabled; write a SELECT")
+        name = str((node.get("function") or {}).get("function_name") if kind == "TABLE_FUNCTION" else "").lower()
+        if kind == "TABLE_FUNCTION" and name not in _SERIES:
+            raise SeedUnreadableError(
+                f"seed query: a table function is disabled; only Glue tables and {', '.join(_SERIES)} can be read"
+            )
+        if kind == "FUNCTION" and str(node.get("function_name")).lower() in _OWN:
+            raise SeedUnreadableError("seed query: functions that read DuckDB's settings are disabled")
+
+
+_SERIES = ("generate_series", "range", "unnest")
+"""Table functions that read nothing; others read DuckDB's own tables, or files, or run text as a query."""
+_OWN = frozenset({"current_setting", "getenv", "current_query", "version"})
 
 
 def _parts(table: Mapping[str, Any]) -> Name:

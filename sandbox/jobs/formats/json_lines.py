@@ -27,6 +27,8 @@ _OCTAL_LIKE = re.compile(r"0\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _EPOCH = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 _MILLIS_DIGITS = 13
+_LONGEST = 40
+"""Digits before or after the point."""
 
 
 class InvalidValueError(types.UnreadableError):
@@ -87,7 +89,7 @@ def _read(
     dialect: JsonDialect,
     values_of: Callable[[Any], Mapping[str, Any]],
 ) -> pa.Table:
-    rows = list(_rows(text.lines(body, settings), dialect, values_of))
+    rows = list(_rows(text.lines(body, settings), dialect, values_of, _integer if b"-0" in body else None))
     made = {}
     for name in names:
         kind, coerce = types.arrow_type(columns[name]), dialect.coercion(columns[name], settings)
@@ -97,21 +99,39 @@ def _read(
 
 
 def _rows(
-    lines: Sequence[bytes], dialect: JsonDialect, values_of: Callable[[Any], Mapping[str, Any]]
+    lines: Sequence[bytes],
+    dialect: JsonDialect,
+    values_of: Callable[[Any], Mapping[str, Any]],
+    integer: Callable[[str], Any] | None,
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Number of each line that is not blank, and its values by column."""
-    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Real, parse_constant=dialect.constants)
+    decoder = json.JSONDecoder(
+        object_pairs_hook=_unique, parse_float=Real, parse_int=integer, parse_constant=dialect.constants
+    )
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             yield number, values_of(decoder.decode(line.decode()))
+        except _ArrayOfObjectsError:
+            raise types.UnreadableError(
+                f"line {number} of the data is an array of objects; the SerDe reads an object a line (JSON Lines)"
+            ) from None
         except (ValueError, RecursionError):
             if not dialect.skips_malformed:
                 raise types.UnreadableError(
                     f"line {number} of the data is not one JSON object whose keys differ"
                 ) from None
             yield number, {}
+
+
+class _ArrayOfObjectsError(Exception):
+    """A file that is one array of records: its records would be the columns of one row."""
+
+
+def _integer(written: str) -> Any:
+    """A whole number; minus zero, which no integer is, as it is written."""
+    return Real(written) if written == "-0" else int(written)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -147,6 +167,8 @@ class _OpenxKeys:
     def values(self, document: Any) -> dict[str, Any]:
         """Values of a line by column; an array's go to the columns in their order."""
         if isinstance(document, list):
+            if document and all(isinstance(each, dict) for each in document):
+                raise _ArrayOfObjectsError
             return dict(zip(self._columns, document, strict=False))
         if not isinstance(document, dict):
             raise ValueError("neither an object nor an array")  # noqa: TRY004 - the data are wrong
@@ -236,7 +258,7 @@ def _openx_array(value: Any, inner: Coercion) -> list[Any] | None:
 
 
 def _canonical(value: Any) -> str:
-    """Text as it is, numbers as they are usually written, objects and arrays as compact JSON."""
+    """Text as it is, numbers as Java's `BigDecimal` writes them, objects and arrays as compact JSON."""
     if type(value) is str:
         return _whole_characters(value)
     if isinstance(value, Real):
@@ -269,7 +291,7 @@ def _whole(cell: str) -> int | None:
     if _NUMBER.fullmatch(cell) is None:
         return None
     number = Decimal(cell)
-    return int(number) if number == number.to_integral_value() and number.adjusted() < 40 else None
+    return int(number) if number == number.to_integral_value() and number.adjusted() < _LONGEST else None
 
 
 def _moment(cell: str) -> int | None:
@@ -277,10 +299,19 @@ def _moment(cell: str) -> int | None:
     if ":" in cell:
         return timestamps.with_offset(cell)
     if _EPOCH.fullmatch(cell) is None:
-        return None
+        return _scientific(cell)
     if "." in cell:
         return int(Decimal(cell) * 1000) * 1000
     return int(cell) * (1000 if len(cell) >= _MILLIS_DIGITS else 1_000_000)
+
+
+def _scientific(cell: str) -> int | None:
+    """A time as a number with an exponent, such as 1.7040672e9; None if it is none."""
+    number = Decimal(cell) if _NUMBER.fullmatch(cell) else None
+    if number is None or abs(number.adjusted()) >= _LONGEST:
+        return None
+    millis = number if number.adjusted() >= _MILLIS_DIGITS - 1 else number * 1000
+    return int(millis) * 1000
 
 
 # --- Hive -------------------------------------------------------------------------------------------------------------
@@ -323,7 +354,7 @@ def _hive_whole(value: Any) -> int | None:
     """A number; its decimals are cut."""
     if isinstance(value, Real):
         number = Decimal(value)
-        return int(number) if number.adjusted() < 40 else None
+        return int(number) if number.adjusted() < _LONGEST else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

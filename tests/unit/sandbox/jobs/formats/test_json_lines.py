@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.jobs.formats import json_lines
-from sandbox.jobs.formats.types import UnsupportedTypeError
+from sandbox.jobs.formats.types import UnreadableError, UnsupportedTypeError
 
 READERS = {"openx": json_lines.read_openx, "hive": json_lines.read_hive}
 BOTH = pytest.mark.parametrize("serde", READERS)
@@ -31,6 +31,15 @@ def value(serde: str, glue_type: str, text: str, settings: dict[str, str] | None
     return found
 
 
+@pytest.mark.parametrize("settings", [{}, {"ignore.malformed.json": "true"}])
+def test_a_file_that_is_one_array_of_records_is_refused(settings: dict[str, str]) -> None:
+    """Each record would be a column of one row: one user, and the others gone without a word."""
+    body = '[{"a": "u1"}, {"a": "u2"}]\n'
+    with pytest.raises(UnreadableError, match="line 1 of the data is an array of objects"):
+        read("openx", body, {"a": "string"}, settings)
+    assert read("openx", '["u1", {"x": 1}]\n', {"a": "string", "b": "string"}) == [("u1", '{"x":1}')]
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("glue_type", "text", "expected"),
@@ -39,6 +48,9 @@ def value(serde: str, glue_type: str, text: str, settings: dict[str, str] | None
         ("string", "7", "7"),
         ("string", "12345678901234567890123", "12345678901234567890123"),
         ("string", "1.50", "1.50"),
+        ("string", "-0", "-0"),
+        ("bigint", "-0", 0),
+        ("double", "-0", 0.0),
         ("string", "true", "true"),
         ("string", "null", None),
         ("string", '"null"', "null"),
@@ -99,6 +111,16 @@ def test_what_both_make_of_a_value(serde: str, glue_type: str, text: str, expect
         ("timestamp", '"1735689600"', datetime(2025, 1, 1)),
         ("timestamp", "1735689600123", datetime(2025, 1, 1, 0, 0, 0, 123000)),
         ("timestamp", "1735689600.5", datetime(2025, 1, 1, 0, 0, 0, 500000)),
+        ("timestamp", "1.7356896e9", datetime(2025, 1, 1)),
+        ("timestamp", "1.7356896005E9", datetime(2025, 1, 1, 0, 0, 0, 500000)),
+        ("timestamp", "1.7356896e12", datetime(2025, 1, 1)),
+        ("timestamp", '"17356896e2"', datetime(2025, 1, 1)),
+        ("string", "1e2", "1E+2"),
+        ("string", "1.10", "1.10"),
+        ("string", "15e-8", "1.5E-7"),
+        ("string", "-2.50e1", "-25.0"),
+        ("string", "1e300", "1E+300"),
+        ("string", "[1e2, -0]", "[1E+2,-0]"),
         ("timestamp", '"2025-01-01T00:00:00Z"', datetime(2025, 1, 1)),
         ("timestamp", '"2025-01-01T02:00:00+0200"', datetime(2025, 1, 1)),
         ("timestamp", '"2024-12-31T19:00:00.25-05:00"', datetime(2025, 1, 1, 0, 0, 0, 250000)),
