@@ -13,6 +13,25 @@ Text = dict[str, str]
 Name = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", max_length=253)]
 """A name in Kubernetes, or nothing."""
 
+LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)]
+CHARTS_LABELS = (
+    *(f"app.kubernetes.io/{name}" for name in ("name", "instance", "version", "component", "managed-by")),
+    "helm.sh/chart",
+)
+"""Labels that the chart itself sets: a second one of a name is refused by some clusters, and selectors miss others."""
+Labels = Annotated[
+    dict[str, LabelValue],
+    Field(
+        json_schema_extra={
+            "propertyNames": {
+                "pattern": r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+                "not": {"enum": list(CHARTS_LABELS)},
+            }
+        }
+    ),
+]
+"""Labels in Kubernetes, but for those that the chart sets."""
+
 Label = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$", max_length=63)]
 """A part of a name (RFC 1123), or nothing."""
 
@@ -275,7 +294,7 @@ class Monitor(Part):
     """Whether it is made; its CRD must be there."""
     interval: Annotated[str, Field(pattern=r"^[0-9]+(ms|s|m)$")] = "30s"
     """Time between scrapes."""
-    labels: Text = {}
+    labels: Labels = {}
     """Labels by which the operator selects it."""
     metric_relabelings: list[Raw] = []
     """Passed on."""
@@ -286,7 +305,7 @@ class Rules(Part):
 
     enabled: bool = False
     """Whether a PrometheusRule is made; its CRD must be there."""
-    labels: Text = {}
+    labels: Labels = {}
     """Labels by which the operator selects it."""
     rule_labels: Text = {}
     """Labels of every alert, such as a team's."""
@@ -302,7 +321,7 @@ class Dashboard(Part):
 
     enabled: bool = False
     """Whether it is made."""
-    labels: Text = {"grafana_dashboard": "1"}
+    labels: Labels = {"grafana_dashboard": "1"}
     """Labels by which the sidecar finds it."""
     annotations: Text = {}
     """Such as the sidecar's folder."""

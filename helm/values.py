@@ -7,6 +7,7 @@ from helm.parts import (
     Image,
     KafkaTls,
     Label,
+    Labels,
     Monitoring,
     Name,
     Natural,
@@ -99,11 +100,11 @@ class Values(Part):
     """Further volumes."""
     extra_volume_mounts: list[Raw] = []
     """Where they are mounted."""
-    pod_labels: Text = {}
+    pod_labels: Labels = {}
     """Further labels of pods."""
     pod_annotations: Text = {}
     """Further annotations of pods."""
-    common_labels: Text = {}
+    common_labels: Labels = {}
     """Further labels of every object."""
     common_annotations: Text = {}
     """Further annotations of every object."""

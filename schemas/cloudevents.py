@@ -221,6 +221,8 @@ def is_timestamp(text: str) -> bool:
     if found is None:
         return False
     minute, second, _, offset = found.groups()
+    if minute.startswith("0000"):
+        minute = f"0400{minute[4:]}"  # a leap year too; Python's calendar begins with year 1, RFC 3339's with year 0
     try:
         return bool(datetime.fromisoformat(f"{minute}{'59' if second == '60' else second}{offset}".upper()))
     except ValueError:
@@ -241,7 +243,8 @@ def _media(headers: Headers) -> str:
     found = [value for name, value in headers if name == CONTENT_TYPE and value is not None]
     if len(found) > 1:
         raise _FaultError("DuplicateHeader", f"has the header {CONTENT_TYPE} {len(found)} times")
-    return _text(CONTENT_TYPE, found[0]) if found else ""
+    # White space around parameters is blanks and tabs (RFC 9110); elsewhere a media type has none.
+    return _text(CONTENT_TYPE, found[0], _CONTROL_BUT_TAB).replace("\t", " ") if found else ""
 
 
 def _is_json(media: str) -> bool:

@@ -68,8 +68,8 @@ def match(method: str, raw_path: str) -> tuple[OperationModel, dict[str, str]] |
 def concerns(raw_path: str) -> bool:
     """Whether a path is one of this service for some method, also if it is written in another way.
 
-    Slashes may be doubled, or stand in an ARN, and anything may be percent-encoded. A label must look like an ARN: what
-    else is below such a word may be an object in a bucket that is called so.
+    Slashes may be doubled, or stand in an ARN, and anything may be percent-encoded. A label must begin as an ARN does:
+    what else is below such a word may be an object in a bucket that is called so.
     """
     path = "/" + "/".join(unquote(part) for part in raw_path.split("/") if part)
     return any(shape.fullmatch(path) for shape in _shapes())

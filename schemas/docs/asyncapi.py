@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from schemas.docs import examples, json_schemas
+from schemas.docs.client_examples import PARTITION_RULE
 from schemas.docs.json_schemas import CONTRACT_VERSION, Schema
 from schemas.events import Message, ReplyKind
 from schemas.operations import COMMANDS, RESOURCES, SERVICE_COMMANDS, Kind
@@ -92,13 +93,14 @@ def _channels() -> dict[str, Any]:
     return {
         "commands": _channel(
             "commands",
-            "What to do. Key: the publisher's choice; order is kept for equal keys.",
+            f"What to do. Key: the publisher's choice; order is kept for equal keys. {PARTITION_RULE}",
             map(_command_id, COMMANDS),
             _COMMAND_BYTES,
         ),
         "tenantCommands": _channel(
             "{tenant}.commands",
-            "The same for one tenant: a Kafka record does not carry its sender, so each has a topic of its own.",
+            "The same for one tenant: a Kafka record does not carry its sender, so each has a topic of its own. "
+            + PARTITION_RULE,
             map(_command_id, COMMANDS),
             _COMMAND_BYTES,
         ),

@@ -145,3 +145,16 @@ def _reached(policy: dict[str, Any], address: str, port: int) -> bool:
 def test_what_a_pod_may_reach(address: str, port: int, reached: bool, major: int, tmp_path: Path) -> None:
     settings = {**MINIMAL, "kafka": {"bootstrap_servers": ["[fd00::1]:9092"]}}
     assert _reached(one(things(tmp_path, major, settings=settings), "NetworkPolicy"), address, port) is reached
+
+
+@pytest.mark.parametrize("major", HELMS)
+def test_a_label_of_an_object_comes_before_a_common_one(major: int, tmp_path: Path) -> None:
+    """Once each: a key twice is refused by some clusters, and which counts is chance in others."""
+    labels = {"release": "prometheus", "example.com/team_1": "a.b-C"}
+    monitoring = {"dashboard": {"enabled": True, "labels": labels}}
+    file = tmp_path / "values.yaml"
+    common = {"release": "common", "cost-center": "7"}
+    file.write_text(yaml.safe_dump({"settings": MINIMAL, "monitoring": monitoring, "commonLabels": common}))
+    made = [thing for thing in template(major, file) if thing["metadata"]["labels"].get("example.com/team_1")]
+    assert [thing["metadata"]["labels"]["release"] for thing in made] == ["prometheus"]
+    assert made[0]["metadata"]["labels"]["cost-center"] == "7"

@@ -187,6 +187,12 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         "expected one of a, b",
     ),
     "a certificate instead of none": (_schedule(kafkaClientSecret="x"), "kafkaTls.clientSecret"),
+    "a label of the chart's": ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
+    "a pod's label of the chart's": ({"podLabels": {"app.kubernetes.io/instance": "x"}}, "app.kubernetes.io/instance"),
+    "a label that is too long": ({"commonLabels": {"team": "x" * 64}}, "team"),
+    "a label with a blank": ({"podLabels": {"team": "a b"}}, "team"),
+    "a label's name": ({"commonLabels": {"the team": "x"}}, "the team"),
+    "a label of a monitor": ({"monitoring": {"podMonitor": {"labels": {"helm.sh/chart": "x"}}}}, "helm.sh/chart"),
     "a digest's form": ({"image": {"digest": "latest"}}, "digest"),
 }
 

@@ -30,11 +30,15 @@ app.kubernetes.io/name: {{ include "crml.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
-{{- define "crml.labels" -}}
+{{- define "crml.ownLabels" -}}
 {{ include "crml.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+{{- end -}}
+
+{{- define "crml.labels" -}}
+{{ include "crml.ownLabels" . }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
@@ -45,9 +49,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 name: {{ .name | quote }}
 namespace: {{ .context.Release.Namespace | quote }}
 labels:
-  {{- include "crml.labels" .context | nindent 2 }}
+  {{- include "crml.ownLabels" .context | nindent 2 }}
   app.kubernetes.io/component: {{ .component | quote }}
-  {{- range $key, $value := .labels }}
+  {{- range $key, $value := merge (dict) (.labels | default dict) (.context.Values.commonLabels | default dict) }}
   {{ $key }}: {{ $value | quote }}
   {{- end }}
 {{- with merge (dict) (.annotations | default dict) .context.Values.commonAnnotations }}

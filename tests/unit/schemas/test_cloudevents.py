@@ -566,3 +566,25 @@ def test_any_record_is_decoded_or_refused(
     else:
         assert found.code
         assert found.message
+
+
+@pytest.mark.parametrize("text", ["0000-01-01T00:00:00Z", "0000-02-29T23:59:60.5-05:00"])
+def test_the_first_year_of_rfc_3339_is_a_time_that_nothing_is_computed_with(text: str) -> None:
+    found = decode(None, b"{}", (*_headers(), ("ce_time", text.encode())))
+    assert isinstance(found, Envelope)
+    assert found.time == text
+    assert timestamp(text) is None
+
+
+@pytest.mark.parametrize(
+    "media", ["application/json;\tcharset=utf-8", "application/json\t;charset=utf-8\t", 'text/json;a="b\tc"']
+)
+def test_tabs_around_parameters_are_white_space(media: str) -> None:
+    headers = tuple((name, value) for name, value in _headers() if name != "content-type")
+    assert isinstance(decode(None, b"{}", (*headers, ("content-type", media.encode()))), Envelope)
+
+
+@pytest.mark.parametrize("media", ["application/\tjson", "application/json;\tcharset=utf-16", "application/json\n"])
+def test_other_white_space_is_none(media: str) -> None:
+    headers = tuple((name, value) for name, value in _headers() if name != "content-type")
+    assert isinstance(decode(None, b"{}", (*headers, ("content-type", media.encode()))), Undecodable)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from aiokafka.partitioner import DefaultPartitioner, murmur2
 from confluent_kafka import Message, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.docs import client_examples, examples
+from schemas.docs.client_examples import PARTITION_RULE
 from schemas.docs.examples import COMMANDS
 from tests.support.node_packages import kafkajs
 
@@ -143,3 +145,16 @@ def test_every_page_that_publishes_says_the_rule() -> None:
     for page in pages:
         prose = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
         assert RULED in prose, page
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_what_is_not_rendered_from_the_programs_says_the_rule_too() -> None:
+    """The front page, whose example of a command is no program, and the channels of the published description."""
+    assert flat(PARTITION_RULE) in flat((ROOT / "README.md").read_text("utf-8"))
+    channels = yaml.safe_load((ROOT / "schemas/generated/asyncapi.yaml").read_text("utf-8"))["channels"]
+    publishing = [channel for name, channel in channels.items() if "ommands" in name]
+    assert len(publishing) == 2
+    assert all(flat(PARTITION_RULE) in flat(channel["description"]) for channel in publishing)
