@@ -38,6 +38,21 @@ _SHUTDOWN_SECONDS: Final = 0.5
 _ANY_HOST: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104
 
 
+def _http_log() -> logging.Logger:
+    """What aiohttp says of requests that are no HTTP: a line each, without a traceback and what was sent."""
+    log = logging.getLogger("sandbox.http")
+    if not log.filters:
+        log.addFilter(_in_a_line)
+    return log
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    if record.exc_info and record.exc_info[0] is not None:
+        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[0].__name__}", ()
+        record.exc_info = record.exc_text = None
+    return True
+
+
 class SandboxServer:
     """Everything behind the port; `async with SandboxServer(options) as sandbox`."""
 
@@ -120,6 +135,7 @@ class SandboxServer:
         runner = web.AppRunner(
             app,
             access_log=None,
+            logger=_http_log(),
             shutdown_timeout=_SHUTDOWN_SECONDS,
             auto_decompress=False,
             max_line_size=_LONGEST_LINE,

@@ -71,7 +71,7 @@ def concerns(raw_path: str) -> bool:
     Slashes may be doubled, or stand in an ARN, and anything may be percent-encoded. A label must begin as an ARN does:
     what else is below such a word may be an object in a bucket that is called so.
     """
-    path = "/" + "/".join(unquote(part) for part in raw_path.split("/") if part)
+    path = "/" + "/".join(unquote(part) for part in raw_path.split("/") if part not in {"", "."})
     return any(shape.fullmatch(path) for shape in _shapes())
 
 
@@ -79,7 +79,11 @@ def concerns(raw_path: str) -> bool:
 def _shapes() -> frozenset[re.Pattern[str]]:
     model = service_model()
     uris = {model.operation_model(name).http["requestUri"].rstrip("/") for name in model.operation_names}
-    return frozenset(re.compile(_LABEL.sub("arn:[^/]+(/[^/]+)?", uri)) for uri in uris)
+    return frozenset(re.compile(_LABEL.sub(_shape_of, uri)) for uri in uris)
+
+
+def _shape_of(label: re.Match[str]) -> str:
+    return "arn:[^/]+(/[^/]+)?" if label[1].endswith("Arn") else "[^/]+"
 
 
 @functools.cache

@@ -210,9 +210,15 @@ _FIXED: Final = (
         "Resource policies",
         "Principal, Action, Resource and their Not forms; the String operators and `Null` on "
         "`cleanrooms-ml:CollaborationId`, `aws:PrincipalAccount` and `aws:RequestedRegion`. No other condition can be "
-        "evaluated: an Allow with one does not allow, a Deny with one refuses. A malformed statement is refused at the "
-        "Put",
+        "evaluated: an Allow with one does not allow, a Deny with one refuses, and so does a Deny of a federated or "
+        "canonical user. What IAM's grammar does not have is refused at the Put: an Allow with NotPrincipal, an action "
+        "without its service, a value that its operator can't have, a missing element",
         "a policy must fail closed",
+    ),
+    (
+        "Requests to Glue, S3, IAM and STS that are malformed",
+        "400 in the words of the service; Glue's are checked for types, lengths and required members",
+        "moto breaks on them",
     ),
     (
         "How files are read",

@@ -14,6 +14,7 @@ from typing import Any, Final
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES, ConstantProvider
 from botocore.exceptions import BotoCoreError, ConfigParseError
 from botocore.utils import ContainerMetadataFetcher, is_valid_uri
+from dateutil.parser import parse  # type: ignore[import-untyped]
 
 from service.adapters.aws.transport import proxy_of
 from service.settings import SettingsError
@@ -131,6 +132,20 @@ _FORMS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
 )
 
 
+def _moment(value: str) -> str:
+    try:
+        parse(value)
+    except (ValueError, OverflowError):
+        return "must be a time such as 2026-01-31T12:00:00Z"
+    return ""
+
+
+_BESIDE: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
+    {"AWS_CREDENTIAL_EXPIRATION": _moment, "AWS_EC2_METADATA_DISABLED": _truth}
+)
+"""Variables that are none of botocore's options."""
+
+
 def _values(session: Any, environ: Mapping[str, str]) -> Iterator[str]:
     profile = session.get_scoped_config()
     for name, problem_of in _FORMS.items():
@@ -139,9 +154,9 @@ def _values(session: Any, environ: Mapping[str, str]) -> Iterator[str]:
         if value is not None and (problem := problem_of(str(value))):
             where = variable if variable in environ else f"{option} of the profile (AWS_CONFIG_FILE)"
             yield f"{where}: {problem}, found {str(value)[:100]!r}"
-    disabled = environ.get("AWS_EC2_METADATA_DISABLED", "false")
-    if problem := _truth(disabled):
-        yield f"AWS_EC2_METADATA_DISABLED: {problem}, found {disabled[:100]!r}"
+    for variable, problem_of in _BESIDE.items():
+        if variable in environ and (problem := problem_of(environ[variable])):
+            yield f"{variable}: {problem}, found {environ[variable][:100]!r}"
 
 
 def _addresses(environ: Mapping[str, str]) -> Iterator[str]:

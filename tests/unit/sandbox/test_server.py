@@ -140,6 +140,18 @@ async def test_a_target_without_a_path() -> None:
 
 
 @pytest.mark.usefixtures("life", "folders")
+async def test_what_is_no_http_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as (sandbox, _):
+        reader, writer = await asyncio.open_connection(*sandbox.url.removeprefix("http://").split(":"))
+        writer.write(b"GET http://h:abc/canary HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b" 400 " in (await reader.readline())
+        writer.close()
+    assert "Error handling request" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert "canary" not in caplog.text
+
+
+@pytest.mark.usefixtures("life", "folders")
 async def test_the_admin_pages_belong_to_no_service() -> None:
     async with serving() as (_, session):
         async with session.get("/_sandbox", allow_redirects=False) as answer:

@@ -74,6 +74,7 @@ async def test_an_unsigned_request_to_clean_rooms_ml_is_refused(target: str, sig
         "/training-dataset",
         "/training-dataset/",
         "//training-dataset",
+        "/./training-dataset",
         "/training%2Ddataset",
         "/audience-model/arn:aws:cleanrooms-ml:eu-west-1:111122223333:audience-model/x",
         "/audience-model/arn:aws:cleanrooms-ml:eu-west-1:111122223333:audience-model%2Fx",
