@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import ip_address
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -256,10 +257,15 @@ def _headers(given: Mapping[str, str | bytes], trace: str) -> CIMultiDict[str]:
     return headers
 
 
+_ALL_DIGITS: Final = re.compile(r"[0-9.]+")
+
+
 def proxy_of(address: str) -> URL | None:
     """The address of a proxy; None when it is none. Without a scheme it is plain http, as for curl and botocore."""
     try:
         proxy = URL(address if "://" in address else f"http://{address.removeprefix('//')}")
+        if proxy.host and _ALL_DIGITS.fullmatch(proxy.host):
+            ip_address(proxy.host)
     except ValueError:
         return None
     return proxy if proxy.host else None

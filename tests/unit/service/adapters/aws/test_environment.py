@@ -120,7 +120,7 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(monkeypatch: pytest.Monk
         Clients({"a": Target(region="eu-west-1")})
 
 
-@pytest.mark.parametrize("value", ["http://", "http://[", "http://h:99999", "://"])
+@pytest.mark.parametrize("value", ["http://", "http://[", "http://h:99999", "://", "3128", ":3128", "http://10.0.0"])
 @pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"])
 def test_a_proxy_that_is_no_address_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
