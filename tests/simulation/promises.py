@@ -10,6 +10,7 @@ from typing import Any
 from schemas.operations import COMMANDS as ROWS
 from schemas.operations import OPERATIONS, Kind, Repeat
 from schemas.records import Command, Job, Phase
+from service.core import cancellation
 from service.core.job import GIVEN_BACK, marker, may_have_happened
 from service.runtime.ports import TopicPartition
 from tests.simulation.families import Family
@@ -251,6 +252,10 @@ class Promises:
         world = self.world(asked.job) if asked.job else self._rig.api.worlds.get(asked.target, World())
         return [item for item in world.items.values() if asked.token in str(item.members.get("description", ""))]
 
+    def undecided(self) -> set[str]:
+        """Cancellations that wait until a person has decided about the command that they are to cancel."""
+        return {asked.id for asked in self.commands.values() if asked.job and asked.job.reason == cancellation.PARKED}
+
     def overdue(self, since: float, now: float, limit: float) -> list[str]:
         """Commands that are still open ``limit`` seconds after their turn began.
 
@@ -266,7 +271,8 @@ class Promises:
                 ends[shared] = max(ends.get(shared, since), asked.ended)
         first = {(asked.partition, asked.key): asked for asked in reversed(open_)}
         turns = {asked.id: max(ends.get(shared, since) for shared in asked.shared) for asked in first.values()}
-        late = {name: now - turn for name, turn in turns.items() if now - turn > limit}
+        undecided = self.undecided()
+        late = {name: now - turn for name, turn in turns.items() if now - turn > limit and name not in undecided}
         return [f"{name} is open {seconds:.0f} s after its turn began" for name, seconds in late.items()]
 
     # When everything has ended

@@ -153,7 +153,8 @@ class Schedule:
                     await self._replace(node)
 
     def _open(self) -> bool:
-        return not self.day.monitor.ended >= self.day.rig.sent.keys()
+        monitor = self.day.monitor
+        return not monitor.ended | monitor.promises.undecided() >= self.day.rig.sent.keys()
 
     async def _come_to_rest(self) -> None:
         """Until every command has ended: all of them soon or, where something stays wrong, each in its time."""
