@@ -35,7 +35,7 @@ Tenant = Annotated[str | None, Parameter(help="Whose commands topic; needed if t
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attributes:
+class SentAttributes:
     """What is set for every command that is sent; it wins over the documents."""
 
     key: Annotated[str | None, Parameter(help="Kafka key; by default the command's id. A repeat needs the same.")] = (
@@ -66,13 +66,13 @@ class Attributes:
         return {name: text for name, text in found.items() if text is not None}
 
 
-_NONE: Final = Attributes()
+_NONE: Final = SentAttributes()
 
 
 def send(
     what: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
-    attributes: Attributes = _NONE,
+    attributes: SentAttributes = _NONE,
     *,
     id: str | None = None,  # noqa: A002 - it is the option's name
     data: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
@@ -207,7 +207,7 @@ def instant(text: str, now: float) -> str:
 
 
 def prepared(
-    found: Sequence[CommandDocument], typed: _Typed, attributes: Attributes, now: float
+    found: Sequence[CommandDocument], typed: _Typed, attributes: SentAttributes, now: float
 ) -> list[CommandDocument]:
     """The commands with what the command line adds, and with their identities.
 

@@ -1,4 +1,4 @@
-"""The distribution for publishers (`schemas/pyproject.toml`): relocatable, with dependencies and version as declared."""
+"""The distribution for publishers (`schemas/pyproject.toml`): relocatable, dependencies and version as declared."""
 
 import ast
 import re
