@@ -25,7 +25,7 @@ def limits(settings: Settings) -> dict[str, TopicRules]:
             assumed=settings.rules.assumed,
             params=_params(settings.tenants.get(name), settings),
         )
-        for name, places in settings.places().items()
+        for name, places in settings.tenant_topics().items()
     }
 
 
@@ -49,14 +49,14 @@ def limiters(settings: Settings, clock: Clock) -> dict[str, Limiter]:
 
 def share(settings: Settings, limiters: Mapping[str, Limiter], held: Mapping[TopicPartition, object]) -> None:
     """A tenant's rate is split over the replicas by the partitions of its topic that they hold."""
-    for name, places in settings.places().items():
+    for name, places in settings.tenant_topics().items():
         if limiter := limiters.get(recorded_name(name)):
             own = sum(1 for partition in held if partition.topic == places.commands)
             limiter.share(min(1.0, own / settings.topics.partitions) or 1.0)
 
 
 def _grant(name: str, settings: Settings) -> Grant:
-    places, tenant = settings.places()[name], settings.tenants.get(name)
+    places, tenant = settings.tenant_topics()[name], settings.tenants.get(name)
     if tenant is None:
         return open_grant(settings.targets, {places.replies, *settings.replies.allowed_topics})
     return Grant(

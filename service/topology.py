@@ -88,7 +88,7 @@ def changelogs(settings: Settings) -> dict[str, str]:
 
 def required_topics(settings: Settings) -> dict[str, frozenset[str]]:
     """Topics without which a shard is not served, by the topic it consumes; a command's `replyto` is not among them."""
-    topics, tenants = settings.topics, settings.places().values()
+    topics, tenants = settings.topics, settings.tenant_topics().values()
     shared = {topics.changes, topics.replies, topics.events, topics.dead_letters}
     needed = {places.commands: frozenset({*shared, *places[2:]}) for places in tenants}
     return {**needed, topics.changes: frozenset({*shared, *(places.events for places in tenants)})}
@@ -102,7 +102,7 @@ def output_topics(settings: Settings) -> OutputTopics:
         changes=topics.changes,
         shared=TenantTopics(topics.replies, topics.events, topics.dead_letters),
         source=SOURCE,
-        own={recorded_name(name): TenantTopics(*places[2:]) for name, places in settings.places().items()},
+        own={recorded_name(name): TenantTopics(*places[2:]) for name, places in settings.tenant_topics().items()},
     )
 
 

@@ -139,9 +139,9 @@ async def _replies(
     published = await _all(source, ranges)
     oldest: dict[TopicPartition, float] = {}
     for record in published:
-        oldest[record.place] = min(oldest.get(record.place, record.time), record.time)
+        oldest[record.topic_partition] = min(oldest.get(record.topic_partition, record.time), record.time)
     cut = {place: oldest.get(place, time.time()) for place, (start, _) in ranges.items() if start}
-    own = {places.replies for places in settings.places().values()}
+    own = {places.replies for places in settings.tenant_topics().values()}
     for place in sorted(cut):
         if place.topic in own:
             plan.unknown.append(f"{place.topic} partition {place.partition}: older replies are deleted")
@@ -158,7 +158,7 @@ async def _replies(
 async def _resources(settings: Settings, source: Reader, plan: _BackfillPlan, full: set[TopicPartition]) -> None:
     topics = settings.topics
     changes = list(await source.ranges([topics.changes]))
-    events = sorted({places.events for places in settings.places().values()})
+    events = sorted({places.events for places in settings.tenant_topics().values()})
     ranges = await source.ranges(events)
     for place, (start, _) in ranges.items():
         if start:

@@ -101,7 +101,7 @@ def _which(found: Sequence[CommandHistory], command_id: str, reading: PublishedR
 
 async def _records(settings: Settings, command: CommandHistory, key: str | None, *, delete: bool) -> list[Outgoing]:
     """A cancellation for each partition in which the command may be."""
-    every = settings.places()
+    every = settings.tenant_topics()
     tenant = next((name for name in every if recorded_name(name) == command.tenant), next(iter(every)))
     topic, kafka = topics_of(settings, tenant).commands[0], kafka_settings(settings)
     data = {"commandId": command.id, "commandSource": command.source, **({"deleteResource": True} if delete else {})}

@@ -133,7 +133,7 @@ class _DeadLetterContext:
 
     @classmethod
     def of(cls, settings: Settings, tenant: str | None) -> "_DeadLetterContext":
-        places = settings.places()
+        places = settings.tenant_topics()
         if tenant is not None and tenant not in places:
             raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(places)}")
         topic = places[tenant].dead_letters if tenant is not None else settings.topics.dead_letters

@@ -185,13 +185,13 @@ async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupSta
         logs = await source.ranges(list(changelogs.values()))
         async with aclosing(source.read(logs)) as every:
             async for each in every:
-                replayed[each.place] = replayed.get(each.place, 0) + 1
+                replayed[each.topic_partition] = replayed.get(each.topic_partition, 0) + 1
                 if each.key == records.POSITION_KEY:
-                    recorded[each.place] = each.value
+                    recorded[each.topic_partition] = each.value
                 elif _readable(each.value):
-                    unreadable.get(each.place, {}).pop(each.key or b"", None)
+                    unreadable.get(each.topic_partition, {}).pop(each.key or b"", None)
                 else:
-                    unreadable.setdefault(each.place, {})[each.key or b""] = each.offset
+                    unreadable.setdefault(each.topic_partition, {})[each.key or b""] = each.offset
     offsets = Offsets(kafka)
     try:
         ids = {topic: await offsets.topic_id(topic) for topic in (*changelogs, *changelogs.values())}

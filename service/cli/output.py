@@ -21,7 +21,9 @@ def count(number: int, noun: str) -> str:
 
 def as_json(held: OwnedJob) -> str:
     """A parked command as a line for other programs; never its members."""
-    return json.dumps({**described(held), "partition": held.place.partition, "topic": held.place.topic})
+    return json.dumps(
+        {**described(held), "partition": held.topic_partition.partition, "topic": held.topic_partition.topic}
+    )
 
 
 def described(held: OwnedJob) -> dict[str, str]:
@@ -51,7 +53,9 @@ def show_parked(parked: Iterable[OwnedJob]) -> None:
         title = shown.pop("command_id")
         for name, text in shown.items():
             facts.add_row(f"  {name}", Text(printable(text) or "-"))
-        facts.add_row("  place", Text(printable(f"{held.place.topic}, partition {held.place.partition}")))
+        facts.add_row(
+            "  place", Text(printable(f"{held.topic_partition.topic}, partition {held.topic_partition.partition}"))
+        )
         print_line(title, "bold")
         Console().print(facts)
 
@@ -59,11 +63,8 @@ def show_parked(parked: Iterable[OwnedJob]) -> None:
 def show_corrupt(corrupt: Iterable[Corrupt]) -> None:
     """What can't be read of the changelogs."""
     for one in corrupt:
-        key = one.key.decode(errors="backslashreplace")
-        print_line(
-            f"unreadable: {one.place.topic} partition {one.place.partition} offset {one.offset}, key {key}: {one.why}",
-            "red",
-        )
+        key, (topic, partition) = one.key.decode(errors="backslashreplace"), one.topic_partition
+        print_line(f"unreadable: {topic} partition {partition} offset {one.offset}, key {key}: {one.why}", "red")
 
 
 def show_counts(counts: Mapping[str, int]) -> None:

@@ -124,7 +124,7 @@ async def _resolve(
         )
         return EXIT_REFUSED
     outgoing = resolving(held, decision)
-    if why := validation_error(outgoing, tenancy.limits(settings)[held.place.topic]):
+    if why := validation_error(outgoing, tenancy.limits(settings)[held.topic_partition.topic]):
         console.print_error(f"the service would reject it: {why}")
         return EXIT_REFUSED
     return await send_one(settings, outgoing, wait=wait)
@@ -136,7 +136,7 @@ def resolving(held: OwnedJob, decision: Resolved) -> Outgoing:
     data = {"commandId": command.id, "commandSource": command.source, "resolution": decision.resolution.value}
     if decision.resource_id:
         data["resourceArn"] = decision.resource_id
-    return build_command(Kind.RESOLVE, *held.place, data, target=command.target, key=command.id)
+    return build_command(Kind.RESOLVE, *held.topic_partition, data, target=command.target, key=command.id)
 
 
 def _only(found: Sequence[OwnedJob], command_id: str) -> OwnedJob | None:
@@ -148,7 +148,7 @@ def _only(found: Sequence[OwnedJob], command_id: str) -> OwnedJob | None:
             f"no command {command_id} is known: see `parked list`; what ended is forgotten after a while"
         )
     else:
-        names = ", ".join(f"{held.job.command.source} on {held.place.topic}" for held in parked)
+        names = ", ".join(f"{held.job.command.source} on {held.topic_partition.topic}" for held in parked)
         console.print_error(f"{len(parked)} commands are called {command_id}: choose one with --source ({names})")
     return None
 
@@ -166,7 +166,7 @@ def _as_meant(held: OwnedJob, decision: Resolved) -> Resolved:
 async def send_one(settings: Settings, outgoing: Outgoing, *, wait: bool) -> int:
     """Sends a decision; with ``wait``, prints the service's answer."""
     kafka = kafka_settings(settings)
-    places = {places.commands: places for places in settings.places().values()}
+    places = {places.commands: places for places in settings.tenant_topics().values()}
     replies = places[outgoing.topic].replies
     async with reader(kafka, "repair") as source, sender(kafka) as sending:
         before = await source.ranges([replies])

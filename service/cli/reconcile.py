@@ -72,7 +72,7 @@ def _candidates(settings: Settings, repair: Fix) -> list[Outgoing]:
     """The repair as a command of each tenant that may send it: a job's own, or any."""
     if repair.held is not None:
         key = repair.held.job.command.id
-        return [build_command(repair.kind, *repair.held.place, repair.data, target=repair.target, key=key)]
+        return [build_command(repair.kind, *repair.held.topic_partition, repair.data, target=repair.target, key=key)]
     key = repair.data["resourceArn"] if repair.kind is Kind.TRACK else ""
     return [
         build_command(repair.kind, topic, None, repair.data, target=repair.target, key=key)

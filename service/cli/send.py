@@ -259,7 +259,7 @@ class _Sending:
 
     async def perform(self, settings: Settings) -> int:
         """Does it; the exit code."""
-        every = settings.places()
+        every = settings.tenant_topics()
         if self.tenant not in every and (self.tenant is not None or len(every) > 1):
             raise SettingsError(f"--tenant: found {self.tenant}; expected one of {', '.join(every)}")
         topic = every[self.tenant or next(iter(every))].commands

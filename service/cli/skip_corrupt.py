@@ -46,7 +46,7 @@ async def _skip(settings: Settings, place: TopicPartition, offset: int | None, *
         console.print_error(f"{place.topic} is no changelog of this service; its changelogs: {', '.join(sources)}")
         return EXIT_USAGE
     ledger = await read_snapshot(kafka, {sources[place.topic]: place.topic})
-    here = [one for one in ledger.corrupt if one.place == place]
+    here = [one for one in ledger.corrupt if one.topic_partition == place]
     if offset is None:
         output.show_corrupt(here)
         console.print_line(
@@ -68,7 +68,7 @@ async def _skip(settings: Settings, place: TopicPartition, offset: int | None, *
 
 
 def _why_not(ledger: ChangelogSnapshot, place: TopicPartition, offset: int) -> str:
-    others = [one.offset for one in ledger.corrupt if one.place == place]
+    others = [one.offset for one in ledger.corrupt if one.topic_partition == place]
     hint = f"; unreadable here: offset {', '.join(map(str, others))}" if others else "; nothing here is unreadable"
     return (
         f"offset {offset} of {place.topic} partition {place.partition} is readable, has a successor under its key or"
@@ -77,8 +77,8 @@ def _why_not(ledger: ChangelogSnapshot, place: TopicPartition, offset: int) -> s
 
 
 async def _write_tombstone(settings: Settings, corrupt: Corrupt, topic: str) -> None:
-    place = TopicPartition(topic, corrupt.place.partition)
-    await write_changelog(kafka_settings(settings), place, corrupt.place.topic, {corrupt.key: None})
+    place = TopicPartition(topic, corrupt.topic_partition.partition)
+    await write_changelog(kafka_settings(settings), place, corrupt.topic_partition.topic, {corrupt.key: None})
     console.print_line(
         f"wrote a tombstone; the shard {place.topic}-{place.partition} restores without it within a minute", "green"
     )

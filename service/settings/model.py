@@ -92,13 +92,13 @@ class Settings(SettingsGroup):
         """The topic of shared Lists; without `polling.shared` its name is free."""
         return (self.topics.lists,) if self.polling.shared else ()
 
-    def places(self) -> dict[str, TenantTopicNames]:
+    def tenant_topics(self) -> dict[str, TenantTopicNames]:
         """The topics of each tenant, as set or derived; of the default one alone when no tenants are configured."""
         return {
-            name: self._places(name, tenant) for name, tenant in (self.tenants or {DEFAULT_TENANT: Tenant()}).items()
+            name: self._topics_of(name, tenant) for name, tenant in (self.tenants or {DEFAULT_TENANT: Tenant()}).items()
         }
 
-    def _places(self, name: str, tenant: Tenant) -> TenantTopicNames:
+    def _topics_of(self, name: str, tenant: Tenant) -> TenantTopicNames:
         topics, plain = self.topics, name == DEFAULT_TENANT
         return TenantTopicNames(
             tenant.commands or (topics.commands if plain else f"{topics.prefix}.{name}.commands"),
@@ -110,11 +110,11 @@ class Settings(SettingsGroup):
 
     def sources(self) -> tuple[tuple[str, str], ...]:
         """Pairs of a commands topic and its changelog, one per tenant."""
-        return tuple((places.commands, places.jobs) for places in self.places().values())
+        return tuple((places.commands, places.jobs) for places in self.tenant_topics().values())
 
     def outputs(self) -> tuple[str, ...]:
         """Every output topic."""
-        own = {topic for places in self.places().values() for topic in places[2:]}
+        own = {topic for places in self.tenant_topics().values() for topic in places[2:]}
         named = {topic for tenant in self.tenants.values() for topic in tenant.reply_topics}
         shared = {self.topics.replies, self.topics.events, self.topics.dead_letters}
         return tuple(sorted(own | named | shared | set(self.replies.allowed_topics)))

@@ -282,7 +282,7 @@ def test_a_schedule_sends_commands_that_the_service_takes(major: int) -> None:
     ]
     assert commands[0].data["name"] == f"ratings-{RUN}"
     settings = load(_written(things), {"CRML_KAFKA__SASL_PASSWORD": "x"})
-    topic = settings.places()["planning"].commands
+    topic = settings.tenant_topics()["planning"].commands
     rules = tenancy.limits(settings)[topic]
     records = [building.outgoing(command, topic) for command in commands]
     assert not [each for record in records for each in building.violations(record, rules)]

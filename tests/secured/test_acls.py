@@ -19,7 +19,7 @@ from service.cli.browse import events, show
 from service.cli.browse import list_ as browse_list
 from service.cli.cancel import cancel
 from service.cli.dlq import list_, replay
-from service.cli.send import Attributes, send
+from service.cli.send import SentAttributes, send
 from service.cli.watch import watch
 from service.operator.access.kafka_acls import REPAIR
 from service.operator.diagnostics.checks import check_kafka, unusable
@@ -210,7 +210,7 @@ def test_the_command_line_of_a_client_needs_each(fortress: Fortress, run: Run) -
 def _typed(run: Run, variables: Environment) -> tuple[int, str]:
     """All that a client's commands do in Kafka; no service answers, so that those that wait end with 124."""
     for command, ended in (
-        (lambda: send("ListAudienceModels", Attributes(source="/s"), id="c-2", wait="0.5"), 124),
+        (lambda: send("ListAudienceModels", SentAttributes(source="/s"), id="c-2", wait="0.5"), 124),
         (lambda: browse_list(state=("open", "ended")), 0),
         (lambda: cancel("c-1", wait=0.5), 124),
         (lambda: watch(wait="0.5"), 124),

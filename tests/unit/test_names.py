@@ -16,16 +16,8 @@ WORN_OUT: Final = re.compile(
     r"|somebody|ways?_in|stands?_still)(?:_|$)"
 )
 
-TWICE: Final[dict[str, set[str]]] = {
-    "Reader": {"service/adapters/kafka/changelog.py", "service/adapters/kafka/topic_reader.py"},
-}
-"""Class names that still stand twice, with the modules."""
-
 OPEN: Final = {
     "schemas/records.py": {"told"},  # a member of records in Kafka: its name is a contract
-    "service/operator/repair/changelog_snapshot.py": {"place"},
-    "service/adapters/kafka/topic_reader.py": {"place"},
-    "service/settings/model.py": {"places"},
 }
 """Public names that still have such a word."""
 
@@ -56,15 +48,14 @@ def worn_out(tree: ast.Module) -> set[str]:
     return {name for name in public_names(tree) if name[0] != "_" and WORN_OUT.search(snake_case(name))}
 
 
-@pytest.mark.parametrize(("packages", "known"), [(("service", "schemas"), TWICE), (("sandbox",), {})])
-def test_no_class_name_stands_twice(packages: tuple[str, ...], known: dict[str, set[str]]) -> None:
+@pytest.mark.parametrize("packages", [("service", "schemas"), ("sandbox",)])
+def test_no_class_name_stands_twice(packages: tuple[str, ...]) -> None:
     found = defaultdict(set)
     for file, tree in modules(*packages):
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 found[node.name.lstrip("_")].add(file)
-    twice = {name: files for name, files in found.items() if len(files) > 1}
-    assert {name: files for name, files in twice.items() if not files <= known.get(name, set())} == {}
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}
 
 
 def test_no_worn_out_word_in_a_public_name() -> None:

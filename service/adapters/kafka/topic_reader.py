@@ -32,7 +32,7 @@ Ranges = Mapping[TopicPartition, tuple[int, int]]
 class TopicRecord:
     """A committed record; ``time`` in epoch seconds."""
 
-    place: TopicPartition
+    topic_partition: TopicPartition
     offset: int
     time: float
     key: bytes | None

@@ -95,7 +95,7 @@ def acls(settings: Settings, principals: Mapping[str, str] | None = None) -> lis
 def components(settings: Settings) -> list[str]:
     """Names of all components, in order; publishers and subscribers one for each tenant."""
     own = [SERVICE, TOPICS, DLQ, REPAIR]
-    return own + [_of(tenant, role) for tenant in settings.places() for role in (PUBLISHER, SUBSCRIBER, CLIENT)]
+    return own + [_of(tenant, role) for tenant in settings.tenant_topics() for role in (PUBLISHER, SUBSCRIBER, CLIENT)]
 
 
 def bearers(settings: Settings, role: str) -> list[str]:
@@ -154,7 +154,7 @@ def _of_topics(settings: Settings) -> Iterator[_Rule]:
 
 
 def _of_dlq(settings: Settings) -> Iterator[_Rule]:
-    for places in settings.places().values():
+    for places in settings.tenant_topics().values():
         yield _topic(DLQ, places.dead_letters, "Read", "list and show dead letters")
         yield _topic(DLQ, places.commands, "Write", "replay originals")
     yield _topic(DLQ, settings.topics.dead_letters, "Read", "list and show dead letters")
@@ -185,7 +185,7 @@ def _of_repair(settings: Settings) -> Iterator[_Rule]:
 
 
 def _of_tenants(settings: Settings) -> Iterator[_Rule]:
-    for tenant, places in settings.places().items():
+    for tenant, places in settings.tenant_topics().items():
         publisher, subscriber, client = (_of(tenant, role) for role in (PUBLISHER, SUBSCRIBER, CLIENT))
         yield _topic(publisher, places.commands, "Write", "send commands")
         named = settings.tenants[tenant].reply_topics if tenant in settings.tenants else settings.replies.allowed_topics

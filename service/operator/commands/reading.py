@@ -41,7 +41,7 @@ def topics_of(settings: Settings, tenant: str | None) -> CommandTopics:
     Raises:
         SettingsError: There is no such tenant.
     """
-    every = settings.places()
+    every = settings.tenant_topics()
     if tenant is not None and tenant not in every:
         raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(every)}")
     chosen = {name: topics for name, topics in every.items() if tenant in (None, name)}
@@ -213,7 +213,7 @@ def _command_record(record: TopicRecord) -> CommandRecord | None:
     about, about_source = (data.get("commandId"), data.get("commandSource")) if isinstance(data, dict) else ("", "")
     operation = envelope.type.removeprefix(COMMAND_PREFIX)
     return CommandRecord(
-        record.place,
+        record.topic_partition,
         record.offset,
         record.time,
         record.key,

@@ -47,5 +47,5 @@ async def _letters(source: Reader, ranges: Ranges) -> AsyncGenerator[DeadLetter,
     async with aclosing(source.read(ranges)) as records:
         async for record in records:
             yield DeadLetter(
-                record.place.partition, record.offset, record.time, record.key, record.value, record.headers
+                record.topic_partition.partition, record.offset, record.time, record.key, record.value, record.headers
             )

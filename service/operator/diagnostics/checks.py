@@ -81,7 +81,9 @@ async def former_tenants(settings: Settings) -> list[Finding]:
     except LogError as error:
         return [Finding("tenants", False, f"what tenants of before have left open can't be read: {error}")]
     theirs = {place for place, position in ledger.positions.items() if position.group not in ("", kafka.group_id)}
-    count = Counter(held.place.topic for held in ledger.jobs if not ended(held.job) and held.place not in theirs)
+    count = Counter(
+        held.topic_partition.topic for held in ledger.jobs if not ended(held.job) and held.topic_partition not in theirs
+    )
     return [
         Finding(
             f"topic {commands}",

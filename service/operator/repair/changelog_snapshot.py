@@ -16,15 +16,15 @@ from service.runtime.ports import TopicPartition
 class OwnedJob:
     """A job, and the commands partition whose shard holds it."""
 
-    place: TopicPartition
+    topic_partition: TopicPartition
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class Corrupt:
-    """The last record under a key, which can't be read; ``place`` is in the changelog."""
+    """The last record under a key, which can't be read; ``topic_partition`` is the changelog's."""
 
-    place: TopicPartition
+    topic_partition: TopicPartition
     offset: int
     key: bytes
     why: str
@@ -74,7 +74,7 @@ async def read_snapshot(settings: KafkaSettings, consumed: Mapping[str, str]) ->
         ranges = await source.ranges(tuple(consumed.values()))
         async with aclosing(source.read(ranges)) as found:
             async for record in found:
-                last[record.place, record.key or b""] = record
+                last[record.topic_partition, record.key or b""] = record
     return snapshot_of(last.values(), {changelog: commands for commands, changelog in consumed.items()})
 
 
@@ -92,9 +92,9 @@ def snapshot_of(last: Iterable[TopicRecord], commands_of: Mapping[str, str]) -> 
         try:
             decoded = records.decode(record.value)
         except CorruptRecord as error:
-            ledger.corrupt.append(Corrupt(record.place, record.offset, record.key or b"", str(error)))
+            ledger.corrupt.append(Corrupt(record.topic_partition, record.offset, record.key or b"", str(error)))
             continue
-        place = TopicPartition(commands_of[record.place.topic], record.place.partition)
+        place = TopicPartition(commands_of[record.topic_partition.topic], record.topic_partition.partition)
         if isinstance(decoded, Job):
             ledger.jobs.append(OwnedJob(place, decoded))
         elif isinstance(decoded, Position):

@@ -126,4 +126,4 @@ async def non_empty_partitions(source: Reader, topics: Collection[str]) -> set[T
     Raises:
         LogError: Kafka did not answer in time, or a topic is missing.
     """
-    return {record.place async for record in source.read(await source.ranges(topics))}
+    return {record.topic_partition async for record in source.read(await source.ranges(topics))}

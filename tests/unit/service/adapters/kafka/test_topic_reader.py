@@ -87,7 +87,7 @@ async def offsets_read(partitions: Sequence[Partition], *ranges: tuple[int, int]
     names = [KafkaPartition("topic", number) for number in range(len(partitions))]
     source = Reader(SETTINGS, Consumer(dict(zip(names, partitions, strict=True))), None)
     wanted = {TopicPartition(*name): span for name, span in zip(names, ranges, strict=True)}
-    return [(record.place.partition, record.offset) async for record in source.read(wanted)]
+    return [(record.topic_partition.partition, record.offset) async for record in source.read(wanted)]
 
 
 async def test_each_partition_is_read_from_its_start_to_before_its_end() -> None:

@@ -33,10 +33,10 @@ def follow(consumer: FakeConsumer, **starts: int) -> Any:
 async def test_from_an_offset_on_as_it_comes(consumer: FakeConsumer) -> None:
     async with follow(consumer, replies=1, events=1) as batches:
         first = await anext(batches)
-        assert [(each.place.topic, each.offset) for each in first] == [("replies", 1), ("replies", 2)]
+        assert [(each.topic_partition.topic, each.offset) for each in first] == [("replies", 1), ("replies", 2)]
         assert await anext(batches) == []
         consumer.put(TWO, 1)
-        assert [each.place.topic for each in await anext(batches)] == ["events"]
+        assert [each.topic_partition.topic for each in await anext(batches)] == ["events"]
 
 
 async def test_an_idle_topic_is_no_silence(consumer: FakeConsumer) -> None:

@@ -57,7 +57,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 async def read(source: Reader, topics: Iterable[str] = ("jobs",)) -> list[tuple[int, int]]:
     ranges = await source.ranges(list(topics))
-    return [(record.place.partition, record.offset) async for record in source.read(ranges)]
+    return [(record.topic_partition.partition, record.offset) async for record in source.read(ranges)]
 
 
 async def test_all_that_is_kept_is_read(bench: Bench) -> None:

@@ -36,11 +36,11 @@ def test_a_ledger_has_jobs_with_their_commands_partition_resources_and_what_is_c
         [record(late), record(early), record(state), kept(b"gone", None), kept(b"bad", b"?", 7)], {"jobs": "in"}
     )
     assert [held.job for held in ledger.jobs] == [early, late]
-    assert {held.place for held in ledger.jobs} == {TopicPartition("in", 1)}
+    assert {held.topic_partition for held in ledger.jobs} == {TopicPartition("in", 1)}
     assert [held.job for held in ledger.parked()] == [late]
     assert ledger.resources == {("audience-model", "arn:x"): state}
     ((bad),) = ledger.corrupt
-    assert (bad.place, bad.offset, bad.key) == (CHANGELOG, 7, b"bad")
+    assert (bad.topic_partition, bad.offset, bad.key) == (CHANGELOG, 7, b"bad")
     assert "not a changelog record" in bad.why
     assert [held.job for held in ledger.find("c-1", None)] == [late]
     assert ledger.find("c-1", "/other") == []
@@ -95,7 +95,7 @@ async def test_the_last_record_of_a_key_counts_partition_by_partition(monkeypatc
     monkeypatch.setattr(module, "reader", reader)
     ledger = await read_snapshot(KafkaSettings("b", "g"), {"in": "jobs"})
     assert source.topics == ("jobs",)
-    assert {(held.place.partition, held.job.phase) for held in ledger.jobs} == {
+    assert {(held.topic_partition.partition, held.job.phase) for held in ledger.jobs} == {
         (1, Phase.SUCCEEDED),
         (2, Phase.INTENDED),
     }

@@ -161,7 +161,7 @@ def test_a_fate_that_nobody_knows_is_for_a_person() -> None:
 @pytest.mark.parametrize("code", ["IdMisuse", "WrongPartition"])
 def test_bad_records_repeats_and_misuses_make_no_job_of_their_own(code: str) -> None:
     record, other = sent(5, CREATE, "c"), sent(7, GET, "c")
-    broken = TopicRecord(record.place, 4, NOW, b"k", b"\xff", ())
+    broken = TopicRecord(record.topic_partition, 4, NOW, b"k", b"\xff", ())
     misuse = told(record, 3_000_000, "rejected", error={"code": code, "message": "used"})
     found = rebuilt([broken, record, other, record], [told(record, 1, "accepted"), misuse])
     (job,) = found.jobs.values()
@@ -190,7 +190,7 @@ def test_the_last_event_of_a_resource_is_its_state() -> None:
     first = ResourceState(ARN, "audience-model", 1, "CREATE_PENDING", "spring", NOW - 9)
     last = ResourceState(ARN, "audience-model", 2, "ACTIVE", "spring", NOW - 5)
     tags = ResourceState(ARN, "tags", 1, "updated", "", NOW - 3)
-    junk = TopicRecord(sent(1, GET, "x").place, 1, NOW, b"k", b"{}", ())
+    junk = TopicRecord(sent(1, GET, "x").topic_partition, 1, NOW, b"k", b"{}", ())
     found = resources([changed(first, of), changed(last, of), changed(first, of), changed(tags, of), junk])
     assert found == {resource_key("audience-model", ARN): last, resource_key("tags", ARN): tags}
 
