@@ -6,18 +6,21 @@ what is allowed, and never repeats a value of the payload.
 
 The digest covers the type, the target as the sender gave it and the canonical JSON of the data (members sorted, no
 space), or the raw value when that cannot be read; so it distinguishes the same command from another one with the same
-id, and is not changed by a new default target, by formatting or by the content mode.
+id, and is not changed by a new default target, by formatting or by the content mode. References to other commands count
+as they were sent.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from . import (
+    chains,
     cloudevents,
     documented_rules,
     permissions,
@@ -31,6 +34,7 @@ from . import (
 from .cloudevents import Envelope, Headers, timestamp
 from .operations import COMMAND_PREFIX, COMMANDS, SERVICE_COMMANDS
 from .permissions import Grant, TargetFacts
+from .references import PREFIX
 from .shapes import Violation
 from .tracecontext import TraceContext
 
@@ -155,7 +159,7 @@ def canonical(data: Any) -> bytes:
 
 
 def _command(envelope: Envelope, limits: TopicRules) -> records.Command | Rejected:
-    operation = _operation(envelope.type)
+    operation, named = _operation(envelope.type), tuple[str, ...]()
     found: list[tuple[str, Violation]] = []
     if not operation:
         found.append(("UnknownOperation", Violation("type", "enum", _UNKNOWN_OPERATION)))
@@ -168,24 +172,59 @@ def _command(envelope: Envelope, limits: TopicRules) -> records.Command | Reject
         data, content, operation = {}, envelope.data, ""
     found.extend(_extension_violations(envelope.extensions, limits))
     if operation:
-        data = bound(operation, data, limits.params.get(envelope.extensions.get("target", limits.default_target), {}))
-        payload = islice(
-            _payload_violations(operation, data, limits.assumed), MAX_VIOLATIONS
-        )  # no work for what will not be told
-        found.extend(("ValidationFailed", violation) for violation in payload)
         target = envelope.extensions.get("target", limits.default_target)
-        facts = limits.facts.get(target, TargetFacts()) if target in limits.grant.targets else TargetFacts()
-        denied = islice(permissions.check(operation, data, facts, limits.grant), MAX_VIOLATIONS)
-        found.extend((permissions.NOT_ALLOWED, violation) for violation in denied)
+        data = bound(operation, data, limits.params.get(target, {}))
+        found.extend(judge(operation, data, target, limits))
+        if named := _predecessors(envelope, operation, data, content):
+            found.extend(_chain_violations(envelope, operation, data, named))
     if found:
-        return _rejected(envelope, content, limits, _code(found), tuple(violation for _, violation in found))
-    return _known(envelope, content, limits, data)
+        return _rejected(envelope, content, limits, common_code(found), tuple(violation for _, violation in found))
+    known = _known(envelope, content, limits, data)
+    return msgspec.structs.replace(known, predecessors=named) if named else known
+
+
+def judge(operation: str, data: Any, target: str, limits: TopicRules) -> Iterator[tuple[str, Violation]]:
+    """Codes and violations of a request: what the model, the rules and the tenant's grant refuse of it."""
+    payload = islice(_payload_violations(operation, data, limits.assumed), MAX_VIOLATIONS)  # the rest is not reported
+    yield from (("ValidationFailed", violation) for violation in payload)
+    facts = limits.facts.get(target, TargetFacts()) if target in limits.grant.targets else TargetFacts()
+    denied = islice(permissions.check(operation, data, facts, limits.grant), MAX_VIOLATIONS)
+    yield from ((permissions.NOT_ALLOWED, violation) for violation in denied)
+
+
+def _predecessors(envelope: Envelope, operation: str, data: Any, content: bytes) -> tuple[str, ...]:
+    """The ids that a command names; most name none, and their members are not searched for them."""
+    text, refers = envelope.extensions.get("after"), _REFERENCE in content
+    if text is None and not refers:
+        return ()
+    return chains.predecessors(operation, data if refers else {}, chains.after(text or "[]") or ())
+
+
+_REFERENCE: Final = f'"{PREFIX}'.encode()
+"""In canonical JSON, begins a text that may be a reference."""
+
+
+def _chain_violations(
+    envelope: Envelope, operation: str, data: Any, named: tuple[str, ...]
+) -> Iterator[tuple[str, Violation]]:
+    """What is wrong with the commands that one names, as far as it alone shows it."""
+    if len(named) > chains.MAX_PREDECESSORS:
+        message = f"must name at most {chains.MAX_PREDECESSORS} other commands, those in the data included"
+        yield "InvalidExtension", Violation("after", "max", message)
+    if envelope.id not in named:
+        return
+    where = [each.path for each in chains.references(operation, data) if each.id == envelope.id]
+    for path in where or ["after"]:
+        yield "ValidationFailed", Violation(path, "reference", _OWN_ID)
+
+
+_OWN_ID: Final = "must name an earlier command; it names this one"
 
 
 _UNKNOWN_OPERATION: Final = f"must be {COMMAND_PREFIX}<operation>, where <operation> is one of: {', '.join(COMMANDS)}"
 
 
-def _code(found: list[tuple[str, Violation]]) -> str:
+def common_code(found: Sequence[tuple[str, Violation]]) -> str:
     """One code for all: what kept the payload from being judged, or what all have in common."""
     codes = list(dict.fromkeys(code for code, _ in found))
     if len(codes) == 1 or codes[0] in {"UnknownOperation", "InvalidJson", "TooLarge"}:
@@ -230,13 +269,13 @@ def _rejected(
     code: str,
     violations: tuple[Violation, ...],
 ) -> Rejected:
-    told = tuple(_within_limits(violations))
+    told = tuple(within_limits(violations))
     first = f"{told[0].path}: {told[0].message}"
     message = first if len(violations) == 1 else f"{len(violations)} violations; the first: {first}"
     return Rejected(_known(envelope, content, limits, {}), code, message, told)
 
 
-def _within_limits(violations: tuple[Violation, ...]) -> Iterator[Violation]:
+def within_limits(violations: tuple[Violation, ...]) -> Iterator[Violation]:
     """Paths may hold names that the sender made up, and messages list what settings allow: both may be long."""
     room = sizes.MAX_VIOLATIONS_BYTES
     for number, each in enumerate(violations):
@@ -310,6 +349,10 @@ def _is_priority(text: str) -> bool:
     return len(text) == 1 and text in "0123456789"
 
 
+def _is_after(text: str) -> bool:
+    return chains.after(text) is not None
+
+
 def _is_correlation_id(text: str) -> bool:
     return len(text) <= MAX_CORRELATION_ID
 
@@ -320,4 +363,5 @@ _SYNTAX: Final = {
     "notbefore": (_is_time, _TIME_MESSAGE),
     "deadline": (_is_time, _TIME_MESSAGE),
     "priority": (_is_priority, "must be a digit, 0 to 9"),
+    "after": (_is_after, 'must be a JSON array of ids of commands, such as ["export-7"]'),
 }

@@ -21,6 +21,7 @@ from botocore.model import Shape, StructureShape
 from . import strictjson
 from .cloudevents import timestamp
 from .operations import MARKER_MEMBER, OPERATIONS
+from .references import referred
 from .shapes import Violation, input_shape, render, walk
 
 MARKER_OPENING: Final = "[crml:"
@@ -161,6 +162,8 @@ def _tag_keys(keys: list[Any]) -> Iterator[str]:
 
 
 def _arn(text: str) -> Iterator[str]:
+    if referred(text):
+        return
     if re.search(_ARN_FORBIDDEN, text):
         yield "must not contain '..', '?', '#', '%', a backslash, white space or control characters"
 

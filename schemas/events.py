@@ -31,7 +31,7 @@ class ReplyKind(StrEnum):
     ACCEPTED = "accepted"
     """The intent is durable; the API has not been called yet."""
     WAITING = "waiting"
-    """It waits for a quota slot, a budget or its time."""
+    """It waits for a quota slot, a budget, its time or another command."""
     STARTED = "started"
     """AWS took it."""
     SUCCEEDED = "succeeded"
@@ -280,6 +280,9 @@ class ReplyData(_Data):
     target: str = Field(description="The AWS target; empty when the command named none that is configured.")
 
 
+_FILLED = "Members of the request that named other commands, as they were sent to AWS; absent if none did."
+
+
 class AcceptedData(ReplyData):
     """The intent is durable; the API has not been called yet."""
 
@@ -289,6 +292,9 @@ class WaitingData(ReplyData):
 
     reason: str = Field(description="What it waits for.")
     position: int | None = Field(None, description="Position in the waiting queue, from 1, where there is one.")
+    predecessors: list[str] | None = Field(
+        None, description="Ids of the commands that it waits for, which have not ended; with the reason Predecessor."
+    )
 
 
 class StartedData(ReplyData):
@@ -297,6 +303,7 @@ class StartedData(ReplyData):
     resourceArn: str | None = Field(None, description="ARN of the resource, if it has one.")  # noqa: N815
     resourceId: str | None = Field(None, description="Stable id of a resource without ARN.")  # noqa: N815
     status: str | None = Field(None, description="Its status.")
+    request: dict[str, Any] | None = Field(None, description=_FILLED)
 
 
 _PARTIAL = (
@@ -310,13 +317,17 @@ class SucceededData(ReplyData):
     """Done."""
 
     result: dict[str, Any] = Field(description="The API's response, or the resource's final description.")
+    request: dict[str, Any] | None = Field(None, description=_FILLED)
     truncated: bool = Field(False, description=_PARTIAL)
 
 
 class FailedData(ReplyData):
-    """AWS refused, the job failed, the deadline passed, or it was cancelled."""
+    """AWS refused, the job failed, the deadline passed, it was cancelled, or a command that it names failed."""
 
     error: ErrorData
+    predecessors: list[str] | None = Field(
+        None, description="Ids of the commands that have failed, with the code PredecessorFailed."
+    )
     truncated: bool = Field(False, description=_SHORTENED)
 
 

@@ -20,6 +20,7 @@ from botocore.model import StructureShape
 from . import strictjson
 from .documented_rules import ARNS
 from .operations import COMMANDS, SERVICE_COMMANDS, Kind
+from .references import kinds, referred
 from .shapes import Violation, input_shape, render, walk
 
 MAX_LISTED: Final = 50
@@ -184,18 +185,18 @@ def arn_faults(arn: str, target: TargetFacts) -> list[str]:
 
 
 def _values(command: str, data: Any, facts: TargetFacts, grant: Grant) -> Iterator[_Value]:
-    """Every text of a request, with the name of its shape."""
+    """Every text of a request, with the name of its shape; a reference is judged when it has been filled in."""
     row = COMMANDS[command]
     if row.kind is Kind.RESOLVE:
         return  # its ARN is of the target of the command that it resolves, which is not known here
     if command in SERVICE_COMMANDS:
         text = data.get(row.resource.identity) if isinstance(data, Mapping) else None
-        if isinstance(text, str):
+        if isinstance(text, str) and not referred(text):
             yield _Value(f"data.{row.resource.identity}", _TAGGABLE, text, False, grant, facts)
         return
     top: StructureShape = input_shape(command)
     for location, shape, value in walk(top, data):
-        if isinstance(value, str) and shape.name in _JUDGED:
+        if isinstance(value, str) and shape.name in _JUDGED and not (referred(value) and kinds(shape)):
             foreign = location[-1] in row.resource.foreign
             yield _Value(render(top, location)[0], shape.name, value, foreign, grant, facts)
 

@@ -74,6 +74,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         order: Digest of the record's key; commands with equal ones reach the API in order. Empty without a key.
         asked: The operation as the publisher asked for it, when the service performs another one instead.
         tenant: Whose it is; empty for the default tenant.
+        predecessors: Ids of the commands that it names, as it was read; a job that waits has them among its ``params``.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     order: str = ""
     asked: str = ""
     tenant: str = ""
+    predecessors: tuple[str, ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="record", tag="job"):
@@ -126,6 +128,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
             joined one, or was written by a release that kept no numbers.
         held: Why a process could not serve it when it was last restored; empty when it is served.
         arrived: Epoch seconds at which its record came to Kafka, by Kafka's clock; 0 when that is not known.
+        filled: Members of its request that named predecessors, with what these have made.
         v: Version of this record.
     """
 
@@ -153,6 +156,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     turn: int = 0
     held: str = ""
     arrived: float = 0.0
+    filled: dict[str, Any] | None = None
     v: int = VERSION
 
 

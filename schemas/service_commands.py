@@ -1,11 +1,13 @@
 """Payloads of the service's own commands, which have no counterpart in the API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, WrapValidator
 
+from . import references
 from .operations import RESOURCES, SERVICE_COMMANDS, Kind, Resolution, Resource, resource_of
+from .references import PREFIX, referred
 from .shapes import Violation
 
 TRACKABLE: Final = tuple(row.arn_type for row in RESOURCES.values() if row.arn_type)
@@ -15,13 +17,25 @@ _ONE_LINE: Final[dict[str, Any]] = {"not": {"pattern": "[\\n\\r]"}}
 """In some engines ``$`` matches before a last line break too."""
 _ARN: Final = r"^arn:aws[-a-z]*:cleanrooms-ml:[-a-z0-9]+:[0-9]{12}:(" + "|".join(TRACKABLE) + r")/[-a-zA-Z0-9_/.]+$"
 _Id = Annotated[str, Field(min_length=1, max_length=255)]
-_Arn = Annotated[str, Field(min_length=20, max_length=2048, pattern=_ARN, json_schema_extra=_ONE_LINE)]
+_ARN_SCHEMA: Final[dict[str, Any]] = {"type": "string", "minLength": 20, "maxLength": 2048, "pattern": _ARN} | _ONE_LINE
+_Arn = Annotated[
+    str,
+    Field(min_length=20, max_length=2048, pattern=_ARN),
+    WrapValidator(references.or_reference),
+    WithJsonSchema({"type": "string", "anyOf": [_ARN_SCHEMA, references.SCHEMA]}),
+]
 
 
 def statuses(resource: Resource) -> list[str]:
     """The statuses that a resource of this kind can be tracked until."""
     row = resource
     return [*row.arriving, *sorted(row.done | row.failed), *row.leaving, *sorted(row.undeleted), "deleted"]
+
+
+_EVERY_STATUS: Final = tuple(
+    dict.fromkeys(status for row in RESOURCES.values() if row.arn_type for status in statuses(row))
+)
+"""Those of any kind that can be tracked."""
 
 
 def _until_known() -> dict[str, Any]:
@@ -34,6 +48,8 @@ def _until_known() -> dict[str, Any]:
         {"resourceArn": {"type": "string", "pattern": f":({'|'.join(types)})/"}, "untilStatus": {"enum": list(names)}}
         for names, types in kinds.items()
     ]
+    referring = {"type": "string", "pattern": f"^{PREFIX}"}
+    choices.append({"resourceArn": referring, "untilStatus": {"enum": list(_EVERY_STATUS)}})
     return {"allOf": [{"anyOf": [{"properties": choice} for choice in choices]}]}
 
 
@@ -114,21 +130,21 @@ def violations(command: str, data: Any) -> Iterator[Violation]:
         return
     if "resolution" in data and "resourceArn" in data and data["resolution"] != Resolution.ADOPT:
         yield Violation("data.resourceArn", "excluded", "is for the resolution adopt only")
-    if "untilStatus" in data and not _reachable(data["resourceArn"], data["untilStatus"]):
-        resource = resource_of(data["resourceArn"])
-        allowed = ", ".join(statuses(resource)) if resource else ""
+    if "untilStatus" in data and data["untilStatus"] not in _statuses_of(data["resourceArn"]):
+        allowed = ", ".join(_statuses_of(data["resourceArn"]))
         yield Violation("data.untilStatus", "enum", f"must be one of: {allowed}")
 
 
-def _reachable(arn: str, status: str) -> bool:
-    resource = resource_of(arn)
-    return resource is not None and status in statuses(resource)
+def _statuses_of(arn: str) -> Sequence[str]:
+    """The statuses that it can be tracked until; of a reference, those of any kind, until it is filled in."""
+    resource = None if referred(arn) else resource_of(arn)
+    return statuses(resource) if resource else _EVERY_STATUS
 
 
 _MESSAGES: Final = {
     "missing": "is required",
     "extra_forbidden": "is not a member of this command",
-    "string_pattern_mismatch": "must be an ARN of one of: " + ", ".join(TRACKABLE),
+    "string_pattern_mismatch": f"must be {PREFIX}<id>, or an ARN of one of: " + ", ".join(TRACKABLE),
     "string_type": "must be a string",
     "bool_type": "must be true or false",
     "string_too_short": "is too short",

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from . import cloudevents, documented_rules, shapes
+from . import chains, cloudevents, documented_rules, references, shapes
 from .documented_rules import RULES, Rule
 from .operations import MARKER_MEMBER
 
@@ -50,6 +50,8 @@ UNSAID: Final[Mapping[str, str]] = {
         "Schemas limit single texts, arrays and objects, not their sum."
     ),
     "`deadline` is after `notbefore`, and both are after 1970.": "JSON Schema does not compare two values.",
+    f"`after` is a JSON array of ids, and a command names at most {chains.MAX_PREDECESSORS} others, none of them "
+    "itself.": "The array is the text of an attribute; what a command names is spread over its members.",
     "An attribute has no noncharacter of Unicode, such as U+FDD0.": (
         "Patterns of different engines write characters beyond U+FFFF differently."
     ),
@@ -106,7 +108,7 @@ def _request(shape: Shape, rows: tuple[Rule, ...]) -> Schema:
             _merge(schema, _commented(row))
     if "pattern" in schema and r"\n" not in schema["pattern"] and "not" not in schema:
         schema |= ONE_LINE
-    return schema
+    return {"type": "string", "anyOf": [schema, references.SCHEMA]} if references.kinds(shape) else schema
 
 
 def _commented(row: Rule) -> Schema:

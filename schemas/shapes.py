@@ -8,6 +8,7 @@ counts. Decisions:
 - A string's length is checked before its pattern, so a pattern sees at most its own maximum.
 - ``null`` is no value: an optional member is left out.
 - Timestamps are RFC 3339 strings and stay strings; botocore converts them.
+- Where an ARN of the table's kinds is expected, a reference to an earlier command is as good; it is filled in later.
 - Responses are described, not refused: AWS may add members and enum values.
 """
 
@@ -20,9 +21,19 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StringShape, StructureShape
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WrapValidator,
+    create_model,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from . import references
 from .cloudevents import timestamp
 from .operations import OPERATIONS
 
@@ -162,7 +173,10 @@ def _string(shape: StringShape) -> Any:
         return Literal[tuple(shape.enum)]
     checks = _lengths(shape)
     if "pattern" in shape.metadata:
-        checks.append(AfterValidator(Pattern(shape.metadata["pattern"])))
+        also = f", or be {references.PREFIX}<id>" if references.kinds(shape) else ""
+        checks.append(AfterValidator(Pattern(shape.metadata["pattern"], also)))
+    if references.kinds(shape):
+        checks.append(WrapValidator(references.or_reference))
     return Annotated[str, *checks]
 
 
@@ -197,10 +211,16 @@ _SCALARS: Final[dict[str, Any]] = {
 
 
 class Pattern:
-    """A pattern of the model, as a validator: the whole string must match, in ASCII."""
+    """A pattern of the model, as a validator: the whole string must match, in ASCII.
 
-    def __init__(self, pattern: str) -> None:
+    Args:
+        pattern: The pattern.
+        also: What its message adds: what else is allowed.
+    """
+
+    def __init__(self, pattern: str, also: str = "") -> None:
         self._pattern = pattern
+        self._also = also
         self._compiled = re.compile(pattern, re.ASCII)
 
     def matches(self, text: str) -> bool:
@@ -210,7 +230,9 @@ class Pattern:
     def __call__(self, text: str) -> str:
         """Returns the text, or refuses it in pydantic's way."""
         if not self.matches(text):
-            raise PydanticCustomError("pattern", "must match {pattern}", {"pattern": self._pattern})
+            raise PydanticCustomError(
+                "pattern", "must match {pattern}{also}", {"pattern": self._pattern, "also": self._also}
+            )
         return text
 
 

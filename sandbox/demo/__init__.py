@@ -1,7 +1,7 @@
 """`python -m sandbox demo`: the whole path once, as a newcomer meets it.
 
-Kafka, the sandbox and the service are started as processes. Five commands go through Kafka, each when the end of the
-one before was read from Kafka. The audience is shown, and compared with people who are known to like the film.
+Kafka, the sandbox and the service are started as processes. Five commands go through Kafka at once, each naming what
+the ones before it make. The audience is shown, and compared with people who are known to like the film.
 
 `command` is where it begins. `story` says what is sent, `records` how, `timeline` what came back; `client` and
 `service` do it, `run` joins them; `screen` shows it while it lasts, `calls` counts and `summary` reports at the end.

@@ -13,9 +13,9 @@ from typing import Any, Final
 from sandbox.demo import calls
 from sandbox.demo.client import Client
 from sandbox.demo.records import EVENTS, REPLIES, Command
-from sandbox.demo.screen import Screen, _ProgressRow
+from sandbox.demo.screen import Screen
 from sandbox.demo.service import ServiceError, running_service
-from sandbox.demo.story import STEPS, Inputs, Step
+from sandbox.demo.story import STEPS, Inputs, commands
 from sandbox.demo.summary import FILES, DemoResult
 from sandbox.demo.timeline import Timeline
 from sandbox.jobs import storage
@@ -23,7 +23,7 @@ from sandbox.processes import Child
 from sandbox.stack import Sandbox
 
 STEP_SECONDS: Final = 90.0
-"""Longest wait for one command's end; the first one includes the start of the service."""
+"""Longest wait for one command's end after the end of the one before it; the first one has the service start in it."""
 
 
 class Demo:
@@ -74,30 +74,30 @@ class Demo:
                 return await _while_well(self._commands(client, place, run), _ended(service))
 
     async def _commands(self, client: Client, place: Inputs, run: str) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        for number, (step, stage) in enumerate(zip(STEPS, self._stages, strict=True), start=1):
+        """Publish all commands at once, then read until each has ended; returns all results together."""
+        for command, stage in zip(commands(place, run), self._stages, strict=True):
             self._screen.move(stage, "sent")
-            made |= await self._command(
-                client, Command(f"{run}-{number}", step.operation, step.request(place, made)), stage, step
-            )
+            self.timeline.commands.append(await client.publish(command))
+        made: dict[str, Any] = {}
+        for number, command in enumerate(self.timeline.commands):
+            made |= await self._ended(client, command, number)
         return made
 
-    async def _command(self, client: Client, command: Command, stage: _ProgressRow, step: Step) -> dict[str, Any]:
-        """Publish a command and wait until Kafka has its end."""
-        sent = await client.publish(command)
-        self.timeline.commands.append(sent)
+    async def _ended(self, client: Client, command: Command, number: int) -> dict[str, Any]:
+        """Read until Kafka has the end of a command; those behind it are shown as they move."""
         try:
             async with asyncio.timeout(STEP_SECONDS):
-                while not self.timeline.settled(sent):
+                while not self.timeline.settled(command):
                     self.timeline.records += await client.read()
-                    self._screen.move(stage, self.timeline.phase(sent))
+                    for later, stage in zip(self.timeline.commands[number:], self._stages[number:], strict=True):
+                        self._screen.move(stage, self.timeline.phase(later))
         except TimeoutError:
-            said = self.timeline.phase(sent)
+            said = self.timeline.phase(command)
             raise ServiceError(
-                f"{step.operation} did not end in {STEP_SECONDS:.0f} s; the last word was: {said}."
+                f"{command.operation} did not end in {STEP_SECONDS:.0f} s; the last word was: {said}."
             ) from None
-        self._screen.end(stage, self.timeline.phase(sent))
-        return self.timeline.result(sent)
+        self._screen.end(self._stages[number], self.timeline.phase(command))
+        return self.timeline.result(command)
 
     def _keep(self, sandbox: Sandbox, lines: list[str]) -> None:
         """Put what is worth keeping into the folder."""

@@ -1,4 +1,4 @@
-"""The five commands of the demo, and what each takes from the results before it. Pure."""
+"""The five commands of the demo, and what each takes from the ones before it. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sandbox.datasets.movielens import Catalogued
+from sandbox.demo.records import Command
 
 SIZES: Final = (1, 2, 5, 10, 20)
 """Audience sizes to be rated, in percent of all people."""
@@ -15,7 +16,7 @@ EXPORTED: Final = 10
 _FEWEST_SEEDS: Final = 25
 
 Made = Mapping[str, Any]
-"""Members of all results so far: the ARNs by the API's own names."""
+"""What the commands before make, by the API's own names: references to it, since it is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,14 @@ class Step:
         operation: the API's name.
         purpose: what it is for, in a few words.
         request: makes the command's data.
+        makes: the member that names what it makes; empty when no other command takes that.
         job: whether it starts work that goes on after the call.
     """
 
     operation: str
     purpose: str
     request: Callable[[Inputs, Made], dict[str, Any]]
+    makes: str = ""
     job: bool = False
 
 
@@ -92,9 +95,27 @@ def _export_job(_: Inputs, made: Made) -> dict[str, Any]:
 
 
 STEPS: Final = (
-    Step("CreateTrainingDataset", "name the table of ratings", _training_dataset),
-    Step("CreateAudienceModel", "learn everyone's taste", _audience_model, job=True),
-    Step("CreateConfiguredAudienceModel", "set sizes and output", _configured_model),
-    Step("StartAudienceGenerationJob", "rank people by likeness to the seed", _generation_job, job=True),
+    Step("CreateTrainingDataset", "name the table of ratings", _training_dataset, "trainingDatasetArn"),
+    Step("CreateAudienceModel", "learn everyone's taste", _audience_model, "audienceModelArn", job=True),
+    Step("CreateConfiguredAudienceModel", "set sizes and output", _configured_model, "configuredAudienceModelArn"),
+    Step(
+        "StartAudienceGenerationJob",
+        "rank people by likeness to the seed",
+        _generation_job,
+        "audienceGenerationJobArn",
+        job=True,
+    ),
     Step("StartAudienceExportJob", f"write the best {EXPORTED} % to S3", _export_job, job=True),
 )
+
+
+def commands(place: Inputs, run: str) -> list[Command]:
+    """All five, to be sent at once: each names what the ones before it make."""
+    made: dict[str, str] = {}
+    found = []
+    for number, step in enumerate(STEPS, start=1):
+        command = Command(f"{run}-{number}", step.operation, step.request(place, made))
+        found.append(command)
+        if step.makes:
+            made[step.makes] = f"command:{command.id}"
+    return found

@@ -74,11 +74,13 @@ def show(console: Console, outcome: DemoResult, folder: Path) -> None:
 
 
 def timeline_table(rows: Iterable[Row]) -> Table:
-    """Everything that was sent and read; a blank line before each command."""
+    """Everything that was sent and read; a blank line after the commands, which were sent at once."""
     table = _plain(("time", "right"), ("record", "left"), ("about", "left"), ("says", "left"), ("no.", "right"))
-    for number, row in enumerate(rows):
-        if row.record == "command" and number:
+    before = "command"
+    for row in rows:
+        if row.record != before == "command":
             table.add_row()
+        before = row.record
         style = _STYLES.get(row.record, "red")
         table.add_row(f"{row.seconds:.2f}", Text(row.record, style), row.about, row.what, row.sequence)
     return table

@@ -70,8 +70,12 @@ class Correction:
 
     def covers(self, found: Break) -> bool:
         """True when a break is this correction, and nothing else."""
-        same = (found.rule, found.now) == (self.keyword, self.value)
+        same = found.rule == self.keyword and self.holds(found.now)
         return same and self.is_at(found.path)
+
+    def holds(self, now: Any) -> bool:
+        """True when the keyword says this, or has become laxer since."""
+        return now == self.value or (self.keyword == "allOf" and implies(self.value, now))
 
     def is_at(self, place: str) -> bool:
         """True when it is about this path."""
@@ -123,6 +127,11 @@ def _section(section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> It
 
 
 def _incoming(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    if "anyOf" in old or "anyOf" in new:
+        for one in _alternatives(old):
+            yield from _incoming(path, one, _rest(new))
+            yield from _least([[*_incoming(path, one, other)] for other in new.get("anyOf", ())])
+        return
     yield from _unknown(path, new)
     yield from _types(path, old, new, narrower=True)
     yield from _choices(path, _choice(new), _choice(old), old, new)
@@ -158,6 +167,11 @@ def _renamed(path: str, old: Schema, new: Schema) -> Iterator[Break]:
 
 
 def _outgoing(path: str, old: Schema, new: Schema) -> Iterator[Break]:
+    if "anyOf" in old or "anyOf" in new:
+        for one in _alternatives(new):
+            yield from _outgoing(path, _rest(old), one)
+            yield from _least([[*_outgoing(path, other, one)] for other in old.get("anyOf", ())])
+        return
     yield from _unknown(path, new)
     yield from _types(path, old, new, narrower=False)
     yield from _choices(path, _choice(old), _choice(new), old, new)
@@ -171,6 +185,21 @@ def _outgoing(path: str, old: Schema, new: Schema) -> Iterator[Break]:
     for name in old.get("properties", {}).keys() - new.get("properties", {}).keys():
         yield Break(f"{path}.{name}", "removed", "is gone")
     yield from _below(path, old, new, _outgoing)
+
+
+def _alternatives(schema: Schema) -> list[Schema]:
+    """The schemas of which a value must fit one."""
+    return [_rest(schema) | one for one in schema.get("anyOf", [{}])]
+
+
+def _rest(schema: Schema) -> Schema:
+    """What holds whichever of its alternatives a value fits."""
+    return {name: value for name, value in schema.items() if name != "anyOf"}
+
+
+def _least(found: list[list[Break]]) -> list[Break]:
+    """What breaks with the best of several alternatives: nothing, if one of them fits or there are none."""
+    return min(found, key=len, default=[])
 
 
 # --- keywords ------------------------------------------------------------------------------------------------------
@@ -257,11 +286,18 @@ def _added(lax: Schema, strict: Schema) -> Iterator[tuple[str, Any]]:
             yield name, strict[name]
     known = [plain(part) for part in lax.get("allOf", ())]
     for part in strict.get("allOf", ()):
-        if plain(part) not in known:
+        if not any(implies(each, plain(part)) for each in known):
             yield "allOf", plain(part)
     for name in _PLACES:
         if isinstance(strict.get(name), dict) and lax.get(name, True) is True:
             yield name, strict[name]
+
+
+def implies(part: Schema, other: Schema) -> bool:
+    """Whether what fits one part of ``allOf`` fits another: they are equal, or one has more alternatives."""
+    if part.keys() == other.keys() == {"anyOf"}:
+        return all(one in other["anyOf"] for one in part["anyOf"])
+    return part == other
 
 
 def plain(part: Schema) -> Schema:

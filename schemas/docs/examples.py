@@ -15,6 +15,7 @@ from schemas import cloudevents, events, records
 from schemas.cloudevents import Envelope
 from schemas.events import Message, ReplyKind
 from schemas.operations import COMMAND_PREFIX, EXPORT_JOB, RESOURCES, Change, Resource
+from schemas.references import PREFIX
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "eu-west-1"
@@ -158,6 +159,45 @@ MAKES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Command -> the invented id of what it makes."""
+
+
+CHAINED: Final = (
+    "CreateTrainingDataset",
+    "CreateAudienceModel",
+    "CreateConfiguredAudienceModel",
+    "StartAudienceGenerationJob",
+    "StartAudienceExportJob",
+)
+"""Commands that are sent at once, each naming the one before it."""
+CHAIN_KEY: Final = "campaign-8"
+"""Their record key, and the beginning of their ids."""
+
+
+def chain() -> list[dict[str, Any]]:
+    """A campaign that is sent at once: five commands, and a deletion after the last of them."""
+    named = {arn: f"{PREFIX}{chain_id(name)}" for name, arn in MAKES.items()}
+    links = [_link(name, _named(_plain(name), named)) for name in CHAINED]
+    last = json.dumps([chain_id(CHAINED[-1])])
+    deletion = {"audienceGenerationJobArn": named[GENERATION]}
+    return [*links, _link("DeleteAudienceGenerationJob", deletion) | {"after": last}]
+
+
+def chain_id(name: str) -> str:
+    """Id of one of them."""
+    return f"{CHAIN_KEY}/{name}"
+
+
+def _plain(name: str) -> dict[str, Any]:
+    """What an example needs; lists and maps are not the point here."""
+    return {member: value for member, value in COMMANDS[name].data.items() if member not in ("tags", "description")}
+
+
+def _named(data: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:
+    return {member: named.get(value, value) if isinstance(value, str) else value for member, value in data.items()}
+
+
+def _link(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"id": chain_id(name), "source": SOURCE, "type": f"{COMMAND_PREFIX}{name}", "data": dict(data)}
 
 
 def command_id(name: str) -> str:

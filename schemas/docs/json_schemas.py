@@ -61,6 +61,12 @@ _ATTRIBUTES: Final[dict[str, Schema]] = {
         "pattern": "^[0-9]$",
         "description": "0 (default) to 9: order within a target's waiting queue.",
     },
+    "after": _TEXT
+    | {
+        "contentMediaType": "application/json",
+        "description": "JSON array of ids of earlier commands of this source and record key: it begins when they have "
+        'succeeded, as in `["export-7"]`.',
+    },
     **dict.fromkeys(tracecontext.ATTRIBUTES, _TRACE),
 }
 
@@ -251,7 +257,7 @@ def _tidy(schema: Schema, definitions: Mapping[str, Schema], outgoing: bool) -> 
         return _tidy(
             {**target, **{key: value for key, value in schema.items() if key != "$ref"}}, definitions, outgoing
         )
-    if "anyOf" in schema:
+    if _nullable(schema):
         return _tidy(_merged(schema, outgoing), definitions, outgoing)
     result = {key: value for key, value in schema.items() if key not in {"title", "default", "$defs"}}
     if outgoing and result.get("additionalProperties") is False:
@@ -265,8 +271,12 @@ def _tidy(schema: Schema, definitions: Mapping[str, Schema], outgoing: bool) -> 
     return result
 
 
+def _nullable(schema: Schema) -> bool:
+    return any(one.get("type") == "null" for one in schema.get("anyOf", ()))
+
+
 def _merged(schema: Schema, outgoing: bool) -> Schema:
-    """A value or null, in one schema; pydantic writes nothing else as a choice in our models."""
+    """A value or null, in one schema."""
     (choice,) = (one for one in schema["anyOf"] if one.get("type") != "null")
     merged = {**choice, **{key: value for key, value in schema.items() if key != "anyOf"}}
     if outgoing and "type" in merged:

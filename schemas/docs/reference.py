@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from schemas import results, shapes, strictjson
 from schemas.aws_policies.iam import actions_of, passes_role
-from schemas.docs import client_examples, examples, json_schemas
+from schemas.docs import chains, client_examples, examples, json_schemas
 from schemas.docs.asyncapi import replies_of
 from schemas.docs.descriptions import SERVICE_ERRORS, aws_errors, event_statuses, events_of, operations, purpose, recipe
 from schemas.docs.json_schemas import Schema
 from schemas.documented_rules import MARKER_OPENING, MAX_DESCRIPTION, RULES, stamped
 from schemas.events import ReplyKind
 from schemas.operations import COMMANDS, OPERATIONS, RESOURCES, SERVICE_COMMANDS, Kind, Operation, Resolution
+from schemas.references import PREFIX
 from schemas.service_commands import statuses
 from schemas.shape_schemas import UNSAID
 
@@ -63,7 +64,7 @@ def index() -> str:
         f"| [{name}]({name}.md) | {COMMANDS[name].kind.value} | {purpose(COMMANDS[name])} |"
         for name in examples.COMMANDS
     ]
-    return "\n".join([*lines, "", *_attributes(), "", *_unsaid()]) + "\n"
+    return "\n".join([*lines, "", *_attributes(), "", chains.section(), "", *_unsaid()]) + "\n"
 
 
 def _attributes() -> Iterator[str]:
@@ -162,6 +163,9 @@ _UNITS: Final = {"Length": "characters", "Items": "items", "Properties": "member
 
 def constraints(schema: Schema) -> str:
     """A schema's own constraints, in words."""
+    if "anyOf" in schema:
+        arn, _ = schema["anyOf"]  # nothing else is a choice
+        return f"{constraints(arn)}; or `{PREFIX}<id>`, [what an earlier command makes](README.md#chains)"
     parts = [str(schema["type"])]
     for noun, unit in _UNITS.items():
         parts += _range(schema.get(f"min{noun}"), schema.get(f"max{noun}"), unit)
@@ -318,7 +322,8 @@ def _errors(row: Operation) -> Iterator[str]:
     yield (
         "From the service: `ValidationFailed` and its like in `rejected`; `IdMisuse` when the id was used with other "
         "content, `WrongPartition` when another partition has it, or `TooManyOpenCommands` when too much of its source "
-        "waits; `DeadlineExceeded` when it could not be issued in time."
+        "waits; `DeadlineExceeded` when it could not be issued in time; `UnknownPredecessor`, `PredecessorMismatch` "
+        "or `PredecessorFailed` when it names others in a [chain](README.md#chains)."
     )
 
 

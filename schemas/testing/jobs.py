@@ -1,7 +1,7 @@
 """What the twin remembers of a command."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import records
@@ -20,16 +20,24 @@ class TwinJob:
         last: The reply to a duplicate: kind, data and number.
         waiting: Why it waits, if it does.
         awaits: The job whose end it waits for.
-        resource_id: What it watches.
+        key: Of its record.
+        open: Ids of the commands that it names and that have not succeeded.
+        made: What the others have made, by their ids.
+        filled: Members of its request that were filled in.
+        resource_id: What it watches, or has made.
         ended: Whether it has had its terminal reply.
     """
 
     command: records.Command
     accepted_at: float
+    key: bytes | None = None
+    open: tuple[str, ...] = ()
     replies: int = 0
     last: tuple[ReplyKind, Mapping[str, Any], int] = (ReplyKind.ACCEPTED, {}, 1)
     waiting: str = ""
     awaits: "TwinJob | None" = None
+    made: dict[str, str] = field(default_factory=dict)
+    filled: Mapping[str, Any] = field(default_factory=dict)
     resource_id: str = ""
     ended: bool = False
 

@@ -1,22 +1,24 @@
 """The service's contract in memory, for unit tests of publishers and subscribers.
 
 Fed a command, the twin answers with the replies and events that the service would publish; jobs do not proceed until
-they are moved on by hand. It keeps the contract (validation, duplicates, misuse, numbering, waiting, tracking,
+they are moved on by hand. It keeps the contract (validation, duplicates, misuse, numbering, waiting, chains, tracking,
 cancelling), and no more: there is no Kafka, no AWS and no crash. A test feeds it and the real service the same
 commands.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .. import commands, records
+from .. import commands, records, references
 from ..client import Client, ClientSettings
 from ..commands import NotACommand, Rejected, TopicRules
 from ..events import Message, ReplyKind
 from ..operations import COMMANDS, Change, Kind, Operation, Resolution, removal_of, resource_of
+from . import links
 from .account import Account, ApiError, Thing, kind_of
 from .building import SOURCE, open_limits
 from .jobs import TwinJob, error, fault_of, wanted
@@ -28,6 +30,7 @@ QUOTA: Final = "ServiceQuotaExceededException"
 _NOT_BEFORE: Final = "NotBefore"
 _UNDER_WAY: Final = "CommandUnderWay"
 _PARKED: Final = "CommandParked"
+_NOT_HELD: Final = {_NOT_BEFORE, _UNDER_WAY, _PARKED, references.WAITS}
 _MISUSE: Final = "this id and source belong to an earlier command with other content"
 
 
@@ -67,6 +70,7 @@ class Twin:
         self._held: dict[str, str] = {}
         self._refusals: dict[str, ApiError] = {}
         self._parking: set[str] = set()
+        self._ends: deque[TwinJob] = deque()
 
     def client(self, source: str = SOURCE, **settings: Any) -> Client:
         """A client, not open yet, that talks to this twin instead of to Kafka.
@@ -87,7 +91,7 @@ class Twin:
         if isinstance(outcome, NotACommand | Rejected):
             self._out.bury(message, outcome.code, outcome.message, self.now)
         if not isinstance(outcome, NotACommand):
-            self._receive(outcome)
+            self._receive(outcome, message.key)
         return self.published[before:]
 
     def advance(self, resource_id: str, status: str = "") -> list[Published]:
@@ -138,9 +142,7 @@ class Twin:
         """Lets the waiting commands of an operation go on; gives what is published."""
         before = len(self.published)
         self._held.pop(operation, None)
-        self._resume(
-            lambda job: job.command.operation == operation and job.waiting not in {_NOT_BEFORE, _UNDER_WAY, _PARKED}
-        )
+        self._resume(lambda job: job.command.operation == operation and job.waiting not in _NOT_HELD)
         return self.published[before:]
 
     def pass_time(self, seconds: float) -> list[Published]:
@@ -162,17 +164,19 @@ class Twin:
 
     # --- commands --------------------------------------------------------------------------------------------------
 
-    def _receive(self, outcome: records.Command | Rejected) -> None:
+    def _receive(self, outcome: records.Command | Rejected, record_key: bytes | None) -> None:
         command = outcome.command if isinstance(outcome, Rejected) else outcome
         key = records.job_key(command.source, command.id)
         known = self._jobs.get(key)
         if known is not None:
             self._again(known, command)
             return
-        job = self._jobs[key] = TwinJob(command, self.now)
-        if isinstance(outcome, Rejected):
-            told = [{"path": one.path, "rule": one.rule, "message": one.message} for one in outcome.violations]
-            self._end(job, ReplyKind.REJECTED, error(outcome.code, outcome.message, violations=told))
+        job = TwinJob(command, self.now, record_key, command.predecessors)
+        refused = outcome if isinstance(outcome, Rejected) else links.refusal(job, self._jobs)
+        self._jobs[key] = job
+        if refused is not None:
+            told = [{"path": one.path, "rule": one.rule, "message": one.message} for one in refused.violations]
+            self._end(job, ReplyKind.REJECTED, error(refused.code, refused.message, violations=told))
             return
         self._reply(job, ReplyKind.ACCEPTED, {})
         self._begin(job)
@@ -189,6 +193,8 @@ class Twin:
         command = job.command
         if 0 < command.deadline < self.now:
             self._end(job, ReplyKind.FAILED, error("DeadlineExceeded", "the command was not issued by its deadline"))
+        elif job.open:
+            self._advance(job)
         elif command.not_before > self.now:
             self._wait(job, _NOT_BEFORE, 0)
         elif command.operation in self._held:
@@ -197,9 +203,27 @@ class Twin:
         else:
             self._perform(job)
 
-    def _wait(self, job: TwinJob, reason: str, position: int) -> None:
+    def _wait(self, job: TwinJob, reason: str, position: int, **more: Any) -> None:
         job.waiting = reason
-        self._reply(job, ReplyKind.WAITING, {"reason": reason, "position": position})
+        self._reply(job, ReplyKind.WAITING, {"reason": reason, "position": position, **more})
+
+    def _advance(self, job: TwinJob) -> None:
+        """Goes on when all that it names have succeeded, ends with the first that has not, waits otherwise."""
+        fault = links.fault(job, self._jobs)
+        if fault is not None:
+            self._end(job, ReplyKind.FAILED, fault)
+            return
+        left = links.note(job, self._jobs)
+        if left and (job.waiting != references.WAITS or left != job.open):
+            job.open = left
+            self._wait(job, references.WAITS, 0, predecessors=list(left))
+        if left:
+            return
+        job.open, job.waiting = (), ""
+        if refused := links.fill(job, self._limits):
+            self._end(job, ReplyKind.FAILED, refused)
+            return
+        self._begin(job)
 
     def _resume(self, due: Callable[[TwinJob], bool]) -> None:
         for job in [one for one in self._jobs.values() if one.waiting and due(one)]:
@@ -229,6 +253,7 @@ class Twin:
             case Kind.WRITE:
                 result = self.account.answer(row, params, self.now)
                 subject = str(result.get(row.resource.identity) or params.get(row.resource.identity))
+                job.resource_id = subject if row.creates else ""
                 self._out.change(
                     job.command, row.resource.kind, subject, str(row.change), self.now, name=str(params.get("name", ""))
                 )
@@ -249,7 +274,8 @@ class Twin:
     def _start(self, job: TwinJob, thing: Thing) -> None:
         member = "resourceArn" if thing.resource.identity else "resourceId"
         job.resource_id = thing.id
-        self._reply(job, ReplyKind.STARTED, {member: thing.id, "status": thing.status})
+        filled = {"request": job.filled} if job.filled else {}
+        self._reply(job, ReplyKind.STARTED, {member: thing.id, "status": thing.status, **filled})
         self._show(thing, {})
         if self._automatic:
             self.finish(thing.id)
@@ -328,6 +354,7 @@ class Twin:
         """Adds the resource that an operator says a parked command has made."""
         row, params = job.row, job.command.params
         thing = self.account.create(row, params, self.now, arn)
+        job.resource_id = thing.id
         if row.kind is Kind.JOB:
             self._start(job, thing)
             return
@@ -363,6 +390,8 @@ class Twin:
         """Ends a job whose resource has come to where it was to come, or where it must not."""
         resource, status, until = thing.resource, thing.status, wanted(job)
         gone = status == Change.DELETED
+        if gone and job.row.kind is Kind.TRACK:
+            job.resource_id = ""
         if gone and (job.row.kind is Kind.REMOVAL or until == status):
             self._end(job, ReplyKind.SUCCEEDED, {"result": {}})
         elif gone:
@@ -387,10 +416,18 @@ class Twin:
         job.ended, job.waiting, job.awaits = True, "", None
         if job.command.asked and "result" in data:
             data = {"result": {"cancelled": False, "deleted": True, **data["result"]}}
+        if job.filled and kind is ReplyKind.SUCCEEDED:
+            data = {**data, "request": job.filled}
         attempts = 0 if kind is ReplyKind.REJECTED else 1
         self._reply(job, kind, {**data, "attempts": attempts, "durationSeconds": round(self.now - job.accepted_at, 3)})
         for one in [other for other in self._jobs.values() if other.awaits is job]:
             self._delete(one, job)
+        self._ends.append(job)
+        if len(self._ends) == 1:  # otherwise this one ends because of another, which goes on below
+            while self._ends:
+                for one in links.waiting_for(self._ends[0], self._jobs):
+                    self._begin(one)
+                self._ends.popleft()
 
 
 def _fits(job: TwinJob, arn: str) -> bool:

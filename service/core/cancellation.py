@@ -8,11 +8,11 @@ record, at that command's target. While the command is parked, it is unknown wha
 from enum import Enum, auto
 from typing import Final
 
-from schemas.operations import COMMANDS, Kind, Operation, removal_of
+from schemas.operations import Kind, Operation, removal_of
 from schemas.records import Fault
 from service.core import outcomes, resolution
 from service.core.effects import CommandReply, Step
-from service.core.job import Job, Phase, ended, may_have_happened, replace
+from service.core.job import Job, Phase, ended, known_row, may_have_happened, replace
 
 UNRESOLVED: Final = Fault(
     "OutcomeUnknown",
@@ -43,7 +43,7 @@ def chance(job: Job, *, held: bool = False) -> Chance:
         return Chance.CERTAIN
     if job.phase is Phase.INTENDED:
         return Chance.TOO_LATE if held else Chance.IF_UNSENT
-    operation = COMMANDS.get(job.command.operation)
+    operation = known_row(job.command)
     return Chance.CERTAIN if operation is not None and operation.kind is Kind.TRACK else Chance.TOO_LATE
 
 
@@ -59,7 +59,7 @@ def unknown(job: Job, now: float) -> Step:
 
 def deletion(job: Job, other: Job) -> Operation | None:
     """The operation that would delete what the other command makes, if that is asked for and AWS has one."""
-    operation = COMMANDS.get(other.command.operation)
+    operation = known_row(other.command)
     if operation is None or not operation.creates or not job.command.params.get("deleteResource"):
         return None
     return removal_of(operation.resource)
@@ -120,7 +120,7 @@ def _deleting(job: Job, operation: Operation, other: Job, now: float) -> Job:
 
 def _too_late(other: Job) -> Fault:
     now = f"it has ended ({other.phase})" if ended(other) else f"its call has left or may have (phase {other.phase})"
-    operation = COMMANDS.get(other.command.operation)
+    operation = known_row(other.command)
     if operation is None:
         return Fault("TooLate", f"the command can't be cancelled: {now}, and this release does not know its operation")
     if operation.creates and removal_of(operation.resource) is not None:

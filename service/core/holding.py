@@ -10,7 +10,7 @@ from typing import Final
 from schemas.operations import COMMANDS, Kind, arn_type, resource_of
 from service.core import observations as seen
 from service.core.effects import CommandReply, Step
-from service.core.job import Job, ended, replace
+from service.core.job import CHAINED, Job, ended, known_row, performs, replace
 from service.core.timing import Policy
 
 UNKNOWN_OPERATION: Final = "UnknownOperation"
@@ -25,16 +25,23 @@ def obstacle(job: Job, policy: Policy) -> str:
     """Why this process can't serve a job; empty when it can, and for a job that needs no activity."""
     if ended(job) or job.awaits:
         return ""
-    operation = COMMANDS.get(job.command.operation)
+    operation = known_row(job.command)
     if operation is None:
         return UNKNOWN_OPERATION
     if operation.kind in (Kind.CANCEL, Kind.RESOLVE):
         return ""  # they send nothing to their own target
     if policy.targets is not None and job.command.target not in policy.targets:
         return UNKNOWN_TARGET
-    if operation.kind is Kind.TRACK and resource_of(job.command.params[operation.resource.identity]) is None:
+    if operation.kind is Kind.TRACK and _of_unknown_kind(job):
         return UNKNOWN_RESOURCE
     return "" if _at_home(job, policy) else TARGET_CHANGED
+
+
+def _of_unknown_kind(job: Job) -> bool:
+    """True for a watch of a resource whose kind is not known; one in a chain may have no resource yet."""
+    if job.command.operation == CHAINED:
+        return False
+    return resource_of(job.command.params[COMMANDS[job.command.operation].resource.identity]) is None
 
 
 def word(job: Job, reason: str) -> str:
@@ -42,7 +49,7 @@ def word(job: Job, reason: str) -> str:
     command = job.command
     if reason == UNKNOWN_RESOURCE:
         return arn_type(command.params[COMMANDS[command.operation].resource.identity])
-    return command.operation if reason == UNKNOWN_OPERATION else command.target
+    return performs(command) if reason == UNKNOWN_OPERATION else command.target
 
 
 def born(job: Job, policy: Policy) -> Job:

@@ -9,6 +9,7 @@ from schemas.operations import COMMANDS, Kind, Operation, Repeat, Resource, reso
 from schemas.records import TERMINAL, Command, Job, Phase, job_key
 
 __all__ = [
+    "CHAINED",
     "GIVEN_BACK",
     "TERMINAL",
     "Command",
@@ -18,17 +19,25 @@ __all__ = [
     "ended",
     "jitter",
     "keeps_line",
+    "known_row",
     "marker",
     "may_have_happened",
     "named_key",
     "occupies_slot",
     "order_of",
+    "performs",
     "repeat",
     "replace",
     "row",
     "subject",
     "wants_slot",
 ]
+
+CHAINED: Final = "AwaitPredecessors"
+"""Operation in the record of a command that waits for its predecessors; ``asked`` is the one that it will perform.
+
+Releases that know no chains do not know this operation, and so hold such a job and leave its members alone.
+"""
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 MARKER_LENGTH: Final = 26
@@ -40,7 +49,17 @@ def row(command: Command) -> Operation:
     Raises:
         KeyError: This release has no such operation; jobs of one are held (:mod:`service.core.holding`).
     """
-    return COMMANDS[command.operation]
+    return COMMANDS[performs(command)]
+
+
+def known_row(command: Command) -> Operation | None:
+    """The table's row of a command; None when this release has none."""
+    return COMMANDS.get(performs(command))
+
+
+def performs(command: Command) -> str:
+    """Name of the operation that a command performs, or will when its predecessors have succeeded."""
+    return command.asked if command.operation == CHAINED else command.operation
 
 
 def subject(command: Command) -> Resource:
@@ -53,7 +72,7 @@ def subject(command: Command) -> Resource:
 
 def may_have_happened(job: Job) -> bool:
     """True for a blind repeat: an earlier call's outcome was lost, and no search has shown that it failed."""
-    if job.command.operation not in COMMANDS:
+    if known_row(job.command) is None:
         return job.attempt > 1
     reconciled = repeat(job.command) in (Repeat.MARKED, Repeat.GUARDED)
     return job.attempt > 1 and not reconciled and row(job.command).kind is not Kind.READ

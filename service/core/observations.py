@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.operations import Resolution
-from schemas.records import Fault
+from schemas.records import Fault, Job
+from schemas.references import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,40 @@ class DependencyEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class FilledRequest:
+    """A request with what the commands that it names have made.
+
+    Attributes:
+        request: All of it.
+        members: The part that was filled in.
+        code: What kind of fault the rules of now find in it, for machines; empty when there is none.
+        violations: All that they find.
+    """
+
+    request: Mapping[str, Any]
+    members: Mapping[str, Any]
+    code: str = ""
+    violations: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessors:
+    """How the commands stand that this one waits for; instead of ``DependencyEnded``, if it names several.
+
+    Attributes:
+        jobs: The commands by id, those that have been seen to succeed left out; None for one that is not known here.
+        references: Where the request names any of them.
+        filled: The request with what they have made; None while not all have succeeded.
+        early: Whether its start time lies ahead, by the wall clock.
+    """
+
+    jobs: Mapping[str, Job | None]
+    references: tuple[Reference, ...] = ()
+    filled: FilledRequest | None = None
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The service itself fails with this job, again and again.
 
@@ -257,6 +292,7 @@ Observation = (
     | Vanished
     | Cancelled
     | DependencyEnded
+    | Predecessors
     | Broken
     | Resolved
 )

@@ -1,17 +1,17 @@
 """How a command ends, and what is published then. Called only by :mod:`service.core.transitions`."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from schemas import sizes
-from schemas.operations import COMMANDS, Change, Kind, Resource
+from schemas.operations import Change, Kind, Resource
 from schemas.records import Fault, ResourceChange
 from service.core.effects import CommandReply, Event, StatusChange, Step
 from service.core.faults import NOT_FOUND, bounded, details
-from service.core.job import Command, Job, Phase, replace, row, subject
+from service.core.job import CHAINED, Command, Job, Phase, known_row, replace, row, subject
 from service.core.marker import strip
 from service.core.observations import Unseen
 from service.core.search import search_request
@@ -74,7 +74,7 @@ def lasting(job: Job) -> bool:
     again. A cancellation stops what its publisher wanted stopped; a decision that was not carried out has decided
     nothing.
     """
-    operation = COMMANDS.get(job.command.operation)
+    operation = known_row(job.command)
     if job.phase is Phase.REJECTED or failed_with(job, DEADLINE_EXCEEDED.code):
         return False
     if operation is None or operation.kind not in (Kind.READ, Kind.TRACK, Kind.CANCEL, Kind.RESOLVE):
@@ -84,14 +84,17 @@ def lasting(job: Job) -> bool:
 
 def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: Event, **changes: Any) -> Step:
     """Ends a job: a short reply is kept for duplicates, the request's members while a person may want a retry."""
-    told = {**data, "attempts": job.attempt, "durationSeconds": round(max(now - job.accepted_at, 0.0), 3)}
+    filled = {"request": job.filled} if job.filled and phase is Phase.SUCCEEDED else {}
+    told = {**data, **filled, "attempts": job.attempt, "durationSeconds": round(max(now - job.accepted_at, 0.0), 3)}
     reply = kept(told)
     fault = changes.pop("fault", job.fault)
     if fault is not None and phase is not Phase.PARKED and reply.get("truncated"):
         fault = replace(fault, message=sizes.shortened(fault.message, sizes.MAX_PATH), status_details=None)
+    command, parked = _unchained(job.command), phase is Phase.PARKED
     finished = replace(
         job,
-        command=job.command if phase is Phase.PARKED else replace(job.command, params={}),
+        command=command if parked else replace(command, params={}),
+        filled=job.filled if parked else None,
         phase=phase,
         since=now,
         due=0.0,
@@ -103,6 +106,11 @@ def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: E
         **changes,
     )
     return Step(finished, (*events, CommandReply(_REPLY_KIND[phase], told)))
+
+
+def _unchained(command: Command) -> Command:
+    """A command that waited for others ends as the one that was sent."""
+    return replace(command, operation=command.asked, asked="") if command.operation == CHAINED else command
 
 
 def kept(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,6 +153,18 @@ def failed(job: Job, fault: Fault, now: float, *events: Event, **changes: Any) -
     """The command ends without what was asked."""
     fault = bounded(fault)
     return _end(job, Phase.FAILED, {"error": _error(fault)}, now, *events, fault=fault, **changes)
+
+
+def unfit(job: Job, fault: Fault, violations: Sequence[Mapping[str, str]], now: float) -> Step:
+    """The command can't be performed with what its predecessors have made."""
+    fault = bounded(fault)
+    return _end(job, Phase.FAILED, {"error": {**_error(fault), "violations": list(violations)}}, now, fault=fault)
+
+
+def deserted(job: Job, fault: Fault, predecessors: list[str], now: float) -> Step:
+    """The command waited for others that did not succeed."""
+    fault = bounded(fault)
+    return _end(job, Phase.FAILED, {"error": _error(fault), "predecessors": predecessors}, now, fault=fault)
 
 
 def parked(job: Job, fault: Fault, now: float, searched: str) -> Step:
@@ -190,9 +210,10 @@ def rejected(command: Command, fault: Fault, violations: list[dict[str, str]], n
     return _end(job, Phase.REJECTED, {"error": {**_error(fault), "violations": violations}}, now, fault=fault)
 
 
-def started(command: Command, resource_id: str, status: str) -> CommandReply:
+def started(job: Job, resource_id: str, status: str) -> CommandReply:
     """The reply of a call that began something long."""
-    return CommandReply("started", {_id_member(command): resource_id, "status": status})
+    filled = {"request": job.filled} if job.filled else {}
+    return CommandReply("started", {_id_member(job.command): resource_id, "status": status, **filled})
 
 
 def _id_member(command: Command) -> str:

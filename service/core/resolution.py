@@ -117,7 +117,7 @@ def _adopted(job: Job, resource_id: str, now: float) -> Step:
         known = resource_id or stable_id(resource, marker(job.command))
         status = resource.arriving[0]
     running = replace(job, phase=Phase.RUNNING, resource_id=known)
-    return Step(running, (outcomes.started(job.command, known, status),))
+    return Step(running, (outcomes.started(job, known, status),))
 
 
 def _given_up(job: Job) -> Fault:

@@ -7,6 +7,8 @@ from typing import Final
 from schemas.operations import Kind
 from service.core.job import Job, Phase, jitter, may_have_happened, replace, row
 
+NOT_BEFORE: Final = "NotBefore"
+"""Reason of a command that waits for its start time."""
 LONGEST_QUOTA_WAIT: Final = 16
 """The longest wait for a quota that AWS says is full, in the shortest one."""
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from schemas.operations import Kind, Repeat
 from schemas.records import Fault
-from service.core import effects, holding, outcomes, resolution, search, timing
+from service.core import chains, effects, holding, outcomes, resolution, search, timing
 from service.core import observations as seen
 from service.core.effects import CommandReply, Step
 from service.core.faults import CONFLICT, INVALID, NOT_FOUND
@@ -44,9 +44,6 @@ from service.core.timing import Policy, search_delay
 OUT_OF_BUDGET: Final = "RateBudget"
 """Reason of a command that waits for its turn to call."""
 
-NOT_BEFORE: Final = "NotBefore"
-"""Reason of a command that waits for its start time."""
-
 CALL_WINDOW: Final = "CallWindow"
 """Reason of a command whose call could not leave in time after its commit."""
 
@@ -63,7 +60,9 @@ _UNSEARCHED: Final[dict[str, Any]] = {"due": 0.0, "retries": 0, "searches": 0, "
 Transition = Callable[[Job, Any, float, Policy], Step]
 
 
-def accept(command: Command, now: float, wall: float, policy: Policy) -> Step:
+def accept(
+    command: Command, now: float, wall: float, policy: Policy, predecessors: seen.Predecessors | None = None
+) -> Step:
     """A new command: its intent, to be made durable before anything is sent.
 
     Args:
@@ -71,14 +70,18 @@ def accept(command: Command, now: float, wall: float, policy: Policy) -> Step:
         now: The owner's time.
         wall: The wall clock, by which the publisher has named a start time and a deadline.
         policy: Numbers.
+        predecessors: How the commands stand that it names, if it names any.
     """
     job = Job(command, Phase.INTENDED, accepted_at=now, since=now)
     accepted = CommandReply("accepted")
     if timing.overdue(job, wall):
         return outcomes.failed(job, outcomes.DEADLINE_EXCEEDED, now, accepted)
+    if predecessors is not None:
+        begun = chains.advanced(chains.begun(job), predecessors, now)
+        return Step(begun.job, (accepted, *begun.events))
     if command.not_before > wall:
-        waiting = CommandReply("waiting", {"reason": NOT_BEFORE, "position": 0})
-        return Step(replace(job, due=command.not_before, reason=NOT_BEFORE), (accepted, waiting))
+        waiting = CommandReply("waiting", {"reason": timing.NOT_BEFORE, "position": 0})
+        return Step(replace(job, due=command.not_before, reason=timing.NOT_BEFORE), (accepted, waiting))
     return Step(_permitted(job), (accepted,))
 
 
@@ -113,7 +116,7 @@ def activity(job: Job, policy: Policy) -> effects.Activity:
         case Phase.INTENDED:
             return effects.Rest(job.due, wall=timing.awaits_start(job)) if job.due else _act(job)
         case Phase.QUEUED:
-            return effects.Await() if job.awaits else effects.Rest(job.due)
+            return effects.Await() if job.awaits or chains.waits(job) else effects.Rest(job.due)
         case Phase.UNCERTAIN | Phase.ACCEPTED:
             return effects.Search(job.due)
         case Phase.RUNNING:
@@ -148,7 +151,7 @@ def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) 
 
 def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
     """AWS took it: from now on the resource is watched. Its status stays unknown until it is seen."""
-    told = outcomes.started(job.command, resource_id, status)
+    told = outcomes.started(job, resource_id, status)
     return Step(
         replace(job, phase=Phase.RUNNING, since=now, resource_id=resource_id, reason="", fault=None, **_UNSEARCHED),
         (told,),
@@ -274,9 +277,13 @@ def _expired(job: Job, observation: seen.DeadlinePassed, now: float, policy: Pol
 
 def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
     """A slot may be free: another job has ended, or it is time to try again."""
-    if job.awaits:
+    if job.awaits or chains.waits(job):
         return Step(job, ignored=True)
     return Step(replace(job, phase=Phase.INTENDED, due=0.0, since=now))
+
+
+def _predecessors(job: Job, observation: seen.Predecessors, now: float, policy: Policy) -> Step:
+    return chains.advanced(job, observation, now) if chains.waits(job) else Step(job, ignored=True)
 
 
 def _restored_intent(job: Job, observation: seen.Restored, now: float, policy: Policy) -> Step:
@@ -521,6 +528,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.QUEUED, seen.DeadlinePassed): _expired,
         (Phase.QUEUED, seen.Cancelled): _cancelled,
         (Phase.QUEUED, seen.DependencyEnded): _released,
+        (Phase.QUEUED, seen.Predecessors): _predecessors,
         (Phase.UNCERTAIN, seen.Found): _found,
         (Phase.UNCERTAIN, seen.SearchFailed): _unsearched,
         (Phase.UNCERTAIN, seen.Restored): _restored_uncertain,

@@ -37,9 +37,10 @@ class ChangeProcessor:
     def planned(self, key: bytes) -> None:
         """No job waits for another."""
 
-    def forget(self, key: bytes, since: float, batch: Transaction) -> None:
+    def forget(self, key: bytes, since: float, batch: Transaction) -> bool:
         """Forgets a resource about which nothing more is published, and the numbers of its policy and tags."""
         state = self._store.resource(key)
         if state is not None and is_final(state) and finished_at(state) == since:
             for gone in (key, *filter(self._store.resource, named_after(state))):
                 batch.forget(gone)
+        return True

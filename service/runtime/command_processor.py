@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from schemas.operations import COMMANDS
-from service.core import holding, transitions
-from service.core.job import Job, ended
+from service.core import chains, holding, transitions
+from service.core.job import Job, ended, known_row, performs
 from service.core.observations import (
     Broken,
     DependencyEnded,
@@ -29,7 +28,7 @@ from service.core.observations import (
     SearchFailed,
     StartReached,
 )
-from service.runtime import commands
+from service.runtime import chaining, commands
 from service.runtime.errors import DEFECT, RepeatedErrors, location
 from service.runtime.inbox import Observed
 from service.runtime.ports import InRecord
@@ -57,12 +56,14 @@ class CommandProcessor:
         for key in self._store.running():
             self._learn(key, _RESTORED)
         # Only of the others, whose calls stand in line, the order of their acceptance matters.
-        others = sorted(self._store.others(), key=lambda item: item[1].accepted_at)
+        others = sorted(self._store.others(), key=lambda item: (item[1].accepted_at, item[1].turn))
         self._activities.line_up(others)
         for key, job in others:
             self._learn(key, _RESTORED)
             if job.awaits:
                 self.planned(job.awaits.encode())
+            elif chains.waits(job):
+                self._learn(key, DependencyEnded())  # one of its predecessors may have
 
     def receive(self, record: InRecord, batch: Transaction) -> None:
         """Reads one command into the batch."""
@@ -95,20 +96,32 @@ class CommandProcessor:
             self._activities.stepped(key, observation)
 
     def planned(self, key: bytes) -> None:
-        """Informs the cancellations that wait for a job that it has ended, was parked, or does not exist."""
+        """Informs those who wait for a job, in order, that it has ended, was parked, or does not exist."""
         waiting = self._store.awaiting(key)
         job = self._store.job(key) if waiting else None
-        if job is not None and job.command.operation and job.command.operation not in COMMANDS:
-            return  # only a release that knows the operation can tell what there is to delete
+        if job is not None and job.command.operation and known_row(job.command) is None:
+            return  # only a release that knows the operation can tell what it has made
         if job is None or ended(job):
-            for each in waiting:
+            for each in sorted(waiting, key=self._turn):
                 self._learn(each, DependencyEnded())
 
-    def forget(self, key: bytes, since: float, batch: Transaction) -> None:
-        """Forgets a command, unless it was reopened after that end."""
+    def forget(self, key: bytes, since: float, batch: Transaction) -> bool:
+        """Forgets a command, unless it was reopened after that end, or another one waits for what it makes."""
         job = self._store.job(key)
-        if job is not None and ended(job) and job.finished_at == since:
-            self._survives(key, job, Outlived(), batch)
+        if job is None or not ended(job) or job.finished_at != since:
+            return True
+        if any(self._in_chain(each) for each in self._store.awaiting(key)):
+            return False
+        self._survives(key, job, Outlived(), batch)
+        return True
+
+    def _turn(self, key: bytes) -> int:
+        job = self._store.job(key)
+        return job.turn if job is not None else 0
+
+    def _in_chain(self, key: bytes) -> bool:
+        job = self._store.job(key)
+        return job is not None and chains.waits(job)
 
     def _learn(self, key: bytes, observation: Observation) -> None:
         self._inbox.put(Observed(key, observation))
@@ -163,6 +176,9 @@ class CommandProcessor:
         return False
 
     def _apply(self, key: bytes, job: Job, observation: Observation, batch: Transaction) -> None:
+        if isinstance(observation, DependencyEnded) and chains.waits(job) and known_row(job.command) is not None:
+            find, rules = chaining.finder(job, self._store), self._context.limits[batch.topic]
+            observation = chaining.predecessors(job, find, rules, batch.wall)
         step = transitions.step(job, observation, batch.now, self._context.policy)
         batch.apply(key, job, step)
         commands.decide(key, self._store, batch, self._context, self._activities.revoke)
@@ -176,7 +192,7 @@ class CommandProcessor:
             "observation_error",
             partition=self._name,
             command_id=job.command.id,
-            operation=job.command.operation,
+            operation=performs(job.command),
             phase=job.phase.value,
             observation=type(observation).__name__,
             error=location(error),

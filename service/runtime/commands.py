@@ -1,5 +1,6 @@
 """A record from the commands topic becomes a job, an acknowledgement, a rejection or a dead letter."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 
@@ -7,11 +8,12 @@ from schemas import commands
 from schemas.commands import NotACommand, Rejected, Violation
 from schemas.operations import COMMANDS, Kind
 from schemas.records import Command, Fault, Job, Phase, job_key
-from service.core import effects, outcomes, transitions
+from service.core import chains, effects, outcomes, transitions
 from service.core.capacity import WaitingLimits
 from service.core.effects import CommandReply, Step
 from service.core.job import ended, order_of, replace, row
 from service.core.observations import HandedOver
+from service.runtime import chaining
 from service.runtime.cancelling import Revoke, cancel
 from service.runtime.context import Context
 from service.runtime.errors import location
@@ -43,8 +45,9 @@ def receive(
         batch.dead_letter(record, outcome.code, outcome.message)
         context.telemetry.command("", "undecodable")
         return
-    command = outcome.command if isinstance(outcome, Rejected) else replace(outcome, order=order_of(record.key))
+    command = replace(outcome.command if isinstance(outcome, Rejected) else outcome, order=order_of(record.key))
     if isinstance(outcome, Rejected):
+        outcome = dataclasses.replace(outcome, command=command)
         batch.dead_letter(record, outcome.code, outcome.message)
     key = job_key(command.source, command.id)
     known = store.job(key)
@@ -58,7 +61,15 @@ def receive(
 
 
 def _accept(key: bytes, record: InRecord, command: Command, store: Store, batch: Transaction, context: Context) -> None:
-    step = transitions.accept(command, batch.now, batch.wall, context.policy)
+    seen = None
+    if command.predecessors:
+        begun = chains.begun(Job(command, Phase.INTENDED, accepted_at=batch.now))
+        seen = chaining.predecessors(begun, chaining.finder(begun, store), context.limits[record.topic], batch.wall)
+        if refused := chains.refusal(begun, seen):
+            batch.apply(key, None, outcomes.rejected(replace(command, params={}, predecessors=()), *refused, batch.now))
+            context.telemetry.command(command.operation, "rejected")
+            return
+    step = transitions.accept(command, batch.now, batch.wall, context.policy, seen)
     if (fault := _crowded(step, store, context)) is not None:
         why = Violation("source", "capacity", fault.message)
         bare = replace(command, params={})

@@ -65,6 +65,10 @@ class Processor(Protocol):
         """Follows a commit that changed a job, once its activity is planned."""
         ...
 
-    def forget(self, key: bytes, since: float, batch: Transaction) -> None:
-        """Forgets what ended at ``since``, unless it has changed after that."""
+    def forget(self, key: bytes, since: float, batch: Transaction) -> bool:
+        """Forgets what ended at ``since``, unless it has changed after that.
+
+        Returns:
+            False when it must be remembered for longer.
+        """
         ...

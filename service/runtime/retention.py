@@ -42,6 +42,10 @@ class Retention:
         """Remembers an end; one that is not ``lasting`` may be forgotten early."""
         heapq.heappush(self._lasting if lasting else self._fleeting, (since, since, key))
 
+    def defer(self, key: bytes, since: float, now: float) -> None:
+        """Remembers an end for one more retention, because another command waits for what it says."""
+        heapq.heappush(self._lasting, (now, since, key))
+
     def outlived(self, now: float) -> bool:
         """True when there is something to forget."""
         return any(self._over(ends, now) for ends in (self._lasting, self._fleeting))

@@ -395,7 +395,7 @@ class Shard:
     def _forget(self, batch: Transaction) -> None:
         """Forgets what has ended long ago: commands, and resources about which nothing more is published."""
         for key, since in self._retention.take(batch.now, self._context.max_batch):
-            self._processor.forget(key, since, batch)
+            self._let_go(key, since, batch)
         self._make_room(batch)
         if self._retention.outlived(batch.now):
             self._inbox.put(Outdated())
@@ -405,7 +405,11 @@ class Shard:
         for _ in range(self._context.max_batch):
             if not self._overfull:
                 return
-            self._processor.forget(*self._retention.take_early(), batch)
+            self._let_go(*self._retention.take_early(), batch)
+
+    def _let_go(self, key: bytes, since: float, batch: Transaction) -> None:
+        if not self._processor.forget(key, since, batch):
+            self._retention.defer(key, since, batch.now)
 
     @property
     def _overfull(self) -> bool:

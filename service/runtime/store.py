@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from schemas import records
 from schemas.records import CorruptRecord, Job, Phase, Position, Record, ResourceState
+from service.core import chains
 from service.core.capacity import Census, Ends
 from service.core.job import ended
 from service.core.outcomes import lasting
@@ -38,7 +39,7 @@ class Store:
         self._running: dict[bytes, bytes] = {}
         self._ended: dict[bytes, bytes] = {}
         self._resources: dict[bytes, bytes] = {}
-        self._awaiting: dict[bytes, set[bytes]] = {}
+        self._awaiting: dict[bytes, dict[bytes, None]] = {}
         self._noted: list[End] | None = None
         self._corrupt: dict[bytes, str] = {}
         self._phases: Counter[str] = Counter()
@@ -105,8 +106,8 @@ class Store:
         self._phases[job.phase.value] += 1
         if job.turn > self._last_turn:
             self._last_turn = job.turn
-        if job.awaits:
-            self._awaiting.setdefault(job.awaits.encode(), set()).add(key)
+        for other in chains.awaited(job):
+            self._awaiting.setdefault(other, {})[key] = None
         if ended(job):
             self._ended[key] = value
             for_long = self.ends.count(job, len(key) + len(value), 1)
@@ -122,8 +123,8 @@ class Store:
         if job is None:
             return
         self._phases[job.phase.value] -= 1
-        if job.awaits:
-            self._await_no_longer(key, job.awaits.encode())
+        for other in chains.awaited(job):
+            self._await_no_longer(key, other)
         if self._jobs.pop(key, None) is None and self._running.pop(key, None) is None:
             self.ends.count(job, len(key) + len(self._ended.pop(key)), -1)
 
@@ -192,7 +193,7 @@ class Store:
     def _await_no_longer(self, key: bytes, other: bytes) -> None:
         """Keeps the index of who waits for whom, without anything of jobs that wait no longer or are forgotten."""
         waiting = self._awaiting[other]
-        waiting.discard(key)
+        waiting.pop(key, None)
         if not waiting:
             del self._awaiting[other]
 

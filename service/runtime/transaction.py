@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from schemas import events, records, sizes
 from schemas.events import Message, ReplyKind
 from schemas.records import Command, Job, Record, ResourceChange, ResourceState
-from service.core import holding, outcomes, sequencing
+from service.core import chains, holding, outcomes, sequencing
 from service.core.effects import CommandReply, Event, StatusChange, Step
 from service.core.job import ended, keeps_line, replace
 from service.core.sequencing import is_final
@@ -274,8 +274,16 @@ class Transaction:
                 self._context.telemetry.problem("telemetry_error", error=location(error))
 
     def _in_line(self, before: Job | None, after: Job | None) -> Job | None:
-        """Numbers a job that joins the line of its key, in the commit of the step that lets it be called."""
-        if after is None or not after.command.order or not keeps_line(after):
+        """Numbers a job that joins the line of its key, in the commit of the step that lets it be called.
+
+        One that waits for its predecessors is numbered when it comes, so that those that are released together keep
+        their order; it is numbered again when it joins.
+        """
+        if after is None or not after.command.order:
+            return after
+        if before is None and chains.waits(after):
+            return replace(after, turn=self._store.next_turn)
+        if not keeps_line(after):
             return after
         joined = before is not None and keeps_line(before)
         return after if joined else replace(after, turn=self._store.next_turn)

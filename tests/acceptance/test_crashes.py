@@ -35,6 +35,30 @@ async def test_killed_in_the_middle_of_a_training(running: ServiceProcess, clien
     assert len(world.requests("CreateAudienceModel")) == 1
 
 
+async def test_killed_in_the_middle_of_a_chain(running: ServiceProcess, client: Client, world: World) -> None:
+    """Five commands are sent at once; the service dies when the model is in training, and when the job is."""
+    films = Films.upload(world)
+    links = (
+        ("CreateTrainingDataset", films.dataset()),
+        ("CreateAudienceModel", films.model("command:1")),
+        ("CreateConfiguredAudienceModel", films.configured("command:2")),
+        ("StartAudienceGenerationJob", films.generation("command:3")),
+        ("StartAudienceExportJob", films.export("command:4")),
+    )
+    for number, (operation, data) in enumerate(links, start=1):
+        await client.send(operation, data, command_id=str(number))
+    for started in ("2", "4"):
+        await client.reply(started, "started", 60)
+        running.kill()
+        await _restart(running)
+    export = await client.terminal("5", 60)
+    assert export.kind == "succeeded", export.data
+    assert export.data["request"]["audienceGenerationJobArn"].startswith("arn:")
+    for number, (operation, _) in enumerate(links, start=1):
+        _assert_once(client, world, str(number), operation)
+    assert client.dead_letters() == []
+
+
 async def test_killed_while_the_reply_is_on_its_way(running: ServiceProcess, client: Client, world: World) -> None:
     films = Films.upload(world)
     dataset = await films.dataset_made(client)

@@ -242,6 +242,10 @@ _SQL = {"queryString": "SELECT 1"}
 _SEED = {"roleArn": f"arn:aws:iam::{samples.ACCOUNT}:role/r"}
 _S3 = {"s3Uri": "s3://bucket/seed.jsonl"}
 
+_ITSELF: Final = invalid(("data.trainingDatasetArn", "reference"), tells=("earlier",))
+_S3_OUTPUT: Final = {"s3Destination": {"s3Uri": "s3://bucket/a"}}
+_REFERRED_ROLE: Final = {"destination": _S3_OUTPUT, "roleArn": "command:a-role-of-ours"}
+_NO_ROLE: Final = invalid(("data.outputConfig.roleArn", "pattern"))
 _DOMAIN: Final = [
     (39, "blank name", changed(MODEL, name="  "), invalid((_NAME, "pattern"), (_NAME, "name"))),
     (39, "empty name", changed(MODEL, name=""), invalid((_NAME, "min"), (_NAME, "name"))),
@@ -359,6 +363,28 @@ _DOMAIN: Final = [
     (52, "open to all", _policy([_open()]), _OPEN),
     (52, "open to all accounts", _policy(_open(Principal={"AWS": ["*"]})), _OPEN),
     (52, "open to all but", _policy(_open(Principal=None, NotPrincipal={"AWS": "1"})), _OPEN),
+    *(
+        (59, f"reference {what}", changed(MODEL, trainingDatasetArn=text), invalid(("data.trainingDatasetArn", rule)))
+        for what, text, rule in (
+            ("without an id", "command:", "min"),
+            ("in capitals", "Command:a-command-of-ours", "pattern"),
+            ("of 256 characters", f"command:{'x' * 256}", "pattern"),
+        )
+    ),
+    (59, "reference for a name", changed(MODEL, trainingDatasetArn="command:{id}"), _ITSELF),
+    (59, "a role by reference", changed(CONFIGURED, outputConfig=_REFERRED_ROLE), _NO_ROLE),
+    *(
+        (59, f"after {what}", command(LIST, {}, after=text), rejected("InvalidExtension", ("after", rule)))
+        for what, text, rule in (
+            ("no JSON", CANARY, "syntax"),
+            ("an object", "{}", "syntax"),
+            ("a number", "[1]", "syntax"),
+            ("an empty id", '[""]', "syntax"),
+            ("an id of 256 characters", json.dumps(["x" * 256]), "syntax"),
+            ("101 commands", json.dumps([str(number) for number in range(101)]), "max"),
+        )
+    ),
+    (59, "after itself", command(LIST, {}, after='["{id}"]'), invalid(("after", "reference"), tells=("earlier",))),
     (
         27,
         "all wrong at once",

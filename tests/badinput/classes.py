@@ -1,4 +1,4 @@
-"""The 58 classes of bad input, by number, with what becomes of every record.
+"""The 60 classes of bad input, by number, with what becomes of every record.
 
 An outcome is one of: a dead letter and nothing else (``letter``), a dead letter and ``rejected`` with all violations
 (``rejected``), or carried out all the same since it does no harm (``works``). What the broker or AWS refuses, what
@@ -123,6 +123,8 @@ NAMES: Final = {
     56: "tenant without a right",
     57: "tenant over its quota",
     58: "unknown target",
+    59: "malformed chain",
+    60: "unknown predecessor",
 }
 
 ELSEWHERE: Final = {
@@ -148,5 +150,6 @@ ELSEWHERE: Final = {
     55: "failed by AWS",
     56: "denied by the tenant's grant",
     57: "waits, and is carried out",
+    60: "rejected, and no dead letter",
 }
 """Classes with tests that carry their numbers in their names, and what becomes of such records."""

@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
-from tests.badinput.records import LIST, Record, command, headers, identified
+from tests.badinput.records import LIST, MODEL, Record, changed, command, headers, identified
 from tests.badinput.stage import COMMANDS, PARTITION, Stage
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="session")]
@@ -132,6 +132,18 @@ async def test_36_a_command_past_its_deadline_never_leaves(stage: Stage) -> None
 
 
 _NO_MODEL = {"audienceModelArn": "arn:aws:cleanrooms-ml:eu-west-1:123456789012:audience-model/none"}
+
+
+async def test_60_a_command_that_is_not_known_here_can_not_be_named(stage: Stage) -> None:
+    before = stage.calls()
+    named = changed(MODEL, trainingDatasetArn="command:never-sent")
+    for record in (named, command(LIST, {}, after='["never-sent"]')):
+        sent = await stage.send(record)
+        reply = await stage.terminal(sent)
+        assert (reply.kind, reply.data["error"]["code"]) == ("rejected", "UnknownPredecessor")
+        assert [each["rule"] for each in reply.data["error"]["violations"]] == ["reference"]
+        assert not stage.has_letter(sent), "it can be read, so nothing is lost by telling its sender only"
+    assert stage.calls() == before
 
 
 async def test_the_service_is_well_and_has_kept_every_secret(stage: Stage) -> None:

@@ -290,6 +290,39 @@ PROMISES = (
         ),
     ),
     Promise(
+        "Chains: after what it names, with what that made",
+        "A command that names others is called when all of them have succeeded, with what they have made, over "
+        "crashes and restarts. If one of them does not succeed, neither it nor what names it is called, and each has "
+        "one reply. "
+        "What is filled in is judged as a new command is. A waiting command has no position in the order of its key.",
+        (
+            "tests/scenarios/test_campaigns.py::test_a_crash_at_any_moment",
+            "tests/scenarios/test_campaigns.py::test_a_crash_after_every_reply",
+            "tests/scenarios/test_campaigns.py::test_lost_calls_within_a_chain",
+            "tests/scenarios/test_campaigns.py::test_a_thousand_that_wait_for_one_come_in_their_order",
+            "tests/unit/service/core/test_chains.py::test_a_release_without_chains_holds_it_and_drops_nothing_of_it",
+        ),
+        (
+            "which it names, has not succeeded",
+            "has not made",
+            "succeeded although",
+            "failed because of",
+            "which were sent before it",
+        ),
+        (),
+        (
+            "call a command before those that it names have succeeded",
+            "let a failed predecessor fail nobody",
+            "lose what a predecessor has made while another one goes on",
+            "forget a command that another one waits for",
+            "restore a waiting command without looking at what it waits for",
+            "release those that wait for one in any order",
+            "trust what was filled in",
+            "let a command name one of another key",
+            "take a deleted resource that was watched for one that is there",
+        ),
+    ),
+    Promise(
         "Cancelling and resolving",
         "A deletion is of the resource that was asked for, at the account where it was made. A cancellation "
         "respects its own times and rights, and always has an answer.",

@@ -1,5 +1,6 @@
 """What the rooms of a schedule share: the world, the seed's random numbers, what was published, what may happen."""
 
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from service.runtime.ports import Headers, TopicPartition
 from tests.simulation.families import Family
 from tests.simulation.faults import Faults
 from tests.simulation.monitor import Monitor
-from tests.simulation.promises import Asked
+from tests.simulation.promises import REFERENCE, Asked
 from tests.support.cluster import Rig
 from tests.support.loop import SimulatedLoop
 from tests.support.messages import command, request
@@ -129,6 +130,7 @@ class Day:
                 deadline=timestamp(attributes.get("deadline", "")) or 0.0,
                 not_before=timestamp(attributes.get("notbefore", "")) or 0.0,
                 skipped=offset < self.monitor.offset(place),
+                names=_names(data, attributes.get("after", "[]")),
             )
         )
         self.monitor.note(f"published {command_id} {operation} {key}")
@@ -161,6 +163,13 @@ class Day:
 
     def later(self, seconds: float, what: Callable[..., object], *arguments: object) -> None:
         self.loop.call_later(seconds, what, *arguments)
+
+
+def _names(data: Any, after: str) -> tuple[str, ...]:
+    """Ids of the commands that one names."""
+    texts = [text for text in data.values() if isinstance(text, str)] if isinstance(data, dict) else []
+    named = [text.removeprefix(REFERENCE) for text in texts if text.startswith(REFERENCE)]
+    return tuple(dict.fromkeys([*named, *json.loads(after)]))
 
 
 Deed = Callable[[Day], Awaitable[None]]

@@ -49,6 +49,8 @@ class Family(StrEnum):
     """Deletions that fail, also of what failed to be deleted before, or are taken back."""
     FULL = "full"
     """Few open commands are allowed, and some wait without end."""
+    CHAINS = "chains"
+    """Commands that name others, sent at once; some name what they must not."""
     LATER = "later"
     """Life goes on after everything was forgotten."""
 
@@ -58,6 +60,7 @@ ON: Final[frozenset[Family]] = frozenset(Family)
 
 EFFECTS: Final[dict[Family, tuple[str, ...]]] = {
     Family.OFFSETS: ("halted", "opened in vain", "topic replaced under its reader"),
+    Family.CHAINS: ("waiting: Predecessor", "linked", "PredecessorFailed", "UnknownPredecessor"),
     Family.DENIED: ("denied", "full for long", "resolved"),
     Family.GARBAGE: ("garbage in an answer",),
     Family.LATER: ("later",),

@@ -224,6 +224,10 @@ class Monitor:
         if reply.kind in TERMINAL:
             self.ended.add(reply.key)
             self.counters[reply.kind] += 1
+            self.counters["linked"] += "request" in reply.data
+            code = (reply.data.get("error") or {}).get("code", "")
+            if "Predecessor" in code:
+                self.counters[code] += 1
 
     def _event(self, event: Heard) -> None:
         known = (event.resource_kind, event.subject)

@@ -19,6 +19,7 @@ from tests.support.api import Entry
 from tests.support.cluster import Rig
 from tests.support.loop import OWNER
 
+REFERENCE = "command:"
 SLACK = 1e-3
 """Seconds by which a time may be missed: sums of floating-point numbers, and times written in milliseconds."""
 SETTLE = 100.0
@@ -36,6 +37,7 @@ class Asked:
     Attributes:
         number: Counts all commands in the order of publication.
         key: Of the Kafka record; equal keys are in order.
+        names: Commands that it names: it comes after them, with what they have made.
         entries: Requests that left for it.
         queued: It waited in a queue for a quota, which is not in its key's line.
         skipped: Its topic was made anew, and is read on from where its reader was in the former one.
@@ -45,6 +47,7 @@ class Asked:
         ended: When its last terminal record was committed.
         forgotten: Its record is gone, and the retention has passed since its end.
         changed: When its last record was.
+        succeeded: It has, by a record that was committed.
     """
 
     id: str
@@ -54,6 +57,7 @@ class Asked:
     number: int
     key: bytes
     target: str = "default"
+    names: tuple[str, ...] = ()
     tenant: str = ""
     deadline: float = 0.0
     not_before: float = 0.0
@@ -67,6 +71,7 @@ class Asked:
     ended: float | None = None
     forgotten: bool = False
     changed: float = 0.0
+    succeeded: bool = False
 
     @property
     def token(self) -> str:
@@ -109,6 +114,7 @@ class Promises:
         asked.queued |= job.phase is Phase.QUEUED
         ended = job.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.REJECTED, Phase.PARKED)
         asked.ended = now if ended else None
+        asked.succeeded |= job.phase is Phase.SUCCEEDED
         if asked.operation == "ResolveCommand" and ended and (other := self.commands.get(asked.data["commandId"])):
             other.decided = True
 
@@ -146,11 +152,33 @@ class Promises:
             return
         self._in_time(asked)
         self._at_home(asked, entry)
+        self._linked(asked, entry)
         if owned:
             self._in_order(asked, entry)
             asked.left |= ROWS[entry.operation].kind is not Kind.READ
         self._only_what_was_asked(asked, entry)
         asked.entries.append(entry)
+
+    def _linked(self, asked: Asked, entry: Entry) -> None:
+        """What it names has succeeded, for all to see, and what is sent is what that made."""
+        for name in asked.names:
+            other = self.commands.get(name)
+            done = other is not None and other.succeeded
+            self._demand(done, f"{asked.id} {entry.operation} leaves, and {name}, which it names, has not succeeded")
+        for member, text in asked.data.items() if asked.names else ():
+            if member in entry.params and isinstance(text, str) and text.startswith(REFERENCE):
+                sent = entry.params[member]
+                made = sent in self.stands_for(text)
+                self._demand(made, f"{asked.id} {entry.operation} is sent with {sent}, which {text} has not made")
+
+    def stands_for(self, text: str) -> set[str]:
+        """What a member of a request may be sent as."""
+        other = self.commands.get(text.removeprefix(REFERENCE)) if text.startswith(REFERENCE) else None
+        if other is None:
+            return {text}
+        if other.operation == "TrackResource":
+            return self.stands_for(other.data["resourceArn"])
+        return {item.key for item in self.made(other)}
 
     def _in_time(self, asked: Asked) -> None:
         wall = next((node.clock.wall() for node in self._rig.nodes if node.name == OWNER.get()), 0.0)
@@ -236,7 +264,8 @@ class Promises:
 
     def _wanted(self, asked: Asked, target: str, operation: str, gone: str) -> bool:
         if asked.operation == operation:
-            return self._same(asked, target) and asked.data.get(OPERATIONS[operation].resource.identity) == gone
+            wanted = self.stands_for(str(asked.data.get(OPERATIONS[operation].resource.identity)))
+            return self._same(asked, target) and gone in wanted
         if asked.operation != "CancelCommand" or asked.data.get("deleteResource") is not True:
             return False
         other = self.commands.get(asked.data["commandId"])
@@ -253,8 +282,9 @@ class Promises:
         return [item for item in world.items.values() if asked.token in str(item.members.get("description", ""))]
 
     def undecided(self) -> set[str]:
-        """Cancellations that wait until a person has decided about the command that they are to cancel."""
-        return {asked.id for asked in self.commands.values() if asked.job and asked.job.reason == cancellation.PARKED}
+        """Commands that wait until a person has decided about another: to cancel it, or to go on with what it made."""
+        cancelling = {each.id for each in self.commands.values() if each.job and each.job.reason == cancellation.PARKED}
+        return cancelling | {asked.id for asked in self.commands.values() if self.behind_parked(asked)}
 
     def overdue(self, since: float, now: float, limit: float) -> list[str]:
         """Commands that are still open ``limit`` seconds after their turn began.
@@ -264,6 +294,8 @@ class Promises:
         """
         open_, ends = [], dict[object, float]()
         for asked in self.commands.values():
+            if self.behind_parked(asked):
+                continue
             if asked.ended is None:
                 open_.append(asked)
                 continue
@@ -291,6 +323,47 @@ class Promises:
                 self._nothing_done(asked, code)
             if asked.operation == "CancelCommand":
                 self._cancelled(asked)
+            self._chained(asked, code)
+
+    def _chained(self, asked: Asked, code: str) -> None:
+        """A command has succeeded only if all that it names have, and failed because of them only if one has not."""
+        others = [self.commands.get(name) for name in asked.names]
+        failed = [other for other in others if other is not None and not other.succeeded and other.ended is not None]
+        if asked.succeeded:
+            self._demand(not failed, f"{asked.id} succeeded although {[each.id for each in failed]} did not")
+        if code == "PredecessorFailed":
+            self._demand(failed, f"{asked.id} failed because of {asked.names}, which have not")
+        if code == "UnknownPredecessor":
+            known = [each for each in others if each is not None and self._known(asked, each)]
+            self._demand(len(known) < len(others), f"{asked.id} does not know {asked.names}, which were sent before it")
+
+    @staticmethod
+    def _known(asked: Asked, other: Asked) -> bool:
+        """Whether a command must have been known to one that names it."""
+        together = (other.partition, other.key) == (asked.partition, asked.key) and other.number < asked.number
+        return together and not (other.skipped or asked.skipped or other.forgotten) and other.job is not None
+
+    def blocked(self) -> set[str]:
+        """Parked commands that others wait for."""
+        waiting = [asked for asked in self.commands.values() if asked.ended is None and asked.names]
+        return {name for asked in waiting for name in self._parked_before(asked)}
+
+    def behind_parked(self, asked: Asked) -> bool:
+        """Whether a command waits until a person has decided about another."""
+        return asked.ended is None and bool(self._parked_before(asked))
+
+    def _parked_before(self, asked: Asked) -> set[str]:
+        """The parked ones among those that it names, and that these name."""
+        found: set[str] = set()
+        for name in asked.names:
+            other = self.commands.get(name)
+            if other is None:
+                continue
+            if other.job is not None and other.job.phase is Phase.PARKED:
+                found.add(name)
+            elif other.ended is None:
+                found |= self._parked_before(other)
+        return found
 
     def _unseen(self, asked: Asked) -> bool:
         """Whether what it has done could not be looked at."""

@@ -1,6 +1,7 @@
 """What publishers send: good commands, copies, misuse, nonsense, and what people decide about others' commands."""
 
 import asyncio
+import json
 from typing import Any
 
 from schemas.operations import OPERATIONS
@@ -77,6 +78,84 @@ async def write_twice(day: Day) -> None:
         day.send(day.random.choice(operations), **key)
 
 
+LINKS = (
+    ("CreateTrainingDataset", ""),
+    ("CreateAudienceModel", "trainingDatasetArn"),
+    ("CreateConfiguredAudienceModel", "audienceModelArn"),
+    ("StartAudienceGenerationJob", "configuredAudienceModelArn"),
+    ("StartAudienceExportJob", "audienceGenerationJobArn"),
+)
+"""Commands, each with the member that names what the one before it makes."""
+
+
+@action(12, Family.CHAINS)
+async def campaign(day: Day) -> None:
+    """Up to five commands, each naming the one before it, and one that comes after them."""
+    key, tenant = _place(day)
+    first = day.random.randrange(4)
+    before = ""
+    for operation, member in LINKS[first : first + day.random.randrange(1, 6)]:
+        members = {name: arn for name, arn in day.names["default"].items() if name in request(operation)}
+        if before:
+            members[member] = f"command:{before}"
+        before = day.publish(operation, request(operation, **members), key=key, tenant=tenant, **_times(day))
+        if day.random.random() < 0.2:
+            await asyncio.sleep(day.random.uniform(0.0, 5.0))
+    day.publish("ListAudienceModels", request("ListAudienceModels"), key=key, tenant=tenant, after=json.dumps([before]))
+
+
+def _place(day: Day) -> tuple[str, str]:
+    """Key and tenant of a chain: it stays in one partition."""
+    key = day.random.choice((*KEYS, f"chain-{len(day.published)}"))
+    return key, "blue" if day.has(Family.TENANTS) and day.random.random() < 0.4 else ""
+
+
+def _times(day: Day) -> dict[str, str]:
+    draw = day.random.random()
+    if draw < 0.1:
+        return {"deadline": day.moment(1.0, 120.0)}
+    return {"notbefore": day.moment(1.0, 120.0)} if draw < 0.2 else {}
+
+
+@action(6, Family.CHAINS)
+async def many_after_one(day: Day) -> None:
+    """Several commands wait for the same ones, and a watch of what one makes for all of them."""
+    key, tenant = _place(day)
+    members = {"trainingDatasetArn": day.names["default"]["trainingDatasetArn"]}
+    model = day.publish("CreateAudienceModel", request("CreateAudienceModel", **members), key=key, tenant=tenant)
+    tagged = request("TagResource", resourceArn=f"command:{model}")
+    ids = [day.publish("TagResource", tagged, key=key, tenant=tenant) for _ in range(day.random.randrange(1, 5))]
+    after = json.dumps([model, *ids])
+    watch = {"resourceArn": f"command:{model}"}
+    ids.append(day.publish("TrackResource", watch, key=key, tenant=tenant, after=after))
+    if day.random.random() < 0.5:
+        gone = request("DeleteAudienceModel", audienceModelArn=f"command:{ids[-1]}")
+        day.publish("DeleteAudienceModel", gone, key=key, tenant=tenant, after=json.dumps(ids))
+
+
+@action(5, Family.CHAINS)
+async def fail_at_the_head(day: Day) -> None:
+    """The first of a chain does not succeed: it is invalid, it is refused, or it is cancelled."""
+    key, tenant = _place(day)
+    missing = f"{day.names['default']['audienceModelArn']}-missing"
+    head = day.random.choice(({"name": ""}, request("CreateConfiguredAudienceModel", audienceModelArn=missing)))
+    before = day.publish("CreateConfiguredAudienceModel", head, key=key, tenant=tenant)
+    data = request("StartAudienceGenerationJob", configuredAudienceModelArn=f"command:{before}")
+    job = day.publish("StartAudienceGenerationJob", data, key=key, tenant=tenant)
+    data = request("StartAudienceExportJob", audienceGenerationJobArn=f"command:{job}")
+    day.publish("StartAudienceExportJob", data, key=key, tenant=tenant)
+    if day.random.random() < 0.5:
+        _about_another(day, "CancelCommand", {}, job)
+
+
+@action(3, Family.CHAINS)
+async def name_what_is_not_there(day: Day) -> None:
+    """A command that was never sent, or has another key, or makes something else."""
+    name = day.random.choice(["nothing", *day.published])
+    data = request("CreateConfiguredAudienceModel", audienceModelArn=f"command:{name}")
+    day.publish("CreateConfiguredAudienceModel", data, key=day.random.choice(KEYS))
+
+
 @action(2)
 async def track(day: Day) -> None:
     await _track(day, {})
@@ -132,6 +211,11 @@ async def resolve(day: Day) -> None:
     if not chosen and not day.published:
         return
     resolve_one(day, chosen or day.random.choice(list(day.published)))
+
+
+def give_up(day: Day, chosen: str) -> None:
+    """So that what waits for it ends."""
+    _about_another(day, "ResolveCommand", {"resolution": "fail"}, chosen)
 
 
 def resolve_one(day: Day, chosen: str) -> None:

@@ -153,6 +153,7 @@ class Schedule:
                     await self._replace(node)
 
     def _open(self) -> bool:
+        """Whether a command has not ended that can end without a person."""
         monitor = self.day.monitor
         return not monitor.ended | monitor.promises.undecided() >= self.day.rig.sent.keys()
 
@@ -213,6 +214,11 @@ class Schedule:
                 publishers.resolve_one(day, command_id)
                 day.monitor.counters["resolved"] += 1
         await self._come_to_rest()
+        while blocked := day.monitor.promises.blocked():
+            for command_id in sorted(blocked):
+                publishers.give_up(day, command_id)
+                day.monitor.counters["given up for others"] += 1
+            await self._come_to_rest()
 
     def _repair(self) -> None:
         """What people do: settings are rolled out, offsets and topics repaired, some clocks set right."""

@@ -57,6 +57,7 @@ OBSERVATIONS: Final[tuple[seen.Observation, ...]] = (
     seen.Vanished(),
     seen.Cancelled(),
     seen.DependencyEnded(),
+    seen.Predecessors({}),
     seen.Broken(TIMEOUT, unsent=True),
     seen.Resolved(Resolution.FAIL),
 )

@@ -26,6 +26,8 @@ def value(schema: Schema) -> st.SearchStrategy[Any]:
 @cache
 def _value(text: str) -> st.SearchStrategy[Any]:
     schema = json.loads(text)
+    if "anyOf" in schema:
+        return st.one_of(*map(value, schema["anyOf"]))
     if "enum" in schema:
         return st.sampled_from([*schema["enum"], schema["enum"][0].lower(), ""])
     found: st.SearchStrategy[Any] = _KINDS[schema["type"]](schema)

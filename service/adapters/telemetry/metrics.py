@@ -27,6 +27,7 @@ from service.adapters.telemetry.labels import (
     known_or_other,
     observation_label,
 )
+from service.core.job import performs
 from service.runtime.problems import PROBLEMS, Problem
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -232,6 +233,6 @@ def _described(before: Job | None, after: Job) -> dict[str, Any]:
         "phase": after.phase.value,
         "command_id": command.id,
         "command_source": command.source,
-        "operation": command.operation,
+        "operation": performs(command),
         "target": command.target,
     } | {name: value for name, value in optional.items() if value}

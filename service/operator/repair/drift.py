@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from schemas.operations import COMMANDS, MARKER_MEMBER, RESOURCES, Change, Kind, Repeat, Resolution, Resource
-from service.core.job import Job, Phase, ended, marker, repeat, row, subject
+from schemas.operations import MARKER_MEMBER, RESOURCES, Change, Kind, Repeat, Resolution, Resource
+from service.core.job import Job, Phase, ended, known_row, marker, repeat, row, subject
 from service.core.marker import carried, identify
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, OwnedJob
 
@@ -89,7 +89,7 @@ def compare(ledger: ChangelogSnapshot, survey: Survey, now: float, settle: float
     yield from _orphans(ledger, survey)
     targets = {target for target, _ in survey}
     for held in ledger.jobs:
-        if held.job.command.operation not in COMMANDS:
+        if known_row(held.job.command) is None:
             continue
         if not ended(held.job) and held.job.command.target not in targets:
             yield _without_target(held.job)

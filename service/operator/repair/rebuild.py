@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from schemas import chains as requests
 from schemas import cloudevents, commands
 from schemas.cloudevents import Envelope, timestamp
 from schemas.commands import NotACommand, Rejected, TopicRules
@@ -19,8 +20,8 @@ from schemas.events import EVENT_SUFFIX, ReplyKind, command_digest
 from schemas.operations import COMMANDS, RESOURCES, Kind, Repeat, removal_of
 from schemas.records import Command, Fault, Job, Phase, ResourceState, job_key, resource_key
 from service.adapters.kafka.topic_reader import TopicRecord
-from service.core import outcomes
-from service.core.job import keeps_line, named_key, order_of, repeat, replace, row
+from service.core import chains, outcomes
+from service.core.job import ended, keeps_line, named_key, order_of, repeat, replace, row
 from service.operator.repair.command_sender import reply_of
 
 _ENDS: Final = {
@@ -125,15 +126,58 @@ def rebuild(
         if committed is None and not told:
             rebuilt.counts["not consumed yet: the service will read them"] += 1
             continue
-        command = replace(command, order=order_of(record.key))
-        job, how = _job(command, isinstance(outcome, Rejected), told, record.time, now, replies_kept_since(command))
-        if command.order and keeps_line(job):
+        link = _link(replace(command, order=order_of(record.key)), rebuilt.jobs)
+        since = replies_kept_since(command)
+        job, how = _job(link.command, isinstance(outcome, Rejected), told, record.time, now, since)
+        if link.waits:
+            job, how = _waiting(job, link.waits, told, how)
+        elif not ended(job):
+            job = replace(job, filled=link.members)
+        if job.command.order and (keeps_line(job) or chains.waits(job)):
             job = replace(job, turn=len(rebuilt.jobs) + 1)
         rebuilt.jobs[key] = job
         rebuilt.counts[how] += 1
         if job.fault is UNKNOWN:
             rebuilt.unknown.append(f"{command.source} {command.id}: its replies are no longer kept; it is parked")
     return rebuilt
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A command in its chain.
+
+    Attributes:
+        command: With what its predecessors have made, if all have succeeded.
+        members: The members that were filled in.
+        waits: The same as it waits for them, if they have not.
+    """
+
+    command: Command
+    members: dict[str, Any] | None = None
+    waits: Job | None = None
+
+
+def _link(command: Command, jobs: Mapping[bytes, Job]) -> _Link:
+    """A command after those that it names, which have been rebuilt: they were sent earlier."""
+    if not command.predecessors:
+        return _Link(command)
+    waiting = chains.begun(Job(command, Phase.INTENDED, 0.0))
+    plain = replace(command, predecessors=())
+    known = {name: jobs.get(job_key(command.source, name)) for name in command.predecessors}
+    made = chains.complete(waiting, known)
+    if made is None:
+        return _Link(plain, waits=waiting)
+    request = requests.filled(command.operation, command.params, made)
+    members = requests.named(command.operation, command.params, made)
+    return _Link(replace(plain, params=request), members or None)
+
+
+def _waiting(job: Job, begun: Job, told: Sequence[PublishedReply], how: str) -> tuple[Job, str]:
+    """It can't have been called, unless its replies say so; then what it was called with is not known."""
+    if ended(job) or _resource_id(told):
+        return replace(job, command=replace(job.command, params={})), how
+    waiting = replace(begun, accepted_at=job.accepted_at, since=job.since, told=job.told)
+    return waiting, "open: waits for its predecessors"
 
 
 def _job(
@@ -166,7 +210,9 @@ def _ended(job: Job, last: PublishedReply) -> Job:
     fault = Fault(str(error.get("code")), str(error.get("message"))) if isinstance(error, dict) else None
     resource_id = job.resource_id
     if not resource_id and isinstance(result, dict) and job.command.operation in COMMANDS:
-        resource_id = str(result.get(row(job.command).resource.identity) or "")
+        identity = row(job.command).resource.identity
+        watched = job.command.params if row(job.command).kind is Kind.TRACK else {}
+        resource_id = str(result.get(identity) or watched.get(identity) or "")
     return replace(
         job,
         command=job.command if phase is Phase.PARKED else replace(job.command, params={}),

@@ -81,6 +81,7 @@ def test_all_extensions() -> None:
         "notbefore": "2025-01-01T00:00:00Z",
         "deadline": "2025-01-01T00:00:01.5Z",
         "priority": "9",
+        "after": '["c-0", "b", "c-0"]',
         "traceparent": TRACE,
         "tracestate": "a=b,c@d=e f",
         "somebodyelses": "x",
@@ -98,6 +99,7 @@ def test_all_extensions() -> None:
         not_before=1_735_689_600.0,
         deadline=1_735_689_601.5,
         priority=9,
+        predecessors=("c-0", "b"),
         traceparent=TRACE,
         tracestate="a=b,c@d=e f",
     )
@@ -113,6 +115,36 @@ def test_the_digest_is_of_the_content_alone() -> None:
         _read({"maxResults": 1, "nextToken": "x"}, _headers("ListAudienceModels", target="dev")),
     ]
     assert len({plain, *(_command(other).digest for other in others)}) == 4
+
+
+def test_a_command_names_others_in_its_members_and_after_which_it_comes() -> None:
+    found = _command(_read({"audienceModelArn": "command:m"}, _headers(after='["x", "m"]')))
+    assert found.predecessors == ("m", "x")
+    assert found.params == {"audienceModelArn": "command:m"}
+    assert _command(_read({"audienceModelArn": "command:m"})).digest == found.digest
+    assert _command(_read({"audienceModelArn": "command:n"})).digest != found.digest
+
+
+@pytest.mark.parametrize("text", ["", "x", "{}", '"c-0"', "[1]", "[null]", '[["c"]]', '[""]', "[", f'["{"x" * 256}"]'])
+def test_a_malformed_list_of_commands(text: str) -> None:
+    _rejected(_read(headers=_headers(after=text)), "InvalidExtension", "after")
+
+
+def test_a_command_never_names_itself() -> None:
+    _rejected(_read({"audienceModelArn": "command:c-1"}), "ValidationFailed", "data.audienceModelArn")
+    _rejected(_read(headers=_headers(after='["c-1"]')), "ValidationFailed", "after")
+
+
+def test_a_command_names_a_hundred_others_at_most() -> None:
+    ids = [str(number) for number in range(99)]
+    data = {"audienceModelArn": "command:m"}
+    assert len(_command(_read(data, _headers(after=json.dumps(ids)))).predecessors) == 100
+    _rejected(_read(data, _headers(after=json.dumps([*ids, "more"]))), "InvalidExtension", "after")
+
+
+@pytest.mark.parametrize("text", ["command:", "command:" + "x" * 256, "commands:a", "Command:a"])
+def test_a_malformed_reference_is_no_arn(text: str) -> None:
+    _rejected(_read({"audienceModelArn": text}), "ValidationFailed", "data.audienceModelArn")
 
 
 def test_the_digest_outlives_a_new_default_target() -> None:

@@ -62,7 +62,7 @@ def test_what_is_right_has_no_violations(command: str, data: dict[str, Any]) -> 
             {"resourceArn": "arn:aws:s3:::a-bucket-of-somebody"},
             "data.resourceArn",
             "string_pattern_mismatch",
-            "must be an ARN of one of: " + ", ".join(TRACKABLE),
+            "must be command:<id>, or an ARN of one of: " + ", ".join(TRACKABLE),
         ),
         (
             "TrackResource",

@@ -1,4 +1,4 @@
-"""One run: commands in order, each after the end of the one before; what ends it early; what it leaves."""
+"""One run: five commands at once, each naming the one before; what ends it early; what it leaves."""
 
 import asyncio
 import io
@@ -45,7 +45,7 @@ def replies(command: Command, number: int, end: str = "succeeded") -> list[Recor
 
 
 class FakeClient:
-    """Answers each command after a second; the one at `silent` never, the one at `refused` with a rejection."""
+    """Answers all commands after a second; the one at `silent` never, the one at `refused` with a rejection."""
 
     silent = refused = -1
     published: list[Command]
@@ -65,7 +65,7 @@ class FakeClient:
         sent = replace(command, time=float(number))
         self.published.append(sent)
         if number != self.silent:
-            self._waiting = replies(sent, number, "rejected" if number == self.refused else "succeeded")
+            self._waiting += replies(sent, number, "rejected" if number == self.refused else "succeeded")
         return sent
 
     async def read(self) -> list[Record]:
@@ -151,12 +151,13 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     return World(folder, client, sandbox, service, demo, shown)
 
 
-async def test_each_command_follows_the_end_of_the_one_before_and_uses_its_result(world: World) -> None:
+async def test_all_commands_are_sent_at_once_and_name_what_the_ones_before_them_make(world: World) -> None:
     outcome = await world.demo.play()
     assert [command.operation for command in world.client.published] == [step.operation for step in STEPS]
     assert len({command.id for command in world.client.published}) == 5
     model, generation = world.client.published[1], world.client.published[3]
-    assert model.data["trainingDatasetArn"] == "arn:d"
+    assert model.data["trainingDatasetArn"] == f"command:{world.client.published[0].id}"
+    assert generation.data["configuredAudienceModelArn"] == f"command:{world.client.published[2].id}"
     assert generation.data["seedAudience"] == {"roleArn": "arn:role", "dataSource": {"s3Uri": "s3://b/seed"}}
     assert outcome.metrics == {"recallMetric": 0.5}
     assert (outcome.audience, outcome.lines, outcome.location) == (["7", "8"], ["line of s3://b/k"], "s3://b/k")
@@ -174,7 +175,7 @@ async def test_what_was_sent_and_read_is_in_the_folder(world: World) -> None:
         "requests.jsonl": 5,
         "audience.jsonl": 1,
     }
-    assert json.loads(read["commands.jsonl"][1])["data"]["trainingDatasetArn"] == "arn:d"
+    assert json.loads(read["commands.jsonl"][1])["data"]["trainingDatasetArn"].startswith("command:demo-")
 
 
 async def test_a_command_without_an_end_is_given_up_after_its_bound(world: World) -> None:
@@ -184,17 +185,17 @@ async def test_a_command_without_an_end_is_given_up_after_its_bound(world: World
     with pytest.raises(ServiceError, match=r"CreateAudienceModel did not end in 90 s; the last word was: sent"):
         await world.demo.play()
     assert loop.time() - began == pytest.approx(91, abs=1)
-    assert len(world.client.published) == 2
+    assert len(world.client.published) == 5
     assert world.sandbox.closed == 1
     world.demo.save()
-    assert len((world.folder / "commands.jsonl").read_text().splitlines()) == 2
+    assert len((world.folder / "commands.jsonl").read_text().splitlines()) == 5
 
 
 async def test_a_rejection_ends_the_run(world: World) -> None:
     world.client.refused = 2
     with pytest.raises(UnwantedError, match="CreateConfiguredAudienceModel rejected"):
         await world.demo.play()
-    assert len(world.client.published) == 3
+    assert len(world.client.published) == 5
 
 
 @pytest.mark.parametrize(

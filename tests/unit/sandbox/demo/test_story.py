@@ -7,7 +7,7 @@ import pytest
 from botocore.validate import validate_parameters
 
 from sandbox.datasets.movielens import COLUMNS, Catalogued
-from sandbox.demo.story import STEPS, Inputs, Step
+from sandbox.demo.story import STEPS, Inputs, Step, commands
 
 PLACE = Inputs(
     Catalogued("bucket", "movielens", "ratings", COLUMNS, "s3://bucket/seed/seed.jsonl", "s3://bucket/audiences"),
@@ -35,3 +35,10 @@ def test_each_step_needs_only_what_the_steps_before_it_made() -> None:
     for step, made in zip(STEPS, [*MADE, ""], strict=True):
         step.request(PLACE, known)
         known[made] = MADE.get(made)
+
+
+def test_all_are_sent_at_once_and_each_names_the_one_before_it() -> None:
+    found = commands(PLACE, "run")
+    assert [each.operation for each in found] == [step.operation for step in STEPS]
+    named = [[text for text in each.data.values() if str(text).startswith("command:")] for each in found]
+    assert named == [[], ["command:run-1"], ["command:run-2"], ["command:run-3"], ["command:run-4"]]

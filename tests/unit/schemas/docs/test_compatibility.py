@@ -77,6 +77,11 @@ def _attributes(contract: Contract) -> Contract:
     return found
 
 
+def _arn(contract: Contract) -> Contract:
+    found: Contract = _member(contract, "audienceModelArn")["anyOf"][0]
+    return found
+
+
 def _member_of(name: str) -> Callable[[Contract], Contract]:
     return lambda contract: _member(contract, name)
 
@@ -119,7 +124,7 @@ BREAKS: dict[str, tuple[Edit, str]] = {
         "Policy: enum",
     ),
     "command: an open value was closed": (_set(_member_of("name"), "enum", ["a"]), ".name: enum"),
-    "command: another pattern": (_set(_member_of("audienceModelArn"), "pattern", "^x$"), "Arn: pattern"),
+    "command: another pattern": (_set(_arn, "pattern", "^x$"), "Arn: pattern"),
     "command: a pattern where there was none": (_set(_bins, "pattern", "^x$"), "audienceSizeBins: pattern"),
     "command: a lower maximum": (_set(_member_of("minMatchingSeedSize"), "maximum", 1_000), "Size: maximum"),
     "command: a higher minimum": (_set(_member_of("minMatchingSeedSize"), "minimum", 26), "Size: minimum"),
@@ -228,7 +233,7 @@ HARMLESS: dict[str, Edit] = {
     "command: a condition was dropped": lambda contract: _config(contract)["allOf"].clear(),
     "command: a condition is explained": lambda contract: _config(contract)["allOf"][0].update({"$comment": "x"}),
     "reply: a condition more": lambda contract: _reply(contract).update(allOf=[{"required": ["error"]}]),
-    "command: a pattern was dropped": _pop(_member_of("audienceModelArn"), "pattern"),
+    "command: a pattern was dropped": _pop(_arn, "pattern"),
     "command: a higher maximum": _set(_member_of("minMatchingSeedSize"), "maximum", 10**9),
     "command: a lower minimum": _set(_member_of("minMatchingSeedSize"), "minimum", 1),
     "command: no maximum": _pop(_member_of("name"), "maxLength"),
@@ -270,6 +275,29 @@ def test_a_raised_version_permits_it(contract: Contract, case: Edit) -> None:
     case(fresh)
     fresh["version"] += 1
     assert list(breaks(contract, fresh)) == []
+
+
+def test_an_alternative_may_be_added_and_not_removed(contract: Contract) -> None:
+    plain = copy.deepcopy(contract)
+    _command(plain)["properties"]["audienceModelArn"] = _arn(contract)
+    assert [*breaks(plain, contract)] == []
+    assert {one.rule for one in breaks(contract, plain)} == {"pattern", "not", "minLength"}
+
+
+def test_a_part_of_all_may_gain_an_alternative_and_not_lose_one(contract: Contract) -> None:
+    fewer = copy.deepcopy(contract)
+    fewer["commands"]["TrackResource"]["data"]["allOf"][0]["anyOf"].pop()
+    assert [*breaks(fewer, contract)] == []
+    assert [one.rule for one in breaks(contract, fewer)] == ["allOf"]
+
+
+def test_what_is_published_may_lose_an_alternative_and_not_gain_one(contract: Contract) -> None:
+    chosen = copy.deepcopy(contract)
+    status = _event(chosen)["properties"]["status"]
+    status["anyOf"] = [{"type": "string"}, {"type": "integer"}]
+    del status["type"]
+    assert [*breaks(chosen, contract)] == []
+    assert [one.rule for one in breaks(contract, chosen)] == ["type"]
 
 
 @pytest.mark.parametrize("case", _cases(HARMLESS))

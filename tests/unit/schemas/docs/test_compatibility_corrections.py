@@ -93,7 +93,8 @@ EXAMPLES = [(row, place, _example(row, place)) for row in ROWS for place in _mat
 def test_each_row_is_in_force_refuses_its_value_and_is_refused_by_the_service() -> None:
     for row, place, example in EXAMPLES:
         schema = PLACES[place]
-        said = row.value in [compatibility.plain(part) for part in schema.get("allOf", ())]
+        schema = schema | schema.get("anyOf", [{}])[0]  # an ARN, which it was about; a reference came later
+        said = any(row.holds(compatibility.plain(part)) for part in schema.get("allOf", ()))
         assert said if row.keyword == "allOf" else schema[row.keyword] == row.value, place
         keyword = {row.keyword: [row.value] if row.keyword == "allOf" else row.value}
         assert not is_valid(keyword, {row.refused: ""} if row.keyword == "propertyNames" else row.refused), place

@@ -14,7 +14,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from schemas import cloudevents, commands, documented_rules, service_commands, shape_schemas, shapes, tracecontext
+from schemas import (
+    chains,
+    cloudevents,
+    commands,
+    documented_rules,
+    references,
+    service_commands,
+    shape_schemas,
+    shapes,
+    tracecontext,
+)
 from schemas.commands import TopicRules
 from schemas.docs import json_schemas, render
 from schemas.documented_rules import RULES, Rule
@@ -108,6 +118,13 @@ OWN: list[tuple[str, Any, bool]] = [
     ("TrackResource", {"resourceArn": ARN, "untilStatus": "ACTIVE\n"}, False),
     ("TrackResource", {"resourceArn": ARN + "\n"}, False),
     ("TrackResource", {"resourceArn": samples.arn("audience-export-job")}, False),
+    ("TrackResource", {"resourceArn": "command:d"}, True),
+    ("TrackResource", {"resourceArn": "command:d", "untilStatus": "DELETE_FAILED"}, True),
+    ("TrackResource", {"resourceArn": "command::audience-model/x", "untilStatus": "CREATE_PENDING"}, True),
+    ("TrackResource", {"resourceArn": "command:d", "untilStatus": "BANANA"}, False),
+    ("TrackResource", {"resourceArn": "command:"}, False),
+    ("TrackResource", {"resourceArn": "command:" + "x" * 256}, False),
+    ("TrackResource", {"resourceArn": "command:a\n"}, False),
     ("TrackResource", {}, False),
     ("CancelCommand", IDS, True),
     ("CancelCommand", IDS | {"deleteResource": True}, True),
@@ -116,6 +133,7 @@ OWN: list[tuple[str, Any, bool]] = [
     ("CancelCommand", IDS | {"commandId": "x" * 256}, False),
     ("CancelCommand", IDS | {"more": 1}, False),
     ("ResolveCommand", IDS | {"resolution": "adopt", "resourceArn": ARN}, True),
+    ("ResolveCommand", IDS | {"resolution": "adopt", "resourceArn": "command:d"}, True),
     ("ResolveCommand", IDS | {"resolution": "retry"}, True),
     ("ResolveCommand", IDS | {"resolution": "retry", "resourceArn": ARN}, False),
     ("ResolveCommand", IDS | {"resolution": "adopt", "resourceArn": ARN + "\n"}, False),
@@ -136,6 +154,28 @@ def test_statuses_to_track_until_are_those_of_the_type() -> None:
         for status in every if row.arn_type else ():
             data = {"resourceArn": samples.arn(row.arn_type), "untilStatus": status}
             assert is_valid(SCHEMAS["TrackResource"], data) != _refused("TrackResource", data), data
+
+
+REFERENCES = (
+    *("command:d", "command:a b", "command:command:x", "command:arn:aws:cleanrooms-ml:x:1:audience-model/.."),
+    *("command:é😀", "command:" + "x" * 255, "command:" + "😀" * 255, "command:?#%\\"),
+    *("command:", "command:" + "x" * 256, "command:a\n", "command:\x00", "Command:d", " command:d", "command"),
+)
+
+
+@pytest.mark.parametrize("text", REFERENCES, ids=lambda text: ascii(text[:24]))
+def test_a_reference_is_one_to_both_wherever_an_arn_of_the_tables_kinds_is_expected(text: str) -> None:
+    tried = 0
+    for operation in OPERATIONS:
+        base = samples.payload(operation, full=True)
+        for location, shape, _ in shapes.walk(shapes.input_shape(operation), base):
+            if references.kinds(shape):
+                params = samples.replaced(base, location, text)
+                good = bool(references.referred(text))
+                assert is_valid(SCHEMAS[operation], params) == good
+                assert _refused(operation, params) != good
+                tried += 1
+    assert tried > 20
 
 
 # --- texts and times --------------------------------------------------------------------------------------------------
@@ -202,6 +242,7 @@ ATTRIBUTES: list[tuple[str, str, bool]] = [
     ("deadline", "2030-01-01T00:00:60Z", False),
     ("time", "2016-12-31T23:59:60Z", True),
     ("time", "2016-12-31T23:60:00Z", False),
+    *(("after", text, True) for text in ("[]", '["a"]', '["a", "\\u00e9 b", "😀"]')),
     ("priority", "0", True),
     ("priority", "10", False),
     ("priority", "1\n", False),
@@ -273,6 +314,7 @@ GOOD = {
     "notbefore": "2030-01-01T00:00:00Z",
     "deadline": "2031-01-01T00:00:00Z",
     "priority": "1",
+    "after": '["a", "b"]',
     "traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01",
     "tracestate": "a=1",
     "mine": "x",
@@ -358,6 +400,7 @@ def _unsaid(named: dict[str, str]) -> bool:
         or (("notbefore" in named or "deadline" in named) and min(start, end) <= 0)
         or (set(named) >= set(TIMED) and start >= end)
         or not cloudevents.is_timestamp(named.get("time", GOOD["time"]))
+        or chains.after(named.get("after", "[]")) is None
         or named.get("target", "prod") != "prod"
         or named.get("replyto", "replies") != "replies"
     )
@@ -408,7 +451,8 @@ def _taken(name: str, params: Any) -> None:
     attributes = {"specversion": "1.0", "id": "c", "source": "/s", "type": f"cleanroomsml.command.{name}"}
     headers = tuple((f"ce_{key}", item.encode()) for key, item in attributes.items())
     found = commands.read(b"k", orjson.dumps(params), headers, LIMITS)
-    assert isinstance(found, Command) or (name in OPERATIONS and _breaks(UNSAID, name, params)), found
+    named = "c" in chains.predecessors(name, params, ())  # itself
+    assert isinstance(found, Command) or named or (name in OPERATIONS and _breaks(UNSAID, name, params)), found
 
 
 # --- what no schema says ----------------------------------------------------------------------------------------------
@@ -459,6 +503,12 @@ BEYOND: dict[str, list[Any]] = {
     "`deadline`": [
         _record(TAGGED, notbefore="2030-01-01T00:00:00Z", deadline="2029-01-01T00:00:00Z"),
         _record(TAGGED, deadline="1969-01-01T00:00:00Z"),
+    ],
+    "`after`": [
+        *(_record(TAGGED, after=text) for text in ("", "a", '"a"', "[1]", '[""]', f'["{"x" * 256}"]', '["\\u0007"]')),
+        _record(TAGGED, after=json.dumps([f"{number}" for number in range(101)])),
+        _record(TAGGED, after='["c"]'),
+        _record(TAGGED | {"resourceArn": "command:c"}),
     ],
     "An attribute": [_record(TAGGED, mine=text) for text in ("\ufdd0", "\ufffe", "\U0001ffff")],
     "A record": [

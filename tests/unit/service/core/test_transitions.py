@@ -34,6 +34,7 @@ CELLS: dict[tuple[Phase, type], tuple[Phase | None, list[str]]] = {
     (Phase.INTENDED, seen.Cancelled): (Phase.FAILED, ["failed"]),
     (Phase.QUEUED, seen.Cancelled): (Phase.FAILED, ["failed"]),
     (Phase.QUEUED, seen.DependencyEnded): (Phase.QUEUED, []),
+    (Phase.QUEUED, seen.Predecessors): (Phase.QUEUED, []),
     (Phase.RUNNING, seen.Cancelled): (Phase.RUNNING, []),
     (Phase.QUEUED, seen.Due): (Phase.INTENDED, []),
     (Phase.QUEUED, seen.Restored): (Phase.QUEUED, []),
@@ -59,8 +60,12 @@ CELLS: dict[tuple[Phase, type], tuple[Phase | None, list[str]]] = {
 """(phase, observation) -> (phase, or None for forgotten, replies), for a fresh job that creates an audience model."""
 
 
-OF_OTHER_COMMANDS = {(Phase.QUEUED, seen.DependencyEnded), (Phase.RUNNING, seen.Cancelled)}
-"""Cells that concern a waiting cancellation and a tracked resource, and are ignored by a creation."""
+OF_OTHER_COMMANDS = {
+    (Phase.QUEUED, seen.DependencyEnded),
+    (Phase.QUEUED, seen.Predecessors),
+    (Phase.RUNNING, seen.Cancelled),
+}
+"""Cells of a waiting cancellation, a command in a chain and a tracked resource, which a plain creation ignores."""
 
 
 def by_type(kind: type) -> seen.Observation:

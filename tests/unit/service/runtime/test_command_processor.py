@@ -15,7 +15,7 @@ from service.runtime.inbox import Inbox, Observed
 from service.runtime.ports import InRecord, TopicPartition
 from service.runtime.processor import ProcessorContext
 from tests.support.cluster import Rig
-from tests.support.messages import COMMANDS, command
+from tests.support.messages import COMMANDS, command, request
 from tests.support.shard_internals import Bench as Insides
 
 pytestmark = pytest.mark.looptime
@@ -137,6 +137,49 @@ async def test_a_command_is_forgotten_unless_it_has_ended_again_since() -> None:
     assert bench.store.job(KEY) is not None
     bench.processor.forget(KEY, 5.0, bench.batch)
     assert bench.store.job(KEY) is None
+
+
+async def test_a_command_is_remembered_while_another_one_waits_for_it() -> None:
+    bench = Bench()
+    bench.receive(CREATE, request(CREATE), key="k")
+    bench.receive(MODEL, request(MODEL, trainingDatasetArn="command:c-1"), "c-2", key="k")
+    job = bench.job()
+    assert job is not None
+    bench.store.put(KEY, replace(job, phase=Phase.PARKED, finished_at=5.0))
+    assert not bench.processor.forget(KEY, 5.0, bench.batch)
+    assert bench.job() is not None
+    bench.store.put(job_key("/tests", "c-2"), None)
+    assert bench.processor.forget(KEY, 5.0, bench.batch)
+    assert bench.job() is None
+
+
+async def test_who_waits_for_one_learns_of_its_end_in_the_order_of_their_turns() -> None:
+    bench = Bench()
+    bench.receive(CREATE, request(CREATE), key="k")
+    for name in ("c-2", "c-3", "c-4"):
+        bench.receive(MODEL, request(MODEL, trainingDatasetArn="command:c-1"), name, key="k")
+    first = bench.job("c-2")
+    assert first is not None
+    bench.store.put(job_key("/tests", "c-2"), replace(first, reason="written again"))
+    job = bench.job()
+    assert job is not None
+    bench.store.put(KEY, replace(job, phase=Phase.SUCCEEDED, finished_at=5.0))
+    bench.processor.planned(KEY)
+    learnt = [item.key for item in await bench.inbox.take(10) if isinstance(item, Observed)]
+    assert learnt == [job_key("/tests", name) for name in ("c-2", "c-3", "c-4")]
+
+
+async def test_an_operation_that_is_not_known_here_is_left_to_who_knows_it() -> None:
+    bench = Bench()
+    bench.receive(CREATE, request(CREATE), key="k")
+    bench.receive(MODEL, request(MODEL, trainingDatasetArn="command:c-1"), "c-2", key="k")
+    waiting = bench.job("c-2")
+    assert waiting is not None
+    strange = replace(waiting, command=replace(waiting.command, asked="CreateSomethingNew"))
+    bench.store.put(job_key("/tests", "c-2"), strange)
+    bench.processor.observe(job_key("/tests", "c-2"), DependencyEnded(), bench.batch)
+    assert bench.job("c-2") == strange
+    assert not bench.story.problems
 
 
 async def test_a_record_that_breaks_the_service_gives_back_the_calls_that_it_has_stopped(

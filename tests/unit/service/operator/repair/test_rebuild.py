@@ -9,12 +9,12 @@ from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import Grant
 from schemas.records import Job, Phase, ResourceState, decode, encode, job_key, resource_key
 from service.adapters.kafka.topic_reader import TopicRecord
-from service.core import transitions
+from service.core import chains, transitions
 from service.core.effects import Await, Call, Rest, Search, Watch
 from service.core.job import order_of
 from service.core.timing import Policy
 from service.operator.repair.rebuild import Rebuilt, collect_replies, rebuild, resources
-from tests.support import builders
+from tests.support import builders, messages
 from tests.support.repair_records import LIMITS, NOW, changed, command, sent, told
 
 CREATE, DELETE, TAG, GET, EXPORT, PUT = (
@@ -209,3 +209,71 @@ def test_a_grant_that_was_withdrawn_judges_what_was_not_accepted_and_parks_what_
     assert job.phase is phase
     assert job.resource_id == (ARN if "started" in kinds else "")
     assert bool(job.fault and job.fault.code == "GrantWithdrawn") is bool(kinds)
+
+
+# --- chains -----------------------------------------------------------------------------------------------------------
+
+DATASET_ARN = builders.arn(OPERATIONS["CreateTrainingDataset"])
+
+
+def linked(offset: int, operation: str, command_id: str, data: Any = None, **extensions: str) -> TopicRecord:
+    """A command with the key of the whole chain."""
+    return replace(sent(offset, operation, command_id, data, **extensions), key=b"chain")
+
+
+def chain(*replies: TopicRecord, model: tuple[TopicRecord, ...] = ()) -> tuple[Job, Job]:
+    found = rebuilt([HEAD, NAMING], [*replies, *model]).jobs
+    return found[job_key("/tests", "d")], found[job_key("/tests", "m")]
+
+
+HEAD = linked(1, "CreateTrainingDataset", "d")
+NAMING = linked(2, CREATE, "m", {"name": "m", "trainingDatasetArn": "command:d"})
+MADE = (
+    told(HEAD, 1, "accepted"),
+    told(HEAD, 2, "succeeded", result={"trainingDatasetArn": DATASET_ARN}, attempts=1, durationSeconds=1.0),
+)
+WAITED = (told(NAMING, 1, "accepted"), told(NAMING, 2, "waiting", reason="Predecessor", predecessors=["d"]))
+
+
+def test_what_waited_for_another_waits_again() -> None:
+    _, job = chain(told(HEAD, 1, "accepted"), model=WAITED)
+    assert (doing(job), job.told, chains.open_ids(job)) == (Await(), 2, ("d",))
+    assert job.turn == 2
+    assert decode(encode(job)) == job
+
+
+def test_what_could_have_been_called_is_filled_in_and_searched_for() -> None:
+    _, job = chain(*MADE, model=WAITED)
+    assert (job.phase, doing(job)) == (Phase.UNCERTAIN, Search(0.0))
+    assert job.command.params == {"name": "m", "trainingDatasetArn": DATASET_ARN}
+    assert job.filled == {"trainingDatasetArn": DATASET_ARN}
+
+
+def test_a_failed_one_is_left_to_the_service() -> None:
+    head, job = chain(told(HEAD, 1, "failed", error={"code": "X", "message": "why"}), model=WAITED)
+    assert head.phase is Phase.FAILED
+    assert chains.open_ids(job) == ("d",)
+
+
+def test_what_has_started_is_watched_whatever_is_known_of_the_others() -> None:
+    model = (*WAITED, told(NAMING, 3, "started", resourceArn=ARN, status="CREATE_PENDING"))
+    _, job = chain(told(HEAD, 1, "parked", error={"code": "X", "message": "why"}), model=model)
+    assert (job.phase, job.resource_id, job.command.params) == (Phase.RUNNING, ARN, {})
+
+
+def test_a_parked_one_with_references_can_not_be_retried() -> None:
+    """Retried, it would send a reference to AWS."""
+    model = (*WAITED, told(NAMING, 3, "parked", error={"code": "X", "message": "why"}))
+    _, job = chain(told(HEAD, 1, "accepted"), model=model)
+    assert (job.phase, job.command.params) == (Phase.PARKED, {})
+
+
+def test_a_watch_gives_what_it_has_watched() -> None:
+    watch = linked(1, "TrackResource", "t", {"resourceArn": ARN})
+    naming = linked(2, "CreateConfiguredAudienceModel", "c", CONFIGURED)
+    ended = told(watch, 2, "succeeded", result={"status": "ACTIVE"}, attempts=1, durationSeconds=1.0)
+    job = rebuilt([watch, naming], [ended, told(naming, 1, "accepted")]).jobs[job_key("/tests", "c")]
+    assert job.filled == {"audienceModelArn": ARN}
+
+
+CONFIGURED = messages.request("CreateConfiguredAudienceModel", audienceModelArn="command:t")
