@@ -13,8 +13,9 @@ from service.runtime.errors import UNUSABLE
 from service.runtime.limiter import Budget, Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import Log, Telemetry, TopicPartition
+from service.runtime.shard import Shard
 from service.runtime.sharing import Sharing
-from service.runtime.slots import SlotRegistry
+from service.runtime.slots import Claim, QueuePosition, SlotRegistry
 from service.runtime.standby import Standby
 
 
@@ -60,6 +61,21 @@ class App:
     def ready(self) -> bool:
         """True when every partition held is being served."""
         return self._assignment.ready and not self._assignment.standing
+
+    @property
+    def started(self) -> bool:
+        """True once what the group gave first is restored, or halted."""
+        return self._assignment.started
+
+    @property
+    def shards(self) -> Mapping[TopicPartition, Shard]:
+        """The shards of this process."""
+        return self._assignment.shards
+
+    @property
+    def halted(self) -> Mapping[TopicPartition, str]:
+        """Halted partitions, and why."""
+        return self._assignment.standing
 
     @property
     def owned(self) -> Collection[TopicPartition]:
@@ -120,6 +136,23 @@ class App:
     def copies(self) -> dict[str, int]:
         """Which partitions of other replicas have a copy here: 1 when it is current, 0 while it catches up."""
         return {name: int(bool(copy["current"])) for name, copy in self._standby.statistics().items()}
+
+    def queue_position(self, claim: Claim, most: int = 0) -> QueuePosition | None:
+        """Where a command waits for a concurrency slot, over all replicas; None when it waits for none."""
+        return self._slots.position(claim, most)
+
+    def poll_times(self, target: str, claim: Claim) -> tuple[float, float] | None:
+        """When this replica saw a command's resource last and will poll it next; None when it does not poll it."""
+        poller = self._pollers.get(target)
+        return poller.times(claim) if poller is not None else None
+
+    def watched(self) -> dict[str, int]:
+        """How many resources this replica polls, by target."""
+        return {target: len(poller) for target, poller in self._pollers.items()}
+
+    def slow(self) -> dict[str, list[str]]:
+        """Budgets, `reads` or `writes`, that throttles have slowed down for long, by target."""
+        return {target: slow for target, limiter in self._limiters.items() if (slow := limiter.slow())}
 
     def oldest_waiting(self) -> dict[str, float]:
         """When the command that waits longest for a slot was accepted, by ``target/quota``."""

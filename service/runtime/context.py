@@ -1,14 +1,22 @@
 """What every shard is given: the world, the numbers and the names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.commands import TopicRules
+from schemas.records import Job
 from service.core.polling import Cadence
 from service.core.timing import Policy
 from service.runtime.ports import Clock, Telemetry
 from service.runtime.record_limits import RecordLimits
 from service.runtime.reply_redirects import ReplyRedirects
+
+Changed = Callable[[bytes, Job | None, Job | None], None]
+"""Hears of a committed change of a command: its changelog key, the job before and after it."""
+
+
+def unheard(_key: bytes, _before: Job | None, _after: Job | None) -> None:
+    """For those who keep no history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ class Context:
         batch_bytes: Bytes of records in one transaction at which no further item is taken into it.
         remembered_bytes: Bytes of memory for what has ended, of one partition.
         inbox_bytes: Bytes of records waiting in an inbox at which delivery pauses.
+        changed: Hears of each committed change: its changelog key, the job before and after, None for a resource's.
     """
 
     clock: Clock
@@ -88,6 +97,7 @@ class Context:
     batch_bytes: int = 8 * 1024 * 1024
     remembered_bytes: int = 64 * 1024 * 1024
     inbox_bytes: int = 32 * 1024 * 1024
+    changed: Changed = unheard
 
     def tenant(self, topic: str) -> str:
         """The tenant of a topic; the default tenant if no other has it."""

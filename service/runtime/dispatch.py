@@ -33,6 +33,7 @@ from service.core.search import Request
 from service.runtime.limiter import Limiter, Turn
 from service.runtime.ports import Api, Cause, Clock, Telemetry
 from service.runtime.searches import SharedSearches
+from service.runtime.target_health import TargetHealth
 
 _RENEWALS: Final = 3
 """How often a request may miss its call window before the call is put off."""
@@ -89,7 +90,11 @@ class CallTimeouts:
 
 
 class RateLimitedApi:
-    """Every request to AWS goes through here: budget, deadline, telemetry."""
+    """Every request to AWS goes through here: budget, deadline, telemetry.
+
+    Attributes:
+        health: How the calls to each target go.
+    """
 
     def __init__(
         self,
@@ -106,6 +111,7 @@ class RateLimitedApi:
         self._clock = clock
         self._telemetry = telemetry
         self._deadlines = deadlines
+        self.health = {target: TargetHealth() for target in limiters}
 
     @property
     def listing(self) -> float:
@@ -210,6 +216,7 @@ class RateLimitedApi:
             limiter.succeeded(lane)
         elif faults.throttles(outcome):
             limiter.throttled(lane)
+        self.health[target].observe(operation, outcome, self._clock.wall())
         code = "ok" if isinstance(outcome, Reply) else outcome.code
         self._telemetry.call(target, operation, code, self._clock.monotonic() - began)
         return outcome

@@ -177,6 +177,11 @@ class Poller:
     def __len__(self) -> int:
         return len(self._watches)
 
+    def times(self, key: object) -> tuple[float, float] | None:
+        """When a watched resource was seen last, and when the next poll is due, by the owner's time."""
+        watch = self._watches.get(key)
+        return (watch.seen_at, watch.due * self._tick) if watch is not None else None
+
     def lag(self) -> float:
         """Seconds by which the most overdue poll is late; failed polls do not count as polls."""
         now = self._clock.now()

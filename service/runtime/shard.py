@@ -115,6 +115,21 @@ class Shard:
         }
 
     @property
+    def consumed(self) -> int:
+        """Offset of the first record that no transaction has consumed."""
+        return self._consumed
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many open commands it has, and records in all."""
+        return self._store.going_on, len(self._store)
+
+    @property
+    def records_restored(self) -> int:
+        """Records of the changelog that its restore has read."""
+        return self._restored
+
+    @property
     def waiting(self) -> int:
         """Items in the inbox."""
         return len(self._inbox)

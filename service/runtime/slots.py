@@ -6,6 +6,7 @@ Shards of this process ask for slots. What the jobs of other replicas have or wa
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from typing import Final, NamedTuple
 
 from service.core.job import Job, occupies_slot, wants_slot
@@ -26,6 +27,24 @@ class Claim(NamedTuple):
     def tenant(self) -> str:
         """Whose it is: a tenant is a commands topic."""
         return self.partition.topic
+
+
+class QueuePosition(NamedTuple):
+    """Where a claim waits, and who is in front of it.
+
+    Attributes:
+        position: From 1.
+        waiting: How many wait.
+        taken: Slots in use.
+        limit: Slots that there are.
+        holders: Some of those who have a slot.
+    """
+
+    position: int
+    waiting: int
+    taken: int
+    limit: int
+    holders: tuple[Claim, ...]
 
 
 class SlotRegistry:
@@ -128,6 +147,15 @@ class SlotRegistry:
     def keys(self, partition: TopicPartition) -> list[bytes]:
         """Jobs of a partition that have a slot or wait for one."""
         return [claim.key for claim in self._claims.get(partition, ())]
+
+    def position(self, claim: Claim, most: int = 0) -> QueuePosition | None:
+        """Where a claim waits, with up to ``most`` of those who have a slot; None when it waits for none."""
+        where = self._claims.get(claim.partition, {}).get(claim)
+        slots = self._slots[where] if where is not None else None
+        if slots is None or not (position := slots.position(claim)):
+            return None
+        holders = tuple(islice(slots.taken, most))
+        return QueuePosition(position, len(slots.places), len(slots.taken), slots.limit, holders)
 
     def entrust(self, partition: TopicPartition) -> None:
         """From now on another process owns the partition; what its jobs have and want still counts."""

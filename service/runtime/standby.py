@@ -7,10 +7,11 @@ command that arrives in a second partition is recognised, unless both arrive bef
 A copy is never written from: the changelog is the truth, and only the partition's owner adds to it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.core.job import Job
+from service.runtime.context import Changed, unheard
 from service.runtime.errors import location
 from service.runtime.ports import Telemetry, TopicPartition
 from service.runtime.sharing import Fleet
@@ -52,6 +53,7 @@ class Standby:
         follows: Whether changelogs are read for it; otherwise it holds nothing, and every restore reads all.
         serves: Whether this process knows what a job speaks of; one that is held has no slot here.
         fleet: Receives what other replicas watch.
+        changed: Hears of each change that a current copy shows.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Standby:
         follows: bool,
         serves: Callable[[Job], bool] = lambda _: True,
         fleet: Fleet | None = None,
+        changed: Changed = unheard,
     ) -> None:
+        self._changed = changed
         self.follows = follows
         self._telemetry = telemetry
         self._serves = serves
@@ -93,9 +97,12 @@ class Standby:
         copy = self._copies.get(partition)
         if copy is None:  # it was taken over while the records were on their way
             return
-        fresh = [key for key, _ in records if copy.current and copy.store.job(key) is None]
+        before = {key: copy.store.job(key) for key, _ in records} if copy.current else {}
+        fresh = [key for key, job in before.items() if job is None]
         for key, value in records:
             copy.store.load(key, value)
+        for key, job in before.items():
+            self._hear(key, job, copy.store.job(key))
         copy.position = position
         self._report_twice(partition, fresh, copy.store)
         if copy.current:
@@ -104,6 +111,12 @@ class Standby:
             # Only now: while history is replayed, jobs that ended long ago would take slots and give them back.
             copy.current = True
             self._tell(partition, {*copy.store.open(), *self._slots.keys(partition)}, copy.store, self._fleet)
+
+    def _hear(self, key: bytes, before: Job | None, after: Job | None) -> None:
+        try:
+            self._changed(key, before, after)
+        except Exception as error:  # costs one line of a history, and no copy
+            self._telemetry.problem("telemetry_error", error=location(error))
 
     def lost(self, partition: TopicPartition) -> None:
         """See :class:`service.runtime.ports.Follower`."""
@@ -135,12 +148,12 @@ class Standby:
 
     def elsewhere(self, partition: TopicPartition, key: bytes) -> str:
         """Name of another partition of the same topic that has a job under this key; empty if none is known."""
-        for other, store in self._known():
+        for other, store in self.stores():
             if other.topic == partition.topic and other != partition and store.job(key) is not None:
                 return f"{other.topic}-{other.partition}"
         return ""
 
-    def _known(self) -> Iterator[tuple[TopicPartition, Store]]:
+    def stores(self) -> Iterator[tuple[TopicPartition, Store]]:
         """What is served here, and the copies that are current: one that catches up shows jobs long forgotten."""
         yield from self._served.items()
         yield from ((partition, copy.store) for partition, copy in self._copies.items() if copy.current)
@@ -153,6 +166,10 @@ class Standby:
                 if job is not None and own.topic == partition.topic and served.job(key) is not None:
                     here, there = (f"{each.topic}-{each.partition}" for each in (own, partition))
                     report_twice(self._telemetry, job.command.id, here, there)
+
+    def copies(self) -> Mapping[TopicPartition, Copy]:
+        """The copies by their partition."""
+        return self._copies
 
     def statistics(self) -> dict[str, dict[str, object]]:
         """Of each copy: entries, position in the changelog, and whether it has caught up."""

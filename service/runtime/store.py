@@ -5,11 +5,14 @@ Memory only: a shard that closes dirty drops its store, because the changelog is
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from schemas import records
 from schemas.records import CorruptRecord, Job, Phase, Position, Record, ResourceState
 from service.core import chains
+from service.core.age_order import AgeOrder
 from service.core.capacity import Census, Ends
+from service.core.command_state import ENDED, CommandState, state_of
 from service.core.job import ended
 from service.core.outcomes import lasting
 from service.runtime.errors import location
@@ -30,6 +33,7 @@ class Store:
         replayed: Changelog records replayed, tombstones included.
         census: What the open jobs wait for.
         ends: How much is remembered of the jobs that have ended.
+        ages: The jobs that have not ended, and those that are parked, by the time of their acceptance.
     """
 
     def __init__(self) -> None:
@@ -44,8 +48,11 @@ class Store:
         self._corrupt: dict[bytes, str] = {}
         self._phases: Counter[str] = Counter()
         self._last_turn = 0
+        self._parked: dict[bytes, None] = {}
+        self._waiting = 0
         self.census = Census()
         self.ends = Ends()
+        self.ages = AgeOrder()
 
     @property
     def going_on(self) -> int:
@@ -108,6 +115,10 @@ class Store:
             self._last_turn = job.turn
         for other in chains.awaited(job):
             self._awaiting.setdefault(other, {})[key] = None
+        if not ended(job) or job.phase is Phase.PARKED:
+            self.ages.add((job.accepted_at, key))
+        if job.phase is Phase.PARKED:
+            self._parked[key] = None
         if ended(job):
             self._ended[key] = value
             for_long = self.ends.count(job, len(key) + len(value), 1)
@@ -117,6 +128,7 @@ class Store:
             self._running[key] = value
         else:
             self._jobs[key] = job
+            self._waiting += state_of(job) is CommandState.WAITING
 
     def _forget(self, key: bytes) -> None:
         job = self.job(key)
@@ -125,6 +137,11 @@ class Store:
         self._phases[job.phase.value] -= 1
         for other in chains.awaited(job):
             self._await_no_longer(key, other)
+        if not ended(job) or job.phase is Phase.PARKED:
+            self.ages.remove((job.accepted_at, key))
+            self._parked.pop(key, None)
+        if key in self._jobs and state_of(job) is CommandState.WAITING:
+            self._waiting -= 1
         if self._jobs.pop(key, None) is None and self._running.pop(key, None) is None:
             self.ends.count(job, len(key) + len(self._ended.pop(key)), -1)
 
@@ -168,6 +185,29 @@ class Store:
         for key, value in self._ended.items():
             yield key, records.decode_job(value)
 
+    def parked(self) -> Iterable[bytes]:
+        """Keys of the jobs that wait for a person's decision."""
+        return self._parked.keys()
+
+    def latest_ends(self, most: int) -> list[bytes]:
+        """Keys of the jobs that have ended last, the latest first, parked ones among them."""
+        return list(islice(reversed(self._ended), most))
+
+    def ends_in_order(self) -> list[bytes]:
+        """Keys of all jobs that have ended, in the order of their ends; quick, since nothing is decoded."""
+        return list(self._ended)
+
+    def written(self, key: bytes) -> bytes:
+        """The record of a job as it is written; empty if there is none."""
+        value = self._running.get(key) or self._ended.get(key)
+        if value is None and (job := self._jobs.get(key)) is not None:
+            return records.encode(job)
+        return value or b""
+
+    def latest_resources(self, most: int) -> list[tuple[bytes, bytes]]:
+        """Key and written record of the resources that became known last, the latest first."""
+        return list(islice(reversed(self._resources.items()), most))
+
     def note_ends(self) -> None:
         """Takes note of what has ended, and of what is put from now on, so that nothing is decoded again for it."""
         self._noted = [(key, job.finished_at, lasting(job)) for key, job in self.past()]
@@ -185,6 +225,17 @@ class Store:
     def phases(self) -> dict[str, int]:
         """How many jobs stand in each phase."""
         return {phase: count for phase, count in self._phases.items() if count}
+
+    def states(self) -> dict[str, int]:
+        """How many jobs there are in each state, in the words of replies."""
+        ended = {state: self._phases[state.value] for state in ENDED}
+        return {
+            CommandState.ACCEPTED: len(self._jobs) - self._waiting,
+            CommandState.WAITING: self._waiting,
+            CommandState.STARTED: len(self._running),
+            CommandState.PARKED: len(self._parked),
+            **ended,
+        }
 
     def awaiting(self, key: bytes) -> list[bytes]:
         """Keys of the jobs that wait for the end of this one."""

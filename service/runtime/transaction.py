@@ -136,6 +136,7 @@ class Transaction:
             raise
         if after is not before:
             self.acting[key] = None
+            self._on_commit.append(lambda: self._context.changed(key, before, after))
             if after is not None:
                 self._on_commit.append(lambda: self._context.telemetry.transition(before, after))
 
@@ -199,6 +200,7 @@ class Transaction:
         ends = max(self.now, self.latest, self.wall) if is_final(after) else None
         self._put(key, after if ends is None else replace(after, finished_at=ends), ends)
         self._on_commit.append(lambda: self._context.telemetry.event(change.kind, change.status))
+        self._on_commit.append(lambda: self._context.changed(key, None, None))
 
     def _send_event(self, change: ResourceChange, before: ResourceState | None, after: ResourceState) -> None:
         message = events.status_changed(

@@ -68,6 +68,15 @@ class Offsets:
         end = await self._ask("end_offsets", [wanted])
         return int(start[wanted]), int(end[wanted])
 
+    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """High watermarks of several partitions.
+
+        Raises:
+            LogError: Kafka did not answer in time.
+        """
+        found = await self._ask("end_offsets", [KafkaPartition(*each) for each in partitions])
+        return {TopicPartition(each.topic, each.partition): int(end) for each, end in found.items()}
+
     async def require(
         self, partition: TopicPartition, counterpart: TopicPartition, outlets: Collection[str] = ()
     ) -> None:
@@ -110,6 +119,21 @@ class Offsets:
         try:
             async with deadline(self._settings.read_deadline, f"looking for {wanted}"):
                 return await (await self._connected())._client.fetch_all_metadata()
+        except LogError:
+            await self.close()
+            raise
+
+    async def ask_coordinator(self, request: Any) -> Any:
+        """Sends a request to the coordinator of the group.
+
+        Raises:
+            LogError: Kafka did not answer in time, or refuses.
+        """
+        try:
+            async with deadline(self._settings.read_deadline, f"asking the coordinator of {self._settings.group_id}"):
+                coordinator = (await self._connected())._coordinator
+                await coordinator.ensure_coordinator_known()
+                return await coordinator._send_req(request)
         except LogError:
             await self.close()
             raise

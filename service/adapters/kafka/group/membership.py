@@ -83,6 +83,11 @@ class GroupMember:
         confirmed = await session.confirmed()
         return confirmed and session is self._session and partition in self._held
 
+    @property
+    def member_id(self) -> str:
+        """The group's name for this process; empty while it is no member."""
+        return self._session.member_id if self._session is not None else ""
+
     def start(self, partition: TopicPartition, offset: int) -> None:
         """Delivers from this offset on."""
         if self._session is not None and partition in self._held:
@@ -190,6 +195,11 @@ class Session:
     def generation(self) -> int:
         """The group's generation that we are in."""
         return int(self._consumer._coordinator.generation)
+
+    @property
+    def member_id(self) -> str:
+        """The group's name for us."""
+        return str(self._consumer._coordinator.member_id)
 
     async def confirmed(self) -> bool:
         """Whether the coordinator answers a heartbeat of this generation with a plain yes."""

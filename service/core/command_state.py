@@ -1,0 +1,230 @@
+"""A command as an operator sees it: in the words of its replies, and nothing of its payload but the resource's name.
+
+What may be shown is listed here, member by member; a member that a later release adds to a record is not shown.
+"""
+
+import shlex
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from schemas.operations import COMMANDS, Kind
+from schemas.records import Fault
+from service.core import resting
+from service.core.faults import INVALID
+from service.core.job import GIVEN_BACK, Job, Phase, ended, marker
+from service.core.transitions import OUT_OF_BUDGET
+
+LONGEST_TEXT: Final = 500
+"""Characters of a message that are shown."""
+
+_WITHHELD: Final = "[withheld]"
+_IN_THE_REPLY: Final = "(AWS's message may quote the request; the command's reply has it)"
+_SHORTEST_SECRET: Final = 4
+"""Characters from which on a text of the request is taken out of messages."""
+
+
+class CommandState(StrEnum):
+    """How a command stands: the kind of the last reply that says so."""
+
+    ACCEPTED = "accepted"
+    WAITING = "waiting"
+    STARTED = "started"
+    PARKED = "parked"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REJECTED = "rejected"
+
+
+OPEN: Final = (CommandState.ACCEPTED, CommandState.WAITING, CommandState.STARTED, CommandState.PARKED)
+"""States of commands that have not ended, and of those that wait for a person."""
+ENDED: Final = (CommandState.SUCCEEDED, CommandState.FAILED, CommandState.REJECTED)
+"""States of commands about which nothing is left to do."""
+
+
+class NextStep(StrEnum):
+    """What happens next without a person."""
+
+    CALL = "call"
+    RETRY = "retry"
+    SEARCH = "search"
+    POLL = "poll"
+    NONE = ""
+
+
+class ShownError(msgspec.Struct, frozen=True, rename="camel"):
+    """An error.
+
+    Attributes:
+        code: AWS's error code or one of the service.
+        message: What was found and what to do; texts of the request are taken out of it, and AWS's message about an
+            invalid request or a failed job is left out where it could quote the request.
+        http_status: Status of AWS's answer; 0 when there was none.
+    """
+
+    code: str
+    message: str = ""
+    http_status: int = 0
+
+
+def state_of(job: Job) -> CommandState:
+    """The word of the reply that describes where a job stands."""
+    if ended(job):
+        return CommandState(job.phase.value)
+    if job.phase is Phase.RUNNING:
+        return CommandState.STARTED
+    if job.phase is Phase.QUEUED or job.held or (job.phase is Phase.INTENDED and job.reason):
+        return CommandState.WAITING
+    return CommandState.ACCEPTED
+
+
+def next_step(job: Job) -> tuple[NextStep, float]:
+    """What happens next, and when, by the owner's time; 0 for a time that only the owner knows, or for now."""
+    match job.phase:
+        case Phase.INTENDED if resting.awaits_start(job):
+            return NextStep.CALL, job.due
+        case Phase.INTENDED:
+            step = NextStep.RETRY if job.retries else NextStep.CALL
+            return step, job.due if job.due > GIVEN_BACK else 0.0
+        case Phase.QUEUED:
+            return (NextStep.NONE, 0.0) if job.awaits else (NextStep.RETRY, job.due)
+        case Phase.UNCERTAIN | Phase.ACCEPTED:
+            return NextStep.SEARCH, job.due
+        case Phase.RUNNING:
+            return NextStep.POLL, 0.0
+        case _:
+            return NextStep.NONE, 0.0
+
+
+def explained(job: Job) -> str:
+    """Why it stands where it does, in one sentence; empty where the state says all."""
+    if job.held:
+        return f"on hold: this release or its settings do not know a word of it ({job.held})"
+    match job.phase:
+        case Phase.INTENDED:
+            return _intended(job)
+        case Phase.QUEUED if job.awaits:
+            return "waits for the end of the command that it cancels"
+        case Phase.QUEUED:
+            return "waits for a free concurrency slot"
+        case Phase.UNCERTAIN:
+            return f"the answer to its call was lost; {_searches(job)} for what it has made"
+        case Phase.ACCEPTED:
+            return f"AWS has accepted it without a name; {_searches(job)} for what it has made"
+        case _:
+            return ""
+
+
+def _intended(job: Job) -> str:
+    if resting.awaits_start(job):
+        return "waits for its start time"
+    if job.retries:
+        return f"AWS has refused it {job.retries} times in a row for now; it is tried again"
+    if job.reason == OUT_OF_BUDGET:
+        return "waits for the rate budget of its target"
+    if job.reason:
+        return "waits"
+    return "waits for its turn to call" if job.due else "is being called"
+
+
+def _searches(job: Job) -> str:
+    return f"searched {job.searches} times" if job.searches else "searching"
+
+
+def name_of(job: Job) -> str:
+    """The name of what it makes or is about, as far as its record has it."""
+    for holder in (job.command.params, (job.reply or {}).get("result")):
+        if isinstance(holder, dict) and isinstance(name := holder.get("name"), str):
+            return name
+    return ""
+
+
+def error_of(job: Job) -> ShownError | None:
+    """The error that ended it, or the evidence that a search goes by."""
+    return shown_error(job.fault, job.command.params) if job.fault is not None else None
+
+
+def shown_error(fault: Fault, params: dict[str, Any]) -> ShownError:
+    """What may be shown of an error: nothing that quotes the request."""
+    if (fault.code == INVALID and fault.http_status) or (fault.status_details and not params):
+        reason = (fault.status_details or {}).get("statusCode", "")
+        return ShownError(fault.code, f"{reason} {_IN_THE_REPLY}".strip(), fault.http_status)
+    message = fault.message
+    for text in sorted(set(_texts(params)), key=len, reverse=True):
+        if len(text) >= _SHORTEST_SECRET:
+            message = message.replace(text, _WITHHELD)
+    return ShownError(fault.code, message[:LONGEST_TEXT], fault.http_status)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a request but names of resources: an operator needs these."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if name != "name":
+                yield from _texts(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _texts(member)
+    elif isinstance(value, str) and not value.startswith("arn:"):
+        yield value
+
+
+def remedies(job: Job) -> tuple[str, ...]:
+    """The command lines of which a person chooses one."""
+    if job.phase is not Phase.PARKED:
+        return ()
+    call = f"python -m service parked resolve {shlex.quote(job.command.id)} --source {shlex.quote(job.command.source)}"
+    operation = COMMANDS.get(job.command.operation)
+    adopt = "--adopt ARN" if operation is not None and operation.resource.identity else "--adopt -"
+    return tuple(f"{call} {decision}" for decision in (adopt, "--retry", "--fail"))
+
+
+def marker_of(job: Job) -> str:
+    """The marker at the end of the description of what it makes; empty for what makes nothing."""
+    operation = COMMANDS.get(job.command.operation)
+    return marker(job.command) if operation is not None and operation.creates else ""
+
+
+def trace_of(job: Job) -> str:
+    """The id of its trace; empty without one."""
+    parts = job.command.traceparent.split("-")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def is_long(job: Job) -> bool:
+    """Whether its usual duration is worth a figure: it starts or ends something that takes its time."""
+    operation = COMMANDS.get(job.command.operation)
+    return operation is not None and operation.kind in (Kind.JOB, Kind.REMOVAL)
+
+
+def running_seconds(job: Job) -> float | None:
+    """How long AWS worked on it, by AWS's own times in the final description; None if it does not say."""
+    result = (job.reply or {}).get("result")
+    if job.phase is not Phase.SUCCEEDED or not isinstance(result, dict):
+        return None
+    times = [moment(result.get(name)) for name in ("createTime", "updateTime")]
+    if times[0] is None or times[1] is None:
+        return None
+    seconds = (times[1] - times[0]).total_seconds()
+    return seconds if seconds > 0 else None
+
+
+def moment(value: object) -> datetime | None:
+    """A time from RFC 3339 or epoch seconds; None for anything else, and for 0."""
+    try:
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value)
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
+        if isinstance(value, int | float) and value:
+            return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def matches(text: str, values: Iterable[str]) -> bool:
+    """Whether one of the values contains the text, in any case."""
+    return any(text in value.lower() for value in values)
