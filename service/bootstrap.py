@@ -1,6 +1,7 @@
 """Composition root: joins core, runtime and adapters as the settings say."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Clients
 from service.adapters.clock import SystemClock
 from service.adapters.garbage_collection import GarbageCollection
-from service.adapters.http import LOOP, Liveness, StatusServer
+from service.adapters.http import LOOP, FleetRoutes, Liveness, StatusServer
 from service.adapters.kafka.incidents import Incident
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.telemetry import PrometheusTelemetry
@@ -29,6 +30,9 @@ from service.runtime.changes import ChangeProcessor
 from service.runtime.command_processor import CommandProcessor
 from service.runtime.context import Context
 from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
+from service.runtime.fleet_view import FleetView, ReplicaIdentity
+from service.runtime.group_snapshot import GroupWatch
+from service.runtime.history import History
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
@@ -53,7 +57,7 @@ _BLINDNESS: Final = 24
 """Number of observations during the time for which polls of a resource may fail."""
 
 
-def _context(settings: Settings, clock: SystemClock, telemetry: PrometheusTelemetry) -> Context:
+def _context(settings: Settings, clock: SystemClock, telemetry: PrometheusTelemetry, history: History) -> Context:
     return Context(
         clock=clock,
         telemetry=telemetry,
@@ -68,6 +72,7 @@ def _context(settings: Settings, clock: SystemClock, telemetry: PrometheusTeleme
         open_jobs_limit=settings.runtime.open_jobs_limit,
         remembered_bytes=settings.runtime.remembered_bytes,
         ceilings=RecordLimits(topology.record_bytes(settings)),
+        changed=history.changed,
     )
 
 
@@ -86,6 +91,7 @@ class Service:
     liveness: Liveness
     server: StatusServer
     garbage: GarbageCollection
+    group: GroupWatch
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set; HTTP starts first and stops last, so that a probe always has an answer."""
@@ -94,6 +100,7 @@ class Service:
             with self.garbage.tuned():
                 await self._serve(stop, http)
         finally:
+            await self.group.close()
             await self.log.close()
             await self.sessions.close()
             await self.server.stop()
@@ -115,8 +122,13 @@ class Service:
         _log.info("serving", http=http)
 
 
-def build(settings: Settings) -> Service:
-    """Puts the service together; connects to nothing yet."""
+def build(settings: Settings, release: str = "") -> Service:
+    """Puts the service together; connects to nothing yet.
+
+    Args:
+        settings: Of the service.
+        release: Which one it is, for the page.
+    """
     shapes.preload()  # or the first commands would pay for it
     clock = SystemClock()
     telemetry = PrometheusTelemetry(settings.targets)
@@ -130,6 +142,7 @@ def build(settings: Settings) -> Service:
     log = KafkaLog(
         kafka, topology.changelogs(settings), topology.required_topics(settings), partial(liveness.beat, _KAFKA)
     )
+    history = History(clock)
     limiters = {
         name: Limiter(
             clock,
@@ -161,7 +174,8 @@ def build(settings: Settings) -> Service:
         for name in settings.targets
     }
     garbage = GarbageCollection()
-    app = _app(settings, clock, telemetry, log, caller, pollers, limiters, tenants, garbage, sharing)
+    context = _context(settings, clock, telemetry, history)
+    app, standby = _app(settings, clock, telemetry, context, log, caller, pollers, limiters, tenants, garbage, sharing)
     gauges.register(telemetry, app, clock, api.skews)
     telemetry.counter(
         "kafka_incidents",
@@ -173,6 +187,7 @@ def build(settings: Settings) -> Service:
         name: {"Clean Rooms ML": api_address(target), "STS": sts_address(target)}
         for name, target in settings.targets.items()
     }
+    group = GroupWatch(log.group, clock)
     server = StatusServer(
         settings.http.host,
         settings.http.port,
@@ -182,14 +197,38 @@ def build(settings: Settings) -> Service:
         as_openmetrics=telemetry.render_openmetrics,
         liveness=liveness,
         page=None if settings.http.page_port is None else (settings.http.page_host, settings.http.page_port),
+        fleet=FleetRoutes(
+            FleetView(
+                _identity(settings, release),
+                app,
+                standby,
+                context,
+                history,
+                caller.health,
+                group.snapshot,
+                lambda: log.membership.member_id,
+            )
+        ),
     )
-    return Service(app, log, sessions, telemetry, liveness, server, garbage)
+    return Service(app, log, sessions, telemetry, liveness, server, garbage, group)
+
+
+def _identity(settings: Settings, release: str) -> ReplicaIdentity:
+    return ReplicaIdentity(
+        replica=settings.kafka.instance_id or socket.gethostname(),
+        version=release,
+        group=settings.kafka.group_id,
+        accounts={name: (target.account or "", target.region) for name, target in settings.targets.items()},
+        tenants=tuple(settings.tenants),
+        addresses={name: api_address(target) for name, target in settings.targets.items()},
+    )
 
 
 def _app(
     settings: Settings,
     clock: SystemClock,
     telemetry: PrometheusTelemetry,
+    context: Context,
     log: KafkaLog,
     caller: RateLimitedApi,
     pollers: Mapping[str, Poller],
@@ -197,8 +236,7 @@ def _app(
     tenants: Mapping[str, Limiter],
     garbage: GarbageCollection,
     sharing: Sharing | None,
-) -> App:
-    context = _context(settings, clock, telemetry)
+) -> tuple[App, Standby]:
 
     def wake(claim: Claim) -> None:
         assignment.wake(claim.partition, claim.key)
@@ -210,6 +248,7 @@ def _app(
         follows=settings.runtime.standby,
         serves=lambda job: not holding.obstacle(job, context.policy),
         fleet=Fleet(pollers, context.cadences, context.removal_cadence) if sharing else None,
+        changed=context.changed,
     )
     if sharing is not None:
         sharing.serve(pollers)
@@ -231,7 +270,7 @@ def _app(
 
     patience = settings.runtime.stop_deadline / 2
     assignment = Assignment(log.membership, make_shard, telemetry, patience=patience, resized=resized)
-    return App(
+    app = App(
         log=log,
         assignment=assignment,
         pollers=pollers,
@@ -242,6 +281,7 @@ def _app(
         stop_deadline=settings.runtime.stop_deadline,
         sharing=sharing,
     )
+    return app, standby
 
 
 def _sharing(

@@ -61,7 +61,7 @@ async def _run(settings: Settings) -> int:
         log.error("topic misconfigured", topic=finding.topic, reason=checking.explained(finding))
     if findings:
         return EXIT_REFUSED
-    service = bootstrap.build(settings)
+    service = bootstrap.build(settings, version())
     log.info(
         "starting",
         version=version(),

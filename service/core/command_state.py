@@ -122,7 +122,7 @@ def _intended(job: Job) -> str:
     if resting.awaits_start(job):
         return "waits for its start time"
     if job.retries:
-        return f"AWS has refused it {job.retries} times in a row for now; it is tried again"
+        return f"{job.retries} tries in a row have failed for now; it is tried again"
     if job.reason == OUT_OF_BUDGET:
         return "waits for the rate budget of its target"
     if job.reason:

@@ -228,7 +228,7 @@ class Store:
 
     def states(self) -> dict[str, int]:
         """How many jobs there are in each state, in the words of replies."""
-        ended = {state: self._phases[state.value] for state in ENDED}
+        ended: dict[str, int] = {state: self._phases[state.value] for state in ENDED}
         return {
             CommandState.ACCEPTED: len(self._jobs) - self._waiting,
             CommandState.WAITING: self._waiting,

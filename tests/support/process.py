@@ -19,6 +19,7 @@ from service.runtime.changes import ChangeProcessor
 from service.runtime.command_processor import CommandProcessor
 from service.runtime.context import Context, OutputTopics, TenantTopics
 from service.runtime.dispatch import CallTimeouts, Dispatch, RateLimitedApi
+from service.runtime.history import History
 from service.runtime.limiter import Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
@@ -142,7 +143,8 @@ class Node:
         self.name, self.options = name, options
         self.story = Story()
         self.clock = LoopClock()
-        self.context = make_context(self.story, self.clock, options)
+        self.history = History(self.clock)
+        self.context = replace(make_context(self.story, self.clock, options), changed=self.history.changed)
         self.limiters = {
             name: Limiter(
                 self.clock,
@@ -159,7 +161,7 @@ class Node:
             name: Limiter(self.clock, reads_per_second=rate, writes_per_second=rate)
             for name, rate in options.tenant_writes.items()
         }
-        caller = RateLimitedApi(api, self.limiters, self.clock, self.story, deadlines, tenants)
+        self.caller = caller = RateLimitedApi(api, self.limiters, self.clock, self.story, deadlines, tenants)
         self.sharing = Sharing(
             CHANGES,
             options.partitions,
@@ -184,6 +186,7 @@ class Node:
             follows=options.standby,
             serves=lambda job: not holding.obstacle(job, self.context.policy),
             fleet=Fleet(self.pollers, self.context.cadences, self.context.removal_cadence) if shared[0] else None,
+            changed=self.history.changed,
         )
         self._workshop = ActivityDependencies(Dispatch(caller, self.clock), self.pollers, self.slots)
         self._log = log = broker.log(name, options.instance_id, options.consumed)

@@ -1,10 +1,10 @@
-"""The HTTP server: ``/startupz``, ``/livez``, ``/readyz``, ``/metrics`` and ``/``, for GET only.
+"""The HTTP server: ``/startupz``, ``/livez``, ``/readyz``, ``/metrics`` and the pages, for GET only.
 
-The page at ``/`` may have a port of its own.
+The pages may have a port of their own: the fleet's at ``/``, this replica's internals at ``/replica``.
 """
 
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from errno import EADDRINUSE
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from service.adapters.http.fleet_routes import FleetRoutes
 from service.adapters.http.liveness import Liveness
 from service.adapters.http.page import POLICY, render
 
@@ -25,6 +26,9 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+_OWN: Final = frozenset({"Cache-Control", "Content-Security-Policy"})
+"""Headers that an answer may have otherwise: the fleet's pages have a script, and their files never change."""
 
 _OPENMETRICS: Final = "application/openmetrics-text"
 
@@ -49,7 +53,8 @@ class StatusServer:
         metrics: Gives the metrics in Prometheus' text format.
         as_openmetrics: Gives them as OpenMetrics, for who asks for that.
         liveness: Decides the liveness probe.
-        page: Address and port of the status page alone; None puts it beside the others.
+        page: Address and port of the pages alone; None puts them beside the others.
+        fleet: The pages of the whole fleet; without them, the page of this replica is all there is.
     """
 
     def __init__(
@@ -63,7 +68,9 @@ class StatusServer:
         as_openmetrics: Callable[[], bytes] | None = None,
         readiness: Callable[[], Status] | None = None,
         page: tuple[str, int] | None = None,
+        fleet: FleetRoutes | None = None,
     ) -> None:
+        self._fleet = fleet
         self._place = (host, port)
         self._page_place = page
         self._status = status
@@ -85,15 +92,20 @@ class StatusServer:
         probes = {"/startupz": self._startupz, "/livez": self._livez, "/readyz": self._readyz}
         routes = [web.get(path, probe) for path, probe in probes.items()]
         routes.append(web.get("/metrics", self._show_metrics))
-        page = web.get("/", self._page)
+        pages = [web.get("/", self._page)]
+        if self._fleet is not None:
+            pages = [web.get("/replica", self._page), *self._fleet.routes()]
         if self._page_place is None:
-            return await self._listen("http.host and http.port", self._place, [*routes, page])
+            return await self._listen("http.host and http.port", self._place, [*routes, *pages])
         listens = await self._listen("http.host and http.port", self._place, routes)
-        await self._listen("http.page_host and http.page_port", self._page_place, [page])
+        await self._listen("http.page_host and http.page_port", self._page_place, pages)
         return listens
 
     async def _listen(self, names: str, place: tuple[str, int], routes: Iterable[web.RouteDef]) -> str:
-        app = web.Application(middlewares=[_guarded])
+        app = web.Application()
+        app.on_response_prepare.append(_protect)
+        if self._fleet is not None:
+            app.on_shutdown.append(self._fleet.close)
         app.router.add_routes(routes)
         runner = web.AppRunner(app, access_log=None)
         self._runners.append(runner)
@@ -151,15 +163,10 @@ def _joined(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-@web.middleware
-async def _guarded(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Adds the protective headers to every answer, refusals included."""
-    try:
-        response = await handler(request)
-    except web.HTTPException as refusal:
-        refusal.headers.update(_HEADERS)
-        raise
-    response.headers.update(_HEADERS)
-    return response
+async def _protect(_request: web.Request, response: web.StreamResponse) -> None:
+    """Adds the protective headers to every answer, refusals and streams included."""
+    for name, value in _HEADERS.items():
+        if name in _OWN:
+            response.headers.setdefault(name, value)
+        else:
+            response.headers[name] = value

@@ -7,12 +7,14 @@ from typing import Final
 
 from service.adapters.kafka.broadcast import KafkaBroadcast
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.group.description import GroupDescription
 from service.adapters.kafka.group.membership import GroupMember
 from service.adapters.kafka.incidents import Incidents
 from service.adapters.kafka.offsets import Offsets
 from service.adapters.kafka.partition import KafkaPartitionLog
 from service.adapters.kafka.producer import BatchSize, open_producer
 from service.adapters.kafka.standby_reader import StandbyReader
+from service.runtime.group_snapshot import GroupSnapshot
 from service.runtime.ports import Follower, TopicPartition
 
 _RESTORES_AT_ONCE: Final = 4
@@ -64,6 +66,14 @@ class KafkaLog:
         return KafkaPartitionLog(
             self._settings, partition, changelog, producer, self._offsets, self._restores, self.incidents, self._batch
         )
+
+    async def group(self) -> GroupSnapshot:
+        """Who is in the group, what each member owns, and where the consumed partitions end.
+
+        Raises:
+            LogError: Kafka did not answer in time, or refuses.
+        """
+        return await GroupDescription(self._settings, self._topics, self._offsets).snapshot()
 
     async def follow(self, follower: Follower) -> None:
         """Reads the changelogs that the follower wants, until cancelled."""

@@ -1,0 +1,504 @@
+"""The pages: the fleet, one command, one resource. Everything in them is text, escaped; the script only refreshes."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from schemas.operations import COMMANDS
+from service.adapters.http.fleet_parts import (
+    age,
+    clock,
+    command_row,
+    duration,
+    link_to_command,
+    link_to_resource,
+    partition_name,
+    pill,
+    reasons,
+    timeline,
+)
+from service.adapters.http.markup import Child, Markup, address, tag
+from service.core.command_state import ENDED, OPEN, CommandState
+from service.runtime.fleet_answers import (
+    Attention,
+    CommandAnswer,
+    CommandPage,
+    Identity,
+    Overview,
+    PartitionAnswer,
+    PartitionsAnswer,
+    ResourceAnswer,
+    SlotAnswer,
+    TargetAnswer,
+    TargetsAnswer,
+)
+
+TITLE: Final = "Clean Rooms ML"
+
+_COLUMNS: Final = ("Command", "Operation", "State", "Age", "Why, and what is next", "Owner")
+
+_WORDS: Final = {
+    CommandState.ACCEPTED: "the command is durable; its call is next, or its answer was lost and is searched for",
+    CommandState.WAITING: "waits for a slot, a budget, a time or another command; the reason is beside it",
+    CommandState.STARTED: "AWS works on it; its resource is polled until it is final",
+    CommandState.PARKED: "its outcome can't be known safely: a person decides, with the command lines shown",
+    CommandState.SUCCEEDED: "done",
+    CommandState.FAILED: "AWS refused it, its job failed, or it was cancelled or too late",
+    CommandState.REJECTED: "invalid or not permitted; AWS was never called",
+}
+
+
+def document(title: str, identity: Identity, assets: Mapping[str, str], *content: Child) -> str:
+    """A whole page: who answers, and its content."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", f"{title} · {identity.replica}"),
+        tag("link", rel="stylesheet", href=assets["fleet.css"]),
+        tag("link", rel="icon", href=assets["icon.svg"], type="image/svg+xml"),
+        tag("script", src=assets["fleet.js"], defer=True),
+    )
+    body = tag(
+        "body",
+        tag("a", "Skip to the content", href="#content", class_="skip"),
+        _header(identity),
+        tag("main", *content, id="content", tabindex="-1"),
+        _footer(),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en', data_now=_iso(identity.now))}"
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
+
+
+def _header(identity: Identity) -> Markup:
+    facts = (
+        ("replica", tag("strong", identity.replica)),
+        ("version", identity.version),
+        ("up", age(identity.started_at, identity.now)),
+        ("group", identity.group),
+        ("targets", ", ".join(identity.targets)),
+    )
+    shown = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts]
+    live = tag("p", "not live: reload to refresh", id="connection", role="status", class_="still")
+    return tag(
+        "header",
+        tag("p", tag("a", TITLE, href="/"), class_="title"),
+        tag("dl", shown, class_="identity", id="identity", data_live=True),
+        live,
+    )
+
+
+def _footer() -> Markup:
+    links = (("/", "Fleet"), ("/replica", "This replica's internals"), ("/api", "JSON"))
+    return tag("footer", tag("nav", [tag("a", text, href=href) for href, text in links], aria_label="Pages"))
+
+
+# The fleet
+
+
+def fleet(
+    overview: Overview,
+    commands: CommandPage,
+    targets: TargetsAnswer,
+    partitions: PartitionsAnswer,
+    asked: Mapping[str, str],
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+) -> list[Markup]:
+    """The main page's content."""
+    now = overview.identity.now
+    return [
+        tag("h1", "Fleet", class_="visually-hidden"),
+        _attention(overview, now),
+        tag(
+            "section",
+            tag("h2", "Commands", id="commands-title"),
+            _states(overview, asked),
+            _filters(asked, *names),
+            _incomplete(overview),
+            _commands(commands, asked, now),
+            aria_labelledby="commands-title",
+            class_="card",
+        ),
+        _targets(targets, now),
+        _partitions(overview, partitions, now),
+        _words(),
+    ]
+
+
+def _attention(overview: Overview, now: datetime | None) -> Markup:
+    shown = [_one_attention(each, now) for each in overview.attention]
+    if not shown:
+        calm = tag("p", tag("span", "✓", aria_hidden="true"), " Nothing needs a person.", class_="calm")
+        return tag("section", calm, id="attention", class_="card", data_live=True, aria_label="Needs a person")
+    hidden = overview.parked - sum(each.kind == "parked" for each in overview.attention)
+    more = tag("p", tag("a", f"{hidden} more parked", href=address("/", state="parked"))) if hidden > 0 else None
+    return tag(
+        "section",
+        tag("h2", f"Needs a person ({len(shown) + max(0, hidden)})"),
+        tag("ul", shown),
+        more,
+        id="attention",
+        class_="card attention",
+        data_live=True,
+    )
+
+
+def _one_attention(each: Attention, now: datetime | None) -> Markup:
+    subject = link_to_command(each.command.id, each.command.source) if each.command else tag("strong", each.subject)
+    since = (" for ", age(each.since, now)) if each.since else None
+    kind = {"silent": "no answer from", "held": "on hold:", "superseded": "superseded:"}.get(each.kind, each.kind)
+    return tag(
+        "li",
+        tag("p", tag("span", kind, class_="kind"), " ", subject, since),
+        tag("p", each.message, class_="message"),
+        _command_lines(each.remedies),
+        data_key=f"{each.kind} {each.subject} {each.command.source if each.command else ''}",
+    )
+
+
+def _command_lines(lines: Iterable[str]) -> Markup | None:
+    shown = [tag("li", tag("code", line, tabindex="0"), _copy()) for line in lines]
+    return tag("ul", shown, class_="lines") if shown else None
+
+
+def _copy() -> Markup:
+    return tag("button", "Copy", type="button", data_copy=True, hidden=True)
+
+
+def _states(overview: Overview, asked: Mapping[str, str]) -> Markup:
+    counts = overview.states
+    under_way = sum(counts[state] for state in OPEN)
+    entries: list[tuple[str, str, int]] = [("open", "under way", under_way)]
+    entries += [(state.value, state.value, counts[state]) for state in (*OPEN, *ENDED)]
+    chosen = asked.get("state") or "open"
+    links = [
+        tag(
+            "a",
+            tag("span", text),
+            " ",
+            tag("span", f"{count:,}", class_="count"),
+            href=address("/", **{**asked, "state": name, "cursor": ""}),
+            aria_current="page" if name == chosen else None,
+            class_=f"tab {name}",
+            data_key=name,
+        )
+        for name, text, count in entries
+    ]
+    return tag("nav", links, aria_label="States", class_="tabs", id="states", data_live=True)
+
+
+def _filters(asked: Mapping[str, str], targets: tuple[str, ...], tenants: tuple[str, ...]) -> Markup:
+    text = tag(
+        "input",
+        type="search",
+        name="q",
+        id="q",
+        value=asked.get("q", ""),
+        placeholder="id, name, ARN, correlation id, source",
+        autocomplete="off",
+        aria_keyshortcuts="/",
+        maxlength=300,
+    )
+    fields: list[Child] = [
+        tag("label", tag("span", "Search"), text, class_="search"),
+        _choice("operation", "Operation", asked, COMMANDS),
+    ]
+    if len(targets) > 1:
+        fields.append(_choice("target", "Target", asked, targets))
+    if tenants:
+        fields.append(_choice("tenant", "Tenant", asked, tenants))
+    fields.append(_choice("order", "Order", asked, ("oldest", "newest"), every=False))
+    state = tag("input", type="hidden", name="state", value=asked.get("state", "open"))
+    fields.append(tag("button", "Apply", type="submit"))
+    return tag("form", state, fields, action="/", method="get", role="search", class_="filters")
+
+
+def _choice(name: str, label: str, asked: Mapping[str, str], values: Iterable[str], *, every: bool = True) -> Markup:
+    chosen = asked.get(name, "")
+    options = [tag("option", "all", value="")] if every else []
+    options += [tag("option", value, value=value, selected=value == chosen) for value in values]
+    return tag("label", tag("span", label), tag("select", options, name=name))
+
+
+def _incomplete(overview: Overview) -> Markup:
+    text = None if overview.complete else "Some partitions are still being read here: commands may be missing below."
+    return tag("div", tag("p", text, class_="note") if text else None, id="incomplete", data_live=True)
+
+
+def _commands(page: CommandPage, asked: Mapping[str, str], now: datetime | None) -> Markup:
+    rows = [command_row(command, now) for command in page.commands]
+    if not rows:
+        text = "No command matches." if not page.exhausted else "Nothing found yet."
+        rows = [tag("tr", tag("td", text, colspan=len(_COLUMNS), class_="none"), data_key="none")]
+    head = tag("tr", [tag("th", name, scope="col") for name in _COLUMNS])
+    table = tag(
+        "table",
+        tag("caption", _caption(page, asked), class_="visually-hidden"),
+        tag("thead", head),
+        tag("tbody", rows),
+        class_="commands",
+    )
+    return tag("div", table, _more(page, asked), id="commands", data_live=True)
+
+
+def _caption(page: CommandPage, asked: Mapping[str, str]) -> str:
+    order = "newest first" if asked.get("order") == "newest" else "oldest first, then the latest ends"
+    return f"{len(page.commands)} commands, {order}"
+
+
+def _more(page: CommandPage, asked: Mapping[str, str]) -> Markup | None:
+    if page.cursor is not None:
+        further = f"Search further: {page.searched:,} commands were read for this page"
+        href = address("/", **{**asked, "cursor": page.cursor})
+        return tag("p", tag("a", further if page.exhausted else "Next page", href=href, rel="next"), class_="more")
+    if asked.get("cursor"):
+        return tag("p", tag("a", "Back to the first page", href=address("/", **{**asked, "cursor": ""})), class_="more")
+    return None
+
+
+def _targets(answer: TargetsAnswer, now: datetime | None) -> Markup:
+    cards = [_target(target, now) for target in answer.targets]
+    return tag(
+        "section",
+        tag("h2", "Targets"),
+        tag("p", "Slots are counted over all replicas; budgets and calls are this replica's.", class_="faint"),
+        tag("ul", cards, class_="cards"),
+        id="targets",
+        class_="card",
+        data_live=True,
+    )
+
+
+def _target(target: TargetAnswer, now: datetime | None) -> Markup:
+    budgets: list[Child] = [
+        _meter(
+            each.calls,
+            f"{each.per_second:g} of {each.limit:g} a second",
+            tag("span", " throttled", class_="over") if each.throttled or each.per_second < each.limit else None,
+            f", {each.waiting} waiting for up to {duration(each.oldest_seconds)}" if each.waiting else None,
+        )
+        for each in target.budgets
+    ]
+    slots: list[Child] = [
+        _meter(
+            each.quota,
+            _used(each),
+            f" {each.taken} of {each.limit} slots",
+            (", ", tag("a", f"{each.waiting} waiting", href=address("/", state="waiting", target=target.name)))
+            if each.waiting
+            else None,
+        )
+        for each in target.slots
+    ]
+    calls: list[Child] = [
+        _meter("last answer", age(target.answered_at, now) or "none yet", " ago" if target.answered_at else None),
+        _meter(
+            "last error",
+            tag("span", f"{target.error} at {target.error_operation}", class_="code"),
+            (" ", age(target.failed_at, now), " ago"),
+        )
+        if target.error
+        else None,
+        _meter("polled here", f"{target.polled} resources"),
+        _meter("address", target.address),
+    ]
+    state = tag("span", "no answer", class_="pill parked") if target.silent else None
+    title = tag(
+        "h3", target.name, " ", tag("span", f"{target.account} {target.region}".strip(), class_="faint"), " ", state
+    )
+    return tag("li", title, tag("dl", slots, budgets, calls), data_key=target.name)
+
+
+def _used(slots: SlotAnswer) -> Markup:
+    """Slots in use as a bar, which changes its colour when all are."""
+    limit = max(slots.limit, 1)
+    bar = {"min": 0, "max": limit, "low": limit - 0.5, "optimum": 0}
+    return tag("meter", **bar, value=min(slots.taken, limit), aria_hidden="true")
+
+
+def _meter(name: str, *value: Child) -> Markup:
+    return tag("div", tag("dt", name), tag("dd", *value))
+
+
+def _partitions(overview: Overview, answer: PartitionsAnswer, now: datetime | None) -> Markup:
+    replicas = [
+        tag(
+            "li",
+            tag("strong", each.name),
+            f" {each.partitions} partitions",
+            tag("span", " (this page)", class_="faint") if each.here else None,
+            data_key=each.name,
+        )
+        for each in overview.replicas
+    ]
+    error = tag("p", f"Kafka does not say who owns what: {answer.error}", class_="note") if answer.error else None
+    columns = ("Partition", "Owner", "State here", "Open", "Remembered", "Lag")
+    head = tag("tr", [tag("th", name, scope="col") for name in columns])
+    rows = [_partition(each) for each in answer.partitions]
+    asked = (" as of ", age(answer.asked_at, now), " ago") if answer.asked_at else None
+    state = (f", group {overview.group_state}", asked) if overview.group_state else None
+    table = tag("table", tag("caption", "Partitions", class_="visually-hidden"), tag("thead", head), tag("tbody", rows))
+    return tag(
+        "section",
+        tag("h2", "Replicas and partitions"),
+        tag("p", f"{len(replicas)} replicas", state, class_="faint") if replicas else None,
+        tag("ul", replicas, class_="replicas") if replicas else None,
+        error,
+        tag("details", tag("summary", f"{len(rows)} partitions"), table, id="partition-list"),
+        id="partitions",
+        class_="card",
+        data_live=True,
+    )
+
+
+def _partition(each: PartitionAnswer) -> Markup:
+    restored = f" ({each.restored:,} records read)" if each.state == "restoring" else ""
+    bad = "over" if each.state == "halted" else None
+    return tag(
+        "tr",
+        tag("th", f"{each.topic}-{each.number}", scope="row"),
+        tag("td", each.owner or "unknown", " (this page)" if each.here else None, data_label="owner"),
+        tag("td", tag("span", f"{each.state}{restored}", class_=bad), data_label="state here"),
+        tag("td", f"{each.open:,}", data_label="open"),
+        tag("td", f"{each.records:,}", data_label="remembered"),
+        tag("td", "unknown" if each.lag is None else f"{each.lag:,}", data_label="lag"),
+        data_key=f"{each.topic}-{each.number}",
+    )
+
+
+def _words() -> Markup:
+    rows = [tag("div", tag("dt", pill(state)), tag("dd", meaning)) for state, meaning in _WORDS.items()]
+    return tag("details", tag("summary", "What the words mean"), tag("dl", rows, class_="words"), class_="card")
+
+
+# One command, one resource
+
+
+def command_page(command: CommandAnswer, now: datetime | None) -> list[Markup]:
+    """A command's content."""
+    lines = _command_lines(command.remedies)
+    decide = tag("section", tag("h2", "Decide"), lines, class_="card attention") if lines else None
+    twice = [partition_name(each) for each in command.also_in]
+    note = f"The same command is in another partition, too: {', '.join(twice)}. Its publisher partitions wrongly."
+    return [
+        _back(),
+        tag("h1", tag("span", command.id, class_="id"), " ", pill(command.state), id="title", data_live=True),
+        tag(
+            "div",
+            tag(
+                "div",
+                tag("p", note, class_="note") if twice else None,
+                tag("div", *reasons(command, now), class_="card"),
+                _error(command),
+                decide,
+                tag("section", tag("h2", "Timeline"), timeline(command.timeline, now), class_="card"),
+                _holders(command),
+                class_="column",
+            ),
+            tag("section", tag("h2", "Facts"), tag("dl", _facts(command, now), class_="facts"), class_="card"),
+            id="command",
+            data_live=True,
+        ),
+    ]
+
+
+def _error(command: CommandAnswer) -> Markup | None:
+    if command.error is None or not command.error.message:
+        return None
+    status = f" (HTTP {command.error.http_status})" if command.error.http_status else None
+    searched = tag("p", command.searched_for) if command.searched_for else None
+    return tag("div", tag("p", command.error.message, status), searched, class_="card message")
+
+
+def _holders(command: CommandAnswer) -> Markup | None:
+    if not command.holders:
+        return None
+    slots = f"{command.slots_taken} of {command.slots_limit} slots are in use, by:"
+    return tag(
+        "section",
+        tag("h2", "Who has the slots"),
+        tag("p", slots),
+        tag("ul", [tag("li", link_to_command(each.id, each.source)) for each in command.holders]),
+        class_="card",
+    )
+
+
+def _facts(command: CommandAnswer, now: datetime | None) -> list[Child]:
+    usual = f"{duration(command.usual_seconds)} (median of {command.usual_of})" if command.usual_seconds else None
+    same = tag("a", command.correlation_id, href=address("/", state="all", q=command.correlation_id))
+    target = " ".join(part for part in (command.target, command.account, command.region) if part)
+    facts: list[tuple[str, Child]] = [
+        ("name", command.name),
+        ("operation", command.operation),
+        ("source", command.source),
+        ("tenant", command.tenant),
+        ("target", target),
+        ("resource", link_to_resource(command.resource_id) if command.resource_id else None),
+        ("correlation id", same if command.correlation_id else None),
+        ("accepted", clock(command.accepted_at)),
+        ("ended", clock(command.ended_at)),
+        ("not before", clock(command.not_before)),
+        ("deadline", clock(command.deadline)),
+        ("priority", str(command.priority) if command.priority else None),
+        ("calls", str(command.attempts)),
+        ("searches", str(command.searches) if command.searches else None),
+        ("replies", str(command.replies)),
+        ("usual duration", usual),
+        ("marker", command.marker),
+        ("trace", command.trace_id),
+        ("partition", partition_name(command.partition)),
+        ("owner", command.owner or "unknown"),
+    ]
+    return [_meter(name, value) for name, value in facts if value]
+
+
+def resource_page(resource: ResourceAnswer, now: datetime | None) -> list[Markup]:
+    """A resource's content."""
+    states = [
+        tag(
+            "tr",
+            tag("th", each.kind, scope="row"),
+            tag("td", each.status, data_label="status"),
+            tag("td", each.name, data_label="name"),
+            tag("td", f"{each.sequence}", data_label="events"),
+            tag("td", age(each.observed_at, now), " ago", data_label="observed"),
+            data_key=each.kind,
+        )
+        for each in resource.states
+    ]
+    head = tag("tr", [tag("th", name, scope="col") for name in ("Kind", "Status", "Name", "Events", "Observed")])
+    caption = tag("caption", "What was published about it", class_="visually-hidden")
+    table = tag("table", caption, tag("thead", head), tag("tbody", states)) if states else None
+    commands = _commands(resource.commands, {"q": resource.id, "state": "all"}, now)
+    console = tag("a", "AWS console of its Region", href=resource.console, rel="noreferrer noopener")
+    return [
+        _back(),
+        tag("h1", tag("span", resource.id, class_="id")),
+        tag(
+            "div",
+            tag("p", console) if resource.console else None,
+            tag("section", tag("h2", "Published"), table or tag("p", _UNPUBLISHED), class_="card"),
+            tag("section", tag("h2", "Commands"), commands, class_="card"),
+            id="resource",
+            data_live=True,
+        ),
+    ]
+
+
+_UNPUBLISHED: Final = "No event was published about it, or it is no longer remembered."
+
+
+def _back() -> Markup:
+    return tag("p", tag("a", "Fleet", href="/"), class_="back")
+
+
+def missing_page(what: str) -> list[Markup]:
+    """Something that is not known here."""
+    return [
+        tag("h1", "Not known here"),
+        tag("p", what),
+        tag("p", tag("a", "All commands", href="/")),
+    ]
