@@ -157,7 +157,11 @@ async def browser() -> AsyncIterator[Callable[[], Any]]:
 
 async def _port(file: Path) -> int:
     for _ in range(600):
-        if file.exists() and (lines := file.read_text().splitlines()):
+        if lines := await asyncio.to_thread(_lines, file):
             return int(lines[0])
         await asyncio.sleep(0.05)
     raise BrowserError("Chromium did not start")
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []

@@ -1,15 +1,15 @@
 """A fleet as on a working afternoon: commands in every state, something for a person, two targets."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from schemas.operations import COMMANDS as TABLE
 from schemas.operations import Kind
 from schemas.records import Command, Fault, Job, Phase, ResourceState
+from service.adapters.clock import SystemClock
 from service.runtime.group_snapshot import GroupSnapshot, Replica
 from tests.support.fleet_scene import Scene
-from tests.support.messages import CHANGES
-from tests.support.messages import COMMANDS as TOPIC
 
 ACCOUNTS = {"default": ("111122223333", "eu-west-1"), "sales": ("444455556666", "us-east-1")}
 SECRET = "SELECT secret_column FROM people"  # what must never be shown
@@ -61,177 +61,128 @@ def ended(now: float, command_id: str, operation: str, phase: Phase, age: float,
     )
 
 
-def afternoon(scene: Scene) -> None:
-    """Fills the scene."""
-    now = scene.clock.wall()
-    week = "weekly-2026-48"
-    models = "CreateAudienceModel"
-    same = {"correlation_id": "campaign-48"}
-    running = [
-        job(
-            now,
-            f"{week}-segment-{number}",
-            models,
-            Phase.RUNNING,
-            age,
-            **same,
-            status="CREATE_IN_PROGRESS",
-            resource_id=arn("audience-model", f"7c9e-{number}"),
-            name=f"Segment {number}, autumn",
-        )
-        for number, age in ((0, 1620.0), (1, 1560.0))
-    ]
-    export = job(
-        now,
-        "order-7",
-        "StartAudienceExportJob",
-        Phase.INTENDED,
-        190.0,
-        retries=3,
-        attempt=4,
-        due=now + 16,
-        source="/shop",
-        name="order-7",
-        fault=None,
-    )
-    waiting = [
-        job(
-            now,
-            f"{week}-segment-{number}",
-            models,
-            Phase.QUEUED,
-            1500.0 - 60 * number,
-            **same,
-            due=now + 41,
-            reason="ConcurrencyLimit",
-            name=f"Segment {number}, autumn",
-        )
-        for number in (2, 3, 4)
-    ]
-    later = job(
-        now,
-        "later-1",
-        "CreateTrainingDataset",
-        Phase.INTENDED,
-        1620.0,
-        due=now + 16_300.0,
-        not_before=now + 16_300.0,
-        reason="NotBefore",
-        name="December purchases",
-    )
-    generation = job(
-        now,
-        "audience-autumn",
-        "StartAudienceGenerationJob",
-        Phase.RUNNING,
-        420.0,
-        source="/shop",
-        status="CREATE_PENDING",
-        resource_id=arn("audience-generation-job", "aa11"),
-        name="Autumn lookalikes",
-    )
-    lost = job(
-        now,
-        "order-9",
-        "CreateConfiguredAudienceModel",
-        Phase.UNCERTAIN,
-        95.0,
-        due=now + 24,
-        searches=2,
-        source="/shop",
-        name="Autumn, 1 to 20 percent",
-        fault=Fault("ReadTimeout", "no answer within 10 s"),
-    )
-    parked = ended(
-        now,
-        "twice-1",
-        "CreateTrainingDataset",
-        Phase.PARKED,
-        1860.0,
-        120.0,
-        source="/teams/op",
-        fault=Fault("AmbiguousOutcome", "the call's outcome was lost and the search is ambiguous"),
-        reply={"searched": "2 resources carry the marker"},
-    )
-    sales = job(
-        now,
-        "sales-eu-1",
-        models,
-        Phase.INTENDED,
-        840.0,
-        target="sales",
-        retries=9,
-        attempt=10,
-        due=now + 12,
-        source="/sales",
-        name="Sales, west",
-    )
-    scene.put(running[0], waiting[0], waiting[2], later, parked, partition=0)
-    scene.put(running[1], waiting[1], generation, lost, export, sales, partition=1)
-    done = [
-        ended(
-            now,
-            f"weekly-2026-47-segment-{number}",
-            models,
-            Phase.SUCCEEDED,
-            3600.0 + 700 * number,
-            2700.0 + 60 * number,
-            correlation_id="campaign-47",
-        )
-        for number in range(5)
-    ]
-    made = [
-        ended(now, f"data-{number}", "CreateTrainingDataset", Phase.SUCCEEDED, 900.0 * number + 300, 1.4)
-        for number in range(6)
-    ]
-    failed = ended(
-        now,
-        "audience-summer",
-        "StartAudienceGenerationJob",
-        Phase.FAILED,
-        2200.0,
-        560.0,
-        source="/shop",
-        fault=Fault("CREATE_FAILED", "SEED_TOO_SMALL: too few rows", status_details={"statusCode": "SEED_TOO_SMALL"}),
-    )
-    rejected = ended(
-        now,
-        "typo-1",
-        models,
-        Phase.REJECTED,
-        60.0,
-        0.0,
-        attempt=0,
-        fault=Fault("ValidationFailed", "1 violation: trainingDatasetArn: names no training-dataset"),
-    )
-    for index, each in enumerate([*done, *made, failed, rejected]):
-        scene.put(each, partition=index % 2)
+class PlayedClock(SystemClock):
+    """The system's clock, set to an earlier or later time while the example is played."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        super().__init__()
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+    def wall(self) -> float:
+        return super().wall() + self.ahead
+
+
+def replica() -> Scene:
+    """The replica on whose page all of it is seen, since three days."""
+    clock = PlayedClock()
+    clock.ahead = -3 * 86_400.0
+    scene = Scene(clock, accounts=ACCOUNTS)
+    clock.ahead = 0.0
+    play(scene, clock)
+    return scene
+
+
+def play(scene: Scene, clock: PlayedClock) -> None:
+    """Everything that has happened, in order."""
+    now = clock.wall()
+    history = [*_ended(now), *_campaign(now), *_others(now)]
+    for at, each, partition in sorted(history, key=lambda step: step[0]):
+        clock.ahead = at - now
+        scene.put(each, partition=partition)
+    clock.ahead = 0.0
+    _resources(scene, now)
+    _fleet(scene, now)
+
+
+Step = tuple[float, Job, int]
+
+
+def _campaign(now: float) -> Iterator[Step]:
+    """Five models are trained, two at a time."""
+    week, model = "weekly-2026-48", "CreateAudienceModel"
+    for number in range(5):
+        age = 1620.0 - 60 * number
+        params: dict[str, Any] = {"name": f"Segment {number}, autumn", "correlation_id": "campaign-48"}
+        command = f"{week}-segment-{number}"
+        partition = number % 2
+        yield now - age, job(now, command, model, Phase.INTENDED, age, **params), partition
+        if number > 1:
+            waits = {"due": now + 41, "reason": "ConcurrencyLimit"}
+            yield now - age + 0.4, job(now, command, model, Phase.QUEUED, age, **params, **waits), partition
+            continue
+        params |= {"resource_id": arn("audience-model", f"7c9e-{number}"), "told": 2}
+        yield now - age + 0.6, job(now, command, model, Phase.RUNNING, age, **params), partition
+        for after, status in ((15.0, "CREATE_PENDING"), (75.0, "CREATE_IN_PROGRESS")):
+            seen = {**params, "status": status}
+            yield now - age + after, job(now, command, model, Phase.RUNNING, age, **seen), partition
+
+
+def _others(now: float) -> Iterator[Step]:
+    """What other teams do."""
+    ambiguous = Fault("AmbiguousOutcome", "the call's outcome was lost and the search is ambiguous")
+    twice = {"source": "/teams/op", "fault": ambiguous, "reply": {"searched": "2 resources carry the marker"}}
+    generation = {"status": "CREATE_PENDING", "resource_id": arn("audience-generation-job", "aa11")}
+    lost = Fault("ReadTimeout", "no answer within 10 s")
+    start = now + 16_300.0
+    later = {"due": start, "not_before": start, "reason": "NotBefore", "name": "December purchases"}
+    tried = {"retries": 3, "attempt": 4, "due": now + 16, "source": "/shop"}
+    unsure = {"due": now + 24, "searches": 2, "source": "/shop", "name": "Autumn, 1 to 20 percent", "fault": lost}
+    silent = {"target": "sales", "retries": 9, "attempt": 10, "due": now + 12, "source": "/sales"}
+    created, configured = "CreateTrainingDataset", "CreateConfiguredAudienceModel"
+    model, generate, export = "CreateAudienceModel", "StartAudienceGenerationJob", "StartAudienceExportJob"
+    uncertain = {"source": "/teams/op"}
+    yield now - 1980, job(now, "twice-1", created, Phase.INTENDED, 1980.0, **uncertain), 0
+    yield now - 1968, job(now, "twice-1", created, Phase.UNCERTAIN, 1980.0, **uncertain, fault=lost), 0
+    yield now - 1860, ended(now, "twice-1", created, Phase.PARKED, 1860.0, 120.0, **twice), 0
+    yield now - 1620, job(now, "later-1", created, Phase.INTENDED, 1620.0, **later), 0
+    yield now - 420, job(now, "autumn", generate, Phase.RUNNING, 420.0, **generation, source="/shop"), 1
+    yield now - 190, job(now, "order-7", export, Phase.INTENDED, 190.0, **tried), 1
+    yield now - 95, job(now, "order-9", configured, Phase.UNCERTAIN, 95.0, **unsure), 1
+    yield now - 840, job(now, "sales-eu-1", model, Phase.INTENDED, 840.0, **silent, name="Sales, west"), 1
+
+
+def _ended(now: float) -> Iterator[Step]:
+    """What is done."""
+    small = {"statusCode": "SEED_TOO_SMALL"}
+    failed = Fault("CREATE_FAILED", "SEED_TOO_SMALL: too few rows", status_details=small)
+    invalid = Fault("ValidationFailed", "1 violation: trainingDatasetArn: names no training-dataset")
+    model, generate, created = "CreateAudienceModel", "StartAudienceGenerationJob", "CreateTrainingDataset"
+    for number in range(5):
+        age, command = 3600.0 + 700 * number, f"weekly-2026-47-segment-{number}"
+        correlated = {"correlation_id": "campaign-47"}
+        took = 2700.0 + 60 * number
+        yield now - age, ended(now, command, model, Phase.SUCCEEDED, age, took, **correlated), number % 2
+    for number in range(6):
+        age = 900.0 * number + 300
+        yield now - age, ended(now, f"data-{number}", created, Phase.SUCCEEDED, age, 1.4), number % 2
+    summer = ended(now, "summer", generate, Phase.FAILED, 2200.0, 560.0, source="/shop", fault=failed)
+    yield now - 2200, summer, 1
+    yield now - 60, ended(now, "typo-1", model, Phase.REJECTED, 60.0, 0.0, attempt=0, fault=invalid), 0
+
+
+def _resources(scene: Scene, now: float) -> None:
+    model = arn("audience-model", "7c9e-0")
     scene.put_resources(
-        *(
-            ResourceState(each.resource_id, "training-dataset", 1, "created", f"Purchases {index}", each.finished_at)
-            for index, each in enumerate(made)
-        ),
-        ResourceState(
-            running[0].resource_id, "audience-model", 2, "CREATE_IN_PROGRESS", "Segment 0, autumn", now - 1580
-        ),
+        ResourceState(model, "audience-model", 2, "CREATE_IN_PROGRESS", "Segment 0, autumn", now - 1545)
     )
-    half = (
-        [each for each in scene.partitions if each.partition == 0],
-        [each for each in scene.partitions if each.partition],
-    )
-    scene.group = GroupSnapshot(
-        "Stable",
-        (Replica("crml-0", "", frozenset(half[0])), Replica("crml-1", "other", frozenset(half[1]))),
-        dict.fromkeys(scene.partitions, 0),
-        "",
-        now - 4,
-    )
-    ok, silent = scene.health["default"], scene.health["sales"]
-    ok.answered_at = ok.succeeded_at = now - 2
-    ok.failed_at, ok.error, ok.operation, ok.http_status = now - 700, "ThrottlingException", "ListAudienceModels", 429
+    for number in range(6):
+        dataset = arn("training-dataset", f"data-{number}")
+        scene.put_resources(ResourceState(dataset, "training-dataset", 1, "created", f"Sales {number}", now - 300))
+
+
+def _fleet(scene: Scene, now: float) -> None:
+    """Who owns what, and how the targets are."""
+    mine = frozenset(each for each in scene.partitions if each.partition == 0)
+    others = frozenset(scene.partitions) - mine
+    replicas = (Replica("crml-0", "", mine), Replica("crml-1", "other", others))
+    scene.group = GroupSnapshot("Stable", replicas, dict.fromkeys(scene.partitions, 0), "", now - 4)
+    healthy, silent = scene.health["default"], scene.health["sales"]
+    healthy.answered_at = healthy.succeeded_at = now - 2
+    healthy.failed_at, healthy.error, healthy.http_status = now - 700, "ThrottlingException", 429
+    healthy.operation = "ListAudienceModels"
     silent.answered_at = silent.succeeded_at = now - 840
     silent.failed_at, silent.error, silent.operation = now - 5, "ConnectFailed", "CreateAudienceModel"
     silent.unanswered, silent.unanswered_since = 96, now - 830
-
-
-__all__ = ["ACCOUNTS", "CHANGES", "SECRET", "TOPIC", "afternoon", "arn", "ended", "job"]

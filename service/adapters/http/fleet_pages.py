@@ -391,8 +391,7 @@ def command_page(command: CommandAnswer, now: datetime | None) -> list[Markup]:
             tag(
                 "div",
                 tag("p", note, class_="note") if twice else None,
-                tag("div", *reasons(command, now), class_="card"),
-                _error(command),
+                tag("div", *reasons(command, now), _error(command), class_="card"),
                 decide,
                 tag("section", tag("h2", "Timeline"), timeline(command.timeline, now), class_="card"),
                 _holders(command),
@@ -410,7 +409,7 @@ def _error(command: CommandAnswer) -> Markup | None:
         return None
     status = f" (HTTP {command.error.http_status})" if command.error.http_status else None
     searched = tag("p", command.searched_for) if command.searched_for else None
-    return tag("div", tag("p", command.error.message, status), searched, class_="card message")
+    return tag("div", tag("p", command.error.message, status), searched, class_="message")
 
 
 def _holders(command: CommandAnswer) -> Markup | None:

@@ -89,7 +89,7 @@ def partition_name(partition: PartitionName) -> str:
 
 def command_row(command: CommandSummary, now: datetime | None) -> Markup:
     """A command in a table."""
-    about = (tag("span", command.name, class_="name"), " · ") if command.name else None
+    about = (tag("span", command.name, class_="name"), " · ") if command.name not in ("", command.id) else None
     where = tag("span", command.owner or "owner unknown", class_=None if command.owner else "faint")
     tenant = (" · ", command.tenant) if command.tenant else None
     over = command.state in ENDED
