@@ -472,13 +472,15 @@ def resource_page(resource: ResourceAnswer, now: datetime | None) -> list[Markup
     caption = tag("caption", "What was published about it", class_="visually-hidden")
     table = tag("table", caption, tag("thead", head), tag("tbody", states)) if states else None
     commands = _commands(resource.commands, {"q": resource.id, "state": "all"}, now)
-    console = tag("a", "AWS console of its Region", href=resource.console, rel="noreferrer noopener")
+    console = None
+    if resource.console:
+        console = tag("p", tag("a", "AWS console of its Region", href=resource.console, rel="noreferrer noopener"))
     return [
         _back(),
         tag("h1", tag("span", resource.id, class_="id")),
         tag(
             "div",
-            tag("p", console) if resource.console else None,
+            console,
             tag("section", tag("h2", "Published"), table or tag("p", _UNPUBLISHED), class_="card"),
             tag("section", tag("h2", "Commands"), commands, class_="card"),
             id="resource",

@@ -1,0 +1,133 @@
+"""The pages' content: sections in order, links that lead on, headings for who listens instead of looking."""
+
+import re
+from html.parser import HTMLParser
+
+from schemas.records import Phase
+from service.adapters.http import fleet_pages
+from service.adapters.http.assets import Assets
+from service.adapters.http.fleet_questions import query
+from tests.page.example import ended, job, replica
+from tests.support.clock import ManualClock
+from tests.support.fleet_scene import Scene
+
+
+class Outline(HTMLParser):
+    """Tags that are open, ids, labels and links; refuses what is not nested."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.keys: list[tuple[int, str]] = []
+        self.links: list[str] = []
+        self.headings: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in ("input", "link", "meta", "wbr"):
+            self.open.append(tag)
+        if (found := given.get("id")) is not None:
+            self.ids.append(found)
+        if tag == "a":
+            self.links.append(given.get("href") or "")
+        if tag in ("h1", "h2", "h3"):
+            self.headings.append(tag)
+        assert "style" not in given
+        assert not [name for name in given if name.startswith("on")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def outline(html: str) -> Outline:
+    found = Outline()
+    found.feed(html)
+    assert found.open == []
+    assert len(set(found.ids)) == len(found.ids)
+    return found
+
+
+async def page(scene: Scene, **asked: str) -> str:
+    view = scene.view
+    commands = await view.commands.commands(query(asked))
+    content = fleet_pages.fleet(view.overview(), commands, view.targets(), view.partitions(), asked, view.names)
+    return fleet_pages.document("Fleet", view.identity(), Assets().addresses, *content)
+
+
+async def test_the_page_is_sound_and_what_needs_a_person_comes_first() -> None:
+    html = await page(replica())
+    found = outline(html)
+    assert found.headings[0] == "h1"
+    assert html.index("Needs a person") < html.index("Commands</h2>") < html.index("Targets</h2>")
+    assert 'lang="en"' in html
+    assert "<caption" in html
+    assert html.count('scope="col"') == 6 + 6
+    for label in re.findall(r"<(?:input|select)[^>]*>", html):
+        assert 'type="hidden"' in label or html.rindex("<label", 0, html.index(label)) > 0
+
+
+async def test_every_number_leads_to_its_list() -> None:
+    found = outline(await page(replica(), q="a", state="waiting"))
+    states = ("open", "accepted", "waiting", "started", "parked", "succeeded", "failed", "rejected")
+    for state in states:
+        assert any(link.startswith("/?") and f"state={state}" in link and "q=a" in link for link in found.links)
+    assert "/?state=waiting&target=default" in found.links
+
+
+async def test_calm_is_said() -> None:
+    assert "Nothing needs a person." in await page(Scene(ManualClock()))
+
+
+async def test_what_is_missing_is_said() -> None:
+    scene = Scene(ManualClock())
+    assert "Some partitions are still being read here" in await page(scene)  # it has not joined the group
+    await scene.assignment.assigned(frozenset())
+    assert "still being read" not in await page(scene)
+    assert "No command matches." in await page(scene, q="x")
+
+
+async def test_a_next_page_keeps_the_filters() -> None:
+    scene = Scene(ManualClock())
+    now = scene.clock.wall()
+    scene.put(*(job(now, f"c-{number}", "CreateAudienceModel", Phase.RUNNING, 10.0) for number in range(60)))
+    [following] = [link for link in outline(await page(scene, q="c-", state="started")).links if "cursor" in link]
+    assert following.startswith("/?q=c-&state=started&cursor=")
+    last = await page(scene, q="c-", state="started", cursor=following.rsplit("=", 1)[1])
+    assert "Back to the first page" in last
+
+
+async def test_filters_are_offered_where_there_is_a_choice() -> None:
+    alone = await page(Scene(ManualClock()))
+    assert 'name="target"' not in alone
+    assert 'name="tenant"' not in alone
+    several = await page(Scene(ManualClock(), accounts=replica().accounts, tenants=("red", "blue")), tenant="red")
+    assert 'name="target"' in several
+    assert '<option value="red" selected>' in several
+
+
+async def test_a_commands_page() -> None:
+    scene = replica()
+    answer = await scene.view.commands.command("/teams/op", "twice-1")
+    assert answer is not None
+    html = "".join(fleet_pages.command_page(answer, scene.view.identity().now))
+    outline(html)
+    assert "parked resolve twice-1 --source /teams/op --retry" in html
+    assert html.index("Decide") < html.index("Timeline")
+    waiting = await scene.view.commands.command("/teams/marketing", "weekly-2026-48-segment-3")
+    assert waiting is not None
+    shown = outline("".join(fleet_pages.command_page(waiting, scene.view.identity().now)))
+    assert "/command?source=%2Fteams%2Fmarketing&id=weekly-2026-48-segment-0" in shown.links
+    assert "/?state=all&q=campaign-48" in shown.links
+
+
+async def test_a_resources_page() -> None:
+    scene = Scene(ManualClock())
+    made = ended(scene.clock.wall(), "made", "CreateTrainingDataset", Phase.SUCCEEDED, 10.0, 1.0)
+    scene.put(made)
+    answer = await scene.view.commands.resource(made.resource_id, query({"state": "all"}))
+    assert answer is not None
+    html = "".join(fleet_pages.resource_page(answer, scene.view.identity().now))
+    outline(html)
+    assert "No event was published about it" in html
+    assert ">made</a>" in html
