@@ -5,8 +5,10 @@ import base64
 import itertools
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -119,49 +121,39 @@ class Tab:
         await asyncio.wait([self._task])
 
 
-@asynccontextmanager
-async def browser() -> AsyncIterator[Callable[[], Any]]:
-    """A browser with an empty profile; gives a function that opens a tab."""
+@contextmanager
+def browser() -> Iterator[int]:
+    """A browser with an empty profile; gives the port of its DevTools."""
     if CHROMIUM is None:
         raise BrowserError("Chromium is not installed")
     with TemporaryDirectory(prefix="page-", ignore_cleanup_errors=True) as profile:
-        process = await asyncio.create_subprocess_exec(
-            CHROMIUM,
-            *_OPTIONS,
-            f"--user-data-dir={profile}",
-            "about:blank",
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        command = (CHROMIUM, *_OPTIONS, f"--user-data-dir={profile}", "about:blank")
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            async with aiohttp.ClientSession() as session:
-                port = await _port(Path(profile) / "DevToolsActivePort")
-                tabs: list[Tab] = []
-
-                async def tab() -> Tab:
-                    async with session.put(f"http://127.0.0.1:{port}/json/new?about:blank") as answer:
-                        address = (await answer.json())["webSocketDebuggerUrl"]
-                    opened = Tab(await session.ws_connect(address, max_msg_size=0))
-                    tabs.append(opened)
-                    for domain in ("Page", "Runtime", "Log", "Network"):
-                        await opened.send(f"{domain}.enable")
-                    return opened
-
-                yield tab
-                for each in tabs:
-                    await each.close()
+            yield _port(Path(profile) / "DevToolsActivePort")
         finally:
             process.terminate()
-            await process.wait()
+            process.wait()
 
 
-async def _port(file: Path) -> int:
+def _port(file: Path) -> int:
     for _ in range(600):
-        if lines := await asyncio.to_thread(_lines, file):
+        if file.exists() and (lines := file.read_text(encoding="utf-8").splitlines()):
             return int(lines[0])
-        await asyncio.sleep(0.05)
+        time.sleep(0.05)
     raise BrowserError("Chromium did not start")
 
 
-def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+@asynccontextmanager
+async def new_tab(port: int) -> AsyncIterator[Tab]:
+    """A tab of a browser."""
+    async with aiohttp.ClientSession() as session:
+        async with session.put(f"http://127.0.0.1:{port}/json/new?about:blank") as answer:
+            opened = await answer.json()
+        tab = Tab(await session.ws_connect(opened["webSocketDebuggerUrl"], max_msg_size=0))
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            await tab.send(f"{domain}.enable")
+        yield tab
+        await tab.close()
+        async with session.get(f"http://127.0.0.1:{port}/json/close/{opened['id']}"):
+            pass

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tests.page import example
-from tests.page.browser import Tab, browser
+from tests.page.browser import Tab, browser, new_tab
 
 WIDE: Final = {"width": 1280, "height": 820}
 TALL: Final = {"width": 1280, "height": 1440}
@@ -34,15 +34,15 @@ async def take(tab: Tab, url: str, path: str, shape: dict[str, Any]) -> bytes:
     return await tab.picture(whole=False)
 
 
-async def main(folder: Path) -> None:
+async def main(folder: Path, port: int) -> None:
     scene = example.replica()
     url = await scene.serve()
-    async with browser() as new_tab:
-        tab = await new_tab()
+    async with new_tab(port) as tab:
         for name, (path, shape) in PICTURES.items():
             (folder / f"{name}.png").write_bytes(await take(tab, url, path, shape))
     await scene.stop()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    with browser() as devtools:
+        asyncio.run(main(Path(sys.argv[1]), devtools))

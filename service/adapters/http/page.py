@@ -1,4 +1,4 @@
-"""The status page: plain tables, every value escaped, no script."""
+"""The page of one replica's internals: plain tables, every value escaped, no script."""
 
 import base64
 import hashlib
@@ -7,9 +7,10 @@ from html import escape
 from typing import Any, Final
 
 _STYLE: Final = (
-    "body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:0 0 1.5rem}td,th{text-align:left;font-weight:normal;"
-    "padding:.2rem 1rem .2rem 0;border-bottom:1px solid #ddd}h2{font-size:1rem;margin:1.5rem 0 .3rem}.no{color:#a00}"
+    ":root{color-scheme:light dark}body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;"
+    "padding:0 1rem;overflow-wrap:anywhere}table{border-collapse:collapse;margin:0 0 1.5rem;display:block;"
+    "overflow-x:auto}td,th{text-align:left;font-weight:normal;padding:.2rem 1rem .2rem 0;border-bottom:1px solid #8888}"
+    "h2{font-size:1rem;margin:1.5rem 0 .3rem}.no{color:light-dark(#a00,#f99)}"
 )
 
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -69,6 +70,7 @@ def render(status: Mapping[str, Any]) -> str:
     sections = "".join(_section(name, value) for name, value in status.items() if isinstance(value, Mapping))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Clean Rooms ML service</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>Clean Rooms ML service: {word}</h1>{superseded}{sections}{_section('legend', LEGEND)}"
         '<p><a href="/readyz">readyz</a> <a href="/livez">livez</a> <a href="/metrics">metrics</a></p>'
