@@ -1,6 +1,7 @@
 """Two replicas: the one that is left knows already what the other knew."""
 
 import json
+from typing import Any
 
 from tests.acceptance.films import Films
 from tests.acceptance.harness import TERMINAL, Client, ServiceProcess, assert_gap_free, until
@@ -78,3 +79,43 @@ async def test_a_slot_is_waited_for_across_replicas(
     waited = {number for number in range(6) if "waiting" in [one.kind for one in client.replies(f"m{number}")]}
     assert waited, json.dumps([one.kind for number in range(6) for one in client.replies(f"m{number}")])
     assert len(world.requests("CreateAudienceModel")) - len(refused) == 6
+
+
+def shown(replica: ServiceProcess, path: str) -> dict[str, Any]:
+    """What a replica's page says, as JSON."""
+    return dict(json.loads(replica.get(path) or "{}"))
+
+
+def owners(replica: ServiceProcess) -> dict[str, int]:
+    """How many partitions each replica owns, as the page of one of them says."""
+    found = [each["owner"] for each in shown(replica, "/api/partitions").get("partitions", [])]
+    return {name: found.count(name) for name in set(found)}
+
+
+async def test_each_replicas_page_shows_the_commands_of_both_and_who_owns_what(
+    running: ServiceProcess, another: ServiceProcess, client: Client, world: World
+) -> None:
+    films, dataset = await two(running, another, client, world)
+    for number in range(4):
+        await client.send("CreateAudienceModel", films.model(dataset), command_id=f"m{number}", key=f"k{number}")
+    for number in range(4):
+        await client.reply(f"m{number}", "accepted")
+
+    def known(replica: ServiceProcess) -> set[str]:
+        return {each["id"] for each in shown(replica, "/api/commands?state=all").get("commands", [])}
+
+    for replica in (running, another):
+        await until(lambda replica=replica: {f"m{number}" for number in range(4)} <= known(replica), 20, replica.tail)
+        await until(lambda replica=replica: "" not in owners(replica) and len(owners(replica)) == 2, 20, replica.tail)
+        overview = shown(replica, "/api/overview")
+        assert (overview["complete"], overview["groupState"], len(overview["replicas"])) == (True, "Stable", 2)
+        assert [each["here"] for each in overview["replicas"]].count(True) == 1
+        lags = [each["lag"] for each in shown(replica, "/api/partitions")["partitions"]]
+        assert all(lag is not None and lag < 10 for lag in lags)
+    running.kill()
+    await until(lambda: len(owners(another)) == 1 and shown(another, "/api/overview")["complete"], 60, another.tail)
+    for number in range(4):
+        await client.terminal(f"m{number}", 60)
+    await until(lambda: shown(another, "/api/commands")["commands"] == [], 10, another.tail)
+    timeline = shown(another, "/api/commands/%2Ftests/m0")
+    assert timeline["state"] == "succeeded", timeline

@@ -7,9 +7,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sandbox.kafka.broker import free_port
 from service import bootstrap
 from service.adapters.http import ListenError
 from service.adapters.kafka.incidents import Incidents
+from service.runtime.group_snapshot import GroupSnapshot, Replica
 from service.runtime.ports import Assignee, Follower, TopicPartition
 from service.settings import Settings, load
 from tests.unit.service.settings.test_tenants import loaded
@@ -77,6 +79,14 @@ class Kafka:
     def incidents(self) -> Incidents:
         return Incidents()
 
+    @property
+    def member_id(self) -> str:
+        return "member-1"
+
+    async def group(self) -> GroupSnapshot:
+        self.events.append("described")
+        return GroupSnapshot("Stable", (Replica("other", "member-2", self.held),))
+
 
 async def test_a_service_answers_probes_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     kafka = Kafka()
@@ -104,6 +114,31 @@ async def test_a_service_answers_probes_until_its_end(monkeypatch: pytest.Monkey
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(f"http://{where[0]}/readyz")
     assert kafka.events == ["joined", "left", "closed"]
+
+
+async def test_the_fleets_pages_have_a_port_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka is asked for the group when a page is open, and not before."""
+    kafka, page = Kafka(), free_port()
+    monkeypatch.setattr(bootstrap, "KafkaLog", lambda *_: kafka)
+    service = bootstrap.build(settings(CRML_HTTP__PAGE_PORT=str(page), CRML_KAFKA__INSTANCE_ID="crml-3"), "9.8.7")
+    stop = asyncio.Event()
+    task = asyncio.create_task(service.run(stop))
+    while not service.app.ready:  # noqa: ASYNC110 - it says nothing when it is
+        await asyncio.sleep(0.01)
+    assert kafka.events == ["joined"]
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{page}/api/overview") as answer:
+            found = await answer.json()
+        identity = found["identity"]
+        assert (identity["replica"], identity["version"]) == ("crml-3", "9.8.7")
+        assert identity["targets"] == ["eu eu-west-1", "us us-east-1"]
+        while not found["replicas"]:
+            async with session.get(f"http://127.0.0.1:{page}/api/overview") as answer:
+                found = await answer.json()
+        assert found["replicas"] == [{"name": "other", "here": False, "partitions": 0}]
+        stop.set()
+        await task
+    assert kafka.events == ["joined", "described", "left", "closed"]
 
 
 async def test_a_targets_rate_is_split_by_the_partitions_of_commands_held(monkeypatch: pytest.MonkeyPatch) -> None:
