@@ -143,6 +143,10 @@ docs: $(VENV)/.docs ## The documents as a site with search, in .cache/site; ever
 render-demo: $(VENV)/.sandbox ## Run the demo and record it as docs/images/demo.svg
 	$(PY) -m sandbox.demo.recording docs/images/demo.svg
 
+.PHONY: render-page
+render-page: $(VENV)/.dev ## Take the pictures of the fleet page that the documents show (needs Chromium)
+	$(PY) -m tests.page.images docs/images
+
 .PHONY: fuzz
 fuzz: $(VENV)/.fuzz ## Coverage-guided fuzzing of the decoder (FUZZ_SECONDS=60)
 	$(PY) -m pytest -m long tests/fuzz
@@ -167,6 +171,7 @@ test-chart: $(VENV)/.chart ## The chart in the cluster of KUBECONFIG (CHART_IMAG
 render: $(VENV)/.dev ## Write docs/settings.md, docs/reference, schemas/generated and the chart's generated files anew
 	$(PY) -c "from pathlib import Path; from service.settings import reference; Path('docs/settings.md').write_text(reference(), encoding='utf-8')"
 	$(PY) -c "from pathlib import Path; from sandbox.cleanroomsml.assumptions import reference; Path('docs/sandbox/assumptions.md').write_text(reference(), encoding='utf-8')"
+	$(PY) -c "from pathlib import Path; from service.adapters.http.api_reference import reference; Path('docs/page-api.md').write_text(reference(), encoding='utf-8')"
 	$(PY) -m schemas.docs.render
 	$(PY) -m helm
 	$(PY) -m deploy.render

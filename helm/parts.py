@@ -266,7 +266,7 @@ class NetworkPolicy(Part):
     enabled: bool = True
     """Whether it is made."""
     metrics_from: list[Raw] = []
-    """Who may read probes, metrics and the status page, as `from` entries; only the node if empty."""
+    """Who may read probes, metrics and the fleet page, as `from` entries; only the node if empty."""
     dns_to: list[Raw] = [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
         {"ipBlock": {"cidr": "169.254.20.10/32"}},

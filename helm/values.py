@@ -69,7 +69,9 @@ class Values(Part):
     probes: Probes = Probes()
     """How long Kubernetes waits before it acts."""
     http_port: Port = 8080
-    """Port of probes, metrics and the status page."""
+    """Port of probes and metrics."""
+    page_port: Port = 8081
+    """Port of the fleet page, within the pod only: `kubectl port-forward` reaches it, the network does not."""
     pod_disruption_budget: Pdb = Pdb()
     """How many pods a drain may take at once."""
     network_policy: NetworkPolicy = NetworkPolicy()

@@ -41,7 +41,7 @@ class Settings(SettingsGroup):
     runtime: Runtime = Runtime()
     """Limits of one partition, and the life cycle of the process."""
     http: Http = Http()
-    """The server of probes, metrics and the status page."""
+    """The server of probes, metrics and the fleet page."""
     log: Logging = Logging()
     """Logging."""
 

@@ -47,16 +47,16 @@ Host = Annotated[str, Field(min_length=1, pattern=r"^[^\s\[\]/]+$"), BeforeValid
 
 
 class Http(SettingsGroup):
-    """The server of probes, metrics and the status page."""
+    """The server of probes, metrics and the fleet page."""
 
     host: Host = "127.0.0.1"
     """Address to listen on; in containers `0.0.0.0` (all IPv4 addresses) or `::` (all IPv6 and IPv4 addresses)."""
     port: Port = 8080
     """Port to listen on; with 0 the system chooses one."""
     page_host: Host = "127.0.0.1"
-    """Address of the status page if it has a port of its own; by default only the local machine can reach it."""
+    """Address of the fleet page if it has a port of its own; by default only the local machine can reach it."""
     page_port: Port | None = None
-    """Separate port for the status page, so that scrapers do not see it; the port of the probes if not set."""
+    """Separate port for the fleet page, so that scrapers do not see it; the port of the probes if not set."""
 
 
 class Logging(SettingsGroup):

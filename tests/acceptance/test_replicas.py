@@ -117,5 +117,5 @@ async def test_each_replicas_page_shows_the_commands_of_both_and_who_owns_what(
     for number in range(4):
         await client.terminal(f"m{number}", 60)
     await until(lambda: shown(another, "/api/commands")["commands"] == [], 10, another.tail)
-    timeline = shown(another, "/api/commands/%2Ftests/m0")
+    timeline = shown(another, "/api/commands/test/m0")
     assert timeline["state"] == "succeeded", timeline

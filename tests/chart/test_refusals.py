@@ -135,6 +135,8 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "what the chart sets": ({"settings": {**MINIMAL, "http": {"port": 1}}}, "port"),
     "its variable": ({"secretEnv": {"CRML_HTTP__PORT": {"name": "a", "key": "b"}}}, "the chart sets it"),
+    "the page's variable": ({"secretEnv": {"CRML_HTTP__PAGE_PORT": {"name": "a", "key": "b"}}}, "the chart sets it"),
+    "one port for both": ({"httpPort": 9000, "pagePort": 9000}, "a port of its own"),
     "a variable of others": ({"secretEnv": {"PATH": {"name": "a", "key": "b"}}}, "PATH"),
     "certificates without TLS": ({"kafkaTls": {"caSecret": "ca"}}, "security_protocol"),
     "broker without a port": (

@@ -171,6 +171,7 @@ def test_the_service_reads_its_settings(case: str, major: int, tmp_path: Path) -
         environ = {one["name"]: one.get("value", secrets.get(one["name"], "pod-0")) for one in container["env"]}
         settings = load(file, {name: value for name, value in environ.items() if name != "CRML_SETTINGS"})
         assert settings.http.host == "::"
+        assert (settings.http.page_host, settings.http.page_port) == ("127.0.0.1", 8081)
         assert settings.kafka.instance_id == ("pod-0" if workload["kind"] == "StatefulSet" else None)
         _assert_within(given, settings.model_dump(mode="json"))
 

@@ -225,8 +225,11 @@ serviceAccount.annotations are of no use: the chart makes no account; set create
 {{- if and $values.monitoring.podMonitor.enabled $values.monitoring.serviceMonitor.enabled }}
 monitoring: podMonitor and serviceMonitor would scrape everything twice; enable one
 {{- end }}
+{{- if eq (int $values.httpPort) (int $values.pagePort) }}
+pagePort: {{ int $values.pagePort }} is httpPort, too; the page needs a port of its own
+{{- end }}
 {{- range $variable, $_ := $values.secretEnv }}
-{{- if has $variable (list "CRML_SETTINGS" "CRML_HTTP__HOST" "CRML_HTTP__PORT" "CRML_KAFKA__INSTANCE_ID") }}
+{{- if has $variable (list "CRML_SETTINGS" "CRML_HTTP__HOST" "CRML_HTTP__PORT" "CRML_HTTP__PAGE_PORT" "CRML_KAFKA__INSTANCE_ID") }}
 secretEnv.{{ $variable }}: the chart sets it
 {{- end }}
 {{- end }}

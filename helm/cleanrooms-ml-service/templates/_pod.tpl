@@ -40,6 +40,8 @@ env:
     value: "::" # every address, of IPv6 and IPv4: the cluster may have either, or both
   - name: CRML_HTTP__PORT
     value: {{ $values.httpPort | int | quote }}
+  - name: CRML_HTTP__PAGE_PORT # on 127.0.0.1: ids and sources concern those who may forward ports, not all who scrape
+    value: {{ $values.pagePort | int | quote }}
   {{- if eq $values.kind "StatefulSet" }}
   - name: CRML_KAFKA__INSTANCE_ID
     valueFrom:
