@@ -25,7 +25,7 @@ from tests.support.messages import COMMANDS
 
 PARTITIONS: Final = 8
 OPEN: Final = 0.02
-ROUNDS: Final = 15
+ROUNDS: Final = 9
 BATCH: Final = 5_000
 
 QUESTIONS: Final = {

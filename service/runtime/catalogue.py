@@ -26,11 +26,13 @@ from service.runtime.store import Store
 MOST: Final = 200
 """Commands on a page, at most."""
 BUDGET: Final = 200_000
-"""Units of work for one page, at most: a record that is only searched for a text costs one."""
-DECODING: Final = 10
-"""Units that a record costs which is decoded."""
-SLICE: Final = 4_000
-"""Units after which others have their turn: about a millisecond."""
+"""Work for one page, at most, in units of about a microsecond."""
+COMPARING: Final = 3
+"""Units for a record that is compared with a text as it is written, and excluded."""
+DECODING: Final = 12
+"""Units for a record that is decoded."""
+SLICE: Final = 2_000
+"""Units after which others have their turn."""
 _BATCH: Final = 64
 """Marks that are read from an index at a time."""
 _NAMES: Final = 20
@@ -38,7 +40,7 @@ _NAMES: Final = 20
 
 
 class InvalidCursor(ValueError):
-    """A cursor is not one of ours."""
+    """A cursor was not made by this service."""
 
 
 class Stores(Protocol):
@@ -83,6 +85,14 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
             raise InvalidCursor("the cursor is not one that this service has given; begin without one") from error
 
 
+class _End(msgspec.Struct, frozen=True, gc=False):
+    """What the order of ended commands needs of a record: the rest is skipped, not decoded."""
+
+    finished_at: float = 0.0
+    phase: str = ""
+
+
+_END: Final = msgspec.json.Decoder(_End)
 _CURSOR: Final = msgspec.json.Decoder(Cursor)
 
 
@@ -255,7 +265,7 @@ class Catalogue:
             last = entry
             page.searched += 1
             if needle.excludes(entry):
-                await work.spend(1)
+                await work.spend(COMPARING)
                 continue
             await work.spend(DECODING)
             job = entry.store.job(entry.key)
@@ -287,9 +297,9 @@ class Catalogue:
 
     async def _ended(self, cursor: Cursor | None) -> AsyncIterator["_Entry"]:
         """Ended commands of all partitions, merged by their ends, the latest first."""
-        heads: list[tuple[float, TopicPartition, _Ends]] = []
+        heads: list[tuple[float, TopicPartition, _EndedKeys]] = []
         for partition, store in sorted(self._stores.stores(), key=lambda each: each[0]):
-            ends = _Ends(partition, store, cursor)
+            ends = _EndedKeys(partition, store, cursor)
             if ends.advance():
                 heads.append((-ends.at, partition, ends))
             await asyncio.sleep(0)
@@ -322,7 +332,7 @@ class Catalogue:
 
 @dataclass(slots=True)
 class _Entry:
-    """One command that is to be examined."""
+    """One command in the order of a list."""
 
     partition: TopicPartition
     store: Store
@@ -404,7 +414,7 @@ class _Marks:
         return _Entry(self._partition, self._store, key, at)
 
 
-class _Ends:
+class _EndedKeys:
     """The ended commands of a partition, the latest first."""
 
     def __init__(self, partition: TopicPartition, store: Store, cursor: Cursor | None) -> None:
@@ -423,9 +433,9 @@ class _Ends:
                 return False
             self._left -= 1
             self._key = self._keys[self._left]
-            job = self._store.job(self._key)
-            if job is not None and job.finished_at and job.phase is not Phase.PARKED:
-                self.at = job.finished_at
+            end = _END.decode(self._store.written(self._key) or b"{}")
+            if end.finished_at and end.phase != Phase.PARKED:
+                self.at = end.finished_at
                 return True
 
     def entry(self) -> _Entry:
@@ -455,5 +465,4 @@ class _Ends:
         return last
 
     def _time(self, key: bytes) -> float:
-        job = self._store.job(key)
-        return job.finished_at if job is not None else 0.0
+        return _END.decode(self._store.written(key) or b"{}").finished_at

@@ -419,7 +419,7 @@ class PartitionsAnswer(Answer, frozen=True, kw_only=True):
     error: str
 
 
-class Refusal(Answer, frozen=True, kw_only=True):
+class ErrorAnswer(Answer, frozen=True, kw_only=True):
     """Why a request was not answered.
 
     Attributes:

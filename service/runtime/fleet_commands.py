@@ -40,7 +40,7 @@ _EARLIER: Final = 200
 _FILL_AGAIN: Final = 60.0
 """Seconds after which too few durations are searched for again."""
 _FROM_ACCEPTANCE: Final = (CommandState.ACCEPTED, CommandState.WAITING)
-"""States whose age counts from the acceptance: each retry begins such a phase anew."""
+"""States whose age counts from the acceptance: each retry begins such a phase again."""
 
 
 class FleetCommands:

@@ -13,6 +13,7 @@ from service.adapters.clock import SystemClock
 from service.adapters.http import Liveness, StatusServer
 from tests.others import tools
 from tests.others.verdict import settle
+from tests.page import example
 
 pytestmark = [pytest.mark.others, pytest.mark.timeout(200)]
 
@@ -41,10 +42,18 @@ async def test_the_pages() -> None:
     liveness = Liveness(SystemClock(), {"loop": 30})
     server = StatusServer("127.0.0.1", 0, status=lambda: STATUS, metrics=bytes, liveness=liveness)
     place = await server.start()
+    scene = example.replica()
+    fleet = await scene.serve()
     with running_sandbox(Options(port=0, jobs_module="tests.support.quick_jobs")) as url:
-        names = {"status": f"http://{place}/", "sandbox": f"{url}/_sandbox/"}
+        names = {
+            "status": f"http://{place}/",
+            "sandbox": f"{url}/_sandbox/",
+            "fleet": f"{fleet}/?state=all",
+            "command": f"{fleet}/command?source=%2Fteams%2Fop&id=twice-1",
+        }
         found = dict(zip(names, await looked_at(*names.values()), strict=True))
     await server.stop()
+    await scene.stop()
     package = json.loads((tools.HERE / "node" / "package.json").read_text("utf-8"))["dependencies"]
     html = {name: "; ".join(f"{rule}: {what}" for rule, what in page["html"]) for name, page in found.items()}
     settle("html-validate", package["html-validate"], "the pages, as they are served", html)

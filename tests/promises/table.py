@@ -598,6 +598,37 @@ PROMISES = (
         ),
     ),
     Promise(
+        "The page shows the fleet and harms nothing",
+        "The page of any replica shows the commands of all replicas, within seconds. It shows nothing of a payload but "
+        "the name of a resource, runs nothing that others have written, changes nothing, and one request costs the "
+        "event loop milliseconds, however many commands there are.",
+        (
+            "tests/unit/service/runtime/test_fleet_commands.py::test_each_replica_shows_all_commands_and_its_own_polls",
+            "tests/acceptance/test_replicas.py::test_each_replicas_page_shows_the_commands_of_both_and_who_owns_what",
+            "tests/page/test_page.py::test_a_change_is_shown_without_a_reload",
+            "tests/page/test_page.py::test_a_hostile_name_is_text",
+            "tests/unit/service/adapters/http/test_fleet_routes.py::test_nothing_of_a_payload_is_served",
+            "tests/unit/service/runtime/test_catalogue.py::test_pages_hold_every_command_once_in_order",
+            "tests/unit/service/runtime/test_catalogue.py::test_the_first_page_of_many_ended_commands_decodes_few",
+        ),
+        sabotages=(
+            "show markup that others have written",
+            "leave an attribute as it is",
+            "let a link lead anywhere",
+            "permit inline scripts on the page",
+            "answer every method",
+            "give a page as many commands as are asked for",
+            "search without an end",
+            "search without a pause",
+            "find commands by what their payload holds",
+            "show AWS's words about an invalid request",
+            "show texts of the request in a message",
+            "serve any number of streams",
+            "remember every command that was seen",
+            "ask Kafka for the group at each request",
+        ),
+    ),
+    Promise(
         "Secrets stay where they belong",
         "No log line, reply, event or finding of `check` shows a password of an address, such as a proxy's, or what "
         "the settings call a secret, exceptions of libraries included.",

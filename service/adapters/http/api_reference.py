@@ -12,7 +12,7 @@ from service.adapters.http.fleet_questions import LONGEST, ORDERS, STATES
 from service.adapters.http.fleet_routes import PATHS, STREAMS
 from service.core.command_state import ShownError
 from service.runtime import fleet_answers
-from service.runtime.catalogue import BUDGET, MOST
+from service.runtime.catalogue import BUDGET, COMPARING, DECODING, MOST
 from service.runtime.fleet_answers import Answer
 
 _PARAMETERS: Final = {
@@ -53,9 +53,9 @@ time; a further one is refused with 503.
 |---|---|
 {{parameters}}
 
-Pages are views of a list that moves: a command that changes its state between two pages can be on both, or on none. One
-page reads {BUDGET:,} records at most, or a tenth of it where each must be decoded; if it found too few until then,
-`exhausted` is true and `cursor` leads on.
+Pages are views of a list that moves: a command that changes its state between two pages can be on both, or on none.
+One page reads {BUDGET // COMPARING:,} records at most, {BUDGET // DECODING:,} where each must be decoded; if it found
+too few until then, `exhausted` is true and `cursor` leads on.
 """
 
 

@@ -13,7 +13,7 @@ from service.adapters.http import fleet_pages
 from service.adapters.http.assets import Assets
 from service.adapters.http.fleet_questions import PARAMETERS, InvalidQuestion, query
 from service.adapters.http.markup import Markup
-from service.runtime.fleet_answers import Refusal
+from service.runtime.fleet_answers import ErrorAnswer
 from service.runtime.fleet_view import FleetView
 
 POLICY: Final = (
@@ -197,4 +197,6 @@ def _json(answer: Any) -> web.Response:
 
 
 def _refused(error: str, status: int) -> web.Response:
-    return web.Response(body=msgspec.json.encode(Refusal(error=error)), content_type="application/json", status=status)
+    return web.Response(
+        body=msgspec.json.encode(ErrorAnswer(error=error)), content_type="application/json", status=status
+    )
