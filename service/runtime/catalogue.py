@@ -307,6 +307,9 @@ class Catalogue:
         while heads:
             _, partition, ends = heads[0]
             yield ends.entry()
+            if ends.has_copied:  # a list of all keys was made, which took a while
+                ends.has_copied = False
+                await asyncio.sleep(0)
             if ends.advance():
                 heapq.heapreplace(heads, (-ends.at, partition, ends))
             else:
@@ -419,6 +422,7 @@ class _EndedKeys:
 
     def __init__(self, partition: TopicPartition, store: Store, cursor: Cursor | None) -> None:
         self.at = 0.0
+        self.has_copied = False
         self._key = b""
         self._partition = partition
         self._store = store
@@ -447,7 +451,9 @@ class _EndedKeys:
             return False
         last, self._all = self._keys[0] if self._keys else None, True
         self._keys = self._store.ends_in_order()
-        self._left = self._keys.index(last) if last in self._keys else 0
+        self.has_copied = True
+        latest = range(len(self._keys) - 1, -1, -1)
+        self._left = next((index for index in latest if self._keys[index] == last), 0)
         return self._left > 0
 
     def _behind(self, cursor: Cursor) -> int:
