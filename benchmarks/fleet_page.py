@@ -1,8 +1,8 @@
 """What the fleet page costs: CPU for each request, and the longest time for which one holds up the event loop.
 
-``python -m benchmarks.fleet_page [JOBS]`` fills a replica's copies with that many commands (a million), all but 2 % of them
-ended, and asks for pages over real requests. ``python -m benchmarks.fleet_page paint [JOBS]`` opens the page in Chromium with
-10,000 commands under way, and prints when it was first painted and when it was live.
+``python -m benchmarks.fleet_page [JOBS]`` fills a replica's copies with that many commands (a million), all but 2 % of
+them ended, and asks for pages over real requests. ``python -m benchmarks.fleet_page paint [JOBS]`` opens the page in
+Chromium with 10,000 commands under way, and prints when it was first painted and when it was live.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final
 
 import aiohttp
 
-from benchmarks.measuring import shown
+from benchmarks.figures import shown
 from schemas import records
 from schemas.records import Command, Job, Phase, job_key
 from service.adapters.clock import SystemClock
@@ -143,8 +143,8 @@ async def main(count: int) -> None:
             cursor = (await answer.json())["cursor"]
         for name, path in {**QUESTIONS, DEEP: f"/api/commands?state=ended&cursor={cursor}"}.items():
             costs, stops, size = await asked(session, url + path)
-            sys.stdout.write(f"{shown(name, costs, 'ms of CPU')}, {size:,} bytes\n")
-            sys.stdout.write(f"{shown('    longest stop of the loop', stops, 'ms of CPU')}\n")
+            sys.stdout.write(f"{name}: {shown(costs)} ms of CPU, {size:,} bytes\n")
+            sys.stdout.write(f"    longest stop of the loop: {shown(stops)} ms of CPU\n")
     await scene.stop()
 
 

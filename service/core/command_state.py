@@ -13,7 +13,7 @@ import msgspec
 
 from schemas.operations import COMMANDS, Kind
 from schemas.records import Fault
-from service.core import resting
+from service.core import timing
 from service.core.faults import INVALID
 from service.core.job import GIVEN_BACK, Job, Phase, ended, marker
 from service.core.transitions import OUT_OF_BUDGET
@@ -84,7 +84,7 @@ def state_of(job: Job) -> CommandState:
 def next_step(job: Job) -> tuple[NextStep, float]:
     """What happens next, and when, by the owner's time; 0 for a time that only the owner knows, or for now."""
     match job.phase:
-        case Phase.INTENDED if resting.awaits_start(job):
+        case Phase.INTENDED if timing.awaits_start(job):
             return NextStep.CALL, job.due
         case Phase.INTENDED:
             step = NextStep.RETRY if job.retries else NextStep.CALL
@@ -119,7 +119,7 @@ def explained(job: Job) -> str:
 
 
 def _intended(job: Job) -> str:
-    if resting.awaits_start(job):
+    if timing.awaits_start(job):
         return "waits for its start time"
     if job.retries:
         return f"{job.retries} tries in a row have failed for now; it is tried again"

@@ -1,6 +1,7 @@
 """Two replicas: the one that is left knows already what the other knew."""
 
 import json
+from functools import partial
 from typing import Any
 
 from tests.acceptance.films import Films
@@ -104,9 +105,12 @@ async def test_each_replicas_page_shows_the_commands_of_both_and_who_owns_what(
     def known(replica: ServiceProcess) -> set[str]:
         return {each["id"] for each in shown(replica, "/api/commands?state=all").get("commands", [])}
 
+    def agrees(replica: ServiceProcess) -> bool:
+        found = owners(replica)
+        return {f"m{number}" for number in range(4)} <= known(replica) and "" not in found and len(found) == 2
+
     for replica in (running, another):
-        await until(lambda replica=replica: {f"m{number}" for number in range(4)} <= known(replica), 20, replica.tail)
-        await until(lambda replica=replica: "" not in owners(replica) and len(owners(replica)) == 2, 20, replica.tail)
+        await until(partial(agrees, replica), 40, replica.tail)
         overview = shown(replica, "/api/overview")
         assert (overview["complete"], overview["groupState"], len(overview["replicas"])) == (True, "Stable", 2)
         assert [each["here"] for each in overview["replicas"]].count(True) == 1

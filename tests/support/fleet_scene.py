@@ -6,8 +6,8 @@ from typing import Any
 from schemas import records
 from schemas.records import Job, ResourceState, job_key, resource_key
 from service.adapters.http import FleetRoutes, Liveness, StatusServer
-from service.core.pacing import Cadence
-from service.core.policy import Policy
+from service.core.polling import Cadence
+from service.core.timing import Policy
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
 from service.runtime.catalogue import Catalogue

@@ -181,8 +181,7 @@ async def test_each_replica_shows_all_commands_and_its_own_polls() -> None:
         await caught_up(rig, second)
         dataset = {"trainingDatasetArn": await rig.made("CreateTrainingDataset")}
         sent = {node: rig.send(MODEL, request(MODEL, **dataset), partition=owned(node)[0]) for node in (first, second)}
-        for command_id in sent.values():
-            await rig.until(lambda command_id=command_id: rig.phase(command_id) == Phase.RUNNING)
+        await rig.until(lambda: {rig.phase(command_id) for command_id in sent.values()} == {Phase.RUNNING})
         await asyncio.sleep(20)
         for node, other in ((first, second), (second, first)):
             view = view_of(node).view
