@@ -4,23 +4,25 @@ What may be shown is listed here, member by member; a member that a later releas
 """
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
-from schemas.operations import COMMANDS, Kind
+from schemas.operations import Kind
 from schemas.records import Fault
-from service.core import timing
+from service.core import chains, timing
 from service.core.faults import INVALID
-from service.core.job import GIVEN_BACK, Job, Phase, ended, marker
+from service.core.job import GIVEN_BACK, Job, Phase, ended, known_row, marker
 from service.core.transitions import OUT_OF_BUDGET
 
 LONGEST_TEXT: Final = 500
 """Characters of a message that are shown."""
 
+_NAMED: Final = 3
+"""Predecessors that are named."""
 _WITHHELD: Final = "[withheld]"
 _IN_THE_REPLY: Final = "(AWS's message may quote the request; the command's reply has it)"
 _SHORTEST_SECRET: Final = 4
@@ -90,7 +92,7 @@ def next_step(job: Job) -> tuple[NextStep, float]:
             step = NextStep.RETRY if job.retries else NextStep.CALL
             return step, job.due if job.due > GIVEN_BACK else 0.0
         case Phase.QUEUED:
-            return (NextStep.NONE, 0.0) if job.awaits else (NextStep.RETRY, job.due)
+            return (NextStep.NONE, 0.0) if chains.awaited(job) else (NextStep.RETRY, job.due)
         case Phase.UNCERTAIN | Phase.ACCEPTED:
             return NextStep.SEARCH, job.due
         case Phase.RUNNING:
@@ -108,6 +110,8 @@ def explained(job: Job) -> str:
             return _intended(job)
         case Phase.QUEUED if job.awaits:
             return "waits for the end of the command that it cancels"
+        case Phase.QUEUED if chains.waits(job):
+            return _behind(chains.open_ids(job))
         case Phase.QUEUED:
             return "waits for a free concurrency slot"
         case Phase.UNCERTAIN:
@@ -130,13 +134,20 @@ def _intended(job: Job) -> str:
     return "waits for its turn to call" if job.due else "is being called"
 
 
+def _behind(ids: Sequence[str]) -> str:
+    """The predecessors by name, as far as a line has room for them."""
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return f"waits for {', '.join(ids[:_NAMED])}{more}"[:LONGEST_TEXT]
+
+
 def _searches(job: Job) -> str:
     return f"searched {job.searches} times" if job.searches else "searching"
 
 
 def name_of(job: Job) -> str:
     """The name of what it makes or is about, as far as its record has it."""
-    for holder in (job.command.params, (job.reply or {}).get("result")):
+    request = chains.request(job) if chains.waits(job) else job.command.params
+    for holder in (request, (job.reply or {}).get("result")):
         if isinstance(holder, dict) and isinstance(name := holder.get("name"), str):
             return name
     return ""
@@ -177,14 +188,14 @@ def remedies(job: Job) -> tuple[str, ...]:
     if job.phase is not Phase.PARKED:
         return ()
     call = f"python -m service parked resolve {shlex.quote(job.command.id)} --source {shlex.quote(job.command.source)}"
-    operation = COMMANDS.get(job.command.operation)
+    operation = known_row(job.command)
     adopt = "--adopt ARN" if operation is not None and operation.resource.identity else "--adopt -"
     return tuple(f"{call} {decision}" for decision in (adopt, "--retry", "--fail"))
 
 
 def marker_of(job: Job) -> str:
     """The marker at the end of the description of what it makes; empty for what makes nothing."""
-    operation = COMMANDS.get(job.command.operation)
+    operation = known_row(job.command)
     return marker(job.command) if operation is not None and operation.creates else ""
 
 
@@ -196,7 +207,7 @@ def trace_of(job: Job) -> str:
 
 def is_long(job: Job) -> bool:
     """Whether its usual duration is worth a figure: it starts or ends something that takes its time."""
-    operation = COMMANDS.get(job.command.operation)
+    operation = known_row(job.command)
     return operation is not None and operation.kind in (Kind.JOB, Kind.REMOVAL)
 
 

@@ -15,11 +15,11 @@ from typing import Final, Protocol
 
 import msgspec
 
-from schemas.operations import COMMANDS, RESOURCES, resource_of
+from schemas.operations import RESOURCES, resource_of
 from schemas.records import ResourceState, job_key, resource_key
 from service.core.age_order import Mark
 from service.core.command_state import ENDED, OPEN, CommandState, matches, name_of, state_of
-from service.core.job import Job, Phase
+from service.core.job import Job, Phase, known_row, performs
 from service.runtime.ports import TopicPartition
 from service.runtime.store import Store
 
@@ -188,7 +188,7 @@ class Catalogue:
 
     def named(self, job: Job) -> str:
         """The name of what a command makes or is about."""
-        operation = COMMANDS.get(job.command.operation)
+        operation = known_row(job.command)
         if (name := name_of(job)) or not job.resource_id or operation is None:
             return name
         key = resource_key((resource_of(job.resource_id) or operation.resource).kind, job.resource_id)
@@ -370,7 +370,7 @@ class _Needle:
     def fits(self, job: Job, catalogue: Catalogue) -> bool:
         """Whether it is meant."""
         query, command = self._query, job.command
-        if query.operation and query.operation not in (command.operation, command.asked):
+        if query.operation and query.operation not in (performs(command), command.asked):
             return False
         if query.target and query.target != command.target:
             return False
@@ -378,7 +378,7 @@ class _Needle:
             return False
         if not self._text or job.resource_id in self._ids:
             return True
-        shown = (command.id, command.source, command.correlation_id, job.resource_id, command.operation)
+        shown = (command.id, command.source, command.correlation_id, job.resource_id, performs(command))
         return matches(self._text, (*shown, command.target, command.tenant)) or matches(
             self._text, (catalogue.named(job),)
         )

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.operations import OPERATIONS
 from schemas.records import TERMINAL, Fault, Phase
-from service.core import command_state
+from service.core import chains, command_state
 from service.core.command_state import CommandState, NextStep, moment
 from service.core.job import GIVEN_BACK, replace
 from service.core.transitions import OUT_OF_BUDGET
@@ -43,6 +43,24 @@ def test_each_phase_has_its_word_its_reason_and_what_is_next(
     assert command_state.next_step(shown)[0] is step
     assert words in command_state.explained(shown)
     assert bool(words) is bool(command_state.explained(shown))
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        (("a",), "waits for a"),
+        (("a", "b", "c", "d", "e"), "waits for a, b, c and 2 more"),
+        (("x" * 900,), "waits for x"),
+    ],
+)
+def test_a_command_of_a_chain_names_what_it_waits_for(ids: tuple[str, ...], words: str) -> None:
+    sent = command(MODEL, predecessors=ids)
+    shown = chains.begun(job(MODEL, command=replace(sent, params={**sent.params, "name": "autumn"})))
+    assert command_state.state_of(shown) is CommandState.WAITING
+    assert command_state.next_step(shown) == (NextStep.NONE, 0.0)
+    assert command_state.explained(shown).startswith(words)
+    assert len(command_state.explained(shown)) <= command_state.LONGEST_TEXT
+    assert (command_state.name_of(shown), command_state.is_long(shown)) == ("autumn", True)
 
 
 def test_a_start_time_is_by_the_wall_clock() -> None:
