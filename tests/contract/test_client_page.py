@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,7 +60,6 @@ def test_the_tests_of_the_page(name: str, twin: Twin, capsys: pytest.CaptureFixt
     defined(twin, capsys)[name]()
 
 
-@pytest.mark.skipif(find_spec("schemas.chains") is None, reason="this release's service knows no chains")
 async def test_the_chain_of_the_page(twin: Twin, capsys: pytest.CaptureFixture[str]) -> None:
     names = await asyncio.to_thread(defined, twin, capsys)
     async with Client(ClientSettings(bootstrap_servers="", source="/planner")) as client:
