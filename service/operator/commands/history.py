@@ -8,19 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
-
-from schemas import cloudevents
-from schemas.cloudevents import Envelope, timestamp
-from schemas.events import EVENT_PREFIX, EVENT_SUFFIX, REPLY_PREFIX, ReplyKind
+from schemas.client.changes import Received, ReplyReceived, decode
+from schemas.cloudevents import timestamp
+from schemas.events import ReplyKind
 from service.adapters.kafka.topic_reader import TopicRecord
 
 OPEN: Final = frozenset({ReplyKind.ACCEPTED, ReplyKind.WAITING, ReplyKind.STARTED})
 """States of a command that goes on by itself."""
 _ASIDE: Final = frozenset({"IdMisuse", "WrongPartition"})
 """Codes of rejections that say nothing of the command itself, but of another record with its id."""
-
-_REPLIES: Final = frozenset(kind.value for kind in ReplyKind)
 
 CommandKey = tuple[str, str, str]
 """Tenant, source and id."""
@@ -70,40 +66,23 @@ class Notice:
 
 
 def read_notice(record: TopicRecord) -> Notice | None:
-    """A reply or an event; None for any other record, such as one of a release that knows more kinds."""
-    envelope = cloudevents.decode(record.key, record.value, record.headers)
-    if not isinstance(envelope, Envelope):
+    """A reply or an event, as the client for publishers reads it; None for any other record."""
+    received = Received(*record.topic_partition, record.offset, record.time, record.key, record.value, record.headers)
+    change = decode(received)
+    if change is None:
         return None
-    reply, resource_kind = _kind(envelope.type)
-    if reply is None and not resource_kind:
-        return None
-    try:
-        data = orjson.loads(envelope.data)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(data, dict):
-        return None
-    carried, sequence = envelope.extensions, envelope.extensions.get("sequence", "")
+    reply = change.kind if isinstance(change, ReplyReceived) else None
     return Notice(
-        (carried.get("tenant", ""), str(data.get("commandSource", "")), str(data.get("commandId", ""))),
+        (change.tenant, change.command_source, change.command_id),
         reply,
-        resource_kind,
-        timestamp(envelope.time) or record.time,
-        envelope.id,
-        int(sequence) if sequence.isdecimal() and len(sequence) < 20 else 0,
-        carried.get("correlationid", ""),
-        carried.get("traceparent", ""),
-        data,
+        "" if isinstance(change, ReplyReceived) else change.resource_kind,
+        timestamp(change.time) or record.time,
+        change.id,
+        0 if isinstance(change, ReplyReceived) else change.sequence,
+        change.correlation_id,
+        (dict(record.headers).get("ce_traceparent") or b"").decode(errors="replace"),
+        change.data,
     )
-
-
-def _kind(event_type: str) -> tuple[ReplyKind | None, str]:
-    if event_type.startswith(REPLY_PREFIX):
-        word = event_type.removeprefix(REPLY_PREFIX)
-        return (ReplyKind(word) if word in _REPLIES else None), ""
-    if event_type.startswith(EVENT_PREFIX) and event_type.endswith(EVENT_SUFFIX):
-        return None, event_type.removeprefix(EVENT_PREFIX).removesuffix(EVENT_SUFFIX)
-    return None, ""
 
 
 @dataclass(slots=True)
