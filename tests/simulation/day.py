@@ -147,6 +147,7 @@ class Day:
         node = self.rig.begin()
         if self.release is not None:
             self.running[node.name] = self.release
+            self.monitor.unknown |= self.release.unknown
         if node.options.accounts.get(MOVING) == AWAY:
             self.elsewhere.add(node.name)
         node.clock.skew = self.random.choice(self.skews)

@@ -48,6 +48,7 @@ class Monitor:
         last: The last event of each resource.
         promises: What was asked for, and whether AWS is asked for that.
         damaged: Partitions that nobody may serve until an operator has repaired them.
+        unknown: Kinds and statuses that some release which ran did not know, so that it could not tell which is earlier.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Monitor:
         self.misused: set[str] = set()
         self.last: dict[tuple[str, str], Heard] = {}
         self.created: Counter[str] = Counter()
+        self.unknown: set[tuple[str, str]] = set()
         self.story: list[str] = []
         self.promises = Promises(rig, self.demand, watched)
         self.damaged: set[TopicPartition] = set()
@@ -235,7 +237,7 @@ class Monitor:
         self.demand(event.sequence == (before.sequence + 1 if before else 1), f"{event.subject}: {event.id} has a gap")
         self.demand(event.data["previousStatus"] == (before.status if before else None), f"{event.id} forgets a status")
         if before is not None and (kind := KINDS.get(event.resource_kind)):
-            returns = event.subject in self._rig.api.taken_back
+            returns = event.subject in self._rig.api.taken_back or (event.resource_kind, event.status) in self.unknown
             left_behind = kind.behind(event.status, before.status) and not returns
             self.demand(not left_behind, f"{event.subject} goes from {before.status} to {event.status}")
         self.demand(event.id not in self._identities, f"the event id {event.id} was used before")

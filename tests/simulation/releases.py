@@ -32,6 +32,17 @@ class Release:
 
     tables: Mapping[str, Any]
 
+    @property
+    def unknown(self) -> set[tuple[str, str]]:
+        """Kinds, and statuses of them, that it does not know."""
+        known: Mapping[str, Resource] = self.tables["RESOURCES"]
+        return {
+            (kind, status)
+            for kind, row in RESOURCES.items()
+            for status in (*row.arriving, *row.done, *row.failed, *row.leaving, *row.undeleted)
+            if kind in known and known[kind].rank(status) is None
+        }
+
 
 def release(lacking: frozenset[str] = frozenset(), kind: str = "", changed: Resource | None = None) -> Release:
     """One without some operations, without a resource kind, or with another row for a kind."""
