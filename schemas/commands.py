@@ -306,6 +306,7 @@ def _known(
         reply_to=valid.get("replyto", ""),
         not_before=timestamp(valid.get("notbefore", "")) or 0.0,
         deadline=timestamp(valid.get("deadline", "")) or 0.0,
+        until=timestamp(valid.get("until", "")) or 0.0,
         priority=int(valid.get("priority", "0")),
         traceparent=trace.parent,
         tracestate=trace.state,
@@ -324,9 +325,11 @@ def _extension_violations(extensions: Mapping[str, str], limits: TopicRules) -> 
     if "target" not in extensions and limits.default_target not in limits.grant.targets:
         names = permissions.listed(limits.grant.targets)
         yield "UnknownTarget", Violation("target", "required", f"is required; one of: {names}")
-    start, end = (timestamp(extensions.get(name, "")) for name in ("notbefore", "deadline"))
-    if start is not None and end is not None and start >= end:
-        yield "InvalidExtension", Violation("deadline", "window", "must be after notbefore")
+    start = timestamp(extensions.get("notbefore", ""))
+    for name in ("deadline", "until"):
+        end = timestamp(extensions.get(name, ""))
+        if start is not None and end is not None and start >= end:
+            yield "InvalidExtension", Violation(name, "window", "must be after notbefore")
 
 
 def _extension_fault(name: str, text: str, limits: TopicRules) -> tuple[str, str, str] | None:
@@ -362,6 +365,7 @@ _SYNTAX: Final = {
     "correlationid": (_is_correlation_id, f"must have at most {MAX_CORRELATION_ID} characters"),
     "notbefore": (_is_time, _TIME_MESSAGE),
     "deadline": (_is_time, _TIME_MESSAGE),
+    "until": (_is_time, _TIME_MESSAGE),
     "priority": (_is_priority, "must be a digit, 0 to 9"),
     "after": (_is_after, 'must be a JSON array of ids of commands, such as ["export-7"]'),
 }

@@ -337,6 +337,9 @@ RESOURCES: Final = MappingProxyType({row.kind: row for row in _RESOURCES})
 """Every resource kind by its name in event types."""
 
 
+ENDING: Final = tuple(dict.fromkeys(row.resource.kind for row in _OPERATIONS if row.kind in (Kind.JOB, Kind.REMOVAL)))
+"""Resource kinds of which something runs at AWS for a while: a job, or a deletion."""
+
 _BY_ARN: Final = {row.arn_type: row for row in _RESOURCES if row.arn_type}
 
 

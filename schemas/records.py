@@ -68,6 +68,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         reply_to: Topic for the replies; empty for the default.
         not_before: Epoch seconds before which the API is not called; 0 for none.
         deadline: Epoch seconds after which the API is not called; 0 for none.
+        until: Epoch seconds by which what is watched is to have ended; 0 for none.
         priority: 0 to 9, order within a target's waiting queue.
         traceparent: W3C trace context.
         tracestate: W3C trace state.
@@ -94,6 +95,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     asked: str = ""
     tenant: str = ""
     predecessors: tuple[str, ...] = ()
+    until: float = 0.0
 
 
 class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="record", tag="job"):
@@ -126,6 +128,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         region: The Region that its target stood for then; empty in records of older releases.
         turn: Its number in the line of its Kafka key, drawn when it joined it; lower ones call first. 0: it never
             joined one, or was written by a release that kept no numbers.
+        overdue: Whether its publisher has heard that it runs for longer than was asked or is usual.
         held: Why a process could not serve it when it was last restored; empty when it is served.
         arrived: Epoch seconds at which its record came to Kafka, by Kafka's clock; 0 when that is not known.
         filled: Members of its request that named predecessors, with what these have made.
@@ -157,6 +160,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     held: str = ""
     arrived: float = 0.0
     filled: dict[str, Any] | None = None
+    overdue: bool = False
     v: int = VERSION
 
 

@@ -176,7 +176,7 @@ def build(settings: Settings, release: str = "") -> Service:
     garbage = GarbageCollection()
     context = _context(settings, clock, telemetry, history)
     app, standby = _app(settings, clock, telemetry, context, log, caller, pollers, limiters, tenants, garbage, sharing)
-    gauges.register(telemetry, app, clock, api.skews)
+    gauges.register(telemetry, app, clock, api.skews, settings.timing.running_limit)
     telemetry.counter(
         "kafka_incidents",
         "Failures of the Kafka client that it has survived",
@@ -280,6 +280,7 @@ def _app(
         telemetry=telemetry,
         stop_deadline=settings.runtime.stop_deadline,
         sharing=sharing,
+        caller=caller,
     )
     return app, standby
 

@@ -1,8 +1,10 @@
 """Gauges that are read from the running service at each scrape: readiness, and the age of what waits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
+from schemas.operations import ENDING
 from service.adapters.telemetry import PrometheusTelemetry
 from service.adapters.telemetry.callback_gauge import Values
 from service.runtime.app import App
@@ -25,20 +27,30 @@ _SLOTS: Final = {
 
 
 def register(
-    telemetry: PrometheusTelemetry, app: App, clock: Clock, skews: Callable[[], Mapping[str, float]] = dict[str, float]
+    telemetry: PrometheusTelemetry,
+    app: App,
+    clock: Clock,
+    skews: Callable[[], Mapping[str, float]] = dict[str, float],
+    limits: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Adds the gauges of a service."""
-    for name, text, labels, values in gauges(app, clock, skews):
+    for name, text, labels, values in gauges(app, clock, skews, limits):
         telemetry.gauge(name, text, labels, values)
 
 
-def gauges(app: App, clock: Clock, skews: Callable[[], Mapping[str, float]]) -> Iterator[Gauge]:
+def gauges(
+    app: App,
+    clock: Clock,
+    skews: Callable[[], Mapping[str, float]],
+    limits: Mapping[str, float] = MappingProxyType({}),
+) -> Iterator[Gauge]:
     """Every gauge of a service.
 
     Args:
         app: What runs.
         clock: Time of the process.
         skews: Seconds by which the local clock is ahead of AWS's, by target.
+        limits: Age from which a running job counts as overdue, by resource kind.
     """
     yield "ready", "1 when every assigned partition is served", (), lambda: {(): float(app.ready)}
     yield "superseded", "1 while another process uses the same instance id", (), lambda: {(): bool(app.superseded)}
@@ -58,6 +70,12 @@ def gauges(app: App, clock: Clock, skews: Callable[[], Mapping[str, float]]) -> 
     yield "slots_oldest_wait_seconds", text, ("quota",), _waits(app, clock)
     text = "Seconds by which the most overdue poll is late"
     yield "poll_lag_seconds", text, ("target",), _labelled(app.lags)
+    text = "Seconds for which AWS has given no answer at a target; 0 while it answers"
+    yield "target_unanswered_seconds", text, ("target",), _labelled(app.unanswered)
+    text = "Age of the oldest running job of each resource kind; 0 without one"
+    yield "running_oldest_seconds", text, ("kind",), _running(app, clock)
+    text = "Age from which a running job counts as overdue, by resource kind; see timing.running_limit"
+    yield "running_limit_seconds", text, ("kind",), lambda: {(kind,): limit for kind, limit in limits.items()}
 
 
 def _labelled(numbers: Callable[[], Mapping[str, float]]) -> Values:
@@ -74,3 +92,11 @@ def _slots(app: App, member: str) -> Values:
 
 def _waits(app: App, clock: Clock) -> Values:
     return lambda: {(quota,): max(0.0, clock.now() - since) for quota, since in app.oldest_waiting().items()}
+
+
+def _running(app: App, clock: Clock) -> Values:
+    def values() -> dict[tuple[str, ...], float]:
+        oldest = app.oldest_running()
+        return {(kind,): max(0.0, clock.now() - oldest[kind]) if kind in oldest else 0.0 for kind in ENDING}
+
+    return values

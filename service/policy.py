@@ -24,5 +24,6 @@ def policy(settings: Settings) -> Policy:
         },
         quota_retry=timing.quota_retry,
         retention=timing.retention,
+        running_limits=timing.running_limit,
         targets={name: (facts.account, facts.region) for name, facts in tenancy.facts(settings).items()},
     )

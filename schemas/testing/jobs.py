@@ -26,6 +26,7 @@ class TwinJob:
         filled: Members of its request that were filled in.
         resource_id: What it watches, or has made.
         ended: Whether it has had its terminal reply.
+        overdue: Whether it has had its notice that it runs for long.
     """
 
     command: records.Command
@@ -40,6 +41,7 @@ class TwinJob:
     filled: Mapping[str, Any] = field(default_factory=dict)
     resource_id: str = ""
     ended: bool = False
+    overdue: bool = False
 
     @property
     def row(self) -> Operation:

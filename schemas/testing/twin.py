@@ -146,12 +146,14 @@ class Twin:
         return self.published[before:]
 
     def pass_time(self, seconds: float) -> list[Published]:
-        """Moves the clock on; gives what is published because a ``notbefore`` or a ``deadline`` has come."""
+        """Moves the clock on; gives what is published since a ``notbefore``, ``deadline`` or ``until`` has come."""
         before = len(self.published)
         self.now += seconds
         for job in [one for one in self._jobs.values() if one.waiting and 0 < one.command.deadline < self.now]:
             self._end(job, ReplyKind.FAILED, error("DeadlineExceeded", "the command was not issued by its deadline"))
         self._resume(lambda job: job.waiting == _NOT_BEFORE and job.command.not_before <= self.now)
+        for job in [one for one in self._jobs.values() if not one.ended]:
+            self._limit(job)
         return self.published[before:]
 
     def provide(self, resource_arn: str, status: str = "ACTIVE", **members: Any) -> None:
@@ -193,6 +195,8 @@ class Twin:
         command = job.command
         if 0 < command.deadline < self.now:
             self._end(job, ReplyKind.FAILED, error("DeadlineExceeded", "the command was not issued by its deadline"))
+        elif self._limit(job):
+            pass
         elif job.open:
             self._advance(job)
         elif command.not_before > self.now:
@@ -202,6 +206,18 @@ class Twin:
             self._wait(job, self._held[command.operation], ahead + 1)
         else:
             self._perform(job)
+
+    def _limit(self, job: TwinJob) -> bool:
+        """Ends a watch whose ``until`` has passed; of what AWS has begun, it is reported once."""
+        if not 0 < job.command.until < self.now:
+            return False
+        if job.row.kind is Kind.TRACK:
+            self._end(job, ReplyKind.FAILED, error("NotReady", "the resource has not reached its status by then"))
+            return True
+        if job.resource_id and not job.overdue and job.row.kind in (Kind.JOB, Kind.REMOVAL):
+            job.overdue = True
+            self._reply(job, ReplyKind.WAITING, {"reason": "Overdue", "position": 0})
+        return False
 
     def _wait(self, job: TwinJob, reason: str, position: int, **more: Any) -> None:
         job.waiting = reason
@@ -276,6 +292,7 @@ class Twin:
         job.resource_id = thing.id
         filled = {"request": job.filled} if job.filled else {}
         self._reply(job, ReplyKind.STARTED, {member: thing.id, "status": thing.status, **filled})
+        self._limit(job)
         self._show(thing, {})
         if self._automatic:
             self.finish(thing.id)

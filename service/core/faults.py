@@ -100,6 +100,26 @@ def throttles(failure: Failure) -> bool:
     return failure.sent and known is FaultClass.THROTTLED
 
 
+TARGET_UNAVAILABLE: Final = "TargetUnavailable"
+"""Reason of a command that waits until AWS answers."""
+CREDENTIALS_UNAVAILABLE: Final = "CredentialsUnavailable"
+"""Reason of a command that waits for credentials that AWS accepts; also our code of a call without any."""
+
+_NO_ANSWER: Final = frozenset({"ConnectFailed", "ConnectionClosed", "ReadTimeout"})
+"""Our codes of calls that were never answered."""
+
+
+def unanswered(failure: Failure | Fault) -> str:
+    """Why AWS does not serve any call at present, as the reason of a wait; empty when it has answered this one."""
+    if failure.http_status >= 500:
+        return TARGET_UNAVAILABLE
+    if failure.http_status:
+        return CREDENTIALS_UNAVAILABLE if CLASSES.get(failure.code) is FaultClass.POSTPONED else ""
+    if failure.code == CREDENTIALS_UNAVAILABLE:
+        return CREDENTIALS_UNAVAILABLE
+    return TARGET_UNAVAILABLE if failure.code in _NO_ANSWER else ""
+
+
 def absent(failure: Failure) -> bool:
     """Whether AWS says that there is no such resource."""
     return failure.code == NOT_FOUND and fault_class(failure) is FaultClass.REFUSED

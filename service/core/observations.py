@@ -130,6 +130,16 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True, slots=True)
+class UntilPassed:
+    """The wall clock shows the time by which, as the publisher has named it, what is watched was to have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningLong:
+    """The job has been running for longer than is usual for its kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outlived:
     """The retention has passed since the job's end."""
 
@@ -283,6 +293,8 @@ Observation = (
     | Due
     | StartReached
     | DeadlinePassed
+    | UntilPassed
+    | RunningLong
     | Outlived
     | Restored
     | Found

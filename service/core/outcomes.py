@@ -34,6 +34,8 @@ CALLS_LOST: Final = Fault(
     "lies between the service and AWS, then send a new command",
     retryable=True,
 )
+OVERDUE: Final = "Overdue"
+"""Reason of a notice that a job runs for longer than its publisher asked for, or than is usual; it ends nothing."""
 UNKNOWN_STATUS: Final = "UnknownStatus"
 """Code of a poll that shows a status which this release does not know."""
 NEVER_LISTED: Final = Fault("NeverListed", "AWS accepted the call but never listed what it made")
@@ -202,6 +204,26 @@ def unwatchable(job: Job, unseen: Unseen, now: float) -> Step:
     if row(job.command).kind is Kind.TRACK:
         return failed(job, fault, now)
     return parked(job, fault, now, f"{look} of {job.resource_id}")
+
+
+def not_ready(job: Job, now: float) -> Step:
+    """A watch ends at the time that its publisher has named; what is watched goes on."""
+    resource_id = job.resource_id or job.command.params[row(job.command).resource.identity]
+    fault = Fault(
+        "NotReady",
+        f"{resource_id} has not reached {_wanted(job) or 'a final status'} by the time named in until (last status "
+        f"{job.status or 'never seen'}); it is no longer watched: send a new TrackResource to go on",
+        retryable=True,
+    )
+    return failed(job, fault, now)
+
+
+def overdue(job: Job) -> Step:
+    """The job goes on; its publisher hears once that it takes long."""
+    if job.overdue:
+        return Step(job, ignored=True)
+    notice = CommandReply("waiting", {"reason": OVERDUE, "position": 0})
+    return Step(replace(job, overdue=True), (notice,))
 
 
 def rejected(command: Command, fault: Fault, violations: list[dict[str, str]], now: float) -> Step:

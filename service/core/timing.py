@@ -12,6 +12,9 @@ NOT_BEFORE: Final = "NotBefore"
 LONGEST_QUOTA_WAIT: Final = 16
 """The longest wait for a quota that AWS says is full, in the shortest one."""
 
+RUNNING_LIMIT: Final = 604_800.0
+"""Seconds after which a running job is reported as overdue, unless its kind has a limit of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -31,6 +34,7 @@ class Policy:
         read_retry_limit: How long a read is retried before it fails.
         write_retry_limit: How long a repeatable write is retried before it fails or is parked.
         vanish_grace: How long a new resource may be absent from answers before that means anything.
+        running_limits: How long a job of each resource kind runs at most as a rule; a notice is published then.
         retention: How long an ended command is remembered.
         targets: Account and Region (empty: not known) of each configured target; None: any target is served.
     """
@@ -49,6 +53,7 @@ class Policy:
     vanish_grace: float = 60.0
     retention: float = 604_800.0
     targets: Mapping[str, tuple[str, str]] | None = None
+    running_limits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuses a policy that breaks law 2 by construction."""
@@ -57,6 +62,10 @@ class Policy:
                 f"settle ({self.settle} s) must be longer than call_window ({self.call_window} s) plus the List lag"
             )
             raise ValueError(message)
+
+    def running_limit(self, kind: str) -> float:
+        """How long a job or removal of a resource kind runs at most as a rule."""
+        return self.running_limits.get(kind, RUNNING_LIMIT)
 
     def backoff_range(self, target: str) -> tuple[float, float]:
         """First and longest wait after a retryable refusal of a target."""
@@ -94,6 +103,30 @@ def overdue(job: Job, wall: float) -> bool:
 def awaits_start(job: Job) -> bool:
     """True while a job rests for the start time that its publisher has named, by the wall clock."""
     return job.phase is Phase.INTENDED and 0 < job.due == job.command.not_before
+
+
+def until(job: Job) -> float:
+    """Wall-clock time at which its publisher wants it to have ended, while that still means anything; 0: never.
+
+    It ends a watch. Of what AWS has begun it is reported, once, when that is running.
+    """
+    kind = row(job.command).kind
+    if kind is Kind.TRACK:
+        return job.command.until
+    reported = job.overdue or job.phase is not Phase.RUNNING
+    return 0.0 if reported else job.command.until
+
+
+def expires_at_once(job: Job, wall: float) -> bool:
+    """True for a watch that was to have ended before it begins."""
+    return row(job.command).kind is Kind.TRACK and 0 < job.command.until < wall
+
+
+def long_at(job: Job, policy: Policy) -> float:
+    """Owner's time at which a running job takes longer than is usual; 0 for what is only watched, or was reported."""
+    if job.phase is not Phase.RUNNING or job.overdue or row(job.command).kind is Kind.TRACK:
+        return 0.0
+    return job.since + policy.running_limit(row(job.command).resource.kind)
 
 
 def tried_enough(job: Job, policy: Policy) -> bool:

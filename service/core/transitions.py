@@ -22,7 +22,14 @@ from schemas.records import Fault
 from service.core import chains, effects, holding, outcomes, resolution, search, timing
 from service.core import observations as seen
 from service.core.effects import CommandReply, Step
-from service.core.faults import CONFLICT, INVALID, NOT_FOUND
+from service.core.faults import (
+    CONFLICT,
+    CREDENTIALS_UNAVAILABLE,
+    INVALID,
+    NOT_FOUND,
+    TARGET_UNAVAILABLE,
+    unanswered,
+)
 from service.core.job import (
     GIVEN_BACK,
     TERMINAL,
@@ -46,6 +53,9 @@ OUT_OF_BUDGET: Final = "RateBudget"
 
 CALL_WINDOW: Final = "CallWindow"
 """Reason of a command whose call could not leave in time after its commit."""
+
+UNANSWERED_AFTER: Final = 30.0
+"""Seconds of rests between failing tries after which the publisher receives that AWS does not answer."""
 
 _WINDOW_RETRY: Final = 10.0
 """Seconds until a call is tried again after commits were too slow for it."""
@@ -76,6 +86,9 @@ def accept(
     accepted = CommandReply("accepted")
     if timing.overdue(job, wall):
         return outcomes.failed(job, outcomes.DEADLINE_EXCEEDED, now, accepted)
+    if timing.expires_at_once(job, wall):
+        ended_at_once = outcomes.not_ready(job, now)
+        return Step(ended_at_once.job, (accepted, *ended_at_once.events))
     if predecessors is not None:
         begun = chains.advanced(chains.begun(job), predecessors, now)
         return Step(begun.job, (accepted, *begun.events))
@@ -145,7 +158,9 @@ def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) 
         return _started(job, job.command.params[operation.resource.identity], operation.resource.leaving[0], now)
     if not operation.resource.identity:
         known = stable_id(operation.resource, marker(job.command))
-        return Step(replace(job, phase=Phase.ACCEPTED, since=now, resource_id=known, fault=None, **_UNSEARCHED))
+        return Step(
+            replace(job, phase=Phase.ACCEPTED, since=now, resource_id=known, fault=None, reason="", **_UNSEARCHED)
+        )
     return _started(job, observation.result[operation.resource.identity], operation.resource.arriving[0], now)
 
 
@@ -161,7 +176,15 @@ def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
 def _postponed(job: Job, observation: seen.Postponed, now: float, policy: Policy) -> Step:
     if timing.tried_enough(job, policy):
         return _give_up(job, observation.fault, now, lost=may_have_happened(job))
-    return Step(timing.backed_off(job, now, policy))
+    return _retried(timing.backed_off(job, now, policy), observation.fault)
+
+
+def _retried(rested: Job, fault: Fault) -> Step:
+    """A job at rest before its next try; when AWS has not answered for a while, its publisher hears of it, once."""
+    reason = unanswered(fault)
+    if not reason or rested.tried < UNANSWERED_AFTER or rested.reason == reason:
+        return Step(rested)
+    return Step(replace(rested, reason=reason), (CommandReply("waiting", {"reason": reason, "position": 0}),))
 
 
 def _give_up(job: Job, fault: Fault, now: float, *, lost: bool) -> Step:
@@ -217,7 +240,7 @@ def _lost(job: Job, observation: seen.Lost, now: float, policy: Policy) -> Step:
     if repeat(job.command) in _RECONCILED:
         return Step(_uncertain(job, now, None))
     if not timing.tried_enough(job, policy):
-        return Step(timing.backed_off(replace(job, attempt=job.attempt + 1), now, policy))
+        return _retried(timing.backed_off(replace(job, attempt=job.attempt + 1), now, policy), observation.fault)
     return _give_up(job, observation.fault, now, lost=True)
 
 
@@ -241,7 +264,7 @@ def _window_missed(job: Job, observation: seen.WindowMissed, now: float, policy:
 
 def _delayed(job: Job, observation: seen.Delayed, now: float, policy: Policy) -> Step:
     """Published once, with an intent that is committed again; a job that rests meanwhile has another reason to wait."""
-    if job.due > GIVEN_BACK or job.reason == OUT_OF_BUDGET:
+    if job.due > GIVEN_BACK or job.reason in (OUT_OF_BUDGET, TARGET_UNAVAILABLE, CREDENTIALS_UNAVAILABLE):
         return Step(job)
     told = CommandReply("waiting", {"reason": OUT_OF_BUDGET, "position": 0})
     return Step(replace(job, since=now, reason=OUT_OF_BUDGET), (told,))
@@ -273,6 +296,18 @@ def _start_reached(job: Job, observation: seen.StartReached, now: float, policy:
 
 def _expired(job: Job, observation: seen.DeadlinePassed, now: float, policy: Policy) -> Step:
     return Step(job, ignored=True) if may_have_happened(job) else outcomes.failed(job, outcomes.DEADLINE_EXCEEDED, now)
+
+
+def _until_passed(job: Job, observation: seen.UntilPassed, now: float, policy: Policy) -> Step:
+    if row(job.command).kind is Kind.TRACK:
+        return outcomes.not_ready(job, now)
+    return outcomes.overdue(job) if job.phase is Phase.RUNNING else Step(job, ignored=True)
+
+
+def _running_long(job: Job, observation: seen.RunningLong, now: float, policy: Policy) -> Step:
+    """By the time of its present owner, and only a notice: whether to act is for a person to say."""
+    due = timing.long_at(job, policy)
+    return outcomes.overdue(job) if 0 < due <= now else Step(job, ignored=True)
 
 
 def _dequeued(job: Job, observation: seen.Due, now: float, policy: Policy) -> Step:
@@ -522,6 +557,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.INTENDED, seen.Due): _due,
         (Phase.INTENDED, seen.StartReached): _start_reached,
         (Phase.INTENDED, seen.DeadlinePassed): _expired,
+        **{(phase, seen.UntilPassed): _until_passed for phase in (Phase.INTENDED, Phase.QUEUED, Phase.RUNNING)},
         (Phase.INTENDED, seen.Restored): _restored_intent,
         (Phase.INTENDED, seen.Cancelled): _cancelled,
         (Phase.QUEUED, seen.Due): _dequeued,
@@ -538,6 +574,7 @@ TRANSITIONS: Final = MappingProxyType[tuple[Phase, type], Transition](
         (Phase.RUNNING, seen.Unseen): _unseen,
         (Phase.RUNNING, seen.Vanished): _vanished,
         (Phase.RUNNING, seen.Cancelled): _watch_cancelled,
+        (Phase.RUNNING, seen.RunningLong): _running_long,
         (Phase.PARKED, seen.Resolved): _resolved,
         **{(phase, seen.Broken): _broken for phase in Phase if phase not in TERMINAL},
         (Phase.RUNNING, seen.Restored): _restored_running,

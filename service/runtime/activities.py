@@ -28,8 +28,10 @@ from service.core.observations import (
     QuotaFull,
     Refused,
     Restored,
+    RunningLong,
     SearchFailed,
     StartReached,
+    UntilPassed,
     WindowMissed,
 )
 from service.core.polling import Cadence
@@ -85,10 +87,19 @@ class Activities:
         self._timers = Timers(context.clock.now, self._fire)
         self._starts = Timers(context.clock.wall, self._fire)
         self._deadlines = Deadlines(context.clock, lambda key: self._fire(key, DeadlinePassed()))
+        self._untils = Timers(context.clock.wall, self._fire)
+        self._limits = Timers(context.clock.now, self._fire)
+        self._running: dict[bytes, tuple[str, float]] = {}
         self._missed_at = -math.inf
         self._intents: dict[bytes, Intent] = {}
         self._turns = Turns(inbox, workshop.dispatch, self._spawn)
-        self._waits = (self._timers.cancel, self._starts.cancel, self._deadlines.cancel, self._turns.drop)
+        self._waits = (
+            self._timers.cancel,
+            self._starts.cancel,
+            self._forget_limits,
+            self._deadlines.cancel,
+            self._turns.drop,
+        )
         self._lines = KeyOrder()
         self._standing: dict[bytes, tuple[Job, float]] = {}
         self._searching: set[bytes] = set()
@@ -128,7 +139,7 @@ class Activities:
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Tasks live in this group from now on."""
         self._group = group
-        for timers in (self._timers, self._starts, *self._deadlines.timers):
+        for timers in (self._timers, self._starts, self._untils, self._limits, *self._deadlines.timers):
             self._spawn(timers.run(), f"timers:{self._label}")
 
     def end(self) -> None:
@@ -250,6 +261,7 @@ class Activities:
         self._stop_obsolete(key, job, activity, committed_at)
         if job is None or (not isinstance(activity, effects.Hold) and self._overdue(key, job)):
             return
+        self._limit(key, job, activity)
         match activity:
             case effects.Call():
                 self._call(key, job, committed_at)
@@ -276,6 +288,7 @@ class Activities:
         """Ends what the job no longer wants: timers, watches, calls, its slot and its position in the key order."""
         self._timers.cancel(key)
         self._starts.cancel(key)
+        self._forget_limits(key)
         if job is None or not timing.may_expire(job):
             self._deadlines.cancel(key)
         if not isinstance(activity, effects.Watch):
@@ -307,6 +320,8 @@ class Activities:
             self._spawn(self._search(key, what), f"search:{what.command.id}")
         elif isinstance(what, DeadlinePassed):
             self._expire(key)
+        elif isinstance(what, UntilPassed | RunningLong):
+            self._inbox.put(Observed(key, what))
         elif isinstance(what, Rested):
             self._rested(key, what)
 
@@ -340,6 +355,31 @@ class Activities:
             return False
         self._inbox.put(Observed(key, DeadlinePassed()))
         return True
+
+    # Limits of what runs
+
+    def _limit(self, key: bytes, job: Job, activity: effects.Activity | None) -> None:
+        """Sets the times after which a watch ends, or a running job is reported."""
+        if ended(job) or isinstance(activity, effects.Hold):
+            return
+        if until := timing.until(job):
+            self._untils.set(key, until, UntilPassed())
+        if long_at := timing.long_at(job, self._context.policy):
+            self._limits.set(key, long_at, RunningLong())
+        if job.phase is Phase.RUNNING and row(job.command).kind is not Kind.TRACK:
+            self._running[key] = (row(job.command).resource.kind, job.since)
+
+    def _forget_limits(self, key: bytes) -> None:
+        self._untils.cancel(key)
+        self._limits.cancel(key)
+        self._running.pop(key, None)
+
+    def oldest_running(self) -> dict[str, float]:
+        """Since when the job of each resource kind has been running that began first; owner's time."""
+        oldest: dict[str, float] = {}
+        for kind, since in self._running.values():
+            oldest[kind] = min(since, oldest.get(kind, since))
+        return oldest
 
     def _hold(self, key: bytes, job: Job, why: str) -> None:
         """It stays in the line of its key, for what follows must not overtake it, and has no slot."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 from service.core import holding
 from service.runtime.assignment import Assignment
+from service.runtime.dispatch import RateLimitedApi
 from service.runtime.errors import UNUSABLE
 from service.runtime.limiter import Budget, Limiter
 from service.runtime.poller import Poller
@@ -31,6 +32,7 @@ class App:
         standby: Copies of what other replicas own.
         telemetry: Receives metrics and problems.
         sharing: Of Lists with other replicas, if they are shared.
+        caller: What calls AWS, to show which targets do not answer.
         stop_deadline: Seconds that a clean stop may take; then the remaining tasks are cancelled, which is safe.
     """
 
@@ -46,6 +48,7 @@ class App:
         telemetry: Telemetry,
         stop_deadline: float,
         sharing: Sharing | None = None,
+        caller: RateLimitedApi | None = None,
     ) -> None:
         self._log = log
         self._assignment = assignment
@@ -56,6 +59,7 @@ class App:
         self._telemetry = telemetry
         self._stop_deadline = stop_deadline
         self._sharing = sharing
+        self._caller = caller
 
     @property
     def ready(self) -> bool:
@@ -99,12 +103,17 @@ class App:
 
     def status(self) -> dict[str, object]:
         """One glance to see what is going on."""
+        words = self._caller.unanswered_words() if self._caller else {}
         return {
             **self.readiness(),
             "jobs": self.jobs(),
             "held": self.held(),
             "targets": {
-                target: {**limiter.statistics(), "watches": len(self._pollers[target])}
+                target: {
+                    "answers": words.get(target) or "yes",
+                    **limiter.statistics(),
+                    "watches": len(self._pollers[target]),
+                }
                 for target, limiter in self._limiters.items()
             },
             "slots": self.slots(),
@@ -165,6 +174,18 @@ class App:
             for target, limiter in self._limiters.items()
             for calls, budget in limiter.budgets().items()
         }
+
+    def oldest_running(self) -> dict[str, float]:
+        """Since when the job of each resource kind has been running that began first; owner's time."""
+        oldest: dict[str, float] = {}
+        for shard in self._assignment.shards.values():
+            for kind, since in shard.oldest_running.items():
+                oldest[kind] = min(since, oldest.get(kind, since))
+        return oldest
+
+    def unanswered(self) -> dict[str, float]:
+        """Seconds for which each target has given no answer."""
+        return self._caller.unanswered() if self._caller else dict.fromkeys(self._limiters, 0.0)
 
     def lags(self) -> dict[str, float]:
         """Seconds by which the most overdue poll is late, by target."""

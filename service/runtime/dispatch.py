@@ -29,6 +29,7 @@ from service.core.observations import (
     WindowMissed,
 )
 from service.core.rate_budget import Lane
+from service.core.reachability import Reachability
 from service.core.search import Request
 from service.runtime.limiter import Limiter, Turn
 from service.runtime.ports import Api, Cause, Clock, Telemetry
@@ -112,6 +113,7 @@ class RateLimitedApi:
         self._telemetry = telemetry
         self._deadlines = deadlines
         self.health = {target: TargetHealth() for target in limiters}
+        self._reachable = dict.fromkeys(limiters, Reachability())
 
     @property
     def listing(self) -> float:
@@ -217,9 +219,42 @@ class RateLimitedApi:
         elif faults.throttles(outcome):
             limiter.throttled(lane)
         self.health[target].observe(operation, outcome, self._clock.wall())
+        self._note_answer(target, outcome)
         code = "ok" if isinstance(outcome, Reply) else outcome.code
         self._telemetry.call(target, operation, code, self._clock.monotonic() - began)
         return outcome
+
+    def _note_answer(self, target: str, outcome: Reply | Failure) -> None:
+        """Whether AWS has answered at all, by the words of the log and of the status page."""
+        now, before = self._clock.monotonic(), self._reachable[target]
+        if isinstance(outcome, Reply) or not faults.unanswered(outcome):
+            if isinstance(outcome, Failure) and not outcome.sent:
+                return  # it has not been called
+            self._reachable[target], news = before.answered()
+            if news:
+                seconds = round(now - before.since, 1)
+                self._telemetry.answers_again(target, tries=before.tries, seconds=seconds)
+            return
+        self._reachable[target], warn = before.failed(outcome.code, now)
+        if warn:
+            state = self._reachable[target]
+            self._telemetry.problem(
+                "target_unanswered",
+                target=target,
+                code=outcome.code,
+                tries=state.tries,
+                seconds=round(now - state.since, 1),
+            )
+
+    def unanswered(self) -> dict[str, float]:
+        """Seconds for which each target has given no answer; 0 for those that answer."""
+        now = self._clock.monotonic()
+        return {target: state.silent(now) for target, state in self._reachable.items()}
+
+    def unanswered_words(self) -> dict[str, str]:
+        """The same for a person, empty for those that answer."""
+        now = self._clock.monotonic()
+        return {target: state.words(now) for target, state in self._reachable.items()}
 
 
 def _readable(outcome: Reply | Failure) -> Reply | Failure:

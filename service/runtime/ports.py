@@ -413,6 +413,10 @@ class Telemetry(Protocol):
         """A request to AWS ended: ``ok`` or an error code."""
         ...
 
+    def answers_again(self, target: str, *, tries: int, seconds: float) -> None:
+        """AWS answers at a target after this many calls without an answer, which was reported as a problem."""
+        ...
+
     def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
         """One tick of a poller made its requests."""
         ...

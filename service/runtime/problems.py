@@ -30,6 +30,7 @@ Problem: TypeAlias = Literal[
     "shared_list_unreadable",
     "standby_error",
     "stop_timeout",
+    "target_unanswered",
     "telemetry_error",
 ]
 """The closed set of names; mypy compares every call of :meth:`service.runtime.ports.Telemetry.problem` with it."""
@@ -59,6 +60,7 @@ PROBLEMS: Final[Mapping[Problem, str]] = {
     "shared_list_unreadable": "a shared List can't be read; this replica polls by itself",
     "standby_error": "unexpected error while counting the concurrency slot of a copied job",
     "stop_timeout": "stopping took longer than runtime.stop_deadline; closing dirty, which is safe",
+    "target_unanswered": "AWS does not answer at a target, or there are no credentials for it; calls are tried again",
     "telemetry_error": "unexpected error while recording telemetry",
 }
 """The sentence that is logged, by name."""

@@ -139,6 +139,11 @@ class Shard:
         """How many jobs are held, by reason."""
         return self._activities.held
 
+    @property
+    def oldest_running(self) -> dict[str, float]:
+        """Since when the job of each resource kind has been running that began first; owner's time."""
+        return self._activities.oldest_running()
+
     def phases(self) -> dict[str, int]:
         """How many jobs stand in each phase."""
         return self._store.phases()

@@ -1,12 +1,20 @@
 """Settings of time: the durations on which correctness rests, and of retries."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from service.settings.base import Delays, Seconds, SettingsGroup
+from schemas.operations import ENDING
+from service.settings.base import Delays, Seconds, SettingsGroup, hyphenated, one_of
 
 _DAY: Final = 86_400.0
+_RUNNING_LIMITS: Final = dict.fromkeys(ENDING, 7 * _DAY)
+
+
+def _all_kinds(value: Any) -> Any:
+    """Adds the kinds that were not given."""
+    given = hyphenated(value)
+    return {**_RUNNING_LIMITS, **given} if isinstance(given, dict) else given
 
 
 class Timing(SettingsGroup):
@@ -37,8 +45,18 @@ class Timing(SettingsGroup):
     """How long a Get or List is retried before its command fails: the sum of the delays."""
     write_retry_limit: Seconds = _DAY
     """How long a call that changes something is retried before its command fails or is parked."""
+    running_limit: Annotated[dict[str, Seconds], BeforeValidator(_all_kinds), one_of(ENDING)] = _RUNNING_LIMITS
+    """By resource kind: how long a job or a deletion may run at AWS before its publisher gets one `waiting` notice
+    with the reason `Overdue`, and an alert is raised; it ends nothing."""
     quota_retry: Seconds = 60.0
     """Shortest delay before a full quota is tried again; each 402 of AWS lengthens it, to 16 times at most."""
+
+    @field_validator("running_limit")
+    @classmethod
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(set(value) - set(ENDING)):
+            raise ValueError(f"unknown: {', '.join(unknown)}; known: {', '.join(ENDING)}")
+        return value
 
     @model_validator(mode="after")
     def _laws(self) -> Self:

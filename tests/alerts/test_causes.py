@@ -177,6 +177,23 @@ async def credentials_failing(stage: Stage) -> None:
     await stage.client.send("ListTrainingDatasets", {}, command_id="list")
 
 
+async def target_unreachable(stage: Stage) -> None:
+    """Every call ends with a server error."""
+    await stage.start()
+    stage.world.fault("error", "ListTrainingDatasets", count=None)
+    await stage.client.send("ListTrainingDatasets", {}, command_id="list")
+
+
+async def job_overdue(stage: Stage) -> None:
+    """A training does not end."""
+    stage.give(TIMING__RUNNING_LIMIT__AUDIENCE_MODEL="3")
+    await stage.start()
+    dataset = await stage.dataset()
+    stage.world.fault("stuck", CREATE)
+    await stage.client.send(CREATE, stage.films.model(dataset), command_id="model")
+    assert (await stage.client.reply("model", "waiting")).data["reason"] == "Overdue"
+
+
 CAUSES: Final[dict[str, Callable[[Stage], Awaitable[None]]]] = {
     "CleanRoomsMLParkedJobs": parked,
     "CleanRoomsMLJobsHeld": held,
@@ -188,7 +205,13 @@ CAUSES: Final[dict[str, Callable[[Stage], Awaitable[None]]]] = {
     "CleanRoomsMLDeadLetters": dead_letters,
     "CleanRoomsMLPollLag": poll_lag,
     "CleanRoomsMLCredentialsFailing": credentials_failing,
+    "CleanRoomsMLTargetUnreachable": target_unreachable,
+    "CleanRoomsMLJobOverdue": job_overdue,
 }
+
+
+_FOLLOWS: Final = {"CleanRoomsMLPollLag": {"CleanRoomsMLTargetUnreachable"}}
+"""When no poll is answered, and there are no other calls, the target does not answer."""
 
 
 async def fires(stage: Stage, alert: str) -> None:
@@ -211,7 +234,7 @@ async def test_the_cause_raises_the_alert(stage: Stage, alert: str) -> None:
     await CAUSES[alert](stage)
     if alert != "CleanRoomsMLRestoreStuck":
         await fires(stage, alert)
-    assert stage.firing() <= {alert, "CleanRoomsMLPollLag"}
+    assert stage.firing() <= {alert, *_FOLLOWS.get(alert, ()), "CleanRoomsMLPollLag"}
 
 
 def test_every_alert_has_a_cause_here() -> None:

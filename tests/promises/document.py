@@ -44,6 +44,7 @@ CHECKS: Final = {
     "is forgotten": "no command is forgotten before its retention has passed",
     "s after its deadline": "no request leaves after the command's deadline",
     "s before its time": "no request leaves before the command's `notbefore`",
+    "is reported overdue twice": "no job past its time is reported twice",
     "is told twice": "no event is published twice",
     "after its end": "nothing but a person's decision changes a command that has ended",
     "memory differs from its changelog": "a shard's memory is what its changelog says",

@@ -647,6 +647,48 @@ PROMISES = (
         ),
     ),
     Promise(
+        "Silence of AWS is said",
+        "When AWS does not answer, or there are no credentials, a waiting command's publisher hears of it once, after "
+        "about 30 s of rests between failing tries; the log, the status page and a metric say for which target, since "
+        "when and why. Readiness does not depend on it, and the command ends as it does without that reply.",
+        (
+            "tests/unit/service/core/test_transitions_waiting.py"
+            "::test_silence_of_aws_is_published_once_after_half_a_minute",
+            "tests/unit/service/core/test_reachability.py"
+            "::test_a_failure_is_reported_at_once_and_then_ever_more_rarely",
+            "tests/unit/service/runtime/test_dispatch.py"
+            "::test_a_target_that_does_not_answer_is_reported_ever_more_rarely_and_once_when_it_does",
+        ),
+        (),
+        (),
+        (
+            "publish at each failing try that AWS does not answer",
+            "let a wait for the budget hide that AWS is silent",
+            "warn of a silent target at each failure",
+        ),
+    ),
+    Promise(
+        "A watch ends in time, and a job is never ended by a clock",
+        "A `TrackResource` ends `failed` with `NotReady` when its `until` has passed by the wall clock. What AWS has "
+        "begun goes on past its `until` and past `timing.running_limit`: its publisher hears of it once, whoever owns "
+        "it, and nothing is called because of it.",
+        (
+            "tests/unit/service/core/test_transitions_waiting.py"
+            "::test_a_watch_ends_at_the_time_that_its_publisher_has_named",
+            "tests/unit/service/core/test_transitions_waiting.py"
+            "::test_what_runs_past_its_time_goes_on_and_is_reported_once",
+            "tests/unit/service/runtime/test_activities.py"
+            "::test_a_job_that_runs_for_long_is_reported_by_the_owners_time_and_once",
+        ),
+        ("is reported overdue twice",),
+        (),
+        (
+            "let until end what AWS has begun",
+            "report an overdue job at each take-over",
+            "watch past the time that the publisher has named",
+        ),
+    ),
+    Promise(
         "The sandbox is an oracle",
         "It reads data and policies as AWS documents them, and fails closed where it cannot. Its errors name the "
         "object, the line or row, the column and the type; no value of the data is in an answer, a status or a log.",

@@ -220,6 +220,9 @@ class Monitor:
         parked = bool(told) and told[-1].kind == "parked"  # an end only until a person decides
         self.demand(parked or reply.key not in self.ended, f"{reply.key} is told {reply.kind} after its end")
         self.demand(reply.number == len(told) + 1, f"{reply.key} is told number {reply.number} after {len(told)}")
+        if reply.kind == "waiting" and reply.data["reason"] == "Overdue":
+            known = any(each.kind == "waiting" and each.data["reason"] == "Overdue" for each in told)
+            self.demand(not known, f"{reply.key} is reported overdue twice")
         told.append(reply)
         if reply.kind == "waiting":
             self.counters[f"waiting: {reply.data['reason']}"] += 1

@@ -23,6 +23,8 @@ def _attributes(day: Day, *, creating: bool = False) -> dict[str, str]:
         drawn["deadline"] = day.moment(0.1 if day.has(Family.TIMES) else 1.0, 60.0)
     elif draw < 2 * timed:
         drawn["notbefore"] = day.moment(1.0, 60.0)
+    if day.has(Family.TIMES) and random.random() < 0.2:
+        drawn["until"] = day.moment(60.0, 600.0)
     if random.random() < (0.7 if day.has(Family.ORDER) else 0.3):
         drawn["key"] = random.choice(KEYS)
     if random.random() < 0.2:
@@ -178,7 +180,8 @@ async def _track(day: Day, data: dict[str, str]) -> None:
     loop.call_later(20.0, api.set_status, model, "ACTIVE")
     if "untilStatus" in data:
         loop.call_later(day.random.uniform(25.0, 60.0), _remove, day, model)
-    day.publish("TrackResource", {"resourceArn": model, **data})
+    timed = day.has(Family.TIMES) and day.random.random() < 0.5
+    day.publish("TrackResource", {"resourceArn": model, **data}, **({"until": day.moment(-5.0, 60.0)} if timed else {}))
 
 
 def _remove(day: Day, model: str) -> None:

@@ -48,6 +48,8 @@ OBSERVATIONS: Final[tuple[seen.Observation, ...]] = (
     seen.Due(),
     seen.StartReached(),
     seen.DeadlinePassed(),
+    seen.UntilPassed(),
+    seen.RunningLong(),
     seen.Outlived(),
     seen.Restored(),
     seen.Found((), NOW),

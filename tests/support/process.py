@@ -207,6 +207,7 @@ class Node:
             telemetry=self.story,
             stop_deadline=options.stop_deadline,
             sharing=shared[0],
+            caller=caller,
         )
         self.stopping = asyncio.Event()
         context = copy_context()

@@ -18,6 +18,7 @@ class Story:
     transitions: list[tuple[str, str]] = field(default_factory=list)
     stale: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: list[tuple[str, str, str]] = field(default_factory=list)
+    answering: list[tuple[str, int]] = field(default_factory=list)
     polls: list[tuple[str, int, int, int]] = field(default_factory=list)
     waits: list[tuple[str, str, float]] = field(default_factory=list)
     commits: list[int] = field(default_factory=list)
@@ -53,6 +54,9 @@ class Story:
 
     def call(self, target: str, operation: str, outcome: str, seconds: float) -> None:
         self.calls.append((target, operation, outcome))
+
+    def answers_again(self, target: str, *, tries: int, seconds: float) -> None:
+        self.answering.append((target, tries))
 
     def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
         self.polls.append((target, lists, gets, watched))

@@ -50,6 +50,7 @@ LEGEND: Final[Mapping[str, str]] = {
     "unpermitted": "commands that wait until they may be called, for the rate budget or for a connection",
     "halted": "partitions that are not served, and why; see the runbooks",
     "targets": "accounts and Regions of AWS: calls a second that are allowed now, and calls that wait for them",
+    "answers": "whether AWS answers; if not, for how long, with which error, and how often it was tried",
     "reads_per_second, reads_waiting": "of Gets and Lists",
     "writes_per_second, writes_waiting": "of all other calls",
     "slots": "AWS's concurrency quotas",

@@ -149,6 +149,10 @@ class PrometheusTelemetry:
         self._calls.labels(label, name, known_or_other(outcome, OUTCOMES)).inc()
         self._call_time.labels(label, name).observe(seconds)
 
+    def answers_again(self, target: str, *, tries: int, seconds: float) -> None:
+        """AWS answers at a target again."""
+        _log.warning("target answers again", target=target, tries=tries, seconds=seconds)
+
     def poll(self, target: str, *, lists: int, gets: int, watched: int) -> None:
         """One tick of a poller made its requests."""
         label = known_or_other(target, self._targets)

@@ -50,6 +50,7 @@ commands = st.builds(
     priority=st.integers(0, 9),
     traceparent=texts,
     tracestate=texts,
+    until=seconds,
 )
 jobs = st.builds(
     Job,
@@ -73,6 +74,7 @@ jobs = st.builds(
     told=st.integers(0, 99),
     reply=st.none() | documents,
     account=texts,
+    overdue=st.booleans(),
     region=texts,
     turn=st.integers(0, 2**53),
     held=texts,
@@ -105,7 +107,7 @@ def test_the_samples_have_every_field() -> None:
             "resource_id",
         ),
         *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "account", "region", "turn"),
-        *("held", "arrived", "v"),
+        *("held", "arrived", "overdue", "v"),
     }
 
 

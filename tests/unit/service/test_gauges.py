@@ -11,7 +11,7 @@ from service.runtime.app import App
 from tests.support.clock import LoopClock
 from tests.support.cluster import Rig
 
-ASKED = {"jobs", "inbox_length", "slots_taken", "slots_waiting", "slots_limit"}
+ASKED = {"target_unanswered_seconds", "jobs", "inbox_length", "slots_taken", "slots_waiting", "slots_limit"}
 
 pytestmark = pytest.mark.looptime
 
@@ -42,6 +42,7 @@ async def test_jobs_inboxes_and_slots_are_asked_for() -> None:
     """The slots of this replica's jobs, and who waits for one, by quota."""
     statistics = {"eu/audience-models": {"taken_here": 2, "waiting_here": 7, "limit": 2, "taken": 5}}
     app = Mock(App, jobs=lambda: {"running": 2}, inboxes=lambda: {"c-0": 7}, slots=lambda: statistics)
+    app.unanswered = lambda: {"eu": 0.0, "us": 95.0}
     found = {name: values for name, _, _, values in gauges.gauges(app, LoopClock(), dict) if name in ASKED}
     assert {name: values() for name, values in found.items()} == {
         "jobs": {("running",): 2},
@@ -49,4 +50,18 @@ async def test_jobs_inboxes_and_slots_are_asked_for() -> None:
         "slots_taken": {("eu/audience-models",): 2},
         "slots_waiting": {("eu/audience-models",): 7},
         "slots_limit": {("eu/audience-models",): 2},
+        "target_unanswered_seconds": {("eu",): 0.0, ("us",): 95.0},
     }
+
+
+async def test_the_oldest_running_job_of_each_kind_is_asked_for_beside_its_limit() -> None:
+    """Series begin at 0, or an alert would see no job until the first one has run."""
+    clock = LoopClock()
+    app = Mock(App, oldest_running=lambda: {"audience-model": clock.now() - 95.0})
+    limits = {"audience-model": 90.0}
+    found = {name: values for name, _, _, values in gauges.gauges(app, clock, dict, limits)}
+    ages = dict(found["running_oldest_seconds"]())
+    assert ages.pop(("audience-model",)) == pytest.approx(95.0)
+    assert set(ages.values()) == {0.0}
+    assert ("audience-export-job",) in ages
+    assert found["running_limit_seconds"]() == {("audience-model",): 90.0}

@@ -43,6 +43,7 @@ def test_each_number_is_the_settings() -> None:
         )
     )
     assert (found.call_window, found.settle, found.accepted_limit, found.search_limit) == (1.0, 2.0, 3.0, 4.0)
+    assert (found.running_limit("audience-model"), found.running_limit("audience-export-job")) == (604_800.0, 604_800.0)
     assert (found.read_retry_limit, found.write_retry_limit) == (5.0, 6.0)
     assert (found.backoff_base, found.backoff_cap, found.quota_retry, found.retention) == (7.0, 8.0, 9.0, 10.0)
 

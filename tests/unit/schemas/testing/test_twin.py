@@ -251,3 +251,16 @@ def test_an_arn_of_no_kind_can_not_be_provided() -> None:
         Twin().provide("arn:aws:s3:::bucket")
     with pytest.raises(ApiError):
         Twin().advance("nothing")
+
+
+def test_a_watch_that_is_not_ready_by_its_time_fails() -> None:
+    twin = Twin(now=1_000_000_000.0)
+    arn = "arn:aws:cleanrooms-ml:eu-west-1:123456789012:audience-model/00000000-0000-4000-8000-000000000000"
+    twin.provide(arn, "CREATE_IN_PROGRESS")
+    until = {"until": "2001-09-09T03:00:00Z"}
+    twin.send(command("TrackResource", {"resourceArn": arn}, command_id="watch", extensions=until))
+    assert twin.pass_time(60) == []
+    (late,) = twin.pass_time(7_200)
+    assert late.data["error"]["code"] == "NotReady"
+    sent = twin.send(command("TrackResource", {"resourceArn": arn}, command_id="late", extensions=until))
+    assert _kinds(sent) == ["accepted", "failed"]

@@ -124,3 +124,28 @@ def test_further_members_of_an_error_are_told() -> None:
 )
 def test_no_error_shows_the_password_of_an_address(text: str, shown: str) -> None:
     assert faults.bounded(Fault("ConnectFailed", text)).message == shown
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (Failure("ConnectFailed", "", sent=False), "TargetUnavailable"),
+        (Failure("ConnectionClosed", ""), "TargetUnavailable"),
+        (Failure("ReadTimeout", ""), "TargetUnavailable"),
+        (Failure("InternalServiceException", "", 500), "TargetUnavailable"),
+        (Failure("ThrottlingException", "", 503), "TargetUnavailable"),
+        (Failure("CredentialsUnavailable", "", sent=False), "CredentialsUnavailable"),
+        (Failure("ExpiredTokenException", "", 403), "CredentialsUnavailable"),
+        (Failure("ThrottlingException", "", 429), ""),
+        (Failure("ServiceQuotaExceededException", "", 402), ""),
+        (Failure("AccessDeniedException", "", 403), ""),
+        (Failure("ConnectFailed", "", 400), ""),  # an answer, whatever its words
+        (Failure("CallWindowClosed", "", sent=False), ""),
+        (Failure("InvalidRequest", "", sent=False), ""),
+        (Failure("InvalidResponse", "", 200), ""),
+    ],
+    ids=lambda part: part if isinstance(part, str) else f"{part.code}-{part.http_status}",
+)
+def test_what_counts_as_no_answer(failure: Failure, reason: str) -> None:
+    assert faults.unanswered(failure) == reason
+    assert faults.unanswered(faults.fault(failure, retryable=True)) == reason

@@ -30,6 +30,10 @@ CELLS: dict[tuple[Phase, type], tuple[Phase | None, list[str]]] = {
     (Phase.INTENDED, seen.StartReached): (Phase.INTENDED, []),
     (Phase.INTENDED, seen.DeadlinePassed): (Phase.FAILED, ["failed"]),
     (Phase.QUEUED, seen.DeadlinePassed): (Phase.FAILED, ["failed"]),
+    (Phase.INTENDED, seen.UntilPassed): (Phase.INTENDED, []),
+    (Phase.QUEUED, seen.UntilPassed): (Phase.QUEUED, []),
+    (Phase.RUNNING, seen.UntilPassed): (Phase.RUNNING, ["waiting"]),
+    (Phase.RUNNING, seen.RunningLong): (Phase.RUNNING, ["waiting"]),
     (Phase.INTENDED, seen.Restored): (Phase.UNCERTAIN, []),
     (Phase.INTENDED, seen.Cancelled): (Phase.FAILED, ["failed"]),
     (Phase.QUEUED, seen.Cancelled): (Phase.FAILED, ["failed"]),
@@ -64,6 +68,8 @@ OF_OTHER_COMMANDS = {
     (Phase.QUEUED, seen.DependencyEnded),
     (Phase.QUEUED, seen.Predecessors),
     (Phase.RUNNING, seen.Cancelled),
+    (Phase.INTENDED, seen.UntilPassed),
+    (Phase.QUEUED, seen.UntilPassed),
 }
 """Cells of a waiting cancellation, a command in a chain and a tracked resource, which a plain creation ignores."""
 
@@ -90,6 +96,8 @@ def test_cell(phase: Phase, kind: type) -> None:
         job = replace(job, due=NOW + 1)
     if kind is seen.StartReached:
         job = replace(job, due=NOW + 1, command=replace(job.command, not_before=NOW + 1))
+    if kind is seen.RunningLong:
+        job = replace(job, since=NOW - POLICY.running_limit(CREATE.resource.kind))
     step = observe(job, by_type(kind), 1.0)
     assert (step.job and step.job.phase, builders.told(step)) == CELLS[phase, kind]
     assert step.ignored == ((phase, kind) in OF_OTHER_COMMANDS)

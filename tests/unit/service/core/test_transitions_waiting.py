@@ -1,12 +1,15 @@
 """Refusals, throttling, quotas, times before and after which nothing is called."""
 
+import dataclasses
+from typing import Any
+
 import pytest
 
-from schemas.operations import OPERATIONS, Kind, Operation, Repeat
+from schemas.operations import OPERATIONS, SERVICE_COMMANDS, Kind, Operation, Repeat
 from schemas.records import Fault, Job, Phase
 from service.core import observations as seen
 from service.core import timing, transitions
-from service.core.effects import Call, CommandReply, Rest, Step
+from service.core.effects import Call, CommandReply, Rest, Step, Watch
 from service.core.job import occupies_slot, replace
 from tests.support import builders
 from tests.support.builders import FULL, NOW, POLICY, THROTTLED, TIMEOUT, after, observe, told
@@ -253,3 +256,135 @@ def test_what_occupies_a_slot() -> None:
     assert occupies_slot(resting) == ""
     others = {row.name for row in builders.ROWS if not occupies_slot(builders.job(row))}
     assert others == {row.name for row in builders.ROWS if row.kind is not Kind.JOB}
+
+
+REFUSED = Fault("ConnectFailed", "refused", retryable=True)
+KEYLESS = Fault("CredentialsUnavailable", "none", retryable=True)
+
+
+def replies(job: Job, observation: seen.Observation) -> tuple[Job, list[str]]:
+    step = observe(job, observation, 1)
+    assert step.job is not None
+    return step.job, [str(each.data["reason"]) for each in step.events if isinstance(each, CommandReply)]
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(REFUSED, "TargetUnavailable"), (KEYLESS, "CredentialsUnavailable")],
+    ids=["no-answer", "no-credentials"],
+)
+def test_silence_of_aws_is_published_once_after_half_a_minute(operation: Operation, fault: Fault, reason: str) -> None:
+    job = builders.job(operation)
+    said: list[str] = []
+    for _ in range(12):
+        job, reasons = replies(job, seen.Postponed(fault))
+        assert bool(said or reasons) == (job.tried >= transitions.UNANSWERED_AFTER)
+        said += reasons
+        job = after(job, seen.Due(), job.due - NOW + 1)
+    assert (said, job.reason) == ([reason], reason)
+
+
+def test_another_reason_is_published_too() -> None:
+    job = builders.job(TRAIN, tried=100.0)
+    job, first = replies(job, seen.Postponed(REFUSED))
+    job, second = replies(job, seen.Postponed(KEYLESS))
+    assert (*first, *second) == ("TargetUnavailable", "CredentialsUnavailable")
+
+
+def test_a_throttle_is_no_silence() -> None:
+    assert replies(builders.job(TRAIN, tried=100.0), seen.Postponed(THROTTLED))[1] == []
+
+
+@pytest.mark.parametrize("operation", builders.READS, ids=builders.named)
+def test_a_read_that_is_not_answered_waits_for_the_target(operation: Operation) -> None:
+    assert replies(builders.job(operation, tried=100.0), seen.Lost(TIMEOUT))[1] == ["TargetUnavailable"]
+
+
+def test_a_wait_for_the_budget_hides_no_silence() -> None:
+    """Or the two reasons would alternate, one reply each, as long as AWS is silent."""
+    job, _ = replies(builders.job(TRAIN, tried=100.0), seen.Postponed(REFUSED))
+    job = after(job, seen.Due(), job.due - NOW + 1)
+    assert replies(job, seen.Delayed()) == (job, [])
+
+
+def test_what_has_started_waits_for_nothing() -> None:
+    for operation in builders.CREATING:
+        silent = builders.job(operation, tried=100.0, reason="TargetUnavailable")
+        result = {operation.resource.identity: "arn:x"} if operation.resource.identity else {}
+        assert after(silent, seen.Returned(result)).reason == ""
+
+
+# Time limits of what runs
+
+TRACK = SERVICE_COMMANDS["TrackResource"]
+DAY = 86_400.0
+
+
+def track(**changes: Any) -> Job:
+    watched = {"resourceArn": builders.arn(TRAIN), "untilStatus": "ACTIVE"}
+    return builders.job(TRACK, command=builders.command(TRACK, params=watched, until=NOW + 5), **changes)
+
+
+@pytest.mark.parametrize("phase", [Phase.INTENDED, Phase.QUEUED, Phase.RUNNING])
+def test_a_watch_ends_at_the_time_that_its_publisher_has_named(phase: Phase) -> None:
+    step = observe(track(phase=phase, status="CREATE_IN_PROGRESS"), seen.UntilPassed(), 6)
+    assert (told(step), builders.error(step)) == (["failed"], "NotReady")
+    assert step.job is not None
+    assert step.job.fault is not None
+    assert "ACTIVE" in step.job.fault.message
+    assert "CREATE_IN_PROGRESS" in step.job.fault.message
+
+
+def test_a_watch_that_comes_too_late_ends_on_arrival() -> None:
+    watched = {"resourceArn": builders.arn(TRAIN)}
+    late = transitions.accept(builders.command(TRACK, params=watched, until=NOW - 1), NOW, NOW, POLICY)
+    assert told(late) == ["accepted", "failed"]
+    assert late.job is not None
+    assert late.job.fault is not None
+    assert late.job.fault.code == "NotReady"
+    in_time = transitions.accept(builders.command(TRACK, params=watched, until=NOW), NOW, NOW, POLICY)
+    assert told(in_time) == ["accepted"]
+
+
+RUNNING = pytest.mark.parametrize("operation", [*builders.JOBS, *builders.REMOVALS], ids=builders.named)
+
+
+@RUNNING
+def test_what_runs_past_its_time_goes_on_and_is_reported_once(operation: Operation) -> None:
+    job = builders.job(operation, Phase.RUNNING, status="", command=builders.command(operation, until=NOW + 5))
+    said = []
+    for observation in (seen.UntilPassed(), seen.Restored(), seen.UntilPassed(), seen.RunningLong()):
+        job, reasons = replies(job, observation)
+        said += reasons
+    assert (said, job.phase, job.attempt) == (["Overdue"], Phase.RUNNING, 1)
+    assert builders.doing(job) == Watch()
+
+
+@RUNNING
+def test_what_runs_for_longer_than_is_usual_is_reported_by_its_owners_time(operation: Operation) -> None:
+    limit = POLICY.running_limit(operation.resource.kind)
+    job = builders.job(operation, Phase.RUNNING)
+    assert timing.long_at(job, POLICY) == NOW + limit
+    early = observe(job, seen.RunningLong(), limit - 1)
+    assert (early.job, early.events, early.ignored) == (job, (), True)
+    late = observe(job, seen.RunningLong(), limit)
+    assert builders.reply(late).data["reason"] == "Overdue"
+    assert late.job is not None
+    assert timing.long_at(late.job, POLICY) == 0.0
+
+
+def test_a_kind_has_a_limit_of_its_own() -> None:
+    policy = dataclasses.replace(POLICY, running_limits={TRAIN.resource.kind: 2 * DAY})
+    assert (policy.running_limit(TRAIN.resource.kind), policy.running_limit("other")) == (2 * DAY, 7 * DAY)
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.RUNNING])
+def test_only_what_runs_has_a_time_limit(phase: Phase) -> None:
+    job = builders.job(TRAIN, phase, command=builders.command(TRAIN, until=NOW + 5))
+    assert (timing.until(job), timing.long_at(job, POLICY)) == (0.0, 0.0)
+
+
+def test_a_watch_has_no_limit_but_its_publishers() -> None:
+    watch = track(phase=Phase.RUNNING)
+    assert (timing.until(watch), timing.long_at(watch, POLICY)) == (NOW + 5, 0.0)

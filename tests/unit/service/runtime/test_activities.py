@@ -8,7 +8,7 @@ import pytest
 
 from schemas import records
 from schemas.cloudevents import format_time
-from schemas.operations import OPERATIONS
+from schemas.operations import OPERATIONS, SERVICE_COMMANDS
 from schemas.records import Command, Fault, Job, Phase
 from service.core import transitions
 from service.core.job import GIVEN_BACK, replace
@@ -23,8 +23,10 @@ from service.core.observations import (
     Refused,
     Restored,
     Returned,
+    RunningLong,
     SearchFailed,
     StartReached,
+    UntilPassed,
     WindowMissed,
 )
 from service.runtime.activities import NO_SLOT, Activities, ActivityDependencies
@@ -45,6 +47,8 @@ MODEL = "CreateAudienceModel"
 PARTITION = TopicPartition("cleanroomsml.commands", 0)
 TRAIN, EXPORT, READ = (OPERATIONS[name] for name in (MODEL, "StartAudienceExportJob", "GetAudienceModel"))
 DELETE = OPERATIONS["DeleteConfiguredAudienceModel"]
+TRACK = SERVICE_COMMANDS["TrackResource"]
+ARN = "arn:aws:cleanrooms-ml:eu-west-1:123456789012:audience-model/1"
 DONE = Returned({"audienceModelArn": "arn:a"})
 
 
@@ -135,7 +139,8 @@ class Bench:
         self.activities = Activities(PARTITION, self.inbox, shared, self.context)
 
     def job(self, operation: Any = DELETE, name: str = "c-1", phase: Phase = Phase.INTENDED, **more: Any) -> Job:
-        fields = {name: more.pop(name) for name in ("order", "deadline", "not_before", "params") if name in more}
+        members = ("order", "deadline", "until", "not_before", "params")
+        fields = {name: more.pop(name) for name in members if name in more}
         now = self.clock.now()
         made = command(operation, id=name, **fields)
         return Job(made, phase, now, since=now, **more)
@@ -619,3 +624,31 @@ async def test_what_is_given_back_in_line_is_not_called_when_its_turn_comes(benc
     bench.activities.planned()
     await asyncio.sleep(0.2)
     assert bench.dispatch.calls == ["a"]
+
+
+async def test_a_watch_hears_of_the_time_that_its_publisher_has_named_by_the_wall_clock(bench: Bench) -> None:
+    until = bench.clock.wall() + 30.0
+    bench.plan(bench.job(TRACK, phase=Phase.RUNNING, resource_id=ARN, params={"resourceArn": ARN}, until=until))
+    assert await bench.heard(29) == []
+    assert await bench.heard(2) == [UntilPassed()]
+    assert bench.activities.oldest_running() == {}
+
+
+async def test_a_watch_that_waits_for_its_start_hears_of_it_too(bench: Bench) -> None:
+    wall = bench.clock.wall()
+    later = wall + 60.0
+    bench.plan(bench.job(TRACK, params={"resourceArn": ARN}, until=wall + 30.0, not_before=later, due=later))
+    assert await bench.heard(31) == [UntilPassed()]
+
+
+async def test_a_job_that_runs_for_long_is_reported_by_the_owners_time_and_once(bench: Bench) -> None:
+    limit = bench.context.policy.running_limit("audience-model")
+    job = replace(bench.job(TRAIN, phase=Phase.RUNNING, resource_id=ARN), since=bench.clock.now() - limit + 30.0)
+    bench.plan(job)
+    assert bench.activities.oldest_running() == {"audience-model": job.since}
+    assert await bench.heard(29) == []
+    assert await bench.heard(2) == [RunningLong()]
+    bench.plan(replace(job, overdue=True))
+    assert await bench.heard(60) == []
+    bench.plan(replace(job, phase=Phase.SUCCEEDED))
+    assert bench.activities.oldest_running() == {}

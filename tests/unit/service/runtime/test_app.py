@@ -26,6 +26,7 @@ class Parts:
         shard = SimpleNamespace(
             name="commands-0",
             waiting=7,
+            oldest_running={"audience-model": 5.0},
             held={"unknown_target": 2},
             phases=lambda: {"running": 3, "queued": 1},
             statistics=lambda: {"state": "running"},
@@ -157,7 +158,7 @@ def test_what_targets_and_copies_are_doing() -> None:
     assert app.lags() == {"eu": 0.5}
     assert app.copies() == {"commands-1": 1, "commands-2": 0}
     assert app.oldest_waiting() == {"eu/x": 5.0}
-    assert app.status()["targets"] == {"eu": {"rate": 1.0, "watches": 4}}
+    assert app.status()["targets"] == {"eu": {"answers": "yes", "rate": 1.0, "watches": 4}}
 
 
 async def test_the_status_of_a_process_at_work() -> None:
@@ -168,3 +169,12 @@ async def test_the_status_of_a_process_at_work() -> None:
         assert (status["ready"], status["started"], status["superseded"]) == (True, True, "")
         assert status["jobs"] == {"succeeded": 1}
         assert set(status["shards"]) == {"cleanroomsml.commands-0", "cleanroomsml.changes-0"}  # type: ignore[call-overload]
+
+
+def test_which_job_has_been_running_for_longest() -> None:
+    parts = Parts()
+    other = SimpleNamespace(oldest_running={"audience-model": 7.0, "audience-export-job": 9.0})
+    shards: dict[Any, Any] = parts.assignment.shards
+    shards[TopicPartition("commands", 1)] = other
+    assert parts.app.oldest_running() == {"audience-model": 5.0, "audience-export-job": 9.0}
+    assert parts.app.unanswered() == {"eu": 0.0}

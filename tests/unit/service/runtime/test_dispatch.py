@@ -294,3 +294,32 @@ async def test_a_long_wait_for_the_budget_is_told_once_and_a_short_one_not() -> 
     await asyncio.gather(*(b.dispatch.call(job, intent) for job, intent in zip(jobs, intents, strict=True)))
     assert [len(intent.delays) for intent in intents] == [0, 1, 1]
     assert b.clock.monotonic() >= 20
+
+
+async def test_a_target_that_does_not_answer_is_reported_ever_more_rarely_and_once_when_it_does() -> None:
+    b = Bench()
+    job = b.job("ListTrainingDatasets")
+    assert (b.caller.unanswered(), b.caller.unanswered_words()) == ({"default": 0.0}, {"default": ""})
+    b.api.inject("ListTrainingDatasets", *[fake.NOT_SENT] * 13)
+    for _ in range(13):
+        await b.dispatch.call(job, b.intent)
+        await asyncio.sleep(10.0)
+    assert b.story.told("target_unanswered") == 2
+    assert b.caller.unanswered()["default"] == pytest.approx(130.0, abs=1.0)
+    assert b.caller.unanswered_words()["default"] == "no answer for 2 min (ConnectFailed, 13 tries)"
+    assert b.story.answering == []
+    for _ in range(2):
+        assert isinstance(await b.dispatch.call(job, b.intent), Returned)
+    assert b.story.answering == [("default", 13)]
+    assert b.caller.unanswered() == {"default": 0.0}
+
+
+async def test_a_refusal_is_an_answer_and_what_was_not_sent_is_none() -> None:
+    b = Bench()
+    job = b.job("ListTrainingDatasets")
+    unsent, denied = Failure("InvalidRequest", "", sent=False), Failure("AccessDeniedException", "", 403)
+    b.api.inject("ListTrainingDatasets", fake.LOST_REQUEST, fake.Fault(unsent), fake.Fault(denied))
+    for tries in (1, 1, 0):
+        await b.dispatch.call(job, b.intent)
+        await asyncio.sleep(1.0)
+        assert (b.caller.unanswered()["default"] > 0) is bool(tries)

@@ -49,3 +49,14 @@ def test_what_is_no_duration_is_refused(name: str, value: Any) -> None:
 
 def test_a_search_may_begin_at_once() -> None:
     assert Timing.model_validate({"search_delays": "0, 2.5"}).search_delays == (0.0, 2.5)
+
+
+def test_a_kind_may_run_for_longer_and_the_others_keep_their_limit() -> None:
+    limits = Timing.model_validate({"running_limit": {"audience_model": 5.0}}).running_limit
+    assert limits.pop("audience-model") == 5.0
+    assert set(limits.values()) == {604_800.0}
+
+
+def test_a_kind_of_which_nothing_runs_has_no_limit() -> None:
+    with pytest.raises(ValidationError, match="unknown: tags; known: audience-model"):
+        Timing.model_validate({"running_limit": {"tags": 5.0}})
