@@ -60,7 +60,7 @@ class AwsApi:
                 _log.warning("aws response invalid", target=target, operation=operation, exception=type(error).__name__)
             if outcome.code in _REFUSED_KEYS:
                 self._sessions.access(target).invalidate(cause if attempt.signer else None)
-        _log_call(target, operation, outcome, attempt, time.perf_counter() - started)
+        _log_call(target, operation, outcome, attempt, time.perf_counter() - started, cause)
         if (skew := skew_of(attempt.date, time.time())) is not None:
             self._skews[target] = skew
         return outcome
@@ -120,7 +120,9 @@ def _changes(operation: str) -> bool:
     return row is not None and row.kind is not Kind.READ
 
 
-def _log_call(target: str, operation: str, outcome: Reply | Failure, attempt: Attempt, seconds: float) -> None:
+def _log_call(
+    target: str, operation: str, outcome: Reply | Failure, attempt: Attempt, seconds: float, cause: Cause | None
+) -> None:
     """What succeeds and makes or removes nothing is shown by its command's end, and here at debug."""
     failure = outcome if isinstance(outcome, Failure) else None
     row = OPERATIONS.get(operation)
@@ -139,4 +141,5 @@ def _log_call(target: str, operation: str, outcome: Reply | Failure, attempt: At
         request_id=attempt.request_id,
         marker=attempt.trace,
         seconds=round(seconds, 4),
+        **({"command_id": cause.command_id} if cause else {}),
     )

@@ -87,7 +87,12 @@ async def test_what_succeeds_and_creates_or_removes_nothing_is_logged_as_debug(
         await call(api, request_, cause=Cause("MARKER", "c-1"))
     [line] = call_lines(lines)
     assert line["log_level"] == level
-    assert (line["target"], line["operation"], line["marker"]) == ("default", request_[0], "MARKER")
+    assert (line["target"], line["operation"], line["marker"], line["command_id"]) == (
+        "default",
+        request_[0],
+        "MARKER",
+        "c-1",
+    )
     assert (line["outcome"], line["status"], line["sent"]) == ("ok", 200, True)
     caplog.set_level(logging.INFO, LOGGER)
     with structlog.testing.capture_logs() as lines:
@@ -105,7 +110,12 @@ async def test_every_failure_is_logged_as_info(
         await call(api, request_, cause=Cause("MARKER", "c-1"))
     [line] = call_lines(lines)
     assert line["log_level"] == "info"
-    assert (line["target"], line["operation"], line["marker"]) == ("default", request_[0], "MARKER")
+    assert (line["target"], line["operation"], line["marker"], line["command_id"]) == (
+        "default",
+        request_[0],
+        "MARKER",
+        "c-1",
+    )
     assert (line["outcome"], line["status"], line["sent"]) == ("ConflictException", 409, True)
 
 
