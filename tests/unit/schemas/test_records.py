@@ -107,7 +107,7 @@ def test_the_samples_have_every_field() -> None:
             "resource_id",
         ),
         *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "account", "region", "turn"),
-        *("held", "arrived", "overdue", "v"),
+        *("held", "arrived", "filled", "overdue", "v"),
     }
 
 
