@@ -48,7 +48,7 @@ class Monitor:
         last: The last event of each resource.
         promises: What was asked for, and whether AWS is asked for that.
         damaged: Partitions that nobody may serve until an operator has repaired them.
-        unknown: Kinds and statuses that some release which ran did not know, so that it could not tell which is earlier.
+        unknown: Kinds and statuses that some release which ran did not know: it could not tell which is earlier.
     """
 
     def __init__(
