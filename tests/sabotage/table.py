@@ -2916,7 +2916,7 @@ SABOTAGES = (
     Sabotage(
         "watch past the time that the publisher has named",
         "service.runtime.activities",
-        "        if until := resting.until(job):\n",
+        "        if until := timing.until(job):\n",
         "        if until := 0.0:\n",
         "A watch of what never gets ready goes on for ever, and its publisher waits with it.",
         "tests/unit/service/runtime/test_activities.py"
