@@ -22,7 +22,7 @@ import msgspec
 from benchmarks import page
 from benchmarks.figures import Scale, shown
 from benchmarks.kafka import SHARED
-from benchmarks.results import RESULTS, Result, Results, machine, versions
+from benchmarks.results import Result, Results, machine, versions
 from benchmarks.rows import BY_NAME, ROWS
 from sandbox.kafka.broker import Broker, free_port
 
@@ -91,10 +91,10 @@ def measure_all(asked: argparse.Namespace) -> int:
             continue
         results.rows.append(result)
         show(result)
+        if asked.write:
+            results.save()
     if asked.write:
-        results = results.over(Results.load()) if asked.rows or failed else results
-        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
-        page.write(results)
+        page.write(Results.load())
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)

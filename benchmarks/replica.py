@@ -61,7 +61,11 @@ class Replica:
     def stop(self) -> None:
         assert self._process is not None
         self._process.terminate()
-        self._process.wait(60)
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def signal(self, number: int) -> None:
         assert self._process is not None

@@ -47,10 +47,12 @@ class Results(msgspec.Struct):
     def load(cls) -> "Results":
         return msgspec.json.decode(RESULTS.read_bytes(), type=cls)
 
-    def over(self, before: "Results") -> "Results":
-        """These rows, and those that an earlier run has beside them."""
-        found = {each.row: each for each in (*before.rows, *self.rows)}
-        return Results(self.date, self.machine, self.versions, list(found.values()))
+    def save(self) -> None:
+        """Keeps these rows, and those that an earlier run has beside them."""
+        before = Results.load().rows if RESULTS.exists() else []
+        found = {each.row: each for each in (*before, *self.rows)}
+        results = Results(self.date, self.machine, self.versions, list(found.values()))
+        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
 
 
 def machine() -> str:
