@@ -302,8 +302,8 @@ _VERSIONS: Final = msgspec.json.Decoder(_AnyVersion)
 
 
 def encode(record: Record | ResourceChange) -> bytes:
-    """The bytes of a record."""
-    return _ENCODER.encode(record)
+    """The bytes of a record, in no more memory than they take: the encoder's result is as large as its buffer was."""
+    return bytes(memoryview(_ENCODER.encode(record)))
 
 
 def encode_proven(record: Record | ResourceChange) -> bytes:

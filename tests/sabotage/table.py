@@ -2540,12 +2540,12 @@ SABOTAGES = (
         "::test_a_job_that_runs_is_kept_in_little_memory_and_nothing_that_a_collection_visits",
     ),
     Sabotage(
-        "hold what has ended as objects",
-        "service.runtime.store",
-        "        if ended(job):\n            self._ended[key] = value\n",
-        "        if ended(job):\n            self._ended[key] = job\n",
-        "A week of commands takes several times the memory, in every replica.",
-        "tests/scenarios/test_growth.py::test_a_command_that_has_ended_is_kept_as_little_more_than_its_record",
+        "keep the buffer in which a record was encoded",
+        "schemas.records",
+        "    return bytes(memoryview(_ENCODER.encode(record)))\n",
+        "    return _ENCODER.encode(record)\n",
+        "Each record that a replica has written itself takes up to twice its size in memory.",
+        "tests/unit/schemas/test_records.py::test_a_record_takes_no_more_memory_than_its_bytes",
     ),
     Sabotage(
         "let each full collection visit everything",

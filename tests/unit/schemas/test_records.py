@@ -22,6 +22,7 @@ from schemas.records import (
     key_of,
     resource_key,
 )
+from tests.support import costs
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 seconds = st.floats(0.0, 4e9)
@@ -194,3 +195,12 @@ def test_no_two_keys_are_the_same(one: str, two: str, three: str, four: str) -> 
 def test_a_record_knows_its_key(job: Job, state: ResourceState) -> None:
     assert key_of(job) == job_key(job.command.source, job.command.id)
     assert key_of(state) == resource_key(state.kind, state.id)
+
+
+def test_a_record_takes_no_more_memory_than_its_bytes() -> None:
+    """The encoder's result is as large as its buffer was, and a store keeps many of them."""
+    command = Command("c", "/s", "GetAudienceModel", "default", {"name": "x" * 500}, "digest", "correlation")
+    job = Job(command, Phase.INTENDED, accepted_at=1.0, since=1.0)
+    with costs.memory() as kept:
+        encoded = [encode(job) for _ in range(1_000)]
+    assert kept.bytes / len(encoded) < len(encoded[0]) + 60

@@ -29,9 +29,9 @@ from service.adapters.kafka.incidents import Incident, Incidents
 from service.adapters.kafka.reconnection import Attempts, Rejoin
 from service.runtime.ports import Assignee, LogError, TopicPartition
 
-FETCH_WAIT: Final = 0.1
-"""Seconds after which a broker without new records answers; a partition that is started waits for that answer, since
-aiokafka asks each broker once at a time."""
+FETCH_WAIT: Final = 0.5
+"""Seconds after which a broker without new records answers. A partition that is started or resumed waits for that
+answer, since aiokafka asks each broker once at a time. But each answer costs CPU, most of what an idle one takes."""
 
 _log = structlog.get_logger(__name__)
 
