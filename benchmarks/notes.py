@@ -13,38 +13,65 @@ With `polling.shared` one replica lists for all. It is off by default ([ADR
     "ends": """\
 In virtual time, with a budget of one read a second. An event of an end carries what only a Get shows, so each end
 takes a read of the budget away from the Lists: with *N* jobs, *R* reads and *e* ends a second the mean is *N* /
-200 (*R* - *e*). Within 2 h that is the bound of the goal; within 1 h a quarter of the budget goes to ends, and
-within half an hour more than half. **To reach 6 s there**: an event without the details that a List lacks, which
-the contract excludes, or a larger budget ([ADR 0035](adr/0035-one-list-serves-all.md)).""",
+200 (*R* - *e*).
+
+**Missed where ends are denser than over 2 h**: within 1 h, a quarter of the budget goes to their Gets, within
+half an hour more than half. What would reach it: an event without the details that a List lacks, which the
+contract excludes, or a larger budget ([ADR 0035](adr/0035-one-list-serves-all.md)).""",
     "following": """\
-The peers do nothing but ask. The service also holds a consumer group's heartbeats (every 0.5 s), long polls of
-commands, changes and standby copies (every 0.5 s each), and a producer for each partition.""",
+All four are measured in the same minute. The peers do nothing but ask.
+
+**Idle is missed by little.** What is left: heartbeats of the consumer group (two a second), answers to long polls
+for commands and for standby copies (two a second each), the timers of eight shards, and a check of the topics
+each minute. What would reach it: a longer `kafka.heartbeat_interval`, which delays rebalances, or one long poll
+for both kinds of topics.""",
     "memory": """\
 Resident memory is what the process grew by, `allocated` what Python's allocator handed out for it, by
-`tracemalloc`. Keys and records come as they would from Kafka.""",
+`tracemalloc`. Keys and records come as they would from Kafka. The peer remembers nothing durable.""",
     "pauses": """\
-Milliseconds of CPU of the longest collection. The look through everything comes at a rebalance, when nothing is
-served, at most every ten minutes ([ADR 0037](adr/0037-short-collections.md)).""",
+Milliseconds of CPU of the longest collection. The collection through everything comes at a rebalance, when
+nothing is served, at most every ten minutes ([ADR 0037](adr/0037-short-collections.md)).""",
     "restore": """\
-The peer keeps nothing, so it is the least that a restore can take with this client and decoder.""",
+The peer reads the same records, decodes them and keeps nothing: the least that a restore can take with this
+client and decoder.
+
+**Missed**: what has ended takes 1.7 times the peer, of which deciding how long each is remembered needs the
+decoded record; each running job is decoded, takes a step of the state machine, a slot and a watch. What would
+reach it: the phase and the time of the end beside the record (a header), so that what has ended is not decoded;
+and restoring running jobs of the same phase in one step. The former is a change of the changelog's format, which
+releases before it must be able to read.""",
     "flood": """\
 An intent is a committed record that permits a call. They are counted in the changelog after the run.""",
     "gets": """\
-Each command of the service is four records in two transactions: `accepted` and its intent, its end and the reply.
-The peers write one record, remember nothing, and a crash makes them call twice or (FastStream, which acknowledges
-first) never.""",
+Each command of the service is four records in two transactions: `accepted` and its state, its end and the reply.
+The peers write one record and remember nothing; a crash makes the loop call twice, and FastStream, which
+acknowledges first, never.
+
+**Missed**: see where the [microseconds](#where-the-microseconds-of-a-command-go) go. The Kafka client takes the
+largest part, by three records more than a peer writes; then decoding, validating and encoding. Transactions are
+large already (some 180 records in a burst), so waiting for more of them gains nothing. What would reach it:
+records handed to the client in batches (one future for each batch instead of each record), and no record of the
+state of a read until it has ended, which would give up `accepted` before the call.""",
     "writes": """\
 A creation of the service has been called once, is durable, and is followed from then on; the peers have forgotten
-it.""",
+it.
+
+**Missed** for the same reasons as reads: the service commits five records for a write where a peer writes one.""",
     "latency": """\
-Read with care: the publisher, Kafka, the stub and the service share two cores, so a delay includes waiting for a
-core. The service's reply is `accepted`, the peer's its only one. Transactions are measured by the service's own
-histogram, whose buckets are coarse.""",
+Read with care: the publisher, Kafka, the stub and the service share two cores with other work, so a delay
+includes waiting for a core. The service's reply is `accepted`, the peer's its only one. Transactions are measured
+by the service's own histogram, linear between coarse bounds.
+
+**Missed**: `accepted` comes after one transaction, and that takes most of the time. The Kafka client asks for it
+in five round trips, one after the other: partitions, records, the group's offsets (two), the end. What would
+reach it: a client that leaves the adding of partitions to the broker (KIP-890), or a quiet machine with Kafka on
+another one; neither was at hand. At 500 a second, the loop of aiokafka, whose reply also holds the call, takes
+longer.""",
     "start": """\
 With an empty consumer group whose initial rebalance delay is 0.""",
     "growth": """\
 The jobs are in the changelog before the start, each is due every 30 s, and no budget binds: a million jobs are
-then 333 Lists a second, which is more than AWS will grant.""",
+then 333 Lists a second, more than AWS will grant. CPU until ready is that of the process's start and its restore.""",
     "layers": """\
 The process samples its own stack every 4 ms of CPU. A sample belongs to the innermost frame that is of one of
 these layers, so what the standard library does counts for its caller.""",

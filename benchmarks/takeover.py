@@ -1,10 +1,9 @@
 """How long a partition's restore takes with and without a copy of it, on a real Kafka, by the clock.
 
-The fence comes before either. Memory and CPU time of following are measured in the same run.
+The fence comes before either. The CPU time of the copy is measured in the same run.
 """
 
 import asyncio
-import resource
 import time
 
 from benchmarks.figures import OURS, Figures, Scale
@@ -32,17 +31,17 @@ async def fill(log: KafkaLog, size: int) -> None:
     await owner.close()
 
 
-async def follow(log: KafkaLog) -> tuple[Standby, float, float]:
-    """The copy, and what it cost: CPU seconds, MiB."""
+async def follow(log: KafkaLog) -> tuple[Standby, float]:
+    """The copy, and what it cost: CPU seconds."""
     standby = Standby(SlotRegistry({}, lambda _: None, time.monotonic), PrometheusTelemetry(), follows=True)
-    cpu, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cpu = time.process_time()
     task = asyncio.create_task(log.follow(standby))
     while not standby.statistics().get(f"{COMMANDS}-0", {}).get("current"):  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(0.02)
     used = time.process_time() - cpu
     task.cancel()
     await asyncio.wait([task])
-    return standby, used, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
+    return standby, used
 
 
 async def take_over(log: KafkaLog, store: Store, known: int) -> tuple[float, float]:
@@ -65,7 +64,7 @@ async def measure(figures: Figures, bootstrap: str, size: int, rounds: int) -> N
     await ensure(settings, [source, changelog(CHANGELOG, source, record_bytes=1_000_000)], replication=1)
     log = KafkaLog(settings, {COMMANDS: CHANGELOG})
     await fill(log, size)
-    standby, used, mebibytes = await follow(log)
+    standby, used = await follow(log)
     store, known = standby.take(FIRST)
     assert len(store) == size
     await take_over(log, Store(), 0)
@@ -76,7 +75,6 @@ async def measure(figures: Figures, bootstrap: str, size: int, rounds: int) -> N
         figures.add(f"{what}: restore of all", OURS, "s", cold)
         figures.add(f"{what}: restore from a current copy", OURS, "s", (await take_over(log, store, known))[1])
     figures.add(f"{what}: first read of the copy, CPU", OURS, "s", used)
-    figures.add(f"{what}: the copy", OURS, "MiB", mebibytes)
     await log.close()
 
 
