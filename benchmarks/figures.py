@@ -74,8 +74,8 @@ def number(value: float) -> str:
 
 def shown(values: Sequence[float]) -> str:
     """The median, and the range of several rounds."""
-    middle = number(statistics.median(values))
-    return middle if len(values) == 1 else f"{middle} ({number(min(values))} to {number(max(values))})"
+    low, middle, high = (number(each) for each in (min(values), statistics.median(values), max(values)))
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def resident() -> int:

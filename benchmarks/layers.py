@@ -33,14 +33,16 @@ LAYERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("decode and validate", ("/schemas/",)),
     ("state machine", ("/service/core/",)),
     ("runtime", ("/service/",)),
-    ("event loop and others", ("",)),
+    ("event loop", ("",)),
 )
 
 
 def layer(frame: FrameType | None) -> str:
-    """Of the innermost frame that belongs to one; the standard library's and others' frames count as their callers."""
+    """Of the innermost frame that belongs to one; other frames count as their callers."""
     while frame is not None:
         name = frame.f_code.co_filename
+        if name.endswith("/asyncio/base_events.py"):
+            break  # below it are only the frames that have started the loop
         for found, parts in LAYERS[:-1]:
             if any(part in name for part in parts):
                 return found

@@ -22,12 +22,15 @@ contract excludes, or a larger budget ([ADR 0035](adr/0035-one-list-serves-all.m
 All four are measured in the same minute. The peers do nothing but ask.
 
 **Idle is missed by little.** What is left: heartbeats of the consumer group (two a second), answers to long polls
-for commands and for standby copies (two a second each), the timers of eight shards, and a check of the topics
-each minute. What would reach it: a longer `kafka.heartbeat_interval`, which delays rebalances, or one long poll
-for both kinds of topics.""",
+for commands and for standby copies (two a second each), the timers of the shards, and a check of the topics each
+minute. What would reach it: a longer `kafka.heartbeat_interval`, which delays rebalances, or one long poll for
+both kinds of topics.""",
     "memory": """\
 Resident memory is what the process grew by, `allocated` what Python's allocator handed out for it, by
-`tracemalloc`. Keys and records come as they would from Kafka. The peer remembers nothing durable.""",
+`tracemalloc`. Keys and records come as they would from Kafka. The peer remembers nothing durable.
+
+**A running job is missed.** It is held as its record (700 bytes with the key), its slot, its watch, and entries
+in the indexes of each. What would reach it: watches and slots packed by number instead of objects by key.""",
     "pauses": """\
 Milliseconds of CPU of the longest collection. The collection through everything comes at a rebalance, when
 nothing is served, at most every ten minutes ([ADR 0037](adr/0037-short-collections.md)).""",
@@ -47,16 +50,17 @@ Each command of the service is four records in two transactions: `accepted` and 
 The peers write one record and remember nothing; a crash makes the loop call twice, and FastStream, which
 acknowledges first, never.
 
-**Missed**: see where the [microseconds](#where-the-microseconds-of-a-command-go) go. The Kafka client takes the
-largest part, by three records more than a peer writes; then decoding, validating and encoding. Transactions are
-large already (some 180 records in a burst), so waiting for more of them gains nothing. What would reach it:
-records handed to the client in batches (one future for each batch instead of each record), and no record of the
-state of a read until it has ended, which would give up `accepted` before the call.""",
+**Missed**: see where the [microseconds](#where-the-microseconds-of-a-command-go) go. A third is the call to AWS;
+next come decoding, validating and encoding (each record of the changelog is read once more before it is
+committed, so that no later owner meets one that it can't read), and the runtime. Transactions are large already,
+some 180 records in a burst, so waiting for more of them gains nothing. What would reach it: an HTTP client that
+does less than aiohttp's, and proving a record only where its shape is new.""",
     "writes": """\
 A creation of the service has been called once, is durable, and is followed from then on; the peers have forgotten
 it.
 
-**Missed** for the same reasons as reads: the service commits five records for a write where a peer writes one.""",
+**Missed** for the same reasons as reads: the service commits up to five records for a write where a peer writes
+one, since a command of a burst is permitted by a commit of its own.""",
     "latency": """\
 Read with care: the publisher, Kafka, the stub and the service share two cores with other work, so a delay
 includes waiting for a core. The service's reply is `accepted`, the peer's its only one. Transactions are measured
@@ -70,8 +74,14 @@ longer.""",
     "start": """\
 With an empty consumer group whose initial rebalance delay is 0.""",
     "growth": """\
-The jobs are in the changelog before the start, each is due every 30 s, and no budget binds: a million jobs are
-then 333 Lists a second, more than AWS will grant. CPU until ready is that of the process's start and its restore.""",
+The jobs are in the changelog before the start, each is due every 30 s, and no budget binds. CPU until ready is
+that of the process's start and its restore. With jobs due every 30 s, 15 s from an end to its event is what a
+List at that interval gives.
+
+**A million jobs of one account are more than the service follows well.** A List that has more than 1,000 pages
+counts as endless, so above 100,000 resources in an account each job is asked for by a Get, which takes a whole
+core; events come many minutes late. What would reach it: an end to Lists by repeated tokens instead of by the
+number of pages. AWS would grant neither 333 pages nor 33,000 Gets a second.""",
     "layers": """\
 The process samples its own stack every 4 ms of CPU. A sample belongs to the innermost frame that is of one of
 these layers, so what the standard library does counts for its caller.""",

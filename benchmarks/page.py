@@ -155,10 +155,12 @@ def _rates(result: Result | None) -> list[Figure]:
 
 
 def _panels(result: Result) -> dict[str, dict[float, float]]:
+    """By measure; where most ends had no event in time, the few that had one say nothing of how late events come."""
     panels: dict[str, dict[float, float]] = {name: {} for name in GROWTH.values()}
+    late = {each.what.partition(" ")[0] for each in result.figures if "without an event" in each.what and each.median}
     for figure in result.figures:
         jobs, _, what = figure.what.partition(" jobs followed: ")
-        if what in GROWTH:
+        if what in GROWTH and not (jobs in late and "event" in what):
             panels[GROWTH[what]][float(jobs.replace(",", ""))] = figure.median
     return panels
 
