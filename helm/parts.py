@@ -59,8 +59,10 @@ class Part(BaseModel):
 class Image(Part):
     """Where the image comes from."""
 
-    repository: Annotated[str, Field(min_length=1)] = "cleanrooms-ml-service"
-    """Registry and name."""
+    registry: str = ""
+    """Registry, and a path in it, to prepend to the name; `global.imageRegistry` wins over it."""
+    repository: Annotated[str, Field(min_length=1)] = "cleanroomsml-service"
+    """Its name; with the registry, if `registry` is not set."""
     tag: Annotated[str, Field(pattern=r"^[\w.-]*$")] = ""
     """Its tag; the chart's `appVersion` if not set."""
     digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
@@ -95,6 +97,19 @@ class KafkaTls(Part):
     """The private key's key in the Secret; a `KafkaUser` has `user.key`."""
 
 
+class UpdateStrategy(Part):
+    """How pods are replaced when the release changes."""
+
+    type: Literal["RollingUpdate", "OnDelete"] = "RollingUpdate"
+    """OnDelete: a pod is renewed when you delete it; for a StatefulSet."""
+    partition: Natural = 0
+    """Of a StatefulSet: pods with a lower number keep the old release, so with 2 replicas 1 is a canary."""
+    max_unavailable: Positive | Share = 1
+    """Of a Deployment: pods that may be missing meanwhile."""
+    max_surge: Natural | Share = 0
+    """Of a Deployment: pods that may be added meanwhile; each is a member of the group, so partitions move twice."""
+
+
 class ServiceAccount(Part):
     """Who the pods are, to Kubernetes and to AWS."""
 
@@ -102,6 +117,8 @@ class ServiceAccount(Part):
     """Whether the chart makes it."""
     name: Name = ""
     """Its name; the release's full name if not set."""
+    labels: Labels = {}
+    """Further labels of the account, and of the hook's."""
     annotations: Text = {}
     """IRSA: `eks.amazonaws.com/role-arn: arn:aws:iam::...`. Pod Identity needs none: associate the name with a role."""
     automount_token: bool = False
@@ -144,6 +161,8 @@ class TopicsJob(Part):
     """Time for all its attempts."""
     backoff_limit: Natural = 3
     """Further attempts after the first."""
+    resources: dict[Literal["requests", "limits"], dict[str, Quantity]] = {}
+    """What its pod gets; `resources` if not set."""
 
 
 class ScheduledCommand(Part):
@@ -294,10 +313,20 @@ class Monitor(Part):
     """Whether it is made; its CRD must be there."""
     interval: Annotated[str, Field(pattern=r"^[0-9]+(ms|s|m)$")] = "30s"
     """Time between scrapes."""
+    scrape_timeout: Annotated[str, Field(pattern=r"^([0-9]+(ms|s|m))?$")] = ""
+    """Time for an answer, at most `interval`; Prometheus's own if not set."""
+    honor_labels: bool = False
+    """Whether labels of the metrics win over those of the target."""
+    namespace: Label = ""
+    """Where it is made, if the operator watches one namespace only; the release's own if not set."""
     labels: Labels = {}
     """Labels by which the operator selects it."""
+    annotations: Text = {}
+    """Annotations of it."""
+    relabelings: list[Raw] = []
+    """Changes to the target's labels, before a scrape."""
     metric_relabelings: list[Raw] = []
-    """Passed on."""
+    """Changes to the metrics' labels, after a scrape."""
 
 
 class Rules(Part):

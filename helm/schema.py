@@ -13,8 +13,11 @@ CHARTS_OWN: Final = {("Kafka", "instance_id"), ("Http", "host"), ("Http", "port"
 _OF_HELM: Final = {
     "global": {
         "type": ["object", "null"],
-        "description": "Values of a parent chart, for all its subcharts; `imagePullSecrets` of it are used.",
-        "properties": {"imagePullSecrets": {"type": ["array", "null"], "items": {"type": ["string", "object"]}}},
+        "description": "Of a parent chart, for all its subcharts; `imageRegistry` and `imagePullSecrets` are used.",
+        "properties": {
+            "imagePullSecrets": {"type": ["array", "null"], "items": {"type": ["string", "object"]}},
+            "imageRegistry": {"type": ["string", "null"]},
+        },
     },
     "enabled": {"type": "boolean", "description": "For a parent chart's `condition`."},
 }

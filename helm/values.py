@@ -27,6 +27,7 @@ from helm.parts import (
     Text,
     TopicsJob,
     TopologySpread,
+    UpdateStrategy,
     Variable,
 )
 from service.settings import Settings
@@ -52,6 +53,10 @@ class Values(Part):
     stable names, every restart moves partitions."""
     replicas: Positive = 2
     """Pods, unless they follow the load. More than twice the partitions of all commands topics idle."""
+    update_strategy: UpdateStrategy = UpdateStrategy()
+    """How pods are replaced when the release changes."""
+    revision_history_limit: Natural = 10
+    """Old revisions that are kept for `kubectl rollout undo`."""
     autoscaling: Autoscaling = Autoscaling()
     """More replicas under load."""
     topics_job: TopicsJob = TopicsJob()
@@ -90,6 +95,16 @@ class Values(Part):
     """Taints that pods tolerate."""
     affinity: Raw = {}
     """Affinity of pods."""
+    runtime_class_name: Name = ""
+    """RuntimeClass of all pods, such as one of gVisor."""
+    host_users: bool = True
+    """Whether pods use the node's user namespace; false gives each its own, where nodes support it."""
+    dns_policy: Literal["ClusterFirst", "Default", "None"] = "ClusterFirst"
+    """How pods resolve names; `None`: by `dnsConfig` alone."""
+    dns_config: Raw = {}
+    """Name servers, search domains and options of all pods. `networkPolicy.dnsTo` must let the servers be reached."""
+    host_aliases: list[Raw] = []
+    """Entries in `/etc/hosts` of all pods, such as for brokers behind a private endpoint: `{ip, hostnames: [...]}`."""
     tmp_size_limit: Quantity = "64Mi"
     """Size of `/tmp`, an emptyDir; the service itself writes nothing."""
     run_as: Positive = 65532
@@ -102,6 +117,13 @@ class Values(Part):
     """Further volumes."""
     extra_volume_mounts: list[Raw] = []
     """Where they are mounted."""
+    init_containers: list[Raw] = []
+    """Containers that run before the service, in its pods."""
+    extra_containers: list[Raw] = []
+    """Containers beside the service, in its pods, such as a proxy."""
+    extra_objects: list[Raw | str] = []
+    """Further objects of the release, such as an `ExternalSecret`. Templates in them are rendered, in text that is not
+    yet YAML too."""
     pod_labels: Labels = {}
     """Further labels of pods."""
     pod_annotations: Text = {}
@@ -114,3 +136,5 @@ class Values(Part):
     """Instead of the chart's name: lower-case letters, digits, hyphens."""
     fullname_override: ServiceName = ""
     """Instead of release and chart name: lower-case letters, digits and hyphens, starting with a letter, at most 52."""
+    namespace_override: Label = ""
+    """Namespace of the objects, if it is not the release's: for a parent chart that has several."""

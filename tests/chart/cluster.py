@@ -20,7 +20,7 @@ NAMESPACE: Final = "crml-chart-test"
 RELEASE: Final = "crml"
 NAME: Final = "crml-cleanrooms-ml-service"
 SERVICE: Final = "app.kubernetes.io/component=service"
-SERVICE_IMAGE: Final = os.environ.get("CHART_IMAGE", "cleanrooms-ml-service:test")
+SERVICE_IMAGE: Final = os.environ.get("CHART_IMAGE", "cleanroomsml-service:test")
 WORLD_IMAGE: Final = os.environ.get("CHART_WORLD_IMAGE", "cleanrooms-ml-world:test")
 HELM: Final = int(os.environ.get("CHART_HELM", "4"))
 

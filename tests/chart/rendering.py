@@ -20,9 +20,11 @@ class Refused(Exception):
     """Helm did not render; the message is what it said."""
 
 
-def template(major: int, *files: Path, kubernetes: str = "1.36", release: str = "crml") -> list[dict[str, Any]]:
+def template(
+    major: int, *files: Path, kubernetes: str = "1.36", release: str = "crml", chart: Path = CHART
+) -> list[dict[str, Any]]:
     """The objects that the chart gives for these values."""
-    words = [str(tools.helm(major)), "template", release, str(CHART), "--namespace", "team"]
+    words = [str(tools.helm(major)), "template", release, str(chart), "--namespace", "team"]
     words += ["--kube-version", kubernetes]
     words += [word for file in files for word in ("--values", str(file))]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)

@@ -196,6 +196,17 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "a label's name": ({"commonLabels": {"the team": "x"}}, "the team"),
     "a label of a monitor": ({"monitoring": {"podMonitor": {"labels": {"helm.sh/chart": "x"}}}}, "helm.sh/chart"),
     "a digest's form": ({"image": {"digest": "latest"}}, "digest"),
+    "a canary of a Deployment": (
+        {"kind": "Deployment", "updateStrategy": {"partition": 1}},
+        "for a StatefulSet",
+    ),
+    "no pod may be missing": ({"kind": "Deployment", "updateStrategy": {"maxUnavailable": 0}}, "maxUnavailable"),
+    "no server of names": ({"dnsPolicy": "None"}, "dnsConfig.nameservers"),
+    "a scrape longer than its interval": (
+        {"monitoring": {"podMonitor": {"enabled": True, "interval": "30s", "scrapeTimeout": "1m"}}},
+        "scrapeTimeout (1m) must not be above interval (30s)",
+    ),
+    "a member of resources": ({"topicsJob": {"resources": {"claims": {}}}}, "claims"),
 }
 
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from helm.documents import CHART, documents
+from helm.parts import Image
 from helm.schema import CHARTS_OWN, schema
 from helm.values import Values
 from service.cli.entry import version
@@ -90,3 +91,13 @@ def test_the_model_refuses_what_the_schema_refuses() -> None:
 def test_the_chart_is_of_this_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["appVersion"] == version()
+
+
+def test_the_chart_says_what_is_in_this_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    annotations = {name.removeprefix("artifacthub.io/"): text for name, text in chart["annotations"].items()}
+    [image] = yaml.safe_load(annotations["images"])
+    assert image["image"] == f"{Image().repository}:{version()}"
+    assert all(change.keys() == {"kind", "description"} for change in yaml.safe_load(annotations["changes"]))
+    assert chart["version"] in (CHART / "CHANGELOG.md").read_text()
+    assert chart["icon"].startswith("data:image/svg+xml;base64,")

@@ -222,6 +222,18 @@ autoscaling: minReplicas ({{ $values.autoscaling.minReplicas }}) is above maxRep
 {{- if and (not $values.serviceAccount.create) (not $values.serviceAccount.name) $values.serviceAccount.annotations }}
 serviceAccount.annotations are of no use: the chart makes no account; set create, or annotate the existing one
 {{- end }}
+{{- if and (eq $values.kind "Deployment") (or $values.updateStrategy.partition (eq $values.updateStrategy.type "OnDelete")) }}
+updateStrategy: partition and OnDelete are for a StatefulSet, and kind is Deployment
+{{- end }}
+{{- if and (eq $values.dnsPolicy "None") (not (dig "nameservers" list $values.dnsConfig)) }}
+dnsPolicy: None needs dnsConfig.nameservers
+{{- end }}
+{{- range $name := list "podMonitor" "serviceMonitor" }}
+{{- $monitor := index $values.monitoring $name }}
+{{- if gt (include "crml.checks.ms" $monitor.scrapeTimeout | int) (include "crml.checks.ms" $monitor.interval | int) }}
+monitoring.{{ $name }}: scrapeTimeout ({{ $monitor.scrapeTimeout }}) must not be above interval ({{ $monitor.interval }})
+{{- end }}
+{{- end }}
 {{- if and $values.monitoring.podMonitor.enabled $values.monitoring.serviceMonitor.enabled }}
 monitoring: podMonitor and serviceMonitor would scrape everything twice; enable one
 {{- end }}
@@ -233,6 +245,12 @@ pagePort: {{ int $values.pagePort }} is httpPort, too; the page needs a port of 
 secretEnv.{{ $variable }}: the chart sets it
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Milliseconds of a duration such as 500ms, 30s or 1m. */}}
+{{- define "crml.checks.ms" -}}
+{{- $unit := regexFind "[a-z]+$" . -}}
+{{- mul (trimSuffix $unit . | int) (dict "ms" 1 "s" 1000 "m" 60000 | dig $unit 0) -}}
 {{- end -}}
 
 {{- define "crml.checks.schedules" -}}

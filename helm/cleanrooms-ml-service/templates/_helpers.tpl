@@ -44,10 +44,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end -}}
 
-{{/* Metadata of an object: context, name (all of it), component, annotations (a dict). */}}
+{{- define "crml.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end -}}
+
+{{/* Metadata of an object: context, name (all of it), component, labels and annotations (dicts), another namespace. */}}
 {{- define "crml.metadata" -}}
 name: {{ .name | quote }}
-namespace: {{ .context.Release.Namespace | quote }}
+namespace: {{ .namespace | default (include "crml.namespace" .context) | quote }}
 labels:
   {{- include "crml.ownLabels" .context | nindent 2 }}
   app.kubernetes.io/component: {{ .component | quote }}
@@ -68,10 +72,15 @@ annotations:
 
 {{- define "crml.image" -}}
 {{- $image := .Values.image -}}
+{{- $registry := dig "imageRegistry" "" (.Values.global | default dict) | default $image.registry -}}
+{{- $name := $image.repository -}}
+{{- with $registry -}}
+{{- $name = printf "%s/%s" (trimSuffix "/" .) $name -}}
+{{- end -}}
 {{- if $image.digest -}}
-{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- printf "%s@%s" $name $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) -}}
+{{- printf "%s:%s" $name ($image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
 {{- end -}}
 
@@ -97,10 +106,21 @@ annotations:
 {{/* Under a scaler the number that runs is kept: an upgrade must not drop replicas, nor the switch to a scaler. */}}
 {{- define "crml.replicas" -}}
 {{- if .Values.autoscaling.enabled -}}
-{{- $live := lookup "apps/v1" .Values.kind .Release.Namespace (include "crml.fullname" .) -}}
+{{- $live := lookup "apps/v1" .Values.kind (include "crml.namespace" .) (include "crml.fullname" .) -}}
 {{- $now := dig "spec" "replicas" 0 ($live | default dict) | int -}}
 {{- max (int .Values.autoscaling.minReplicas) (min $now (int .Values.autoscaling.maxReplicas)) -}}
 {{- else -}}
 {{- .Values.replicas -}}
 {{- end -}}
+{{- end -}}
+
+{{/* A number of pods, or a percentage, which is text. */}}
+{{- define "crml.pods" -}}
+{{- ternary (. | quote) (. | toString) (kindIs "string" .) -}}
+{{- end -}}
+
+{{- define "crml.history" -}}
+{{- if ne (int .Values.revisionHistoryLimit) 10 }}
+revisionHistoryLimit: {{ .Values.revisionHistoryLimit | int }}
+{{- end }}
 {{- end -}}

@@ -24,6 +24,7 @@ seccompProfile:
 {{- define "crml.imageOf" -}}
 image: {{ include "crml.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy | quote }}
+terminationMessagePolicy: FallbackToLogsOnError # why it ended is in `kubectl describe pod`
 {{- end -}}
 
 {{/*
@@ -135,13 +136,30 @@ volumes:
   {{- end }}
 {{- end -}}
 
-{{/* Where a pod may run. */}}
+{{/* Where a pod may run, how it is isolated, and how it resolves names. */}}
 {{- define "crml.placement" -}}
 {{- with include "crml.pullSecrets" . | fromJsonArray }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . | quote }}
   {{- end }}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . | quote }}
+{{- end }}
+{{- if not .Values.hostUsers }}
+hostUsers: false
+{{- end }}
+{{- if ne .Values.dnsPolicy "ClusterFirst" }}
+dnsPolicy: {{ .Values.dnsPolicy | quote }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . | quote }}
@@ -213,6 +231,10 @@ spec:
   affinity:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- with .Values.initContainers }}
+  initContainers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   containers:
     - name: service
       {{- include "crml.imageOf" . | nindent 6 }}
@@ -233,12 +255,15 @@ spec:
       resources:
         {{- toYaml .Values.resources | nindent 8 }}
       {{- include "crml.mounts" . | nindent 6 }}
+    {{- with .Values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- include "crml.volumes" (dict "context" . "settings" (include "crml.fullname" .)) | nindent 2 }}
 {{- end -}}
 
 {{/*
 A pod that runs one command and ends: context, secret, account, settings, command; if wanted args (behind the command),
-commands (ConfigMap of a schedule's), alone and client as above.
+commands (ConfigMap of a schedule's), resources, alone and client as above.
 */}}
 {{- define "crml.once" -}}
 serviceAccountName: {{ .account | quote }}
@@ -256,7 +281,7 @@ containers:
       {{- include "crml.containerSecurity" .context | nindent 6 }}
     {{- include "crml.env" (dict "context" .context "secret" .secret "member" false "run" .commands "alone" .alone) | nindent 4 }}
     resources:
-      {{- toYaml .context.Values.resources | nindent 6 }}
+      {{- toYaml (.resources | default .context.Values.resources) | nindent 6 }}
     {{- include "crml.mounts" .context | nindent 4 }}
     {{- if .commands }}
       - name: commands
