@@ -31,7 +31,7 @@ async def shut_down(client: Any, seconds: float, *, dirty: bool = False) -> None
         async with asyncio.timeout(seconds):
             await (client.stop() if hasattr(client, "stop") else client.close())
     except Exception as error:  # whatever it is, cutting is the answer to it
-        _log.info("Kafka client did not stop cleanly: %s: %r", type(client).__name__, error)
+        _log.info("Kafka client did not stop cleanly", extra={"client": type(client).__name__, "error": repr(error)})
     finally:
         await _cut(client)
 

@@ -84,12 +84,13 @@ class RenewingConnection(AIOKafkaConnection):  # type: ignore[misc] # aiokafka h
             await self._do_sasl_handshake()
         except TokenUnavailable as error:
             self._due = time.monotonic() + RETRY
-            _log.warning("Kafka session with %s not renewed; retrying: %s", where, error)
+            _log.warning("Kafka session not renewed; retrying", extra={"broker": where, "error": str(error)})
         except (KafkaError, OSError, ValueError, AssertionError) as error:
             self.close(reason=CloseReason.AUTH_FAILURE, exc=error)
-            _log.warning("Kafka session with %s not renewed; connection closed: %r", where, error)
+            _log.warning("Kafka session not renewed; connection closed", extra={"broker": where, "error": repr(error)})
         else:
-            _log.debug("Kafka session with %s renewed in %.4f s", where, time.monotonic() - begun)
+            seconds = round(time.monotonic() - begun, 4)
+            _log.debug("Kafka session renewed", extra={"broker": where, "seconds": seconds})
         finally:
             self._renewal = None
 

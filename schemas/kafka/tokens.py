@@ -96,7 +96,9 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no typ
             if good is None:
                 raise
             self._retry_at = now + RETRY
-            _log.warning("Kafka token could not be renewed; the current one is still valid: %s", error)
+            _log.warning(
+                "Kafka token could not be renewed; the current one is still valid", extra={"error": str(error)}
+            )
             return good
         return self._token
 

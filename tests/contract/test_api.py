@@ -5,6 +5,7 @@ What the runtime's tests believe of the twin is true as far as this suite goes.
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -237,7 +238,8 @@ async def test_updates_and_policies(bench: Bench) -> None:
         policyExistenceCondition="POLICY_MUST_NOT_EXIST",
     )
     assert (again.code, again.http_status) == ("ValidationException", 400)
-    changed = policy.replace("[]", '[{"Sid":"x"}]')
+    denied = {"Sid": "x", "Effect": "Deny", "Principal": "*", "Action": "cleanrooms-ml:*", "Resource": arn}
+    changed = json.dumps({"Version": "2012-10-17", "Statement": [denied]})
     put: dict[str, Any] = {"configuredAudienceModelPolicy": changed, "previousPolicyHash": first["policyHash"]}
     await bench.ok("PutConfiguredAudienceModelPolicy", **key, **put)
     stale = await bench.refused("PutConfiguredAudienceModelPolicy", **key, **put)

@@ -619,7 +619,7 @@ PROMISES = (
             "permit inline scripts on the page",
             "answer every method",
             "give a page as many commands as are asked for",
-            "search without an end",
+            "search the fleet without an end",
             "search without a pause",
             "find commands by what their payload holds",
             "show AWS's words about an invalid request",

@@ -2777,7 +2777,7 @@ SABOTAGES = (
         "tests/unit/service/adapters/http/test_fleet_questions.py::test_what_is_not_understood_is_named",
     ),
     Sabotage(
-        "search without an end",
+        "search the fleet without an end",
         "service.runtime.catalogue",
         " or work.left <= 0",
         "",

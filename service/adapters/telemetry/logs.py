@@ -86,7 +86,7 @@ def configure_logging(level: str = "info", output: Literal["json", "console"] = 
     handler = StdoutHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(allow=_EXTRA), *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 readable,
@@ -99,10 +99,16 @@ def configure_logging(level: str = "info", output: Literal["json", "console"] = 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(ours, logging.INFO))
-    logging.getLogger("service").setLevel(ours)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(ours)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(ours, logging.WARNING))
     logging.captureWarnings(True)
+
+
+_OURS: Final = ("service", "schemas")
+_EXTRA: Final = ("broker", "client", "error", "seconds")
+"""Members of log records that the contract's Kafka code adds, which knows no structlog."""
 
 
 def _renderer(output: str) -> structlog.typing.Processor:

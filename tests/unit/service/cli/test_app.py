@@ -68,7 +68,7 @@ class World:
             raise self.former
         return self.former
 
-    def build(self, _settings: Any) -> Any:
+    def build(self, _settings: Any, _version: str) -> Any:
         return self
 
     async def run(self, stop: asyncio.Event) -> None:
