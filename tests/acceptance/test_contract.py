@@ -118,4 +118,4 @@ async def test_probes_metrics_and_logs_show_what_is_going_on(
     assert 'crml_commands_total{operation="CreateTrainingDataset",outcome="accepted"} 1.0' in metrics
     assert "Clean Rooms ML" in (running.get("/") or "")
     lines: list[dict[str, Any]] = [line for line in running.lines() if line.get("command_id") == "dataset"]
-    assert [line["phase"] for line in lines] == ["succeeded"], "one line at info"
+    assert [line["event"] for line in lines] == ["aws call", "job succeeded"], "two lines at info"
