@@ -5,6 +5,7 @@ log yields records that are in memory, the API does not answer.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -36,7 +37,8 @@ from service.runtime.slots import SlotRegistry
 from service.runtime.standby import Standby
 
 COMMANDS: Final = "commands"
-BEGAN: Final = 1.7e9
+BEGAN: Final = float(int(time.time()) - 3600)
+"""An hour ago: what runs for longer than usual is reported."""
 BATCH: Final = 500
 POLICY: Final = Policy(
     call_window=2.0,

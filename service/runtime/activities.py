@@ -44,6 +44,7 @@ from service.runtime.key_order import KeyOrder
 from service.runtime.limiter import Turn
 from service.runtime.poller import Poller
 from service.runtime.ports import TopicPartition
+from service.runtime.running_jobs import RunningJobs
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.timers import Deadlines, Timers
 from service.runtime.turns import Rested, Turns, release_after, sends
@@ -88,15 +89,13 @@ class Activities:
         self._starts = Timers(context.clock.wall, self._fire)
         self._deadlines = Deadlines(context.clock, lambda key: self._fire(key, DeadlinePassed()))
         self._untils = Timers(context.clock.wall, self._fire)
-        self._limits = Timers(context.clock.now, self._fire)
-        self._running: dict[bytes, tuple[str, float]] = {}
         self._missed_at = -math.inf
         self._intents: dict[bytes, Intent] = {}
         self._turns = Turns(inbox, workshop.dispatch, self._spawn)
         self._waits = (
             self._timers.cancel,
             self._starts.cancel,
-            self._forget_limits,
+            self._untils.cancel,
             self._deadlines.cancel,
             self._turns.drop,
         )
@@ -104,6 +103,7 @@ class Activities:
         self._standing: dict[bytes, tuple[Job, float]] = {}
         self._searching: set[bytes] = set()
         self._watched: dict[bytes, Poller] = {}
+        self._running = RunningJobs(context.clock.now, self._watched, lambda key: self._fire(key, RunningLong()))
         self._put_off: list[tuple[bytes, object]] = []
         self._held: dict[bytes, str] = {}
         self._reasons: Counter[str] = Counter()
@@ -139,7 +139,7 @@ class Activities:
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Tasks live in this group from now on."""
         self._group = group
-        for timers in (self._timers, self._starts, self._untils, self._limits, *self._deadlines.timers):
+        for timers in (self._timers, self._starts, self._untils, self._running.timers, *self._deadlines.timers):
             self._spawn(timers.run(), f"timers:{self._label}")
 
     def end(self) -> None:
@@ -288,7 +288,7 @@ class Activities:
         """Ends what the job no longer wants: timers, watches, calls, its slot and its position in the key order."""
         self._timers.cancel(key)
         self._starts.cancel(key)
-        self._forget_limits(key)
+        self._untils.cancel(key)
         if job is None or not timing.may_expire(job):
             self._deadlines.cancel(key)
         if not isinstance(activity, effects.Watch):
@@ -359,27 +359,15 @@ class Activities:
     # Limits of what runs
 
     def _limit(self, key: bytes, job: Job, activity: effects.Activity | None) -> None:
-        """Sets the times after which a watch ends, or a running job is reported."""
+        """Sets the time after which a watch ends, or a running job is reported, as its publisher has named it."""
         if ended(job) or isinstance(activity, effects.Hold):
             return
         if until := timing.until(job):
             self._untils.set(key, until, UntilPassed())
-        if long_at := timing.long_at(job, self._context.policy):
-            self._limits.set(key, long_at, RunningLong())
-        if job.phase is Phase.RUNNING and row(job.command).kind is not Kind.TRACK:
-            self._running[key] = (row(job.command).resource.kind, job.since)
-
-    def _forget_limits(self, key: bytes) -> None:
-        self._untils.cancel(key)
-        self._limits.cancel(key)
-        self._running.pop(key, None)
 
     def oldest_running(self) -> dict[str, float]:
         """Since when the job of each resource kind has been running that began first; owner's time."""
-        oldest: dict[str, float] = {}
-        for kind, since in self._running.values():
-            oldest[kind] = min(since, oldest.get(kind, since))
-        return oldest
+        return self._running.oldest()
 
     def _hold(self, key: bytes, job: Job, why: str) -> None:
         """It stays in the line of its key, for what follows must not overtake it, and has no slot."""
@@ -506,6 +494,10 @@ class Activities:
             ),
         )
         self._watched[claim.key] = poller
+        if row(job.command).kind is not Kind.TRACK:
+            kind = row(job.command).resource.kind
+            limit = self._context.policy.running_limit(kind)
+            self._running.add(claim.key, kind, job.since, limit, reported=job.overdue)
 
     def _cadence(self, job: Job) -> Cadence:
         operation = row(job.command)

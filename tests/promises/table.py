@@ -510,6 +510,7 @@ PROMISES = (
             "tests/scenarios/test_growth.py::test_a_command_that_has_ended_is_kept_as_little_more_than_its_record",
             "tests/unit/service/core/test_quotas.py::test_a_change_costs_about_the_same_however_many_wait",
             "tests/unit/schemas/test_records.py::test_a_record_takes_no_more_memory_than_its_bytes",
+            "tests/unit/service/runtime/test_running_jobs.py::test_a_question_costs_the_same_however_many_run",
             "tests/unit/service/test_bootstrap_targets.py::test_an_idle_target_takes_little_memory",
             "tests/unit/service/adapters/test_garbage_collection.py"
             "::test_a_full_collection_does_not_visit_what_an_earlier_one_has",
@@ -524,6 +525,7 @@ PROMISES = (
             "count the held jobs at each probe",
             "hold what runs as objects",
             "keep the buffer in which a record was encoded",
+            "keep entries of jobs that have ended behind one that runs for days",
             "keep cancelled timers until the first one fires",
         ),
     ),

@@ -2540,6 +2540,15 @@ SABOTAGES = (
         "::test_a_job_that_runs_is_kept_in_little_memory_and_nothing_that_a_collection_visits",
     ),
     Sabotage(
+        "keep entries of jobs that have ended behind one that runs for days",
+        "service.runtime.running_jobs",
+        "        if len(waiting) > _LEAST_UNTIDY + 2 * len(self._runs):\n",
+        "        if False:\n",
+        "A replica's memory grows by each job that runs, for as long as the oldest one does.",
+        "tests/unit/service/runtime/test_running_jobs.py"
+        "::test_what_has_ended_behind_one_that_runs_for_days_takes_no_memory",
+    ),
+    Sabotage(
         "keep the buffer in which a record was encoded",
         "schemas.records",
         "    return bytes(memoryview(_ENCODER.encode(record)))\n",
