@@ -105,7 +105,7 @@ async def test_a_job_that_is_followed_takes_little_memory() -> None:
         await serving.__aenter__()
         assert replica.app.jobs() == {"running": MANY}
     await serving.__aexit__(None, None, None)
-    assert kept.bytes / MANY < 2_300
+    assert kept.bytes / MANY < 2_050
     assert kept.visited / MANY < 4
 
 
