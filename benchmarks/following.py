@@ -14,12 +14,13 @@ from benchmarks.stub_api import ARN
 from benchmarks.world import Peer, Performer, Publisher, Service, World, stub, world
 
 EVERY: Final = 30.0
-INTERVAL: Final = {
-    "POLLING__KINDS__AUDIENCE_MODEL__FIRST": "30",
-    "POLLING__KINDS__AUDIENCE_MODEL__LATER": "30",
-    "LOG__LEVEL": "info",
-}
 FOLLOWING: Final = ("task for each job", "thread for each job")
+
+
+def interval(seconds: float) -> dict[str, str]:
+    """Settings of a service that polls models at one."""
+    pace = "POLLING__KINDS__AUDIENCE_MODEL"
+    return {f"{pace}__FIRST": str(seconds), f"{pace}__LATER": str(seconds), "LOG__LEVEL": "info"}
 
 
 async def begin_jobs(service: Service, place: World, number: int, seconds: float) -> None:
@@ -36,7 +37,7 @@ async def begin_jobs(service: Service, place: World, number: int, seconds: float
 async def measure(figures: Figures, scale: Scale) -> None:
     number, seconds, rounds = scale.pick((1_000, 30.0, 2), (20, 2.0, 1))
     async with world() as place, stub(jobs=number) as followed, AsyncExitStack() as stack:
-        busy, idle = Service(place, INTERVAL), Service(place, INTERVAL)
+        busy, idle = Service(place, interval(EVERY)), Service(place, interval(EVERY))
         settings = {"jobs": number, "every": EVERY, "arn": f"{ARN}:audience-model/{{:08x}}-0000-4000-8000-000000000000"}
         peers = [Peer(name, World("", followed), **settings) for name in FOLLOWING]
         performers: list[Performer] = [busy, idle, *peers]

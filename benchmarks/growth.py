@@ -10,13 +10,14 @@ import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
 from benchmarks import population
 from benchmarks.figures import OURS, Figure, Figures, Scale, apart
-from benchmarks.following import INTERVAL
+from benchmarks.following import EVERY, interval
 from benchmarks.world import PARTITIONS, Service, World, world
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.log import KafkaLog
@@ -72,10 +73,10 @@ async def end(place: World, service: Service, number: int, seconds: float) -> li
     return found
 
 
-async def one(figures: Figures, number: int, seconds: float) -> None:
+async def one(figures: Figures, number: int, seconds: float, every: float) -> None:
     named = f"{number:,} jobs followed"
     async with world(jobs=number) as place:
-        service = Service(place, INTERVAL)
+        service = Service(place, interval(every))
         await asyncio.to_thread(service.replica.topics)
         await fill(place, service, number)
         figures.add(f"{named}: start to ready", OURS, "s", await asyncio.to_thread(service.replica.start))
@@ -95,11 +96,11 @@ async def one(figures: Figures, number: int, seconds: float) -> None:
             service.end()
 
 
-def measured(sizes: Sequence[tuple[int, float]]) -> list[Figure]:
+def measured(sizes: Sequence[tuple[int, float]], every: float) -> list[Figure]:
     """Of some numbers of jobs, one after the other."""
     figures = Figures()
     for number, seconds in sizes:
-        asyncio.run(one(figures, number, seconds))
+        asyncio.run(one(figures, number, seconds, every))
     return figures.all
 
 
@@ -107,9 +108,9 @@ def run(scale: Scale) -> Figures:
     """A million jobs take as long as all others, and are measured beside them."""
     figures = Figures()
     small, large = ((1_000, 20.0), (10_000, 20.0), (100_000, 20.0)), ((1_000_000, 20.0),)
-    groups: tuple[tuple[tuple[int, float], ...], ...] = scale.pick((small, large), (((100, 5.0),),))
+    groups: tuple[tuple[tuple[int, float], ...], ...] = scale.pick((small, large), (((100, 2.0),),))
     with ThreadPoolExecutor() as beside:
-        for found in beside.map(partial(apart, measured), groups):
+        for found in beside.map(partial(apart, measured), groups, repeat(scale.pick(EVERY, 2.0))):
             for figure in found:
                 figures.add(figure.what, figure.who, figure.unit, *figure.values)
     return figures
