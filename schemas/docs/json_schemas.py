@@ -55,7 +55,7 @@ _ATTRIBUTES: Final[dict[str, Schema]] = {
     "notbefore": shape_schemas.TIMESTAMP | {"description": "The API is not called earlier."},
     "deadline": shape_schemas.TIMESTAMP
     | {"description": "Not issued to AWS by then, the command fails with DeadlineExceeded."},
-    "until": shape_schemas.TIMESTAMP
+    "until": _TEXT
     | {
         "description": "A TrackResource that has not reached its status by then fails with NotReady; of a command that "
         "started a job, one `waiting` reply with the reason Overdue is sent."

@@ -315,6 +315,7 @@ GOOD = {
     "deadline": "2031-01-01T00:00:00Z",
     "priority": "1",
     "after": '["a", "b"]',
+    "until": "2031-06-01T00:00:00Z",
     "traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01",
     "tracestate": "a=1",
     "mine": "x",
@@ -401,9 +402,14 @@ def _unsaid(named: dict[str, str]) -> bool:
         or (set(named) >= set(TIMED) and start >= end)
         or not cloudevents.is_timestamp(named.get("time", GOOD["time"]))
         or chains.after(named.get("after", "[]")) is None
+        or ("until" in named and _until(named) <= max(0.0, cloudevents.timestamp(named.get("notbefore", "")) or 0.0))
         or named.get("target", "prod") != "prod"
         or named.get("replyto", "replies") != "replies"
     )
+
+
+def _until(named: dict[str, str]) -> float:
+    return cloudevents.timestamp(named["until"]) or 0.0
 
 
 TIMED = ("notbefore", "deadline")
