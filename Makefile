@@ -5,8 +5,9 @@ PY     := $(VENV)/bin/python
 WRITERS := .venv-writers
 OTHERS := .venv-others
 PEERS  := .venv-peers
-# Two processes, a file each: most tests wait for somebody. They must collect the same, hence the seed.
-TWO    := PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadfile
+# Three processes, a file each, also on two cores: the slowest tests wait for processes of their own most of the time.
+# The three must collect the same, hence the seed.
+ABREAST := PYTHONHASHSEED=0 $(PY) -m pytest -n 3 --dist loadfile
 INSTALL := $(PY) requirements/install.py
 
 .DEFAULT_GOAL := help
@@ -38,7 +39,7 @@ up: $(VENV)/.sandbox ## Run Kafka, the sandbox and the service until Ctrl-C, and
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
-	$(TWO) -m "not long and not rights and not clients and not others and not image and not chart and not cluster and not sabotage"
+	$(ABREAST) -m "not long and not rights and not clients and not others and not image and not chart and not cluster and not sabotage"
 
 .PHONY: test-sabotage
 test-sabotage: $(VENV)/.dev ## Two hundred defects put into the code, one at a time: a test must fail for each

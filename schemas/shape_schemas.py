@@ -49,7 +49,8 @@ UNSAID: Final[Mapping[str, str]] = {
     "A command has at most 1 MiB and 2,000 values; beyond that, the answer is `TooLarge`.": (
         "Schemas limit single texts, arrays and objects, not their sum."
     ),
-    "`deadline` is after `notbefore`, and both are after 1970.": "JSON Schema does not compare two values.",
+    "`deadline` and `until` are after `notbefore`, and all are after 1970.": "JSON Schema does not compare two values.",
+    "`until` is a time by RFC 3339.": "A format on an attribute that came later would be a break.",
     f"`after` is a JSON array of ids, and a command names at most {chains.MAX_PREDECESSORS} others, none of them "
     "itself.": "The array is the text of an attribute; what a command names is spread over its members.",
     "An attribute has no noncharacter of Unicode, such as U+FDD0.": (
