@@ -382,7 +382,8 @@ SABOTAGES = (
         "for key, job in sorted(jobs, key=lambda each: (each[1].turn, each[1].accepted_at)):",
         "for key, job in jobs:",
         "After compaction a new owner calls the commands of a key in any order.",
-        "tests/unit/service/runtime/test_key_order.py::test_turns_are_in_the_records_and_not_in_the_order_of_the_changelog",
+        "tests/unit/service/runtime/test_activities.py"
+        "::test_a_line_is_in_the_order_of_turns_whatever_order_its_jobs_come_in",
     ),
     Sabotage(
         "hold the line for a start time",
@@ -1913,8 +1914,8 @@ SABOTAGES = (
         "service.adapters.aws.clients",
         "return super().provide() or next(more, None) or str(get_cert_path(True))",
         "return self._machine.provide()",
-        "With an empty `AWS_CA_BUNDLE` every call waits for credentials, for good.",
-        "tests/unit/service/adapters/aws/test_clients_tls.py::test_a_blank_bundle_does_not_show_keys_to_anybody",
+        "With an empty `ca_bundle` of a profile every call waits for credentials, for good.",
+        "tests/unit/service/adapters/aws/test_clients_tls.py::test_a_blank_bundle_of_a_profile_is_none",
     ),
     Sabotage(
         "take AWS's variables as they stand",

@@ -652,3 +652,13 @@ async def test_a_job_that_runs_for_long_is_reported_by_the_owners_time_and_once(
     assert await bench.heard(60) == []
     bench.plan(replace(job, phase=Phase.SUCCEEDED))
     assert bench.activities.oldest_running() == {}
+
+
+async def test_a_line_is_in_the_order_of_turns_whatever_order_its_jobs_come_in(bench: Bench) -> None:
+    """A command of a chain was accepted early, and has joined its line late."""
+    jobs = [bench.job(name=name, order="k", turn=turn) for name, turn in (("late", 2), ("early", 1))]
+    bench.activities.line_up([(records.key_of(job), job) for job in jobs])
+    for job in jobs:
+        bench.activities.plan(records.key_of(job), job, bench.clock.monotonic())
+    await asyncio.sleep(0.1)
+    assert bench.dispatch.calls == ["early"]

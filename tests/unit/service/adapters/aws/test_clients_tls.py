@@ -123,3 +123,16 @@ async def test_a_ca_file_that_vanishes(certificate: Path, tmp_path: Path) -> Non
     await sessions.close()
     assert isinstance(failure, Failure)
     assert (failure.code, failure.sent) == ("ConnectFailed", False)
+
+
+async def test_a_blank_bundle_of_a_profile_is_none(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By itself, botocore refuses every call for it; certificates are verified as if it were not set."""
+    config = tmp_path / "config"
+    config.write_text("[default]\nca_bundle =\n", encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    failure = await outcome(certificate)
+    assert isinstance(failure, Failure)
+    assert (failure.code, failure.sent) == ("ConnectFailed", False)
+    assert "certificate" in failure.message.lower()
