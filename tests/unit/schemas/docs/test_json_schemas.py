@@ -509,7 +509,9 @@ BEYOND: dict[str, list[Any]] = {
     "`deadline`": [
         _record(TAGGED, notbefore="2030-01-01T00:00:00Z", deadline="2029-01-01T00:00:00Z"),
         _record(TAGGED, deadline="1969-01-01T00:00:00Z"),
+        _record(TAGGED, notbefore="2030-01-01T00:00:00Z", until="2029-01-01T00:00:00Z"),
     ],
+    "`until`": [_record(TAGGED, until=text) for text in ("", "soon", "2030-01-01", "2030-01-01T00:00:60Z")],
     "`after`": [
         *(_record(TAGGED, after=text) for text in ("", "a", '"a"', "[1]", '[""]', f'["{"x" * 256}"]', '["\\u0007"]')),
         _record(TAGGED, after=json.dumps([f"{number}" for number in range(101)])),
