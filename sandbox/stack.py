@@ -165,7 +165,11 @@ class Sandbox:
         self._aws = Child(command, log=self.data_dir / "aws.log")
         stack.push_async_callback(self._aws.stop)
         fetching = asyncio.to_thread(movielens.seed_for, self._film)
-        self.taste, _ = await all_or_nothing(fetching, _wait_healthy(self._aws, self.endpoint_url))
+        healthy = f"{self.endpoint_url}/_sandbox/health"
+        started = until_answers(
+            self._aws, healthy, _START_SECONDS, "The AWS side of the sandbox", lambda found: found["status"] == "ok"
+        )
+        self.taste, _ = await all_or_nothing(fetching, started)
         self.data = await asyncio.to_thread(movielens.catalogue, self.storage, self.taste)
 
 
@@ -207,21 +211,26 @@ async def all_or_nothing(*work: Coroutine[Any, Any, Any]) -> list[Any]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _wait_healthy(child: Child, url: str) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+async def until_answers(child: Child, url: str, seconds: float, name: str, fits: Callable[[Any], bool]) -> None:
+    """Wait until a server that was just started answers a request with 200, and with JSON that says that all is well.
+
+    Raises:
+        StartError: it ended, or takes too long; with the last lines of its log.
+    """
+    deadline = time.monotonic() + seconds
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session:
-        while not await _healthy(session, f"{url}/_sandbox/health"):
+        while not await _answers(session, url, fits):
             if child.poll() is not None:
-                raise StartError(f"The AWS side of the sandbox ended; its last words:\n{child.last_log()}")
+                raise StartError(f"{name} ended; its last words:\n{child.last_log()}")
             if time.monotonic() > deadline:
-                raise StartError(f"The AWS side did not answer in {_START_SECONDS:.0f} s:\n{child.last_log()}")
+                raise StartError(f"{name} did not answer in {seconds:.0f} s:\n{child.last_log()}")
             await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _healthy(session: aiohttp.ClientSession, url: str) -> bool:
+async def _answers(session: aiohttp.ClientSession, url: str, fits: Callable[[Any], bool]) -> bool:
     try:
         async with session.get(url) as answer:
-            return answer.status == 200 and (await answer.json())["status"] == "ok"
+            return answer.status == 200 and fits(await answer.json())
     except (aiohttp.ClientError, TimeoutError):
         return False
 

@@ -6,24 +6,20 @@ import asyncio
 import os
 import shlex
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-import aiohttp
-
 from sandbox.console import Port, python_command
 from sandbox.demo.service import QUICK, ServiceError, running_service
 from sandbox.processes import Child
-from sandbox.stack import START_ERRORS, Sandbox, all_or_nothing, download, environment, until_interrupted
+from sandbox.stack import START_ERRORS, Sandbox, all_or_nothing, download, environment, until_answers, until_interrupted
 
 KAFKA_PORT: Final = 9092
 AWS_PORT: Final = 4599
 PAGE_PORT: Final = 8080
 _READY_SECONDS: Final = 60.0
-_POLL_SECONDS: Final = 0.1
 _TEMPORARY: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
 """Variables of a person's shell that would override those of the sandbox."""
 
@@ -84,7 +80,8 @@ async def _up(sandbox: Sandbox, page_port: int | None) -> None:
                 service = await stack.enter_async_context(
                     running_service(sandbox.environment(), sandbox.data_dir, page_port)
                 )
-                await _ready(service, page_port)
+                ready = f"http://127.0.0.1:{page_port}/readyz"
+                await until_answers(service, ready, _READY_SECONDS, "The service", lambda found: bool(found["ready"]))
                 ends.append(_ended(service))
             _tell(instructions(sandbox, os.environ, page_port))
             try:
@@ -98,30 +95,6 @@ async def _up(sandbox: Sandbox, page_port: int | None) -> None:
 async def _ended(service: Child) -> None:
     code = await service.wait_ended()
     raise ServiceError(f"The service ended with exit code {code}; the last lines of its log:\n{service.last_log()}")
-
-
-async def _ready(service: Child, page_port: int) -> None:
-    """Wait until it serves.
-
-    Raises:
-        ServiceError: it ended, or takes too long; with the last lines of its log.
-    """
-    deadline = time.monotonic() + _READY_SECONDS
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session:
-        while not await _answers(session, f"http://127.0.0.1:{page_port}/readyz"):
-            if service.poll() is not None:
-                await _ended(service)
-            if time.monotonic() > deadline:
-                raise ServiceError(f"The service was not ready in {_READY_SECONDS:.0f} s:\n{service.last_log()}")
-            await asyncio.sleep(_POLL_SECONDS)
-
-
-async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with session.get(url) as answer:
-            return answer.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False
 
 
 def instructions(sandbox: Sandbox, environ: Mapping[str, str], page_port: int | None) -> str:

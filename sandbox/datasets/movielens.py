@@ -18,7 +18,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -229,21 +229,28 @@ def catalogue(
     table: str = "ratings",
 ) -> Catalogued:
     """Upload a taste's training data and seed, and describe the table in Glue; doing it again replaces both."""
+    objects = {f"training/{table}/ratings.csv": training_csv(taste), "seed/seed.jsonl": seed_lines(taste.seed).encode()}
+    provision(storage, bucket, objects, database, _glue_table(table, f"s3://{bucket}/training/{table}/"))
+    seed_uri, output_uri = f"s3://{bucket}/seed/seed.jsonl", f"s3://{bucket}/audiences"
+    return Catalogued(bucket, database, table, COLUMNS, seed_uri, output_uri)
+
+
+def provision(
+    storage: Storage, bucket: str, objects: Mapping[str, bytes], database: str, description: Mapping[str, Any]
+) -> None:
+    """Put objects into S3 and a table into Glue; what has the same name is replaced."""
     s3, glue = client(storage, "s3"), client(storage, "glue")
     places = {} if storage.region == "us-east-1" else {"LocationConstraint": storage.region}
     with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
         s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": places} if places else {}))
-    s3.put_object(Bucket=bucket, Key=f"training/{table}/ratings.csv", Body=training_csv(taste))
-    s3.put_object(Bucket=bucket, Key="seed/seed.jsonl", Body=seed_lines(taste.seed).encode())
-    description = _glue_table(table, f"s3://{bucket}/training/{table}/")
+    for key, body in objects.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
     with contextlib.suppress(glue.exceptions.AlreadyExistsException):
         glue.create_database(DatabaseInput={"Name": database})
     try:
         glue.create_table(DatabaseName=database, TableInput=description)
     except glue.exceptions.AlreadyExistsException:
         glue.update_table(DatabaseName=database, TableInput=description)
-    seed_uri, output_uri = f"s3://{bucket}/seed/seed.jsonl", f"s3://{bucket}/audiences"
-    return Catalogued(bucket, database, table, COLUMNS, seed_uri, output_uri)
 
 
 def _glue_table(name: str, location: str) -> dict[str, Any]:

@@ -21,14 +21,15 @@ import pyarrow.json
 import pyarrow.parquet
 
 from sandbox.console import Port
-from sandbox.jobs.storage import AWS_ERRORS, MOST_SEEDS, Storage, client, seed_lines
+from sandbox.datasets import movielens
+from sandbox.jobs.storage import AWS_ERRORS, MOST_SEEDS, Storage, seed_lines
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "eu-west-1"
 BUCKET: Final = "clean-rooms-ml-own"
 DATABASE: Final = "own"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/clean-rooms-ml-demo"
-COLUMNS: Final = (("user_id", "USER_ID"), ("item_id", "ITEM_ID"), ("timestamp", "TIMESTAMP"))
+COLUMNS: Final = movielens.COLUMNS
 _FEWEST: Final = (100_000, 1_000_000)
 """People and interactions that AWS demands (its quotas page); the sandbox's profile ``demo`` demands less."""
 _FEWEST_SEEDS: Final = 25
@@ -165,21 +166,12 @@ def table_name(text: str) -> str:
 
 def store(place: Storage, name: str, table: pa.Table, seeds: Sequence[str]) -> None:
     """Put the table into S3 and Glue, and the seed into S3; what has the same name is replaced."""
-    s3, glue = client(place, "s3"), client(place, "glue")
-    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": place.region})
     body = io.BytesIO()
     pyarrow.parquet.write_table(table, body)
-    s3.put_object(Bucket=BUCKET, Key=f"training/{name}/interactions.parquet", Body=body.getvalue())
+    objects = {f"training/{name}/interactions.parquet": body.getvalue()}
     if seeds:
-        s3.put_object(Bucket=BUCKET, Key=f"seed/{name}.jsonl", Body=seed_lines(seeds).encode())
-    described = _glue_table(name)
-    with contextlib.suppress(glue.exceptions.AlreadyExistsException):
-        glue.create_database(DatabaseInput={"Name": DATABASE})
-    try:
-        glue.create_table(DatabaseName=DATABASE, TableInput=described)
-    except glue.exceptions.AlreadyExistsException:
-        glue.update_table(DatabaseName=DATABASE, TableInput=described)
+        objects[f"seed/{name}.jsonl"] = seed_lines(seeds).encode()
+    movielens.provision(place, BUCKET, objects, DATABASE, _glue_table(name))
 
 
 def _glue_table(name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import aiokafka
 import boto3
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from sandbox.jobs import storage
-from sandbox.stack import Sandbox, StartError, until_interrupted
+from sandbox.processes import Child
+from sandbox.stack import Sandbox, StartError, until_answers, until_interrupted
 from tests.support.process_groups import group_members, wait_gone
 
 
@@ -107,3 +111,20 @@ async def test_work_that_ends_or_fails_is_not_interrupted() -> None:
     assert not await until_interrupted(asyncio.sleep(0))
     with pytest.raises(StartError, match=re.escape("so it is")):
         await until_interrupted(fail())
+
+
+async def test_a_server_that_is_not_well_has_not_started(tmp_path: Path) -> None:
+    """Half of it answers: that is no start, and in time it is an error."""
+
+    async def health(_: web.Request) -> web.Response:
+        return web.json_response({"status": "degraded"})
+
+    app = web.Application()
+    app.router.add_get("/health", health)
+    async with TestServer(app) as server:
+        child = Child([sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log")
+        try:
+            with pytest.raises(StartError, match="It did not answer"):
+                await until_answers(child, str(server.make_url("/health")), 0.3, "It", lambda it: it["status"] == "ok")
+        finally:
+            await child.stop()
