@@ -18,13 +18,11 @@ class Reply:
     """AWS answered with success.
 
     Attributes:
-        result: The response members (JSON types, timestamps as RFC 3339); of a List in pages, those of all pages.
-        pages: In how many answers it came.
+        result: The response members (JSON types, timestamps as RFC 3339).
         size: Bytes of the answer as it was read; 0 when that is not known.
     """
 
     result: Mapping[str, Any]
-    pages: int = 1
     size: int = field(default=0, compare=False)
 
 

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from schemas.operations import MARKER_MEMBER, Operation, Repeat, Resource
-from service.core.job import Command, marker, repeat, row
+from service.core.job import Command, repeat, row
 from service.core.marker import carried, strip
 
 PAGE: Final = 100
@@ -46,17 +46,25 @@ def get_request(resource: Resource, identity: str) -> Request:
     return Request(resource.get_operation, {resource.identity: identity})
 
 
+Carrying = dict[tuple[str, object], Mapping[str, Any]]
+"""Listed resources by marker and by what identifies them, since two pages may show the same one."""
+
 Marked = Mapping[str, tuple[Mapping[str, Any], ...]]
 """What a List has shown, by marker."""
 
 
-def marked(resource: Resource, listed: Iterable[Mapping[str, Any]]) -> Marked:
-    """The listed resources that carry a marker, by it; each once, however many pages have shown it."""
-    found: dict[str, dict[object, Mapping[str, Any]]] = {}
-    for summary in listed:
-        if token := carried(summary.get(MARKER_MEMBER)):
-            found.setdefault(token, {})[_itself(resource, summary)] = summary
-    return {token: tuple(summaries.values()) for token, summaries in found.items()}
+def carrying(resource: Resource, listed: Iterable[Mapping[str, Any]]) -> Carrying:
+    """The listed resources that carry a marker."""
+    found = ((carried(summary.get(MARKER_MEMBER)), summary) for summary in listed)
+    return {(token, _itself(resource, summary)): summary for token, summary in found if token}
+
+
+def marked(found: Carrying) -> Marked:
+    """What carries a marker, by it."""
+    by_marker: dict[str, list[Mapping[str, Any]]] = {}
+    for (token, _), summary in found.items():
+        by_marker.setdefault(token, []).append(summary)
+    return {token: tuple(summaries) for token, summaries in by_marker.items()}
 
 
 def _itself(resource: Resource, summary: Mapping[str, Any]) -> object:
@@ -64,11 +72,6 @@ def _itself(resource: Resource, summary: Mapping[str, Any]) -> object:
     if resource.identity:
         return summary.get(resource.identity)
     return tuple(summary.get(member) for member in ("name", "createTime", *resource.list_filters))
-
-
-def match(command: Command, listed: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """The listed resources that carry the command's marker; more than one is for a person to judge."""
-    return marked(row(command).resource, listed).get(marker(command), ())
 
 
 class Verdict(Enum):

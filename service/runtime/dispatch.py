@@ -4,8 +4,8 @@ Nothing here knows a phase: the core has decided, the budget is asked for a toke
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -43,10 +43,8 @@ _LONG_WAIT: Final = 5.0
 _LONG_QUEUE: Final = 30.0
 """The same for connections: a burst passes without one more reply for each of its commands."""
 
-MOST_PAGES: Final = 1000
-"""Pages of a List, of 100 resources each, after which it counts as endless."""
-MOST_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of a List in all its pages after which it counts as endless: it is held in memory as a whole."""
+MOST_IDLE_PAGES: Final = 1000
+"""Pages in a row that show nothing new, after which a List counts as endless. An account may fill any number."""
 ENDLESS: Final = "EndlessList"
 """Code of a List that does not end: a failed poll or search, never a hang."""
 
@@ -120,52 +118,40 @@ class RateLimitedApi:
         """Seconds after which a List counts as endless."""
         return self._deadlines.listing
 
-    async def read(self, target: str, request: Request, lane: Lane) -> Reply | Failure:
-        """Performs a Get, or a List up to its last page; pages are joined under the request's own members."""
-        if not request.pages:
-            return await self._read_one(target, request.operation, request.params, lane)
-        pages: list[Mapping[str, Any]] = []
-        async with aclosing(self.pages(target, request, lane)) as answered:
-            async for page in answered:
-                if isinstance(page, Failure):
-                    return page
-                pages.append(page.result)
-        return Reply(_joined(pages), pages=len(pages))
-
     async def pages(self, target: str, request: Request, lane: Lane) -> AsyncGenerator[Reply | Failure, None]:
         """The pages of a List as they arrive, up to the last one, or up to the failure that ends it."""
-        tokens: dict[str, None] = {}
+        tokens: set[int] = set()  # hashes: a List may have tens of thousands of long ones
+        params, idle, number = request.params, 0, 0
+        shown: dict[str, Any] = {}
         began = self._clock.monotonic()
-        size = 0
-        for number in range(1, MOST_PAGES + 1):
+        while idle < MOST_IDLE_PAGES:
             if self._clock.monotonic() - began > self.listing:
-                yield Failure(ENDLESS, f"the list has not ended after {self.listing:g} s, {number - 1} pages")
+                yield Failure(ENDLESS, f"the list has not ended after {self.listing:g} s, {number} pages")
                 return
-            params = {**request.params, "nextToken": next(reversed(tokens))} if tokens else request.params
-            outcome = await self._read_one(target, request.operation, params, lane)
-            if isinstance(outcome, Failure):
-                yield outcome
-                return
-            size += outcome.size
-            if size > MOST_BYTES:
-                yield Failure(ENDLESS, f"the list has more than {MOST_BYTES} bytes; the service reads no more")
-                return
+            outcome = await self.read(target, Request(request.operation, params), lane)
+            number += 1
             yield outcome
+            if isinstance(outcome, Failure):
+                return
             token = outcome.result.get("nextToken")
             if not token:
                 return
-            if token in tokens:
+            if hash(token) in tokens:
                 yield Failure(ENDLESS, f"page {number} of the list names a nextToken that an earlier page named")
                 return
-            tokens[token] = None
-        yield Failure(ENDLESS, f"the list has more than {MOST_PAGES} pages; the service reads no more")
+            tokens.add(hash(token))
+            params = {**request.params, "nextToken": token}
+            before, shown = shown, {name: value for name, value in outcome.result.items() if name != "nextToken"}
+            idle = 0 if any(shown.values()) and shown != before else idle + 1
+        yield Failure(ENDLESS, f"the last {MOST_IDLE_PAGES} pages of the list show nothing new")
 
-    async def _read_one(self, target: str, operation: str, params: Mapping[str, Any], lane: Lane) -> Reply | Failure:
+    async def read(self, target: str, request: Request, lane: Lane) -> Reply | Failure:
+        """Performs a Get, or reads one page of a List."""
         turn = await self.turn(target, lane)
         try:
             await turn.connect()
             turn.used = True
-            return await self.send(target, operation, params, lane, None)
+            return await self.send(target, request.operation, request.params, lane, None)
         finally:
             turn.release()
 
@@ -274,15 +260,6 @@ def _legible(value: Any) -> Any:
     return [_legible(item) for item in value] if isinstance(value, list) else value
 
 
-def _joined(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    joined: dict[str, Any] = {}
-    for page in pages:
-        for name, value in page.items():
-            joined[name] = [*joined.get(name, []), *value] if isinstance(value, list) else value
-    joined.pop("nextToken", None)
-    return joined
-
-
 @contextmanager
 def _told_of_a_long_wait(delayed: Callable[[], None], scarce: Callable[[], bool]) -> Iterator[None]:
     """Waits of a moment are not worth a reply; ``scarce``: whether it is the budget that they are for."""
@@ -317,7 +294,7 @@ class Dispatch:
     def __init__(self, caller: RateLimitedApi, clock: Clock) -> None:
         self._caller = caller
         self._clock = clock
-        self._searches = SharedSearches(caller.read, clock)
+        self._searches = SharedSearches(caller.pages, clock)
 
     def slow(self) -> frozenset[tuple[str, str]]:
         """Targets, and `reads` or `writes`, whose calls AWS has throttled for long."""

@@ -1,8 +1,10 @@
 """One List serves all searches that wait for it: after a crash, many commands search for what their calls have made."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.operations import Resource
 from schemas.records import Fault
@@ -12,7 +14,10 @@ from service.core.rate_budget import Lane
 from service.core.search import Marked, Request
 from service.runtime.ports import Clock
 
-Read = Callable[[str, Request, Lane], Awaitable[Reply | Failure]]
+Pages = Callable[[str, Request, Lane], AsyncGenerator[Reply | Failure, None]]
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of all pages with resources of this service, which are held in memory, after which a search fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,8 @@ class SharedSearches:
     nothing else counts as the time of the search. Who waits may be cancelled at any time: the next one in line lists.
     """
 
-    def __init__(self, read: Read, clock: Clock) -> None:
-        self._read = read
+    def __init__(self, pages: Pages, clock: Clock) -> None:
+        self._pages = pages
         self._clock = clock
         self._lines: dict[object, _Waiting] = {}
 
@@ -68,9 +73,19 @@ class SharedSearches:
                 self._lines.pop(key, None)
 
     async def _list(self, target: str, request: Request, resource: Resource) -> Listed:
-        began = self._clock.now()
-        outcome = await self._read(target, request, Lane.SEARCH)
-        if isinstance(outcome, Failure):
-            return Listed(began, faults.fault(outcome, retryable=True))
-        found = search.marked(resource, outcome.result[resource.summaries])
-        return Listed(began, found, stable=outcome.pages == 1)
+        began, pages, size = self._clock.now(), 0, 0
+        ours: search.Carrying = {}
+        async with aclosing(self._pages(target, request, Lane.SEARCH)) as answered:
+            async for page in answered:
+                if isinstance(page, Failure):
+                    return Listed(began, faults.fault(page, retryable=True))
+                pages += 1
+                carrying = search.carrying(resource, page.result[resource.summaries])
+                size += page.size if carrying else 0
+                if size > MOST_BYTES:
+                    found = Failure(
+                        "ListTooLarge", f"the pages with this service's resources have over {MOST_BYTES} bytes"
+                    )
+                    return Listed(began, faults.fault(found, retryable=True))
+                ours |= carrying
+        return Listed(began, search.marked(ours), stable=pages == 1)

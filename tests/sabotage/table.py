@@ -224,8 +224,8 @@ SABOTAGES = (
     Sabotage(
         "settle by the wall clock",
         "service.runtime.searches",
-        "began = self._clock.now()",
-        "began = self._clock.wall()",
+        "began, pages, size = self._clock.now(), 0, 0",
+        "began, pages, size = self._clock.wall(), 0, 0",
         "A step of the clock by `settle` lets an empty search permit a repeat at once: two resources.",
         "tests/scenarios/test_clocks.py::test_settling_is_counted_in_true_seconds[31.0]",
     ),
@@ -585,12 +585,11 @@ SABOTAGES = (
     ),
     Sabotage(
         "adopt what carries a marker that begins alike",
-        "service.core.search",
-        "return marked(row(command).resource, listed).get(marker(command), ())",
-        "return next((of for token, of in marked(row(command).resource, listed).items() "
-        "if token[:1] == marker(command)[:1]), ())",
+        "service.runtime.dispatch",
+        "listed.found.get(marker(job.command), ())",
+        "next((of for token, of in listed.found.items() if token[:1] == marker(job.command)[:1]), ())",
         "A command adopts what another one has made.",
-        "tests/unit/service/core/test_search.py::test_a_match_is_exact",
+        "tests/unit/service/runtime/test_dispatch.py::test_a_search_finds_what_carries_the_marker_and_nothing_else",
     ),
     Sabotage(
         "repeat after one empty list in pages",
@@ -636,7 +635,7 @@ SABOTAGES = (
     Sabotage(
         "follow a token that came before",
         "service.runtime.dispatch",
-        "            if token in tokens:\n",
+        "            if hash(token) in tokens:\n",
         "            if False:\n",
         "A list that repeats itself takes the whole budget of reads, again and again.",
         "tests/unit/service/runtime/test_searches.py::test_a_token_that_comes_again_ends_the_list",
@@ -988,7 +987,7 @@ SABOTAGES = (
         "service.runtime.dispatch",
         "if self._clock.monotonic() - began > self.listing:",
         "if self._clock.monotonic() - began > float('inf'):",
-        "A List that never ends is read for as long as the rate budget makes its 1,000 pages last.",
+        "A List that never ends is read for as long as it shows something new.",
         "tests/unit/service/runtime/test_searches.py::test_a_list_that_takes_too_long_counts_as_endless",
     ),
     Sabotage(
@@ -2269,12 +2268,28 @@ SABOTAGES = (
         "tests/unit/service/adapters/aws/test_bodies.py::test_the_answer_of_sts_has_the_same_limit",
     ),
     Sabotage(
-        "join the pages of a List however long they are",
-        "service.runtime.dispatch",
+        "hold what a search shows however much it is",
+        "service.runtime.searches",
         "if size > MOST_BYTES:",
         "if size < 0:",
         "A thousand pages, each within its limit, fill a replica's memory.",
-        "tests/unit/service/runtime/test_searches.py::test_a_list_whose_pages_are_too_long_together_fails",
+        "tests/unit/service/runtime/test_searches.py::test_a_search_that_shows_too_much_to_be_held_fails",
+    ),
+    Sabotage(
+        "read on where pages show nothing new",
+        "service.runtime.dispatch",
+        "while idle < MOST_IDLE_PAGES:",
+        "while idle < MOST_IDLE_PAGES * 40:",
+        "A List that turns in a circle under new tokens costs the budget of an hour.",
+        "tests/unit/service/runtime/test_searches.py::test_pages_that_show_nothing_new_are_read_up_to_a_limit",
+    ),
+    Sabotage(
+        "count a long List as endless",
+        "service.runtime.dispatch",
+        "idle = 0 if any(shown.values()) and shown != before else idle + 1",
+        "idle += 1",
+        "In an account of more than 100,000 resources nothing can be searched for, and each job costs a Get.",
+        "tests/unit/service/runtime/test_searches.py::test_a_list_may_have_any_number_of_pages",
     ),
     Sabotage(
         "take another group's topics for those of a removed tenant",

@@ -1,14 +1,14 @@
 """What the core's tests start from: a command of any row, and jobs in any phase. No fixtures, plain functions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from schemas.operations import OPERATIONS, Kind, Operation, Repeat, Resolution
 from schemas.records import TERMINAL, Command, Fault, Job, Phase
-from service.core import effects, transitions
+from service.core import effects, search, transitions
 from service.core import observations as seen
 from service.core.effects import CommandReply, StatusChange, Step
-from service.core.job import marker
+from service.core.job import marker, row
 from service.core.marker import stamp
 from service.core.timing import Policy
 
@@ -173,3 +173,9 @@ def every_job() -> Iterator[Job]:
                 finished_at=NOW if ended else 0.0,
                 reply={} if ended else None,
             )
+
+
+def matches(command: Command, listed: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """The listed resources that carry a command's marker."""
+    found = search.carrying(row(command).resource, listed)
+    return search.marked(found).get(marker(command), ())

@@ -27,6 +27,7 @@ from service.core.observations import (
     Vanished,
 )
 from service.core.sequencing import next_state
+from tests.support import builders
 from tests.support.durable_state import split
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ class Owner:
             return Found((), began)
         if pages:
             listed = outcome.result[row(job.command).resource.summaries]
-            return Found(search.match(job.command, listed), began)
+            return Found(builders.matches(job.command, listed), began)
         return Found((outcome.result,), began)
 
     def _look(self, key: bytes, job: Job) -> None:

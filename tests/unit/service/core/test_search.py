@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas.operations import MARKER_MEMBER, OPERATIONS, Repeat
 from service.core.job import marker, repeat
 from service.core.marker import stamp, strip
-from service.core.search import PAGE, Verdict, get_request, judge, match, search_request
+from service.core.search import PAGE, Verdict, get_request, judge, search_request
 from tests.support import builders as start
 from tests.unit.service.core.test_marker import descriptions, nearly, of, texts, tokens
 
@@ -22,9 +22,9 @@ def test_a_match_is_exact(others: list[str], text: str) -> None:
     token = marker(command)
     alike = [token[:place] + ("0" if token[place] != "0" else "1") + token[place + 1 :] for place in range(len(token))]
     foreign = [stamp({MARKER_MEMBER: text}, each) for each in [*alike, *others] if each != token]
-    assert match(command, [*foreign, *near, mine, {}, {MARKER_MEMBER: None}]) == (mine,)
-    assert match(command, [*foreign, *near]) == ()
-    assert len(match(command, [mine, *foreign, mine | {"audienceModelArn": "another"}, mine])) == 2
+    assert start.matches(command, [*foreign, *near, mine, {}, {MARKER_MEMBER: None}]) == (mine,)
+    assert start.matches(command, [*foreign, *near]) == ()
+    assert len(start.matches(command, [mine, *foreign, mine | {"audienceModelArn": "another"}, mine])) == 2
 
 
 def test_every_search_is_one_request_that_the_row_allows() -> None:

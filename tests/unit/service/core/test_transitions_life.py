@@ -8,7 +8,6 @@ from service.core import observations as seen
 from service.core import outcomes, transitions
 from service.core.effects import Call, Search, StatusChange, Step, Watch
 from service.core.job import marker, occupies_slot
-from service.core.search import match
 from tests.support import builders
 from tests.support.builders import NOW, POLICY, after, changed, observe, told
 
@@ -95,7 +94,7 @@ def test_an_export_is_accepted_without_identity_and_found_by_its_marker() -> Non
         job = after(job, seen.Found((), NOW + 1), 1)
         assert job.due == NOW + 1 + wait
     mine, other = builders.listed(EXPORT, job.command), builders.listed(EXPORT, builders.command(EXPORT, id="c-2"))
-    step = observe(job, seen.Found(match(job.command, (other, mine)), NOW + 200), 200)
+    step = observe(job, seen.Found(builders.matches(job.command, (other, mine)), NOW + 200), 200)
     stable = f"audience-export-job/{marker(job.command)}"
     assert builders.reply(step).data == {"resourceId": stable, "status": "CREATE_PENDING"}
     assert (_kept(step).phase, _kept(step).resource_id) == (Phase.RUNNING, stable)

@@ -1,22 +1,22 @@
 """Searches: one List for all that wait, lists that overlap, shift or never end, and searches that always fail."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schemas.operations import OPERATIONS
-from schemas.records import Command
+from schemas.records import Command, Fault
 from service.core import search
-from service.core.job import marker
+from service.core.job import MARKER_LENGTH, marker
 from service.core.rate_budget import Lane
 from service.core.search import Request
-from service.runtime.dispatch import ENDLESS, MOST_BYTES, MOST_PAGES, CallTimeouts, RateLimitedApi
+from service.runtime.dispatch import ENDLESS, MOST_IDLE_PAGES, CallTimeouts, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.runtime.ports import Failure, Reply
-from service.runtime.searches import SharedSearches
+from service.runtime.searches import MOST_BYTES, Listed, SharedSearches
 from tests.support import api as fake
 from tests.support import messages
 from tests.support.clock import LoopClock
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.looptime
 
 DATASET, MODEL, UPDATE = "CreateTrainingDataset", "CreateAudienceModel", "UpdateConfiguredAudienceModel"
 LIST = "ListTrainingDatasets"
+TOKEN = "0" * MARKER_LENGTH
 DENIED = fake.Fault(Failure("AccessDeniedException", "not authorized", http_status=403))
 
 
@@ -39,13 +40,13 @@ DENIED = fake.Fault(Failure("AccessDeniedException", "not authorized", http_stat
 async def test_searches_that_wait_share_a_list_and_who_comes_later_has_another() -> None:
     clock, lists = LoopClock(), [0]
 
-    async def read(*_: Any) -> Reply:
+    async def pages(*_: Any) -> AsyncGenerator[Reply, None]:
         lists[0] += 1
         await asyncio.sleep(1.0)
-        return Reply({"trainingDatasets": []})
+        yield Reply({"trainingDatasets": []})
 
     resource = OPERATIONS[DATASET].resource
-    shared, asked = SharedSearches(read, clock), search.list_request(resource)
+    shared, asked = SharedSearches(pages, clock), search.list_request(resource)
     first = asyncio.create_task(shared.list("default", asked, resource))
     await asyncio.sleep(0.5)
     others = [asyncio.create_task(shared.list("default", asked, resource)) for _ in range(20)]
@@ -61,13 +62,13 @@ async def test_searches_that_wait_share_a_list_and_who_comes_later_has_another()
 async def test_who_lists_for_others_may_be_cancelled() -> None:
     lists = [0]
 
-    async def read(*_: Any) -> Reply:
+    async def pages(*_: Any) -> AsyncGenerator[Reply, None]:
         lists[0] += 1
         await asyncio.sleep(1.0)
-        return Reply({"trainingDatasets": []})
+        yield Reply({"trainingDatasets": []})
 
     resource = OPERATIONS[DATASET].resource
-    shared, asked = SharedSearches(read, LoopClock()), search.list_request(resource)
+    shared, asked = SharedSearches(pages, LoopClock()), search.list_request(resource)
     tasks = [asyncio.create_task(shared.list("default", asked, resource)) for _ in range(3)]
     await asyncio.sleep(0.5)
     tasks[0].cancel()
@@ -103,41 +104,61 @@ class Pages:
         self.asked.append(params.get("nextToken", ""))
         return Reply(self.page(self.asked[-1]), size=self.size)
 
-    async def read(self) -> Reply | Failure:
+    def caller(self, reads_per_second: float = 1e6, listing: float = 3600.0) -> RateLimitedApi:
         clock = LoopClock()
-        limiter = Limiter(clock, reads_per_second=1e6, writes_per_second=1.0)
-        caller = RateLimitedApi(self, {"default": limiter}, clock, Story(), CallTimeouts(1.0, 1.0))
-        return await caller.read("default", search.list_request(OPERATIONS[DATASET].resource), Lane.SEARCH)
+        limiter = Limiter(clock, reads_per_second=reads_per_second, writes_per_second=1.0)
+        timeouts = CallTimeouts(1.0, 1.0, listing=listing)
+        return RateLimitedApi(self, {"default": limiter}, clock, Story(), timeouts)
+
+    async def read(self, **settings: float) -> list[Reply | Failure]:
+        request = search.list_request(OPERATIONS[DATASET].resource)
+        return [page async for page in self.caller(**settings).pages("default", request, Lane.SEARCH)]
+
+    async def search(self) -> Listed:
+        resource = OPERATIONS[DATASET].resource
+        searches = SharedSearches(self.caller().pages, LoopClock())
+        return await searches.list("default", search.list_request(resource), resource)
 
 
 @pytest.mark.parametrize("tokens", [{"": "a", "a": "a"}, {"": "a", "a": "b", "b": "a"}])
 async def test_a_token_that_comes_again_ends_the_list(tokens: dict[str, str]) -> None:
     pages = Pages(lambda token: {"trainingDatasets": [], "nextToken": tokens[token]})
-    outcome = await pages.read()
+    outcome = (await pages.read())[-1]
     assert isinstance(outcome, Failure)
     assert outcome.code == ENDLESS
     assert len(pages.asked) == len(tokens)
 
 
-async def test_tokens_without_end_are_read_up_to_a_limit() -> None:
-    pages = Pages(lambda token: {"trainingDatasets": [], "nextToken": f"{token}x"[-9:] + str(len(pages.asked))})
-    outcome = await pages.read()
+@pytest.mark.parametrize("number", [0, 1], ids=["empty", "the same"])
+async def test_pages_that_show_nothing_new_are_read_up_to_a_limit(number: int) -> None:
+    shown = [summary("same")] * number
+    pages = Pages(lambda _: {"trainingDatasets": shown, "nextToken": str(len(pages.asked))})
+    outcome = (await pages.read())[-1]
     assert isinstance(outcome, Failure)
     assert outcome.code == ENDLESS
-    assert len(pages.asked) == MOST_PAGES
+    assert len(pages.asked) == MOST_IDLE_PAGES + number
+
+
+async def test_a_list_may_have_any_number_of_pages() -> None:
+    """An account of 300,000 resources: all pages are read, and what the last one shows is found."""
+    last, mine = 3 * MOST_IDLE_PAGES, summary("mine", f"[crml:{TOKEN}]")
+
+    def page(token: str) -> dict[str, Any]:
+        number = int(token or 0)
+        if number == last:
+            return {"trainingDatasets": [mine]}
+        return {"trainingDatasets": [summary(token or "0")], "nextToken": str(number + 1)}
+
+    answered = await Pages(page).read()
+    assert len(answered) == last + 1
+    assert all(isinstance(each, Reply) for each in answered)
+    assert (await Pages(page).search()).found == {TOKEN: (mine,)}
 
 
 async def test_a_list_that_takes_too_long_counts_as_endless() -> None:
     clock, pages = LoopClock(), Pages(lambda _: {"trainingDatasets": [], "nextToken": f"{clock.monotonic()}"})
-    caller = RateLimitedApi(
-        pages,
-        {"default": Limiter(clock, reads_per_second=2.0, writes_per_second=1.0)},
-        clock,
-        Story(),
-        CallTimeouts(1.0, 1.0, listing=30.0),
-    )
     began = clock.monotonic()
-    outcome = await caller.read("default", search.list_request(OPERATIONS[DATASET].resource), Lane.SEARCH)
+    outcome = (await pages.read(reads_per_second=2.0, listing=30.0))[-1]
     assert isinstance(outcome, Failure)
     assert outcome.code == ENDLESS
     assert 30.0 < clock.monotonic() - began < 32.0
@@ -209,11 +230,12 @@ async def test_a_search_that_never_ends_is_parked_within_the_stated_time() -> No
         rig.audit()
 
 
-async def test_a_list_whose_pages_are_too_long_together_fails() -> None:
-    pages = Pages(lambda _: {"trainingDatasets": [], "nextToken": str(len(pages.asked))}, MOST_BYTES // 10)
-    outcome = await pages.read()
-    assert isinstance(outcome, Failure)
-    assert outcome.code == ENDLESS
+async def test_a_search_that_shows_too_much_to_be_held_fails() -> None:
+    shown = [summary("mine", f"[crml:{TOKEN}]")]
+    pages = Pages(lambda _: {"trainingDatasets": shown, "nextToken": str(len(pages.asked))}, MOST_BYTES // 10)
+    found = (await pages.search()).found
+    assert isinstance(found, Fault)
+    assert found.code == "ListTooLarge"
     assert len(pages.asked) == 11
 
 
@@ -237,10 +259,9 @@ async def test_what_two_pages_show_is_one() -> None:
         "": {"trainingDatasets": [other, mine], "nextToken": "2"},
         "2": {"trainingDatasets": [mine, other]},
     }
-    outcome = await Pages(lambda token: shown[token]).read()
-    assert isinstance(outcome, Reply)
-    assert outcome.pages == 2
-    assert search.match(command, outcome.result["trainingDatasets"]) == (mine,)
+    listed = await Pages(lambda token: shown[token]).search()
+    assert listed.found == {marker(command): (mine,)}
+    assert not listed.stable
 
 
 async def test_a_deletion_between_two_pages_makes_nothing_twice() -> None:
