@@ -50,7 +50,7 @@ class Turns:
     Args:
         inbox: The shard's.
         dispatch: Gives turns.
-        spawn: Starts a task of the shard; None when the shard is ending.
+        spawn: Starts a task of the shard; None before the shard begins, and when it is ending.
     """
 
     def __init__(self, inbox: Inbox, dispatch: Dispatch, spawn: Spawn) -> None:
@@ -59,7 +59,7 @@ class Turns:
         self._spawn = spawn
         self._taken: dict[bytes, Turn] = {}
         self._noted: list[bytes] = []
-        self._waiting: dict[bytes, tuple[Rested, asyncio.Task[None] | None]] = {}
+        self._waiting: dict[bytes, tuple[Rested, asyncio.Task[None]]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -95,7 +95,8 @@ class Turns:
             self._inbox.put(Observed(key, rested.over))
         elif key not in self._waiting:
             task = self._spawn(self._wait(key, rested), f"turn:{rested.job.command.id}")
-            self._waiting[key] = (rested, task)
+            if task is not None:  # a slot may be free before the shard begins, or while it ends: no task, no wait
+                self._waiting[key] = (rested, task)
 
     async def _wait(self, key: bytes, rested: Rested) -> None:
         delayed = partial(self._inbox.put, Observed(key, Delayed()))
@@ -110,8 +111,8 @@ class Turns:
 
     def drop(self, key: bytes) -> None:
         """A job is not to call now: gives its turn back, or stops waiting for one."""
-        _, task = self._waiting.pop(key, (None, None))
-        if task is not None:
+        if (waiting := self._waiting.pop(key, None)) is not None:
+            _, task = waiting
             task.cancel()
         self._release(key)
 

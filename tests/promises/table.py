@@ -395,6 +395,7 @@ PROMISES = (
             "tell once a status that was left behind",
             "follow for ever a status that nobody knows",
             "wait for ever for a quota that AWS says is full",
+            "remember a wait that no task has begun",
             "fail behind a slot that known jobs use",
             "let calls explain each other's full quota",
             "queue a read",

@@ -925,6 +925,14 @@ SABOTAGES = (
         "tests/scenarios/test_answers.py::test_a_status_that_is_not_known_and_stays_is_for_a_person",
     ),
     Sabotage(
+        "remember a wait that no task has begun",
+        "service.runtime.turns",
+        "if task is not None:  # a slot",
+        "if True:  # a slot",
+        "A slot that is free while a partition is restored: who wants it waits for ever.",
+        "tests/unit/service/runtime/test_turns.py::test_who_asks_before_the_shard_begins_asks_again",
+    ),
+    Sabotage(
         "wait for ever for a quota that AWS says is full",
         "service.core.transitions",
         "    if not explained and timing.tried_enough(job, policy):\n",

@@ -232,6 +232,17 @@ async def test_a_defect_in_the_limiter_lets_the_job_go_on_without_a_turn(monkeyp
     assert (b.turns.taken, len(b.turns), b.used) == (0, 0, 0)
 
 
+async def test_who_asks_before_the_shard_begins_asks_again() -> None:
+    """A slot is free while a shard is restored: its job was taken for one that waits for its turn, for good."""
+    b = Bench()
+    b.ending = True  # as before it begins: no task can be started
+    b.turns.ask(A, rested())
+    b.ending = False
+    assert await b.heard() == []
+    b.turns.ask(A, rested())
+    assert await b.heard() == [(A, Due())]
+
+
 async def test_a_shard_that_ends_waits_for_nothing() -> None:
     b = Bench()
     b.ending = True
