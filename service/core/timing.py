@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.operations import Kind
-from service.core.job import Job, Phase, jitter, may_have_happened, replace, row
+from service.core.job import Job, Phase, jitter, known_row, may_have_happened, replace, row
 
 NOT_BEFORE: Final = "NotBefore"
 """Reason of a command that waits for its start time."""
@@ -110,8 +110,10 @@ def until(job: Job) -> float:
 
     It ends a watch. Of what AWS has begun it is reported, once, when that is running.
     """
-    kind = row(job.command).kind
-    if kind is Kind.TRACK:
+    operation = known_row(job.command)  # none for a cancellation that waits, which this release need not know
+    if operation is None:
+        return 0.0
+    if operation.kind is Kind.TRACK:
         return job.command.until
     reported = job.overdue or job.phase is not Phase.RUNNING
     return 0.0 if reported else job.command.until

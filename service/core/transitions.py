@@ -37,6 +37,7 @@ from service.core.job import (
     Job,
     Phase,
     ended,
+    known_row,
     marker,
     may_have_happened,
     repeat,
@@ -299,7 +300,8 @@ def _expired(job: Job, observation: seen.DeadlinePassed, now: float, policy: Pol
 
 
 def _until_passed(job: Job, observation: seen.UntilPassed, now: float, policy: Policy) -> Step:
-    if row(job.command).kind is Kind.TRACK:
+    operation = known_row(job.command)
+    if operation is not None and operation.kind is Kind.TRACK:
         return outcomes.not_ready(job, now)
     return outcomes.overdue(job) if job.phase is Phase.RUNNING else Step(job, ignored=True)
 
@@ -516,7 +518,8 @@ def _watch_cancelled(job: Job, observation: seen.Cancelled, now: float, policy: 
 def _broken(job: Job, observation: seen.Broken, now: float, policy: Policy) -> Step:
     """What has certainly changed nothing at AWS fails; about anything else a person decides."""
     resting = job.phase is Phase.QUEUED or (job.phase is Phase.INTENDED and (job.due > 0 or observation.unsent))
-    harmless = row(job.command).kind in (Kind.READ, Kind.TRACK)
+    operation = known_row(job.command)
+    harmless = operation is not None and operation.kind in (Kind.READ, Kind.TRACK)
     if harmless or (resting and not may_have_happened(job)):
         return outcomes.failed(job, observation.fault, now)
     return outcomes.parked(job, observation.fault, now, "nothing more: the service itself fails with this command")

@@ -260,6 +260,7 @@ PROMISES = (
             "watch from a status that was no end to an older release",
             "take no known status for an end",
             "cancel a held job that a former owner may have called",
+            "take the operation of a waiting cancellation for known",
             "give a held job its slot",
             "search a whole queue for who leaves it",
             "release the claims of a partition one by one",

@@ -925,6 +925,14 @@ SABOTAGES = (
         "tests/scenarios/test_answers.py::test_a_status_that_is_not_known_and_stays_is_for_a_person",
     ),
     Sabotage(
+        "take the operation of a waiting cancellation for known",
+        "service.core.timing",
+        "    operation = known_row(job.command)  # none for",
+        "    operation = row(job.command)  # none for",
+        "A cancellation of a newer release is ended by an older one, as a defect of the service.",
+        "tests/unit/service/core/test_holding.py::test_what_waits_for_another_command_is_planned_whatever_it_is[Due]",
+    ),
+    Sabotage(
         "remember a wait that no task has begun",
         "service.runtime.turns",
         "if task is not None:  # a slot",

@@ -7,10 +7,10 @@ import pytest
 
 from schemas.operations import OPERATIONS, Kind
 from schemas.records import Job, Phase
-from service.core import effects, holding, transitions
+from service.core import capacity, command_state, effects, holding, timing, transitions
 from service.core import observations as seen
 from service.core.cancellation import Chance, chance
-from service.core.job import TERMINAL, may_have_happened, replace
+from service.core.job import TERMINAL, awaits_slot, ended, keeps_line, may_have_happened, occupies_slot, replace
 from service.core.timing import Policy
 from tests.support import builders
 
@@ -52,6 +52,29 @@ def test_nothing_moves_a_held_job_and_nothing_is_done_for_it(make: object, job: 
             assert step.job is held
             assert step.ignored
             assert not step.events
+
+
+def waiting_for_another() -> Job:
+    """A cancellation of a newer release that waits for the command which it cancels: it is held by nobody."""
+    queued = next(job for job in OPEN if job.phase is Phase.QUEUED)
+    job = replace(unknown(queued), awaits='["/shop","c-1"]')
+    return replace(job, command=replace(job.command, until=NOW + 60, deadline=NOW + 60))
+
+
+@pytest.mark.parametrize("observation", builders.OBSERVATIONS, ids=lambda observation: type(observation).__name__)
+def test_what_waits_for_another_command_is_planned_whatever_it_is(observation: seen.Observation) -> None:
+    job = waiting_for_another()
+    step = transitions.step(job, observation, NOW, POLICY)
+    for after in (job, step.job or job):
+        doing = transitions.activity(after, POLICY)
+        assert ended(after) or doing == (effects.Await() if after.awaits else effects.Hold(holding.UNKNOWN_OPERATION))
+        assert timing.until(after) == 0.0
+        assert isinstance(timing.may_expire(after), bool)
+        assert not occupies_slot(after)
+        assert not awaits_slot(after)
+        assert isinstance(keeps_line(after), bool)
+        assert command_state.explained(after) or ended(after) or not after.awaits
+        assert capacity.pool(after)
 
 
 @pytest.mark.parametrize("job", OPEN, ids=lambda job: f"{job.command.operation}-{job.phase}")
