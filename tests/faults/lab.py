@@ -151,7 +151,7 @@ class Lab:
         with suppress(AssertionError):
             await until(shared, seconds, "not balanced")
             return
-        raise AssertionError("\n".join(f"{worker.name}: {worker.tail(6)}" for worker in self.workers))
+        raise AssertionError("\n".join([f"{each.name}: {await each.describe()}" for each in self.workers]))
 
     def consumed(self) -> list[str]:
         """Topics that shards consume."""

@@ -134,6 +134,14 @@ class Worker:
             return []
         return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
 
+    async def describe(self) -> str:
+        """What its probe says of itself and of each partition, and the end of its log."""
+        status = await self.status()
+        if status is None:
+            return f"alive {self.alive}, no answer\n{self.tail(6)}"
+        shards = {name: shard["state"] for name, shard in status["shards"].items()}
+        return f"ready {status['ready']}, shards {shards}, halted {status['halted']}\n{self.tail(6)}"
+
     def tail(self, lines: int = 12) -> str:
         """The end of the log."""
         if self._log is None or not self._log.is_file():
