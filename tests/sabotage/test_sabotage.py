@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,23 +12,47 @@ from tests.sabotage.document import PAGE, render
 from tests.sabotage.table import SABOTAGES, Sabotage
 
 QUICK = [each for each in SABOTAGES if not each.kafka]
-GROUPS = 12
-"""Groups are shared by the processes that run the tests."""
 FAILED = 1
 """As pytest returns it; anything else is none, such as a broken import."""
 
 
-def run(kind: str, names: list[str], seconds: float) -> dict[str, tuple[int, str]]:
-    command = [sys.executable, "-m", "tests.sabotage.runner", kind, *names]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return {name: (result, told) for name, (result, told) in json.loads(done.stdout).items()}
+class Run:
+    """One run of `tests.sabotage.runner`; its results arrive one by one."""
+
+    def __init__(self, kind: str, names: list[str]) -> None:
+        command = [sys.executable, "-m", "tests.sabotage.runner", kind, *names]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._known: dict[str, tuple[int, str]] = {}
+
+    def result(self, sabotage: Sabotage) -> tuple[int, str]:
+        """Waits until it is known."""
+        assert self._process.stdout is not None
+        while sabotage.name not in self._known:
+            line = self._process.stdout.readline()
+            assert line, "the runner has ended without this result; see what it wrote to stderr"
+            name, result, printed = json.loads(line)
+            self._known[name] = result, printed
+        return self._known[sabotage.name]
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process:
+            self._process.terminate()
 
 
-@cache
-def results(group: int) -> dict[str, tuple[int, str]]:
-    """A group in one run, for its libraries are then imported once."""
-    return run("tests", [each.name for each in QUICK[group::GROUPS]], 900)
+@pytest.fixture(scope="module")
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """All that were selected, in one run: its libraries are then imported once."""
+    selected = []
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and item.function is test_it_is_caught:
+            sabotage = item.callspec.params["sabotage"]
+            assert isinstance(sabotage, Sabotage)
+            selected.append(sabotage.name)
+    with Run("tests", selected) as run:
+        yield run
 
 
 def test_there_are_enough_of_them() -> None:
@@ -55,16 +79,10 @@ def test_the_catching_tests_are_part_of_the_suite() -> None:
 
 @pytest.mark.sabotage
 @pytest.mark.timeout(1000)
-@pytest.mark.parametrize(
-    ("group", "sabotage"),
-    [
-        pytest.param(number % GROUPS, each, id=each.name, marks=pytest.mark.xdist_group(f"group {number % GROUPS}"))
-        for number, each in enumerate(QUICK)
-    ],
-)
-def test_it_is_caught(group: int, sabotage: Sabotage) -> None:
-    result, told = results(group)[sabotage.name]
-    assert result == FAILED, told
+@pytest.mark.parametrize("sabotage", QUICK, ids=lambda each: each.name)
+def test_it_is_caught(run: Run, sabotage: Sabotage) -> None:
+    result, printed = run.result(sabotage)
+    assert result == FAILED, printed
 
 
 @pytest.mark.long
@@ -72,16 +90,18 @@ def test_it_is_caught(group: int, sabotage: Sabotage) -> None:
 @pytest.mark.parametrize("sabotage", [each for each in SABOTAGES if each.kafka], ids=lambda each: each.name)
 def test_it_is_caught_on_kafka(sabotage: Sabotage) -> None:
     """The contract suite itself shows that they pass without; it runs each of them."""
-    result, told = run("tests", [sabotage.name], 390)[sabotage.name]
-    assert result == FAILED, told
+    with Run("tests", [sabotage.name]) as run:
+        result, printed = run.result(sabotage)
+    assert result == FAILED, printed
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1000)
 @pytest.mark.parametrize("sabotage", [each for each in SABOTAGES if each.simulated], ids=lambda each: each.name)
 def test_the_simulator_finds_it_too(sabotage: Sabotage) -> None:
-    seed, told = run("seeds", [sabotage.name], 990)[sabotage.name]
-    assert seed >= 0, told
+    with Run("seeds", [sabotage.name]) as run:
+        seed, printed = run.result(sabotage)
+    assert seed >= 0, printed
 
 
 def test_the_page_is_not_stale() -> None:
