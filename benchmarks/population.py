@@ -218,7 +218,7 @@ class Replica:
         self.slots = SlotRegistry(dict.fromkeys(targets, quotas), lambda _: None, self.clock.monotonic)
         self.standby = Standby(self.slots, self.telemetry, follows=False)
         self._dependencies = ActivityDependencies(Dispatch(api, self.clock), self.pollers, self.slots)
-        self.assignment = Assignment(self.log, self.shard, self.telemetry, patience=5.0, resized=lambda _: None)
+        self.assignment = Assignment(self.log, self.shard, self.telemetry, grace=5.0, resized=lambda _: None)
         self.app = App(
             log=self.log,
             assignment=self.assignment,

@@ -166,7 +166,7 @@ def build(settings: Settings, release: str = "") -> Service:
             settings.polling.tick,
             clock,
             telemetry,
-            patience=timing.settle,
+            settle=timing.settle,
             blindness=blindness,
             sharing=sharing,
             silence=settings.kafka.session_timeout,
@@ -268,8 +268,8 @@ def _app(
             limiter.share(min(1.0, share) or 1.0)
         tenancy.share(settings, tenants, assignment.shards)
 
-    patience = settings.runtime.stop_deadline / 2
-    assignment = Assignment(log.membership, make_shard, telemetry, patience=patience, resized=resized)
+    grace = settings.runtime.stop_deadline / 2
+    assignment = Assignment(log.membership, make_shard, telemetry, grace=grace, resized=resized)
     app = App(
         log=log,
         assignment=assignment,

@@ -21,7 +21,7 @@ class Assignment:
         membership: In the consumer group.
         make_shard: Makes a shard of a partition.
         telemetry: Receives metrics and problems.
-        patience: Seconds that running calls get to end when partitions are revoked.
+        grace: Seconds that running calls get to end when partitions are revoked.
         resized: Called with the partitions held after every assignment.
         halted_retry: Seconds after which a halted partition is tried again.
     """
@@ -32,14 +32,14 @@ class Assignment:
         make_shard: Callable[[TopicPartition], Shard],
         telemetry: Telemetry,
         *,
-        patience: float,
+        grace: float,
         resized: Callable[[frozenset[TopicPartition]], None],
         halted_retry: float = 30.0,
     ) -> None:
         self._membership = membership
         self._make_shard = make_shard
         self._telemetry = telemetry
-        self._patience = patience
+        self._grace = grace
         self._resized = resized
         self._halted_retry = halted_retry
         self._shards: dict[TopicPartition, Shard] = {}
@@ -119,7 +119,7 @@ class Assignment:
     async def _pause(self, partition: TopicPartition, shard: Shard) -> None:
         """A shard that can't be drained is closed dirty, as by a crash."""
         try:
-            await shard.pause(self._patience)
+            await shard.pause(self._grace)
         except Exception as error:
             self._telemetry.problem("assignment_error", error=location(error))
             if self._shards.get(partition) is shard:
@@ -161,7 +161,7 @@ class Assignment:
         self._closing = True
         for retry in self._retries.values():
             retry.cancel()
-        await self._close(set(self._shards), patience=self._patience)
+        await self._close(set(self._shards), grace=self._grace)
 
     def abandon(self) -> None:
         """Ends what is left of the shards, dirty."""
@@ -172,23 +172,23 @@ class Assignment:
         return self._closing
 
     async def _give_up(self, shards: set[TopicPartition], halted: set[TopicPartition]) -> None:
-        await self._close(shards, patience=0.0)
+        await self._close(shards, grace=0.0)
         for elsewhere in sorted(halted):
             self._let_go(elsewhere)
 
-    async def _close(self, partitions: set[TopicPartition], *, patience: float) -> None:
+    async def _close(self, partitions: set[TopicPartition], *, grace: float) -> None:
         tasks = [self._tasks[partition] for partition in partitions if partition in self._tasks]
         async with asyncio.TaskGroup() as closings:
             for partition in sorted(partitions):
-                closings.create_task(self._close_one(self._shards[partition], self._tasks[partition], patience))
+                closings.create_task(self._close_one(self._shards[partition], self._tasks[partition], grace))
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _close_one(self, shard: Shard, task: asyncio.Task[None], patience: float) -> None:
+    async def _close_one(self, shard: Shard, task: asyncio.Task[None], grace: float) -> None:
         if shard.state in (State.OPENING, State.RESTORING):
             task.cancel()
         else:
-            await shard.close(patience)
+            await shard.close(grace)
 
     def _open(self, partition: TopicPartition) -> None:
         if self._group is None:

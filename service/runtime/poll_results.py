@@ -36,7 +36,7 @@ class PollResults:
         tick: Seconds of a tick, in which due times are counted.
         clock: Time.
         telemetry: Receives what fails.
-        patience: See :class:`service.runtime.poller.Poller`.
+        settle: See :class:`service.runtime.poller.Poller`.
         blindness: The same.
 
     Attributes:
@@ -44,14 +44,14 @@ class PollResults:
     """
 
     def __init__(
-        self, target: str, tick: float, clock: Clock, telemetry: Telemetry, patience: float, blindness: float
+        self, target: str, tick: float, clock: Clock, telemetry: Telemetry, settle: float, blindness: float
     ) -> None:
         self.late: dict[WatchedResource, None] = {}
         self._target = target
         self._tick = tick
         self._clock = clock
         self._telemetry = telemetry
-        self._patience = patience
+        self._settle = settle
         self._blindness = blindness
 
     def problem(self, error: Exception) -> None:
@@ -105,7 +105,7 @@ class PollResults:
         """Seconds for which an absence has yet to last; a deletion that has failed explains no absence."""
         resource = RESOURCES[watch.kind]
         explained = watch.status in resource.leaving or (watch.removal and watch.status not in resource.undeleted)
-        return 0.0 if explained else watch.missed + self._patience - now
+        return 0.0 if explained else watch.missed + self._settle - now
 
     def deliver(self, watches: Iterable[WatchedResource], description: Mapping[str, Any]) -> None:
         """A poll has described the resource."""

@@ -74,7 +74,7 @@ class Poller:
         tick: Seconds to which due times are rounded, so that polls are combined.
         clock: Time.
         telemetry: Receives every poll.
-        patience: Seconds that a read may lag behind, even behind what an earlier one has shown: what was absent for
+        settle: Seconds that a read may lag behind, even behind what an earlier one has shown: what was absent for
             longer counts as gone. A resource that is being deleted need not be absent for that time.
         blindness: Seconds of failed polls after which they are observed, repeatedly.
         sharing: Shares Lists with other replicas.
@@ -88,14 +88,14 @@ class Poller:
         tick: float,
         clock: Clock,
         telemetry: Telemetry,
-        patience: float = 0.0,
+        settle: float = 0.0,
         blindness: float = 3600.0,
         sharing: ListSharing | None = None,
         silence: float = 0.0,
     ) -> None:
         self._target = target
         self._blindness = blindness
-        self._results = PollResults(target, tick, clock, telemetry, patience, blindness)
+        self._results = PollResults(target, tick, clock, telemetry, settle, blindness)
         self._caller = caller
         self._tick = tick
         self._clock = clock

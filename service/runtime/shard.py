@@ -211,8 +211,8 @@ class Shard:
         if job is not None:
             self._activities.wake(key, job)
 
-    async def pause(self, patience: float) -> None:
-        """Begins no new call, lets those under way end and commits all of it, for up to ``patience`` seconds.
+    async def pause(self, grace: float) -> None:
+        """Begins no new call, lets those under way end and commits all of it, for up to ``grace`` seconds.
 
         What was permitted but not begun is committed as not sent, so that a next owner need not search for it.
         A shard that is not running yet has nothing to wait for.
@@ -221,7 +221,7 @@ class Shard:
         self._backpressure.hold()
         self._activities.hold()
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(grace):
                 # Idleness has three sources; looking at them now and then is enough for a hand-over.
                 while self._state is State.RUNNING and not self._idle:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
@@ -241,9 +241,9 @@ class Shard:
             self._backpressure.pause()
         self._activities.proceed()
 
-    async def close(self, patience: float) -> None:
+    async def close(self, grace: float) -> None:
         """Ends the shard cleanly: pauses, then stops serving."""
-        await self.pause(patience)
+        await self.pause(grace)
         self._inbox.close()
 
     @property

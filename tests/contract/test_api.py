@@ -45,7 +45,7 @@ FAULTS: dict[str, Fault] = {
     "throttle": fake.THROTTLED,
     "quota": fake.QUOTA,
 }
-PATIENCE = 500
+ATTEMPTS = 500
 _accounts = itertools.count(300_000_000_001)
 
 
@@ -90,7 +90,7 @@ class Bench:
         return str(made["trainingDatasetArn"])
 
     async def until(self, operation: str, status: str, **params: Any) -> dict[str, Any]:
-        for _ in range(PATIENCE):
+        for _ in range(ATTEMPTS):
             seen = await self.ok(operation, **params)
             if seen["status"] == status:
                 return seen
@@ -105,7 +105,7 @@ class Bench:
         assert (outcome.code, outcome.http_status) == ("ResourceNotFoundException", 404)
 
     async def until_export(self, job: dict[str, Any]) -> None:
-        for _ in range(PATIENCE):
+        for _ in range(ATTEMPTS):
             [export] = (await self.ok("ListAudienceExportJobs", **job))["audienceExportJobs"]
             if export["status"] == "ACTIVE":
                 return

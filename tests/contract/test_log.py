@@ -325,7 +325,7 @@ async def test_of_two_processes_of_one_instance_id_the_newcomer_serves_until_it_
         await eventually(lambda: len(elder.partitions) == 2)
         async with running(world, world.log("pod-0")) as newcomer:
             await eventually(lambda: len(newcomer.partitions) == 2 and elder.steps_back)
-            await asyncio.sleep(world.patience + 1)  # meanwhile the elder has asked for its place again
+            await asyncio.sleep(world.retry_interval + 1)  # meanwhile the elder has asked for its place again
             await world.produce(0, [b"a"])
             await eventually(lambda: b"a" in newcomer.committed)
             assert (newcomer.assignments, newcomer.steps_back) == (1, [])

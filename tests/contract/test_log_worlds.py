@@ -35,7 +35,7 @@ class World(Protocol):
     commands: str
     jobs: str
     replies: str
-    patience: float
+    retry_interval: float
     """Seconds between a superseded member's attempts to come back."""
 
     def log(self, instance_id: str = "") -> Log:
@@ -86,7 +86,7 @@ class World(Protocol):
 class MemoryWorld:
     """The twin."""
 
-    patience = 0.0
+    retry_interval = 0.0
 
     def __init__(self) -> None:
         self.commands, self.jobs, self.replies = "cleanroomsml.commands", "cleanroomsml.jobs", "replies"
@@ -138,7 +138,7 @@ class KafkaWorld:
         self.commands, self.jobs, self.replies = f"{name}.commands", f"{name}.jobs", f"{name}.replies"
         limits = {"session_timeout": 6.0, "commit_deadline": 5.0, "stop_deadline": 3.0} | settings
         self.settings = KafkaSettings(broker.bootstrap, name, application=name, **limits)
-        self.patience = self.settings.session_timeout / 2
+        self.retry_interval = self.settings.session_timeout / 2
         self._exits = contextlib.AsyncExitStack()
         self.offsets = Offsets(self.settings)  # reads uncommitted: the markers of the last commit may be on their way
         self._exits.push_async_callback(self.offsets.close)

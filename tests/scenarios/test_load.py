@@ -150,7 +150,7 @@ async def test_a_throttling_storm_stays_within_the_budget() -> None:
         rig.api.always(CREATE, None)
         for command_id in sent:
             assert (await rig.end(command_id)).kind == "succeeded"
-        assert 10 < during < 60  # not ten a second: AWS has asked for patience
+        assert 10 < during < 60  # not ten a second: AWS has throttled
         for second in range(int(rig.clock.monotonic())):
             left = sum(second <= entry.time < second + 1 for entry in rig.api.log if entry.operation == CREATE)
             assert left <= 20  # a second's savings and a second's rate

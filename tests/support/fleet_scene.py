@@ -62,9 +62,7 @@ class Scene:
             self.standby.wanted(partition)
             self.standby.replicated(partition, [], 0, current=True)
         log = MemoryBroker(partitions, wall=self.clock.wall).log("scene")
-        self.assignment = Assignment(
-            log.membership, lambda _: _none(), self.story, patience=1.0, resized=lambda _: None
-        )
+        self.assignment = Assignment(log.membership, lambda _: _none(), self.story, grace=1.0, resized=lambda _: None)
         self.limiters = {
             name: Limiter(self.clock, reads_per_second=5.0, writes_per_second=1.0) for name in self.accounts
         }

@@ -41,13 +41,13 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     Args:
         random: Draws who runs next.
         disorder: How often that is not the one who has waited longest, from 0 to 1.
-        patience: Steps after which a simulation counts as running in circles.
+        step_limit: Steps after which a simulation counts as running in circles.
     """
 
-    def __init__(self, random: Random, disorder: float = 0.0, patience: int = 1_000_000) -> None:
+    def __init__(self, random: Random, disorder: float = 0.0, step_limit: int = 1_000_000) -> None:
         self.steps = 0
         self.problems: list[dict[str, Any]] = []
-        self._random, self._disorder, self._patience = random, disorder, patience
+        self._random, self._disorder, self._step_limit = random, disorder, step_limit
         self._now = 0.0
         self._numbers = 0
         self._ready: list[asyncio.Handle] = []
@@ -164,7 +164,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def _step(self) -> None:
         """Runs one callback."""
         self.steps += 1
-        if self.steps > self._patience:
+        if self.steps > self._step_limit:
             raise Stuck(f"no end after {self.steps} steps, at {self._now:.3f} s")
         handle = self._next()
         if self._frozen:

@@ -194,7 +194,7 @@ class Node:
             log.membership,
             self._make_shard,
             self.story,
-            patience=options.stop_deadline / 2,
+            grace=options.stop_deadline / 2,
             resized=lambda held: self._resized(len(held) / (options.partitions * len(options.consumed))),
         )
         self.app = App(

@@ -28,7 +28,7 @@ _TAG_ALPHABET: Final = frozenset(" _.:/=+-@")
 _URGENT: Final = 600
 """Seconds before the end of credentials from which on botocore uses them no longer."""
 
-_PATIENCE: Final = 0.5
+_RENEWAL_WAIT: Final = 0.5
 """Seconds that a call waits for a renewal which is not urgent yet; well below the call window."""
 
 _LONGEST_RENEWAL: Final = 30.0
@@ -101,7 +101,7 @@ class Access:
         renewal = asyncio.create_task(_renewed(signer), name=f"credentials:{self._target.region}")
         self._renewals.add(renewal)
         renewal.add_done_callback(self._ended)
-        await asyncio.wait({renewal}, timeout=_PATIENCE)
+        await asyncio.wait({renewal}, timeout=_RENEWAL_WAIT)
         return renewal.result() if renewal.done() else await signer.get_frozen_credentials()
 
     def _ended(self, renewal: asyncio.Task[Any]) -> None:

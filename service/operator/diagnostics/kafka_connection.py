@@ -13,7 +13,7 @@ from schemas.kafka.tokens import TokenUnavailable
 from service.adapters.kafka.client_options import KafkaSettings, milliseconds
 from service.runtime.errors import causes
 
-PATIENCE = 5.0
+BROKER_TIMEOUT = 5.0
 """Seconds for each broker."""
 
 
@@ -27,12 +27,12 @@ async def why_unreachable(settings: KafkaSettings) -> dict[str, str]:
 async def _try(settings: KafkaSettings, host: str, port: int) -> str:
     connection: Any = None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(BROKER_TIMEOUT):
             connection = await conn.create_conn(
                 host,
                 port,
                 client_id=f"{settings.client_id}-check",
-                request_timeout_ms=milliseconds(PATIENCE),
+                request_timeout_ms=milliseconds(BROKER_TIMEOUT),
                 **settings.security,
             )
             await connection.send(MetadataRequest([]))
@@ -83,7 +83,9 @@ def _of_network(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
         return "has no such host name; check bootstrap_servers"
     if isinstance(error, TimeoutError):
-        return f"did not answer within {PATIENCE:.0f} s; check bootstrap_servers, security_protocol and the network"
+        return (
+            f"did not answer within {BROKER_TIMEOUT:.0f} s; check bootstrap_servers, security_protocol and the network"
+        )
     return ""
 
 

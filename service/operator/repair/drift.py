@@ -11,7 +11,7 @@ from service.core.job import Job, Phase, ended, known_row, marker, repeat, row, 
 from service.core.marker import carried, identify
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, OwnedJob
 
-PATIENCE = 3
+SETTLING_TIMES = 3
 """Number of settling times that a job may stay uncertain before it is reported."""
 
 Summary = Mapping[str, Any]
@@ -98,7 +98,7 @@ def compare(ledger: ChangelogSnapshot, survey: Survey, now: float, settle: float
             yield _parked(held, survey)
         elif held.job.phase in (Phase.RUNNING, Phase.ACCEPTED):
             yield from _gone(held.job, survey)
-        elif held.job.phase is Phase.UNCERTAIN and now - held.job.since > PATIENCE * settle:
+        elif held.job.phase is Phase.UNCERTAIN and now - held.job.since > SETTLING_TIMES * settle:
             yield Drift(
                 DriftKind.UNCERTAIN,
                 held.job.command.id,

@@ -167,9 +167,9 @@ class GroupMember:
         lenient_headers.install()
         # A JoinGroup is answered only when every member has joined, and aiokafka gives it no more time than any other
         # request.
-        patience = max(settings.request_timeout, settings.rebalance_timeout + 5)
+        request_timeout = max(settings.request_timeout, settings.rebalance_timeout + 5)
         return AIOKafkaConsumer(
-            **client_options(settings, "group", patience),
+            **client_options(settings, "group", request_timeout),
             group_id=settings.group_id,
             group_instance_id=settings.group_instance_id,
             partition_assignment_strategy=(self._assignor,),

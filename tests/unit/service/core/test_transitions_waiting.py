@@ -63,9 +63,9 @@ def test_throttling_backs_off_ever_longer_within_bounds(operation: Operation) ->
 
 @ALL
 def test_throttling_without_end_fails(operation: Operation) -> None:
-    patience = POLICY.read_retry_limit if operation.kind is Kind.READ else POLICY.write_retry_limit
-    assert after(builders.job(operation, tried=patience), seen.Postponed(THROTTLED)).phase is Phase.INTENDED
-    step = observe(builders.job(operation, tried=patience + 1), seen.Postponed(THROTTLED))
+    retry_limit = POLICY.read_retry_limit if operation.kind is Kind.READ else POLICY.write_retry_limit
+    assert after(builders.job(operation, tried=retry_limit), seen.Postponed(THROTTLED)).phase is Phase.INTENDED
+    step = observe(builders.job(operation, tried=retry_limit + 1), seen.Postponed(THROTTLED))
     assert (told(step), builders.error(step)) == (["failed"], "ThrottlingException")
 
 

@@ -131,7 +131,7 @@ async def test_calls_under_way_end_before_the_partition_goes() -> None:
 
 
 async def test_a_call_that_hangs_does_not_hold_up_the_group() -> None:
-    """Patience ends; the successor finds out what became of the call."""
+    """The grace ends; the successor finds out what became of the call."""
     async with Rig() as rig:
         rig.api.inject(CREATE, fake.HANG_AFTER, fake.HANG_AFTER)
         await rig.start()

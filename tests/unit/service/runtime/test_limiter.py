@@ -1,4 +1,4 @@
-"""The budget's waiting: order, rate, patience after a throttle, share, and waiters that give up."""
+"""The budget's waiting: order, rate, rest after a throttle, share, and waiters that give up."""
 
 import asyncio
 

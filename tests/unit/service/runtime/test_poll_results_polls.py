@@ -17,7 +17,7 @@ from service.runtime.watches import WatchedResource
 from tests.support.clock import ManualClock
 from tests.support.recording_telemetry import Story
 
-TICK, PATIENCE, BLINDNESS = 1.0, 100.0, 60.0
+TICK, SETTLE, BLINDNESS = 1.0, 100.0, 60.0
 OLD = Cadence(first=10.0, later=3000.0, young_for=0.0)
 YOUNG = Cadence(first=10.0, later=3000.0, young_for=1e6)
 CREATING, DONE, LEAVING = AUDIENCE_MODEL.arriving, "ACTIVE", AUDIENCE_MODEL.leaving
@@ -32,9 +32,9 @@ UNSENT = Failure("ConnectFailed", "no route", sent=False)
 class Desk:
     """The results of one target, and what was delivered of its resources."""
 
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, settle: float = SETTLE) -> None:
         self.clock, self.story = ManualClock(), Story()
-        self.results = PollResults("default", TICK, self.clock, self.story, patience, BLINDNESS)
+        self.results = PollResults("default", TICK, self.clock, self.story, settle, BLINDNESS)
         self.seen: list[Observation] = []
 
     def watch(
@@ -169,7 +169,7 @@ def test_a_description_without_a_status_shows_nothing() -> None:
 
 
 def test_three_absences_are_an_end_that_is_delivered_until_it_is_heard() -> None:
-    desk = Desk(patience=0.0)
+    desk = Desk(settle=0.0)
     watch = desk.watch(DONE)
     assert desk.misses(watch, ABSENCES - 1) == []
     assert desk.misses(watch) == vanished()
@@ -225,12 +225,12 @@ def test_what_is_being_deleted_need_not_be_absent_for_long(status: str, removal:
     watch = desk.watch(status, removal=removal)
     assert desk.misses(watch, ABSENCES - 1) == []
     assert desk.misses(watch) == (vanished() if explained else [])
-    assert desk.misses(watch, every=PATIENCE) == vanished()
+    assert desk.misses(watch, every=SETTLE) == vanished()
 
 
 def test_a_poll_before_its_time_confirms_no_absence() -> None:
     """Another one has asked for the same resource."""
-    desk = Desk(patience=0.0)
+    desk = Desk(settle=0.0)
     watch, other = desk.watch(DONE, name="a"), desk.watch(DONE, name="a")
     watch.due = tick_of(desk.clock.now() + 35.0, TICK)
     for _ in range(3):
@@ -245,7 +245,7 @@ def test_a_poll_before_its_time_confirms_no_absence() -> None:
 
 
 def test_a_failed_poll_neither_confirms_an_absence_nor_ends_it() -> None:
-    desk = Desk(patience=0.0)
+    desk = Desk(settle=0.0)
     watch = desk.watch(DONE)
     desk.misses(watch, 2, every=1.0)
     desk.fails(watch, 1.0)
@@ -271,7 +271,7 @@ def test_the_next_poll_comes_when_the_absence_can_be_confirmed() -> None:
 
 
 def test_the_next_poll_after_an_absence_is_never_later_than_usual() -> None:
-    desk = Desk(patience=10_000.0)
+    desk = Desk(settle=10_000.0)
     young, old = desk.watch(DONE, YOUNG), desk.watch(DONE)
     leaving, quick = desk.watch(LEAVING[0]), desk.watch(DONE)
     quick.pace = 5.0

@@ -35,14 +35,14 @@ PACE = Cadence(first=10.0, later=50.0, young_for=100.0)
 
 
 class Bench:
-    def __init__(self, tick: float = 1.0, patience: float = 0.0, blindness: float = 3600.0) -> None:
+    def __init__(self, tick: float = 1.0, settle: float = 0.0, blindness: float = 3600.0) -> None:
         self.clock = LoopClock()
         self.api = TwinApi(self.clock)
         self.api.pending, self.api.working = 15.0, 1000.0
         self.story = Story()
         limiters = {"default": Limiter(self.clock, reads_per_second=1000.0, writes_per_second=1000.0)}
         caller = RateLimitedApi(self.api, limiters, self.clock, self.story, CallTimeouts(write=10.0, read=5.0))
-        self.poller = Poller("default", caller, tick, self.clock, self.story, patience, blindness)
+        self.poller = Poller("default", caller, tick, self.clock, self.story, settle, blindness)
         self.seen: list[tuple[str, Observation]] = []
         self.told: list[tuple[int, Observation]] = []
 
@@ -76,8 +76,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(tick: float = 1.0, patience: float = 0.0, blindness: float = 3600.0) -> AsyncIterator[Bench]:
-    made = Bench(tick, patience, blindness)
+async def bench(tick: float = 1.0, settle: float = 0.0, blindness: float = 3600.0) -> AsyncIterator[Bench]:
+    made = Bench(tick, settle, blindness)
     task = asyncio.create_task(made.poller.run())
     yield made
     task.cancel()
@@ -200,7 +200,7 @@ GONE = fake.Fault(Failure("ResourceNotFoundException", "not found", http_status=
 async def test_what_is_old_and_gone_is_looked_for_sooner_than_usual_and_no_more_often_than_it_takes(
     status: str, looked_at: list[int]
 ) -> None:
-    async with bench(patience=99.0) as b:
+    async with bench(settle=99.0) as b:
         (arn,) = await b.models(1)
         b.api.set_status(arn, status)
         b.watch(arn, pace=Cadence(first=10.0, later=3000.0, young_for=0.0))
@@ -220,7 +220,7 @@ async def test_what_is_old_and_gone_is_looked_for_sooner_than_usual_and_no_more_
 
 
 async def test_absences_now_and_then_are_no_end() -> None:
-    async with bench(patience=25.0) as b:
+    async with bench(settle=25.0) as b:
         (arn,) = await b.models(1)
         b.api.inject(GET, *[GONE, GONE, fake.Fault(effect=True)] * 10)
         b.watch(arn, pace=Cadence(first=10.0, later=10.0, young_for=0.0))
@@ -235,7 +235,7 @@ async def test_absences_now_and_then_are_no_end() -> None:
 
 @pytest.mark.parametrize("removal", [True, False])
 async def test_a_few_absences_end_what_is_being_deleted(removal: bool) -> None:
-    async with bench(patience=1000.0) as b:
+    async with bench(settle=1000.0) as b:
         (arn,) = await b.models(1)
         b.watch(arn, removal=removal)
         await asyncio.sleep(1.0)
@@ -250,7 +250,7 @@ async def test_a_few_absences_end_what_is_being_deleted(removal: bool) -> None:
 
 @pytest.mark.parametrize("status", ["DELETE_PENDING", "DELETE_FAILED"])
 async def test_a_deletion_that_fails_is_no_deletion_whatever_two_looks_miss(status: str) -> None:
-    async with bench(patience=100.0) as b:
+    async with bench(settle=100.0) as b:
         (arn,) = await b.models(1)
         b.api.set_status(arn, status)
         b.watch(arn, pace=Cadence(first=10.0, later=10.0, young_for=0.0), removal=True)
@@ -397,8 +397,8 @@ async def test_a_list_that_lags_now_and_then_is_no_absence() -> None:
         assert not any(isinstance(seen, Vanished) for _, seen in b.seen)
 
 
-async def test_a_list_that_falls_behind_what_it_has_shown_is_no_absence_within_the_patience() -> None:
-    async with bench(patience=60.0) as b:
+async def test_a_list_that_falls_behind_what_it_has_shown_is_no_absence_within_the_settling_time() -> None:
+    async with bench(settle=60.0) as b:
         export_id, name = await export(b)
         b.watch(export_id, "StartAudienceExportJob", Cadence(first=10.0, later=10.0, young_for=0.0))
         await asyncio.sleep(5.0)

@@ -47,7 +47,7 @@ class Lists:
         self.gets: list[tuple[float, str]] = []
         self.told: list[tuple[float, str, Observation]] = []
         self.between: Callable[[], None] = lambda: None
-        self.poller = Poller("default", cast(RateLimitedApi, self), 1.0, self.clock, self.story, patience=60.0)
+        self.poller = Poller("default", cast(RateLimitedApi, self), 1.0, self.clock, self.story, settle=60.0)
 
     async def turn(self, _target: str, lane: Lane) -> Turn:
         return await self.limiter.take(lane)

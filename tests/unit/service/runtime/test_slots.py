@@ -257,7 +257,7 @@ def test_who_does_not_come_holds_others_up_for_a_while_only() -> None:
     assert ask(b, "b", since=3.0) > 0
 
 
-def test_patience_begins_anew_with_every_slot_that_is_free() -> None:
+def test_the_grace_begins_again_with_every_slot_that_is_free() -> None:
     b = shared(limit=1)
     note(b, "slow", Phase.QUEUED, accepted_at=1.0)
     b.now = FREE_SLOT_GRACE + 1

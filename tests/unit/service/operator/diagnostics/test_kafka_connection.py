@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed, Unsu
 from sandbox.kafka.broker import free_port
 from schemas.kafka.tokens import TokenUnavailable
 from service.adapters.kafka.client_options import KafkaSettings
-from service.operator.diagnostics.kafka_connection import PATIENCE, why_unreachable
+from service.operator.diagnostics.kafka_connection import BROKER_TIMEOUT, why_unreachable
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ PROTOCOL.reason = "WRONG_VERSION_NUMBER"
         (TokenUnavailable("no endpoint"), "can't be shown a token: no endpoint"),
         (CERTIFICATE, "shows a certificate that is not to be trusted: self-signed certificate; check ssl_ca_file"),
         (PROTOCOL, "does not agree on TLS: wrong version number; check security_protocol, ssl_cert_file"),
-        (TimeoutError(), f"did not answer within {PATIENCE:.0f} s; check bootstrap_servers"),
+        (TimeoutError(), f"did not answer within {BROKER_TIMEOUT:.0f} s; check bootstrap_servers"),
         (caused(KafkaConnectionError("x"), ConnectionRefusedError()), "does not listen"),
         (ValueError("odd"), "fails: ValueError('odd')"),
     ],
