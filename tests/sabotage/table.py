@@ -2941,7 +2941,7 @@ SABOTAGES = (
     Sabotage(
         "let until end what AWS has begun",
         "service.core.transitions",
-        "    if row(job.command).kind is Kind.TRACK:\n        return outcomes.not_ready(job, now)\n",
+        "    if operation is not None and operation.kind is Kind.TRACK:\n        return outcomes.not_ready(job, now)\n",
         "    if True:\n        return outcomes.not_ready(job, now)\n",
         "A publisher reads that its training failed, sends another one, and both run and are billed.",
         "tests/unit/service/core/test_transitions_waiting.py::test_what_runs_past_its_time_goes_on_and_is_reported_once",
