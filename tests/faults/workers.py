@@ -54,7 +54,7 @@ class Worker:
         self.close()
         self.port = free_port()
         self._log = output or self._directory / f"{self.name}.{next(self._lives)}.log"
-        variables = {**self.environment, "CRML_HTTP__PORT": str(self.port)}
+        variables = {**self.environment, "CRML_HTTP__PORT": str(self.port), "PYTHONFAULTHANDLER": "1"}
         prefix = ["/usr/bin/env", *(f"{name}={value}" for name, value in variables.items())]
         self._process = Tied([*prefix, *self.entry, "run"], directory=ROOT, output=self._log)
         self.started = time.monotonic()
@@ -135,10 +135,16 @@ class Worker:
         return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
 
     async def describe(self) -> str:
-        """What its probe says of itself and of each partition, and the end of its log."""
+        """What its probe says of itself and of each partition, and the end of its log.
+
+        One that lives and does not answer is ended, with the stacks of its threads in its log.
+        """
         status = await self.status()
         if status is None:
-            return f"alive {self.alive}, no answer\n{self.tail(6)}"
+            if self.alive:
+                self.send(signal.SIGABRT)
+                await asyncio.sleep(1.0)
+            return f"no answer\n{self.tail(60)}"
         shards = {name: shard["state"] for name, shard in status["shards"].items()}
         return f"ready {status['ready']}, shards {shards}, halted {status['halted']}\n{self.tail(6)}"
 
