@@ -41,6 +41,7 @@ class Monitor:
     Attributes:
         counters: How often each thing has happened.
         ended: Ids of the commands with a terminal reply.
+        given_up: Ids of parked commands that a person gives up whatever they have made, for others that wait for them.
         folds: What each consumed partition's changelog says.
         replies: The replies to each command, without repetitions.
         copies: How often each command was published again; a publisher says so.
@@ -61,6 +62,7 @@ class Monitor:
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.ended: set[str] = set()
+        self.given_up: set[str] = set()
         self.folds: dict[TopicPartition, dict[bytes, Record]] = defaultdict(dict)
         self.replies: dict[str, list[Heard]] = defaultdict(list)
         self.copies: Counter[str] = Counter()

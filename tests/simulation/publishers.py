@@ -217,7 +217,8 @@ async def resolve(day: Day) -> None:
 
 
 def give_up(day: Day, chosen: str) -> None:
-    """So that what waits for it ends."""
+    """So that what waits for it ends, whatever it has made."""
+    day.monitor.given_up.add(chosen)
     _about_another(day, "ResolveCommand", {"resolution": "fail"}, chosen)
 
 

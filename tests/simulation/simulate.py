@@ -14,6 +14,7 @@ from schemas.operations import COMMANDS, Kind, Repeat
 from schemas.records import Job, Phase
 from service.core.job import marker
 from service.core.rate_budget import Lane
+from service.core.resolution import GIVEN_UP
 from tests.simulation.day import HOME
 from tests.simulation.families import ON, Family, drawn
 from tests.simulation.monitor import Monitor, Violation
@@ -182,6 +183,8 @@ def _judge_truth(rig: Rig, monitor: Monitor, job: Job) -> None:
     code = job.fault.code if job.fault else ""
     if job.phase is Phase.PARKED:
         monitor.counters[f"parked: {code}"] += 1
+    elif code == GIVEN_UP and job.command.id in monitor.given_up:
+        return  # a person has said so, for the sake of what waits: adopted before, and never seen again
     elif row.creates:
         happened = job.phase is Phase.SUCCEEDED or code in ("CREATE_FAILED", "ResourceVanished")
         if happened != (made == 1):
