@@ -5,14 +5,18 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from schemas.aws_policies.iam import iam_policy
+from schemas.aws_policies import trust
+from schemas.aws_policies.iam import Scope
 from service.adapters.kafka.topics import TopicSpec, config_at_creation
 from service.operator.access.formats import as_msk_iam
+from service.operator.access.iam_policies import documents
 from service.operator.access.kafka_acls import SERVICE, TOPICS, Acl
+from service.settings import Settings, Target
 
 CLUSTER_ARN: Final = (
     "arn:${AWS::Partition}:kafka:${AWS::Region}:${AWS::AccountId}:cluster/${MskClusterName}/${MskClusterUuid}"
 )
+CLUSTER: Final = "arn:${AWS::Partition}:eks:${AWS::Region}:${AWS::AccountId}:cluster/${EksClusterName}"
 PODS: Final[Mapping[str, str]] = {SERVICE: "ServiceAccount", TOPICS: "TopicsServiceAccount"}
 """Components that run as pods, each with the parameter that names its Kubernetes service account."""
 
@@ -20,16 +24,24 @@ _MSK: Final = {
     "MskClusterName": {"Type": "String", "Description": "Second part of the cluster's ARN"},
     "MskClusterUuid": {"Type": "String", "Description": "Third part of the cluster's ARN"},
 }
-_TRUST: Final = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "pods.eks.amazonaws.com"},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-        }
-    ],
+_ACCESS: Final = {
+    **_MSK,
+    "EksClusterName": {"Type": "String"},
+    "Namespace": {"Type": "String", "Default": "crml"},
+    "ServiceAccount": {"Type": "String", "Default": "crml-cleanrooms-ml-service"},
+    "TopicsServiceAccount": {"Type": "String", "Default": "crml-cleanrooms-ml-service-topics"},
+    "CleanRoomsMlRegion": {
+        "Type": "String",
+        "Description": "Region in which Clean Rooms ML is called, as in the target's settings",
+        "AllowedPattern": "[a-z]{2}(-[a-z]+)+-[0-9]+",
+    },
+    "DataRoleArns": {
+        "Type": "CommaDelimitedList",
+        "Description": "Roles that commands may name, by which Clean Rooms ML reads and writes data",
+        "AllowedPattern": "arn:aws[a-z-]*:iam::[0-9]{12}:role/.+",
+    },
 }
+_DATA_ROLES: Final = "${DataRoleArns}"
 
 
 def topics(specs: Iterable[TopicSpec], replication: int) -> dict[str, Any]:
@@ -42,40 +54,47 @@ def topics(specs: Iterable[TopicSpec], replication: int) -> dict[str, Any]:
     }
 
 
-def access(rights: Iterable[Acl]) -> dict[str, Any]:
-    """A template of a role and its association for each pod, and of policies that other components attach."""
+def access(rights: Iterable[Acl], settings: Settings) -> dict[str, Any]:
+    """A template of a role and its association for each pod, and of policies that other components attach.
+
+    What the service's pod may do at AWS is what `python -m service iam` prints as ``own`` for the same settings.
+    """
     kafka = json.loads(as_msk_iam(list(rights), cluster_arn=CLUSTER_ARN))
     resources: dict[str, Any] = {}
     for component, policy in kafka.items():
         name = _logical(component)
-        document = _substituted(policy)
         if component in PODS:
-            resources[f"{name}Role"] = _role(component, document)
+            policies = {"kafka": policy} | ({"clean-rooms-ml": _own(settings)} if component == SERVICE else {})
+            resources[f"{name}Role"] = _role(PODS[component], policies)
             resources[f"{name}Association"] = _association(f"{name}Role", PODS[component])
         else:
             resources[f"{name}Policy"] = {
                 "Type": "AWS::IAM::ManagedPolicy",
-                "Properties": {"PolicyDocument": document},
+                "Properties": {"PolicyDocument": _substituted(policy)},
             }
+    used = json.dumps(resources)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Roles of the Clean Rooms ML service for EKS Pod Identity, and rights on MSK with IAM",
         "Parameters": {
-            **_MSK,
-            "EksClusterName": {"Type": "String"},
-            "Namespace": {"Type": "String", "Default": "cleanrooms-ml"},
-            "ServiceAccount": {"Type": "String", "Default": "cleanrooms-ml-service"},
-            "TopicsServiceAccount": {"Type": "String", "Default": "cleanrooms-ml-service-topics"},
-            "DataRoleArns": {
-                "Type": "CommaDelimitedList",
-                "Description": "Roles that commands may name, by which Clean Rooms ML reads and writes data",
-            },
+            name: what for name, what in _ACCESS.items() if f"${{{name}}}" in used or f'"Ref": "{name}"' in used
         },
         "Resources": resources,
         "Outputs": {
             f"{name}Arn": {"Value": {"Fn::GetAtt": [name, "Arn"]}} for name in resources if name.endswith("Role")
         },
     }
+
+
+def _own(settings: Settings) -> dict[str, Any]:
+    """The policy at AWS of the service's own role."""
+    direct = [target for target in settings.targets.values() if not target.role_arn]
+
+    def scope(target: Target) -> Scope:
+        region = "${CleanRoomsMlRegion}" if len(direct) == 1 else target.region
+        return Scope("${AWS::Partition}", region, "${AWS::AccountId}")
+
+    return dict(documents(settings, data_roles=[_DATA_ROLES], scope=scope)["own"])
 
 
 def _topic(spec: TopicSpec, replication: int) -> dict[str, Any]:
@@ -94,15 +113,17 @@ def _topic(spec: TopicSpec, replication: int) -> dict[str, Any]:
     }
 
 
-def _role(component: str, kafka: dict[str, Any]) -> dict[str, Any]:
-    policies = [{"PolicyName": "kafka", "PolicyDocument": kafka}]
-    if component == SERVICE:
-        document = iam_policy(roles=["DataRoleArns"])
-        for statement in document["Statement"]:
-            if statement["Resource"] == ["DataRoleArns"]:
-                statement["Resource"] = {"Ref": "DataRoleArns"}
-        policies.append({"PolicyName": "clean-rooms-ml", "PolicyDocument": document})
-    return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": _TRUST, "Policies": policies}}
+def _role(account: str, policies: Mapping[str, Any]) -> dict[str, Any]:
+    trusted = trust.pod_identity_trust(CLUSTER, "${AWS::AccountId}", "${Namespace}", f"${{{account}}}")
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": _substituted(trusted),
+            "Policies": [
+                {"PolicyName": name, "PolicyDocument": _substituted(document)} for name, document in policies.items()
+            ],
+        },
+    }
 
 
 def _association(role: str, account: str) -> dict[str, Any]:
@@ -121,6 +142,8 @@ def _substituted(part: Any) -> Any:
     """The same, with what CloudFormation must fill in marked for it."""
     if isinstance(part, dict):
         return {name: _substituted(value) for name, value in part.items()}
+    if part == [_DATA_ROLES]:
+        return {"Ref": "DataRoleArns"}
     if isinstance(part, list):
         return [_substituted(value) for value in part]
     return {"Fn::Sub": part} if isinstance(part, str) and "${" in part else part

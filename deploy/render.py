@@ -1,12 +1,13 @@
 """Writes what is deployed beside the service and follows from its code: ``python -m deploy.render [--check]``.
 
 Topics are those that `python -m service topics` would create, rights in Kafka those that `python -m service acls`
-lists, rights in AWS those of `schemas.aws_policies.iam`; all with default settings and three copies. With other topics,
-tenants or operations, set the same variables as for the service and name a folder to write to.
+lists, rights in AWS those that `python -m service iam` prints; all with default settings and three copies. With other
+topics, tenants or operations, set the same variables as for the service and name a folder to write to.
 """
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,14 @@ PLACEHOLDERS: Final = {"CRML_KAFKA__BOOTSTRAP_SERVERS": "kafka:9092", "AWS_REGIO
 """Settings that must be there, and on which nothing that is written depends."""
 
 _MADE: Final = "# Made by `make render`; see deploy/render.py.\n"
+_STAR: Final = re.compile(r"^( +)(Resource: '\*')$", re.MULTILINE)
+_WHY_STAR: Final = (
+    r"\1# AWS's own limit: a request for these need not name a resource (Service Authorization Reference, AWS Clean"
+    "\n"
+    r"\1# Rooms ML, column Resource types), and then IAM matches nothing but *. Hence one Region only."
+    "\n"
+    r"\1\2"
+)
 
 
 def files(settings: Settings) -> dict[str, str]:
@@ -38,7 +47,7 @@ def files(settings: Settings) -> dict[str, str]:
         "kafka/users.yaml": _MADE + as_strimzi(rights),
         "kafka/acls.sh": as_script(rights),
         "aws/topics.yaml": _MADE + _document(cloudformation.topics(specs, REPLICATION)),
-        "aws/access.yaml": _MADE + _document(cloudformation.access(rights)),
+        "aws/access.yaml": _MADE + _STAR.sub(_WHY_STAR, _document(cloudformation.access(rights, settings))),
     }
 
 

@@ -42,9 +42,21 @@ def assumed_role_trust(
     return {"Version": VERSION, "Statement": statements}
 
 
-def pod_identity_trust(namespace: str, service_account: str) -> dict[str, Any]:
-    """The trust policy of the service's own role, for an EKS Pod Identity association."""
+def pod_identity_trust(cluster: str, account: str, namespace: str, service_account: str) -> dict[str, Any]:
+    """The trust policy of the service's own role, for an EKS Pod Identity association.
+
+    Without its conditions, any association in the account could bring the role to any pod. EKS sets the tags itself; an
+    association with ``disableSessionTags`` has none, and is refused.
+
+    Args:
+        cluster: ARN of the EKS cluster.
+        account: The cluster's.
+        namespace: Of the service account.
+        service_account: Its name.
+    """
     asked = {
+        "aws:SourceAccount": account,
+        "aws:RequestTag/eks-cluster-arn": cluster,
         "aws:RequestTag/kubernetes-namespace": namespace,
         "aws:RequestTag/kubernetes-service-account": service_account,
     }
@@ -89,7 +101,7 @@ def assume_statement(roles: Iterable[str], *, source_identity: bool = False) -> 
 
 def templates() -> dict[str, dict[str, Any]]:
     """The trust policies with placeholders in angle brackets, by name."""
-    own, account = "arn:aws:iam::<account>:role/<the service's own role>", {"namespace": "<namespace>"}
+    own, pods = "arn:aws:iam::<account>:role/<the service's own role>", ("<namespace>", "<service account>")
     return {
         "trust-target-role": assumed_role_trust(
             own,
@@ -98,10 +110,10 @@ def templates() -> dict[str, dict[str, Any]]:
             session_names=("<session_name>", "<session_name>-*"),
             tags={"<key of session_tags>": "<value>"},
         ),
-        "trust-pod-identity": pod_identity_trust(**account, service_account="<service account>"),
-        "trust-web-identity": web_identity_trust(
-            "arn:aws:iam::<account>:oidc-provider/<issuer>", **account, service_account="<service account>"
+        "trust-pod-identity": pod_identity_trust(
+            "arn:aws:eks:<region>:<account>:cluster/<cluster>", "<account>", *pods
         ),
+        "trust-web-identity": web_identity_trust("arn:aws:iam::<account>:oidc-provider/<issuer>", *pods),
     }
 
 

@@ -23,6 +23,10 @@ from service.runtime.ports import LogError
 from service.settings import Settings, load
 
 Principal = Annotated[str, Parameter(help="ARN of the role that the service has by itself, its pod's.")]
+DataRole = Annotated[
+    list[str] | None,
+    Parameter(help="ARN of a role that commands may name, if there are no tenants; may be repeated.", negative=()),
+]
 
 
 def run(*, settings: SettingsFile = None) -> int:
@@ -42,9 +46,10 @@ def check(*, settings: SettingsFile = None) -> int:
     return console.run(settings, _check)
 
 
-def iam(*, principal: Principal = rights.OWN_ROLE, settings: SettingsFile = None) -> int:
+def iam(*, principal: Principal = rights.OWN_ROLE, data_role: DataRole = None, settings: SettingsFile = None) -> int:
     """Print the IAM policies and trust policies that these settings need, as JSON."""
-    sys.stdout.write(json.dumps(rights.documents(load(settings), principal), indent=2) + "\n")
+    found = rights.documents(load(settings), principal, data_role or ())
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
     return 0
 
 

@@ -1,5 +1,6 @@
 """What is generated in deploy/: it is fresh, and says what the service itself would do."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ import pytest
 import yaml
 
 from deploy.render import PLACEHOLDERS, REPLICATION, ROOT, defaults, files, stale
-from schemas.aws_policies.iam import iam_policy
+from schemas.operations import OPERATIONS, RESOURCES, Operation
 from service.adapters.kafka.topics import config_at_creation
+from service.operator.access.iam_policies import documents
 from service.operator.access.kafka_acls import acls
 from service.settings import load
 from service.topology import topic_specs
+from tests.support.iam_evaluation import allowed, filled_in
 
 
 @cache
@@ -62,17 +65,153 @@ def test_pods_have_roles_and_others_policies() -> None:
     for name in ("Service", "Topics"):
         association = resources[f"{name}Association"]["Properties"]
         assert association["RoleArn"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
-    trust = resources["ServiceRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-    assert [statement["Principal"] for statement in trust] == [{"Service": "pods.eks.amazonaws.com"}]
 
 
-def test_the_service_may_pass_only_the_named_roles() -> None:
-    policies = document("aws/access.yaml")["Resources"]["ServiceRole"]["Properties"]["Policies"]
-    statements = next(one for one in policies if one["PolicyName"] == "clean-rooms-ml")["PolicyDocument"]["Statement"]
-    [passing] = [one for one in statements if one["Action"] == ["iam:PassRole"]]
-    assert passing["Resource"] == {"Ref": "DataRoleArns"}
-    assert passing["Condition"]["StringEquals"]["iam:PassedToService"] == "cleanrooms-ml.amazonaws.com"
-    assert statements[0]["Action"] == iam_policy()["Statement"][0]["Action"]
+STACK = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-central-1",
+    "AWS::AccountId": "111122223333",
+    "MskClusterName": "main",
+    "MskClusterUuid": "0d6a5b1e-0000-4000-8000-000000000000-2",
+    "EksClusterName": "apps",
+    "Namespace": "crml",
+    "ServiceAccount": "crml-cleanrooms-ml-service",
+    "TopicsServiceAccount": "crml-cleanrooms-ml-service-topics",
+    "CleanRoomsMlRegion": "eu-west-1",
+    "DataRoleArns": ["arn:aws:iam::111122223333:role/data-in", "arn:aws:iam::111122223333:role/data-out"],
+}
+
+
+def stack() -> Any:
+    """The resources of access.yaml, with parameters."""
+    return filled_in(document("aws/access.yaml")["Resources"], STACK)
+
+
+def own_policy() -> Any:
+    """What the service's pod may do at AWS."""
+    policies = stack()["ServiceRole"]["Properties"]["Policies"]
+    return next(one["PolicyDocument"] for one in policies if one["PolicyName"] == "clean-rooms-ml")
+
+
+def test_every_parameter_is_given_and_used() -> None:
+    assert set(document("aws/access.yaml")["Parameters"]) == {name for name in STACK if "::" not in name}
+    assert stack()
+
+
+def test_the_service_may_do_what_iam_prints() -> None:
+    """One source: the template's policy is the command's, for the same account, Region and roles."""
+    settings = load(
+        environ={**PLACEHOLDERS, "AWS_REGION": "eu-west-1", "CRML_TARGETS__DEFAULT__ACCOUNT": "111122223333"}
+    )
+    printed = documents(settings, data_roles=STACK["DataRoleArns"])["own"]["Statement"]
+    assert len(printed) == 9
+    assert sorted(own_policy()["Statement"], key=str) == sorted(printed, key=str)
+
+
+@pytest.mark.parametrize("row", OPERATIONS.values(), ids=lambda row: row.name)
+def test_each_operation_is_allowed_here_and_nowhere_else(row: Operation) -> None:
+    """By an evaluator of IAM that is not ours."""
+    policy, kinds = own_policy(), {kind.arn_type for kind in RESOURCES.values() if kind.arn_type}
+
+    def arns(region: str, account: str) -> list[str]:
+        return [f"arn:aws:cleanrooms-ml:{region}:{account}:{kind}/a" for kind in kinds]
+
+    def may(region: str, account: str) -> bool:
+        return any(
+            allowed(policy, row.action, arn, aws__RequestedRegion=region) for arn in [*arns(region, account), "*"]
+        )
+
+    assert may("eu-west-1", "111122223333")
+    assert not may("eu-central-1", "111122223333")
+    others = [arn for arn in arns("eu-west-1", "999900001111") if allowed(policy, row.action, arn)]
+    partners = ["arn:aws:cleanrooms-ml:eu-west-1:999900001111:configured-audience-model/a"]
+    assert others == (partners if row.name == "StartAudienceGenerationJob" else [])
+
+
+@pytest.mark.parametrize(
+    ("role", "service", "passed"),
+    [
+        ("arn:aws:iam::111122223333:role/data-in", "cleanrooms-ml.amazonaws.com", True),
+        ("arn:aws:iam::111122223333:role/data-in", "lambda.amazonaws.com", False),
+        ("arn:aws:iam::111122223333:role/admin", "cleanrooms-ml.amazonaws.com", False),
+    ],
+)
+def test_the_service_may_pass_only_the_named_roles(role: str, service: str, passed: bool) -> None:
+    assert allowed(own_policy(), "iam:PassRole", role, iam__PassedToService=service) is passed
+
+
+def test_a_star_stands_only_where_aws_takes_nothing_else_and_says_why() -> None:
+    stars = [
+        (name, statement)
+        for name, one in stack().items()
+        for statement in statements_of(one)
+        if statement["Resource"] in ("*", ["*"])
+    ]
+    assert [name for name, _ in stars] == ["ServiceRole"]
+    assert stars[0][1]["Action"] == [
+        "cleanrooms-ml:CreateTrainingDataset",
+        "cleanrooms-ml:ListAudienceExportJobs",
+        "cleanrooms-ml:ListAudienceGenerationJobs",
+        "cleanrooms-ml:ListAudienceModels",
+        "cleanrooms-ml:ListConfiguredAudienceModels",
+        "cleanrooms-ml:ListTrainingDatasets",
+    ]
+    assert stars[0][1]["Condition"] == {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+    lines = fresh()["aws/access.yaml"].splitlines()
+    [star] = [number for number, line in enumerate(lines) if line.strip() == "Resource: '*'"]
+    assert "Service Authorization Reference" in lines[star - 2]
+
+
+def statements_of(resource: Any) -> list[Any]:
+    """Of a role's or a managed policy."""
+    properties = resource["Properties"]
+    found = [one["PolicyDocument"] for one in properties.get("Policies", [])]
+    found += [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
+    return [statement for policy in found for statement in policy["Statement"]]
+
+
+@pytest.mark.parametrize(("role", "account"), [("Service", "ServiceAccount"), ("Topics", "TopicsServiceAccount")])
+def test_only_the_pod_itself_comes_by_its_role(role: str, account: str) -> None:
+    [statement] = stack()[f"{role}Role"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert statement["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "aws:SourceAccount": "111122223333",
+            "aws:RequestTag/eks-cluster-arn": "arn:aws:eks:eu-central-1:111122223333:cluster/apps",
+            "aws:RequestTag/kubernetes-namespace": "crml",
+            "aws:RequestTag/kubernetes-service-account": STACK[account],
+        }
+    }
+    association = stack()[f"{role}Association"]["Properties"]
+    assert (association["Namespace"], association["ServiceAccount"]) == ("crml", STACK[account])
+
+
+def test_names_are_those_of_the_guide() -> None:
+    """Release, namespace and service accounts, as the guide's commands make them."""
+    defaults = {name: what.get("Default") for name, what in document("aws/access.yaml")["Parameters"].items()}
+    guide = (ROOT.parent / "docs/howto/install.md").read_text()
+    assert f"helm install crml helm/cleanrooms-ml-service --namespace {defaults['Namespace']} " in guide
+    assert f"--namespace {defaults['Namespace']} --service-account {defaults['ServiceAccount']}" in guide
+    assert defaults["TopicsServiceAccount"] == f"{defaults['ServiceAccount']}-topics"
+
+
+def test_policies_are_within_what_iam_takes() -> None:
+    """10,240 characters for all inline policies of a role, 6,144 for a managed one; white space does not count."""
+    long = {**STACK, "EksClusterName": "e" * 100, "MskClusterName": "m" * 64}
+    for name, one in filled_in(document("aws/access.yaml")["Resources"], long).items():
+        size = len(json.dumps(statements_of(one) if "Policy" in str(one["Type"]) or name.endswith("Role") else []))
+        assert size < (10_240 if name.endswith("Role") else 6_144), (name, size)
+
+
+def test_a_target_with_a_role_is_entered_by_it() -> None:
+    role = "arn:aws:iam::444455556666:role/crml"
+    settings = load(environ={**PLACEHOLDERS, "CRML_TARGETS__DEFAULT__ROLE_ARN": role})
+    made = yaml.safe_load(files(settings)["aws/access.yaml"])
+    policies = made["Resources"]["ServiceRole"]["Properties"]["Policies"]
+    [statement] = next(one for one in policies if one["PolicyName"] == "clean-rooms-ml")["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (["sts:AssumeRole", "sts:TagSession"], [role])
+    assert not {"CleanRoomsMlRegion", "DataRoleArns"} & set(made["Parameters"])
 
 
 def test_only_the_topics_pod_creates() -> None:

@@ -1,13 +1,12 @@
 """The IAM documents for these settings: for each target what its tenants' operations need, and who may become whom."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from schemas.aws_policies import trust
-from schemas.aws_policies.iam import iam_policy
-from schemas.operations import AUDIENCE_MODEL, COMMANDS, OPERATIONS, RESOURCES
-from schemas.shapes import input_shape
+from schemas.aws_policies.iam import DATA_ROLE, TEMPLATE, Scope, iam_policy
+from schemas.operations import AUDIENCE_MODEL, COMMANDS
 from service.adapters.aws.clients import partition_of
 from service.adapters.aws.credentials import session_pattern
 from service.settings import Settings, Target
@@ -16,20 +15,35 @@ OWN_ROLE: Final = "arn:aws:iam::<account>:role/<the service's own role>"
 """Stands for what the settings don't know."""
 
 
-def documents(settings: Settings, principal: str = OWN_ROLE) -> dict[str, Any]:
+def scope_of(target: Target) -> Scope:
+    """A target's account and Region; a blank for an account that the settings don't have."""
+    account = target.account or (target.role_arn.split(":")[4] if target.role_arn else TEMPLATE.account)
+    return Scope(partition_of(target.region) or TEMPLATE.partition, target.region, account)
+
+
+def documents(
+    settings: Settings,
+    principal: str = OWN_ROLE,
+    data_roles: Iterable[str] = (),
+    scope: Callable[[Target], Scope] = scope_of,
+) -> dict[str, Any]:
     """All documents.
 
     Args:
         settings: Targets and tenants.
         principal: ARN of the role that the service has by itself: its pod's.
+        data_roles: ARNs of the roles that commands may name, if there are no tenants, who have lists of their own.
+        scope: Account and Region of a target.
 
     Returns:
         ``own`` is the policy of the service's own role; ``targets`` has, for each that is entered by a role, the
         ``policy`` and ``trust`` of that role.
     """
+    passed = tuple(data_roles)
+    policies = {name: _policy(settings, name, passed, scope(target)) for name, target in settings.targets.items()}
     entered = {name: target for name, target in settings.targets.items() if target.role_arn}
     direct = [name for name in settings.targets if name not in entered]
-    own = [statement for name in direct for statement in _policy(settings, name)["Statement"]]
+    own = [statement for name in direct for statement in policies[name]["Statement"]]
     if entered:
         roles = {str(target.role_arn) for target in entered.values()}
         identified = any(target.source_identity for target in entered.values())
@@ -37,7 +51,7 @@ def documents(settings: Settings, principal: str = OWN_ROLE) -> dict[str, Any]:
     return {
         "own": {"Version": trust.VERSION, "Statement": list(_named_apart(own))},
         "targets": {
-            name: {"role": target.role_arn, "policy": _policy(settings, name), "trust": _trust(target, principal)}
+            name: {"role": target.role_arn, "policy": policies[name], "trust": _trust(target, principal)}
             for name, target in entered.items()
         },
     }
@@ -51,28 +65,12 @@ def operations(settings: Settings, target: str) -> list[str]:
     return [name for name in COMMANDS if any(fnmatchcase(name, glob) for glob in globs)]
 
 
-def _policy(settings: Settings, name: str) -> dict[str, Any]:
-    target = settings.targets[name]
-    wanted = operations(settings, name)
+def _policy(settings: Settings, name: str, data_roles: tuple[str, ...], scope: Scope) -> dict[str, Any]:
     granted = {role for tenant in settings.tenants.values() if name in tenant.targets for role in tenant.role_arns}
-    partition, account = partition_of(target.region) or "aws", _account(target)
-    roles = granted if settings.tenants else {f"arn:{partition}:iam::{account}:role/*"}
+    roles = granted if settings.tenants else data_roles or {scope.role(DATA_ROLE)}
     # `check` lists models, whatever the tenants may do.
-    return iam_policy({*wanted, AUDIENCE_MODEL.list_operation}, resource=list(_resources(target, wanted)), roles=roles)
-
-
-def _resources(target: Target, wanted: Iterable[str]) -> Iterator[str]:
-    """All of the target's account and Region, and what partners share if a request may name that."""
-    begin = f"arn:{partition_of(target.region) or 'aws'}:cleanrooms-ml:{target.region}"
-    yield f"{begin}:{_account(target)}:*"
-    kinds = {resource.identity: resource.arn_type for resource in RESOURCES.values() if resource.arn_type}
-    rows = [OPERATIONS[name] for name in wanted if name in OPERATIONS]
-    shared = {member for row in rows for member in row.resource.foreign if member in input_shape(row.name).members}
-    yield from (f"{begin}:*:{kinds[member]}/*" for member in sorted(shared))
-
-
-def _account(target: Target) -> str:
-    return target.account or (target.role_arn.split(":")[4] if target.role_arn else "*")
+    wanted = {*operations(settings, name), AUDIENCE_MODEL.list_operation}
+    return iam_policy(wanted, scope=scope, roles=roles)
 
 
 def _trust(target: Target, principal: str) -> dict[str, Any]:

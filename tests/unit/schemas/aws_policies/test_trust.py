@@ -50,10 +50,18 @@ def test_templates_have_every_kind_and_mark_what_is_to_be_filled_in() -> None:
 
 
 def test_the_pods_own_role() -> None:
-    [pod] = trust.pod_identity_trust("ml", "crml")["Statement"]
+    cluster = "arn:aws:eks:eu-west-1:999900001111:cluster/main"
+    [pod] = trust.pod_identity_trust(cluster, "999900001111", "ml", "crml")["Statement"]
     assert pod["Principal"] == {"Service": "pods.eks.amazonaws.com"}
     assert pod["Action"] == ["sts:AssumeRole", "sts:TagSession"]
-    assert pod["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] == "crml"
+    assert pod["Condition"] == {
+        "StringEquals": {
+            "aws:SourceAccount": "999900001111",
+            "aws:RequestTag/eks-cluster-arn": cluster,
+            "aws:RequestTag/kubernetes-namespace": "ml",
+            "aws:RequestTag/kubernetes-service-account": "crml",
+        }
+    }
     issuer = "oidc.eks.eu-west-1.amazonaws.com/id/ABC"
     [web] = trust.web_identity_trust(f"arn:aws:iam::999900001111:oidc-provider/{issuer}", "ml", "crml")["Statement"]
     assert web["Action"] == ["sts:AssumeRoleWithWebIdentity"]

@@ -1,6 +1,7 @@
 """The IAM documents for given settings: what the tenants' operations need, no more, and who may become whom."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -45,13 +46,20 @@ def by_sid(policy: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def actions(*statements: dict[str, Any]) -> set[str]:
-    return {action.removeprefix("cleanrooms-ml:") for one in statements for action in one["Action"]}
+def actions(statements: Iterable[dict[str, Any]]) -> set[str]:
+    """Of Clean Rooms ML."""
+    found = {action for one in statements for action in one["Action"]}
+    return {action.removeprefix("cleanrooms-ml:") for action in found if action.startswith("cleanrooms-ml:")}
+
+
+def resources(statements: Iterable[dict[str, Any]]) -> set[str]:
+    """Of Clean Rooms ML, all that are named."""
+    return {arn for one in statements if isinstance(one["Resource"], list) for arn in one["Resource"] if ":cle" in arn}
 
 
 def test_a_role_has_what_the_tenants_of_its_target_may_ask_for_and_its_witnesses() -> None:
     policy = by_sid(documents(settings(EU, US, TENANTS), POD)["targets"]["eu"]["policy"])
-    assert actions(policy["CleanRoomsMl"], policy["CleanRoomsMlAll"]) == {
+    assert actions(policy.values()) == {
         "StartAudienceGenerationJob",
         "StartAudienceExportJob",
         "DeleteAudienceModel",
@@ -63,8 +71,12 @@ def test_a_role_has_what_the_tenants_of_its_target_may_ask_for_and_its_witnesses
         "TagResource",
     }
     begin = "arn:aws:cleanrooms-ml:eu-west-1:"
-    partners = f"{begin}*:configured-audience-model/*"
-    assert policy["CleanRoomsMl"]["Resource"] == [f"{begin}111122223333:*", partners]
+    assert resources(policy.values()) == {
+        f"{begin}*:configured-audience-model/*",  # partners'
+        f"{begin}111122223333:audience-generation-job/*",
+        f"{begin}111122223333:audience-model/*",
+    }
+    assert policy["CleanRoomsMlAll"]["Condition"] == {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
     assert policy["PassRoles"]["Resource"] == ["arn:aws:iam::111122223333:role/films-*"]
     assert policy["PassRoles"]["Condition"] == {"StringEquals": {"iam:PassedToService": "cleanrooms-ml.amazonaws.com"}}
 
@@ -73,8 +85,10 @@ def test_a_target_without_a_role_is_the_services_own_affair() -> None:
     found = documents(settings(EU, US, TENANTS), POD)
     own = by_sid(found["own"])
     assert list(found["targets"]) == ["eu"]
-    assert all(action.startswith("Get") for action in actions(own["CleanRoomsMl"]))
-    assert own["CleanRoomsMl"]["Resource"] == ["arn:aws-us-gov:cleanrooms-ml:us-gov-west-1:444455556666:*"]
+    assert {name for name in actions(own.values()) if not name.startswith("Get")} == {"ListAudienceModels"}, "by check"
+    begin = "arn:aws-us-gov:cleanrooms-ml:us-gov-west-1:444455556666:"
+    assert all(arn.startswith(begin) for arn in resources(own.values()))
+    assert own["CleanRoomsMlAll"]["Action"] == ["cleanrooms-ml:ListAudienceModels"]
     assert "PassRoles" not in own, "music may pass none"
     assert own["AssumeRoles"]["Resource"] == ["arn:aws:iam::111122223333:role/crml"]
     assert own["AssumeRoles"]["Action"] == ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]
@@ -84,14 +98,29 @@ def test_without_tenants_everything_may_be_asked_for() -> None:
     loaded = settings(EU, US)
     assert set(OPERATIONS) <= set(operations(loaded, "eu"))
     policy = by_sid(documents(loaded, POD)["targets"]["eu"]["policy"])
-    assert len(actions(policy["CleanRoomsMl"], policy["CleanRoomsMlAll"])) == 25
-    assert policy["PassRoles"]["Resource"] == ["arn:aws:iam::111122223333:role/*"]
+    assert len(actions(policy.values())) == 25
+    assert policy["PassRoles"]["Resource"] == ["arn:aws:iam::111122223333:role/<role that commands name>"]
+
+
+def test_roles_that_commands_may_name_are_given_where_no_tenant_has_a_list() -> None:
+    data = "arn:aws:iam::111122223333:role/data"
+    policy = by_sid(documents(settings(EU), POD, [data])["targets"]["eu"]["policy"])
+    assert policy["PassRoles"]["Resource"] == [data]
+    policy = by_sid(documents(settings(EU, US, TENANTS), POD, [data])["targets"]["eu"]["policy"])
+    assert policy["PassRoles"]["Resource"] == ["arn:aws:iam::111122223333:role/films-*"]
+
+
+def test_an_unknown_account_is_a_blank_not_a_star() -> None:
+    own = by_sid(documents(settings({"CRML_TARGETS__EU__REGION": "eu-west-1"}))["own"])
+    arns = resources(own.values())
+    assert "arn:aws:cleanrooms-ml:eu-west-1:<account>:training-dataset/*" in arns
+    assert [arn for arn in arns if ":*:" in arn] == ["arn:aws:cleanrooms-ml:eu-west-1:*:configured-audience-model/*"]
 
 
 def test_two_targets_without_roles_have_statements_of_their_own() -> None:
     other = {**US, "CRML_TARGETS__EU__REGION": "eu-west-1"}
     own = by_sid(documents(settings(other))["own"])
-    assert {"CleanRoomsMl", "CleanRoomsMl2", "PassRoles", "PassRoles2"} <= set(own)
+    assert {"AudienceModel", "AudienceModel2", "CleanRoomsMlAll2", "PassRoles", "PassRoles2"} <= set(own)
 
 
 def _holds(condition: dict[str, dict[str, Any]], request: dict[str, str]) -> bool:
