@@ -1,15 +1,16 @@
 # Targets: `service` (the default) and `sandbox`. The service's image holds no distribution: its last stage is empty but
-# for what deploy/image/rootfs.py has copied there, see docs/adr/0016-an-image-without-a-distribution.md.
-# Pin BASE by digest where images are built for use: --build-arg BASE=...python:3.13-slim-trixie@sha256:...
-ARG BASE=python:3.13-slim-trixie
+# for what deploy/image/rootfs.py has copied there, see docs/adr/0016-an-image-without-a-distribution.md. It has two
+# layers: Python with the libraries, which stays the same until a lock file or the base changes, and the application.
+ARG BASE=python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
+# hadolint ignore=DL3006 # BASE has a tag and a digest
 FROM ${BASE} AS base
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore PYTHONHASHSEED=0
 WORKDIR /build
 RUN python3 -m venv /opt/venv
 
 
-FROM base AS service-build
+FROM base AS service-libraries
 COPY requirements/service.lock .
 RUN /opt/venv/bin/pip install --only-binary=:all: --require-hashes -r service.lock \
  && /opt/venv/bin/pip uninstall --yes pip
@@ -18,16 +19,22 @@ RUN /opt/venv/bin/pip install --only-binary=:all: --require-hashes -r service.lo
 RUN data="$(/opt/venv/bin/python -c 'import botocore, pathlib; print(pathlib.Path(botocore.__file__).parent / "data")')" \
  && find "$data" -mindepth 1 -maxdepth 1 -type d ! -name cleanroomsml ! -name sts -exec rm -rf {} +
 
+# Sources of extension modules and console scripts are for developers.
+COPY deploy/image/rootfs.py .
+RUN python3 rootfs.py /root-of-libraries /opt/venv \
+    --leave-out 'tests' '*.pyi' '*.pyx' '*.pxd' '*.c' '*.h' 'pip*' 'activate*' 'Activate*'
+
+
+FROM service-libraries AS service-application
 WORKDIR /app
 # The service reads its version from pyproject.toml, as it does in a source tree.
 COPY pyproject.toml .
 COPY schemas schemas
 COPY service service
-# Sources of extension modules and console scripts are for developers; schemas.testing is for others' tests.
-COPY deploy/image/rootfs.py /build/
-RUN python3 /build/rootfs.py /root-of-service /opt/venv /app \
-    --leave-out 'tests' 'testing' '*.pyi' '*.pyx' '*.pxd' '*.c' '*.h' 'pip*' 'activate*' 'Activate*' \
- && PYTHONPATH=/app chroot /root-of-service /opt/venv/bin/python -B -c "import service.__main__; from botocore.loaders import Loader; \
+# schemas.testing is for others' tests. The program is started once, with its libraries, as it will be in the image.
+RUN python3 /build/rootfs.py /root-of-application /app --only-folders --leave-out 'testing' \
+ && cp -a /root-of-application/app /root-of-libraries/ \
+ && PYTHONPATH=/app chroot /root-of-libraries /opt/venv/bin/python -B -c "import service.__main__; from botocore.loaders import Loader; \
 [Loader().load_service_model(name, 'service-2') for name in ('cleanroomsml', 'sts')]"
 
 
@@ -53,19 +60,8 @@ CMD ["serve", "--host", "0.0.0.0"]
 
 
 FROM scratch AS service
-ARG BASE
-ARG VERSION=unknown
-ARG REVISION=unknown
-ARG SOURCE=unknown
-LABEL org.opencontainers.image.title="Clean Rooms ML service" \
-      org.opencontainers.image.description="Kafka in front of AWS Clean Rooms ML" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.source="${SOURCE}" \
-      org.opencontainers.image.base.name="${BASE}"
-
-COPY --from=service-build /root-of-service /
+COPY --from=service-libraries /root-of-libraries /
+COPY --from=service-application /root-of-application /
 
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -82,3 +78,17 @@ STOPSIGNAL SIGTERM
 # There is no shell: the process is PID 1 and gets the signals. Other commands are given in place of `run`.
 ENTRYPOINT ["python", "-m", "service"]
 CMD ["run"]
+
+ARG BASE
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.title="Clean Rooms ML service" \
+      org.opencontainers.image.description="Kafka in front of AWS Clean Rooms ML" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${BASE}"

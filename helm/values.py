@@ -109,6 +109,8 @@ class Values(Part):
     """Size of `/tmp`, an emptyDir; the service itself writes nothing."""
     run_as: Positive = 65532
     """User and group of the process; the image's own by default."""
+    extra_args: list[str] = []
+    """Further words of the service's command line, behind `run`."""
     extra_env: list[Raw] = []
     """Further variables, as Kubernetes takes them."""
     extra_env_from: list[Raw] = []

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2016 # what is in single quotes is for others to expand
-# Prints the name of the image to build on: the real one where it can be pulled, or else a stand-in for it, made of the
-# same Debian release's packages by the machine's own package mirror. The stand-in has Debian's build of Python 3.13.
+# Prints the name of the image to build on: the Dockerfile's, by its digest, where it can be pulled, or else a stand-in for
+# it, made of the same Debian release's packages by the machine's own package mirror. The stand-in has Debian's build of
+# Python 3.13.
 set -euo pipefail
 
-real=python:3.13-slim-trixie
+pinned=$(sed -n 's/^ARG BASE=//p' "$(dirname "$0")/../../Dockerfile" | head -n 1)
+real=${pinned%%:*}@${pinned#*@} # Podman does not take a tag beside a digest
 stand_in=localhost/python-stand-in:3.13-trixie
 
 if buildah pull --quiet --policy always "$real" >/dev/null 2>&1; then

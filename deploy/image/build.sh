@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # build.sh TARGET TAG BASE: builds a target of the Dockerfile with buildah, which needs no daemon.
-# Times in the image are the commit's, so that the same commit makes the same image. pip works as it does on this
+# Times in the image are zero and Python's hashes are not random, so that the same files make the same layers: of a new
+# commit only the last one is new. The commit's time is in a label. pip works as it does on this
 # machine: its settings and certificates are mounted for the build only, and do not get into the image.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -16,9 +17,13 @@ if [ -f "$certificates" ] && [ -f /etc/pip.conf ]; then
   mounts=(--volume "$certificates:/run/build-certificates.crt:ro" --volume "$folder/pip.conf:/etc/pip.conf:ro")
 fi
 
-buildah bud --pull-never --isolation chroot --network host --layers=false --format docker \
-  --timestamp "$(git log -1 --format=%ct)" \
+cache=--layers
+[ -z "${NO_CACHE:-}" ] || cache=--no-cache
+
+buildah bud --pull-never --isolation chroot --network host --layers "$cache" --format oci --timestamp 0 \
   --build-arg "BASE=$base" \
   --build-arg "VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)" \
   --build-arg "REVISION=$(git rev-parse HEAD)" \
+  --build-arg "CREATED=$(git log -1 --format=%cI)" \
+  --build-arg "SOURCE=${SOURCE:-unknown}" \
   "${mounts[@]}" --target "$target" --tag "$tag" .

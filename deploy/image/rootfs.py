@@ -2,7 +2,8 @@
 
 Run in the build stage, by the base image's own Python. Copied are the interpreter, the standard library without its
 parts for developers, the folders named on the command line, every shared library that any of them is linked to,
-certificates, and for each Debian package that a library came from the entry by which scanners recognise it.
+certificates, and for each Debian package that a library came from the entry by which scanners recognise it. With
+`--only-folders` it is the folders alone: a layer upon the rest.
 """
 
 import argparse
@@ -62,6 +63,7 @@ class Root:
 
     def tree(self, path: Path, leave_out: Iterable[str] = ()) -> None:
         """Copy a folder with its links as they are."""
+        self.place(path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(path, self.place(path), symlinks=True, ignore=shutil.ignore_patterns(*leave_out))
 
     def text(self, path: str, content: str) -> None:
@@ -119,6 +121,7 @@ def copy_libraries(root: Root) -> None:
         if Path("/", name).is_symlink():
             (root.folder / name).symlink_to(os.readlink(Path("/", name)))
     subprocess.run(["ldconfig", "-r", root.folder], check=True)  # noqa: S603, S607
+    shutil.rmtree(root.folder / "var/cache/ldconfig", ignore_errors=True)  # a list of inodes, for ldconfig itself
 
 
 def copy_packages(root: Root) -> None:
@@ -169,14 +172,17 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="folder to make")
     parser.add_argument("folders", type=Path, nargs="+", help="folders to copy unchanged, to the same paths")
     parser.add_argument("--leave-out", nargs="*", default=[], help="patterns of names not to copy from them")
+    parser.add_argument("--only-folders", action="store_true", help="nothing beside the folders")
     given = parser.parse_args()
     root = Root(given.root.resolve())
-    copy_python(root)
+    if not given.only_folders:
+        copy_python(root)
     for folder in given.folders:
         root.tree(folder, ("__pycache__", *given.leave_out))
-    copy_libraries(root)
-    copy_system(root)
-    copy_packages(root)
+    if not given.only_folders:
+        copy_libraries(root)
+        copy_system(root)
+        copy_packages(root)
     compile_all(root)
 
 

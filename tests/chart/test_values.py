@@ -89,7 +89,7 @@ def test_the_image_is_the_one_that_the_release_makes(major: int, folder: Path) -
 def test_a_released_chart_installs_its_image_by_digest(major: int, tmp_path: Path) -> None:
     """The workflow's own words, run on a copy: only then are registry and digest known."""
     chart = shutil.copytree(CHART, tmp_path / "chart")
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "chart.yaml").read_text())
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())
     step = next(step for step in workflow["jobs"]["publish"]["steps"] if "helm package" in step.get("run", ""))
     words = "\n".join(line for line in step["run"].splitlines() if line.startswith("sed -i"))
     environ = {**os.environ, "CHART": str(chart), "REGISTRY": "registry.example.com/ml", "DIGEST": DIGEST}
@@ -102,7 +102,7 @@ def test_a_released_chart_installs_its_image_by_digest(major: int, tmp_path: Pat
 
 def test_one_name_for_the_image() -> None:
     """Of what the workflow pushes, of what the guides build, and of what Compose and the chart run."""
-    places = [".github/workflows/image.yaml", ".github/workflows/chart.yaml", "deploy/compose.yaml"]
+    places = [".github/workflows/release.yaml", ".github/workflows/chart.yaml", "deploy/compose.yaml", "Makefile"]
     places += ["docs/howto/build-the-image.md", "docs/howto/install.md"]
     for place in places:
         text = (ROOT / place).read_text()
@@ -143,6 +143,25 @@ def test_names_and_isolation_of_every_pod(major: int, folder: Path) -> None:
     assert {label.partition("/")[0] for label, _ in pods} == {"Deployment", "Job", "Pod", "CronJob"}
     for label, spec in pods:
         assert {name: spec[name] for name in given} == given, label
+
+
+@every_helm
+def test_further_words_of_the_command_line(major: int, folder: Path) -> None:
+    words = ["--settings", "/extra/settings.yaml"]
+    for given, wanted in (({}, ["run"]), ({"extraArgs": words}, ["run", *words])):
+        (container,) = one(render(folder, major, **given), "StatefulSet")["spec"]["template"]["spec"]["containers"]
+        assert container["args"] == wanted
+
+
+def test_the_chart_says_what_catalogues_show() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert {"home", "icon", "sources", "maintainers", "keywords", "description"} <= chart.keys()
+    assert chart["icon"].startswith("data:image/svg+xml;base64,"), "nothing is fetched to show it"
+    annotations = {name: yaml.safe_load(text) for name, text in chart["annotations"].items()}
+    assert annotations["artifacthub.io/license"] == "Apache-2.0"
+    assert annotations["artifacthub.io/images"][0]["image"] == f"cleanroomsml-service:{chart['appVersion']}"
+    assert annotations["artifacthub.io/changes"]
+    assert f"## [Unreleased]: {chart['version']}" in (CHART / "CHANGELOG.md").read_text()
 
 
 @every_helm

@@ -1,5 +1,5 @@
 # Stands in for apache/kafka where no registry is reached: the sandbox's Kafka of the same version, and Java from a wheel.
-ARG BASE=python:3.13-slim-trixie
+ARG BASE=python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 FROM ${BASE}
 COPY java /opt/java
 COPY jars /opt/kafka/libs

@@ -534,6 +534,26 @@ PROMISES = (
         ),
     ),
     Promise(
+        "Rights in AWS are the least, and what is released is what was tested",
+        "Each action is allowed for its types of resources in one account and Region, and roles are passed only if they "
+        "are named; AWS's own limits are the exceptions, and are listed. The CloudFormation template and `service iam` "
+        "are one function. The pods' roles are for one service account of one cluster. The workflows push the images "
+        "that were tested and scanned, byte for byte, and the chart names their digest.",
+        (
+            "tests/unit/schemas/aws_policies/test_iam.py::test_each_action_is_allowed_for_its_resources_and_no_others",
+            "tests/unit/schemas/aws_policies/test_iam.py::test_nothing_else_has_a_star_for_a_resource",
+            "tests/deploy/test_render.py::test_the_service_may_do_what_iam_prints",
+            "tests/deploy/test_render.py::test_each_operation_is_allowed_here_and_nowhere_else",
+            "tests/deploy/test_supply_chain.py::test_what_is_tested_is_taken_from_what_is_kept",
+            "tests/deploy/test_supply_chain.py::test_a_release_builds_nothing_and_pushes_the_tested_digest",
+        ),
+        sabotages=(
+            "let each action reach every type of resource",
+            "let what names no resource reach every Region",
+            "let another cluster's pods come by the role",
+        ),
+    ),
+    Promise(
         "The client keeps the contract's rules for its user",
         "The Python client sends a command once or repeats it under the same id, key and hash; it misses no reply over "
         "reconnections and restarts, and ends a wait only by the command's own end. Its replies are read from the "

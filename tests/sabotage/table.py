@@ -56,6 +56,32 @@ SABOTAGES = (
         "tests/unit/service/core/test_chains.py::test_it_says_so_again_only_when_it_waits_for_fewer",
     ),
     Sabotage(
+        "let each action reach every type of resource",
+        "schemas.aws_policies.iam",
+        'yield one.action, {scope.arn(kind, "*" if kind in shared else "") for kind in kinds}',
+        'yield one.action, {scope.arn(kind, "*" if kind in shared else "") for kind in _KINDS}',
+        "A stolen role tags and starts what no command of its tenant could.",
+        "tests/unit/schemas/aws_policies/test_iam.py"
+        "::test_each_action_is_allowed_for_its_resources_and_no_others[GetAudienceModel]",
+    ),
+    Sabotage(
+        "let what names no resource reach every Region",
+        "schemas.aws_policies.iam",
+        'return {**_allow("CleanRoomsMlAll", actions, _ALL), "Condition": region}',
+        'return _allow("CleanRoomsMlAll", actions, _ALL)',
+        "A stolen role makes datasets in Regions where nobody watches.",
+        "tests/unit/schemas/aws_policies/test_iam.py"
+        "::test_an_action_without_a_resource_is_allowed_in_one_region[CreateTrainingDataset]",
+    ),
+    Sabotage(
+        "let another cluster's pods come by the role",
+        "schemas.aws_policies.trust",
+        '        "aws:RequestTag/eks-cluster-arn": cluster,\n',
+        "",
+        "A test cluster of the account with the same namespace and service account gets the production role.",
+        "tests/unit/schemas/aws_policies/test_trust.py::test_the_pods_own_role",
+    ),
+    Sabotage(
         "forget a command that another one waits for",
         "service.runtime.command_processor",
         "if any(self._in_chain(each) for each in self._store.awaiting(key)):",

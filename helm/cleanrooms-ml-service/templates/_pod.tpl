@@ -238,7 +238,7 @@ spec:
   containers:
     - name: service
       {{- include "crml.imageOf" . | nindent 6 }}
-      args: ["run"]
+      args: {{ prepend .Values.extraArgs "run" | toJson }}
       securityContext:
         {{- include "crml.containerSecurity" . | nindent 8 }}
       {{- include "crml.env" (dict "context" . "secret" .Values.existingSecret "member" true) | nindent 6 }}
