@@ -156,8 +156,9 @@ def test_names_and_isolation_of_every_pod(major: int, folder: Path) -> None:
 @every_helm
 def test_further_words_of_the_command_line(major: int, folder: Path) -> None:
     words = ["--settings", "/extra/settings.yaml"]
-    for given, wanted in (({}, ["run"]), ({"extraArgs": words}, ["run", *words])):
-        (container,) = one(render(folder, major, **given), "StatefulSet")["spec"]["template"]["spec"]["containers"]
+    for given, wanted in (([], ["run"]), (words, ["run", *words])):
+        things = render(folder, major, extraArgs=given)
+        (container,) = one(things, "StatefulSet")["spec"]["template"]["spec"]["containers"]
         assert container["args"] == wanted
 
 

@@ -537,8 +537,8 @@ PROMISES = (
         "Rights in AWS are the least, and what is released is what was tested",
         "Each action is allowed for its types of resources in one account and Region, and roles are passed only if "
         "they are named; AWS's own limits are the exceptions, and are listed. The CloudFormation template and "
-        "`service iam` are one function. The pods' roles are for one service account of one cluster. The workflows push "
-        "the images that were tested and scanned, byte for byte, and the chart names their digest.",
+        "`service iam` are one function. The pods' roles are for one service account of one cluster. The workflows "
+        "push the images that were tested and scanned, byte for byte, and the chart names their digest.",
         (
             "tests/unit/schemas/aws_policies/test_iam.py::test_each_action_is_allowed_for_its_resources_and_no_others",
             "tests/unit/schemas/aws_policies/test_iam.py::test_nothing_else_has_a_star_for_a_resource",
