@@ -87,13 +87,13 @@ def changed(tmp_path: Path) -> Iterator[str]:
         subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *words], cwd=tmp_path, check=True)
     environ = {**os.environ, "NO_CACHE": "1"}
     command = [str(tmp_path / "deploy/image/build.sh"), "service", CHANGED, BASE]
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     yield CHANGED
     attempt("rmi", "--force", CHANGED)
 
 
-@pytest.mark.timeout(1000)
+@pytest.mark.timeout(1900)
 def test_a_change_of_the_code_changes_the_last_layer_only(changed: str) -> None:
     before, after = layers(SERVICE), layers(changed)
     assert len(before) == len(after) == 2
