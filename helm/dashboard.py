@@ -131,7 +131,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
     ],
     "Kafka and the process": [
-        Panel("Ready", "short", {"{{instance}}": "crml_ready{#}"}, "1 when every assigned partition is served."),
+        Panel("Ready", "short", {"{{instance}}": "crml_ready{#}"}, "1 when all that can be served is served."),
         Panel(
             "Shards by state",
             "short",

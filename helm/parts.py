@@ -143,7 +143,7 @@ class Probes(Part):
     startup: Probe = Probe(period_seconds=2, failure_threshold=450)
     """`/startupz`: the first partitions are restored. The default gives them 15 minutes."""
     readiness: Probe = Probe(period_seconds=5, failure_threshold=2)
-    """`/readyz`: every partition held is being served."""
+    """`/readyz`: every partition held is being served; a halted one does not count, unless all are halted."""
     liveness: Probe = Probe(period_seconds=10, timeout_seconds=5, failure_threshold=3)
     """`/livez`: the event loop runs, and the Kafka client does not hang."""
 

@@ -116,10 +116,11 @@ class Service:
                 helper.cancel()
 
     async def _announce(self, http: str) -> None:
-        """Says that it serves when it does: every partition that the group gave is being served."""
+        """Says that it serves when it does: every partition that the group gave is being served, or halted."""
         while not self.app.ready:  # noqa: ASYNC110 - it follows from many shards, none of which knows of the others
             await asyncio.sleep(_READY_TICK)
-        _log.info("serving", http=http)
+        halted = {"halted": sorted(f"{each.topic}-{each.partition}" for each in self.app.halted)}
+        _log.info("serving", http=http, **(halted if self.app.halted else {}))
 
 
 def build(settings: Settings, release: str = "") -> Service:

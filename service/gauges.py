@@ -52,7 +52,8 @@ def gauges(
         skews: Seconds by which the local clock is ahead of AWS's, by target.
         limits: Age from which a running job counts as overdue, by resource kind.
     """
-    yield "ready", "1 when every assigned partition is served", (), lambda: {(): float(app.ready)}
+    ready = "1 when every assigned partition is served or halted, and not all of them are halted"
+    yield "ready", ready, (), lambda: {(): float(app.ready)}
     yield "superseded", "1 while another process uses the same instance id", (), lambda: {(): bool(app.superseded)}
     yield "jobs", "Jobs in the memory of this replica, by phase", ("phase",), _labelled(app.jobs)
     yield "inbox_length", "Entries waiting in an inbox", ("partition",), _labelled(app.inboxes)

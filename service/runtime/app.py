@@ -63,8 +63,8 @@ class App:
 
     @property
     def ready(self) -> bool:
-        """True when every partition held is being served."""
-        return self._assignment.ready and not self._assignment.standing
+        """True when all that can be served is served: a halted partition does not count, unless all are halted."""
+        return self._assignment.ready
 
     @property
     def started(self) -> bool:

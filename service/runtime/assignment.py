@@ -2,7 +2,8 @@
 
 A rebalance revokes everything and gives most of it back. State stays warm meanwhile; only what was really lost is
 closed. A shard whose log was spent comes back through a fresh assignment and in no other way. A shard that is halted is
-tried again now and then, and only when the group's coordinator confirms that its partition is still ours.
+tried again now and then, and only when the group's coordinator confirms that its partition is still ours. A halted
+partition does not make its process unready, unless nothing else is served: docs/adr/0044 says why.
 """
 
 import asyncio
@@ -66,25 +67,31 @@ class Assignment:
 
     @property
     def standing(self) -> Mapping[TopicPartition, str]:
-        """Halted partitions, and why each can't be served."""
-        return {**self._unread, **self._halted}
+        """Halted partitions, and why each can't be served; one that is tried again counts until it is served."""
+        return {**self._unread, **{each: why for each, why in self._halted.items() if not self._is_restored(each)}}
 
     @property
     def ready(self) -> bool:
-        """True once the group has spoken and every partition that it gave has a shard that has restored, or stands."""
+        """True once every partition that the group gave is restored or halted, and not all of them are halted."""
         if not self._joined or self._closing or self._superseded:
             return False
-        if not self._given <= self._shards.keys() | self._halted.keys():
+        halted = self.standing
+        served = {each for each in self._shards if self._is_restored(each)}
+        if not self._given | self._shards.keys() <= served | halted.keys():
             return False
-        return all(shard.state in (State.RUNNING, State.PAUSED) for shard in self._shards.values())
+        return not self._given or bool(served - halted.keys())
 
     @property
     def started(self) -> bool:
-        """True once what the group gave first is restored, or stands; later restores don't undo it."""
-        opening = (State.OPENING, State.RESTORING)
-        if self._joined and not any(shard.state in opening for shard in self._shards.values()):
+        """True once what the group gave first is restored or halted; later restores don't undo it."""
+        opening = {each for each, shard in self._shards.items() if shard.state in (State.OPENING, State.RESTORING)}
+        if self._joined and opening <= self._halted.keys():
             self._started = True
         return self._started
+
+    def _is_restored(self, partition: TopicPartition) -> bool:
+        shard = self._shards.get(partition)
+        return shard is not None and shard.state in (State.RUNNING, State.PAUSED)
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Shards are served by tasks of this group."""
@@ -123,6 +130,7 @@ class Assignment:
         except Exception as error:
             self._telemetry.problem("assignment_error", error=location(error))
             if self._shards.get(partition) is shard:
+                self._halted.pop(partition, None)
                 self._tasks[partition].cancel()
 
     async def superseded_by_peer(self, reason: str) -> None:
@@ -214,7 +222,7 @@ class Assignment:
         except* Unfit as errors:
             self._halt(partition, "; ".join(str(error) for error in _leaves(errors)))
         except* LogError as errors:
-            self._lost(shard, "; ".join(repr(error) for error in _leaves(errors)))
+            self._lost(partition, shard, "; ".join(repr(error) for error in _leaves(errors)))
         except* CorruptRecord as errors:
             self._halt(partition, "; ".join(str(error) for error in _leaves(errors)))
         except* Exception as errors:
@@ -246,12 +254,12 @@ class Assignment:
             return False
 
     def _stop_retrying(self, partition: TopicPartition) -> None:
-        self._halted.pop(partition, None)
         if retry := self._retries.pop(partition, None):
             retry.cancel()
 
     def _let_go(self, partition: TopicPartition) -> None:
         """The partition has another owner now."""
+        self._halted.pop(partition, None)
         self._stop_retrying(partition)
         self._telemetry.shard(f"{partition.topic}-{partition.partition}", State.CLOSED.value)
 
@@ -260,7 +268,8 @@ class Assignment:
         self._telemetry.shard(name, "halted")
         self._telemetry.problem("shard_halted", partition=name, error=why)
 
-    def _lost(self, shard: Shard, why: str) -> None:
+    def _lost(self, partition: TopicPartition, shard: Shard, why: str) -> None:
+        self._halted.pop(partition, None)
         self._telemetry.problem("shard_closed_dirty", partition=shard.name, error=why)
         if not self._closing:
             self._membership.rejoin()

@@ -149,13 +149,14 @@ PROMISES = (
         "Offsets, changelog and topics agree, or the partition halts",
         "A lost group offset is recovered from the changelog. A changelog, offset or topic that contradicts the "
         "others halts its partition with the reason and the command that repairs it; nothing is read again from "
-        "the beginning.",
+        "the beginning. Its process serves the others, stays ready, and holds up no rolling update.",
         (
             "tests/scenarios/test_positions.py::test_a_lost_offset_is_recovered_from_the_changelog",
             "tests/scenarios/test_positions.py::test_a_changelog_that_was_made_anew_halts",
             "tests/scenarios/test_positions.py::test_a_changelog_that_was_made_anew_under_its_shard_halts_the_next_one",
             "tests/scenarios/test_positions.py::test_a_topic_that_is_replaced_under_a_running_shard_halts_it_soon",
             "tests/contract/test_log.py::test_a_changelog_that_loses_its_beginning_before_it_is_read_is_not_read",
+            "tests/scenarios/test_broken_log.py::test_a_halted_partition_does_not_hold_up_a_rolling_update",
         ),
         ("records another position than it commits", "goes back from"),
         ("24", "25", "42a", "42b", "43", "50"),
@@ -177,6 +178,9 @@ PROMISES = (
             "use a copy of a changelog that was made anew",
             "take records that were meant for a predecessor",
             "skip a corrupt changelog record",
+            "count a halted partition against readiness",
+            "take a process that serves nothing for ready",
+            "forget that a partition is halted when it is tried again",
         ),
     ),
     Promise(

@@ -74,7 +74,7 @@ async def test_a_lost_offset_beside_the_changelog_of_an_older_release_halts() ->
         assert f"python -m service offsets set --topic {COMMANDS} --partition 0 --to OFFSET" in why
         await asyncio.sleep(120)
         assert len(rig.creates(command_id)) == 1
-        assert not node.ready
+        assert list(node.assignment.standing) == [TopicPartition(COMMANDS, 0)]
 
 
 @pytest.mark.parametrize(("topic", "changelog"), [(COMMANDS, CHANGELOG), (CHANGES, RESOURCES)])

@@ -85,6 +85,7 @@ class PrometheusTelemetry:
     def _make_gauges(self) -> None:
         self._watched = self._gauge("watched_resources", "Resources that are polled", "target")
         self._shards = self._gauge("shard_state", "1 for the current state of each shard", "partition", "state")
+        self._halted: set[str] = set()
         self._restored = self._gauge("restore_records", "Records read by the last restore", "partition")
         self._lag = self._gauge("event_loop_lag_seconds", "Seconds by which the event loop was last late")
 
@@ -165,8 +166,14 @@ class PrometheusTelemetry:
         self._ignored.labels(known_or_other(phase, PHASES), observation_label(observation)).inc()
 
     def shard(self, partition: str, state: str) -> None:
-        """A shard entered a state."""
+        """A shard entered a state; one that was halted counts as halted, too, until it runs or is closed."""
         self._forget(self._shards, partition)
+        if state in ("running", "closed"):
+            self._halted.discard(partition)
+        elif state == "halted":
+            self._halted.add(partition)
+        elif partition in self._halted:
+            self._shards.labels(partition, "halted").set(1)
         if state == "closed":
             self._forget(self._restored, partition)
         else:

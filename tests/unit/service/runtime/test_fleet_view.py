@@ -117,13 +117,13 @@ async def test_of_a_running_process() -> None:
         view._group = view.commands._group = lambda: GroupSnapshot(ends={one: node.shard(0).consumed + 7})
         [answer] = [each for each in view.partitions().partitions if (each.topic, each.number) == tuple(one)]
         assert (answer.owner, answer.here, answer.state, answer.lag) == ("crml-0", True, "running", 7)
-        node.assignment._halted[one] = "jobs-0: key x can't be read; python -m service skip-corrupt"
+        node.assignment._unread[one] = "jobs-0: key x can't be read; python -m service skip-corrupt"
         attention = view.overview().attention
         assert [(each.kind, each.subject) for each in attention] == [("halted", f"{COMMANDS}-0")]
         assert "skip-corrupt" in attention[0].message
         [answer] = [each for each in view.partitions().partitions if (each.topic, each.number) == tuple(one)]
         assert (answer.state, answer.reason) == ("halted", attention[0].message)
-        del node.assignment._halted[one]
+        del node.assignment._unread[one]
 
 
 def test_what_is_forgotten_is_shown_no_more() -> None:

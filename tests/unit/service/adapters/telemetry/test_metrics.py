@@ -118,6 +118,33 @@ def test_a_shard_is_in_one_state_and_leaves_nothing() -> None:
     assert 'partition="commands-0"' not in telemetry.render().decode()
 
 
+def test_a_halted_shard_that_is_tried_again_is_halted_until_it_runs() -> None:
+    """Or an alert that waits for a minute would begin anew with each attempt, every 30 s."""
+    telemetry = PrometheusTelemetry()
+
+    def states() -> list[str]:
+        lines = telemetry.render().decode().splitlines()
+        return [line.split('"')[3] for line in lines if line.startswith("crml_shard_state{") and line.endswith(" 1.0")]
+
+    seen = []
+    for state in ("halted", "opening", "restoring", "halted", "opening", "running", "restoring", "halted", "closed"):
+        telemetry.shard("commands-0", state)
+        seen.append(sorted(states()))
+    assert seen == [
+        ["halted"],
+        ["halted", "opening"],
+        ["halted", "restoring"],
+        ["halted"],
+        ["halted", "opening"],
+        ["running"],
+        ["restoring"],
+        ["halted"],
+        [],
+    ]
+    telemetry.shard("commands-0", "opening")
+    assert states() == ["opening"]
+
+
 def test_a_gauge_and_a_counter_ask_for_their_values_at_each_scrape() -> None:
     telemetry = PrometheusTelemetry()
     jobs: dict[tuple[str, ...], float] = {("running",): 2.0}
