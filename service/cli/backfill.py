@@ -16,11 +16,11 @@ from service.adapters.kafka.topic_reader import Ranges, Reader, TopicRecord, rea
 from service.adapters.kafka.topics import verify
 from service.cli import console, output
 from service.cli.console import EXIT_REFUSED, SettingsFile
-from service.cli.offsets import find
 from service.core.position import position_at
 from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair import rebuild
 from service.operator.repair.changelog_writer import GroupState, group_state, non_empty_partitions, write_changelog
+from service.operator.repair.partition_standing import find
 from service.operator.repair.rebuild import Rebuilt
 from service.runtime.ports import TopicPartition, Unfit
 from service.settings import Settings

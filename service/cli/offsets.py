@@ -1,20 +1,16 @@
 """``python -m service offsets``: where each partition continues, and an operator's decision about it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from schemas import records
-from schemas.records import Position
-from service.adapters.kafka.client_options import KafkaSettings
-from service.adapters.kafka.offsets import Offsets
-from service.adapters.kafka.topic_reader import reader
 from service.cli import console, output
 from service.cli.console import EXIT_REFUSED, EXIT_USAGE, SettingsFile
-from service.core.position import Disagreement, PartitionOffsets, Resume, position_at, resume
+from service.core.position import Disagreement, PartitionOffsets, position_at
 from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair.changelog_writer import GroupState, group_state, write_changelog
+from service.operator.repair.partition_standing import Standing, find
 from service.runtime.ports import TopicPartition
 from service.settings import Settings
 from service.topology import changelogs as consumed_topics
@@ -62,36 +58,6 @@ def set_(
     """
     place = TopicPartition(topic, partition)
     return console.run(settings, lambda loaded: _set(loaded, place, to, apply=apply), REPAIR)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A partition as a shard would find it."""
-
-    kafka: PartitionOffsets
-    recorded: Position | None
-    replayed: int
-    unreadable: str = ""
-    """A record of the changelog that can't be read, for which the shard halts whatever the offsets are."""
-
-    @property
-    def decided(self) -> Resume | Disagreement:
-        """Where the shard would go on, as far as the offsets say, or why not."""
-        return resume(self.kafka, self.recorded, self.replayed)
-
-    @property
-    def halts(self) -> str:
-        """Why the shard would halt; empty when it would not."""
-        decided = self.decided
-        return self.unreadable or (decided.reason if isinstance(decided, Disagreement) else "")
-
-    def __str__(self) -> str:
-        kafka, decided = self.kafka, self.decided
-        on = "" if isinstance(decided, Disagreement) else f"goes on at {decided.offset}"
-        what = f"halts: {self.halts}" if self.halts else on
-        recorded = "none" if self.recorded is None else self.recorded.offset
-        committed = "none" if kafka.committed is None else kafka.committed
-        return f"holds {kafka.start} to {kafka.end}, group's offset {committed}, recorded {recorded}: {what}"
 
 
 async def _show(settings: Settings) -> int:
@@ -168,62 +134,3 @@ def _meaning(offset: int, found: Standing) -> Iterator[str]:
         )
     elif offset > consumed:
         yield f"Offsets {consumed} to {offset - 1} would be skipped: commands among them are never performed."
-
-
-async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupState) -> dict[TopicPartition, Standing]:
-    """Every partition of the consumed topics, with what its changelog records.
-
-    Raises:
-        LogError: Kafka did not answer in time, or a topic is missing.
-        CorruptRecord: A recorded position can't be read.
-    """
-    replayed: dict[TopicPartition, int] = {}
-    recorded: dict[TopicPartition, bytes | None] = {}
-    unreadable: dict[TopicPartition, dict[bytes, int]] = {}
-    async with reader(kafka, "repair") as source:
-        ranges = await source.ranges(list(changelogs))
-        logs = await source.ranges(list(changelogs.values()))
-        async with aclosing(source.read(logs)) as every:
-            async for each in every:
-                replayed[each.topic_partition] = replayed.get(each.topic_partition, 0) + 1
-                if each.key == records.POSITION_KEY:
-                    recorded[each.topic_partition] = each.value
-                elif _readable(each.value):
-                    unreadable.get(each.topic_partition, {}).pop(each.key or b"", None)
-                else:
-                    unreadable.setdefault(each.topic_partition, {})[each.key or b""] = each.offset
-    offsets = Offsets(kafka)
-    try:
-        ids = {topic: await offsets.topic_id(topic) for topic in (*changelogs, *changelogs.values())}
-    finally:
-        await offsets.close()
-    found = {}
-    for place, (start, end) in ranges.items():
-        log = TopicPartition(changelogs[place.topic], place.partition)
-        log_start = logs[log][0] if log in logs else 0
-        standing = PartitionOffsets(
-            kafka.group_id, group.offsets.get(place), start, end, log_start, ids[place.topic], ids[log.topic]
-        )
-        why = _unreadable(log, unreadable.get(log, {}))
-        found[place] = Standing(standing, _decoded(recorded.get(log)), replayed.get(log, 0), why)
-    return found
-
-
-def _readable(value: bytes | None) -> bool:
-    try:
-        records.decode(value) if value is not None else None
-    except records.CorruptRecord:
-        return False
-    return True
-
-
-def _unreadable(log: TopicPartition, offsets: Mapping[bytes, int]) -> str:
-    if not offsets:
-        return ""
-    first = min(offsets.values())
-    return f"{log.topic} partition {log.partition} has a record at offset {first} that can't be read; see skip-corrupt"
-
-
-def _decoded(value: bytes | None) -> Position | None:
-    record = records.decode(value) if value is not None else None
-    return record if isinstance(record, Position) else None

@@ -181,6 +181,7 @@ PROMISES = (
             "count a halted partition against readiness",
             "take a process that serves nothing for ready",
             "forget that a partition is halted when it is tried again",
+            "take a partition at work for a halted one",
         ),
     ),
     Promise(

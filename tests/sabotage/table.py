@@ -1756,6 +1756,15 @@ SABOTAGES = (
         "tests/scenarios/test_broken_log.py::test_a_halted_partition_that_is_tried_again_keeps_its_process_ready",
     ),
     Sabotage(
+        "take a partition at work for a halted one",
+        "service.operator.repair.partition_standing",
+        "        if standing.halts and place in seeming and not standing.has_moved_since(seeming[place])\n",
+        "        if standing.halts and place in seeming\n",
+        "`check` reports a halted partition where there is none, and an operator repairs what is not broken.",
+        "tests/unit/service/operator/repair/test_partition_standing.py"
+        "::test_a_partition_that_seems_to_halt_twice_but_moves_is_at_work",
+    ),
+    Sabotage(
         "use a copy of a changelog that was made anew",
         "service.adapters.kafka.partition",
         "            if known > end:\n",

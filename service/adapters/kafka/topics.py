@@ -22,6 +22,9 @@ EXACT = ("cleanup.policy", "compression.type", "message.timestamp.type", "unclea
 AT_LEAST = ("max.message.bytes", "min.insync.replicas")
 """Verified settings; any other is only given to topics that are created, and may be tuned afterwards."""
 
+SAFE_COPIES = 3
+"""From 3 copies on, 2 of them must have a record before it counts."""
+
 VISIBLE_POLL = 0.1
 
 
@@ -123,7 +126,7 @@ def _limits(record_bytes: int) -> dict[str, str]:
 
 def config_at_creation(spec: TopicSpec, replication: int) -> dict[str, str]:
     """What a topic is created with: from 3 copies on, 2 of them must have a record before it counts."""
-    return ({"min.insync.replicas": "2"} if replication >= 3 else {}) | dict(spec.config)
+    return ({"min.insync.replicas": "2"} if replication >= SAFE_COPIES else {}) | dict(spec.config)
 
 
 async def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec], *, replication: int) -> list[str]:
@@ -185,6 +188,28 @@ async def verify(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[To
     return findings
 
 
+async def differences(settings: KafkaSettings, specs: Sequence[TopicSpec], *, replication: int) -> list[TopicProblem]:
+    """What of the topics that exist is not as they would be created; the service runs all the same.
+
+    Args:
+        settings: How to connect.
+        specs: The topics; those that are missing are left out.
+        replication: Copies of each partition, as for `ensure`.
+
+    Raises:
+        LogError: Kafka could not be reached in time, or refuses.
+    """
+    async with _admin(settings) as admin:
+        topics = {each["topic"]: each["partitions"] for each in await admin.describe_topics()}
+        configs = await _configs(admin, [spec.name for spec in specs if spec.name in topics])
+    return [
+        found
+        for spec in specs
+        if spec.name in topics
+        for found in _differences(spec, topics[spec.name], configs[spec.name] or {}, replication)
+    ]
+
+
 async def record_limit(settings: KafkaSettings, topic: str) -> int:
     """A topic's ``max.message.bytes``; 0 when it can't be read, for want of a right or of an answer."""
     try:
@@ -242,10 +267,30 @@ def _check_config(spec: TopicSpec, config: Mapping[str, str]) -> Iterator[TopicP
             must_be = f"at most {spec.at_most[setting]}: a larger record's content is lost in its dead letter"
         else:
             continue
-        remedy = (
-            f"kafka-configs.sh --alter --entity-type topics --entity-name {spec.name} --add-config {setting}={needed}"
-        )
-        yield TopicProblem(spec.name, setting, present, must_be, remedy)
+        yield TopicProblem(spec.name, setting, present, must_be, _alter(spec.name, setting, needed))
+
+
+def _differences(
+    spec: TopicSpec, partitions: Sequence[Mapping[str, Any]], config: Mapping[str, str], replication: int
+) -> Iterator[TopicProblem]:
+    count, copies = len(partitions), min((len(part.get("replicas", ())) for part in partitions), default=0)
+    if spec.partitions_of is None and count != spec.partitions:
+        remedy = f"set topics.partitions to {count}; partitions must not be added, since keys would move"
+        yield TopicProblem(spec.name, "partitions", str(count), str(spec.partitions), remedy)
+    if 0 < copies < replication:
+        remedy = "add copies with kafka-reassign-partitions.sh, or set kafka.replication_factor to what is wanted"
+        yield TopicProblem(spec.name, "replication factor", str(copies), str(replication), remedy)
+    for setting, needed in config_at_creation(spec, copies).items():
+        present = config.get(setting, needed)
+        if setting in EXACT or setting == "max.message.bytes" or present == needed:
+            continue
+        if setting in AT_LEAST and present.isdecimal() and int(present) >= int(needed):
+            continue
+        yield TopicProblem(spec.name, setting, present, needed, _alter(spec.name, setting, needed))
+
+
+def _alter(topic: str, setting: str, value: str) -> str:
+    return f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={value}"
 
 
 @asynccontextmanager

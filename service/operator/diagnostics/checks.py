@@ -7,11 +7,13 @@ from aiokafka.errors import KafkaConnectionError
 from rich.console import Console
 from rich.text import Text
 
+from schemas.records import CorruptRecord
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Clients
 from service.adapters.kafka.topic_reader import partitions
-from service.adapters.kafka.topics import TopicProblem, foreign_producers, verify
+from service.adapters.kafka.topics import TopicProblem, differences, foreign_producers, verify
 from service.core.job import ended
+from service.core.position import Disagreement
 from service.operator.access.kafka_acls import SERVICE, acls
 from service.operator.diagnostics.aws_target import probe
 from service.operator.diagnostics.finding import Finding
@@ -19,7 +21,8 @@ from service.operator.diagnostics.kafka_access import probe_rights
 from service.operator.diagnostics.kafka_connection import why_unreachable
 from service.operator.diagnostics.kafka_denials import explain
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, read_snapshot
-from service.runtime.ports import LogError
+from service.operator.repair.partition_standing import Standing, halted
+from service.runtime.ports import LogError, TopicPartition
 from service.settings import Settings, SettingsError
 from service.topology import changelogs as consumed
 from service.topology import former_changelogs, kafka_settings, topic_specs
@@ -34,8 +37,10 @@ async def check(settings: Settings) -> list[Finding]:
     sessions = Clients(settings.targets)
     kafka = await _told("kafka", check_kafka(settings))
     answers = any(line.ok for line in kafka)
+    usable = all(line.ok or line.differs for line in kafka)
     return [
         *kafka,
+        *(await _told("partitions", halted_partitions(settings)) if usable else ()),
         *(await _told("tenants", former_tenants(settings)) if answers else ()),
         *await _told("targets", _check_targets(settings, sessions)),
     ]
@@ -60,6 +65,7 @@ async def check_kafka(settings: Settings) -> list[Finding]:
         found = {finding: Finding(f"topic {finding.topic}", False, explained(finding)) for finding in findings}
         if any(finding.setting != "right" for finding in findings):
             return [answers, *found.values()]
+        differing = await differences(kafka, specs, replication=settings.kafka.replication_factor)
         clashing = await foreign_producers(kafka, consumed(settings))
         rights = await probe_rights(kafka, [row for row in acls(settings) if row.component == SERVICE])
     except LogError as error:
@@ -69,7 +75,48 @@ async def check_kafka(settings: Settings) -> list[Finding]:
     tried = {line.subject.partition(":")[0] for line in lines}
     lacking = [line for finding, line in found.items() if finding.is_ != "Describe" or line.subject not in tried]
     good = [] if found else [Finding("topics", True, f"{len(specs)} topics are configured correctly")]
-    return [answers, *good, *lacking, *lines]
+    return [answers, *good, *lacking, *(_difference(each) for each in differing), *lines]
+
+
+def _difference(found: TopicProblem) -> Finding:
+    """A topic that is not as it would be created; one thing of that is dangerous."""
+    if found.setting == "min.insync.replicas":
+        why = "a record that only one broker has can be lost with it: what was started is forgotten, and started again"
+        message = f"{found.setting} is {found.is_}, must be at least {found.must_be}: {why}; {found.remedy}"
+        return Finding(f"topic {found.topic}", False, message, differs=True)
+    message = (
+        f"{found.setting} is {found.is_}, and would be {found.must_be} by the settings; leave it, or {found.remedy}"
+    )
+    return Finding(f"topic {found.topic}", True, message, differs=True)
+
+
+async def halted_partitions(settings: Settings) -> list[Finding]:
+    """Partitions that are halted, as far as Kafka shows; the rest only their replica knows, and its `/readyz` shows."""
+    try:
+        count, found = await halted(kafka_settings(settings), consumed(settings))
+    except LogError as error:
+        return [Finding("partitions", False, f"which are halted can't be seen: {await unusable(error, settings)}")]
+    except CorruptRecord as error:
+        return [Finding("partitions", False, f"which are halted can't be seen: {error}; see skip-corrupt")]
+    if not found:
+        return [Finding("partitions", True, f"{count} partitions: none is halted, as far as Kafka shows")]
+    logs = consumed(settings)
+    return [
+        Finding(f"partition {place.topic}-{place.partition}", False, _halted(place, logs[place.topic], standing))
+        for place, standing in sorted(found.items())
+    ]
+
+
+def _halted(place: TopicPartition, changelog: str, found: Standing) -> str:
+    if found.unreadable:
+        where = f"--topic {changelog} --partition {place.partition}"
+        remedy = f"run the release that wrote it; if there is none: python -m service skip-corrupt {where}"
+    else:
+        lost = isinstance(found.decided, Disagreement) and found.decided.lost
+        rebuilt = "python -m service backfill, if the changelog is empty; or " if lost else ""
+        where = f"--topic {place.topic} --partition {place.partition}"
+        remedy = f"stop the service; {rebuilt}python -m service offsets set {where} --to OFFSET says what it would mean"
+    return f"is halted: {found.halts}. Nothing is skipped, and other partitions go on. Next: {remedy}"
 
 
 async def former_tenants(settings: Settings) -> list[Finding]:
@@ -126,10 +173,13 @@ def show(lines: list[Finding], console: Console) -> bool:
     """Prints a line for each finding, and a last one for all; True when everything is right."""
     width = max(len(line.subject) for line in lines)
     for line in lines:
-        verdict = Text("ok   ", "green") if line.ok else Text("wrong", "red")
+        verdict = Text("note ", "yellow") if line.differs else Text("ok   ", "green")
+        verdict = verdict if line.ok else Text("wrong", "red")
         message = " ".join(line.message.split())
         console.print(Text.assemble(verdict, f"  {line.subject:{width}}  {message}"), soft_wrap=True, highlight=False)
     wrong = sum(not line.ok for line in lines)
     summary = f"{wrong} of {len(lines)} wrong" if wrong else f"all {len(lines)} ok: ready to run"
+    if differing := sum(line.ok and line.differs for line in lines):
+        summary += f"; {differing} not as the settings say"
     console.print(summary, soft_wrap=True, highlight=False)
     return not wrong

@@ -6,12 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 
 from schemas import records
 from schemas.kafka.client_shutdown import shut_down
 from schemas.records import Record
 from service.adapters.kafka.client_options import KafkaSettings
+from service.adapters.kafka.deadlines import deadline
 from service.adapters.kafka.producer import TransactionAttempt, as_log_error, open_producer, transact
 from service.adapters.kafka.topic_reader import Reader, admin
 from service.runtime.ports import LogError, OutRecord, TopicPartition
@@ -19,6 +25,7 @@ from service.runtime.ports import LogError, OutRecord, TopicPartition
 _LONG: Final = 600.0
 """Seconds for one transaction with a whole partition in it."""
 _LOOK: Final = 0.2
+_UNCOORDINATED: Final = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 _ABSENT: Final = frozenset({"Empty", "Dead", ""})
 
 
@@ -42,8 +49,8 @@ async def group_state(settings: KafkaSettings) -> GroupState:
     Raises:
         LogError: Kafka could not be reached in time, or refuses.
     """
-    async with admin(settings) as client:
-        [response] = await _coordinated(lambda: client.describe_consumer_groups([settings.group_id]))
+    async with admin(settings) as client, deadline(settings.admin_deadline, f"asking for group {settings.group_id}"):
+        [response] = await _coordinated(lambda: _described(client, settings.group_id))
         offsets = await _coordinated(lambda: client.list_consumer_group_offsets(settings.group_id))
     for code, _, state, _, _, members, *_ in response.groups:
         if code:
@@ -53,12 +60,21 @@ async def group_state(settings: KafkaSettings) -> GroupState:
     return GroupState("", 0, {})
 
 
+async def _described(client: Any, group_id: str) -> Any:
+    """The group's description; a broker that does not coordinate it yet, or no longer, says so within its answer."""
+    [response] = described = await client.describe_consumer_groups([group_id])
+    for code, *_ in response.groups:
+        if (error := for_code(code)) in _UNCOORDINATED:
+            raise error(group_id)
+    return described
+
+
 async def _coordinated(ask: Callable[[], Awaitable[Any]]) -> Any:
     """Asks until there is a coordinator: a broker that has just started, or has no group yet, needs a moment."""
     while True:
         try:
             return await ask()
-        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+        except _UNCOORDINATED:
             await asyncio.sleep(_LOOK)
 
 

@@ -10,9 +10,9 @@ from schemas.records import POSITION_KEY, Job, Phase, ResourceState, key_of
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.topic_reader import TopicRecord
 from service.adapters.kafka.topics import TopicProblem
-from service.cli.offsets import Standing
 from service.core.position import PartitionOffsets, position_at
 from service.operator.repair.changelog_writer import GroupState
+from service.operator.repair.partition_standing import Standing
 from service.runtime.ports import TopicPartition
 from tests.support import repair_records
 from tests.support.command_line import CommandLine

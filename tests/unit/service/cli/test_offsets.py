@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from schemas.operations import OPERATIONS
-from schemas.records import POSITION_KEY, Phase, Position, encode, key_of
+from schemas.records import POSITION_KEY, Phase, Position, encode
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.topic_reader import TopicRecord
-from service.cli.offsets import Standing, find
 from service.core.position import PartitionOffsets, position_at
 from service.operator.repair.changelog_writer import GroupState
 from service.runtime.ports import TopicPartition
@@ -77,42 +76,10 @@ class Kafka:
 def kafka(environment: pytest.MonkeyPatch) -> Kafka:
     kafka = Kafka()
     environment.setattr("service.cli.offsets.group_state", kafka.group_state)
-    environment.setattr("service.cli.offsets.reader", kafka.reader)
-    environment.setattr("service.cli.offsets.Offsets", lambda _settings: kafka)
+    environment.setattr("service.operator.repair.partition_standing.reader", kafka.reader)
+    environment.setattr("service.operator.repair.partition_standing.Offsets", lambda _settings: kafka)
     environment.setattr("service.cli.offsets.write_changelog", kafka.write)
     return kafka
-
-
-def test_a_standing_says_where_its_shard_goes_on() -> None:
-    assert str(Standing(offsets(), position_at(offsets(), 13), 3)) == (
-        "holds 5 to 20, group's offset 12, recorded 13: goes on at 13"
-    )
-    assert str(Standing(offsets(None), None, 0)).endswith("group's offset none, recorded none: goes on at 5")
-
-
-def test_a_standing_says_why_its_shard_halts() -> None:
-    lost = Standing(offsets(None), None, 3)
-    assert lost.halts
-    assert str(lost).endswith(f"halts: {lost.halts}")
-    unreadable = Standing(offsets(), None, 3, "a record can't be read")
-    assert unreadable.halts == "a record can't be read"
-
-
-async def test_every_partition_is_found_with_what_its_changelog_records(kafka: Kafka) -> None:
-    kafka.put(key_of(JOB), encode(JOB))
-    kafka.put(POSITION_KEY, encode(Position(11)))
-    kafka.put(POSITION_KEY, encode(Position(13, group=GROUP)))
-    found = await find(KafkaSettings("b", GROUP), {COMMANDS: JOBS}, kafka.group)
-    assert found == {PLACE: Standing(offsets(), Position(13, group=GROUP), 3)}
-
-
-async def test_what_cannot_be_read_halts_until_it_has_a_successor(kafka: Kafka) -> None:
-    kafka.put(b"bad", b"?")
-    [standing] = (await find(KafkaSettings("b", GROUP), {COMMANDS: JOBS}, kafka.group)).values()
-    assert standing.halts == f"{JOBS} partition 0 has a record at offset 0 that can't be read; see skip-corrupt"
-    kafka.put(b"bad", None)
-    [standing] = (await find(KafkaSettings("b", GROUP), {COMMANDS: JOBS}, kafka.group)).values()
-    assert standing.unreadable == ""
 
 
 def test_show(kafka: Kafka, type_: CommandLine) -> None:

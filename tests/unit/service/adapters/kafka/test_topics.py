@@ -19,6 +19,7 @@ from service.adapters.kafka.topics import (
     TopicSpec,
     changelog,
     config_at_creation,
+    differences,
     ensure,
     foreign_producers,
     input_topic,
@@ -47,6 +48,7 @@ class Admin:
         self.created: list[Any] = []
         self.answers: dict[str, tuple[int, str]] = {}
         self.leaderless = 0
+        self.copies = 3
         self.error: Exception | None = None
         self.started = self.closed = 0
         self._client = SimpleNamespace(send=self._versions, get_random_node=lambda: 0)
@@ -70,7 +72,13 @@ class Admin:
         leader = -1 if self.leaderless > 0 else 0
         self.leaderless -= 1
         return [
-            {"topic": name, "partitions": [{"partition": number, "leader": leader} for number in range(count)]}
+            {
+                "topic": name,
+                "partitions": [
+                    {"partition": number, "leader": leader, "replicas": list(range(self.copies))}
+                    for number in range(count)
+                ],
+            }
             for name, (count, _) in self.topics.items()
             if name not in self.denied
         ]
@@ -252,3 +260,37 @@ async def test_a_kafka_that_cannot_be_reached_is_an_error_of_the_port(admin: Adm
 def test_a_problem_is_a_sentence() -> None:
     problem = TopicProblem("t", "cleanup.policy", "delete", "compact", "do it")
     assert str(problem) == "topic t: cleanup.policy is delete, must be compact; do it"
+
+
+async def test_topics_as_they_are_created_differ_in_nothing(admin: Admin) -> None:
+    admin.has(*SPECS, config={"min.insync.replicas": "2"})
+    assert await differences(SETTINGS, SPECS, replication=3) == []
+    admin.has(EVENTS, config={"min.insync.replicas": "3", "max.message.bytes": "9000000"})
+    assert await differences(SETTINGS, SPECS, replication=3) == []
+
+
+async def test_what_of_a_topic_differs_from_the_settings(admin: Admin) -> None:
+    admin.has(COMMANDS, JOBS, partitions=6, config={"min.insync.replicas": "1"})
+    admin.has(EVENTS, config={"min.insync.replicas": "2", "retention.ms": "1000"})
+    found = await differences(
+        SETTINGS, [*SPECS, output_topic("gone", 4, retention=60.0, record_bytes=1)], replication=3
+    )
+    assert [(each.topic, each.setting, each.is_, each.must_be) for each in found] == [
+        ("commands", "partitions", "6", "4"),
+        ("commands", "min.insync.replicas", "1", "2"),
+        ("jobs", "min.insync.replicas", "1", "2"),
+        ("events", "retention.ms", "1000", "60000"),
+    ]
+    assert found[-1].remedy == (
+        "kafka-configs.sh --alter --entity-type topics --entity-name events --add-config retention.ms=60000"
+    )
+    assert "topics.partitions to 6" in found[0].remedy
+
+
+async def test_fewer_copies_than_wanted_need_no_second_one_in_sync(admin: Admin) -> None:
+    """A single broker: it must not be asked for what would stop every write."""
+    admin.copies = 1
+    admin.has(EVENTS, config={"min.insync.replicas": "1"})
+    [found] = await differences(SETTINGS, [EVENTS], replication=3)
+    assert (found.setting, found.is_, found.must_be) == ("replication factor", "1", "3")
+    assert await differences(SETTINGS, [EVENTS], replication=1) == []

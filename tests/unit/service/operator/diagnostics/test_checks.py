@@ -9,12 +9,22 @@ from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from rich.console import Console
 
 from schemas.operations import OPERATIONS
-from schemas.records import Phase, Position
+from schemas.records import CorruptRecord, Phase, Position
 from service.adapters.kafka.topics import TopicProblem
+from service.core.position import PartitionOffsets
 from service.operator.diagnostics import checks
-from service.operator.diagnostics.checks import check, check_kafka, explained, former_tenants, show, unusable
+from service.operator.diagnostics.checks import (
+    check,
+    check_kafka,
+    explained,
+    former_tenants,
+    halted_partitions,
+    show,
+    unusable,
+)
 from service.operator.diagnostics.finding import Finding
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, OwnedJob
+from service.operator.repair.partition_standing import Standing
 from service.runtime.ports import LogError, TopicPartition
 from service.settings import Settings, SettingsError, load
 from tests.support import builders
@@ -31,6 +41,8 @@ class Kafka:
     def __init__(self) -> None:
         self.problems: list[TopicProblem] = []
         self.clashes: list[str] = []
+        self.differences: list[TopicProblem] = []
+        self.halted: dict[TopicPartition, Standing] = {}
         self.rights = [Finding("topic jobs: write", True, "may write")]
         self.topics: dict[str, frozenset[int]] = {}
         self.snapshot = ChangelogSnapshot()
@@ -43,6 +55,8 @@ class Kafka:
             return what
 
         monkeypatch.setattr(checks, "verify", lambda *_: shown(self.problems))
+        monkeypatch.setattr(checks, "differences", lambda *_, **__: shown(self.differences))
+        monkeypatch.setattr(checks, "halted", lambda *_: shown((16, self.halted)))
         monkeypatch.setattr(checks, "foreign_producers", lambda *_: shown(self.clashes))
         monkeypatch.setattr(checks, "probe_rights", lambda *_: shown(self.rights))
         monkeypatch.setattr(checks, "partitions", lambda *_: shown(self.topics))
@@ -86,6 +100,71 @@ async def test_a_right_that_was_tried_is_told_once(kafka: Kafka, settings: Setti
     assert [finding.message for finding in await check_kafka(settings) if not finding.ok] == ["Write is missing"]
     kafka.rights = [Finding("topic other: write", True, "may write")]
     assert [finding.subject for finding in await check_kafka(settings) if not finding.ok] == ["topic jobs"]
+
+
+async def test_a_topic_that_is_not_as_the_settings_say_can_be_used(kafka: Kafka, settings: Settings) -> None:
+    kafka.differences = [
+        TopicProblem("events", "partitions", "6", "8", "set topics.partitions to 6"),
+        TopicProblem("jobs", "min.insync.replicas", "1", "2", "raise it"),
+    ]
+    found = {line.subject: line for line in await check_kafka(settings)}
+    assert found["topic events"] == Finding(
+        "topic events",
+        True,
+        "partitions is 6, and would be 8 by the settings; leave it, or set topics.partitions to 6",
+        differs=True,
+    )
+    assert (found["topic jobs"].ok, found["topic jobs"].differs) == (False, True)
+    assert found["topic jobs"].message.startswith(
+        "min.insync.replicas is 1, must be at least 2: a record that only one"
+    )
+    assert found["topic jobs"].message.endswith("; raise it")
+
+
+def standing(committed: int | None = 12, *, replayed: int = 3, unreadable: str = "") -> Standing:
+    return Standing(PartitionOffsets("g", committed, 5, 20), None, replayed, unreadable)
+
+
+async def test_halted_partitions_are_named_with_the_reason_and_the_next_step(kafka: Kafka, settings: Settings) -> None:
+    commands = "cleanroomsml.commands"
+    [fine] = await halted_partitions(settings)
+    assert fine == Finding("partitions", True, "16 partitions: none is halted, as far as Kafka shows")
+    kafka.halted = {
+        TopicPartition(commands, 3): standing(unreadable="a record at offset 7 can't be read"),
+        TopicPartition(commands, 2): standing(None),
+        TopicPartition("cleanroomsml.changes", 1): standing(12, replayed=0),
+    }
+    lost, undecided, unreadable = await halted_partitions(settings)
+    assert [line.ok for line in (lost, undecided, unreadable)] == [False] * 3
+    assert unreadable.subject == f"partition {commands}-3"
+    assert unreadable.message.startswith("is halted: a record at offset 7 can't be read. Nothing is skipped")
+    assert unreadable.message.endswith("python -m service skip-corrupt --topic cleanroomsml.jobs --partition 3")
+    assert "the group has no offset" in undecided.message
+    assert f"python -m service offsets set --topic {commands} --partition 2 --to OFFSET" in undecided.message
+    assert "backfill" not in undecided.message
+    assert "backfill" in lost.message
+
+
+@pytest.mark.parametrize("error", [LogError("no answer"), CorruptRecord("no answer")])
+async def test_halted_partitions_that_cannot_be_looked_for(kafka: Kafka, settings: Settings, error: Exception) -> None:
+    kafka.error = error
+    [finding] = await halted_partitions(settings)
+    assert (finding.subject, finding.ok) == ("partitions", False)
+    assert finding.message.startswith("which are halted can't be seen: no answer")
+
+
+async def test_partitions_are_looked_at_where_the_topics_can_be_used(
+    kafka: Kafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(*_: Any) -> list[Finding]:
+        return []
+
+    monkeypatch.setattr(checks, "_check_targets", none)
+    kafka.halted = {TopicPartition("cleanroomsml.commands", 3): standing(unreadable="?")}
+    kafka.differences = [TopicProblem("jobs", "min.insync.replicas", "1", "2", "raise it")]
+    assert "partition cleanroomsml.commands-3" in {line.subject for line in await check(settings)}
+    kafka.problems = [MISSING]
+    assert "partition cleanroomsml.commands-3" not in {line.subject for line in await check(settings)}
 
 
 async def test_services_that_would_fence_each_other(kafka: Kafka, settings: Settings) -> None:
@@ -209,3 +288,11 @@ def test_a_line_for_each_finding_and_one_for_all() -> None:
     assert lines[0].startswith("wrong  kafka  [red]no[/] long")
     assert lines[-1] == "1 of 2 wrong"
     assert len(lines) == 3
+
+
+def test_what_differs_is_no_error() -> None:
+    verdict, lines = shown(Finding("kafka", True, "answers"), Finding("topic x", True, "partitions", differs=True))
+    assert (verdict, lines[1]) == (True, "note   topic x  partitions")
+    assert lines[-1] == "all 2 ok: ready to run; 1 not as the settings say"
+    verdict, lines = shown(Finding("topic x", False, "min.insync.replicas", differs=True))
+    assert (verdict, lines) == (False, ["wrong  topic x  min.insync.replicas", "1 of 1 wrong"])
