@@ -1,6 +1,6 @@
 """Renders the reference of all settings as Markdown, from the types themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -38,19 +38,42 @@ def _sections(model: type[BaseModel], path: str, title: str) -> Iterator[str]:
             yield f"## {title}\n"
         yield "| variable | unit | default | meaning |\n|---|---|---|---|"
         for name, field in plain.items():
-            yield _row(path + name, field)
+            yield from _rows(path + name, field)
         yield ""
     for name, field in model.model_fields.items():
         below = group_of(field)
         if below:
+            for key, default in _known_names(field).items():
+                yield from _of_name(below, f"{path}{name}.{key}", default)
             inner = f"{path}{name}." + ("<name>." if is_keyed(field) else "")
             optional = " (optional)" if not field.is_required() and field.default is None else ""
-            yield from _sections(below, inner, inner.rstrip(".") + optional)
+            others = ", of others" if _known_names(field) else ""
+            yield from _sections(below, inner, inner.rstrip(".") + optional + others)
 
 
-def _row(path: str, field: FieldInfo) -> str:
+def _known_names(field: FieldInfo) -> Mapping[str, Any]:
+    """What a mapping has by default, by name; a name's value has a default of its own."""
+    return field.default if is_keyed(field) and isinstance(field.default, Mapping) else {}
+
+
+def _of_name(model: type[BaseModel], path: str, default: BaseModel) -> Iterator[str]:
+    yield f"## {path}\n"
+    yield "| variable | unit | default | meaning |\n|---|---|---|---|"
+    for name, field in model.model_fields.items():
+        yield _row(f"{path}.{name}", field, f"`{_plain(getattr(default, name))}`")
+    yield ""
+
+
+def _rows(path: str, field: FieldInfo) -> Iterator[str]:
+    for name, default in _known_names(field).items():
+        yield _row(f"{path}.{name}", field, f"`{_plain(default)}`")
+    if not _known_names(field):
+        yield _row(path, field, _default(field))
+
+
+def _row(path: str, field: FieldInfo, default: str) -> str:
     name = variable(path.split(".")).replace("<NAME>", "<name>")
-    return f"| `{name}` | {_unit(field)} | {_default(field)} | {_text(field)} |"
+    return f"| `{name}` | {_unit(field)} | {default} | {_text(field)} |"
 
 
 def _text(field: FieldInfo) -> str:
@@ -65,8 +88,10 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
 
 
 def _unit(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+    """Its own, or that of a mapping's values."""
+    values = [item for each in get_args(field.annotation) for item in getattr(each, "__metadata__", ())]
+    extras = [field.json_schema_extra, *(getattr(item, "json_schema_extra", None) for item in values)]
+    return next((str(extra["unit"]) for extra in extras if isinstance(extra, dict) and "unit" in extra), "")
 
 
 def _default(field: FieldInfo) -> str:
@@ -77,8 +102,6 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, tuple):
         value = ",".join(_plain(item) for item in value)
-    if isinstance(value, dict):
-        value = ", ".join(f"{key}: {item}" for key, item in value.items())
     return f"`{_plain(value)}`"
 
 
