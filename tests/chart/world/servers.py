@@ -18,8 +18,26 @@ from sandbox.stack import ACCOUNT, REGION, ROLE_ARN
 
 PREFIX: Final = "cleanroomsml"
 KAFKA_PORT: Final = 9092
+PASSWORD_PORT: Final = 9096
 AWS_PORT: Final = 4599
 CONTROLLER_PORT: Final = 9093
+USER: Final = "crml"
+PASSWORD: Final = "guide"
+
+
+def listeners(address: str, plain: int, password: int, controller: int, bind: str) -> dict[str, str]:
+    """Kafka's settings for two listeners: one for everybody, one that wants the password of `USER`."""
+    return {
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "listeners": f"PLAINTEXT://{bind}:{plain},PASSWORD://{bind}:{password},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{address}:{plain},PASSWORD://{address}:{password}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PASSWORD:SASL_PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "listener.name.password.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.password.plain.sasl.jaas.config": (
+            f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+        ),
+    }
 
 
 async def serve(folder: Path, *, ready: Callable[[Any], None]) -> None:
@@ -27,15 +45,11 @@ async def serve(folder: Path, *, ready: Callable[[Any], None]) -> None:
     address = os.environ["POD_IP"]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)  # noqa: ASYNC240 - before anything waits
-    config = {
-        "controller.quorum.voters": f"1@127.0.0.1:{CONTROLLER_PORT}",
-        "listeners": f"PLAINTEXT://0.0.0.0:{KAFKA_PORT},CONTROLLER://127.0.0.1:{CONTROLLER_PORT}",
-        "advertised.listeners": f"PLAINTEXT://{address}:{KAFKA_PORT}",
-    }
     url = f"http://127.0.0.1:{AWS_PORT}"
     options = ["--host", "0.0.0.0", "--port", str(AWS_PORT), "--floor", os.environ.get("WORLD_FLOOR", "0.5")]
     command = [sys.executable, "-m", "sandbox", "serve", *options, "--data-dir", str(folder / "models")]
     aws = Child(command, log=folder / "aws.log")
+    config = listeners(address, KAFKA_PORT, PASSWORD_PORT, CONTROLLER_PORT, bind="0.0.0.0")
     async with Broker(KAFKA_PORT, folder / "kafka", config=config) as broker:
         await _healthy(f"{url}/_sandbox/health")
         taste = movielens.seed_for(movielens.DEMO_TITLE)

@@ -140,7 +140,7 @@ def test_the_kafkajs_program_and_java_agree() -> None:
 
 def test_every_page_that_publishes_says_the_rule() -> None:
     pages = [page for page in (ROOT / "docs").rglob("*.md") if "kcat -P" in page.read_text("utf-8")]
-    assert len(pages) >= len(examples.COMMANDS) + 2
+    assert len(pages) > len(examples.COMMANDS)
     pages.append(ROOT / "docs/howto/publish-and-subscribe.md")
     for page in pages:
         prose = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
