@@ -85,6 +85,24 @@ def test_rollback(cluster: Cluster) -> None:
     assert cluster.ready() == 2
 
 
+def test_a_halted_partition_holds_up_no_release(cluster: Cluster, tmp_path: Path) -> None:
+    """Somebody has written to the changelog. `--wait` ends well all the same, and `helm test` names the partition."""
+    cluster.world("put", "cleanroomsml.jobs", "1", "?", "no job")
+    cluster.upgrade(tmp_path, "upgrade beside a halted partition", podAnnotations={"step": "halted"})
+    assert cluster.ready() == 2
+    assert list(_halted(cluster)) == ["cleanroomsml.commands-1"]
+    with pytest.raises(CommandError):
+        cluster.helm("test", RELEASE, "--timeout", "120s")
+    told = cluster.kubectl("logs", f"{NAME}-check")
+    assert "partition cleanroomsml.commands-1  is halted: " in told
+    assert "skip-corrupt --topic cleanroomsml.jobs --partition 1" in told
+    before = {pod["metadata"]["uid"] for pod in cluster.pods()}
+    cluster.world("put", "cleanroomsml.jobs", "1", "?", "")
+    until(lambda: not _halted(cluster), 90, "the partition is served again")
+    assert "ready to run" in cluster.helm("test", RELEASE, "--logs", "--timeout", "120s")
+    assert {pod["metadata"]["uid"] for pod in cluster.pods()} == before
+
+
 def test_a_bad_setting_leaves_the_old_pods_alone(cluster: Cluster, tmp_path: Path) -> None:
     before = {pod["metadata"]["uid"] for pod in cluster.pods()}
     with pytest.raises(CommandError, match="settle"):
@@ -190,6 +208,15 @@ def test_uninstall_leaves_nothing(cluster: Cluster) -> None:
     kinds += ",networkpolicies,horizontalpodautoscalers,controllerrevisions"
     names = [f"{item['kind']}/{item['metadata']['name']}" for item in cluster.get(kinds)["items"]]
     assert [name for name in names if "crml-" in name and "-check" not in name] == []
+
+
+def _halted(cluster: Cluster) -> dict[str, str]:
+    """Halted partitions of all pods, and why."""
+    return {
+        partition: why
+        for pod in cluster.pods()
+        for partition, why in json.loads(cluster.ask(pod["metadata"]["name"], "/readyz"))["halted"].items()
+    }
 
 
 def _log_level(cluster: Cluster) -> str | None:

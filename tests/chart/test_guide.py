@@ -3,19 +3,28 @@
 The namespace of the guide enforces `restricted`. Only declared values are substituted: brokers, AWS, image.
 """
 
+import asyncio
+import base64
 import json
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 
+from sandbox.kafka.broker import Broker, free_port
+from sandbox.processes import Child
 from tests.chart import guide, tools
 from tests.chart.cluster import HELM, SERVICE_IMAGE, Cluster, CommandError, require_cluster, run
 from tests.chart.guide import GUIDE, ROOT, RUN, SAMPLE, VALUES, Step, steps, substituted
 from tests.chart.rendering import HELMS, Refused, one, pod_specs, template
+from tests.chart.world import servers
 from tests.support.command_line import CommandLine
 
 PAGE = GUIDE.read_text(encoding="utf-8")
@@ -130,6 +139,67 @@ class TestWithoutACluster:
         assert "first" in ended.out
 
 
+@pytest.mark.chart
+@pytest.mark.timeout(500)
+async def test_every_step_with_processes_in_place_of_pods(tmp_path: Path) -> None:
+    """The pods' own arguments, settings and Secret, against a real Kafka that wants the password, and the sandbox."""
+    plain, password, controller, aws, http, page = (free_port() for _ in range(6))
+    guided = substituted(PAGE, substitutes("127.0.0.1", password, aws))
+    file = tmp_path / "values.yaml"
+    file.write_text(told(VALUES, guided)[0].text)
+    things = template(4, file)
+    (tmp_path / "settings.yaml").write_text(one(things, "ConfigMap", NAME)["data"]["settings.yaml"])
+    [create] = [command for step in told(RUN, guided) for command in step.commands() if "secret" in command]
+    secret = {name: base64.b64decode(value).decode() for name, value in dry(*create[1:])["data"].items()}
+    ports = {"CRML_HTTP__HOST": "127.0.0.1", "CRML_HTTP__PORT": str(http), "CRML_HTTP__PAGE_PORT": str(page)}
+    variables = {**secret, **ports, "CRML_SETTINGS": str(tmp_path / "settings.yaml")}
+
+    def begun(*words: str, more: Mapping[str, str] = MappingProxyType({})) -> Child:
+        command = [sys.executable, "-m", *words]
+        return Child(command, log=tmp_path / f"{words[0]}-{words[1]}.log", environment={**variables, **more})
+
+    async def ended(*words: str) -> str:
+        child = begun(*words)
+        try:
+            assert await child.wait_ended() == 0, child.last_log(60)
+        finally:
+            await child.stop()
+        return child.log.read_text()
+
+    def args(kind: str, name: str = "") -> list[str]:
+        thing = one(things, kind, name)
+        [container] = thing["spec"].get("template", thing)["spec"]["containers"]
+        found: list[str] = container["args"]
+        return found
+
+    [first] = said("kubectl", "exec")
+    config = servers.listeners("127.0.0.1", plain, password, controller, bind="127.0.0.1")
+    async with Broker(plain, tmp_path / "kafka", config=config), AsyncExitStack() as processes:
+        sandbox = begun("sandbox", "serve", "--port", str(aws), "--data-dir", str(tmp_path / "models"))
+        processes.push_async_callback(sandbox.stop)
+        await answers(f"http://127.0.0.1:{aws}/_sandbox/health", sandbox)
+        assert "created  cleanroomsml.commands" in await ended("service", *args("Job", "-topics"))
+        service = begun("service", *args("StatefulSet"), more={"CRML_KAFKA__INSTANCE_ID": f"{NAME}-0"})
+        processes.push_async_callback(service.stop)
+        await answers(f"http://127.0.0.1:{http}/readyz", service)
+        assert "ready to run" in await ended("service", *args("Pod", "-check"))
+        replies = await ended(*first[first.index("-m") + 1 :])
+        assert "accepted" in replies
+        assert "succeeded" in replies
+
+
+async def answers(url: str, child: Child) -> None:
+    """Waits for a good answer."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(120):
+        while True:
+            assert child.poll() is None, child.last_log(60)
+            with suppress(aiohttp.ClientError):
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.1)
+
+
 @pytest.mark.cluster
 @pytest.mark.timeout(900)
 class TestInACluster:
@@ -164,16 +234,16 @@ def world() -> Iterator[Cluster]:
     made.remove()
 
 
-def substitutes(address: str) -> dict[str, str]:
+def substitutes(address: str, kafka: int = servers.PASSWORD_PORT, aws: int = servers.AWS_PORT) -> dict[str, str]:
     """What the guide shows, and what a test has instead: one broker without TLS, the sandbox for AWS, a local image."""
     return {
-        '["kafka-1.example.com:9096", "kafka-2.example.com:9096"]': f'["{address}:9096"]\n    replication_factor: 1',
+        '["kafka-1.example.com:9096", "kafka-2.example.com:9096"]': f'["{address}:{kafka}"]\n    replication_factor: 1',
         "SASL_SSL": "SASL_PLAINTEXT",
         "SCRAM-SHA-512": "PLAIN",
-        f"{PASSWORD}...": f"{PASSWORD}guide --from-literal=AWS_ACCESS_KEY_ID=123456789012"
+        f"{PASSWORD}...": f"{PASSWORD}{servers.PASSWORD} --from-literal=AWS_ACCESS_KEY_ID=123456789012"
         " --from-literal=AWS_SECRET_ACCESS_KEY=sandbox",
         "region: eu-west-1": "region: eu-west-1"
-        f"\n      endpoint_url: http://{address}:4599\n      allow_plain_http: true",
+        f"\n      endpoint_url: http://{address}:{aws}\n      allow_plain_http: true",
         '"111122223333"': '"123456789012"',
         "registry.example.com/cleanroomsml-service:0.1.0": SERVICE_IMAGE,
         "{registry: registry.example.com}": json.dumps(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+
 from tests.acceptance.harness import TERMINAL, Client
 from tests.chart.world import servers
 
@@ -36,6 +38,12 @@ async def _reply(command_id: str, kind: str, seconds: str = "60") -> None:
         _tell({"kinds": [reply.kind for reply in replies], "kind": found.kind, "data": found.data})
 
 
+async def _put(topic: str, partition: str, key: str, value: str) -> None:
+    """Writes a record that is none of the service's; without a value, a tombstone."""
+    async with AIOKafkaProducer(bootstrap_servers=LOCAL) as producer:
+        await producer.send_and_wait(topic, value.encode() or None, key.encode(), int(partition))
+
+
 async def _serve() -> None:
     await servers.serve(Path("/tmp/world"), ready=_tell)
 
@@ -43,7 +51,12 @@ async def _serve() -> None:
 def main() -> None:
     """Runs one command."""
     name, *words = sys.argv[1:]
-    commands: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"serve": _serve, "send": _send, "reply": _reply}
+    commands: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+        "serve": _serve,
+        "send": _send,
+        "reply": _reply,
+        "put": _put,
+    }
     asyncio.run(commands[name](*words))
 
 
