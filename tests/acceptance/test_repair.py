@@ -177,7 +177,11 @@ async def test_a_corrupt_record_is_skipped_only_by_a_person(
     where = ("skip-corrupt", "--topic", topic, "--partition", "0")
     service.start()
     await until(lambda: any("halted" in str(line.get("event")) for line in service.lines()), 40, service.tail)
-    assert service.get("/readyz") is None
+    await service.ready()
+    assert list(json.loads(service.get("/readyz") or "{}")["halted"]) == [f"{client.prefix}.commands-0"]
+    checked = run(service, "check", code=3)
+    assert f"wrong  partition {client.prefix}.commands-0" in checked
+    assert f"skip-corrupt --topic {topic} --partition 0" in checked
     await until(lambda: 'state="halted"} 1.0' in (service.get("/metrics") or ""), 10, service.tail)
     assert "skip-corrupt --topic" in (service.get("/") or "")
     assert f"halts: {topic} partition 0 has a record at offset {offset}" in run(service, "offsets", "show", code=3)
@@ -185,7 +189,7 @@ async def test_a_corrupt_record_is_skipped_only_by_a_person(
     assert "readable" in run(service, *where, "--offset", str(offset - 1), "--i-understand", code=1)
     assert "Nothing was written" in run(service, *where, "--offset", str(offset), code=3)
     assert "wrote a tombstone" in run(service, *where, "--offset", str(offset), "--i-understand")
-    await service.ready(60)
+    await until(lambda: not json.loads(service.get("/readyz") or "{}")["halted"], 60, service.tail)
     assert "0 records" in run(service, *where)
     assert "good" in run(service, "parked", "list")
 

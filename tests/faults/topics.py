@@ -116,7 +116,7 @@ async def changelog_corrupt(lab: Lab, mark: Mark) -> None:
 
 
 async def refuses(worker: Worker, shard: str, mark: Mark) -> None:
-    """Waits until the replica lives, is not ready, and names the partition in its log."""
+    """Waits until the replica names the partition in its log; it has to call it halted."""
 
     def told(line: dict[str, Any]) -> bool:
         return line["level"] in {"warning", "error"} and shard.rpartition("-")[0] in str(line)
@@ -124,8 +124,8 @@ async def refuses(worker: Worker, shard: str, mark: Mark) -> None:
     await until(lambda: any(map(told, worker.lines())), 30, f"the log does not name {shard}")
     await asyncio.sleep(3)
     status = await worker.status()
-    if status is None or status["ready"]:
-        mark.broken("I4", shard, f"the replica is ready although a partition can't be served: {status}")
+    if status is None or shard not in status["halted"]:
+        mark.broken("I4", shard, f"the replica does not call the partition halted: {status}")
 
 
 def _set(server: str, topic: str, name: str, value: str) -> None:

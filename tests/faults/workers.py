@@ -96,7 +96,7 @@ class Worker:
     async def ready(self, seconds: float = 60.0) -> None:
         """Waits until every partition that it holds is served."""
         deadline = time.monotonic() + seconds
-        while (status := await self.status()) is None or not status["ready"] or not status["shards"]:
+        while not ((status := await self.status()) and status["ready"] and status["shards"] and not status["halted"]):
             assert self.alive, f"{self.name} ended: {self.tail()}"
             assert time.monotonic() < deadline, f"{self.name} is not ready: {status}\n{self.tail()}"
             await asyncio.sleep(0.05)

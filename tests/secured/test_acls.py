@@ -22,7 +22,7 @@ from service.cli.dlq import list_, replay
 from service.cli.send import SentAttributes, send
 from service.cli.watch import watch
 from service.operator.access.kafka_acls import REPAIR
-from service.operator.diagnostics.checks import check_kafka, unusable
+from service.operator.diagnostics.checks import check_kafka, halted_partitions, unusable
 from service.operator.diagnostics.finding import Finding
 from service.operator.repair.changelog_writer import write_changelog
 from service.operator.repair.command_sender import build_command, sender
@@ -57,7 +57,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 async def test_check_is_content_with_exactly_these(fortress: Fortress) -> None:
-    lines = await check_kafka(load(environ=privileged(fortress, "service", made(fortress, "enough"))))
+    settings = load(environ=privileged(fortress, "service", made(fortress, "enough")))
+    lines = [*await check_kafka(settings), *await halted_partitions(settings)]
+    assert lines[-1].message.endswith("none is halted, as far as Kafka shows")
     assert [line for line in lines if not line.ok] == []
     assert len(lines) > 10
 

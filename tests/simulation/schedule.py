@@ -264,4 +264,5 @@ class Schedule:
         return [TopicPartition("cleanroomsml.changes", number) for number in range(self.day.rig.options.partitions)]
 
     def _serves(self, node: Node) -> bool:
-        return node.task.done() or (node.ready and not self.day.away[node.name])
+        served = node.ready and not node.assignment.standing
+        return node.task.done() or (served and not self.day.away[node.name])
