@@ -116,7 +116,8 @@ def _halted(place: TopicPartition, changelog: str, found: Standing) -> str:
         rebuilt = "python -m service backfill, if the changelog is empty; or " if lost else ""
         where = f"--topic {place.topic} --partition {place.partition}"
         remedy = f"stop the service; {rebuilt}python -m service offsets set {where} --to OFFSET says what it would mean"
-    return f"is halted: {found.halts}. Nothing is skipped, and other partitions go on. Next: {remedy}"
+    why = f"is halted, or will be when it is opened next: {found.halts}"
+    return f"{why}. Nothing is skipped, and other partitions go on. Next: {remedy}"
 
 
 async def former_tenants(settings: Settings) -> list[Finding]:
