@@ -6,19 +6,18 @@ command has no position in its key's line; it joins the line when the last prede
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from schemas import references
 from schemas.operations import Change, Kind, Resource, resource_of
 from schemas.records import Fault, job_key
 from service.core import outcomes, timing
 from service.core.effects import CommandReply, Step
-from service.core.job import CHAINED, GIVEN_BACK, Job, Phase, ended, known_row, replace, row
+from service.core.job import CHAINED, GIVEN_BACK, REQUEST, Job, Phase, ended, known_row, replace, row
 from service.core.observations import FilledRequest, Predecessors
 
 _OPEN: Final = "open"
 _MADE: Final = "made"
-_REQUEST: Final = "request"
 _MOST_TOLD: Final = 20
 """Violations that are reported of one command."""
 
@@ -43,15 +42,9 @@ def awaited(job: Job) -> tuple[bytes, ...]:
 def begun(job: Job) -> Job:
     """A new command as it waits for those that it names."""
     command = job.command
-    params = {_REQUEST: command.params, _OPEN: list(command.predecessors), _MADE: {}}
+    params = {REQUEST: command.params, _OPEN: list(command.predecessors), _MADE: {}}
     waiting = replace(command, operation=CHAINED, asked=command.operation, params=params, predecessors=())
     return replace(job, command=waiting, phase=Phase.QUEUED)
-
-
-def request(job: Job) -> Mapping[str, Any]:
-    """The request of a command that waits, as it was sent."""
-    found: Mapping[str, Any] = job.command.params[_REQUEST]
-    return found
 
 
 def complete(job: Job, jobs: Mapping[str, Job | None]) -> dict[str, str] | None:

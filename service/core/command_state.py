@@ -15,7 +15,7 @@ from schemas.operations import Kind
 from schemas.records import Fault
 from service.core import chains, timing
 from service.core.faults import INVALID
-from service.core.job import GIVEN_BACK, Job, Phase, ended, known_row, marker
+from service.core.job import GIVEN_BACK, Job, Phase, ended, known_row, marker, request_of
 from service.core.transitions import OUT_OF_BUDGET
 
 LONGEST_TEXT: Final = 500
@@ -146,8 +146,7 @@ def _searches(job: Job) -> str:
 
 def name_of(job: Job) -> str:
     """The name of what it makes or is about, as far as its record has it."""
-    request = chains.request(job) if chains.waits(job) else job.command.params
-    for holder in (request, (job.reply or {}).get("result")):
+    for holder in (request_of(job.command), (job.reply or {}).get("result")):
         if isinstance(holder, dict) and isinstance(name := holder.get("name"), str):
             return name
     return ""

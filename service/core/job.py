@@ -1,7 +1,8 @@
 """Questions about a job that need no observation."""
 
 import hashlib
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -28,6 +29,7 @@ __all__ = [
     "performs",
     "repeat",
     "replace",
+    "request_of",
     "row",
     "subject",
     "wants_slot",
@@ -38,6 +40,9 @@ CHAINED: Final = "AwaitPredecessors"
 
 Releases that know no chains do not know this operation, and so hold such a job and leave its members alone.
 """
+
+REQUEST: Final = "request"
+"""Member of a waiting command's ``params`` that holds its request as it was sent."""
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 MARKER_LENGTH: Final = 26
@@ -62,11 +67,17 @@ def performs(command: Command) -> str:
     return command.asked if command.operation == CHAINED else command.operation
 
 
+def request_of(command: Command) -> Mapping[str, Any]:
+    """The members of a command's request, also while it waits for its predecessors."""
+    found: Mapping[str, Any] = command.params[REQUEST] if command.operation == CHAINED else command.params
+    return found
+
+
 def subject(command: Command) -> Resource:
     """The resource kind that a command is about: its row's, or what the ARN names that it tracks."""
     operation = row(command)
     if operation.kind is Kind.TRACK:
-        return resource_of(command.params[operation.resource.identity]) or operation.resource
+        return resource_of(request_of(command)[operation.resource.identity]) or operation.resource
     return operation.resource
 
 
@@ -86,7 +97,7 @@ def ended(job: Job) -> bool:
 def repeat(command: Command) -> Repeat:
     """What makes a second call safe: the row's answer, or GUARDED when the command carries a condition."""
     operation = row(command)
-    if any(member in command.params for member in operation.guards):
+    if any(member in request_of(command) for member in operation.guards):
         return Repeat.GUARDED
     return operation.repeat
 

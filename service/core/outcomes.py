@@ -11,7 +11,7 @@ from schemas.operations import Change, Kind, Resource
 from schemas.records import Fault, ResourceChange
 from service.core.effects import CommandReply, Event, StatusChange, Step
 from service.core.faults import NOT_FOUND, bounded, details
-from service.core.job import CHAINED, Command, Job, Phase, known_row, replace, row, subject
+from service.core.job import CHAINED, Command, Job, Phase, known_row, replace, request_of, row, subject
 from service.core.marker import strip
 from service.core.observations import Unseen
 from service.core.search import search_request
@@ -117,10 +117,12 @@ def _unchained(command: Command) -> Command:
 
 def kept(data: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a terminal reply: all of a short one. Nothing that AWS or a publisher sends makes it long."""
-    result, error = data.get("result"), data.get("error")
-    if len(msgspec.json.encode((result, error))) <= sizes.MAX_KEPT_REPLY:
+    result, error, predecessors = data.get("result"), data.get("error"), data.get("predecessors")
+    if len(msgspec.json.encode((result, error, predecessors))) <= sizes.MAX_KEPT_REPLY:
         return dict(data)
     brief = _brief(data)
+    if predecessors:
+        brief |= sizes.kept({"predecessors": predecessors})
     if result:
         brief["result"] = sizes.kept(result)
     if error:
@@ -208,7 +210,7 @@ def unwatchable(job: Job, unseen: Unseen, now: float) -> Step:
 
 def not_ready(job: Job, now: float) -> Step:
     """A watch ends at the time that its publisher has named; what is watched goes on."""
-    resource_id = job.resource_id or job.command.params[row(job.command).resource.identity]
+    resource_id = job.resource_id or request_of(job.command)[row(job.command).resource.identity]
     fault = Fault(
         "NotReady",
         f"{resource_id} has not reached {_wanted(job) or 'a final status'} by the time named in until (last status "
@@ -287,7 +289,7 @@ def vanished(job: Job, now: float) -> Step:
 
 def _wanted(job: Job) -> str:
     """The status at which a watch is to end; empty for any terminal one."""
-    return str(job.command.params.get("untilStatus", "")) if row(job.command).kind is Kind.TRACK else ""
+    return str(request_of(job.command).get("untilStatus", "")) if row(job.command).kind is Kind.TRACK else ""
 
 
 def arriving(job: Job, status: str, description: Mapping[str, Any], now: float, *, back: bool) -> Step:

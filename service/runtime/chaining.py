@@ -7,6 +7,7 @@ from schemas import commands
 from schemas.commands import TopicRules
 from schemas.records import Job, job_key
 from service.core import chains
+from service.core.job import request_of
 from service.core.observations import FilledRequest, Predecessors
 from service.runtime.store import Store
 
@@ -21,7 +22,7 @@ def predecessors(job: Job, find: Callable[[str], Job | None], rules: TopicRules,
         wall: The wall clock, by which its publisher has named a start time.
     """
     jobs = {name: find(name) for name in chains.open_ids(job)}
-    references = tuple(requests.references(job.command.asked, chains.request(job)))
+    references = tuple(requests.references(job.command.asked, request_of(job.command)))
     made = chains.complete(job, jobs)
     filled = _filled(job, made, rules) if made is not None else None
     return Predecessors(jobs, references, filled, early=job.command.not_before > wall)
@@ -29,7 +30,7 @@ def predecessors(job: Job, find: Callable[[str], Job | None], rules: TopicRules,
 
 def _filled(job: Job, made: dict[str, str], rules: TopicRules) -> FilledRequest:
     """The request with what its predecessors have made, judged as a new one is."""
-    operation, sent = job.command.asked, chains.request(job)
+    operation, sent = job.command.asked, request_of(job.command)
     request = requests.filled(operation, sent, made)
     found = list(commands.judge(operation, request, job.command.target, rules))
     violations = commands.within_limits(tuple(violation for _, violation in found))

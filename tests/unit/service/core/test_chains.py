@@ -6,17 +6,28 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas import records
+from schemas import records, sizes
 from schemas.commands import TopicRules
 from schemas.operations import COMMANDS
 from schemas.permissions import Grant, TargetFacts, open_grant
 from schemas.records import Command, Fault, Job, Phase, job_key
-from service.core import capacity, chains, effects, outcomes, transitions
+from service.core import capacity, chains, command_state, effects, holding, outcomes, timing, transitions
 from service.core import observations as seen
 from service.core.effects import Step
-from service.core.job import CHAINED, GIVEN_BACK, keeps_line, occupies_slot, replace
+from service.core.job import (
+    CHAINED,
+    GIVEN_BACK,
+    keeps_line,
+    may_have_happened,
+    occupies_slot,
+    repeat,
+    replace,
+    row,
+    subject,
+)
 from service.core.timing import Policy
 from service.runtime import chaining
+from tests.support import builders, messages
 
 NOW = 1_700_000_000.0
 POLICY = Policy()
@@ -208,6 +219,18 @@ def test_one_that_did_not_succeed_ends_it(phase: Phase) -> None:
     assert step.job.command.params == {}
 
 
+def test_what_is_remembered_of_its_end_is_short_however_many_have_failed() -> None:
+    names = [f"{number:-<255}" for number in range(100)]
+    asked = command("DeleteAudienceModel", {"audienceModelArn": MODEL}, "x", *names)
+    ((_, _), (_, data)) = told(step := accept(asked, look(**dict.fromkeys(names, other(Phase.FAILED)))))
+    assert data["predecessors"] == names
+    assert step.job is not None
+    assert step.job.reply is not None
+    assert step.job.reply["truncated"] is True
+    assert step.job.reply["predecessors"] == names[:7]
+    assert len(msgspec.json.encode(step.job.reply)) < 2 * sizes.MAX_KEPT_REPLY
+
+
 def test_one_that_is_parked_keeps_it_waiting() -> None:
     job = waiting()
     assert observe(job, look(d=other(Phase.PARKED))).job is job
@@ -291,6 +314,42 @@ def test_it_can_be_ended_while_it_waits(observation: seen.Observation, wanted: s
     assert code(step) == wanted
     assert step.job is not None
     assert step.job.command.operation == "CreateAudienceModel"
+
+
+def test_a_watch_whose_time_is_over_before_its_resource_exists_is_not_ready() -> None:
+    track = command("TrackResource", {"resourceArn": "command:d", "untilStatus": "ACTIVE"}, "t", "d", until=NOW + 5)
+    step = transitions.step(waiting(track), seen.UntilPassed(), NOW + 6, POLICY)
+    assert code(step) == "NotReady"
+    ((_, data),) = told(step)
+    assert "command:d has not reached ACTIVE" in data["error"]["message"]
+
+
+REQUESTS: Mapping[str, Mapping[str, Any]] = {
+    "TrackResource": {"resourceArn": "command:d"},
+    "CancelCommand": {"commandId": "x", "commandSource": "/s", "deleteResource": True},
+    "ResolveCommand": {"commandId": "x", "commandSource": "/s", "resolution": "adopt", "resourceArn": "command:d"},
+}
+"""Of the service's own commands."""
+
+
+@pytest.mark.parametrize("operation", COMMANDS)
+def test_nothing_takes_the_record_of_one_that_waits_for_a_request(operation: str) -> None:
+    request = REQUESTS.get(operation) or messages.request(operation)
+    asked = command(operation, request, "w", "d", deadline=NOW + 5, until=NOW + 5, not_before=NOW + 1)
+    job = waiting(asked)
+    for observation in builders.OBSERVATIONS:
+        after = transitions.step(job, observation, NOW + 6, POLICY).job
+        assert after is not None
+        assert chains.waits(after) or after.phase is Phase.FAILED
+    assert row(job.command) is COMMANDS[operation]
+    assert subject(job.command) is COMMANDS[operation].resource
+    assert repeat(job.command) is repeat(asked)
+    assert not may_have_happened(job)
+    assert command_state.name_of(job) == request.get("name", "")
+    assert command_state.next_step(job) == (command_state.NextStep.NONE, 0.0)
+    assert timing.until(job) == (NOW + 5 if operation == "TrackResource" else 0.0)
+    assert holding.obstacle(job, POLICY) == ""
+    assert not occupies_slot(job)
 
 
 def test_a_deadline_that_has_passed_on_arrival_counts_first() -> None:
