@@ -12,7 +12,7 @@ from schemas.operations import Kind, Operation, removal_of
 from schemas.records import Fault
 from service.core import outcomes, resolution
 from service.core.effects import CommandReply, Step
-from service.core.job import Job, Phase, ended, known_row, may_have_happened, replace
+from service.core.job import GIVEN_BACK, Job, Phase, ended, known_row, may_have_happened, replace
 
 UNRESOLVED: Final = Fault(
     "OutcomeUnknown",
@@ -113,7 +113,7 @@ def _deleting(job: Job, operation: Operation, other: Job, now: float) -> Job:
         phase=Phase.INTENDED,
         awaits="",
         reason="",
-        due=0.0,
+        due=GIVEN_BACK,  # permitted when it has a turn
         since=now,
     )
 

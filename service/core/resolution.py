@@ -12,7 +12,7 @@ from schemas.operations import COMMANDS, Kind, Resolution, resource_of
 from schemas.records import Fault
 from service.core import outcomes
 from service.core.effects import Step
-from service.core.job import Job, Phase, marker, replace, row
+from service.core.job import GIVEN_BACK, Job, Phase, marker, replace, row
 from service.core.marker import stable_id
 from service.core.observations import Resolved
 
@@ -84,8 +84,8 @@ def resolve(job: Job, decision: Resolved, now: float) -> Step:
         case Resolution.ADOPT:
             return _adopted(_reopened(job, now), decision.resource_id, now)
         case Resolution.RETRY:
-            command = replace(job.command, deadline=0.0)
-            return Step(replace(_reopened(job, now), command=command, phase=Phase.INTENDED, attempt=job.attempt + 1))
+            again = {"phase": Phase.INTENDED, "due": GIVEN_BACK, "attempt": job.attempt + 1}  # permitted with a turn
+            return Step(replace(_reopened(job, now), command=replace(job.command, deadline=0.0), **again))
         case Resolution.FAIL:
             return outcomes.failed(job, _given_up(job), now)
 

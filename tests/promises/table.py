@@ -479,6 +479,8 @@ PROMISES = (
             "permit three calls for each connection whatever they take",
             "permit a call at once after a wait for a quota",
             "permit a call at once after a search",
+            "let a cancellation delete before it has a turn",
+            "permit what a person wants retried before it has a turn",
             "read for an update with its turn in hand",
             "keep a turn that no call uses",
             "forget who waits for a turn at a hand-over",

@@ -2140,6 +2140,24 @@ SABOTAGES = (
         "tests/scenarios/test_floods.py::test_a_flood_costs_an_intent_for_each_call[1.0-0.2]",
     ),
     Sabotage(
+        "let a cancellation delete before it has a turn",
+        "service.core.cancellation",
+        "due=GIVEN_BACK,  # permitted when it has a turn",
+        "due=0.0,",
+        "A flood of cancellations permits all its deletions at once: after a crash each of them may have been sent.",
+        "tests/unit/service/core/test_cancellation.py::"
+        "test_the_resource_of_a_running_command_is_deleted_once_that_has_ended",
+    ),
+    Sabotage(
+        "permit what a person wants retried before it has a turn",
+        "service.core.resolution",
+        '"due": GIVEN_BACK, "attempt"',
+        '"due": 0.0, "attempt"',
+        "Hundreds of parked commands that are retried together are all permitted at once: after a crash each of them "
+        "settles and is searched for, though hardly one was sent.",
+        "tests/unit/service/core/test_resolution.py::test_a_retry_is_an_intent_with_one_attempt_more",
+    ),
+    Sabotage(
         "permit a call at once after a wait for a quota",
         "service.runtime.turns",
         "resting = job.phase is Phase.INTENDED or (job.phase is Phase.QUEUED and not job.awaits)",

@@ -8,7 +8,7 @@ from service.core import cancellation, timing, transitions
 from service.core import observations as seen
 from service.core.cancellation import Chance
 from service.core.effects import Await, Call, CommandReply, Decide, Rest, Step, Watch
-from service.core.job import replace
+from service.core.job import GIVEN_BACK, replace
 from tests.support import builders
 from tests.support.builders import NOW, POLICY, after, changed, observe, told
 
@@ -183,8 +183,10 @@ def test_the_resource_of_a_running_command_is_deleted_once_that_has_ended() -> N
     assert ended is not None
     assert (ended.command.operation, ended.command.asked) == ("DeleteAudienceModel", "CancelCommand")
     assert ended.command.params == {"audienceModelArn": ARN}
-    assert builders.doing(ended) == Call()
-    last = observe(after(ended, seen.Returned({}), 3), seen.Vanished(), 4)
+    assert builders.doing(ended) == Rest(GIVEN_BACK)  # as any call, it is permitted when it has a turn
+    called = after(ended, seen.Due(), 2)
+    assert builders.doing(called) == Call()
+    last = observe(after(called, seen.Returned({}), 3), seen.Vanished(), 4)
     assert builders.reply(last).data["result"] == {"cancelled": False, "deleted": True}
 
 

@@ -9,8 +9,8 @@ from schemas.records import Command, Fault, Job, Phase
 from schemas.service_commands import violations
 from service.core import observations as seen
 from service.core import outcomes, resolution, transitions
-from service.core.effects import Call, CommandReply, Decide, Watch
-from service.core.job import marker, replace
+from service.core.effects import Call, CommandReply, Decide, Rest, Watch
+from service.core.job import GIVEN_BACK, marker, replace
 from service.core.observations import Resolved
 from tests.support import builders
 from tests.support.builders import NOW, after, changed, named, observe, told
@@ -96,7 +96,8 @@ def test_a_retry_is_an_intent_with_one_attempt_more(operation: Operation) -> Non
     again = after(job, Resolved(Resolution.RETRY), LATER)
     assert (again.phase, again.attempt, again.since, again.told) == (Phase.INTENDED, 3, NOW + LATER, 3)
     assert (again.searches, again.retries, again.reply, again.finished_at) == (0, 0, None, 0.0)
-    assert builders.doing(again) == Call()
+    assert builders.doing(again) == Rest(GIVEN_BACK)  # as any call, it is permitted when it has a turn
+    assert builders.doing(after(again, seen.Due(), LATER)) == Call()
 
 
 @pytest.mark.parametrize("operation", builders.JOBS, ids=named)
@@ -123,12 +124,12 @@ def test_a_creation_that_aws_has_taken_is_never_retried_whatever_it_was_parked_f
 
 def test_a_removal_that_aws_has_taken_may_be_retried() -> None:
     again = after(parked(DELETE, resource_id=builders.arn(DELETE)), Resolved(Resolution.RETRY), LATER)
-    assert builders.doing(again) == Call()
+    assert builders.doing(after(again, seen.Due(), LATER)) == Call()
 
 
 def test_a_retry_is_called_although_the_deadline_has_passed_meanwhile() -> None:
     late = replace(parked(CREATE), command=builders.command(CREATE, deadline=NOW + 20))
-    again = after(late, Resolved(Resolution.RETRY), LATER)
+    again = after(after(late, Resolved(Resolution.RETRY), LATER), seen.Due(), LATER)
     assert observe(again, seen.Late(), LATER + 3).job == replace(again, since=NOW + LATER + 3)
 
 
