@@ -58,12 +58,12 @@ class CommandProcessor:
         # Only of the others, whose calls stand in line, the order of their acceptance matters.
         others = sorted(self._store.others(), key=lambda item: (item[1].accepted_at, item[1].turn))
         self._activities.line_up(others)
-        for key, job in others:
+        for key, _ in others:
             self._learn(key, _RESTORED)
-            if job.awaits:
-                self.planned(job.awaits.encode())
-            elif chains.waits(job):
-                self._learn(key, DependencyEnded())  # one of its predecessors may have
+        # One observation each, for many may wait for one; in order of turns, since owners' clocks may differ.
+        for key, job in sorted(others, key=lambda item: item[1].turn):
+            if chains.waits(job) or (job.awaits and self._over(job.awaits.encode())):
+                self._learn(key, DependencyEnded())
 
     def receive(self, record: InRecord, batch: Transaction) -> None:
         """Reads one command into the batch."""
@@ -98,12 +98,16 @@ class CommandProcessor:
     def planned(self, key: bytes) -> None:
         """Informs those who wait for a job, in order, that it has ended, was parked, or does not exist."""
         waiting = self._store.awaiting(key)
-        job = self._store.job(key) if waiting else None
-        if job is not None and job.command.operation and known_row(job.command) is None:
-            return  # only a release that knows the operation can tell what it has made
-        if job is None or ended(job):
+        if waiting and self._over(key):
             for each in sorted(waiting, key=self._turn):
                 self._learn(each, DependencyEnded())
+
+    def _over(self, key: bytes) -> bool:
+        """Whether a job has ended, was parked or does not exist; only a release that knows its operation can say."""
+        job = self._store.job(key)
+        if job is not None and job.command.operation and known_row(job.command) is None:
+            return False
+        return job is None or ended(job)
 
     def forget(self, key: bytes, since: float, batch: Transaction) -> bool:
         """Forgets a command, unless it was reopened after that end, or another one waits for what it makes."""

@@ -90,10 +90,42 @@ SABOTAGES = (
         "tests/scenarios/test_campaigns.py::test_a_parked_one_is_waited_for_until_it_is_resolved",
     ),
     Sabotage(
+        "let each that waits for a command inform all the others after a restore",
+        "service.runtime.command_processor",
+        """                self._learn(key, DependencyEnded())
+
+    def receive""",
+        """                self.planned(chains.awaited(job)[0])
+
+    def receive""",
+        "A thousand cancellations of one parked command are a million observations after each restart.",
+        "tests/unit/service/runtime/test_command_processor.py::"
+        "test_each_that_waits_for_the_same_command_learns_of_its_end_once_after_a_restore",
+    ),
+    Sabotage(
+        "restore those that wait for one in the order of their owners' clocks",
+        "service.runtime.command_processor",
+        "for key, job in sorted(others, key=lambda item: item[1].turn):",
+        "for key, job in others:",
+        "Commands of one key that waited for the same one overtake each other, if the clock of an earlier owner was "
+        "ahead.",
+        "tests/unit/service/runtime/test_command_processor.py::"
+        "test_who_waits_learns_in_the_order_of_turns_after_a_restore_whatever_the_clocks_of_owners_were",
+    ),
+    Sabotage(
+        "rebuild a command as waiting whatever is known of what it names",
+        "service.operator.repair.rebuild",
+        "and row(command).kind in _CHANGING",
+        "and row(command).kind in ()",
+        "What was being called when the changelog was lost is called again, once what it names has been resolved.",
+        "tests/unit/service/operator/repair/test_rebuild.py::"
+        "test_what_may_have_been_called_is_never_called_again_when_what_it_names_is_not_known",
+    ),
+    Sabotage(
         "restore a waiting command without looking at what it waits for",
         "service.runtime.command_processor",
-        "elif chains.waits(job):",
-        "elif not job:",
+        "if chains.waits(job) or (job.awaits and",
+        "if (job.awaits and",
         "A crash between an end and what waits for it leaves a chain that never ends.",
         "tests/scenarios/test_campaigns.py::test_an_end_is_seen_by_the_next_owner",
         simulated=True,

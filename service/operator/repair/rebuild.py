@@ -30,6 +30,8 @@ _ENDS: Final = {
     ReplyKind.REJECTED: Phase.REJECTED,
     ReplyKind.PARKED: Phase.PARKED,
 }
+_CHANGING: Final = frozenset({Kind.JOB, Kind.WRITE, Kind.REMOVAL})
+"""What may have changed something if it was called."""
 _IDENTITY: Final = frozenset({"commandId", "commandSource", "operation", "target"})
 UNKNOWN: Final = Fault(
     "ReplyUnknown",
@@ -130,7 +132,7 @@ def rebuild(
         since = replies_kept_since(command)
         job, how = _job(link.command, isinstance(outcome, Rejected), told, record.time, now, since)
         if link.waits:
-            job, how = _waiting(job, link.waits, told, how)
+            job, how = _waiting(job, link.waits, told, how, now if link.doubtful else None)
         elif not ended(job):
             job = replace(job, filled=link.members)
         if job.command.order and (keeps_line(job) or chains.waits(job)):
@@ -149,12 +151,14 @@ class _Link:
     Attributes:
         command: With what its predecessors have made, if all have succeeded.
         members: The members that were filled in.
-        waits: The same as it waits for them, if they have not.
+        waits: The same as it waits for them, if it is not known that all have.
+        doubtful: Whether they may have, all the same: of none of them it is known that it has not.
     """
 
     command: Command
     members: dict[str, Any] | None = None
     waits: Job | None = None
+    doubtful: bool = False
 
 
 def _link(command: Command, jobs: Mapping[bytes, Job]) -> _Link:
@@ -166,16 +170,24 @@ def _link(command: Command, jobs: Mapping[bytes, Job]) -> _Link:
     known = {name: jobs.get(job_key(command.source, name)) for name in command.predecessors}
     made = chains.complete(waiting, known)
     if made is None:
-        return _Link(plain, waits=waiting)
+        unfinished = (job for job in known.values() if job is not None and job.fault is not UNKNOWN)
+        doubtful = all(job.phase is Phase.SUCCEEDED for job in unfinished) and row(command).kind in _CHANGING
+        return _Link(plain, waits=waiting, doubtful=doubtful)
     request = requests.filled(command.operation, command.params, made)
     members = requests.named(command.operation, command.params, made)
     return _Link(replace(plain, params=request), members or None)
 
 
-def _waiting(job: Job, begun: Job, told: Sequence[PublishedReply], how: str) -> tuple[Job, str]:
-    """It can't have been called, unless its replies say so; then what it was called with is not known."""
+def _waiting(job: Job, begun: Job, told: Sequence[PublishedReply], how: str, doubted: float | None) -> tuple[Job, str]:
+    """It can't have been called, unless its replies say so; then what it was called with is not known.
+
+    If what it names may have succeeded (``doubted`` is the time then), it may have been called, too.
+    """
+    bare = replace(job, command=replace(job.command, params={}))
     if ended(job) or _resource_id(told):
-        return replace(job, command=replace(job.command, params={})), how
+        return bare, how
+    if doubted is not None:
+        return _closed(bare, Phase.PARKED, UNKNOWN, doubted), "parked: fate unknown"
     waiting = replace(begun, accepted_at=job.accepted_at, since=job.since, told=job.told)
     return waiting, "open: waits for its predecessors"
 

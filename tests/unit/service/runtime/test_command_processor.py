@@ -130,6 +130,20 @@ async def test_who_waits_for_a_job_learns_of_its_end_alone() -> None:
     assert await bench.learnt() == [(waiting, DependencyEnded())]
 
 
+async def test_each_that_waits_for_the_same_command_learns_of_its_end_once_after_a_restore() -> None:
+    """However many wait: a thousand cancellations of one parked command would be a million observations."""
+    bench = Bench()
+    parked = bench.add(job(MODEL, Phase.PARKED, finished_at=5.0), "parked")
+    going = bench.add(job(MODEL, Phase.RUNNING, resource_id="arn"), "going")
+    waiting = [
+        bench.add(job("CancelCommand", Phase.QUEUED, awaits=other.decode(), turn=number), f"x-{number}")
+        for number, other in enumerate((parked, parked, parked, going, b'["/tests","gone"]'))
+    ]
+    bench.processor.restored()
+    learnt = await bench.learnt()
+    assert [key for key, each in learnt if each == DependencyEnded()] == [*waiting[:3], waiting[4]]
+
+
 async def test_a_command_is_forgotten_unless_it_has_ended_again_since() -> None:
     bench = Bench()
     bench.add(job(phase=Phase.SUCCEEDED, finished_at=5.0))
@@ -166,6 +180,19 @@ async def test_who_waits_for_one_learns_of_its_end_in_the_order_of_their_turns()
     bench.store.put(KEY, replace(job, phase=Phase.SUCCEEDED, finished_at=5.0))
     bench.processor.planned(KEY)
     learnt = [item.key for item in await bench.inbox.take(10) if isinstance(item, Observed)]
+    assert learnt == [job_key("/tests", name) for name in ("c-2", "c-3", "c-4")]
+
+
+async def test_who_waits_learns_in_the_order_of_turns_after_a_restore_whatever_the_clocks_of_owners_were() -> None:
+    bench = Bench()
+    bench.receive(CREATE, request(CREATE), key="k")
+    for name, accepted_at in (("c-2", 9.0), ("c-3", 5.0), ("c-4", 7.0)):
+        bench.receive(MODEL, request(MODEL, trainingDatasetArn="command:c-1"), name, key="k")
+        waits = bench.job(name)
+        assert waits is not None
+        bench.store.put(job_key("/tests", name), replace(waits, accepted_at=accepted_at))
+    bench.processor.restored()
+    learnt = [key for key, each in await bench.learnt() if each == DependencyEnded()]
     assert learnt == [job_key("/tests", name) for name in ("c-2", "c-3", "c-4")]
 
 

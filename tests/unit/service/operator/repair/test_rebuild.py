@@ -255,6 +255,25 @@ def test_a_failed_one_is_left_to_the_service() -> None:
     assert chains.open_ids(job) == ("d",)
 
 
+@pytest.mark.parametrize("kept", [(HEAD, NAMING), (NAMING,)], ids=["without its replies", "not at all"])
+def test_what_may_have_been_called_is_never_called_again_when_what_it_names_is_not_known(
+    kept: tuple[TopicRecord, ...],
+) -> None:
+    """All of them may have succeeded, and its own call may have been under way when the changelog was lost."""
+    found = rebuilt(list(kept), list(WAITED), since=HEAD.time + 0.5)
+    job = found.jobs[job_key("/tests", "m")]
+    assert (job.phase, job.fault and job.fault.code, job.command.params) == (Phase.PARKED, "ReplyUnknown", {})
+    assert "m: its replies are no longer kept" in found.unknown[-1]
+    assert decode(encode(job)) == job
+
+
+def test_what_waits_for_one_that_is_known_to_go_on_was_not_called() -> None:
+    naming = linked(3, CREATE, "m", {"name": "m", "trainingDatasetArn": "command:d"}, after='["o"]')
+    other = linked(2, "CreateTrainingDataset", "o")
+    found = rebuilt([HEAD, other, naming], [told(other, 1, "accepted"), told(naming, 1, "accepted")], since=NOW - 998.5)
+    assert [job.phase for job in found.jobs.values()] == [Phase.PARKED, Phase.UNCERTAIN, Phase.QUEUED]
+
+
 def test_what_has_started_is_watched_whatever_is_known_of_the_others() -> None:
     model = (*WAITED, told(NAMING, 3, "started", resourceArn=ARN, status="CREATE_PENDING"))
     _, job = chain(told(HEAD, 1, "parked", error={"code": "X", "message": "why"}), model=model)
