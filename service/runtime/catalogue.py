@@ -10,6 +10,7 @@ import base64
 import heapq
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -466,9 +467,15 @@ class _EndedKeys:
         while last < len(self._keys) and self._time(self._keys[last]) <= cursor.at:
             last += 1
         if self._partition == own:
-            keys = self._keys[end:last]
-            return end + keys.index(cursor.key.encode()) if cursor.key.encode() in keys else end
+            return self._index(cursor.key.encode(), end, last)
         return last
+
+    def _index(self, key: bytes, end: int, last: int) -> int:
+        """Where the key is: among those of its time, or anywhere, since the clocks of two owners may differ."""
+        for begin, stop in ((end, last), (0, len(self._keys))):
+            with suppress(ValueError):
+                return self._keys.index(key, begin, stop)
+        return end  # it was forgotten, or has been opened again
 
     def _time(self, key: bytes) -> float:
         return _END.decode(self._store.written(key) or b"{}").finished_at

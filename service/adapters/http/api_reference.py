@@ -54,6 +54,8 @@ time; a further one is refused with 503.
 {{parameters}}
 
 Pages are views of a list that moves: a command that changes its state between two pages can be on both, or on none.
+Ended commands come in the order in which each partition has committed their ends. While the clocks of two replicas
+differ, commands that ended in different partitions within that time can be out of order, on two pages or on none.
 One page reads {BUDGET // COMPARING:,} records at most, {BUDGET // DECODING:,} where each must be decoded; if it found
 too few until then, `exhausted` is true and `cursor` leads on.
 """

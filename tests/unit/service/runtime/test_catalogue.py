@@ -86,6 +86,15 @@ async def test_pages_hold_every_command_once_in_order(seed: int, newest: bool, l
     assert [state_of(each) in ENDED for each in found] == sorted(state_of(each) in ENDED for each in found)
 
 
+async def test_pages_go_on_where_they_stopped_although_the_clocks_of_owners_differed() -> None:
+    """A partition has its ends in the order of its commits, which need not be that of their times."""
+    partitions = Partitions(1)
+    for number, at in enumerate([*range(40), *range(5, 30), *range(90, 100), *range(20)]):
+        partitions.put(0, made(number, Phase.SUCCEEDED, float(at)))
+    pages = await walk(Catalogue(partitions), Query(states=frozenset(ENDED), limit=7))
+    assert ids(pages) == [f"c-{number}" for number in reversed(range(95))]
+
+
 async def test_what_changes_between_two_pages_hides_nothing_that_stays() -> None:
     partitions = Partitions(2)
     jobs = [made(number, Phase.QUEUED, float(number)) for number in range(40)]
