@@ -222,7 +222,9 @@ def test_one_that_did_not_succeed_ends_it(phase: Phase) -> None:
 def test_what_is_remembered_of_its_end_is_short_however_many_have_failed() -> None:
     names = [f"{number:-<255}" for number in range(100)]
     asked = command("DeleteAudienceModel", {"audienceModelArn": MODEL}, "x", *names)
-    ((_, _), (_, data)) = told(step := accept(asked, look(**dict.fromkeys(names, other(Phase.FAILED)))))
+    failed: Any = dict.fromkeys(names, other(Phase.FAILED))
+    step = accept(asked, look(**failed))
+    _, (_, data) = told(step)
     assert data["predecessors"] == names
     assert step.job is not None
     assert step.job.reply is not None
