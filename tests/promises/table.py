@@ -652,6 +652,7 @@ PROMISES = (
             "show markup that others have written",
             "leave an attribute as it is",
             "let a link lead anywhere",
+            "answer all readers of the page at once",
             "permit inline scripts on the page",
             "answer every method",
             "give a page as many commands as are asked for",

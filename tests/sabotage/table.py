@@ -2903,6 +2903,14 @@ SABOTAGES = (
         "tests/unit/service/adapters/http/test_markup.py::test_links_lead_to_this_server_or_by_https",
     ),
     Sabotage(
+        "answer all readers of the page at once",
+        "service.adapters.http.fleet_routes",
+        "self._turns = asyncio.Semaphore(ABREAST)",
+        "self._turns = asyncio.Semaphore(ABREAST + WAITING)",
+        "A hundred readers stop the event loop for more than a second: calls miss their window, heartbeats are late.",
+        "tests/unit/service/adapters/http/test_fleet_routes.py::test_however_many_ask_few_answers_are_made_at_a_time",
+    ),
+    Sabotage(
         "permit inline scripts on the page",
         "service.adapters.http.fleet_routes",
         "script-src 'self';",
@@ -2913,8 +2921,8 @@ SABOTAGES = (
     Sabotage(
         "answer every method",
         "service.adapters.http.fleet_routes",
-        'web.get("/api/overview", self._overview)',
-        'web.route("*", "/api/overview", self._overview)',
+        'web.get("/api/overview", self._in_turn(self._overview))',
+        'web.route("*", "/api/overview", self._in_turn(self._overview))',
         "A form of another site can post to the page.",
         "tests/unit/service/adapters/http/test_fleet_routes.py::test_get_only",
     ),

@@ -9,7 +9,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import msgspec
 
 from service.adapters.http.fleet_questions import LONGEST, ORDERS, STATES
-from service.adapters.http.fleet_routes import PATHS, STREAMS
+from service.adapters.http.fleet_routes import ABREAST, PATHS, STREAMS, WAITING
 from service.core.command_state import ShownError
 from service.runtime import fleet_answers
 from service.runtime.catalogue import BUDGET, COMPARING, DECODING, MOST
@@ -43,6 +43,8 @@ of a resource.
 
 `source`, `id` and `arn` are percent-encoded, slashes too: `/api/commands/%2Fteams%2Fop/weekly-48`. An answer that is
 not 200 has a member `error`: 400 for a parameter that is unknown or can't be used, 404 for what is not known here.
+{ABREAST} answers are made at a time, pages too, so that readers don't hold up the service. {WAITING} requests wait for
+their turn; a further one is refused with 503.
 
 `/api/stream` sends `event: change` when something has changed, at most once a second. {STREAMS} streams are served at a
 time; a further one is refused with 503.

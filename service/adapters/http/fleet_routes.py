@@ -1,7 +1,7 @@
 """Routes of the fleet page and its JSON, for GET only; nothing here changes anything."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -24,11 +24,17 @@ POLICY: Final = (
 
 STREAMS: Final = 32
 """Pages that hear of changes at a time; another one refreshes by itself every few seconds."""
+ABREAST: Final = 2
+"""Answers that are made at a time: each takes up to some 20 ms of the event loop, which calls and heartbeats need."""
+WAITING: Final = 100
+"""Requests that wait for their turn; further ones are refused."""
 _SOONEST: Final = 1.0
 """Seconds between two notices of a change."""
 _KEEP_ALIVE: Final = 10.0
 """Seconds without a change after which a stream shows that it lives."""
 _RESOURCE_COMMANDS: Final = {"state": "all"}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PATHS: Final = {
     "/api": "the addresses below",
@@ -43,6 +49,31 @@ PATHS: Final = {
 """Every address of the JSON, and what it answers."""
 
 
+class Admission:
+    """Lets a few answers be made at a time: however many ask, others of the event loop have their turn in between."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(ABREAST)
+        self._asked = 0
+
+    def __call__(self, answer: Handler) -> Handler:
+        """The same answer, in turn."""
+
+        async def answered(request: web.Request) -> web.StreamResponse:
+            if self._asked >= ABREAST + WAITING:
+                return _refused("too many requests wait already; ask again later", 503)
+            self._asked += 1
+            try:
+                async with self._turns:
+                    response = await answer(request)
+                    await asyncio.sleep(0)
+                    return response
+            finally:
+                self._asked -= 1
+
+        return answered
+
+
 class FleetRoutes:
     """Serves the pages and the JSON.
 
@@ -54,21 +85,22 @@ class FleetRoutes:
         self._view = view
         self._assets = Assets()
         self._streams = 0
+        self._in_turn = Admission()
         self._closing = asyncio.Event()
 
     def routes(self) -> list[web.RouteDef]:
         """All routes."""
         return [
-            web.get("/", self._fleet),
-            web.get("/command", self._command_page),
-            web.get("/resource", self._resource_page),
+            web.get("/", self._in_turn(self._fleet)),
+            web.get("/command", self._in_turn(self._command_page)),
+            web.get("/resource", self._in_turn(self._resource_page)),
             web.get("/api", self._index),
-            web.get("/api/overview", self._overview),
-            web.get("/api/commands", self._commands),
-            web.get("/api/commands/{source}/{id}", self._command),
-            web.get("/api/resources/{arn}", self._resource),
-            web.get("/api/targets", self._targets),
-            web.get("/api/partitions", self._partitions),
+            web.get("/api/overview", self._in_turn(self._overview)),
+            web.get("/api/commands", self._in_turn(self._commands)),
+            web.get("/api/commands/{source}/{id}", self._in_turn(self._command)),
+            web.get("/api/resources/{arn}", self._in_turn(self._resource)),
+            web.get("/api/targets", self._in_turn(self._targets)),
+            web.get("/api/partitions", self._in_turn(self._partitions)),
             web.get("/api/stream", self._stream, allow_head=False),
             *self._assets.routes(),
         ]

@@ -12,7 +12,7 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from service.adapters.http.fleet_routes import FleetRoutes
+from service.adapters.http.fleet_routes import Admission, FleetRoutes
 from service.adapters.http.liveness import Liveness
 from service.adapters.http.page import POLICY, render
 
@@ -91,10 +91,11 @@ class StatusServer:
         """
         probes = {"/startupz": self._startupz, "/livez": self._livez, "/readyz": self._readyz}
         routes = [web.get(path, probe) for path, probe in probes.items()]
-        routes.append(web.get("/metrics", self._show_metrics))
-        pages = [web.get("/", self._page)]
+        in_turn = Admission()
+        routes.append(web.get("/metrics", in_turn(self._show_metrics)))
+        pages = [web.get("/", in_turn(self._page))]
         if self._fleet is not None:
-            pages = [web.get("/replica", self._page), *self._fleet.routes()]
+            pages = [web.get("/replica", in_turn(self._page)), *self._fleet.routes()]
         if self._page_place is None:
             return await self._listen("http.host and http.port", self._place, [*routes, *pages])
         listens = await self._listen("http.host and http.port", self._place, routes)

@@ -58,6 +58,31 @@ async def page() -> AsyncIterator[Page]:
     await scene.stop()
 
 
+async def test_however_many_ask_few_answers_are_made_at_a_time(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes its time on the event loop, which calls and heartbeats need; and what waits is bounded."""
+    monkeypatch.setattr(fleet_routes, "WAITING", 6)
+    active, most, hold = 0, 0, asyncio.Event()
+    commands = page.scene.view.commands.commands
+
+    async def held(query: Any) -> Any:
+        nonlocal active, most
+        active += 1
+        most = max(most, active)
+        await hold.wait()
+        active -= 1
+        return await commands(query)
+
+    monkeypatch.setattr(page.scene.view.commands, "commands", held)
+    asking = [asyncio.create_task(page.get(path)) for path in ("/", "/api/commands", "/api/commands?state=all") * 3]
+    (refused,), rest = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    status, text, _ = await refused
+    assert (status, "too many requests wait" in text) == (503, True)
+    hold.set()
+    assert [(await each)[0] for each in rest] == [200] * 8
+    assert most == fleet_routes.ABREAST
+    assert (await page.json("/api/overview"))["code"] == 200
+
+
 async def test_every_address_of_the_index_answers(page: Page) -> None:
     one = job(
         page.scene.clock.wall(), "a/b", MODEL, Phase.RUNNING, 9.0, source="/s", resource_id=arn("audience-model", "m")
