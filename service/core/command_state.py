@@ -78,7 +78,7 @@ def state_of(job: Job) -> CommandState:
         return CommandState(job.phase.value)
     if job.phase is Phase.RUNNING:
         return CommandState.STARTED
-    if job.phase is Phase.QUEUED or job.held or (job.phase is Phase.INTENDED and job.reason):
+    if job.phase is Phase.QUEUED or job.held or job.reason:
         return CommandState.WAITING
     return CommandState.ACCEPTED
 

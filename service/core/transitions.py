@@ -363,7 +363,9 @@ def _unsearched(job: Job, observation: seen.SearchFailed, now: float, policy: Po
     later = timing.backed_off(job, now, policy)
     later = replace(later, tried=later.tried + observation.seconds)
     limit = policy.accepted_limit if job.phase is Phase.ACCEPTED else policy.search_limit
-    return outcomes.unsearchable(job, observation.fault, now) if later.tried > limit else Step(later)
+    if later.tried > limit:
+        return outcomes.unsearchable(job, observation.fault, now)
+    return _retried(later, observation.fault)
 
 
 def _found(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step:
@@ -411,7 +413,10 @@ def _not_done(job: Job, observation: seen.Found, now: float, policy: Policy) -> 
     if job.attempt * policy.settle > policy.write_retry_limit:  # each attempt has taken that long
         return _unshown(job, job.fault or outcomes.CALLS_LOST, now)
     unsearched = _UNSEARCHED | {"due": GIVEN_BACK}  # permitted when it has a turn
-    return Step(replace(job, phase=Phase.INTENDED, attempt=job.attempt + 1, fault=None, **unsearched, since=now))
+    repeated = replace(
+        job, phase=Phase.INTENDED, attempt=job.attempt + 1, fault=None, reason="", **unsearched, since=now
+    )
+    return Step(repeated)
 
 
 def _untrue(job: Job, refusal: Fault) -> bool:

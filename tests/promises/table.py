@@ -687,8 +687,9 @@ PROMISES = (
     Promise(
         "Silence of AWS is said",
         "When AWS does not answer, or there are no credentials, a waiting command's publisher hears of it once, after "
-        "about 30 s of rests between failing tries; the log, the status page and a metric say for which target, since "
-        "when and why. Readiness does not depend on it, and the command ends as it does without that reply.",
+        "about 30 s of rests between failing tries, searches among them; the log, the status page and a metric say for "
+        "which target, since when and why. Readiness does not depend on it, and the command ends as it does without "
+        "that reply.",
         (
             "tests/unit/service/core/test_transitions_waiting.py"
             "::test_silence_of_aws_is_published_once_after_half_a_minute",
@@ -701,6 +702,7 @@ PROMISES = (
         (),
         (
             "publish at each failing try that AWS does not answer",
+            "search in silence while AWS is silent",
             "let a wait for the budget hide that AWS is silent",
             "warn of a silent target at each failure",
         ),

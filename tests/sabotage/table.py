@@ -660,8 +660,8 @@ SABOTAGES = (
     Sabotage(
         "search without an end",
         "service.core.transitions",
-        "if later.tried > limit else",
-        "if False else",
+        "if later.tried > limit:",
+        "if False:",
         "A right that is missing for good blocks a key and takes a slot for ever.",
         "tests/unit/service/core/test_transitions_lost.py::test_a_search_that_always_fails_ends_for_a_person",
         simulated=True,
@@ -3038,6 +3038,15 @@ SABOTAGES = (
         "An outage of a day brings each waiting command's publisher some 300 equal replies.",
         "tests/unit/service/core/test_transitions_waiting.py"
         "::test_silence_of_aws_is_published_once_after_half_a_minute",
+    ),
+    Sabotage(
+        "search in silence while AWS is silent",
+        "service.core.transitions",
+        "return _retried(later, observation.fault)",
+        "return Step(later)",
+        "In an outage the publisher of a creation whose answer was lost hears nothing for a day.",
+        "tests/unit/service/core/test_transitions_waiting.py::"
+        "test_who_is_searched_for_in_vain_hears_of_the_silence_too",
     ),
     Sabotage(
         "let a wait for the budget hide that AWS is silent",

@@ -9,12 +9,13 @@ from schemas.operations import OPERATIONS, SERVICE_COMMANDS, Kind, Operation, Re
 from schemas.records import Fault, Job, Phase
 from service.core import observations as seen
 from service.core import timing, transitions
+from service.core.command_state import CommandState, state_of
 from service.core.effects import Call, CommandReply, Rest, Step, Watch
 from service.core.job import occupies_slot, replace
 from tests.support import builders
 from tests.support.builders import FULL, NOW, POLICY, THROTTLED, TIMEOUT, after, observe, told
 
-TRAIN = OPERATIONS["CreateAudienceModel"]
+TRAIN, EXPORT = OPERATIONS["CreateAudienceModel"], OPERATIONS["StartAudienceExportJob"]
 ALL = pytest.mark.parametrize("operation", builders.ROWS, ids=builders.named)
 
 
@@ -306,6 +307,25 @@ def test_a_wait_for_the_budget_hides_no_silence() -> None:
     job, _ = replies(builders.job(TRAIN, tried=100.0), seen.Postponed(REFUSED))
     job = after(job, seen.Due(), job.due - NOW + 1)
     assert replies(job, seen.Delayed()) == (job, [])
+
+
+@pytest.mark.parametrize("phase", [Phase.UNCERTAIN, Phase.ACCEPTED])
+def test_who_is_searched_for_in_vain_hears_of_the_silence_too(phase: Phase) -> None:
+    """In an outage the answer to a creation is lost, and then its searches fail."""
+    job, said = builders.job(EXPORT, phase), list[str]()
+    for _ in range(12):
+        job, reasons = replies(job, seen.SearchFailed(REFUSED, seconds=5.0))
+        assert bool(said or reasons) == (job.tried >= transitions.UNANSWERED_AFTER)
+        said += reasons
+    assert (said, state_of(job)) == (["TargetUnavailable"], CommandState.WAITING)
+    quiet = builders.job(EXPORT, phase, tried=100.0)
+    assert replies(quiet, seen.SearchFailed(builders.DENIED))[1] == []
+
+
+def test_a_search_that_shows_nothing_ends_the_silence() -> None:
+    silent = builders.job(TRAIN, Phase.UNCERTAIN, tried=100.0, reason="TargetUnavailable")
+    again = after(silent, seen.Found((), NOW + POLICY.settle + 1), POLICY.settle + 1)
+    assert (again.phase, again.reason) == (Phase.INTENDED, "")
 
 
 def test_what_has_started_waits_for_nothing() -> None:
