@@ -18,6 +18,7 @@ __all__ = [
     "Phase",
     "awaits_slot",
     "ended",
+    "expected_state",
     "jitter",
     "keeps_line",
     "known_row",
@@ -27,6 +28,7 @@ __all__ = [
     "occupies_slot",
     "order_of",
     "performs",
+    "provable",
     "repeat",
     "replace",
     "request_of",
@@ -82,11 +84,33 @@ def subject(command: Command) -> Resource:
 
 
 def may_have_happened(job: Job) -> bool:
-    """True for a blind repeat: an earlier call's outcome was lost, and no search has shown that it failed."""
+    """True for a blind repeat: an earlier call's outcome was lost, and no search can show that it changed nothing."""
     if known_row(job.command) is None:
         return job.attempt > 1
-    reconciled = repeat(job.command) in (Repeat.MARKED, Repeat.GUARDED)
+    reconciled = repeat(job.command) in (Repeat.MARKED, Repeat.GUARDED) and provable(job.command)
     return job.attempt > 1 and not reconciled and row(job.command).kind is not Kind.READ
+
+
+def provable(command: Command) -> bool:
+    """Whether AWS can show that a lost call was not performed, and not only that nothing is left of it.
+
+    What another command has overwritten or undone leaves no trace: a value, or what comes back under its old name.
+    """
+    match repeat(command):
+        case Repeat.GUARDED:
+            return expected_state(command) is not None
+        case Repeat.GONE_IS_DONE:
+            return not row(command).resource.returns
+        case kind:
+            return kind is Repeat.MARKED
+
+
+def expected_state(command: Command) -> Any:
+    """The former state that a guard of the request names; None when it names none."""
+    request = request_of(command)
+    return next(
+        (request[guard] for guard in row(command).guards if guard.startswith("previous") and guard in request), None
+    )
 
 
 def ended(job: Job) -> bool:

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from schemas.operations import MARKER_MEMBER, Operation, Repeat, Resource
-from service.core.job import Command, repeat, row
+from service.core.job import Command, expected_state, repeat, row
 from service.core.marker import carried, strip
 
 PAGE: Final = 100
@@ -84,27 +84,12 @@ class Verdict(Enum):
     """The state is neither what the call leads to nor what it started from: another client has changed it."""
 
 
-def provable(command: Command) -> bool:
-    """Whether AWS can show that a lost call was not performed, and not only that nothing is left of it.
-
-    What another command has overwritten or undone leaves no trace: a value, or what comes back under its old name.
-    """
-    operation = row(command)
-    match repeat(command):
-        case Repeat.GUARDED:
-            return _expected(operation, command.params) is not None
-        case Repeat.GONE_IS_DONE:
-            return not operation.resource.returns
-        case kind:
-            return kind is Repeat.MARKED
-
-
 def judge(command: Command, shown: Mapping[str, Any] | None) -> Verdict:
     """Compares what a Get shows (None: nothing there) with what the command wanted."""
     operation = row(command)
     match repeat(command):
         case Repeat.GUARDED:
-            return _judge_guarded(operation, command.params, shown)
+            return _judge_guarded(command, shown)
         case Repeat.SAFE:
             done = shown is not None and _as_asked(operation, command.params, shown)
             return Verdict.DONE if done else Verdict.NOT_DONE
@@ -113,19 +98,15 @@ def judge(command: Command, shown: Mapping[str, Any] | None) -> Verdict:
     return Verdict.UNDER_WAY if shown.get("status") in operation.resource.leaving else Verdict.NOT_DONE
 
 
-def _judge_guarded(operation: Operation, params: Mapping[str, Any], shown: Mapping[str, Any] | None) -> Verdict:
-    if shown is not None and _same_document(shown.get(operation.compare), params.get(operation.compare)):
+def _judge_guarded(command: Command, shown: Mapping[str, Any] | None) -> Verdict:
+    operation = row(command)
+    if shown is not None and _same_document(shown.get(operation.compare), command.params.get(operation.compare)):
         return Verdict.DONE
-    expected = _expected(operation, params)
+    expected = expected_state(command)
     if expected is None:
         return Verdict.NOT_DONE
     found = shown.get(operation.previous) if shown else None
     return Verdict.NOT_DONE if found == expected else Verdict.OTHERWISE
-
-
-def _expected(operation: Operation, params: Mapping[str, Any]) -> Any:
-    """The former state that a guard names; None when it names none."""
-    return next((params[guard] for guard in operation.guards if guard.startswith("previous") and guard in params), None)
 
 
 def _as_asked(operation: Operation, params: Mapping[str, Any], shown: Mapping[str, Any]) -> bool:

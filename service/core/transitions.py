@@ -40,6 +40,7 @@ from service.core.job import (
     known_row,
     marker,
     may_have_happened,
+    provable,
     repeat,
     replace,
     row,
@@ -222,7 +223,7 @@ def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) ->
     """The refusal of a repeat says nothing of the call before it, and may even be its trace: evidence, not failure."""
     if job.attempt > 1 and row(job.command).kind is not Kind.READ:
         kind, code = repeat(job.command), observation.fault.code
-        if may_have_happened(job) or code in _EVIDENCE[kind] or not search.provable(job.command):
+        if may_have_happened(job) or code in _EVIDENCE[kind]:
             return Step(_uncertain(job, now, observation.fault))
     return outcomes.failed(job, observation.fault, now)
 
@@ -425,7 +426,7 @@ def _untrue(job: Job, refusal: Fault) -> bool:
     What comes back under its old name may be another one: its first deletion may have been performed.
     """
     deletes = repeat(job.command) is Repeat.GONE_IS_DONE
-    return deletes and refusal.code == NOT_FOUND and search.provable(job.command)
+    return deletes and refusal.code == NOT_FOUND and provable(job.command)
 
 
 def _unconfirmed(job: Job, observation: seen.Found, now: float, policy: Policy) -> Step | None:
@@ -449,7 +450,7 @@ def _empty_searches(job: Job, observation: seen.Found) -> int:
 
 def _unshown(job: Job, fault: Fault, now: float) -> Step:
     """AWS shows nothing of a lost call: it failed, or, if its effect may have been changed again, it is unknown."""
-    if search.provable(job.command):
+    if provable(job.command):
         return outcomes.failed(job, fault, now)
     return outcomes.parked(job, fault, now, "the resource is not as asked: never changed, or changed again since")
 

@@ -372,6 +372,7 @@ PROMISES = (
             "close the window of a call that is put off, and keep the call",
             "repeat a lost creation without an end",
             "take the refusal of a repeat for the whole outcome",
+            "take a write that nothing is left of for one that was not performed",
             "count what two pages show as two",
             "follow a token that came before",
             "take any JSON for an answer",

@@ -675,9 +675,17 @@ SABOTAGES = (
         "tests/unit/service/core/test_transitions_lost.py::test_a_creation_that_is_lost_and_not_made_again_and_again_fails",
     ),
     Sabotage(
+        "take a write that nothing is left of for one that was not performed",
+        "service.core.job",
+        "in (Repeat.MARKED, Repeat.GUARDED) and provable(job.command)",
+        "in (Repeat.MARKED, Repeat.GUARDED)",
+        "A conditional write that was performed and overwritten, and whose repeat finds no quota, is told as failed.",
+        "tests/unit/service/core/test_job.py::test_a_condition_that_names_no_former_state_proves_nothing",
+    ),
+    Sabotage(
         "take the refusal of a repeat for the whole outcome",
         "service.core.transitions",
-        "if may_have_happened(job) or code in _EVIDENCE[kind] or not search.provable(job.command):",
+        "if may_have_happened(job) or code in _EVIDENCE[kind]:",
         "if code in _EVIDENCE.get(kind, ()):",
         "A write that was performed is told as failed, and its event is missing.",
         "tests/unit/service/runtime/test_searches.py::test_a_write_that_was_performed_and_whose_repeat_is_refused_has_succeeded",
@@ -920,7 +928,7 @@ SABOTAGES = (
     Sabotage(
         "give up a deletion that AWS did not find",
         "service.core.transitions",
-        "    return deletes and refusal.code == NOT_FOUND and search.provable(job.command)\n",
+        "    return deletes and refusal.code == NOT_FOUND and provable(job.command)\n",
         "    return False\n",
         "A deletion is reported as failed because its resource is not there, and the resource is there.",
         "tests/unit/service/core/test_transitions_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
@@ -928,7 +936,7 @@ SABOTAGES = (
     Sabotage(
         "delete again what may have come back",
         "service.core.transitions",
-        "refusal.code == NOT_FOUND and search.provable(job.command)",
+        "refusal.code == NOT_FOUND and provable(job.command)",
         "refusal.code == NOT_FOUND",
         "A policy that was put after the first deletion is deleted by its repeat.",
         "tests/unit/service/core/test_transitions_lost.py::test_a_repeated_delete_that_misses_what_is_there_is_repeated",
@@ -1042,7 +1050,7 @@ SABOTAGES = (
     Sabotage(
         "call a write failed whose effect another one may have overwritten",
         "service.core.transitions",
-        "    if search.provable(job.command):\n",
+        "    if provable(job.command):\n",
         "    if True:\n",
         "A write that was performed is reported as failed; its publisher sends it again, over what came after it.",
         "tests/unit/service/core/test_transitions_lost.py::test_a_refused_repeat_of_a_write_to_what_is_gone_is_for_a_person",

@@ -97,6 +97,14 @@ def test_a_search_or_a_condition_rules_a_repeat_out() -> None:
     assert not may_have_happened(job(OPERATIONS["GetAudienceModel"], attempt=3))
 
 
+def test_a_condition_that_names_no_former_state_proves_nothing() -> None:
+    """What another command has overwritten since leaves no trace of the call whose outcome was lost."""
+    new = guarded(GUARDED[0], policyExistenceCondition="POLICY_MUST_NOT_EXIST")
+    assert repeat(new) is Repeat.GUARDED
+    assert may_have_happened(job(GUARDED[0], attempt=2, command=new))
+    assert not may_have_happened(job(GUARDED[0], attempt=1, command=new))
+
+
 def test_of_an_unknown_operation_only_its_attempts_are_known() -> None:
     assert not may_have_happened(Job(UNKNOWN, Phase.INTENDED, NOW, attempt=1))
     assert may_have_happened(Job(UNKNOWN, Phase.INTENDED, NOW, attempt=2))
