@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.cleanroomsml.options import Options
+from sandbox.datasets import movielens
 from sandbox.embedded import running_sandbox
+from sandbox.jobs.worker import Storage
 from sandbox.kafka.broker import Broker
+from schemas.docs import examples
 from service import topology
 from service.adapters.kafka.topics import ensure
 from service.settings import load
@@ -37,6 +40,15 @@ def world(sandbox_url: str, number: int) -> Iterator[World]:
     world = World(sandbox_url, f"{200_000_000_000 + number}")
     yield world
     world.clear_faults()
+    world.close()
+
+
+@pytest.fixture
+def examples_world(sandbox_url: str) -> Iterator[World]:
+    """The account that the contract's examples name, with the data that they name."""
+    world = World(sandbox_url, examples.ACCOUNT, examples.REGION)
+    movielens.catalogue(Storage(world.url, world.region, world.account), movielens.seed_for())
+    yield world
     world.close()
 
 

@@ -15,17 +15,13 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from sandbox.datasets import movielens
-from sandbox.jobs.worker import Storage
 from sandbox.kafka.broker import Broker
 from schemas.docs import client_examples, examples
 from schemas.operations import COMMANDS, RESOURCES, Kind
 from schemas.testing import Twin, assert_numbered, command, parse
 from schemas.testing.reading import Published
-from service import topology
-from service.adapters.kafka.topics import ensure
-from service.settings import load
-from tests.acceptance.harness import QUICK, TERMINAL, Client, Heard, ServiceProcess, until
+from tests.acceptance.conftest import prepared
+from tests.acceptance.harness import TERMINAL, Client, Heard, ServiceProcess, until
 from tests.support.node_packages import kafkajs
 from tests.support.sandbox_account import World
 from tests.unit.schemas.docs.test_client_examples import confluent_settings
@@ -36,33 +32,12 @@ FENCE = re.compile(r"### (?P<title>[^\n]+)\n\n```[a-z]+\n(?P<text>.*?)```", re.D
 
 
 @pytest.fixture
-def world(sandbox_url: str) -> World:
-    """The account that the examples name, with the data that they name."""
-    world = World(sandbox_url, examples.ACCOUNT, examples.REGION)
-    movielens.catalogue(Storage(world.url, world.region, world.account), movielens.seed_for())
-    return world
-
-
-@pytest.fixture
-async def service(kafka: Broker, world: World, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
+async def service(kafka: Broker, examples_world: World, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
     """The service under the names that the pages use."""
-    environment = {
-        "CRML_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
-        "CRML_KAFKA__GROUP_ID": "examples",
-        "CRML_TOPICS__PREFIX": PREFIX,
-        "AWS_ENDPOINT_URL": world.url,
-        "AWS_REGION": world.region,
-        "AWS_ACCESS_KEY_ID": world.account,
-        "AWS_SECRET_ACCESS_KEY": "sandbox",
-        **{f"CRML_{name}": value for name, value in QUICK.items()},
-    }
-    settings = load(environ=environment)
-    await ensure(topology.kafka_settings(settings), topology.topic_specs(settings), replication=1)
-    process = ServiceProcess(environment, tmp_path / "service.log")
+    process = await prepared(kafka, examples_world, PREFIX, tmp_path / "service.log")
     yield process
     if process.process is not None and process.process.poll() is None:
         await process.terminate()
-    world.close()
 
 
 @pytest.fixture
@@ -111,7 +86,7 @@ def _errors(published: Sequence[Published]) -> list[tuple[str, list[str]]]:
 
 
 async def test_every_example_is_performed_and_the_twin_agrees(
-    running: ServiceProcess, client: Client, world: World
+    running: ServiceProcess, client: Client, examples_world: World
 ) -> None:
     real, invented, twin = Story(), Story(), Twin(automatic=True)
     for name in examples.COMMANDS:
@@ -167,7 +142,7 @@ def _assert_events_agree(real: list[Published], twin: list[Published]) -> None:
 
 
 async def test_the_twin_agrees_on_bad_and_repeated_commands(
-    running: ServiceProcess, client: Client, world: World
+    running: ServiceProcess, client: Client, examples_world: World
 ) -> None:
     twin = Twin()
     arn = examples.MODEL
@@ -247,7 +222,7 @@ async def test_the_kcat_program_runs_as_it_is(running: ServiceProcess, kafka: Br
 
 
 async def test_a_repeat_by_another_client_library_is_recognised(
-    running: ServiceProcess, kafka: Broker, client: Client, world: World
+    running: ServiceProcess, kafka: Broker, client: Client, examples_world: World
 ) -> None:
     """The same id, source, key and content by aiokafka, and then by librdkafka with what the pages give it."""
     data = examples.COMMANDS["CreateTrainingDataset"].data

@@ -1,13 +1,16 @@
 """The auditor: reads a history and tells every broken promise. It imports nothing of the service.
 
-=== ====================================================================================================
+=== ================================================================================================================
 I1  each accepted command has exactly one terminal reply; its copies get that reply again, under its ce_id
 I2  a command is created at AWS at most once
 I3  replies and events are numbered from 1 without gaps, in order; a status never goes back
 I4  the fold of the changelog agrees with what was published, and that with the sandbox's state
 I5  a changelog partition has one committer at a time
 I6  progress resumes within the bound: measured by the runner, see `resumption`
-=== ====================================================================================================
+I7  a command that names others is called once they have succeeded, with what they have made; else it is not called
+=== ================================================================================================================
+
+A command that is parked has ended, unless a person has decided about it: what follows is then its end.
 """
 
 import json
@@ -18,6 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.faults.history import TERMINAL, Batch, History, Identity, Sent, Told, Violation
+from tests.faults.links import in_chains
 
 _REPLY_ID = re.compile(r"^(?P<command>[a-z2-7]{26})/(?P<number>[0-9]+)-(?P<kind>[a-z]+)$")
 _STAGES = (
@@ -48,6 +52,7 @@ def audit(history: History) -> list[Violation]:
         _sandbox_is_truth,
         _everything_consumed,
         _one_committer,
+        _chains,
     )
     return [violation for check in checks for violation in check(history)]
 
@@ -56,8 +61,7 @@ def audit(history: History) -> list[Violation]:
 
 
 def _one_end(history: History) -> Iterator[Violation]:
-    ends = _by_command(reply for reply in history.replies if reply.kind in TERMINAL)
-    sent = _sent(history)
+    ends, sent = _by_command(_ends(history)), _sent(history)
     for identity, copies in sent.items():
         own = [reply for reply in ends.get(identity, []) if not _is_misuse(reply)]
         name = _name(identity)
@@ -86,6 +90,26 @@ def _is_misuse(reply: Told) -> bool:
     return reply.kind == "rejected" and reply.data.get("error", {}).get("code") == "IdMisuse"
 
 
+def _ends(history: History) -> Iterator[Told]:
+    """Replies that end a command, copies included: none that parks it, if a person has decided about it."""
+    decided = _decided(history)
+    return (reply for reply in history.replies if _is_end(reply, decided))
+
+
+def _is_end(reply: Told, decided: frozenset[Identity]) -> bool:
+    return reply.kind in TERMINAL and not (reply.kind == "parked" and reply.command in decided)
+
+
+def _decided(history: History) -> frozenset[Identity]:
+    """Parked commands about which a person has decided."""
+    done = {reply.command for reply in history.replies if reply.kind == "succeeded"}
+    return frozenset(
+        (copy.tenant, str(copy.data["commandSource"]), str(copy.data["commandId"]))
+        for copy in history.sent
+        if copy.operation == "ResolveCommand" and copy.identity in done
+    )
+
+
 # I2
 
 
@@ -107,6 +131,7 @@ def _one_create(history: History) -> Iterator[Violation]:
 
 
 def _replies_in_order(history: History) -> Iterator[Violation]:
+    decided = _decided(history)
     for identity, replies in _by_command(history.replies).items():
         own = [reply for reply in replies if not _is_misuse(reply)]
         first = {reply.id: reply for reply in reversed(own)}
@@ -115,7 +140,7 @@ def _replies_in_order(history: History) -> Iterator[Violation]:
         numbers = [int(part["number"]) if part else -1 for part in parts]
         if numbers != list(range(1, len(numbers) + 1)):
             yield Violation("I3", _name(identity), f"replies are numbered {numbers}: {[reply.kind for reply in told]}")
-        if any(reply.kind in TERMINAL for reply in told[:-1]):
+        if any(_is_end(reply, decided) for reply in told[:-1]):
             yield Violation("I3", _name(identity), f"a reply after the end: {[reply.kind for reply in told]}")
 
 
@@ -145,10 +170,11 @@ def _goes_back(former: str, latter: str) -> bool:
 def _changelog_is_truth(history: History) -> Iterator[Violation]:
     jobs = {_job_identity(key, job): job for (_, key), job in fold(history.changelog).items()}
     replies = _by_command(reply for reply in history.replies if not _is_misuse(reply))
+    ends = _by_command(reply for reply in _ends(history) if not _is_misuse(reply))
     for identity in {copy.identity for copy in history.sent if copy.acknowledged} - jobs.keys():
         yield Violation("I4", _name(identity), "is not in the changelog")
     for identity, job in jobs.items():
-        yield from _job_is_told(_name(identity), job, replies.get(identity, []))
+        yield from _job_is_told(_name(identity), job, replies.get(identity, []), ends.get(identity, []))
     for (_, key), state in fold(history.numbers).items():
         events = [event for event in history.events if _subject(event) == f"{state['kind']} {state['id']}"]
         statuses = [event.data["status"] for event in events]
@@ -156,8 +182,8 @@ def _changelog_is_truth(history: History) -> Iterator[Violation]:
             yield Violation("I4", key, f"changelog says {state['sequence']} to {state['status']}, events {statuses}")
 
 
-def _job_is_told(name: str, job: Mapping[str, Any], replies: list[Told]) -> Iterator[Violation]:
-    phase, ends = job["phase"], [reply for reply in replies if reply.kind in TERMINAL]
+def _job_is_told(name: str, job: Mapping[str, Any], replies: list[Told], ends: list[Told]) -> Iterator[Violation]:
+    phase = job["phase"]
     kinds = sorted({reply.kind for reply in ends})
     if kinds != ([phase] if phase in TERMINAL else []):
         yield Violation("I4", name, f"changelog says {phase}, replies say {kinds or 'no end'}")
@@ -175,7 +201,7 @@ def _job_identity(key: str, job: Mapping[str, Any]) -> Identity:
 
 def _sandbox_is_truth(history: History) -> Iterator[Violation]:
     made = {request["name"] for request in history.requests if request["created"]}
-    ends = {reply.command: reply.kind for reply in history.replies if reply.kind in TERMINAL and not _is_misuse(reply)}
+    ends = {identity: reply.kind for identity, reply in _end(history).items()}
     for copy in history.sent:
         if copy.misuse or not copy.operation.startswith(("Create", "Start")) or copy.identity not in ends:
             continue
@@ -233,7 +259,19 @@ def _strangers(batches: Iterable[Batch]) -> Iterator[str]:
         open_by = writer
 
 
+# I7
+
+
+def _chains(history: History) -> Iterator[Violation]:
+    yield from in_chains(history, _end(history))
+
+
 # What the checks have in common
+
+
+def _end(history: History) -> dict[Identity, Told]:
+    """The reply that ends each command."""
+    return {reply.command: reply for reply in sorted(_ends(history), key=_place) if not _is_misuse(reply)}
 
 
 def fold(changelog: Iterable[Told]) -> dict[tuple[str, str], Any]:

@@ -20,7 +20,9 @@ What was done to the running service, and what the auditor found: written by `ma
 
 Each run is two or three replicas of the service, a real Kafka, and the [sandbox](howto/run-locally.md) as AWS, under a
 load of commands of all kinds by two tenants in two accounts: creations, jobs, updates, deletions, reads, copies,
-misused ids, cancellations, invalid ones. A fault strikes at a moment that the seed chooses. When it is over and every
+misused ids, cancellations, invalid ones; more than a third of them in campaigns of seven commands that are sent at once
+and name each other, some of them with a predecessor that fails, is cancelled, is unknown or goes to a target that is
+out. A fault strikes at a moment that the seed chooses. When it is over and every
 command has ended, the auditor reads all topics, the broker's files and the sandbox's log and state, and looks for
 violations of:
 
@@ -32,6 +34,8 @@ violations of:
 | I4 | the fold of the changelog agrees with what was published, and that with the sandbox's state |
 | I5 | a changelog partition has one committer at a time |
 | I6 | every partition answers again within the bound; bounds grow with the machine's load beyond 2 per core |
+| I7 | a command that names others is called once they have succeeded, as the account has it, and with what they have \
+made; if one has not, it is not called and fails with `PredecessorFailed` |
 
 The auditor imports nothing of the service and is tested by histories that break each promise
 (`tests/faults/test_auditor.py`). The most telling faults run in `make test`, with three seeds each.

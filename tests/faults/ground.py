@@ -34,9 +34,9 @@ class Ground:
         world.until_job(job)
         return cls(tenant, target, world, dataset, model, configured, job)
 
-    def create_dataset(self, name: str) -> Data:
+    def create_dataset(self, name: str, table: str = "ratings") -> Data:
         """CreateTrainingDataset."""
-        source = {"glueDataSource": {"databaseName": "films", "tableName": "ratings"}}
+        source = {"glueDataSource": {"databaseName": "films", "tableName": table}}
         training = [{"type": "INTERACTIONS", "inputConfig": {"schema": SCHEMA, "dataSource": source}}]
         return {"name": name, "roleArn": self.world.role, "trainingData": training}
 

@@ -3,11 +3,13 @@
 Nothing here knows the service: a history could be that of any program which claims to keep the contract.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 TERMINAL = frozenset({"succeeded", "failed", "rejected", "parked"})
+_REFERENCE = "command:"
 
 Identity = tuple[str, str, str]
 """A command: tenant, source, id."""
@@ -27,11 +29,33 @@ class Sent:
     acknowledged: bool = True
     misuse: bool = False
     """Sent under the id of an earlier command, with other content."""
+    key: str = ""
+    """Of the record; the id if it is empty."""
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    """CloudEvents extensions, beside those that every command of the load has."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Ids of the commands that it names, in its data or after which it comes."""
+        after = json.loads(self.extensions.get("after", "[]"))
+        return frozenset(after) | {name for _, name in references(self.data)}
 
     @property
     def identity(self) -> Identity:
         """Which command it is."""
         return (self.tenant, self.source, self.id)
+
+
+def references(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where a value names commands, and their ids."""
+    if isinstance(value, str) and value.startswith(_REFERENCE):
+        yield path, value.removeprefix(_REFERENCE)
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from references(each, (*path, name))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from references(each, (*path, number))
 
 
 @dataclass(frozen=True, slots=True)

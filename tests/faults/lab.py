@@ -5,14 +5,16 @@ import random
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from sandbox.processes import ROOT
 from service import topology
 from service.adapters.kafka.topics import ensure
 from service.settings import load as load_settings
-from tests.faults import segments
+from tests.faults import chains, segments
 from tests.faults.ground import Ground
 from tests.faults.history import Batch, History
 from tests.faults.load import Load
@@ -52,11 +54,16 @@ _QUICK = {
 _RATE = {"RATE__READS_PER_SECOND": "500", "RATE__WRITES_PER_SECOND": "200", "QUOTAS__AUDIENCE_MODELS": str(QUOTA)}
 
 
+_NOWHERE = "http://127.0.0.1:9"
+"""Port 9 is reserved for a protocol that no one serves: connections are refused."""
+
+
 class Lab:
     """One laboratory.
 
     Attributes:
         workers: Two replicas, not started; the second one has points. A run may add a third.
+        usual_workers: The two.
         point: Where a run says at which point.
         proxy: Between them and Kafka.
         load: Publishes; goes to Kafka directly, as the subscriber does.
@@ -76,16 +83,16 @@ class Lab:
         self.environment = self._environment(proxy_port, settings)
         self.point = self.directory / "point"
         self.workers = [self.worker("w1"), self.worker("w2", points=True)]
-        self._usual = tuple(self.workers)
+        self.usual_workers = tuple(self.workers)
         self.worlds: list[World] = []
         self.subscriber: Subscriber
         self.load: Load
 
-    def worker(self, name: str, *, points: bool = False, **more: str) -> Worker:
-        """Another replica, not started."""
+    def worker(self, name: str, *, points: bool = False, code: Path = ROOT, **more: str) -> Worker:
+        """Another replica, not started; ``code`` is where another release lies."""
         self.directory.mkdir(parents=True, exist_ok=True)
         own = {"CRML_KAFKA__CLIENT_ID": name, "FAULTS_POINT": str(self.point), **more}
-        return Worker(name, {**self.environment, **own}, self.directory, TEST_ENTRY if points else SERVICE)
+        return Worker(name, {**self.environment, **own}, self.directory, TEST_ENTRY if points else SERVICE, code)
 
     def _environment(self, port: int, settings: Mapping[str, str]) -> dict[str, str]:
         variables = dict(_QUICK)
@@ -100,6 +107,9 @@ class Lab:
             variables |= {f"TENANTS__{tenant.upper()}__{name}": value for name, value in own.items()}
             access = {"REGION": "eu-west-1", "ENDPOINT_URL": self.station.url, "ACCOUNT": account, **_RATE}
             variables |= {f"TARGETS__{target.upper()}__{name}": value for name, value in access.items()}
+        dark = {"REGION": "eu-west-1", "ENDPOINT_URL": _NOWHERE, "ACCOUNT": self.accounts[0]}
+        variables |= {f"TARGETS__{chains.OUT.upper()}__{name}": value for name, value in dark.items()}
+        variables["TENANTS__DEFAULT__TARGETS"] += f",{chains.OUT}"
         variables["TARGETS__OTHER__ROLE_ARN"] = f"arn:aws:iam::{self.accounts[1]}:role/service"
         variables["TARGETS__OTHER__STS_ENDPOINT_URL"] = self.sts.url
         variables["TARGETS__OTHER__SESSION_PER_COMMAND"] = "false"  # row 38: else changes wait as soon as STS is down
@@ -171,13 +181,13 @@ class Lab:
     def usual(self) -> None:
         """Ends replicas that a run has put in the place of the usual ones."""
         for worker in self.workers:
-            if worker not in self._usual:
+            if worker not in self.usual_workers:
                 worker.close()
-        self.workers = list(self._usual)
+        self.workers = list(self.usual_workers)
 
     def stop(self) -> None:
         """Ends all replicas at once."""
-        for worker in {*self.workers, *self._usual}:
+        for worker in {*self.workers, *self.usual_workers}:
             if worker.alive:
                 worker.send(signal.SIGCONT)
             worker.close()

@@ -1,23 +1,30 @@
-"""The load: commands of all kinds at a steady rate, by seed, to every partition; and a ledger of what was sent."""
+"""The load: commands of all kinds at a steady rate, by seed, to every partition; and a ledger of what was sent.
+
+One draw in twelve is a whole campaign, sent at once: more than a third of the commands beside the probes.
+"""
 
 import asyncio
 import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from tests.faults import chains
 from tests.faults.ground import Ground
 from tests.faults.history import TERMINAL, Identity, Sent
 from tests.faults.publisher import Publisher
 from tests.faults.subscriber import Subscriber
 from tests.faults.workers import until
 
+CHAINS = 1 / 12
+"""Share of the draws."""
+OPERATOR = "/operator/lab"
 _DELETABLE = {"CreateTrainingDataset": "trainingDatasetArn", "CreateAudienceModel": "audienceModelArn"}
 
 
@@ -45,6 +52,8 @@ class Load:
         self._pending: set[asyncio.Task[None]] = set()
         self._deleted: set[str] = set()
         self._numbers = 0
+        self.chained = True
+        """Whether campaigns are among what is drawn."""
         self._going = asyncio.Event()
         self._going.set()
 
@@ -69,18 +78,72 @@ class Load:
         name: str,
         partition: int,
         misuse: bool = False,
-        reply_to: str = "",
+        key: str = "",
+        extensions: Mapping[str, str] | None = None,
     ) -> Sent:
         """Sends a command in the background; the ledger has it at once."""
-        sent = Sent(
-            ground.tenant, source, name, operation, data, partition, time.monotonic(), acknowledged=False, misuse=misuse
+        place = self._enter(
+            ground, operation, data, source, name, partition, misuse=misuse, key=key, extensions=extensions or {}
         )
-        self.sent.append(sent)
-        extensions = {"ce_target": ground.target} | ({"ce_replyto": reply_to} if reply_to else {})
-        task = asyncio.create_task(self._send(extensions, sent, len(self.sent) - 1), name=f"send {name}")
+        self._begin(self._send(place), name)
+        return self.sent[place]
+
+    def campaign(self, ground: Ground, chain: chains.Chain, *, source: str, key: str, partition: int) -> list[Sent]:
+        """Sends the commands of a chain at once, with one key; each when Kafka has the one before.
+
+        A successor that overtakes its predecessor because that was sent again is, rightly, refused.
+        """
+        places = []
+        for link in chain:
+            data = {**link.data, "commandSource": source} if link.operation == "CancelCommand" else link.data
+            places.append(
+                self._enter(
+                    ground, link.operation, data, source, link.id, partition, key=key, extensions=link.extensions
+                )
+            )
+
+        async def send_all() -> None:
+            for place in places:
+                await self._send(place)
+
+        self._begin(send_all(), key)
+        return [self.sent[place] for place in places]
+
+    def _enter(
+        self,
+        ground: Ground,
+        operation: str,
+        data: Mapping[str, Any],
+        source: str,
+        name: str,
+        partition: int,
+        *,
+        misuse: bool = False,
+        key: str,
+        extensions: Mapping[str, str],
+    ) -> int:
+        """Where the ledger has a command that is about to be sent."""
+        self.sent.append(
+            Sent(
+                ground.tenant,
+                source,
+                name,
+                operation,
+                data,
+                partition,
+                time.monotonic(),
+                acknowledged=False,
+                misuse=misuse,
+                key=key,
+                extensions={"target": ground.target, **extensions},
+            )
+        )
+        return len(self.sent) - 1
+
+    def _begin(self, sending: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(sending, name=f"send {name}")
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
-        return sent
 
     def foreign(self, tenant: str, source: str, name: str, operation: str, partition: int) -> None:
         """Enters a command that was published by other means: it may be answered, and need not be."""
@@ -88,21 +151,22 @@ class Load:
             Sent(tenant, source, name, operation, {}, partition, time.monotonic(), acknowledged=False, misuse=False)
         )
 
-    async def _send(self, extensions: Mapping[str, str], sent: Sent, place: int) -> None:
+    async def _send(self, place: int) -> None:
+        sent = self.sent[place]
         headers = {
             "ce_specversion": "1.0",
             "ce_id": sent.id,
             "ce_source": sent.source,
             "ce_type": f"cleanroomsml.command.{sent.operation}",
             "content-type": "application/json",
-            **extensions,
+            **{f"ce_{name}": value for name, value in sent.extensions.items()},
         }
         encoded = [(name, text.encode()) for name, text in headers.items()]
         topic, value = self._topics[sent.tenant], json.dumps(sent.data).encode()
         while True:
             try:
                 place_in_log = await self._publisher.send(
-                    topic, value, key=sent.id.encode(), partition=sent.partition, headers=encoded
+                    topic, value, key=(sent.key or sent.id).encode(), partition=sent.partition, headers=encoded
                 )
             except KafkaError as error:  # doubtful: again it is a copy, for which the ledger has an entry too
                 self.errors[type(error).__name__] += 1
@@ -158,20 +222,24 @@ class Load:
         ground, partition = chance.choice(self.grounds), chance.randrange(self._partitions)
         self._numbers += 1
         name = f"{source}-{self._numbers}"
+        if self.chained and chance.random() < CHAINS:
+            chain = chains.drawn(chance, ground, name)
+            self.campaign(ground, chain, source=source, key=name, partition=partition)
+            return
         former = [
             sent
             for sent in self.sent[-60:]
-            if sent.source == source and sent.tenant == ground.tenant and not sent.misuse
+            if sent.source == source
+            and sent.tenant == ground.tenant
+            and not sent.misuse
+            # no copy of a chain's command comes before its predecessors
+            and (not sent.key or (self.chained and sent.acknowledged))
         ]
         lot = chance.random()
         if former and lot < 0.08:
-            old = chance.choice(former)
-            self.publish(ground, old.operation, old.data, source=source, name=old.id, partition=old.partition)
+            self._copy(ground, chance.choice(former))
         elif former and lot < 0.11:
-            old, other = chance.choice(former), {"audienceModelArn": ground.model}
-            self.publish(
-                ground, "GetAudienceModel", other, source=source, name=old.id, partition=old.partition, misuse=True
-            )
+            self._misuse(ground, chance.choice(former))
         elif former and lot < 0.14:
             old = chance.choice(former)
             cancel = {"commandId": old.id, "commandSource": source}
@@ -182,9 +250,36 @@ class Load:
             operation, data = ground.command(chance, name)
             self.publish(ground, operation, data, source=source, name=name, partition=partition)
 
+    def _copy(self, ground: Ground, old: Sent) -> None:
+        self.publish(
+            ground,
+            old.operation,
+            old.data,
+            source=old.source,
+            name=old.id,
+            partition=old.partition,
+            key=old.key,
+            extensions=old.extensions,
+        )
+
+    def _misuse(self, ground: Ground, old: Sent) -> None:
+        other = {"audienceModelArn": ground.model}
+        self.publish(
+            ground,
+            "GetAudienceModel",
+            other,
+            source=old.source,
+            name=old.id,
+            partition=old.partition,
+            misuse=True,
+            key=old.key,
+        )
+
     def _doomed(self, ground: Ground, source: str) -> tuple[str, dict[str, str]] | None:
-        """The deletion of something that this load has made."""
-        operations = {sent.identity: sent.operation for sent in self.sent[-200:] if sent.source == source}
+        """The deletion of something that this load has made, and that no chain needs."""
+        operations = {
+            sent.identity: sent.operation for sent in self.sent[-200:] if sent.source == source and not sent.key
+        }
         for reply in self._subscriber.told[self._reply_topic][-200:]:
             member = _DELETABLE.get(operations.get(reply.command, ""), "")
             if reply.kind != "succeeded" or not member or reply.command[0] != ground.tenant:
@@ -211,15 +306,44 @@ class Load:
         return {sent.identity for sent in self.sent if sent.source != "/poison"} - self.ended()
 
     async def settled(self, seconds: float) -> float:
-        """Waits until everything is published and every command has ended; how long that took."""
+        """Waits until everything is published and every command has ended; how long that took.
+
+        What is parked, and keeps others waiting, is given up: a person would have to decide about it.
+        """
         began = time.monotonic()
         await until(lambda: not self._pending, seconds, "commands can't be published")
+
+        def ended() -> bool:
+            self._give_up()
+            return not self.open()
+
         await until(
-            lambda: not self.open(),
+            ended,
             seconds,
             lambda: f"{len(self.open())} commands have no end: {sorted(self.open())[:5]}",
         )
         return time.monotonic() - began
+
+    def _give_up(self) -> None:
+        """Parked commands for which others wait."""
+        open_ones, decided = self.open(), {sent.data.get("commandId") for sent in self.sent if sent.source == OPERATOR}
+        waiting = {
+            (sent.tenant, sent.source, name) for sent in self.sent if sent.identity in open_ones for name in sent.names
+        }
+        for reply in self._subscriber.told[self._reply_topic]:
+            if reply.kind == "parked" and reply.command in waiting and reply.command[2] not in decided:
+                decided.add(reply.command[2])
+                self.decide(reply.command, "fail")
+
+    def decide(self, parked: Identity, resolution: str, **more: str) -> None:
+        """What a person says of a parked command."""
+        tenant, source, name = parked
+        sent = next(each for each in self.sent if each.identity == parked)
+        ground = next(each for each in self.grounds if each.tenant == tenant)
+        data = {"commandId": name, "commandSource": source, "resolution": resolution, **more}
+        self.publish(
+            ground, "ResolveCommand", data, source=OPERATOR, name=f"{resolution}-{name}", partition=sent.partition
+        )
 
     def first_replies(self, *, ended: bool = False) -> dict[Identity, float]:
         """When each command was answered for the first time, or was told its end."""

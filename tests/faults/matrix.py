@@ -3,7 +3,19 @@
 import signal
 from collections.abc import Mapping
 
-from tests.faults import aws, brokers, clocks, credentials, network, poison, processes, rollouts, topics, versions
+from tests.faults import (
+    aws,
+    brokers,
+    clocks,
+    credentials,
+    network,
+    poison,
+    predecessors,
+    processes,
+    rollouts,
+    topics,
+    versions,
+)
 from tests.faults.lab import REQUEST_TIMEOUT, SESSION
 from tests.faults.proxy import Action, Api
 from tests.faults.runner import Row
@@ -222,6 +234,30 @@ ROWS: tuple[Row, ...] = (
         "max.message.bytes",
         LOST,
         settings=(("TENANTS__DEFAULT__REPLY_TOPICS", topics.NARROW),),
+    ),
+    Row(
+        "52",
+        "Killed between a predecessor's end and its successor's call",
+        predecessors.killed_at_the_end_of("Create*"),
+        "point after-commit",
+        TAKEOVER,
+    ),
+    Row("53", "Rebalances while 50 wait for one", predecessors.rebalanced, "new process, SIGTERM", 3.0, parks=False),
+    Row(
+        "54",
+        "Rolled back to the release before chains, and on again",
+        predecessors.rolled_back,
+        "former release's code",
+        TAKEOVER,
+        parks=False,
+    ),
+    Row(
+        "55",
+        "Predecessors parked, then resolved",
+        predecessors.parked,
+        "switch, hidden from lists; SIGKILL",
+        TAKEOVER,
+        settings=(("TIMING__ACCEPTED_SEARCH_LIMIT", "6"),),
     ),
 )
 

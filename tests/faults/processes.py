@@ -4,8 +4,10 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.faults.ground import Ground
 from tests.faults.lab import PARTITIONS, SESSION, TENANTS, Lab
 from tests.faults.proxy import Action, Api
 from tests.faults.runner import Inject, Mark
@@ -47,7 +49,18 @@ async def sigstop_in_transaction(lab: Lab, mark: Mark) -> None:
     await lab.balanced()
 
 
-def at_point(point: str, pattern: str, number: signal.Signals) -> Inject:
+Publish = Callable[[Lab, Ground, int], object]
+"""Publishes to a partition what passes a point."""
+
+
+def a_model(lab: Lab, ground: Ground, partition: int) -> None:
+    """A creation."""
+    name = f"point-{lab.chance.randrange(10**9)}"
+    data = ground.create_model(name)
+    lab.load.publish(ground, "CreateAudienceModel", data, source=f"{lab.name}-p", name=name, partition=partition)
+
+
+def at_point(point: str, pattern: str, number: signal.Signals, publish: Publish = a_model) -> Inject:
     """A replica is stricken where its request, or the answer, is only in its memory."""
 
     async def inject(lab: Lab, mark: Mark) -> None:
@@ -61,11 +74,7 @@ def at_point(point: str, pattern: str, number: signal.Signals) -> Inject:
             if looks % 20 == 1:  # so that it passes, wherever its partitions are
                 for ground in lab.load.grounds:
                     for partition in range(PARTITIONS):
-                        name = f"point-{lab.chance.randrange(10**9)}"
-                        data = ground.create_model(name)
-                        lab.load.publish(
-                            ground, "CreateAudienceModel", data, source=f"{lab.name}-p", name=name, partition=partition
-                        )
+                        publish(lab, ground, partition)
             return not victim.alive or _is_stopped(victim)
 
         await until(stricken, _CALLS, f"nobody passes {point}")

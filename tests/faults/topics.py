@@ -78,7 +78,13 @@ async def named_topic_refuses(lab: Lab, mark: Mark) -> None:
         name = f"narrow-{lab.chance.randrange(10**12)}"
         data, source = ground.create_dataset(name), f"{lab.name}-narrow"
         lab.load.publish(
-            ground, "CreateTrainingDataset", data, source=source, name=name, partition=number % 2, reply_to=NARROW
+            ground,
+            "CreateTrainingDataset",
+            data,
+            source=source,
+            name=name,
+            partition=number % 2,
+            extensions={"replyto": NARROW},
         )
         await asyncio.sleep(0.4)
 

@@ -1,7 +1,8 @@
 """The service's own command line with points at its ports, for tests: production code has none.
 
 A file named by ``FAULTS_POINT`` holds ``<point> <pattern> <signal>``. Whoever passes that point with a matching
-operation removes the file and sends itself the signal. The points:
+operation (after a commit also: operation and id, as ``<operation>/<id>``) removes the file and sends itself the signal.
+The points:
 
 before-call     the intent is committed, the request is not written yet
 after-call      AWS has answered, nothing is committed yet
@@ -35,11 +36,11 @@ _STALL = float(os.environ.get("FAULTS_STALL", "8"))
 _TERMINAL = ("succeeded", "failed")
 
 
-def passing(point: str, operation: str) -> None:
-    """Stops or kills this process when somebody wants that here."""
+def passing(point: str, *names: str) -> None:
+    """Stops or kills this process when somebody wants that here, for something of one of these names."""
     with suppress(FileNotFoundError, ValueError):
         wanted, pattern, number = _POINT.read_text().split()
-        if wanted == point and fnmatchcase(operation, pattern):
+        if wanted == point and any(fnmatchcase(name, pattern) for name in names):
             _POINT.unlink()
             os.kill(os.getpid(), signal.Signals[number])
 
@@ -77,7 +78,9 @@ class PointedPartition:
         for record in records:
             kind = dict(record.headers).get("ce_type") or b""
             if kind.decode().rsplit(".", 1)[-1] in _TERMINAL:
-                passing("after-commit", json.loads(record.value or b"{}").get("operation", ""))
+                data = json.loads(record.value or b"{}")
+                operation = data.get("operation", "")
+                passing("after-commit", operation, f"{operation}/{data.get('commandId')}")
 
 
 class PointedLog(KafkaLog):

@@ -26,9 +26,14 @@ class Worker:
     """One replica, which may live several times."""
 
     def __init__(
-        self, name: str, environment: Mapping[str, str], directory: Path, entry: tuple[str, ...] = SERVICE
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        directory: Path,
+        entry: tuple[str, ...] = SERVICE,
+        code: Path = ROOT,
     ) -> None:
-        self.name, self.entry = name, entry
+        self.name, self.entry, self._code = name, entry, code
         self.environment = dict(environment)
         self.started = 0.0
         self.port = 0
@@ -56,7 +61,7 @@ class Worker:
         self._log = output or self._directory / f"{self.name}.{next(self._lives)}.log"
         variables = {**self.environment, "CRML_HTTP__PORT": str(self.port), "PYTHONFAULTHANDLER": "1"}
         prefix = ["/usr/bin/env", *(f"{name}={value}" for name, value in variables.items())]
-        self._process = Tied([*prefix, *self.entry, "run"], directory=ROOT, output=self._log)
+        self._process = Tied([*prefix, *self.entry, "run"], directory=self._code, output=self._log)
         self.started = time.monotonic()
 
     def send(self, number: signal.Signals) -> None:
@@ -79,7 +84,7 @@ class Worker:
         process = await asyncio.create_subprocess_exec(
             *SERVICE,
             *words,
-            cwd=ROOT,
+            cwd=self._code,
             env={**os.environ, **self.environment},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

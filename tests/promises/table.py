@@ -307,6 +307,7 @@ PROMISES = (
             "tests/scenarios/test_campaigns.py::test_lost_calls_within_a_chain",
             "tests/scenarios/test_campaigns.py::test_a_thousand_that_wait_for_one_come_in_their_order",
             "tests/unit/service/core/test_chains.py::test_a_release_without_chains_holds_it_and_drops_nothing_of_it",
+            "tests/faults/test_links.py::test_each_broken_promise_is_found",
         ),
         (
             "which it names, has not succeeded",
@@ -315,7 +316,7 @@ PROMISES = (
             "failed because of",
             "which were sent before it",
         ),
-        (),
+        ("52", "53", "54", "55"),
         (
             "call a command before those that it names have succeeded",
             "let a failed predecessor fail nobody",
