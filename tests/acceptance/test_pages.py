@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600), pytest.mark.asyn
 ROOT = Path(__file__).parents[2]
 HOWTO = ROOT / "docs" / "howto"
 EXAMPLE_OF_OUTPUT = "text"
-PAGES = {"send-commands": (9, 12), "chain-commands": (4, 6)}
+PAGES = {"send-commands": (8, 12), "chain-commands": (3, 6)}
 """Blocks that a reader pastes, and lines that say that something has succeeded: at least so many."""
 
 

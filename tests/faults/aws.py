@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.faults.ground import Ground
 from tests.faults.lab import CALL_TIMEOUT, Lab
-from tests.faults.runner import Inject, Mark, haste
+from tests.faults.runner import Inject, Mark
+from tests.faults.workers import haste
 
 CREATIONS = ("CreateAudienceModel", "CreateTrainingDataset", "StartAudience*", "Create*")
 

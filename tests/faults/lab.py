@@ -22,7 +22,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.station import QUOTA, Station
 from tests.faults.sts import Sts
 from tests.faults.subscriber import Subscriber
-from tests.faults.workers import SERVICE, TEST_ENTRY, Worker, until
+from tests.faults.workers import SERVICE, TEST_ENTRY, Worker, haste, until
 from tests.support.sandbox_account import World
 
 PARTITIONS = 2
@@ -159,7 +159,7 @@ class Lab:
             return all(status and status["ready"] for status in found) and sorted(shards) == sorted(wanted)
 
         with suppress(AssertionError):
-            await until(shared, seconds, "not balanced")
+            await until(shared, seconds * haste(), "not balanced")
             return
         raise AssertionError("\n".join([f"{each.name}: {await each.describe()}" for each in self.workers]))
 

@@ -16,8 +16,8 @@ from tests.faults.ground import Ground
 from tests.faults.history import Identity, Sent
 from tests.faults.lab import PARTITIONS, Lab
 from tests.faults.processes import all_stop, at_point, resumed
-from tests.faults.runner import Inject, Mark, haste
-from tests.faults.workers import Worker, until
+from tests.faults.runner import Inject, Mark
+from tests.faults.workers import Worker, haste, until
 
 SUCCESSORS = 50
 _TAKEN = 30.0
@@ -55,8 +55,8 @@ async def rebalanced(lab: Lab, mark: Mark) -> None:
     owner = await lab.owner(f"{lab.commands['']}-0")
     mark.now()
     owner.send(signal.SIGTERM)
-    await owner.ended(20)
-    mark.figures["taken over"] = await resumed(lab, mark.since, _TAKEN)
+    await owner.ended(20 * haste())
+    mark.figures["taken over"] = await resumed(lab, mark.since, _TAKEN * haste())
     _are_open(lab, mark, sent[1:])
     if owner in lab.usual_workers:
         owner.start()
@@ -65,7 +65,7 @@ async def rebalanced(lab: Lab, mark: Mark) -> None:
     await lab.balanced()
     _are_open(lab, mark, sent[1:])
     mark.now()
-    await _ended(lab, sent, 60 * haste())
+    await _ended(lab, sent, 2 * _ENDED * haste())
     calls = [request["name"] for request in await lab.listed("requests") if request["created"]]
     made = [each for each in calls if each in {str(one.data["name"]) for one in sent[1:]}]
     if made != [one.data["name"] for one in sent[1:]]:
@@ -171,7 +171,7 @@ def former_release(directory: Path) -> Path:
         return directory
     added = _git("log", "--format=%H", "--diff-filter=A", "--", "service/core/chains.py").decode().split()
     assert added, "the release before chains is not in this copy of the history"
-    packed = _git("archive", f"{added[-1]}^", "service", "schemas")
+    packed = _git("archive", f"{added[-1]}^", "service", "schemas", "pyproject.toml")
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
         archive.extractall(directory, filter="data")
     return directory

@@ -11,7 +11,7 @@ from tests.faults.ground import Ground
 from tests.faults.lab import PARTITIONS, SESSION, TENANTS, Lab
 from tests.faults.proxy import Action, Api
 from tests.faults.runner import Inject, Mark
-from tests.faults.workers import Worker, until
+from tests.faults.workers import Worker, haste, until
 
 _TAKEN = SESSION + 24
 """Seconds until another replica must have taken over for a run to go on; how long it took is judged by the bound."""
@@ -211,7 +211,7 @@ async def all_stop(lab: Lab) -> None:
     for worker in lab.workers:
         worker.send(signal.SIGTERM)
     for worker in lab.workers:
-        await worker.ended(20)
+        await worker.ended(20 * haste())
 
 
 async def _replaced(lab: Lab, workers: list[Worker]) -> None:

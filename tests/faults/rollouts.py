@@ -7,8 +7,8 @@ from tests.faults.aws import create_each
 from tests.faults.history import Identity
 from tests.faults.lab import PARTITIONS, Lab
 from tests.faults.processes import resumed
-from tests.faults.runner import Mark, haste
-from tests.faults.workers import Worker, until
+from tests.faults.runner import Mark
+from tests.faults.workers import Worker, haste, until
 
 _TAKEN = 30.0
 _OTHER = "CRML_TARGETS__OTHER__"

@@ -13,6 +13,7 @@ import aiohttp
 from tests.faults.auditor import audit
 from tests.faults.history import Violation
 from tests.faults.lab import PARTITIONS, TENANTS, Lab
+from tests.faults.workers import haste
 
 SETTLED = 80.0
 """Seconds within which every command has ended after the fault is over; a full quota is asked again after 60."""
@@ -189,11 +190,6 @@ class Disturbances:
 
 _CLOSED_DIRTY = b"shard closed dirty"
 """Begins the log line of a shard that ends because a commit failed."""
-
-
-def haste() -> float:
-    """By how much bounds in time are to be multiplied: 1, unless others keep the machine busy as well."""
-    return max(1.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1)))
 
 
 async def _judged(lab: Lab) -> list[Violation]:

@@ -15,9 +15,9 @@ from service.core.timing import Policy
 from tests.faults.history import TERMINAL
 from tests.faults.lab import Lab
 from tests.faults.processes import all_stop
-from tests.faults.runner import Mark, haste
+from tests.faults.runner import Mark
 from tests.faults.topics import refuses
-from tests.faults.workers import Worker, until
+from tests.faults.workers import Worker, haste, until
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 _THEN = 1_790_000_060.0

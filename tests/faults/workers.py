@@ -172,3 +172,8 @@ async def until(true: Any, seconds: float, why: str | Callable[[], str]) -> floa
         if time.monotonic() > began + seconds:
             raise AssertionError(f"{why if isinstance(why, str) else why()}, for {seconds:g} s")
         await asyncio.sleep(0.03)
+
+
+def haste() -> float:
+    """By how much bounds in time are to be multiplied: 1, unless others keep the machine busy as well."""
+    return max(1.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1)))
