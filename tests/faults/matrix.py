@@ -255,9 +255,9 @@ ROWS: tuple[Row, ...] = (
         "55",
         "Predecessors parked, then resolved",
         predecessors.parked,
-        "switch, hidden from lists; SIGKILL",
+        "switches, answers lost and lists denied; SIGKILL",
         TAKEOVER,
-        settings=(("TIMING__ACCEPTED_SEARCH_LIMIT", "6"),),
+        settings=(("TIMING__SEARCH_LIMIT", "6"),),
     ),
 )
 

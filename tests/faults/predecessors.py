@@ -83,8 +83,8 @@ def _successor(ground: Ground, name: str, number: int) -> Link:
 
 async def parked(lab: Lab, mark: Mark) -> None:
     """Predecessors whose outcome can't be found out are parked; a person adopts half of them, and gives up the rest."""
-    await asyncio.to_thread(lab.fault, "list_lag", "ListTrainingDatasets", 0, count=None, seconds=600)
-    await asyncio.to_thread(lab.fault, "empty", "CreateTrainingDataset", 0, count=None)
+    await asyncio.to_thread(lab.fault, "deny", "ListTrainingDatasets", 0, count=None)
+    await asyncio.to_thread(lab.fault, "close_after_effect", "CreateTrainingDataset", 0, count=None)
     ground, sent = lab.load.grounds[0], []
     for number in range(4):
         name = f"unclear-{lab.chance.randrange(10**12)}"
