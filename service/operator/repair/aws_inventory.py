@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from schemas.operations import MARKER_MEMBER, RESOURCES
 from service.adapters.aws.api import AwsApi
@@ -61,8 +61,10 @@ async def _calling(settings: Settings) -> AsyncIterator[RateLimitedApi]:
 
 
 async def _list(caller: RateLimitedApi, target: str, kind: str) -> Listing:
-    outcome = await caller.read(target, list_request(RESOURCES[kind]), Lane.READ)
-    if isinstance(outcome, Failure):
-        return f"{outcome.code}: {outcome.message}"
-    summaries: Listing = outcome.result[RESOURCES[kind].summaries]
-    return summaries
+    resource, found = RESOURCES[kind], []
+    async with aclosing(caller.pages(target, list_request(resource), Lane.READ)) as pages:
+        async for page in pages:
+            if isinstance(page, Failure):
+                return f"{page.code}: {page.message}"
+            found += page.result[resource.summaries]
+    return found
