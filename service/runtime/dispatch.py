@@ -29,7 +29,6 @@ from service.core.observations import (
     WindowMissed,
 )
 from service.core.rate_budget import Lane
-from service.core.reachability import Reachability
 from service.core.search import Request
 from service.runtime.limiter import Limiter, Turn
 from service.runtime.ports import Api, Cause, Clock, Telemetry
@@ -111,7 +110,6 @@ class RateLimitedApi:
         self._telemetry = telemetry
         self._deadlines = deadlines
         self.health = {target: TargetHealth() for target in limiters}
-        self._reachable = dict.fromkeys(limiters, Reachability())
 
     @property
     def listing(self) -> float:
@@ -212,18 +210,19 @@ class RateLimitedApi:
 
     def _note_answer(self, target: str, outcome: Reply | Failure) -> None:
         """Whether AWS has answered at all, by the words of the log and of the status page."""
-        now, before = self._clock.monotonic(), self._reachable[target]
+        now, health = self._clock.monotonic(), self.health[target]
+        before = health.reachability
         if isinstance(outcome, Reply) or not faults.unanswered(outcome):
             if isinstance(outcome, Failure) and not outcome.sent:
                 return  # it has not been called
-            self._reachable[target], news = before.answered()
+            health.reachability, news = before.answered()
             if news:
                 seconds = round(now - before.since, 1)
                 self._telemetry.answers_again(target, tries=before.tries, seconds=seconds)
             return
-        self._reachable[target], warn = before.failed(outcome.code, now)
+        state, warn = before.failed(outcome.code, now)
+        health.reachability = state
         if warn:
-            state = self._reachable[target]
             self._telemetry.problem(
                 "target_unanswered",
                 target=target,
@@ -235,12 +234,12 @@ class RateLimitedApi:
     def unanswered(self) -> dict[str, float]:
         """Seconds for which each target has given no answer; 0 for those that answer."""
         now = self._clock.monotonic()
-        return {target: state.silent(now) for target, state in self._reachable.items()}
+        return {target: health.reachability.silent(now) for target, health in self.health.items()}
 
     def unanswered_words(self) -> dict[str, str]:
         """The same for a person, empty for those that answer."""
         now = self._clock.monotonic()
-        return {target: state.words(now) for target, state in self._reachable.items()}
+        return {target: health.reachability.words(now) for target, health in self.health.items()}
 
 
 def _readable(outcome: Reply | Failure) -> Reply | Failure:
@@ -261,19 +260,19 @@ def _legible(value: Any) -> Any:
 
 
 @contextmanager
-def _told_of_a_long_wait(delayed: Callable[[], None], scarce: Callable[[], bool]) -> Iterator[None]:
+def _reported_when_long(delayed: Callable[[], None], scarce: Callable[[], bool]) -> Iterator[None]:
     """Waits of a moment are not worth a reply; ``scarce``: whether it is the budget that they are for."""
     loop = asyncio.get_running_loop()
     notice: asyncio.TimerHandle
 
-    def look() -> None:
+    def report() -> None:
         nonlocal notice
         if scarce():
             delayed()
         else:
             notice = loop.call_later(_LONG_QUEUE - _LONG_WAIT, delayed)
 
-    notice = loop.call_later(_LONG_WAIT, look)
+    notice = loop.call_later(_LONG_WAIT, report)
     try:
         yield
     finally:
@@ -308,7 +307,7 @@ class Dispatch:
         if at_once := self.turn_at_once(command):
             return at_once
         asked = (command.target, lane(row(command)), command.tenant)
-        with _told_of_a_long_wait(delayed, partial(self._caller.scarce, *asked)):
+        with _reported_when_long(delayed, partial(self._caller.scarce, *asked)):
             request = await self._read_first(command) if reads_first(command) else None
             turn = await self._caller.turn(*asked)
         turn.request = request if isinstance(request, dict) else None  # what fails is tried again, and reported, later
@@ -335,7 +334,7 @@ class Dispatch:
             if turn is None:
                 turn = await self.turn(job.command, intent.delayed)
             if turn.must_wait:
-                with _told_of_a_long_wait(intent.delayed, lambda: False):
+                with _reported_when_long(intent.delayed, lambda: False):
                     await turn.connect()
             else:
                 await turn.connect()

@@ -265,6 +265,7 @@ class TargetAnswer(Answer, frozen=True, kw_only=True):
         error_http_status: Of its answer; 0 when there was none.
         unanswered: Calls without an answer since the last answer.
         silent: Whether it has answered nothing for a minute although it was called.
+        no_answer: Since when there is no answer, and why, in words; empty while it answers.
     """
 
     name: str
@@ -282,6 +283,7 @@ class TargetAnswer(Answer, frozen=True, kw_only=True):
     error_http_status: int
     unanswered: int
     silent: bool
+    no_answer: str
 
 
 class PartitionAnswer(Answer, frozen=True, kw_only=True):

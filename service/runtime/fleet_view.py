@@ -149,13 +149,13 @@ class FleetView:
         ]
 
     def _silent(self) -> list[Attention]:
-        now = self._clock.wall()
+        now, wall = self._clock.monotonic(), self._clock.wall()
         return [
             Attention(
                 kind="silent",
                 subject=name,
-                since=moment(health.answered_at or health.unanswered_since),
-                message=f"no answer to {health.unanswered} calls, last {health.error} at {health.operation}",
+                since=moment(wall - health.reachability.silent(now)),
+                message=health.reachability.words(now),
                 remedies=("python -m service check",),
             )
             for name, health in sorted(self._health.items())
@@ -207,7 +207,7 @@ class FleetView:
         self, name: str, budgets: Mapping[Any, Any], slots: Mapping[str, Any], slow: list[str], watched: int
     ) -> TargetAnswer:
         account, region = self._identity.accounts[name]
-        health = self._health.get(name) or TargetHealth()
+        health, now = self._health.get(name) or TargetHealth(), self._clock.monotonic()
         return TargetAnswer(
             name=name,
             account=account,
@@ -239,8 +239,9 @@ class FleetView:
             error=health.error,
             error_operation=health.operation,
             error_http_status=health.http_status,
-            unanswered=health.unanswered,
-            silent=health.silent(self._clock.wall()),
+            unanswered=health.reachability.tries,
+            silent=health.silent(now),
+            no_answer=health.reachability.words(now),
         )
 
     def partitions(self) -> PartitionsAnswer:

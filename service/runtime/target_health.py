@@ -1,9 +1,10 @@
-"""How the calls to a target go: when it answered last, and what went wrong since."""
+"""How the calls to a target go: whether it answers, when it did so last, and what went wrong since."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from service.core.observations import Failure, Reply
+from service.core.reachability import Reachability
 
 SILENCE: Final = 60.0
 """Seconds without any answer, in spite of calls, after which a person should know."""
@@ -20,8 +21,7 @@ class TargetHealth:
         error: Code of that failure.
         operation: What was called then.
         http_status: Of its answer; 0 when there was none.
-        unanswered: Calls without an answer since the last answer.
-        unanswered_since: Epoch seconds of the first of them; 0 when there is none.
+        reachability: Whether AWS serves calls there at present.
     """
 
     answered_at: float = 0.0
@@ -30,22 +30,18 @@ class TargetHealth:
     error: str = ""
     operation: str = ""
     http_status: int = 0
-    unanswered: int = 0
-    unanswered_since: float = 0.0
+    reachability: Reachability = field(default_factory=Reachability)
 
-    def observe(self, operation: str, outcome: Reply | Failure, now: float) -> None:
+    def observe(self, operation: str, outcome: Reply | Failure, wall: float) -> None:
         """A call has ended."""
         if isinstance(outcome, Reply):
-            self.succeeded_at = now
-        else:
-            self.failed_at, self.error = now, outcome.code
-            self.operation, self.http_status = operation, outcome.http_status
-        if isinstance(outcome, Reply) or outcome.http_status:
-            self.answered_at, self.unanswered, self.unanswered_since = now, 0, 0.0
-        else:
-            self.unanswered += 1
-            self.unanswered_since = self.unanswered_since or now
+            self.succeeded_at = self.answered_at = wall
+            return
+        self.failed_at, self.error = wall, outcome.code
+        self.operation, self.http_status = operation, outcome.http_status
+        if outcome.http_status:
+            self.answered_at = wall
 
     def silent(self, now: float) -> bool:
-        """Whether it has answered nothing for long although it was called."""
-        return self.unanswered > 1 and now - self.unanswered_since >= SILENCE
+        """Whether it has answered nothing for long although it was called; in monotonic time."""
+        return self.reachability.tries > 1 and self.reachability.silent(now) >= SILENCE

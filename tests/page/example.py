@@ -8,6 +8,7 @@ from schemas.operations import COMMANDS as TABLE
 from schemas.operations import Kind
 from schemas.records import Command, Fault, Job, Phase, ResourceState
 from service.adapters.clock import SystemClock
+from service.core.reachability import Reachability
 from service.runtime.group_snapshot import GroupSnapshot, Replica
 from tests.support.fleet_scene import Scene
 
@@ -185,4 +186,5 @@ def _fleet(scene: Scene, now: float) -> None:
     healthy.operation = "ListAudienceModels"
     silent.answered_at = silent.succeeded_at = now - 840
     silent.failed_at, silent.error, silent.operation = now - 5, "ConnectFailed", "CreateAudienceModel"
-    silent.unanswered, silent.unanswered_since = 96, now - 830
+    clock = scene.clock.monotonic()
+    silent.reachability = Reachability(tries=96, since=clock - 840, last=clock - 5, code="ConnectFailed")

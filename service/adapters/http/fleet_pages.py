@@ -305,7 +305,7 @@ def _target(target: TargetAnswer, now: datetime | None) -> Markup:
         _meter("polled here", f"{target.polled} resources"),
         _meter("address", target.address),
     ]
-    state = tag("span", "no answer", class_="pill parked") if target.silent else None
+    state = tag("span", target.no_answer, class_="pill parked") if target.silent else None
     title = tag(
         "h3", target.name, " ", tag("span", f"{target.account} {target.region}".strip(), class_="faint"), " ", state
     )

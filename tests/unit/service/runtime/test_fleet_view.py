@@ -52,12 +52,20 @@ def test_parked_commands_come_with_the_command_lines() -> None:
 
 def test_a_target_without_answers_needs_a_person() -> None:
     here = scene()
-    for at in (0, 30, 70):
-        here.health["sales"].observe("ListAudienceModels", Failure("ConnectFailed", "no"), here.clock.wall() + at)
-    here.clock.advance(70)  # type: ignore[attr-defined]
+    health, began = here.health["sales"], here.clock.wall()
+    for _ in range(3):
+        health.observe("ListAudienceModels", Failure("ConnectFailed", "no"), here.clock.wall())
+        health.reachability, _ = health.reachability.failed("ConnectFailed", here.clock.monotonic())
+        here.clock.advance(280)  # type: ignore[attr-defined]
     assert kinds(here) == [("silent", "sales")]
+    (attention,) = here.view.overview().attention
+    assert attention.message == "no answer for 14 min (ConnectFailed, 3 tries)"
+    assert attention.since is not None
+    assert attention.since.timestamp() == pytest.approx(began)
     sales = here.view.targets().targets[1]
     assert (sales.silent, sales.error, sales.unanswered, sales.error_http_status) == (True, "ConnectFailed", 3, 0)
+    assert sales.no_answer == attention.message
+    assert here.view.targets().targets[0].no_answer == ""
 
 
 async def test_a_process_without_its_instance_id_needs_a_person() -> None:

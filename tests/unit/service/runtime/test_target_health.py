@@ -1,4 +1,4 @@
-"""When a target answered last, and what went wrong since."""
+"""When a target answered last, whether it does now, and what went wrong since."""
 
 from service.core.observations import Failure, Reply
 from service.runtime.target_health import SILENCE, TargetHealth
@@ -7,23 +7,30 @@ LOST = Failure("ConnectFailed", "no route")
 DENIED = Failure("AccessDeniedException", "no", http_status=403)
 
 
+def lost(health: TargetHealth, now: float) -> None:
+    health.observe("GetAudienceModel", LOST, now)
+    health.reachability, _ = health.reachability.failed(LOST.code, now)
+
+
 def test_a_target_is_silent_when_calls_have_no_answer_for_long() -> None:
     health = TargetHealth()
     assert not health.silent(1000.0)
-    health.observe("ListAudienceModels", LOST, 100.0)
+    lost(health, 100.0)
     assert not health.silent(100.0 + SILENCE)  # one call says little
-    health.observe("GetAudienceModel", LOST, 130.0)
+    lost(health, 130.0)
     assert not health.silent(100.0 + SILENCE - 1)
     assert health.silent(100.0 + SILENCE)
-    assert (health.error, health.operation, health.unanswered) == ("ConnectFailed", "GetAudienceModel", 2)
+    assert (health.error, health.operation) == ("ConnectFailed", "GetAudienceModel")
+    health.reachability, _ = health.reachability.answered()
+    assert not health.silent(100.0 + SILENCE)
 
 
-def test_any_answer_ends_the_silence_and_only_a_success_is_one() -> None:
+def test_any_answer_is_one_and_only_a_success_is_a_success() -> None:
     health = TargetHealth()
-    for at in (100.0, 110.0):
-        health.observe("GetAudienceModel", LOST, at)
+    health.observe("GetAudienceModel", LOST, 100.0)
+    assert (health.answered_at, health.failed_at) == (0.0, 100.0)
     health.observe("GetAudienceModel", DENIED, 120.0)
-    assert (health.answered_at, health.succeeded_at, health.unanswered, health.http_status) == (120.0, 0.0, 0, 403)
+    assert (health.answered_at, health.succeeded_at, health.http_status) == (120.0, 0.0, 403)
     health.observe("GetAudienceModel", Reply({}), 130.0)
-    assert (health.succeeded_at, health.failed_at, health.error) == (130.0, 120.0, "AccessDeniedException")
-    assert not health.silent(1e9)
+    assert (health.answered_at, health.succeeded_at) == (130.0, 130.0)
+    assert (health.failed_at, health.error) == (120.0, "AccessDeniedException")
