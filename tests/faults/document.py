@@ -23,7 +23,7 @@ load of commands of all kinds by two tenants in two accounts: creations, jobs, u
 misused ids, cancellations, invalid ones; more than a third of them in campaigns of seven commands that are sent at once
 and name each other, some of them with a predecessor that fails, is cancelled, is unknown or goes to a target that is
 out. A fault strikes at a moment that the seed chooses. When it is over and every
-command has ended, the auditor reads all topics, the broker's files and the sandbox's log and state, and looks for
+command has ended, the auditor reads all topics, the broker's files and the sandbox's log and state, and searches for
 violations of:
 
 | | |
@@ -38,8 +38,8 @@ violations of:
 made; if one has not, it is not called and fails with `PredecessorFailed` |
 
 The auditor imports nothing of the service and is tested by histories that break each promise
-(`tests/faults/test_auditor.py`). The most telling faults run in `make test`, with three seeds each.
-What happens when a guard of the service is missing is told by [sabotage](sabotage.md).
+(`tests/faults/test_auditor.py`). The most revealing faults run in `make test`, with three seeds each.
+What happens when a guard of the service is missing is described by [sabotage](sabotage.md).
 """
 _LIMITS = """
 ## What this does not show
@@ -95,7 +95,7 @@ def _table(outcomes: Sequence[Outcome]) -> str:
         "Resumed: seconds from the fault, or from its end where the fault is an outage, until every partition has\n"
         "answered a command that was sent after it; median and maximum. Parked: commands that ended so. Dirty: shards\n"
         "closed because a commit failed. Rebalances: assignments that living replicas received. Sums of all runs.\n\n"
-        "How: a *point* is a place in the service's code where the process is killed or stopped; *switch* is a fault\n"
+        "How: a *point* is a line of the service's code where the process is killed or stopped; *switch* is a fault\n"
         "switch of the sandbox; names of Kafka requests (*EndTxn*, *Produce*, *request*, *answer*) are what the proxy\n"
         "before Kafka drops or delays; *raw produce* writes records past the service; *golden records* are those of\n"
         "former releases; *own STS* and *clock port* replace what the service asks for credentials and the time.\n",

@@ -159,8 +159,8 @@ ROWS: tuple[Row, ...] = (
         3.0,
         quick=True,
     ),
-    Row("37a", "Resource deleted by somebody else", aws.foreign_deletion, "stuck, then removed", 3.0),
-    Row("37b", "Policy rewritten by somebody else", aws.foreign_policy, "other client", 3.0),
+    Row("37a", "Resource deleted by another client", aws.foreign_deletion, "stuck, then removed", 3.0),
+    Row("37b", "Policy rewritten by another client", aws.foreign_policy, "other client", 3.0),
     Row(
         "37c",
         "Jobs and deletions fail",

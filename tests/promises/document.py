@@ -59,7 +59,7 @@ CHECKS: Final = {
     "succeeded although": "no command succeeds if one that it names does not",
     "failed because of": "no command fails because of one that has succeeded",
     "which were sent before it": "what was sent before under the same key is known to what names it",
-    "did not ask for": "no resource is deleted unless somebody asked for it",
+    "did not ask for": "no resource is deleted unless a command asked for it",
     "and nothing was unclear": "no command is parked unless its outcome is really unknown",
     "and it was performed": "no command that AWS has performed is reported as failed",
     "without a stated reason": "no command stays open for long without a stated reason",
