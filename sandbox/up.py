@@ -43,8 +43,8 @@ def up_command(
         page_port: Loopback port of the service's page, with --service.
     """
     try:
-        download(_tell)
-        sandbox = Sandbox(kafka_port=kafka_port, port=port, data_dir=data_dir, progress=_tell)
+        download(_print)
+        sandbox = Sandbox(kafka_port=kafka_port, port=port, data_dir=data_dir, progress=_print)
         asyncio.run(_up(sandbox, page_port if service else None))
     except (*START_ERRORS, ServiceError) as error:
         raise SystemExit(str(error)) from None
@@ -60,7 +60,7 @@ def env_command(*, kafka_port: Port = KAFKA_PORT, port: Port = AWS_PORT) -> None
         port: Where Clean Rooms ML of the sandbox listens.
     """
     variables = environment(f"127.0.0.1:{kafka_port}", f"http://127.0.0.1:{port}")
-    _tell("\n".join(shell_lines({**variables, **QUICK}, os.environ)))
+    _print("\n".join(shell_lines({**variables, **QUICK}, os.environ)))
 
 
 def shell_lines(variables: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
@@ -76,18 +76,18 @@ async def _up(sandbox: Sandbox, page_port: int | None) -> None:
         async with sandbox, AsyncExitStack() as stack:
             ends = [sandbox.wait_broken()]
             if page_port is not None:
-                _tell("starting the service")
+                _print("starting the service")
                 service = await stack.enter_async_context(
                     running_service(sandbox.environment(), sandbox.data_dir, page_port)
                 )
                 ready = f"http://127.0.0.1:{page_port}/readyz"
                 await until_answers(service, ready, _READY_SECONDS, "The service", lambda found: bool(found["ready"]))
                 ends.append(_ended(service))
-            _tell(instructions(sandbox, os.environ, page_port))
+            _print(instructions(sandbox, os.environ, page_port))
             try:
                 await all_or_nothing(*ends)
             finally:
-                _tell("stopping")
+                _print("stopping")
 
     await until_interrupted(serve())
 
@@ -147,6 +147,6 @@ def _ports(sandbox: Sandbox) -> str:
     return "".join(f" --{name} {port}" for name, port, usual in ports if port != usual)
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

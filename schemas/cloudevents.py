@@ -43,7 +43,7 @@ MAX_ATTRIBUTE: Final = 4_096
 MALFORMED: Final = "?"
 """Stands for a trace context that was given and can't be read."""
 
-_MAX_TOLD: Final = 10
+_MAX_FAULTS: Final = 10
 _MAX_BYTES: Final = 4
 """Bytes of a character in UTF-8, at most."""
 
@@ -432,8 +432,8 @@ def _envelope(attributes: dict[str, str], data: bytes, faults: list[tuple[str, s
     ids = (attributes.get("id", ""), attributes.get("source", ""), attributes.get("type", ""))
     if faults:
         code = faults[0][0]
-        told = "; ".join(message for _, message in faults[:_MAX_TOLD])
-        return Undecodable(code, told, *ids, extensions=extensions)
+        message = "; ".join(message for _, message in faults[:_MAX_FAULTS])
+        return Undecodable(code, message, *ids, extensions=extensions)
     return Envelope(*ids, attributes.get("time", ""), attributes.get("subject", ""), extensions, data)
 
 

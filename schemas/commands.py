@@ -269,10 +269,10 @@ def _rejected(
     code: str,
     violations: tuple[Violation, ...],
 ) -> Rejected:
-    told = tuple(within_limits(violations))
-    first = f"{told[0].path}: {told[0].message}"
+    reported = tuple(within_limits(violations))
+    first = f"{reported[0].path}: {reported[0].message}"
     message = first if len(violations) == 1 else f"{len(violations)} violations; the first: {first}"
-    return Rejected(_known(envelope, content, limits, {}), code, message, told)
+    return Rejected(_known(envelope, content, limits, {}), code, message, reported)
 
 
 def within_limits(violations: tuple[Violation, ...]) -> Iterator[Violation]:

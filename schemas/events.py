@@ -155,7 +155,7 @@ def dead_letter(
     *,
     reason: str,
     message: str,
-    place: RecordPosition,
+    position: RecordPosition,
     now: float,
 ) -> Message:
     """Builds a dead letter: the original untouched, and ``dlq_`` headers behind its own.
@@ -168,10 +168,10 @@ def dead_letter(
         headers: The original's headers.
         reason: What kind of fault, for machines.
         message: What was found, for people.
-        place: Position of the original.
+        position: Position of the original.
         now: Epoch seconds.
     """
-    return Message(key, value, (*headers, *_dlq_headers(reason, message, place, now)))
+    return Message(key, value, (*headers, *_dlq_headers(reason, message, position, now)))
 
 
 def dead_letter_without_content(
@@ -181,7 +181,7 @@ def dead_letter_without_content(
     *,
     reason: str,
     message: str,
-    place: RecordPosition,
+    position: RecordPosition,
     now: float,
 ) -> Message:
     """Builds a dead letter of a record that is too large to be wrapped: its position, its size and its hash.
@@ -194,18 +194,18 @@ def dead_letter_without_content(
         "dlq_sha256": hashlib.sha256(value or b"").hexdigest(),
     }
     kept = key if len(key or b"") <= sizes.MAX_KEPT_KEY else None
-    return Message(kept, None, _dlq_headers(reason, message, place, now, omitted))
+    return Message(kept, None, _dlq_headers(reason, message, position, now, omitted))
 
 
 def _dlq_headers(
-    reason: str, message: str, place: RecordPosition, now: float, more: Mapping[str, str] = MappingProxyType({})
+    reason: str, message: str, position: RecordPosition, now: float, more: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[tuple[str, bytes | None], ...]:
     added = {
         "dlq_reason": reason,
         "dlq_message": sizes.shortened(message, sizes.MAX_MESSAGE),
-        "dlq_topic": place.topic,
-        "dlq_partition": str(place.partition),
-        "dlq_offset": str(place.offset),
+        "dlq_topic": position.topic,
+        "dlq_partition": str(position.partition),
+        "dlq_offset": str(position.offset),
         "dlq_time": format_time(now),
         **more,
     }

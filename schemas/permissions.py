@@ -230,7 +230,7 @@ def _key(value: _Value) -> _Found:
         yield "tenant.kms_keys", allowed(value.grant, "kms_keys", value.grant.kms_keys)
 
 
-def _place(value: _Value) -> _Found:
+def _s3_uri(value: _Value) -> _Found:
     if not within(value.grant.s3_prefixes, value.text):
         message = allowed(value.grant, "s3_prefixes", value.grant.s3_prefixes)
         yield "tenant.s3_prefixes", message.replace("be one of", "be in one of", 1)
@@ -281,7 +281,7 @@ _RULES: Final = (
     _GrantCheck(_of_target, ARNS),
     _GrantCheck(_role, frozenset({_ROLE})),
     _GrantCheck(_key, frozenset({"KmsKeyArn"})),
-    _GrantCheck(_place, frozenset({"S3Path"})),
+    _GrantCheck(_s3_uri, frozenset({"S3Path"})),
     _GrantCheck(_policy, frozenset({"ResourcePolicy"})),
 )
 _JUDGED: Final = frozenset().union(*(rule.shapes for rule in _RULES))

@@ -16,7 +16,7 @@ def limits(settings: Settings) -> dict[str, TopicRules]:
     """What may be asked for, by commands topic."""
     known = facts(settings)
     return {
-        places.commands: TopicRules(
+        topics.commands: TopicRules(
             grant=_grant(name, settings),
             default_target=_default_target(settings.tenants.get(name), settings),
             facts=known,
@@ -25,7 +25,7 @@ def limits(settings: Settings) -> dict[str, TopicRules]:
             assumed=settings.rules.assumed,
             params=_params(settings.tenants.get(name), settings),
         )
-        for name, places in settings.tenant_topics().items()
+        for name, topics in settings.tenant_topics().items()
     }
 
 
@@ -49,16 +49,16 @@ def limiters(settings: Settings, clock: Clock) -> dict[str, Limiter]:
 
 def share(settings: Settings, limiters: Mapping[str, Limiter], held: Mapping[TopicPartition, object]) -> None:
     """A tenant's rate is split over the replicas by the partitions of its topic that they hold."""
-    for name, places in settings.tenant_topics().items():
+    for name, topics in settings.tenant_topics().items():
         if limiter := limiters.get(recorded_name(name)):
-            own = sum(1 for partition in held if partition.topic == places.commands)
+            own = sum(1 for partition in held if partition.topic == topics.commands)
             limiter.share(min(1.0, own / settings.topics.partitions) or 1.0)
 
 
 def _grant(name: str, settings: Settings) -> Grant:
-    places, tenant = settings.tenant_topics()[name], settings.tenants.get(name)
+    topics, tenant = settings.tenant_topics()[name], settings.tenants.get(name)
     if tenant is None:
-        return open_grant(settings.targets, {places.replies, *settings.replies.allowed_topics})
+        return open_grant(settings.targets, {topics.replies, *settings.replies.allowed_topics})
     return Grant(
         tenant=name,
         targets=frozenset(tenant.targets),
@@ -66,7 +66,7 @@ def _grant(name: str, settings: Settings) -> Grant:
         role_arns=tenant.role_arns,
         s3_prefixes=tenant.s3_prefixes,
         kms_keys=tenant.kms_keys,
-        reply_topics=frozenset({places.replies, *tenant.reply_topics}),
+        reply_topics=frozenset({topics.replies, *tenant.reply_topics}),
         wildcard_principals=tenant.wildcard_principals,
     )
 

@@ -90,8 +90,8 @@ def required_topics(settings: Settings) -> dict[str, frozenset[str]]:
     """Topics without which a shard is not served, by the topic it consumes; a command's `replyto` is not among them."""
     topics, tenants = settings.topics, settings.tenant_topics().values()
     shared = {topics.changes, topics.replies, topics.events, topics.dead_letters}
-    needed = {places.commands: frozenset({*shared, *places[2:]}) for places in tenants}
-    return {**needed, topics.changes: frozenset({*shared, *(places.events for places in tenants)})}
+    needed = {own.commands: frozenset({*shared, *own[2:]}) for own in tenants}
+    return {**needed, topics.changes: frozenset({*shared, *(own.events for own in tenants)})}
 
 
 def output_topics(settings: Settings) -> OutputTopics:
@@ -102,7 +102,7 @@ def output_topics(settings: Settings) -> OutputTopics:
         changes=topics.changes,
         shared=TenantTopics(topics.replies, topics.events, topics.dead_letters),
         source=SOURCE,
-        own={recorded_name(name): TenantTopics(*places[2:]) for name, places in settings.tenant_topics().items()},
+        own={recorded_name(name): TenantTopics(*own[2:]) for name, own in settings.tenant_topics().items()},
     )
 
 

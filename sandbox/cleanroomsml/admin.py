@@ -34,7 +34,7 @@ class Admin:
         health: Callable[[], Mapping[str, Any]],
         reset: Callable[[], Awaitable[None]],
     ) -> None:
-        self._store, self._request_log, self._faults, self._health, self._begin_anew = (
+        self._store, self._request_log, self._faults, self._health, self._begin_again = (
             store,
             request_log,
             faults,
@@ -99,7 +99,7 @@ class Admin:
 
     async def _reset(self, _request: web.Request) -> web.Response:
         """Everything is gone: resources, faults, the request log, S3, Glue and IAM."""
-        await self._begin_anew()
+        await self._begin_again()
         return web.json_response({})
 
     async def _remove(self, request: web.Request) -> web.Response:

@@ -68,8 +68,9 @@ def _answer(service: str, error: ApiError) -> web.Response:
     request_id = str(uuid.uuid4())
     if service in {"s3", "sts", "iam"}:
         code = (_S3 if service == "s3" else _QUERY)[type(error)]
-        told = f"<Error><Code>{code}</Code><Message>{html.escape(error.message)}</Message></Error>"
-        text = told if service == "s3" else f"<ErrorResponse>{told}<RequestId>{request_id}</RequestId></ErrorResponse>"
+        details = f"<Error><Code>{code}</Code><Message>{html.escape(error.message)}</Message></Error>"
+        wrapped = f"<ErrorResponse>{details}<RequestId>{request_id}</RequestId></ErrorResponse>"
+        text = details if service == "s3" else wrapped
         return web.Response(status=error.status, text=text, content_type="text/xml")
     headers = {"x-amzn-RequestId": request_id, "x-amzn-ErrorType": error.code}
     body = json.dumps({"__type": error.code, **error.body}).encode()

@@ -29,20 +29,20 @@ def _like(found: str, pattern: str) -> bool:
 
     Only the last `*` is tried again, so the time is at most the product of both lengths, whatever the pattern.
     """
-    at = place = 0
+    at = index = 0
     star, resume = -1, 0
     while at < len(found):
-        if place < len(pattern) and pattern[place] == "*":
-            star, resume = place, at
-            place += 1
-        elif place < len(pattern) and pattern[place] in ("?", found[at]):
-            place, at = place + 1, at + 1
+        if index < len(pattern) and pattern[index] == "*":
+            star, resume = index, at
+            index += 1
+        elif index < len(pattern) and pattern[index] in ("?", found[at]):
+            index, at = index + 1, at + 1
         elif star >= 0:
             resume += 1
-            place, at = star + 1, resume
+            index, at = star + 1, resume
         else:
             return False
-    return not pattern[place:].strip("*")
+    return not pattern[index:].strip("*")
 
 
 _COMPARED: Final[Mapping[str, Callable[[str, str], bool]]] = {

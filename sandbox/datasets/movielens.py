@@ -240,9 +240,9 @@ def provision(
 ) -> None:
     """Put objects into S3 and a table into Glue; what has the same name is replaced."""
     s3, glue = client(storage, "s3"), client(storage, "glue")
-    places = {} if storage.region == "us-east-1" else {"LocationConstraint": storage.region}
+    location = {} if storage.region == "us-east-1" else {"LocationConstraint": storage.region}
     with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-        s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": places} if places else {}))
+        s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": location} if location else {}))
     for key, body in objects.items():
         s3.put_object(Bucket=bucket, Key=key, Body=body)
     with contextlib.suppress(glue.exceptions.AlreadyExistsException):

@@ -70,8 +70,8 @@ def load_command(
         label = table_name(name or file.stem)
         if chain and not seed:
             raise LoadError("--chain: found no --seed; expected the file of the people whose like the campaign is for")
-        place = Storage(f"http://127.0.0.1:{port}", REGION, ACCOUNT)
-        store(place, label, table, seeds)
+        storage = Storage(f"http://127.0.0.1:{port}", REGION, ACCOUNT)
+        store(storage, label, table, seeds)
         if chain:
             chain.write_text(campaign(label), encoding="utf-8")
     except (LoadError, OSError, pa.ArrowException) as error:
@@ -164,14 +164,14 @@ def table_name(text: str) -> str:
     return re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_") or "interactions"
 
 
-def store(place: Storage, name: str, table: pa.Table, seeds: Sequence[str]) -> None:
+def store(storage: Storage, name: str, table: pa.Table, seeds: Sequence[str]) -> None:
     """Put the table into S3 and Glue, and the seed into S3; what has the same name is replaced."""
     body = io.BytesIO()
     pyarrow.parquet.write_table(table, body)
     objects = {f"training/{name}/interactions.parquet": body.getvalue()}
     if seeds:
         objects[f"seed/{name}.jsonl"] = seed_lines(seeds).encode()
-    movielens.provision(place, BUCKET, objects, DATABASE, _glue_table(name))
+    movielens.provision(storage, BUCKET, objects, DATABASE, _glue_table(name))
 
 
 def _glue_table(name: str) -> dict[str, Any]:

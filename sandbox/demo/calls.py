@@ -16,11 +16,11 @@ class Calls:
 
     Attributes:
         creating: of the operations which the commands name.
-        looking: of all others: how the service finds out what became of them.
+        reading: of all others: how the service finds out what became of them.
     """
 
     creating: Counter[str]
-    looking: Counter[str]
+    reading: Counter[str]
 
     @property
     def once(self) -> bool:

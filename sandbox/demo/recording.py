@@ -70,8 +70,8 @@ def essence(lines: Sequence[str]) -> list[str]:
         sections[-1].append(line)
     first, *others = sections
     kept = [line for line in first if not _STEP.search(line) or any(word in line for word in _ENDS)]
-    told = [each for each in others if _FINDING in each[0] or _ASKED in each[0]]
-    return [*kept, *(line for each in told for line in each)]
+    chosen = [each for each in others if _FINDING in each[0] or _ASKED in each[0]]
+    return [*kept, *(line for each in chosen for line in each)]
 
 
 if __name__ == "__main__":

@@ -70,12 +70,12 @@ class Demo:
             run = f"demo-{secrets.token_hex(4)}"
             async with Client(sandbox.bootstrap, run) as client:
                 self._screen.end(self._service, f"started, process {service.pid}")
-                place = Inputs(sandbox.data, sandbox.role_arn)
-                return await _while_well(self._commands(client, place, run), _ended(service))
+                inputs = Inputs(sandbox.data, sandbox.role_arn)
+                return await _while_well(self._commands(client, inputs, run), _ended(service))
 
-    async def _commands(self, client: Client, place: Inputs, run: str) -> dict[str, Any]:
+    async def _commands(self, client: Client, inputs: Inputs, run: str) -> dict[str, Any]:
         """Publish all commands at once, then read until each has ended; returns all results together."""
-        for command, stage in zip(commands(place, run), self._stages, strict=True):
+        for command, stage in zip(commands(inputs, run), self._stages, strict=True):
             self._screen.move(stage, "sent")
             self.timeline.commands.append(await client.publish(command))
         made: dict[str, Any] = {}
@@ -139,10 +139,10 @@ def clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _lines(place: storage.Storage, location: str) -> list[str]:
+def _lines(where: storage.Storage, location: str) -> list[str]:
     """The rows of an exported audience, as they are in its file."""
     bucket, key = storage.split_uri(f"{location}/{storage.PART}")
-    body = storage.client(place, "s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    body = storage.client(where, "s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     return list(body.decode().splitlines())
 
 

@@ -79,7 +79,7 @@ class Screen:
             stage.began = time.monotonic()
         if state != stage.state:
             stage.state = state
-            self._tell(stage)
+            self._print(stage)
 
     def end(self, stage: _ProgressRow, state: str) -> None:
         """A stage has ended well."""
@@ -123,7 +123,7 @@ class Screen:
             return Text(good, "bold green")
         return "" if stage.began is None else self._spinner
 
-    def _tell(self, stage: _ProgressRow) -> None:
+    def _print(self, stage: _ProgressRow) -> None:
         if self._live is None:
             text = _LINE.format(time.monotonic() - self._began, stage.name, stage.state)
             self.console.print(Text(text), soft_wrap=True)

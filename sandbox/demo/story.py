@@ -51,13 +51,13 @@ class Step:
     job: bool = False
 
 
-def _training_dataset(place: Inputs, _: Made) -> dict[str, Any]:
-    schema = [{"columnName": name, "columnTypes": [kind]} for name, kind in place.data.columns]
-    table = {"databaseName": place.data.database, "tableName": place.data.table}
+def _training_dataset(inputs: Inputs, _: Made) -> dict[str, Any]:
+    schema = [{"columnName": name, "columnTypes": [kind]} for name, kind in inputs.data.columns]
+    table = {"databaseName": inputs.data.database, "tableName": inputs.data.table}
     source = {"schema": schema, "dataSource": {"glueDataSource": table}}
     return {
         "name": "movielens",
-        "roleArn": place.role_arn,
+        "roleArn": inputs.role_arn,
         "trainingData": [{"type": "INTERACTIONS", "inputConfig": source}],
     }
 
@@ -66,23 +66,23 @@ def _audience_model(_: Inputs, made: Made) -> dict[str, Any]:
     return {"name": "taste", "trainingDatasetArn": made["trainingDatasetArn"]}
 
 
-def _configured_model(place: Inputs, made: Made) -> dict[str, Any]:
-    destination = {"s3Destination": {"s3Uri": place.data.output_uri}}
+def _configured_model(inputs: Inputs, made: Made) -> dict[str, Any]:
+    destination = {"s3Destination": {"s3Uri": inputs.data.output_uri}}
     return {
         "name": "taste-in-percent",
         "audienceModelArn": made["audienceModelArn"],
-        "outputConfig": {"destination": destination, "roleArn": place.role_arn},
+        "outputConfig": {"destination": destination, "roleArn": inputs.role_arn},
         "sharedAudienceMetrics": ["ALL"],
         "minMatchingSeedSize": _FEWEST_SEEDS,
         "audienceSizeConfig": {"audienceSizeType": "PERCENTAGE", "audienceSizeBins": list(SIZES)},
     }
 
 
-def _generation_job(place: Inputs, made: Made) -> dict[str, Any]:
+def _generation_job(inputs: Inputs, made: Made) -> dict[str, Any]:
     return {
         "name": "who-else-will-like-it",
         "configuredAudienceModelArn": made["configuredAudienceModelArn"],
-        "seedAudience": {"roleArn": place.role_arn, "dataSource": {"s3Uri": place.data.seed_uri}},
+        "seedAudience": {"roleArn": inputs.role_arn, "dataSource": {"s3Uri": inputs.data.seed_uri}},
     }
 
 
@@ -109,12 +109,12 @@ STEPS: Final = (
 )
 
 
-def commands(place: Inputs, run: str) -> list[Command]:
+def commands(inputs: Inputs, run: str) -> list[Command]:
     """All five, to be sent at once: each names what the ones before it make."""
     made: dict[str, str] = {}
     found = []
     for number, step in enumerate(STEPS, start=1):
-        command = Command(f"{run}-{number}", step.operation, step.request(place, made))
+        command = Command(f"{run}-{number}", step.operation, step.request(inputs, made))
         found.append(command)
         if step.makes:
             made[step.makes] = f"command:{command.id}"

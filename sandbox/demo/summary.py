@@ -158,14 +158,14 @@ def most_active(taste: Taste, size: int) -> list[str]:
 
 def asked(calls: Calls) -> str:
     """Calls in words."""
-    created, looked = calls.creating.total(), calls.looking.total()
+    created, read = calls.creating.total(), calls.reading.total()
     if calls.once:
         first = f"{created} calls that create or start something: exactly one for each command."
     else:
         each = ", ".join(f"{name} {number}" for name, number in calls.creating.items())
         first = f"{created} calls that create or start something, which is NOT one for each command: {each}."
-    kinds = ", ".join(f"{name} {number}" for name, number in sorted(calls.looking.items()))
-    return f"{first}\n{looked} calls that only read: {kinds}."
+    kinds = ", ".join(f"{name} {number}" for name, number in sorted(calls.reading.items()))
+    return f"{first}\n{read} calls that only read: {kinds}."
 
 
 def files_table(folder: Path) -> Table:

@@ -275,7 +275,7 @@ def _located(storage: Storage, wanted: Sequence[Name], optional: set[Name]) -> d
     known = _glue_tables(storage) if wanted else []
     found: dict[Name, tuple[str, str]] = {}
     for name in wanted:
-        matches = [place for place in known if name in {place, place[-1:]}]
+        matches = [table for table in known if name in {table, table[-1:]}]
         if len(matches) == 1:
             found[name] = matches[0]
         elif name not in optional:
@@ -310,15 +310,15 @@ def _schema_edits(query: str, tree: _Tree, located: Mapping[Name, object], schem
 
 def _glue_tables(storage: Storage) -> list[tuple[str, str]]:
     glue = store.client(storage, "glue")
-    places = []
+    tables = []
     try:
         for page in glue.get_paginator("get_databases").paginate():
             for database in page["DatabaseList"]:
                 for tables in glue.get_paginator("get_tables").paginate(DatabaseName=database["Name"]):
-                    places += [(database["Name"], table["Name"]) for table in tables["TableList"]]
+                    tables += [(database["Name"], table["Name"]) for table in tables["TableList"]]
     except store.AWS_ERRORS as error:
         raise SeedUnreadableError(f"seed query: {error}") from error
-    return places
+    return tables
 
 
 def _mounted(
@@ -353,7 +353,7 @@ def _explained(error: duckdb.Error, query: str, edits: Sequence[_Edit], offer: _
     words = re.findall("[A-Z][a-z]*", type(error).__name__.removesuffix("Exception").removesuffix("Error"))
     kind = " ".join([*words, "Error"])
     position = str(report.get("position", ""))
-    where = f" at {_place(query, _origin(int(position), edits))}" if position.isdecimal() else ""
+    where = f" at {_position(query, _origin(int(position), edits))}" if position.isdecimal() else ""
     known = f"; it can read {'; '.join(offer.tables)}" if kind == "Binder Error" and offer.tables else ""
     return f"DuckDB's {kind}{where}: {_REMEDIES.get(kind, 'it cannot be run')}{known}{_missed(report, offer)}"
 
@@ -375,7 +375,7 @@ def _report(error: Exception) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _place(query: str, position: int) -> str:
+def _position(query: str, position: int) -> str:
     """Line and column of a position in the UTF-8 of the query."""
     before = query.encode()[:position].decode(errors="ignore")
     return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"

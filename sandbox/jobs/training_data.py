@@ -111,10 +111,10 @@ def _numbered(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], Names]:
     encoded = column.cast(pa.string()).dictionary_encode().combine_chunks()
     names = np.array(encoded.dictionary.to_pylist(), dtype=np.dtypes.StringDType())  # per name, not per record
     order = np.argsort(names)
-    place = np.empty(len(names), dtype=np.int64)
-    place[order] = np.arange(len(names))
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[order] = np.arange(len(names))
     indices = encoded.indices.fill_null(-1).to_numpy()
-    return np.append(place, -1)[indices], names[order]
+    return np.append(rank, -1)[indices], names[order]
 
 
 def _features(

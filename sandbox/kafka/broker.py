@@ -226,7 +226,7 @@ def kafka_command(*, port: Port = 9092, data_dir: Path = Path(".cache/kafka"), v
         verify: Compare the jars' digests, not only their sizes, before the start.
     """
     try:
-        fetch_jars(_tell, full=verify)
+        fetch_jars(_print, full=verify)
         asyncio.run(_serve(Broker(port, data_dir)))
     except (BrokerError, JarError) as error:
         raise SystemExit(str(error)) from None
@@ -251,13 +251,13 @@ async def _serve(broker: Broker) -> None:
 
 async def _start_and_watch(broker: Broker) -> None:
     began = time.monotonic()
-    await broker.start(_tell)
+    await broker.start(_print)
     took = time.monotonic() - began
-    _tell(f"kafka ready on {broker.bootstrap} (pid {broker.pid}, {took:.1f} s, data and log in {broker.data_dir})")
+    _print(f"kafka ready on {broker.bootstrap} (pid {broker.pid}, {took:.1f} s, data and log in {broker.data_dir})")
     code = await broker.wait_ended()
     raise BrokerError(f"Kafka ended with exit code {code}; last lines of its log:\n{broker.last_log()}")
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

@@ -26,14 +26,14 @@ ENOUGH_HELD_OUT = 200
 
 def auc(scores: Floats, positive: Flags) -> float:
     """Area under the ROC curve: the chance that a positive outranks a negative, ties counting half."""
-    values, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    values, indices, counts = np.unique(scores, return_inverse=True, return_counts=True)
     del values
     ranks = np.cumsum(counts) - (counts - 1) / 2
     hits = int(positive.sum())
     misses = len(positive) - hits
     if not hits or not misses:
         raise ValueError("AUC needs at least one positive and one negative")
-    return float((ranks[place][positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
+    return float((ranks[indices][positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
 
 
 def recall_at(scores: Floats, positive: Flags, share: float = TOP_SHARE) -> float:
@@ -74,7 +74,7 @@ def held_out_recall(
     times = splits or math.ceil(ENOUGH_HELD_OUT / len(parts[0]))
     found = []
     for number, held in enumerate(parts[:times]):
-        scores = score(np.concatenate([part for place, part in enumerate(parts) if place != number]))
+        scores = score(np.concatenate([part for index, part in enumerate(parts) if index != number]))
         found.append(_share_above(scores[others], scores[held]))
     return float(np.mean(found))
 

@@ -61,7 +61,7 @@ def refusal(environ: Environ, error: Exception) -> tuple[str, bytes]:
         return "application/x-amz-json-1.1", json.dumps({"__type": code, "Message": message}).encode()
     if "form-urlencoded" in str(environ.get("CONTENT_TYPE", "")):
         code = "InvalidAction" if missing else "ValidationError"
-        told = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-        return "text/xml", f"<ErrorResponse>{told}</ErrorResponse>".encode()
+        details = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        return "text/xml", f"<ErrorResponse>{details}</ErrorResponse>".encode()
     code = "NotImplemented" if missing else "InvalidRequest"
     return "application/xml", f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>".encode()

@@ -110,11 +110,11 @@ def compacted(records: list[Record]) -> list[Record]:
     kept: list[Record] = []
     later: set[tuple[str, str]] = set()
     for header, body in reversed(records):
-        place = _object(header["environ"])
-        if place is None:
+        key = _object(header["environ"])
+        if key is None:
             kept.append((header, body))
-        elif place not in later:
-            later.add(place)
+        elif key not in later:
+            later.add(key)
             kept.append((header, body))
     return kept[::-1]
 

@@ -140,8 +140,8 @@ class Proxy:
 
 def _refused(error: glue_requests.RefusedError) -> web.Response:
     """Answer as Glue does."""
-    told = {"__type": error.code, "Message": str(error)}
-    return web.Response(status=400, body=json.dumps(told).encode(), content_type="application/x-amz-json-1.1")
+    content = {"__type": error.code, "Message": str(error)}
+    return web.Response(status=400, body=json.dumps(content).encode(), content_type="application/x-amz-json-1.1")
 
 
 def _forwarded(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -77,9 +77,9 @@ class Correction:
         """True when the keyword says this, or has become laxer since."""
         return now == self.value or (self.keyword == "allOf" and implies(self.value, now))
 
-    def is_at(self, place: str) -> bool:
+    def is_at(self, path: str) -> bool:
         """True when it is about this path."""
-        _, command, rest = place.split(".", 2)
+        _, command, rest = path.split(".", 2)
         return f"commands.{command}.{rest}" in self.paths or f"commands.*.{rest}" in self.paths
 
 
@@ -262,12 +262,12 @@ def _listed(schema: Schema) -> str:
     return "open" if values is None else ", ".join(sorted(values))
 
 
-_PLACES: Final = {"items": "[]", "additionalProperties": ".*", "propertyNames": ".<name>"}
+_SUBSCHEMAS: Final = {"items": "[]", "additionalProperties": ".*", "propertyNames": ".<name>"}
 """Keyword with a schema for what is below -> how a path shows it."""
 _WHOLE: Final = frozenset({"pattern", "format", "not", "uniqueItems"})
 _NOTES: Final = frozenset({"$comment", "title", "description", "examples", "contentMediaType"})
 _COMPARED: Final = frozenset({"type", "const", "enum", "required", "properties", "allOf"})
-_KNOWN: Final = _NOTES | _COMPARED | _WHOLE | _LIMITS.keys() | _PLACES.keys()
+_KNOWN: Final = _NOTES | _COMPARED | _WHOLE | _LIMITS.keys() | _SUBSCHEMAS.keys()
 
 
 def _unknown(path: str, new: Schema) -> Iterator[Break]:
@@ -288,7 +288,7 @@ def _added(lax: Schema, strict: Schema) -> Iterator[tuple[str, Any]]:
     for part in strict.get("allOf", ()):
         if not any(implies(each, plain(part)) for each in known):
             yield "allOf", plain(part)
-    for name in _PLACES:
+    for name in _SUBSCHEMAS:
         if isinstance(strict.get(name), dict) and lax.get(name, True) is True:
             yield name, strict[name]
 
@@ -317,7 +317,7 @@ def _below(path: str, old: Schema, new: Schema, compare: Compare) -> Iterator[Br
     before, after = old.get("properties", {}), new.get("properties", {})
     for name in sorted(before.keys() & after.keys()):
         yield from compare(f"{path}.{name}", before[name], after[name])
-    for place, shown in _PLACES.items():
-        pair = old.get(place), new.get(place)
+    for keyword, shown in _SUBSCHEMAS.items():
+        pair = old.get(keyword), new.get(keyword)
         if isinstance(pair[0], dict) and isinstance(pair[1], dict):
             yield from compare(f"{path}{shown}", pair[0], pair[1])

@@ -270,9 +270,9 @@ def _tidy(schema: Schema, definitions: Mapping[str, Schema], outgoing: bool) -> 
     if "properties" in result:
         members = result["properties"].items()
         result["properties"] = {name: _tidy(member, definitions, outgoing) for name, member in members}
-    for place in ("items", "additionalProperties"):
-        if isinstance(result.get(place), dict):
-            result[place] = _tidy(result[place], definitions, outgoing)
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(result.get(keyword), dict):
+            result[keyword] = _tidy(result[keyword], definitions, outgoing)
     return result
 
 

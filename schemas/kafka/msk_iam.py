@@ -43,8 +43,8 @@ def of_msk(region: str, credentials: Credentials, clock: Callable[[], float] = s
         except (BotoCoreError, ClientError, ResponseParserError, OSError) as error:
             # An answer that could not be parsed is repeated by its error, and may be anything.
             why = type(error).__name__ if isinstance(error, ResponseParserError) else str(error)
-            told = f"no AWS credentials for MSK: {why}; check the role and its trust policy"
-            raise TokenUnavailable(told) from error
+            message = f"no AWS credentials for MSK: {why}; check the role and its trust policy"
+            raise TokenUnavailable(message) from error
         made = clock()
         return Token(sign(region, found), made, made + LIFETIME)
 

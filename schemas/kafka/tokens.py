@@ -107,8 +107,8 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no typ
             async with asyncio.timeout(DEADLINE):
                 token = await self._fetch()
         except TimeoutError as error:
-            told = f"no token for Kafka came within {DEADLINE:.0f} s; check the address and the network"
-            raise TokenUnavailable(told) from error
+            message = f"no token for Kafka came within {DEADLINE:.0f} s; check the address and the network"
+            raise TokenUnavailable(message) from error
         left = token.expires - self._clock()
         if not token.is_good(self._clock()):
             raise TokenUnavailable(

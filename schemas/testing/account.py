@@ -99,8 +99,8 @@ class Account:
         """The result of the operation that describes its kind, or of a List."""
         name = thing.resource.get_operation
         if name:
-            return _told(shapes.output_shape(name), thing.described())
-        return _told(_summary(thing.resource), thing.described())
+            return _shown(shapes.output_shape(name), thing.described())
+        return _shown(_summary(thing.resource), thing.described())
 
     def answer(self, row: Operation, params: Mapping[str, Any], now: float) -> dict[str, Any]:
         """Performs a READ or WRITE row at once, and gives AWS's response.
@@ -113,7 +113,7 @@ class Account:
         if row.creates:
             return {row.resource.identity: self.create(row, params, now).id}
         subject = str(params[row.resource.identity])
-        return _told(shapes.output_shape(row.name), self._performed(row, self.find(subject), params))
+        return _shown(shapes.output_shape(row.name), self._performed(row, self.find(subject), params))
 
     def _performed(self, row: Operation, thing: Thing, params: Mapping[str, Any]) -> dict[str, Any]:
         if row.resource is CONFIGURED_AUDIENCE_MODEL_POLICY:
@@ -137,7 +137,7 @@ class Account:
 
     def _listed(self, resource: Resource, params: Mapping[str, Any]) -> dict[str, Any]:
         found = [
-            _told(_summary(resource), thing.described())
+            _shown(_summary(resource), thing.described())
             for thing in self.things.values()
             if thing.resource is resource
             and all(thing.members.get(name) == params[name] for name in resource.list_filters if name in params)
@@ -170,5 +170,5 @@ def _summary(resource: Resource) -> StructureShape | None:
     return member if isinstance(member, StructureShape) else None
 
 
-def _told(shape: StructureShape | None, known: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(shape: StructureShape | None, known: Mapping[str, Any]) -> dict[str, Any]:
     return {name: known[name] for name in shape.members if name in known} if shape else {}

@@ -1,6 +1,6 @@
 """How the twin's commands stand to those that they name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -40,7 +40,7 @@ def fault(job: TwinJob, jobs: Jobs) -> dict[str, Any] | None:
         return {**error(references.FAILED, message), "predecessors": failed}
     misfits = _misfits(job, jobs)
     if misfits:
-        return error(references.MISFIT, f"{misfits[0].path}: {misfits[0].message}", violations=_told(misfits))
+        return error(references.MISFIT, f"{misfits[0].path}: {misfits[0].message}", violations=as_data(misfits))
     return None
 
 
@@ -58,7 +58,7 @@ def fill(job: TwinJob, limits: TopicRules) -> dict[str, Any] | None:
     if found := list(commands.judge(command.operation, request, command.target, limits)):
         violations = [violation for _, violation in found]
         message = f"with what its predecessors have made, {violations[0].path}: {violations[0].message}"
-        return error(commands.common_code(found), message, violations=_told(violations))
+        return error(commands.common_code(found), message, violations=as_data(violations))
     job.filled = chains.named(command.operation, command.params, job.made)
     job.command = replace(command, params=request)
     return None
@@ -105,5 +105,6 @@ def _makes(job: TwinJob) -> Resource | None:
     return job.row.resource if job.row.creates else None
 
 
-def _told(found: list[Violation]) -> list[dict[str, str]]:
+def as_data(found: Iterable[Violation]) -> list[dict[str, str]]:
+    """Violations as a reply carries them."""
     return [{"path": each.path, "rule": each.rule, "message": each.message} for each in found]

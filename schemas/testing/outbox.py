@@ -83,7 +83,7 @@ class Outbox:
             message.headers,
             reason=reason,
             message=text,
-            place=events.RecordPosition(f"{self.prefix}.commands", 0, len(self.dead_letters)),
+            position=events.RecordPosition(f"{self.prefix}.commands", 0, len(self.dead_letters)),
             now=now,
         )
         self.dead_letters.append(letter)

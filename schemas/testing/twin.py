@@ -177,8 +177,8 @@ class Twin:
         refused = outcome if isinstance(outcome, Rejected) else links.refusal(job, self._jobs)
         self._jobs[key] = job
         if refused is not None:
-            told = [{"path": one.path, "rule": one.rule, "message": one.message} for one in refused.violations]
-            self._end(job, ReplyKind.REJECTED, error(refused.code, refused.message, violations=told))
+            violations = links.as_data(refused.violations)
+            self._end(job, ReplyKind.REJECTED, error(refused.code, refused.message, violations=violations))
             return
         self._reply(job, ReplyKind.ACCEPTED, {})
         self._begin(job)
@@ -188,8 +188,8 @@ class Twin:
             self._out.reply(command, *known.last, self.now)
             return
         violation = {"path": "id", "rule": "unique", "message": "already used with other content"}
-        told = {"error": {"code": "IdMisuse", "message": _MISUSE, "violations": [violation]}}
-        self._out.reply(command, ReplyKind.REJECTED, told, int(command.digest[:12], 16), self.now)
+        misuse = {"error": {"code": "IdMisuse", "message": _MISUSE, "violations": [violation]}}
+        self._out.reply(command, ReplyKind.REJECTED, misuse, int(command.digest[:12], 16), self.now)
 
     def _begin(self, job: TwinJob) -> None:
         command = job.command

@@ -24,14 +24,14 @@ class GarbageCollection:
     """The process's collector, tuned for a long-running service with many long-lived objects."""
 
     def __init__(self) -> None:
-        self._looked = 0.0
+        self._checked_at = 0.0
 
     @contextmanager
     def tuned(self) -> Iterator[None]:
         """Within the block, collections are short. What exists before it, like all modules, is visited no more."""
         before, enabled = gc.get_threshold(), gc.isenabled()
         gc.freeze()  # without a collection: what imports leave behind is little, and it would take 0.1 s of the start
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
         gc.set_threshold(*_THRESHOLDS)
         gc.callbacks.append(_freeze_survivors)
         gc.enable()
@@ -46,8 +46,8 @@ class GarbageCollection:
 
     def collect_all(self) -> None:
         """Frees cycles among what was frozen, too, unless it has done so lately. A million objects take 0.3 s."""
-        if time.monotonic() - self._looked >= _EVERY:
-            self._looked = time.monotonic()
+        if time.monotonic() - self._checked_at >= _EVERY:
+            self._checked_at = time.monotonic()
             gc.unfreeze()
             gc.collect()
 

@@ -70,8 +70,8 @@ async def _backfill(settings: Settings, *, apply: bool) -> int:
     changelogs = consumed(settings)
     async with reader(kafka, "repair") as source:
         full = await non_empty_partitions(source, tuple(changelogs.values()))
-        for place in sorted(full):
-            console.print_line(f"left alone: {place.topic} partition {place.partition} is not empty", "dim")
+        for tp in sorted(full):
+            console.print_line(f"left alone: {tp.topic} partition {tp.partition} is not empty", "dim")
         plan = await _plan(settings, source, group, changelogs, full)
         _show(plan)
         if not plan.content:
@@ -80,10 +80,10 @@ async def _backfill(settings: Settings, *, apply: bool) -> int:
         if not apply:
             console.print_line("Nothing was written; --apply writes.", "dim")
             return 0
-        for place, content in plan.content.items():
+        for tp, content in plan.content.items():
             if content:
-                await write_changelog(kafka, place, changelogs[place.topic], content, empty_before=source)
-                changelog = f"{changelogs[place.topic]} partition {place.partition}"
+                await write_changelog(kafka, tp, changelogs[tp.topic], content, empty_before=source)
+                changelog = f"{changelogs[tp.topic]} partition {tp.partition}"
                 console.print_line(f"wrote {output.count(len(content), 'record')} to {changelog}", "green")
     return 0
 
@@ -99,34 +99,32 @@ async def _plan(
     replies, kept_since = await _replies(settings, source, plan)
     for commands, changelog in settings.sources():
         ranges = await source.ranges([commands])
-        for place, (start, end) in ranges.items():
-            if TopicPartition(changelog, place.partition) in full:
+        for tp, (start, end) in ranges.items():
+            if TopicPartition(changelog, tp.partition) in full:
                 continue
             if start:
+                plan.unknown.append(f"{commands} partition {tp.partition}: commands before offset {start} are deleted")
+            if tp not in group.offsets and start < end:
+                setting = f"python -m service offsets set --topic {commands} --partition {tp.partition}"
                 plan.unknown.append(
-                    f"{commands} partition {place.partition}: commands before offset {start} are deleted"
-                )
-            if place not in group.offsets and start < end:
-                setting = f"python -m service offsets set --topic {commands} --partition {place.partition}"
-                plan.unknown.append(
-                    f"{commands} partition {place.partition}: the group has no offset; replies decide. First,"
+                    f"{commands} partition {tp.partition}: the group has no offset; replies decide. First,"
                     f" say where to go on: {setting} --to OFFSET"
                 )
-            consumed = await _all(source, {place: (start, end)})
+            consumed = await _all(source, {tp: (start, end)})
             rebuilt = rebuild.rebuild(
-                consumed, group.offsets.get(place), replies, limits[commands], time.time(), kept_since
+                consumed, group.offsets.get(tp), replies, limits[commands], time.time(), kept_since
             )
-            _take(plan, place, rebuilt)
+            _take(plan, tp, rebuilt)
     await _resources(settings, source, plan, full)
-    for place, standing in (await find(kafka_settings(settings), changelogs, group)).items():
-        if place in plan.content and standing.kafka.committed is not None:
-            plan.content[place][records.POSITION_KEY] = position_at(standing.kafka, standing.kafka.committed)
+    for tp, standing in (await find(kafka_settings(settings), changelogs, group)).items():
+        if tp in plan.content and standing.kafka.committed is not None:
+            plan.content[tp][records.POSITION_KEY] = position_at(standing.kafka, standing.kafka.committed)
             plan.counts["positions, as the group has committed them"] += 1
     return plan
 
 
-def _take(plan: _BackfillPlan, place: TopicPartition, rebuilt: Rebuilt) -> None:
-    plan.content[place] = dict(rebuilt.jobs)
+def _take(plan: _BackfillPlan, tp: TopicPartition, rebuilt: Rebuilt) -> None:
+    plan.content[tp] = dict(rebuilt.jobs)
     plan.counts += rebuilt.counts
     plan.unknown += rebuilt.unknown
 
@@ -140,17 +138,17 @@ async def _replies(
     oldest: dict[TopicPartition, float] = {}
     for record in published:
         oldest[record.topic_partition] = min(oldest.get(record.topic_partition, record.time), record.time)
-    cut = {place: oldest.get(place, time.time()) for place, (start, _) in ranges.items() if start}
-    own = {places.replies for places in settings.tenant_topics().values()}
-    for place in sorted(cut):
-        if place.topic in own:
-            plan.unknown.append(f"{place.topic} partition {place.partition}: older replies are deleted")
-    width = Counter(place.topic for place in ranges)
+    cut = {tp: oldest.get(tp, time.time()) for tp, (start, _) in ranges.items() if start}
+    own = {each.replies for each in settings.tenant_topics().values()}
+    for tp in sorted(cut):
+        if tp.topic in own:
+            plan.unknown.append(f"{tp.topic} partition {tp.partition}: older replies are deleted")
+    width = Counter(tp.topic for tp in ranges)
 
     def kept_since(command: Command) -> float:
         topics = {command.reply_to} & width.keys() or own
-        places = [TopicPartition(topic, _partition(command.id.encode(), width[topic])) for topic in topics]
-        return max((cut.get(place, 0.0) for place in places), default=0.0)
+        partitions = [TopicPartition(topic, _partition(command.id.encode(), width[topic])) for topic in topics]
+        return max((cut.get(tp, 0.0) for tp in partitions), default=0.0)
 
     return rebuild.collect_replies(published), kept_since
 
@@ -158,20 +156,20 @@ async def _replies(
 async def _resources(settings: Settings, source: Reader, plan: _BackfillPlan, full: set[TopicPartition]) -> None:
     topics = settings.topics
     changes = list(await source.ranges([topics.changes]))
-    events = sorted({places.events for places in settings.tenant_topics().values()})
+    events = sorted({each.events for each in settings.tenant_topics().values()})
     ranges = await source.ranges(events)
-    for place, (start, _) in ranges.items():
+    for tp, (start, _) in ranges.items():
         if start:
             gap = "a resource whose events are all deleted is numbered from 1 again"
-            plan.unknown.append(f"{place.topic} partition {place.partition}: older events are deleted; {gap}")
+            plan.unknown.append(f"{tp.topic} partition {tp.partition}: older events are deleted; {gap}")
     states = rebuild.resources(await _all(source, ranges))
     content: dict[int, dict[bytes, ResourceState]] = defaultdict(dict)
     for key, state in states.items():
         content[_partition(state.id.encode(), len(changes))][key] = state
-    for place in changes:
-        if TopicPartition(topics.resources, place.partition) not in full:
-            plan.content[place] = dict(content[place.partition])
-            plan.counts["resources with their last number and status"] += len(content[place.partition])
+    for tp in changes:
+        if TopicPartition(topics.resources, tp.partition) not in full:
+            plan.content[tp] = dict(content[tp.partition])
+            plan.counts["resources with their last number and status"] += len(content[tp.partition])
 
 
 def _partition(key: bytes, count: int) -> int:

@@ -312,7 +312,7 @@ def _decided(records: Sequence[CommandRecord]) -> Iterator[tuple[float, Text]]:
 def _remarks(command: CommandHistory, records: list[CommandRecord] | None) -> Iterator[str]:
     partitions = sorted({each.partition for each in records or ()})
     if len(partitions) > 1:
-        named = ", ".join(f"{place.topic} partition {place.partition}" for place in partitions)
+        named = ", ".join(f"{each.topic} partition {each.partition}" for each in partitions)
         yield f"Its id was sent to {len(partitions)} partitions ({named}): a repeat needs the same key and partitioner."
     if len(command.resources) > 1:
         yield f"{len(command.resources)} resources are named: if it makes only one, it was carried out more than once."

@@ -159,12 +159,12 @@ def _result(result: Any) -> str:
 
 def notice_line(notice: Notice) -> Text:
     """A line for a pipe: time, command, what happened."""
-    told = ("event", f"{notice.resource_kind} {news(notice)}")
+    shown = ("event", f"{notice.resource_kind} {news(notice)}")
     if notice.reply:
-        told = (notice.reply.value, news(notice))
+        shown = (notice.reply.value, news(notice))
     line = Text(f"{clock(notice.time)}  {printable(notice.key[2])}  ")
-    line.append(told[0], STYLES.get(told[0], ""))
-    line.append(f"  {printable(told[1])}" if told[1] else "")
+    line.append(shown[0], STYLES.get(shown[0], ""))
+    line.append(f"  {printable(shown[1])}" if shown[1] else "")
     return line
 
 

@@ -133,15 +133,15 @@ class _DeadLetterContext:
 
     @classmethod
     def of(cls, settings: Settings, tenant: str | None) -> "_DeadLetterContext":
-        places = settings.tenant_topics()
-        if tenant is not None and tenant not in places:
-            raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(places)}")
-        topic = places[tenant].dead_letters if tenant is not None else settings.topics.dead_letters
+        topics = settings.tenant_topics()
+        if tenant is not None and tenant not in topics:
+            raise SettingsError(f"no tenant is called {tenant!r}; there are: {', '.join(topics)}")
+        topic = topics[tenant].dead_letters if tenant is not None else settings.topics.dead_letters
         commands = tuple(commands for commands, _ in settings.sources())
         return cls(topology.kafka_settings(settings), topic, commands)
 
 
-Place = tuple[float, int, int]
+_SortKey = tuple[float, int, int]
 """Time, partition and offset of a dead letter, the order of the list."""
 
 
@@ -151,7 +151,7 @@ class _Latest(Generic[T]):
     def __init__(self, limit: int | None) -> None:
         self.found = 0
         self._limit = limit
-        self._kept: list[tuple[Place, T]] = []
+        self._kept: list[tuple[_SortKey, T]] = []
 
     def add(self, letter: DeadLetter, said: T) -> None:
         self.found += 1
@@ -161,7 +161,7 @@ class _Latest(Generic[T]):
         else:
             heappushpop(self._kept, item)
 
-    def sorted(self) -> list[tuple[Place, T]]:
+    def sorted(self) -> list[tuple[_SortKey, T]]:
         return sorted(self._kept, key=lambda item: item[0])
 
 
@@ -195,19 +195,19 @@ async def _replay(desk: _DeadLetterContext, selected: Selection, limit: int | No
         async with aclosing(read(desk.kafka, desk.topic, selected)) as letters:
             async for letter in letters:
                 wanted.add(letter, (letter.topic, why_not_replayable(letter, sending.existing)))
-        places = wanted.sorted()
-        outcome.skipped.update(why for _, (_, why) in places if why)
+        rows = wanted.sorted()
+        outcome.skipped.update(why for _, (_, why) in rows if why)
         if not apply:
-            outcome.sent.update(source for _, (source, why) in places if not why)
+            outcome.sent.update(source for _, (source, why) in rows if not why)
         else:
-            chosen = {place for place, (_, why) in places if not why}
+            chosen = {position for position, (_, why) in rows if not why}
             await _send_chosen(desk, selected, chosen, sending, outcome)
     dlq_output.show_replay(dlq_output.screen(), outcome, applied=apply)
     return EXIT_REFUSED if outcome.refused else 0
 
 
 async def _send_chosen(
-    desk: _DeadLetterContext, selected: Selection, chosen: set[Place], sending: ReplaySender, outcome: ReplayResult
+    desk: _DeadLetterContext, selected: Selection, chosen: set[_SortKey], sending: ReplaySender, outcome: ReplayResult
 ) -> None:
     """Reads the dead letters again, so that they need not all be in memory at once."""
     chunk: list[DeadLetter] = []

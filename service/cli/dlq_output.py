@@ -30,22 +30,22 @@ def size(count: int) -> str:
 
 def source(letter: DeadLetter) -> str:
     """Topic, partition and offset of the original."""
-    told = letter.dlq_headers
-    return f"{told.get('topic', '?')}/{told.get('partition', '?')}/{told.get('offset', '?')}"
+    headers = letter.dlq_headers
+    return f"{headers.get('topic', '?')}/{headers.get('partition', '?')}/{headers.get('offset', '?')}"
 
 
 def as_json(letter: DeadLetter) -> str:
     """A line for other programs; the value is not in it, since it may hold secrets."""
-    told = letter.dlq_headers
+    headers = letter.dlq_headers
     known: dict[str, Any] = {
         "partition": letter.partition,
         "offset": letter.offset,
         "time": format_time(letter.time),
         "reason": letter.reason,
-        "message": told.get("message", ""),
+        "message": headers.get("message", ""),
         "topic": letter.topic,
         "source_partition": letter.source_partition,
-        "source_offset": told.get("offset", ""),
+        "source_offset": headers.get("offset", ""),
         "key": None if letter.key is None else printable(letter.key),
         "command_id": letter.command_id or None,
         "size": letter.size,
@@ -90,19 +90,19 @@ def show_list(console: Console, rows: Sequence[Row], found: int, topic: str) -> 
     console.print(table)
     shown = f"the latest {len(rows)} of {found}" if found > len(rows) else f"{found}"
     noun = "dead letter" if found == 1 else "dead letters"
-    told = f"\n{shown} {noun} in {topic}; times are UTC. To see one: dlq show PARTITION OFFSET"
-    console.print(told, style="dim", highlight=False, soft_wrap=True)
+    hint = f"\n{shown} {noun} in {topic}; times are UTC. To see one: dlq show PARTITION OFFSET"
+    console.print(hint, style="dim", highlight=False, soft_wrap=True)
 
 
 def show_letter(console: Console, letter: DeadLetter, *, value: bool) -> None:
     """Prints one dead letter: reason, origin, headers, and the value if requested."""
-    told = letter.dlq_headers
+    headers = letter.dlq_headers
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
     for name, text in (
         ("reason", letter.reason),
-        ("message", told.get("message", "")),
+        ("message", headers.get("message", "")),
         ("time", format_time(letter.time)),
         ("from", source(letter)),
         ("key", "(none)" if letter.key is None else printable(letter.key)),

@@ -56,33 +56,33 @@ def set_(
         apply: Set it.
         settings: Settings file.
     """
-    place = TopicPartition(topic, partition)
-    return console.run(settings, lambda loaded: _set(loaded, place, to, apply=apply), REPAIR)
+    tp = TopicPartition(topic, partition)
+    return console.run(settings, lambda loaded: _set(loaded, tp, to, apply=apply), REPAIR)
 
 
 async def _show(settings: Settings) -> int:
     kafka = kafka_settings(settings)
     halted = 0
-    for place, found in (await find(kafka, consumed_topics(settings), await group_state(kafka))).items():
+    for tp, found in (await find(kafka, consumed_topics(settings), await group_state(kafka))).items():
         halted += bool(found.halts)
-        console.print_line(f"{place.topic} partition {place.partition} {found}", "red" if found.halts else "")
+        console.print_line(f"{tp.topic} partition {tp.partition} {found}", "red" if found.halts else "")
     return EXIT_REFUSED if halted else 0
 
 
-async def _set(settings: Settings, place: TopicPartition, to: str, *, apply: bool) -> int:
+async def _set(settings: Settings, tp: TopicPartition, to: str, *, apply: bool) -> int:
     kafka, changelogs = kafka_settings(settings), consumed_topics(settings)
-    if place.topic not in changelogs:
-        console.print_error(f"{place.topic} is not consumed by this service; it consumes: {', '.join(changelogs)}")
+    if tp.topic not in changelogs:
+        console.print_error(f"{tp.topic} is not consumed by this service; it consumes: {', '.join(changelogs)}")
         return EXIT_USAGE
     group = await group_state(kafka)
     if why := _running(kafka.group_id, group):
         console.print_error(why)
         return EXIT_REFUSED
-    found = (await find(kafka, {place.topic: changelogs[place.topic]}, group)).get(place)
+    found = (await find(kafka, {tp.topic: changelogs[tp.topic]}, group)).get(tp)
     if found is None:
-        console.print_error(f"{place.topic} has no partition {place.partition}")
+        console.print_error(f"{tp.topic} has no partition {tp.partition}")
         return EXIT_USAGE
-    console.print_line(f"{place.topic} partition {place.partition} {found}")
+    console.print_line(f"{tp.topic} partition {tp.partition} {found}")
     offset = _offset(to, found.kafka)
     if offset is None:
         console.print_error(f"--to {to}: not an offset from {found.kafka.start} to {found.kafka.end}")
@@ -99,8 +99,8 @@ async def _set(settings: Settings, place: TopicPartition, to: str, *, apply: boo
         console.print_line("Nothing was written; --apply sets it.", "dim")
         return 0
     content = {records.POSITION_KEY: position_at(found.kafka, offset)}
-    await write_changelog(kafka, place, changelogs[place.topic], content, consumed=offset)
-    console.print_line(f"{place.topic} partition {place.partition} will be read from offset {offset}", "green")
+    await write_changelog(kafka, tp, changelogs[tp.topic], content, consumed=offset)
+    console.print_line(f"{tp.topic} partition {tp.partition} will be read from offset {offset}", "green")
     return 0
 
 

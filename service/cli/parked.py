@@ -166,12 +166,12 @@ def _as_meant(held: OwnedJob, decision: Resolved) -> Resolved:
 async def send_one(settings: Settings, outgoing: Outgoing, *, wait: bool) -> int:
     """Sends a decision; with ``wait``, prints the service's answer."""
     kafka = kafka_settings(settings)
-    places = {places.commands: places for places in settings.tenant_topics().values()}
-    replies = places[outgoing.topic].replies
+    topics = {each.commands: each for each in settings.tenant_topics().values()}
+    replies = topics[outgoing.topic].replies
     async with reader(kafka, "repair") as source, sender(kafka) as sending:
         before = await source.ranges([replies])
-        place = await sending.send(outgoing)
-        console.print_line(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}")
+        sent_to = await sending.send(outgoing)
+        console.print_line(f"sent {outgoing.command_id} to {sent_to.topic}, partition {sent_to.partition}")
         if not wait:
             console.print_line(f"its reply will be published to {replies}; --wait waits for it", "dim")
             return 0

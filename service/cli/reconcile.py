@@ -83,5 +83,5 @@ def _candidates(settings: Settings, repair: Fix) -> list[Outgoing]:
 async def _send(settings: Settings, safe: list[Outgoing]) -> None:
     async with sender(kafka_settings(settings)) as sending:
         for outgoing in safe:
-            place = await sending.send(outgoing)
-            console.print_line(f"sent {outgoing.command_id} to {place.topic}, partition {place.partition}", "green")
+            sent_to = await sending.send(outgoing)
+            console.print_line(f"sent {outgoing.command_id} to {sent_to.topic}, partition {sent_to.partition}", "green")

@@ -36,26 +36,24 @@ def skip_corrupt(
         i_understand: See --help.
         settings: Settings file.
     """
-    place = TopicPartition(topic, partition)
-    return console.run(settings, lambda loaded: _skip(loaded, place, offset, apply=i_understand), REPAIR)
+    tp = TopicPartition(topic, partition)
+    return console.run(settings, lambda loaded: _skip(loaded, tp, offset, apply=i_understand), REPAIR)
 
 
-async def _skip(settings: Settings, place: TopicPartition, offset: int | None, *, apply: bool) -> int:
+async def _skip(settings: Settings, tp: TopicPartition, offset: int | None, *, apply: bool) -> int:
     kafka, sources = kafka_settings(settings), {changelog: topic for topic, changelog in consumed(settings).items()}
-    if place.topic not in sources:
-        console.print_error(f"{place.topic} is no changelog of this service; its changelogs: {', '.join(sources)}")
+    if tp.topic not in sources:
+        console.print_error(f"{tp.topic} is no changelog of this service; its changelogs: {', '.join(sources)}")
         return EXIT_USAGE
-    ledger = await read_snapshot(kafka, {sources[place.topic]: place.topic})
-    here = [one for one in ledger.corrupt if one.topic_partition == place]
+    ledger = await read_snapshot(kafka, {sources[tp.topic]: tp.topic})
+    here = [one for one in ledger.corrupt if one.topic_partition == tp]
     if offset is None:
         output.show_corrupt(here)
-        console.print_line(
-            f"{output.count(len(here), 'record')} of {place.topic} partition {place.partition} can't be read"
-        )
+        console.print_line(f"{output.count(len(here), 'record')} of {tp.topic} partition {tp.partition} can't be read")
         return EXIT_REFUSED if here else 0
     corrupt = next((one for one in here if one.offset == offset), None)
     if corrupt is None:
-        console.print_error(_why_not(ledger, place, offset))
+        console.print_error(_why_not(ledger, tp, offset))
         return EXIT_MISSING
     output.show_corrupt([corrupt])
     if not apply:
@@ -63,22 +61,22 @@ async def _skip(settings: Settings, place: TopicPartition, offset: int | None, *
             "Nothing was written. What it said will be forgotten; --i-understand goes on without it.", "dim"
         )
         return EXIT_REFUSED
-    await _write_tombstone(settings, corrupt, sources[place.topic])
+    await _write_tombstone(settings, corrupt, sources[tp.topic])
     return 0
 
 
-def _why_not(ledger: ChangelogSnapshot, place: TopicPartition, offset: int) -> str:
-    others = [one.offset for one in ledger.corrupt if one.topic_partition == place]
+def _why_not(ledger: ChangelogSnapshot, tp: TopicPartition, offset: int) -> str:
+    others = [one.offset for one in ledger.corrupt if one.topic_partition == tp]
     hint = f"; unreadable here: offset {', '.join(map(str, others))}" if others else "; nothing here is unreadable"
     return (
-        f"offset {offset} of {place.topic} partition {place.partition} is readable, has a successor under its key or"
+        f"offset {offset} of {tp.topic} partition {tp.partition} is readable, has a successor under its key or"
         f" is not there: nothing to skip{hint}"
     )
 
 
 async def _write_tombstone(settings: Settings, corrupt: Corrupt, topic: str) -> None:
-    place = TopicPartition(topic, corrupt.topic_partition.partition)
-    await write_changelog(kafka_settings(settings), place, corrupt.topic_partition.topic, {corrupt.key: None})
+    tp = TopicPartition(topic, corrupt.topic_partition.partition)
+    await write_changelog(kafka_settings(settings), tp, corrupt.topic_partition.topic, {corrupt.key: None})
     console.print_line(
-        f"wrote a tombstone; the shard {place.topic}-{place.partition} restores without it within a minute", "green"
+        f"wrote a tombstone; the shard {tp.topic}-{tp.partition} restores without it within a minute", "green"
     )

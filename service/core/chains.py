@@ -18,7 +18,7 @@ from service.core.observations import FilledRequest, Predecessors
 
 _OPEN: Final = "open"
 _MADE: Final = "made"
-_MOST_TOLD: Final = 20
+_MAX_VIOLATIONS: Final = 20
 """Violations that are reported of one command."""
 
 
@@ -112,8 +112,8 @@ def _waiting(job: Job, left: list[str], known: Mapping[str, str]) -> Step:
     if job.reason == references.WAITS and left == params[_OPEN]:
         return Step(job)
     params = {**params, _OPEN: left, _MADE: {**params[_MADE], **known}}
-    told = CommandReply("waiting", {"reason": references.WAITS, "position": 0, "predecessors": left})
-    return Step(replace(job, command=replace(job.command, params=params), reason=references.WAITS), (told,))
+    reply = CommandReply("waiting", {"reason": references.WAITS, "position": 0, "predecessors": left})
+    return Step(replace(job, command=replace(job.command, params=params), reason=references.WAITS), (reply,))
 
 
 def _released(job: Job, filled: FilledRequest, now: float, *, early: bool) -> Step:
@@ -129,8 +129,8 @@ def _released(job: Job, filled: FilledRequest, now: float, *, early: bool) -> St
     freed = replace(job, command=command, phase=Phase.INTENDED, since=now, turn=0, filled=members)
     if not early:
         return Step(replace(freed, due=GIVEN_BACK, reason=""))
-    told = CommandReply("waiting", {"reason": timing.NOT_BEFORE, "position": 0})
-    return Step(replace(freed, due=command.not_before, reason=timing.NOT_BEFORE), (told,))
+    reply = CommandReply("waiting", {"reason": timing.NOT_BEFORE, "position": 0})
+    return Step(replace(freed, due=command.not_before, reason=timing.NOT_BEFORE), (reply,))
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def _misfits(seen: Predecessors) -> _Found:
 
 
 def _violations(found: _Found) -> list[dict[str, str]]:
-    return [{"path": path, "rule": "reference", "message": message} for path, message in found[:_MOST_TOLD]]
+    return [{"path": path, "rule": "reference", "message": message} for path, message in found[:_MAX_VIOLATIONS]]
 
 
 def _undecided(job: Job) -> bool:

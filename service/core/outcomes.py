@@ -87,8 +87,8 @@ def lasting(job: Job) -> bool:
 def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: Event, **changes: Any) -> Step:
     """Ends a job: a short reply is kept for duplicates, the request's members while a person may want a retry."""
     filled = {"request": job.filled} if job.filled and phase is Phase.SUCCEEDED else {}
-    told = {**data, **filled, "attempts": job.attempt, "durationSeconds": round(max(now - job.accepted_at, 0.0), 3)}
-    reply = kept(told)
+    content = {**data, **filled, "attempts": job.attempt, "durationSeconds": round(max(now - job.accepted_at, 0.0), 3)}
+    reply = kept(content)
     fault = changes.pop("fault", job.fault)
     if fault is not None and phase is not Phase.PARKED and reply.get("truncated"):
         fault = replace(fault, message=sizes.shortened(fault.message, sizes.MAX_PATH), status_details=None)
@@ -107,7 +107,7 @@ def _end(job: Job, phase: Phase, data: Mapping[str, Any], now: float, *events: E
         fault=fault,
         **changes,
     )
-    return Step(finished, (*events, CommandReply(_REPLY_KIND[phase], told)))
+    return Step(finished, (*events, CommandReply(_REPLY_KIND[phase], content)))
 
 
 def _unchained(command: Command) -> Command:
@@ -193,9 +193,9 @@ def unsearchable(job: Job, last: Fault, now: float) -> Step:
 def unwatchable(job: Job, unseen: Unseen, now: float) -> Step:
     """Its status could not be read, or is not known, for too long; what only watches leaves nothing to decide."""
     resource, last = subject(job.command), unseen.fault
-    look = unseen.operation or resource.get_operation or resource.list_operation
+    poll = unseen.operation or resource.get_operation or resource.list_operation
     what = f"{last.code}: {last.message}"
-    cause = last.message if last.code == UNKNOWN_STATUS else f"{look} fails, last with {what}; correct that, then"
+    cause = last.message if last.code == UNKNOWN_STATUS else f"{poll} fails, last with {what}; correct that, then"
     fault = Fault(
         "StatusUnknown",
         f"how {job.resource_id} stands can't be found out: {cause} "
@@ -205,7 +205,7 @@ def unwatchable(job: Job, unseen: Unseen, now: float) -> Step:
     )
     if row(job.command).kind is Kind.TRACK:
         return failed(job, fault, now)
-    return parked(job, fault, now, f"{look} of {job.resource_id}")
+    return parked(job, fault, now, f"{poll} of {job.resource_id}")
 
 
 def not_ready(job: Job, now: float) -> Step:
@@ -363,9 +363,9 @@ def _name(job: Job, description: Mapping[str, Any]) -> str:
 
 
 def _status_fault(status: str, description: Mapping[str, Any]) -> Fault:
-    told = details(description.get("statusDetails")) or {}
-    code, message = told.get("statusCode", ""), told.get("message", "") or "AWS gives no reason"
-    return Fault(status, f"{code}: {message}" if code else message, status_details=told or None)
+    reported = details(description.get("statusDetails")) or {}
+    code, message = reported.get("statusCode", ""), reported.get("message", "") or "AWS gives no reason"
+    return Fault(status, f"{code}: {message}" if code else message, status_details=reported or None)
 
 
 def shortened(before: Job | None, step: Step, size: int, limit: int, now: float) -> Step:

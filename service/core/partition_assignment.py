@@ -31,17 +31,17 @@ def assign(topics: Mapping[str, int], members: Mapping[str, Member]) -> dict[str
         Partitions by topic, by member. Of each topic, and in all, two members that subscribe to the same topics differ
         by one partition at most.
     """
-    placed: dict[str, dict[str, list[int]]] = {name: {} for name in members}
+    assigned: dict[str, dict[str, list[int]]] = {name: {} for name in members}
     totals = dict.fromkeys(members, 0)
     for topic, count in sorted(topics.items()):
         names = sorted(name for name, member in members.items() if topic in member.topics)
         if not names:
             continue
-        for name, partitions in _place_topic(range(count), names, _had(topic, names, members), totals).items():
+        for name, partitions in _assign_topic(range(count), names, _had(topic, names, members), totals).items():
             totals[name] += len(partitions)
             if partitions:
-                placed[name][topic] = partitions
-    return placed
+                assigned[name][topic] = partitions
+    return assigned
 
 
 def _had(topic: str, names: list[str], members: Mapping[str, Member]) -> dict[str, list[int]]:
@@ -54,13 +54,13 @@ def _had(topic: str, names: list[str], members: Mapping[str, Member]) -> dict[st
     return had
 
 
-def _place_topic(
+def _assign_topic(
     partitions: range, names: list[str], had: Mapping[str, list[int]], totals: Mapping[str, int]
 ) -> dict[str, list[int]]:
     share, extra = divmod(len(partitions), len(names))
     # Who has least so far may have one more; among equals, who had more keeps more.
     ranked = sorted(names, key=lambda name: (totals[name], -len(had[name]), name))
-    quota = {name: share + (place < extra) for place, name in enumerate(ranked)}
+    quota = {name: share + (rank < extra) for rank, name in enumerate(ranked)}
     kept = {name: [each for each in had[name] if each in partitions][: quota[name]] for name in names}
     free = iter(sorted(set(partitions).difference(*kept.values())))
     return {name: sorted([*kept[name], *(next(free) for _ in range(quota[name] - len(kept[name])))]) for name in names}

@@ -77,7 +77,7 @@ class Cadence:
         """The interval at this age."""
         return self.first if age < self.young_for else self.later
 
-    def confirming(self, age: float, looks: int, seconds: float) -> float:
+    def confirming(self, age: float, absences: int, seconds: float) -> float:
         """The interval after a poll that did not find the resource, never longer than the usual one.
 
         An absence is confirmed as soon as it can be, and with no more polls than that takes: while an absence has yet
@@ -85,12 +85,12 @@ class Cadence:
 
         Args:
             age: The resource's age.
-            looks: Number of further consecutive absences that are needed.
+            absences: Number of further consecutive absences that are needed.
             seconds: How much longer they have to last.
         """
         usual = self.interval(age)
         soon = min(self.first, usual)
-        return soon if looks > 1 else min(usual, max(soon, seconds))
+        return soon if absences > 1 else min(usual, max(soon, seconds))
 
 
 def tick_of(seconds: float, tick: float) -> int:

@@ -49,7 +49,7 @@ class Slots(Generic[Key]):
         limit: How many there are.
         taken: Who has one, with the tenant; more than ``limit`` is possible after a restart or beside other users of
             the account.
-        places: Where each one waits.
+        ranks: The rank of each that waits.
     """
 
     def __init__(self, limit: int) -> None:
@@ -57,14 +57,14 @@ class Slots(Generic[Key]):
         self._taken: dict[Key, str] = {}
         self._used: Counter[str] = Counter()
         self._queues: dict[str, list[Rank[Key]]] = {}
-        self._places: dict[Key, Rank[Key]] = {}
+        self._ranks: dict[Key, Rank[Key]] = {}
         self._away: set[Key] = set()
         self._present: dict[str, list[Rank[Key]]] = {}
         self._waiting_here = self._taken_here = 0
         self._arrivals: list[tuple[float, int, Rank[Key]]] = []
         self._numbers = count()
         self.taken: Mapping[Key, str] = MappingProxyType(self._taken)
-        self.places: Mapping[Key, Rank[Key]] = MappingProxyType(self._places)
+        self.ranks: Mapping[Key, Rank[Key]] = MappingProxyType(self._ranks)
 
     @property
     def free(self) -> int:
@@ -74,7 +74,7 @@ class Slots(Generic[Key]):
     @property
     def waiting(self) -> tuple[Key, ...]:
         """Who waits, in the order of the queue."""
-        return self.first(len(self._places))
+        return self.first(len(self._ranks))
 
     def first(self, number: int) -> tuple[Key, ...]:
         """The first entries of the queue."""
@@ -87,12 +87,12 @@ class Slots(Generic[Key]):
 
     def position(self, key: Key) -> int:
         """Position in the queue from 1; 0 when not waiting."""
-        rank = self._places.get(key)
+        rank = self._ranks.get(key)
         return 1 + _ahead(rank, self._queues, self._used) if rank is not None else 0
 
     def position_here(self, key: Key) -> int:
         """The same, without waiting claims that are away: one that does not answer must not delay the others."""
-        rank = self._places.get(key)
+        rank = self._ranks.get(key)
         return 1 + _ahead(rank, self._present, self._used) if rank is not None else 0
 
     @property
@@ -117,7 +117,7 @@ class Slots(Generic[Key]):
         """Says whether someone comes when called, from now on and whatever it asks for."""
         if away == (key in self._away):
             return
-        rank, taken = self._places.get(key), key in self._taken
+        rank, taken = self._ranks.get(key), key in self._taken
         if away:
             self._miss(rank, taken)
             self._away.add(key)
@@ -129,7 +129,7 @@ class Slots(Generic[Key]):
         """Takes a slot if one is free and no waiting command comes first; otherwise joins the queue."""
         if rank.key in self._taken:
             return True
-        if self._places.get(rank.key) != rank:
+        if self._ranks.get(rank.key) != rank:
             self.full(rank)
         if not self.free or self.free < self.position(rank.key):
             return False
@@ -148,7 +148,7 @@ class Slots(Generic[Key]):
         """Joins the queue, and has no slot: AWS says that the quota is used up although we counted a free one."""
         self._leave(rank.key)
         insort(self._queues.setdefault(rank.tenant, []), rank)
-        self._places[rank.key] = rank
+        self._ranks[rank.key] = rank
         if rank.key not in self._away:
             self._meet(rank, False)
 
@@ -167,7 +167,7 @@ class Slots(Generic[Key]):
         self._away.discard(key)
 
     def _leave(self, key: Key) -> None:
-        rank, tenant = self._places.pop(key, None), self._taken.pop(key, None)
+        rank, tenant = self._ranks.pop(key, None), self._taken.pop(key, None)
         if tenant is not None:
             self._used[tenant] -= 1
         if rank is not None:
@@ -195,7 +195,7 @@ class Slots(Generic[Key]):
             _remove(self._present, rank)
 
     def _is_here(self, rank: Rank[Key]) -> bool:
-        return self._places.get(rank.key) is rank and rank.key not in self._away
+        return self._ranks.get(rank.key) is rank and rank.key not in self._away
 
 
 def _remove(queues: dict[str, list[Rank[Key]]], rank: Rank[Key]) -> None:

@@ -13,7 +13,7 @@ def next_state(state: ResourceState | None, change: ResourceChange) -> ResourceS
     """
     if state is None:
         return ResourceState(change.resource_id, change.kind, 1, change.status, change.name, change.observed_at)
-    if _told(state, change):
+    if _is_old(state, change):
         return None
     observed_at = max(change.observed_at, state.observed_at)
     return ResourceState(
@@ -21,7 +21,7 @@ def next_state(state: ResourceState | None, change: ResourceChange) -> ResourceS
     )
 
 
-def _told(state: ResourceState, change: ResourceChange) -> bool:
+def _is_old(state: ResourceState, change: ResourceChange) -> bool:
     resource = RESOURCES.get(change.kind)
     if state.status == Change.DELETED:
         return not (resource and resource.returns and change.status == Change.UPDATED)  # an ARN never comes back

@@ -168,10 +168,10 @@ def _returned(job: Job, observation: seen.Returned, now: float, policy: Policy) 
 
 def _started(job: Job, resource_id: str, status: str, now: float) -> Step:
     """AWS took it: from now on the resource is watched. Its status stays unknown until it is seen."""
-    told = outcomes.started(job, resource_id, status)
+    reply = outcomes.started(job, resource_id, status)
     return Step(
         replace(job, phase=Phase.RUNNING, since=now, resource_id=resource_id, reason="", fault=None, **_UNSEARCHED),
-        (told,),
+        (reply,),
     )
 
 
@@ -213,10 +213,10 @@ def _quota_full(job: Job, observation: seen.QuotaFull, now: float, policy: Polic
     wait = timing.quota_wait(job, policy)
     job = replace(job, due=now + wait, tried=0.0 if explained else job.tried + wait)
     reason = observation.fault.code
-    told = (
+    reply = (
         (CommandReply("waiting", {"reason": reason, "position": observation.position}),) if job.reason != reason else ()
     )
-    return Step(replace(job, phase=Phase.QUEUED, since=now, reason=reason), told)
+    return Step(replace(job, phase=Phase.QUEUED, since=now, reason=reason), reply)
 
 
 def _refused(job: Job, observation: seen.Refused, now: float, policy: Policy) -> Step:
@@ -260,16 +260,16 @@ def _late(job: Job, observation: seen.Late, now: float, policy: Policy) -> Step:
 
 def _window_missed(job: Job, observation: seen.WindowMissed, now: float, policy: Policy) -> Step:
     """Commits at once would be as slow again: the job rests, and its publisher receives the reason."""
-    told = (CommandReply("waiting", {"reason": CALL_WINDOW, "position": 0}),) if job.reason != CALL_WINDOW else ()
-    return Step(replace(job, due=now + _WINDOW_RETRY, reason=CALL_WINDOW), told)
+    reply = (CommandReply("waiting", {"reason": CALL_WINDOW, "position": 0}),) if job.reason != CALL_WINDOW else ()
+    return Step(replace(job, due=now + _WINDOW_RETRY, reason=CALL_WINDOW), reply)
 
 
 def _delayed(job: Job, observation: seen.Delayed, now: float, policy: Policy) -> Step:
     """Published once, with an intent that is committed again; a job that rests meanwhile has another reason to wait."""
     if job.due > GIVEN_BACK or job.reason in (OUT_OF_BUDGET, TARGET_UNAVAILABLE, CREDENTIALS_UNAVAILABLE):
         return Step(job)
-    told = CommandReply("waiting", {"reason": OUT_OF_BUDGET, "position": 0})
-    return Step(replace(job, since=now, reason=OUT_OF_BUDGET), (told,))
+    reply = CommandReply("waiting", {"reason": OUT_OF_BUDGET, "position": 0})
+    return Step(replace(job, since=now, reason=OUT_OF_BUDGET), (reply,))
 
 
 def _held(job: Job, observation: seen.HandedOver, now: float, policy: Policy) -> Step:

@@ -155,7 +155,7 @@ class Assignment:
         shard = self._shards.get(partition)
         if reason:
             self._unread[partition] = reason
-            self._tell_halted(partition, reason)
+            self._report_halted(partition, reason)
         elif self._unread.pop(partition, None) and shard is not None:
             self._telemetry.shard(shard.name, shard.state.value)
 
@@ -233,7 +233,7 @@ class Assignment:
     def _halt(self, partition: TopicPartition, why: str) -> None:
         """Halts the partition and reports it; tried again at intervals, since a repair sends no notification."""
         self._halted[partition] = why
-        self._tell_halted(partition, why)
+        self._report_halted(partition, why)
         if self._group is not None and not self._closing:
             name = f"retry:{partition.topic}-{partition.partition}"
             self._retries[partition] = self._group.create_task(self._retry(partition), name=name)
@@ -263,7 +263,7 @@ class Assignment:
         self._stop_retrying(partition)
         self._telemetry.shard(f"{partition.topic}-{partition.partition}", State.CLOSED.value)
 
-    def _tell_halted(self, partition: TopicPartition, why: str) -> None:
+    def _report_halted(self, partition: TopicPartition, why: str) -> None:
         name = f"{partition.topic}-{partition.partition}"
         self._telemetry.shard(name, "halted")
         self._telemetry.problem("shard_halted", partition=name, error=why)

@@ -44,7 +44,7 @@ class Backpressure:
         self._serving = False
         self._held = False
         self._regarded = -math.inf
-        self._looking: asyncio.TimerHandle | None = None
+        self._check: asyncio.TimerHandle | None = None
 
     def begin(self, store: Store) -> None:
         """The shard serves from now on; pauses at once if what it has restored is too much."""
@@ -54,8 +54,8 @@ class Backpressure:
     def end(self) -> None:
         """The shard has ended."""
         self._serving = False
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._check is not None:
+            self._check.cancel()
 
     def hold(self) -> None:
         """The partition is handed over: a delivery that pauses is not resumed."""
@@ -70,7 +70,7 @@ class Backpressure:
         if not self.paused and self._load >= 1:
             self.paused = True
             self._membership.pause(self._partition)
-            self._look_again()
+            self._check_again()
 
     def resume(self) -> None:
         """Delivery goes on as soon as there is room again."""
@@ -85,15 +85,15 @@ class Backpressure:
             self._regarded = now
             self._store.census.regard(self._slow())
 
-    def _look_again(self) -> None:
+    def _check_again(self) -> None:
         """While delivery pauses: a target may have become too slow to wait for, and nothing else would say so."""
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None
         if self.paused and self._serving:
             self._store.census.regard(self._slow())
             self.resume()
-            self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look_again)
+            self._check = asyncio.get_running_loop().call_later(_CHECK_INTERVAL, self._check_again)
 
     @property
     def _load(self) -> float:
@@ -109,7 +109,7 @@ class Backpressure:
 _REGARD: Final = 1.0
 """Seconds for which it is not asked again which targets are slow."""
 
-_LOOK: Final = 5.0
+_CHECK_INTERVAL: Final = 5.0
 """Seconds after which a paused delivery is checked again."""
 
 _RELIEF: Final = 0.9

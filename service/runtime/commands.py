@@ -153,8 +153,8 @@ def _again(known: Job, command: Command, batch: Transaction, context: Context) -
         batch.repeat_reply(misused(known, command), MISUSE, int(command.digest[:12], 16))
         context.telemetry.command(command.operation, "misused")
         return
-    told = outcomes.terminal_reply(known) if ended(known) else CommandReply("accepted")
-    batch.repeat_reply(known, told, known.told if ended(known) else 1)
+    reply = outcomes.terminal_reply(known) if ended(known) else CommandReply("accepted")
+    batch.repeat_reply(known, reply, known.told if ended(known) else 1)
     context.telemetry.command(command.operation, "duplicate")
 
 

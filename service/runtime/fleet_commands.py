@@ -94,7 +94,7 @@ class FleetCommands:
         first = max(found, key=lambda each: not _ended(each.job))
         job, command = first.job, first.job.command
         usual = await self._fill(command.operation)
-        place_in_queue = self._app.queue_position(Claim(first.partition, first.key), _HOLDERS)
+        queued_at = self._app.queue_position(Claim(first.partition, first.key), _HOLDERS)
         summary = self._summary(first, self._group())
         return CommandAnswer(
             **summary,
@@ -109,9 +109,9 @@ class FleetCommands:
             searches=job.searches,
             searched_for=searched_for(job),
             remedies=command_state.remedies(job),
-            holders=tuple(named(holder.key) for holder in place_in_queue.holders) if place_in_queue else (),
-            slots_taken=place_in_queue.taken if place_in_queue else None,
-            slots_limit=place_in_queue.limit if place_in_queue else None,
+            holders=tuple(named(holder.key) for holder in queued_at.holders) if queued_at else (),
+            slots_taken=queued_at.taken if queued_at else None,
+            slots_limit=queued_at.limit if queued_at else None,
             usual_of=usual.of if usual else 0,
             timeline=tuple(self._timeline(first, summary)),
             also_in=tuple(_partition(each.partition) for each in found if each is not first),

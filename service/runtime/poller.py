@@ -254,14 +254,14 @@ class Poller:
             kind.expected, kind.waiting = kind.waiting, {}
             self._spawn(self._list(kind), kind.resource.kind)
 
-    def _spawn(self, look: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, poll: Coroutine[Any, Any, None], name: str) -> None:
         if self._group is None:
-            look.close()
+            poll.close()
             return
         try:
-            self._group.create_task(look, name=f"poll:{self._target}:{name}")
+            self._group.create_task(poll, name=f"poll:{self._target}:{name}")
         except RuntimeError:  # the group is ending, and this poller with it
-            look.close()
+            poll.close()
 
     # When to look
 
@@ -369,10 +369,10 @@ class Poller:
     def _listed_one(self, kind: KindWatches, resource_id: str, summary: Mapping[str, Any], *, failed: bool) -> None:
         """A summary is enough while a resource is on its way; its end deserves a Get, unless that fails."""
         watches, status = kind.of(resource_id), str(summary.get("status", ""))
-        telling = status in kind.resource.ends and any(each.status != status or each.back(status) for each in watches)
+        is_news = status in kind.resource.ends and any(each.status != status or each.back(status) for each in watches)
         if any(watch.get_pending for watch in watches):
             return
-        if telling and kind.resource.get_operation and not failed:
+        if is_news and kind.resource.get_operation and not failed:
             self._queue(_Get(kind, resource_id))
         else:
             self._results.deliver(watches, summary)
@@ -432,7 +432,7 @@ class Poller:
         while self._gets and self._turns:
             get = self._gets.popleft()
             if get.kind.of(get.resource_id):
-                self._spawn(self._look(get, self._turns.popleft()), get.resource_id)
+                self._spawn(self._poll(get, self._turns.popleft()), get.resource_id)
         wanted = len(self._gets) + (1 if self._listing else 0)
         while self._asking < min(_ABREAST, wanted - len(self._turns)):
             self._asking += 1
@@ -450,7 +450,7 @@ class Poller:
             self._asking -= 1
         self._take_turns()
 
-    async def _look(self, get: _Get, turn: Turn) -> None:
+    async def _poll(self, get: _Get, turn: Turn) -> None:
         """One Get, during which no other of its resource begins."""
         self._telemetry.poll(self._target, lists=0, gets=1, watched=len(self._watches))
         try:

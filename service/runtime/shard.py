@@ -307,7 +307,7 @@ class Shard:
             Unfit: That has happened.
         """
         while True:
-            await asyncio.sleep(_LOOK_AT_TOPICS)
+            await asyncio.sleep(_TOPIC_CHECK_INTERVAL)
             with suppress(LogError):  # what stays wrong with Kafka is reported by commits
                 found, recorded = await log.offsets(), self._store.position
                 if recorded is not None and (why := foreign(found, recorded)):
@@ -457,5 +457,5 @@ class Shard:
         self._context.telemetry.shard(self.name, state.value)
 
 
-_LOOK_AT_TOPICS: Final = 60.0
+_TOPIC_CHECK_INTERVAL: Final = 60.0
 """Seconds between two checks that the topics are still those in which the shard started."""

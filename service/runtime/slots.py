@@ -78,49 +78,49 @@ class SlotRegistry:
         Returns:
             0 when the claim has one now, otherwise its position in the queue, from 1.
         """
-        place = self._place(target, slot, claim)
+        slot_key = self._slot_key(target, slot, claim)
         self._runs_not(claim)
-        slots = self._slots[place]
+        slots = self._slots[slot_key]
         granted = slots.request(Rank.of(priority, since, claim, claim.tenant))
-        if not granted and self._abandoned(place):
+        if not granted and self._abandoned(slot_key):
             granted = slots.position_here(claim) <= slots.free
             if granted:
                 slots.occupy(claim, claim.tenant)
-        self._watch(place)
+        self._watch(slot_key)
         return 0 if granted else slots.position(claim)
 
     def occupy(self, target: str, slot: str, claim: Claim) -> None:
         """Counts what runs already."""
-        place = self._place(target, slot, claim)
+        slot_key = self._slot_key(target, slot, claim)
         self._runs_not(claim)
-        self._running[claim] = place
-        self._busy[place] += 1
-        self._slots[place].occupy(claim, claim.tenant)
-        self._watch(place)
+        self._running[claim] = slot_key
+        self._busy[slot_key] += 1
+        self._slots[slot_key].occupy(claim, claim.tenant)
+        self._watch(slot_key)
 
     def queue(self, target: str, slot: str, claim: Claim, *, priority: int, since: float) -> None:
         """Waits without asking: AWS refused although we counted a free slot, or a former owner knew that none is."""
-        place = self._place(target, slot, claim)
+        slot_key = self._slot_key(target, slot, claim)
         self._runs_not(claim)
-        self._slots[place].full(Rank.of(priority, since, claim, claim.tenant))
-        self._watch(place)
+        self._slots[slot_key].full(Rank.of(priority, since, claim, claim.tenant))
+        self._watch(slot_key)
 
     def release(self, claim: Claim) -> None:
         """Gives back the claim's slot or queue position, if any, and wakes those that may try now."""
         claims = self._claims.get(claim.partition, {})
-        if (place := claims.pop(claim, None)) is not None:
-            self._release(place, [claim])
+        if (slot_key := claims.pop(claim, None)) is not None:
+            self._release(slot_key, [claim])
         if not claims:
             self._claims.pop(claim.partition, None)
 
-    def _release(self, place: tuple[str, str], claims: Collection[Claim]) -> None:
+    def _release(self, slot_key: tuple[str, str], claims: Collection[Claim]) -> None:
         for claim in claims:
             self._runs_not(claim)
-        slots = self._slots[place]
+        slots = self._slots[slot_key]
         called = slots.release(*claims)
         for claim in claims:
             slots.forget(claim)
-        self._watch(place)
+        self._watch(slot_key)
         for waiting in called:
             self._wake(waiting)
 
@@ -129,8 +129,8 @@ class SlotRegistry:
         return self._busy[target, slot]
 
     def _runs_not(self, claim: Claim) -> None:
-        if (place := self._running.pop(claim, None)) is not None:
-            self._busy[place] -= 1
+        if (slot_key := self._running.pop(claim, None)) is not None:
+            self._busy[slot_key] -= 1
 
     def note(self, claim: Claim, job: Job | None) -> None:
         """Counts a job that another process owns, from its changelog; None: it no longer exists."""
@@ -155,7 +155,7 @@ class SlotRegistry:
         if slots is None or not (position := slots.position(claim)):
             return None
         holders = tuple(islice(slots.taken, most))
-        return QueuePosition(position, len(slots.places), len(slots.taken), slots.limit, holders)
+        return QueuePosition(position, len(slots.ranks), len(slots.taken), slots.limit, holders)
 
     def entrust(self, partition: TopicPartition) -> None:
         """From now on another process owns the partition; what its jobs have and want still counts."""
@@ -168,16 +168,16 @@ class SlotRegistry:
         self._set_away(partition, away=False)
 
     def _set_away(self, partition: TopicPartition, *, away: bool) -> None:
-        for claim, place in self._claims.get(partition, {}).items():
-            self._slots[place].set_away(claim, away)
+        for claim, slot_key in self._claims.get(partition, {}).items():
+            self._slots[slot_key].set_away(claim, away)
 
     def forget(self, partition: TopicPartition) -> None:
         """Releases everything of a partition, in one pass: there will be no more news of its jobs."""
         gone: dict[tuple[str, str], list[Claim]] = {}
-        for claim, place in self._claims.pop(partition, {}).items():
-            gone.setdefault(place, []).append(claim)
-        for place, claims in gone.items():
-            self._release(place, claims)
+        for claim, slot_key in self._claims.pop(partition, {}).items():
+            gone.setdefault(slot_key, []).append(claim)
+        for slot_key, claims in gone.items():
+            self._release(slot_key, claims)
 
     def statistics(self) -> dict[str, dict[str, int]]:
         """By ``target/quota``: the limit, and how many are taken and waited for, in all and by this process."""
@@ -185,7 +185,7 @@ class SlotRegistry:
             f"{target}/{slot}": {
                 "limit": state.limit,
                 "taken": len(state.taken),
-                "waiting": len(state.places),
+                "waiting": len(state.ranks),
                 "taken_here": state.taken_here,
                 "waiting_here": state.waiting_here,
             }
@@ -196,24 +196,24 @@ class SlotRegistry:
         """When the longest waiting command here was accepted, epoch seconds, by ``target/quota``; infinity if none."""
         return {f"{target}/{slot}": state.oldest_here for (target, slot), state in self._slots.items()}
 
-    def _place(self, target: str, slot: str, claim: Claim) -> tuple[str, str]:
+    def _slot_key(self, target: str, slot: str, claim: Claim) -> tuple[str, str]:
         """Where a job's claim belongs, which is where it has been if it was known."""
-        place = (target, slot)
-        self._claims.setdefault(claim.partition, {})[claim] = place
-        if place not in self._slots:
-            self._slots[place] = Slots(self._limits[target][slot])
-        self._slots[place].set_away(claim, claim.partition in self._elsewhere)
-        return place
+        slot_key = (target, slot)
+        self._claims.setdefault(claim.partition, {})[claim] = slot_key
+        if slot_key not in self._slots:
+            self._slots[slot_key] = Slots(self._limits[target][slot])
+        self._slots[slot_key].set_away(claim, claim.partition in self._elsewhere)
+        return slot_key
 
-    def _watch(self, place: tuple[str, str]) -> None:
+    def _watch(self, slot_key: tuple[str, str]) -> None:
         """Remembers since when a slot has been free without being taken by its next owner elsewhere."""
-        slots = self._slots[place]
+        slots = self._slots[slot_key]
         first = slots.first(1) if slots.free else ()
         if not first or first[0].partition not in self._elsewhere:
-            self._left_free.pop(place, None)
+            self._left_free.pop(slot_key, None)
         else:
-            self._left_free.setdefault(place, self._monotonic())
+            self._left_free.setdefault(slot_key, self._monotonic())
 
-    def _abandoned(self, place: tuple[str, str]) -> bool:
-        since = self._left_free.get(place)
+    def _abandoned(self, slot_key: tuple[str, str]) -> bool:
+        since = self._left_free.get(slot_key)
         return since is not None and self._monotonic() - since > FREE_SLOT_GRACE

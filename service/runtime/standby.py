@@ -106,11 +106,11 @@ class Standby:
         copy.position = position
         self._report_twice(partition, fresh, copy.store)
         if copy.current:
-            self._tell(partition, {key for key, _ in records}, copy.store, self._fleet)
+            self._note_jobs(partition, {key for key, _ in records}, copy.store, self._fleet)
         elif current:
             # Only now: while history is replayed, jobs that ended long ago would take slots and give them back.
             copy.current = True
-            self._tell(partition, {*copy.store.open(), *self._slots.keys(partition)}, copy.store, self._fleet)
+            self._note_jobs(partition, {*copy.store.open(), *self._slots.keys(partition)}, copy.store, self._fleet)
 
     def _hear(self, key: bytes, before: Job | None, after: Job | None) -> None:
         try:
@@ -135,7 +135,7 @@ class Standby:
         """The shard has read the rest: what had a slot in the copy may have ended since."""
         self._served[partition] = store
         self._slots.adopt(partition)
-        self._tell(partition, set(self._slots.keys(partition)), store)
+        self._note_jobs(partition, set(self._slots.keys(partition)), store)
 
     def give_back(self, partition: TopicPartition) -> None:
         """The shard is closed: another replica continues with the partition."""
@@ -186,7 +186,7 @@ class Standby:
         if self._fleet is not None:
             self._fleet.forget(partition)
 
-    def _tell(self, partition: TopicPartition, keys: set[bytes], store: Store, fleet: Fleet | None = None) -> None:
+    def _note_jobs(self, partition: TopicPartition, keys: set[bytes], store: Store, fleet: Fleet | None = None) -> None:
         for key in sorted(keys):
             claim, job = Claim(partition, key), store.job(key)
             try:

@@ -174,9 +174,9 @@ class Transaction:
                 self._undo.pop()()
             raise
 
-    def repeat_reply(self, job: Job, told: CommandReply, number: int) -> None:
+    def repeat_reply(self, job: Job, reply: CommandReply, number: int) -> None:
         """Publishes a reply once more, or one that leaves the job as it is."""
-        self._reply(job.command, told, number)
+        self._reply(job.command, reply, number)
 
     def number(self, change: ResourceChange) -> None:
         """Publishes a change under its resource's next number, unless it is no news."""
@@ -222,10 +222,10 @@ class Transaction:
         One that is too large to be wrapped is named and measured instead: its headers may have grown when they were
         read, or its topic takes more than ours do.
         """
-        place = events.RecordPosition(record.topic, record.partition, record.offset)
+        position = events.RecordPosition(record.topic, record.partition, record.offset)
         topic = self._context.names.of(self._context.tenant(record.topic)).dead_letters
         original = (record.key, record.value, record.headers)
-        letter = events.dead_letter(*original, reason=reason, message=message, place=place, now=self.wall)
+        letter = events.dead_letter(*original, reason=reason, message=message, position=position, now=self.wall)
         try:
             self._send(topic, letter)
         except RecordTooLarge as excess:
@@ -240,7 +240,7 @@ class Transaction:
             self._send(
                 topic,
                 events.dead_letter_without_content(
-                    *original, reason=reason, message=message, place=place, now=self.wall
+                    *original, reason=reason, message=message, position=position, now=self.wall
                 ),
             )
         self._on_commit.append(lambda: self._context.telemetry.dead_letter(reason))
@@ -269,9 +269,9 @@ class Transaction:
 
     def committed(self) -> None:
         """Reports to telemetry what is now committed."""
-        for tell in self._on_commit:
+        for callback in self._on_commit:
             try:
-                tell()
+                callback()
             except Exception as error:
                 self._context.telemetry.problem("telemetry_error", error=location(error))
 
@@ -328,12 +328,12 @@ class Transaction:
         self._change(event, job.command)
         return job
 
-    def _reply(self, command: Command, told: CommandReply, number: int) -> None:
-        kind = ReplyKind(told.kind)
+    def _reply(self, command: Command, reply: CommandReply, number: int) -> None:
+        kind = ReplyKind(reply.kind)
         message = events.reply(
             command,
             kind,
-            told.data,
+            reply.data,
             number=number,
             now=self.wall,
             source=self._context.names.source,
@@ -342,9 +342,9 @@ class Transaction:
         if command.reply_to and command.reply_to != own:
             self._named[command.reply_to] = own
         self._send(command.reply_to or own, message)
-        self._on_commit.append(lambda: self._context.telemetry.reply(told.kind))
+        self._on_commit.append(lambda: self._context.telemetry.reply(reply.kind))
         if kind is ReplyKind.WAITING:
-            reason, position = told.data["reason"], told.data["position"]
+            reason, position = reply.data["reason"], reply.data["position"]
             self._on_commit.append(
                 lambda: self._context.telemetry.waiting(command.id, command.target, reason, position)
             )

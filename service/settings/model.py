@@ -110,11 +110,11 @@ class Settings(SettingsGroup):
 
     def sources(self) -> tuple[tuple[str, str], ...]:
         """Pairs of a commands topic and its changelog, one per tenant."""
-        return tuple((places.commands, places.jobs) for places in self.tenant_topics().values())
+        return tuple((topics.commands, topics.jobs) for topics in self.tenant_topics().values())
 
     def outputs(self) -> tuple[str, ...]:
         """Every output topic."""
-        own = {topic for places in self.tenant_topics().values() for topic in places[2:]}
+        own = {topic for topics in self.tenant_topics().values() for topic in topics[2:]}
         named = {topic for tenant in self.tenants.values() for topic in tenant.reply_topics}
         shared = {self.topics.replies, self.topics.events, self.topics.dead_letters}
         return tuple(sorted(own | named | shared | set(self.replies.allowed_topics)))

@@ -17,8 +17,8 @@ from service.settings.kafka import TopicName
 DEFAULT_TENANT: Final = "default"
 """The tenant whose topics are `<prefix>.commands` and `<prefix>.jobs`."""
 
-_Place = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$")]
-_Places = Annotated[tuple[_Place, ...], BeforeValidator(listed)]
+_S3Prefix = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$")]
+_S3Prefixes = Annotated[tuple[_S3Prefix, ...], BeforeValidator(listed)]
 
 
 class TenantRate(SettingsGroup):
@@ -54,7 +54,7 @@ class Tenant(SettingsGroup):
     """Commands it may send, as globs such as `Get*`; a `CancelCommand` that deletes needs the deletion granted too."""
     role_arns: Names = ()
     """Roles it may pass to AWS, as globs; limit `iam:PassRole` in IAM accordingly."""
-    s3_prefixes: _Places = ()
+    s3_prefixes: _S3Prefixes = ()
     """Buckets or folders it may read and write; `s3://bucket/a` includes `s3://bucket/a/b`, but not `s3://bucket/ab`."""
     kms_keys: Names = ()
     """KMS keys it may use, as globs for their ARNs."""

@@ -1107,8 +1107,8 @@ SABOTAGES = (
     Sabotage(
         "blame an operation that was never tried",
         "service.core.outcomes",
-        "look = unseen.operation or resource.get_operation",
-        "look = resource.get_operation",
+        "poll = unseen.operation or resource.get_operation",
+        "poll = resource.get_operation",
         "An operator who repairs the permissions repairs those of an operation that was never called.",
         "tests/unit/service/core/test_outcomes.py::test_a_status_that_can_t_be_read_for_too_long_is_for_a_person[CreateAudienceModel]",
     ),
@@ -1798,8 +1798,8 @@ SABOTAGES = (
     Sabotage(
         "take a partition at work for a halted one",
         "service.operator.repair.partition_standing",
-        "        if standing.halts and place in seeming and not standing.has_moved_since(seeming[place])\n",
-        "        if standing.halts and place in seeming\n",
+        "        if standing.halts and tp in seeming and not standing.has_moved_since(seeming[tp])\n",
+        "        if standing.halts and tp in seeming\n",
         "`check` reports a halted partition where there is none, and an operator repairs what is not broken.",
         "tests/unit/service/operator/repair/test_partition_standing.py"
         "::test_a_partition_that_seems_to_halt_twice_but_moves_is_at_work",

@@ -84,7 +84,7 @@ class DirectCalls:
         usual = {"region": self._signer.region, "signing_name": self._signer.service}
         signing = context.get("signing", usual)
         version = context["auth_type"] or self._client._request_signer.signature_version
-        if not _plain(model) or version != "v4" or any(usual.get(name) != told for name, told in signing.items()):
+        if not _plain(model) or version != "v4" or any(usual.get(name) != value for name, value in signing.items()):
             return None
         unsigned = AWSRequest(method="GET", url=url)
         return _Endpoint(

@@ -101,15 +101,15 @@ def _from_credentials(error: Exception) -> bool:
 
 def _refusal(error: ClientError) -> Failure:
     response: Mapping[str, Any] = error.response
-    told = response.get("Error", {})
+    details = response.get("Error", {})
     metadata = response.get("ResponseMetadata", {})
     status = int(metadata.get("HTTPStatusCode", 0))
     extra = {name: value for name, value in response.items() if name not in _NOT_EXTRA}
     retry_after = metadata.get("HTTPHeaders", {}).get("retry-after")
     if retry_after:
         extra["retryAfter"] = retry_after
-    message = str(told.get("Message") or told.get("message") or f"HTTP {status}")[:_LONGEST_MESSAGE]
-    return Failure(str(told.get("Code") or status), message, http_status=status, extra=extra or None)
+    message = str(details.get("Message") or details.get("message") or f"HTTP {status}")[:_LONGEST_MESSAGE]
+    return Failure(str(details.get("Code") or status), message, http_status=status, extra=extra or None)
 
 
 def _text(error: Exception) -> str:

@@ -282,8 +282,8 @@ def _proxy(address: str | None) -> tuple[URL | None, dict[str, str]]:
         return None, {}
     proxy = proxy_of(text)
     if proxy is None or proxy.scheme not in {"http", "https"}:
-        told = "the proxy (proxy of this target, HTTPS_PROXY or HTTP_PROXY) is no address such as http://host:3128"
-        raise TransportError("ConnectFailed", told)
+        message = "the proxy (proxy of this target, HTTPS_PROXY or HTTP_PROXY) is no address such as http://host:3128"
+        raise TransportError("ConnectFailed", message)
     if proxy.user is None and proxy.password is None:
         return proxy, {}
     login = aiohttp.encode_basic_auth(proxy.user or "", proxy.password or "")

@@ -131,7 +131,7 @@ def reasons(command: CommandSummary, now: datetime | None) -> Iterable[Child]:
     if command.reason:
         yield tag("span", command.reason, class_="reason")
     if command.position is not None:
-        yield f" place {command.position} of {command.waiting} in the queue"
+        yield f" position {command.position} of {command.waiting} in the queue"
     if command.explanation and command.position is None:
         yield tag("div", command.explanation)
     if command.error is not None:

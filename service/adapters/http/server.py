@@ -71,8 +71,8 @@ class StatusServer:
         fleet: FleetRoutes | None = None,
     ) -> None:
         self._fleet = fleet
-        self._place = (host, port)
-        self._page_place = page
+        self._address = (host, port)
+        self._page_address = page
         self._status = status
         self._readiness = readiness or status
         self._metrics = metrics
@@ -96,13 +96,13 @@ class StatusServer:
         pages = [web.get("/", in_turn(self._page))]
         if self._fleet is not None:
             pages = [web.get("/replica", in_turn(self._page)), *self._fleet.routes()]
-        if self._page_place is None:
-            return await self._listen("http.host and http.port", self._place, [*routes, *pages])
-        listens = await self._listen("http.host and http.port", self._place, routes)
-        await self._listen("http.page_host and http.page_port", self._page_place, pages)
+        if self._page_address is None:
+            return await self._listen("http.host and http.port", self._address, [*routes, *pages])
+        listens = await self._listen("http.host and http.port", self._address, routes)
+        await self._listen("http.page_host and http.page_port", self._page_address, pages)
         return listens
 
-    async def _listen(self, names: str, place: tuple[str, int], routes: Iterable[web.RouteDef]) -> str:
+    async def _listen(self, names: str, address: tuple[str, int], routes: Iterable[web.RouteDef]) -> str:
         app = web.Application()
         app.on_response_prepare.append(_protect)
         if self._fleet is not None:
@@ -112,13 +112,13 @@ class StatusServer:
         self._runners.append(runner)
         await runner.setup()
         try:
-            await _site(runner, *place).start()
+            await _site(runner, *address).start()
         except UnicodeError as error:
-            raise ListenError(f"{_joined(*place)} can't be listened on: {error}; check {names}") from error
+            raise ListenError(f"{_joined(*address)} can't be listened on: {error}; check {names}") from error
         except OSError as error:
             reason = "is in use by another process" if error.errno == EADDRINUSE else f"can't be listened on: {error}"
-            raise ListenError(f"{_joined(*place)} {reason}; check {names}") from error
-        return _joined(place[0], int(runner.addresses[0][1]))
+            raise ListenError(f"{_joined(*address)} {reason}; check {names}") from error
+        return _joined(address[0], int(runner.addresses[0][1]))
 
     async def stop(self) -> None:
         """Stops listening. Idempotent."""

@@ -82,8 +82,8 @@ def _by_resource(rows: Iterable[Acl]) -> dict[tuple[str, str, str, str], tuple[s
     """What may be done, by principal, type, pattern and name."""
     found: dict[tuple[str, str, str, str], tuple[str, ...]] = {}
     for row in rows:
-        place = (row.principal, row.resource_type, row.pattern_type, row.name)
-        found[place] = tuple(dict.fromkeys((*found.get(place, ()), row.operation)))
+        resource = (row.principal, row.resource_type, row.pattern_type, row.name)
+        found[resource] = tuple(dict.fromkeys((*found.get(resource, ()), row.operation)))
     return found
 
 

@@ -154,9 +154,9 @@ def _of_topics(settings: Settings) -> Iterator[_Rule]:
 
 
 def _of_dlq(settings: Settings) -> Iterator[_Rule]:
-    for places in settings.tenant_topics().values():
-        yield _topic(DLQ, places.dead_letters, "Read", "list and show dead letters")
-        yield _topic(DLQ, places.commands, "Write", "replay originals")
+    for topics in settings.tenant_topics().values():
+        yield _topic(DLQ, topics.dead_letters, "Read", "list and show dead letters")
+        yield _topic(DLQ, topics.commands, "Write", "replay originals")
     yield _topic(DLQ, settings.topics.dead_letters, "Read", "list and show dead letters")
 
 
@@ -185,17 +185,17 @@ def _of_repair(settings: Settings) -> Iterator[_Rule]:
 
 
 def _of_tenants(settings: Settings) -> Iterator[_Rule]:
-    for tenant, places in settings.tenant_topics().items():
+    for tenant, topics in settings.tenant_topics().items():
         publisher, subscriber, client = (_of(tenant, role) for role in (PUBLISHER, SUBSCRIBER, CLIENT))
-        yield _topic(publisher, places.commands, "Write", "send commands")
+        yield _topic(publisher, topics.commands, "Write", "send commands")
         named = settings.tenants[tenant].reply_topics if tenant in settings.tenants else settings.replies.allowed_topics
-        for replies in (places.replies, *named):
+        for replies in (topics.replies, *named):
             yield _topic(subscriber, replies, "Read", "read replies")
-        yield _topic(subscriber, places.events, "Read", "read status changes")
+        yield _topic(subscriber, topics.events, "Read", "read status changes")
         group = name_of(settings, subscriber)
         yield subscriber, "group", "prefixed", group, "Read", "be a member of its own groups, and commit offsets"
-        yield _topic(client, places.commands, "Write", "send commands, and cancellations")
-        for published in (places.replies, places.events, *named):
+        yield _topic(client, topics.commands, "Write", "send commands, and cancellations")
+        for published in (topics.replies, topics.events, *named):
             yield _topic(client, published, "Read", "list, show and follow commands")
 
 

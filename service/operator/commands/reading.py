@@ -65,7 +65,7 @@ class PublishedReader:
         Raises:
             LogError: Kafka did not answer in time, or a topic is missing.
         """
-        return {place: end for place, (_, end) in (await self._source.committed_ranges(self.topics)).items()}
+        return {partition: end for partition, (_, end) in (await self._source.committed_ranges(self.topics)).items()}
 
     async def notices(self, since: float | None, key: bytes | None = None) -> AsyncGenerator[Notice, None]:
         """What is kept of them up to now; of replies, only those with this key if there is one.

@@ -30,13 +30,13 @@ async def probe(
     sessions: Clients, api: AwsApi, target: str, deadline: float = 15.0, environ: Mapping[str, str] = os.environ
 ) -> tuple[Finding, ...]:
     """Finds the credential source, asks STS for the identity, and lists one resource."""
-    looking = _TargetProbe(sessions, api, target, deadline, environ)
-    way = await looking.credentials()
+    probe = _TargetProbe(sessions, api, target, deadline, environ)
+    way = await probe.credentials()
     if not way.ok:
         return (way,)
-    identity = await looking.identity()
-    session = [await looking.session()] if looking.has_sessions and identity.ok else []
-    return (way, identity, *session, await looking.listing(), *looking.clock())
+    identity = await probe.identity()
+    session = [await probe.session()] if probe.has_sessions and identity.ok else []
+    return (way, identity, *session, await probe.listing(), *probe.clock())
 
 
 class _TargetProbe:
@@ -123,11 +123,11 @@ class _TargetProbe:
         await base.get_frozen_credentials()
         return str(getattr(base, "method", "") or "unknown")
 
-    async def _try(self, looking: Awaitable[Any]) -> tuple[Any, str | None]:
+    async def _try(self, probe: Awaitable[Any]) -> tuple[Any, str | None]:
         """The result, or what is wrong and how to correct it."""
         try:
             async with asyncio.timeout(self._deadline):
-                return await looking, None
+                return await probe, None
         except _BROKEN as error:
             remedy = hints.of_credentials(error, self._target, self._environ)
             return None, f"{without_userinfo(str(error)) or 'no answer in time'}; {remedy}"

@@ -35,21 +35,21 @@ async def check(settings: Settings) -> list[Finding]:
         SettingsError: The settings, or what the environment says of AWS, can't be used: nothing could be run with it.
     """
     sessions = Clients(settings.targets)
-    kafka = await _told("kafka", check_kafka(settings))
+    kafka = await _findings_of("kafka", check_kafka(settings))
     answers = any(line.ok for line in kafka)
     usable = all(line.ok or line.differs for line in kafka)
     return [
         *kafka,
-        *(await _told("partitions", halted_partitions(settings)) if usable else ()),
-        *(await _told("tenants", former_tenants(settings)) if answers else ()),
-        *await _told("targets", _check_targets(settings, sessions)),
+        *(await _findings_of("partitions", halted_partitions(settings)) if usable else ()),
+        *(await _findings_of("tenants", former_tenants(settings)) if answers else ()),
+        *await _findings_of("targets", _check_targets(settings, sessions)),
     ]
 
 
-async def _told(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding]:
+async def _findings_of(subject: str, check: Awaitable[list[Finding]]) -> list[Finding]:
     """The findings; an unexpected exception is a finding too."""
     try:
-        return await looking
+        return await check
     except SettingsError:
         raise
     except Exception as error:
@@ -102,19 +102,19 @@ async def halted_partitions(settings: Settings) -> list[Finding]:
         return [Finding("partitions", True, f"{count} partitions: none is halted, as far as Kafka shows")]
     logs = consumed(settings)
     return [
-        Finding(f"partition {place.topic}-{place.partition}", False, _halted(place, logs[place.topic], standing))
-        for place, standing in sorted(found.items())
+        Finding(f"partition {tp.topic}-{tp.partition}", False, _halted(tp, logs[tp.topic], standing))
+        for tp, standing in sorted(found.items())
     ]
 
 
-def _halted(place: TopicPartition, changelog: str, found: Standing) -> str:
+def _halted(tp: TopicPartition, changelog: str, found: Standing) -> str:
     if found.unreadable:
-        where = f"--topic {changelog} --partition {place.partition}"
+        where = f"--topic {changelog} --partition {tp.partition}"
         remedy = f"run the release that wrote it; if there is none: python -m service skip-corrupt {where}"
     else:
         lost = isinstance(found.decided, Disagreement) and found.decided.lost
         rebuilt = "python -m service backfill, if the changelog is empty; or " if lost else ""
-        where = f"--topic {place.topic} --partition {place.partition}"
+        where = f"--topic {tp.topic} --partition {tp.partition}"
         remedy = f"stop the service; {rebuilt}python -m service offsets set {where} --to OFFSET says what it would mean"
     why = f"is halted, or will be when it is opened next: {found.halts}"
     return f"{why}. Nothing is skipped, and other partitions go on. Next: {remedy}"
@@ -128,7 +128,7 @@ async def former_tenants(settings: Settings) -> list[Finding]:
         ledger = await read_snapshot(kafka, former) if former else ChangelogSnapshot()
     except LogError as error:
         return [Finding("tenants", False, f"what tenants of before have left open can't be read: {error}")]
-    theirs = {place for place, position in ledger.positions.items() if position.group not in ("", kafka.group_id)}
+    theirs = {tp for tp, position in ledger.positions.items() if position.group not in ("", kafka.group_id)}
     count = Counter(
         held.topic_partition.topic for held in ledger.jobs if not ended(held.job) and held.topic_partition not in theirs
     )

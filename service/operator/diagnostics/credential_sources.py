@@ -39,10 +39,10 @@ def describe(method: str, environ: Mapping[str, str]) -> str:
     """Describes the credential source; ``method`` is botocore's name for it."""
     if method == "container-role" and _is_pod_identity(environ):
         return f"EKS Pod Identity: {environ[_FULL_URI]}, token {environ[_CONTAINER_TOKEN]}"
-    return _WORDS.get(method, method).format_map(_Told(environ))
+    return _WORDS.get(method, method).format_map(_EnvironmentNames(environ))
 
 
-class _Told(dict[str, str]):
+class _EnvironmentNames(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return "default" if key == "AWS_PROFILE" else f"(no {key})"
 

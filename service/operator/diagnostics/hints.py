@@ -58,15 +58,15 @@ def of_credentials(error: BaseException, target: Target, environ: Mapping[str, s
         case NoCredentialsError():
             return NONE_FOUND
         case ClientError(operation_name="AssumeRoleWithWebIdentity"):
-            told = _WEB_IDENTITY.get(_code(error), "see AWS's message")
+            hint = _WEB_IDENTITY.get(_code(error), "see AWS's message")
             role, subject = (
                 environ.get("AWS_ROLE_ARN", "the role"),
                 credential_sources.subject(environ) or "this service account",
             )
-            return told.format(role=role, subject=subject)
+            return hint.format(role=role, subject=subject)
         case ClientError(operation_name="AssumeRole"):
-            told = _ASSUME_ROLE.get(_code(error), "see AWS's message")
-            return told.format(role=target.role_arn, actions=" and ".join(_actions(target)), condition=_demands(target))
+            hint = _ASSUME_ROLE.get(_code(error), "see AWS's message")
+            return hint.format(role=target.role_arn, actions=" and ".join(_actions(target)), condition=_demands(target))
         case CredentialRetrievalError() | MetadataRetrievalError():
             return _ENDPOINT if environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI") else NONE_FOUND
         case TimeoutError() | ConnectionError() | HTTPClientError():

@@ -20,8 +20,8 @@ BROKER_TIMEOUT = 5.0
 async def why_unreachable(settings: KafkaSettings) -> dict[str, str]:
     """What happened at each bootstrap server, in words for an operator."""
     hosts = conn.collect_hosts(settings.bootstrap_servers, randomize=False)
-    told = await asyncio.gather(*(_try(settings, host, port) for host, port, _ in hosts))
-    return {f"{host}:{port}": reason for (host, port, _), reason in zip(hosts, told, strict=True)}
+    reasons = await asyncio.gather(*(_try(settings, host, port) for host, port, _ in hosts))
+    return {f"{host}:{port}": reason for (host, port, _), reason in zip(hosts, reasons, strict=True)}
 
 
 async def _try(settings: KafkaSettings, host: str, port: int) -> str:
@@ -47,8 +47,8 @@ async def _try(settings: KafkaSettings, host: str, port: int) -> str:
 def _reason(error: Exception, settings: KafkaSettings) -> str:
     protocol = settings.security.get("security_protocol", "PLAINTEXT")
     for each in causes(error):
-        if told := _of_sasl(each, settings) or _of_tls(each) or _of_network(each):
-            return told
+        if reason := _of_sasl(each, settings) or _of_tls(each) or _of_network(each):
+            return reason
     if isinstance(error, KafkaConnectionError | ConnectionError):
         hints = ["security_protocol"]
         hints += ["ssl_cert_file, if the broker wants one"] if protocol == "SSL" else []

@@ -23,17 +23,17 @@ def explain(error: BaseException, settings: Settings, component: str) -> str:
     for each in causes(error):
         if isinstance(each, ClusterAuthorizationFailedError):
             # Said to an idempotent producer, which may write to no topic at all.
-            return _told(settings, [row for row in mine if row.operation == "Write"], component)
+            return _missing_rights(settings, [row for row in mine if row.operation == "Write"], component)
         kind = refused(each)
         if kind is None:
             continue
         refused_names = set(_names(each.args))
         alike = [row for row in mine if row.right.kind == kind]
-        return _told(settings, [row for row in alike if row.name in refused_names] or alike, component)
+        return _missing_rights(settings, [row for row in alike if row.name in refused_names] or alike, component)
     return ""
 
 
-def _told(settings: Settings, rows: Iterable[Acl], component: str) -> str:
+def _missing_rights(settings: Settings, rows: Iterable[Acl], component: str) -> str:
     kafka = kafka_settings(settings)
     needed = [row for row in rows if row.operation != "DescribeConfigs"]
     rights = ", ".join(map(str, needed))
@@ -41,9 +41,9 @@ def _told(settings: Settings, rows: Iterable[Acl], component: str) -> str:
     return f"Kafka refuses us: {component} needs {rights}; grant what is missing with: {remedies}"
 
 
-def _names(told: Any) -> Iterator[str]:
+def _names(arguments: Any) -> Iterator[str]:
     """Names within an error's arguments, which may be in sets."""
-    for each in told:
+    for each in arguments:
         if isinstance(each, str):
             yield each
         elif isinstance(each, Iterable):

@@ -94,11 +94,11 @@ def snapshot_of(last: Iterable[TopicRecord], commands_of: Mapping[str, str]) -> 
         except CorruptRecord as error:
             ledger.corrupt.append(Corrupt(record.topic_partition, record.offset, record.key or b"", str(error)))
             continue
-        place = TopicPartition(commands_of[record.topic_partition.topic], record.topic_partition.partition)
+        partition = TopicPartition(commands_of[record.topic_partition.topic], record.topic_partition.partition)
         if isinstance(decoded, Job):
-            ledger.jobs.append(OwnedJob(place, decoded))
+            ledger.jobs.append(OwnedJob(partition, decoded))
         elif isinstance(decoded, Position):
-            ledger.positions[place] = decoded
+            ledger.positions[partition] = decoded
         else:
             ledger.resources[decoded.kind, decoded.id] = decoded
     ledger.jobs.sort(key=lambda held: held.job.accepted_at)

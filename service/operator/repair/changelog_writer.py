@@ -24,7 +24,7 @@ from service.runtime.ports import LogError, OutRecord, TopicPartition
 
 _LONG: Final = 600.0
 """Seconds for one transaction with a whole partition in it."""
-_LOOK: Final = 0.2
+_POLL_INTERVAL: Final = 0.2
 _UNCOORDINATED: Final = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 _ABSENT: Final = frozenset({"Empty", "Dead", ""})
 
@@ -75,12 +75,12 @@ async def _coordinated(ask: Callable[[], Awaitable[Any]]) -> Any:
         try:
             return await ask()
         except _UNCOORDINATED:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_POLL_INTERVAL)
 
 
 async def write_changelog(
     settings: KafkaSettings,
-    place: TopicPartition,
+    tp: TopicPartition,
     changelog: str,
     content: Mapping[bytes, Record | None],
     *,
@@ -91,7 +91,7 @@ async def write_changelog(
 
     Args:
         settings: How to connect.
-        place: The partition whose shard owns the changelog's one.
+        tp: The partition whose shard owns the changelog's one.
         changelog: Its changelog.
         content: Records by key.
         empty_before: Reads: the changelog's partition must still be empty after the fence.
@@ -101,16 +101,16 @@ async def write_changelog(
         LogError: Nothing was written, or Kafka did not say so in time.
     """
     long = replace(settings, transaction_timeout=max(_LONG, settings.transaction_timeout))
-    producer = await open_producer(long, place)
+    producer = await open_producer(long, tp)
     clean = False
     try:
         if empty_before is not None:
-            await require_empty(empty_before, TopicPartition(changelog, place.partition))
+            await require_empty(empty_before, TopicPartition(changelog, tp.partition))
         out = [
-            OutRecord(changelog, key, records.encode(record) if record else None, (), place.partition)
+            OutRecord(changelog, key, records.encode(record) if record else None, (), tp.partition)
             for key, record in content.items()
         ]
-        offsets = {} if consumed is None else {KafkaPartition(*place): consumed}
+        offsets = {} if consumed is None else {KafkaPartition(*tp): consumed}
         await _transact(producer, out, offsets, settings)
         clean = True
     finally:
@@ -126,14 +126,14 @@ async def _transact(
         raise as_log_error(error) from error
 
 
-async def require_empty(source: Reader, place: TopicPartition) -> None:
+async def require_empty(source: Reader, tp: TopicPartition) -> None:
     """Searches for a record.
 
     Raises:
         LogError: There is one, or Kafka did not answer in time.
     """
-    if place in await non_empty_partitions(source, [place.topic]):
-        raise LogError(f"{place.topic}-{place.partition} is no longer empty: another client has written to it")
+    if tp in await non_empty_partitions(source, [tp.topic]):
+        raise LogError(f"{tp.topic}-{tp.partition} is no longer empty: another client has written to it")
 
 
 async def non_empty_partitions(source: Reader, topics: Collection[str]) -> set[TopicPartition]:

@@ -26,7 +26,7 @@ from service.operator.kafka_producer import idempotent_producer
 from service.runtime.ports import LogError, TopicPartition
 
 TERMINAL: Final = frozenset({ReplyKind.SUCCEEDED, ReplyKind.FAILED, ReplyKind.REJECTED, ReplyKind.PARKED})
-_LOOK = 0.3
+_POLL_INTERVAL = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +145,17 @@ async def wait_terminal(
         LogError: Kafka failed, or there was no reply in time.
     """
     until = time.monotonic() + seconds
-    begun = {place: end for place, (_, end) in since.items()}
+    begun = {tp: end for tp, (_, end) in since.items()}
     while time.monotonic() < until:
-        now = {place: (begun.get(place, start), end) for place, (start, end) in (await source.ranges([topic])).items()}
+        now = {tp: (begun.get(tp, start), end) for tp, (start, end) in (await source.ranges([topic])).items()}
         async for record in source.read(now):
             reply = reply_of(record)
             if reply is None or reply[0] not in TERMINAL:
                 continue
             if (reply[1].get("commandId"), reply[1].get("commandSource")) == (outgoing.command_id, outgoing.source):
                 return reply
-        begun = {place: end for place, (_, end) in now.items()}
-        await asyncio.sleep(_LOOK)
+        begun = {tp: end for tp, (_, end) in now.items()}
+        await asyncio.sleep(_POLL_INTERVAL)
     raise LogError(
         f"no reply within {seconds:g} s: the service may be stopped or its shard halted; the command stays in the topic"
         " and is carried out when it is served"

@@ -80,14 +80,14 @@ async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupSta
     finally:
         await offsets.close()
     found = {}
-    for place, (start, end) in ranges.items():
-        log = TopicPartition(changelogs[place.topic], place.partition)
+    for tp, (start, end) in ranges.items():
+        log = TopicPartition(changelogs[tp.topic], tp.partition)
         log_start = logs[log][0] if log in logs else 0
         standing = PartitionOffsets(
-            kafka.group_id, group.offsets.get(place), start, end, log_start, ids[place.topic], ids[log.topic]
+            kafka.group_id, group.offsets.get(tp), start, end, log_start, ids[tp.topic], ids[log.topic]
         )
         why = _unreadable(log, unreadable.get(log, {}))
-        found[place] = Standing(standing, _decoded(recorded.get(log)), replayed.get(log, 0), why)
+        found[tp] = Standing(standing, _decoded(recorded.get(log)), replayed.get(log, 0), why)
     return found
 
 
@@ -122,14 +122,14 @@ async def halted(kafka: KafkaSettings, changelogs: dict[str, str]) -> tuple[int,
         CorruptRecord: A recorded position can't be read.
     """
     first = await find(kafka, changelogs, await group_state(kafka))
-    seeming = {place: standing for place, standing in first.items() if standing.halts}
+    seeming = {tp: standing for tp, standing in first.items() if standing.halts}
     if not seeming:
         return len(first), {}
-    again = {topic: log for topic, log in changelogs.items() if any(place.topic == topic for place in seeming)}
+    again = {topic: log for topic, log in changelogs.items() if any(tp.topic == topic for tp in seeming)}
     second = await find(kafka, again, await group_state(kafka))
     still = {
-        place: standing
-        for place, standing in second.items()
-        if standing.halts and place in seeming and not standing.has_moved_since(seeming[place])
+        tp: standing
+        for tp, standing in second.items()
+        if standing.halts and tp in seeming and not standing.has_moved_since(seeming[tp])
     }
     return len(first), still

@@ -90,7 +90,7 @@ def collect_replies(records: Iterable[TopicRecord]) -> dict[str, list[PublishedR
         heard[digest].setdefault(
             int(number), PublishedReply(int(number), kind, data, timestamp(envelope.time) or record.time)
         )
-    return {digest: [told[number] for number in sorted(told)] for digest, told in heard.items()}
+    return {digest: [published[number] for number in sorted(published)] for digest, published in heard.items()}
 
 
 def rebuild(
@@ -121,18 +121,18 @@ def rebuild(
             rebuilt.counts["no command: dead letters already"] += 1
             continue
         command = outcome.command if isinstance(outcome, Rejected) else outcome
-        key, told = job_key(command.source, command.id), replies.get(command_digest(command), ())
+        key, published = job_key(command.source, command.id), replies.get(command_digest(command), ())
         if key in rebuilt.jobs:
             rebuilt.counts["sent again, or misuses of an id"] += 1
             continue
-        if committed is None and not told:
+        if committed is None and not published:
             rebuilt.counts["not consumed yet: the service will read them"] += 1
             continue
         link = _link(replace(command, order=order_of(record.key)), rebuilt.jobs)
         since = replies_kept_since(command)
-        job, how = _job(link.command, isinstance(outcome, Rejected), told, record.time, now, since)
+        job, how = _job(link.command, isinstance(outcome, Rejected), published, record.time, now, since)
         if link.waits:
-            job, how = _waiting(job, link.waits, told, how, now if link.doubtful else None)
+            job, how = _waiting(job, link.waits, published, how, now if link.doubtful else None)
         elif not ended(job):
             job = replace(job, filled=link.members)
         if job.command.order and (keeps_line(job) or chains.waits(job)):
@@ -178,13 +178,15 @@ def _link(command: Command, jobs: Mapping[bytes, Job]) -> _Link:
     return _Link(replace(plain, params=request), members or None)
 
 
-def _waiting(job: Job, begun: Job, told: Sequence[PublishedReply], how: str, doubted: float | None) -> tuple[Job, str]:
+def _waiting(
+    job: Job, begun: Job, published: Sequence[PublishedReply], how: str, doubted: float | None
+) -> tuple[Job, str]:
     """It can't have been called, unless its replies say so; then what it was called with is not known.
 
     If what it names may have succeeded (``doubted`` is the time then), it may have been called, too.
     """
     bare = replace(job, command=replace(job.command, params={}))
-    if ended(job) or _resource_id(told):
+    if ended(job) or _resource_id(published):
         return bare, how
     if doubted is not None:
         return _closed(bare, Phase.PARKED, UNKNOWN, doubted), "parked: fate unknown"
@@ -193,21 +195,21 @@ def _waiting(job: Job, begun: Job, told: Sequence[PublishedReply], how: str, dou
 
 
 def _job(
-    command: Command, refused: bool, told: Sequence[PublishedReply], arrived: float, now: float, kept_since: float
+    command: Command, refused: bool, published: Sequence[PublishedReply], arrived: float, now: float, kept_since: float
 ) -> tuple[Job, str]:
-    accepted_at = told[0].time if told else arrived
-    job = Job(command, Phase.INTENDED, accepted_at, since=now, told=told[-1].number if told else 0)
-    job = replace(job, resource_id=_resource_id(told))
-    if told and told[-1].kind in _ENDS:
-        return _ended(job, told[-1]), f"ended: {_ENDS[told[-1].kind]}"
-    if refused and told:
+    accepted_at = published[0].time if published else arrived
+    job = Job(command, Phase.INTENDED, accepted_at, since=now, told=published[-1].number if published else 0)
+    job = replace(job, resource_id=_resource_id(published))
+    if published and published[-1].kind in _ENDS:
+        return _ended(job, published[-1]), f"ended: {_ENDS[published[-1].kind]}"
+    if refused and published:
         return _closed(job, Phase.PARKED, WITHDRAWN, now), "parked: accepted once, not allowed any more"
     if refused or command.operation not in COMMANDS:
         fault = Fault("Rejected", "it was rejected; the reply with the reasons is no longer kept")
         return _closed(job, Phase.REJECTED, fault, now, violations=[]), "ended: rejected"
-    if not told and arrived < kept_since:
+    if not published and arrived < kept_since:
         return _closed(job, Phase.PARKED, UNKNOWN, now), "parked: fate unknown"
-    return _open(job, now, str(told[-1].data.get("target") or command.target) if told else command.target)
+    return _open(job, now, str(published[-1].data.get("target") or command.target) if published else command.target)
 
 
 def _closed(job: Job, phase: Phase, fault: Fault, now: float, **more: Any) -> Job:
@@ -273,8 +275,8 @@ def _cancelling(job: Job, target: str) -> tuple[Job, str]:
     return replace(job, command=command, phase=Phase.RUNNING), "open: started, watched"
 
 
-def _resource_id(told: Sequence[PublishedReply]) -> str:
-    started = [said.data for said in told if said.kind is ReplyKind.STARTED]
+def _resource_id(published: Sequence[PublishedReply]) -> str:
+    started = [said.data for said in published if said.kind is ReplyKind.STARTED]
     return str(started[-1].get("resourceArn") or started[-1].get("resourceId") or "") if started else ""
 
 

@@ -194,7 +194,7 @@ def test_a_dead_letter_is_the_original_and_a_label(key: bytes | None, value: byt
         ORIGINAL,
         reason="InvalidJson",
         message="é\ud800" + "m" * 2000,
-        place=events.RecordPosition("t", 3, 2**40),
+        position=events.RecordPosition("t", 3, 2**40),
         now=NOW,
     )
     assert (found.key, found.value, found.headers[:4]) == (key, value, ORIGINAL)

@@ -69,8 +69,8 @@ class _LenientBatch:
 class _Escaping(bytearray):
     """Bytes whose undecodable ones are escaped; its slices are alike."""
 
-    def __getitem__(self, place: Any) -> Any:
-        found = super().__getitem__(place)
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
         return _Escaping(found) if isinstance(found, bytearray) else found
 
     def decode(self, encoding: str = "utf-8", errors: str = "backslashreplace") -> str:

@@ -67,17 +67,17 @@ async def _post(endpoint: TokenEndpoint) -> Mapping[str, Any]:
         ) as answer,
     ):
         body = await answer.content.read(65_536)
-    told = _mapping(body)
+    content = _mapping(body)
     if answer.status != 200:
-        code = str(told.get("error", ""))[:60]
+        code = str(content.get("error", ""))[:60]
         hint = "; check client_id and client_secret" if answer.status in {400, 401, 403} else ""
         raise TokenUnavailable(f"token endpoint {endpoint.url}: HTTP {answer.status} {code}".rstrip() + hint)
-    return told
+    return content
 
 
 def _mapping(body: bytes) -> Mapping[str, Any]:
     try:
-        told = json.loads(body)
+        content = json.loads(body)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -26,7 +26,7 @@ class EvenAssignor(StickyPartitionAssignor):  # type: ignore[misc] # aiokafka ha
         newest = max((member.generation for member in parsed.values()), default=0)
         topics = {topic for member in parsed.values() for topic in member.subscription}
         counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
-        placed = assign(
+        assigned = assign(
             counts,
             {
                 # What somebody had in an older generation, others have had since.
@@ -36,7 +36,7 @@ class EvenAssignor(StickyPartitionAssignor):  # type: ignore[misc] # aiokafka ha
         )
         return {
             name: ConsumerProtocolMemberAssignment(cls.version, sorted(partitions.items()), b"")
-            for name, partitions in placed.items()
+            for name, partitions in assigned.items()
         }
 
 

@@ -47,8 +47,8 @@ class Delivery:
         self._incidents = incidents
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
-        self._told: dict[TopicPartition, int] = {}
-        self._told_at = time.monotonic()
+        self._reported: dict[TopicPartition, int] = {}
+        self._reported_at = time.monotonic()
         self._gaps: dict[TopicPartition, int] = {}
         self._suspects: dict[TopicPartition, float] = {}
         self._halted: dict[TopicPartition, float] = {}
@@ -61,12 +61,12 @@ class Delivery:
 
     def drop(self) -> None:
         """Delivers nothing any more of what was started."""
-        for state in (self._positions, self._told, self._paused, self._gaps, self._suspects, self._halted):
+        for state in (self._positions, self._reported, self._paused, self._gaps, self._suspects, self._halted):
             state.clear()
 
     def start(self, partition: TopicPartition, offset: int) -> None:
         """Delivers from this offset on."""
-        self._positions[partition] = self._told[partition] = offset
+        self._positions[partition] = self._reported[partition] = offset
         self._forget(partition)
         self._paused.discard(partition)
         self._seek(partition)
@@ -157,22 +157,22 @@ class Delivery:
             return
         self._positions[partition] = max(expected, reached)
         if fresh:
-            self._told[partition] = fresh[-1].offset + 1
+            self._reported[partition] = fresh[-1].offset + 1
             self._assignee.received(partition, [_convert(record) for record in fresh])
 
     async def _pass_over(self) -> None:
         """Reports markers and aborted records at intervals: nothing is delivered for them."""
-        if time.monotonic() < self._told_at + QUIET:
+        if time.monotonic() < self._reported_at + QUIET:
             return
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         for partition in self._positions.keys() - self._paused - self._halted.keys():
             expected = self._positions[partition]
             reached = await self._consumer.position(KafkaPartition(*partition))  # at once, as above
             if reached > expected and self._is_real_gap(partition, expected):
                 self._positions[partition] = reached
-            if self._positions[partition] > self._told[partition]:
-                self._told[partition] = self._positions[partition]
-                self._assignee.passed(partition, self._told[partition])
+            if self._positions[partition] > self._reported[partition]:
+                self._reported[partition] = self._positions[partition]
+                self._assignee.passed(partition, self._reported[partition])
 
     def _is_real_gap(self, partition: TopicPartition, expected: int) -> bool:
         """Offsets are missing: read them once more, then believe that only control and aborted records are there."""

@@ -11,7 +11,7 @@ from sandbox.demo.story import STEPS
 def test_calls_are_counted_by_what_they_do() -> None:
     asked = [step.operation for step in STEPS] + ["GetAudienceModel"] * 3
     calls = count(json.dumps({"operation": name}) for name in asked)
-    assert (calls.creating.total(), calls.looking.total(), calls.once) == (5, 3, True)
+    assert (calls.creating.total(), calls.reading.total(), calls.once) == (5, 3, True)
     assert not count(json.dumps({"operation": name}) for name in [*asked, asked[0]]).once
     assert not count(()).once
 
@@ -27,7 +27,7 @@ def test_requests_are_counted_by_name() -> None:
     names = ["GetAudienceModel", "CreateAudienceModel", "ListAudienceModels", "GetAudienceModel"]
     calls = count(json.dumps({"operation": name, "status": 200}) for name in names)
     assert calls.creating == {"CreateAudienceModel": 1}
-    assert calls.looking == {"GetAudienceModel": 2, "ListAudienceModels": 1}
+    assert calls.reading == {"GetAudienceModel": 2, "ListAudienceModels": 1}
 
 
 def test_a_torn_log_is_an_error_and_no_smaller_count() -> None:

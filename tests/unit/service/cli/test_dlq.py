@@ -22,7 +22,7 @@ COMMANDS, DEAD = "cleanroomsml.commands", "cleanroomsml.dead-letters"
 def letter(offset: int, topic: str = COMMANDS, key: bytes | None = None) -> DeadLetter:
     place, headers = events.RecordPosition(topic, 0, offset), (("ce_id", f"c-{offset}".encode()),)
     made = events.dead_letter(
-        key or f"k-{offset}".encode(), b"v", headers, reason="TooLarge", message="m", place=place, now=NOW + offset
+        key or f"k-{offset}".encode(), b"v", headers, reason="TooLarge", message="m", position=place, now=NOW + offset
     )
     return DeadLetter(offset % 2, offset, NOW, made.key, made.value, made.headers)
 

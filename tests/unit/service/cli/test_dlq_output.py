@@ -20,7 +20,7 @@ EVIL = "\x1b[2J\r\n\u202e[red]x[/]"
 def letter(key: bytes | None = b"key", value: bytes | None = b"canary", reason: str = "TooLarge") -> DeadLetter:
     place = events.RecordPosition("commands", 3, 7)
     headers = (("ce_id", b"c-1"), ("mine", None))
-    made = events.dead_letter(key, value, headers, reason=reason, message=EVIL, place=place, now=NOW)
+    made = events.dead_letter(key, value, headers, reason=reason, message=EVIL, position=place, now=NOW)
     return DeadLetter(1, 2, NOW, made.key, made.value, made.headers)
 
 

@@ -164,12 +164,12 @@ def test_with_all_waiting_no_tenant_is_more_than_one_slot_behind(limit: int, wan
     slots.limit = limit
     slots.release(-1)
     for key in slots.first(limit):
-        granted = slots.request(slots.places[key])
+        granted = slots.request(slots.ranks[key])
         assert granted
     assert len(slots.taken) == min(limit, len(wanted))
     used = Counter(slots.taken.values())
     for tenant in {
-        rank.tenant for rank in slots.places.values()
+        rank.tenant for rank in slots.ranks.values()
     }:  # who still waits has no fewer than the others, but for one
         assert used[tenant] >= max(used.values(), default=0) - 1
 
@@ -211,5 +211,5 @@ def test_a_change_costs_about_the_same_however_many_wait() -> None:
         for key in keys:
             slots.release(key)
         costs.append((Key.looked_up + Since.compared) / count)
-        assert not slots.places
+        assert not slots.ranks
     assert costs[1] < 2 * costs[0] < 200, "one more halving of a queue each, and no copies"

@@ -59,8 +59,8 @@ async def test_a_row_says_why_and_what_is_next() -> None:
     )
     shown = await rows(scene)
     assert shown["waits"] == (
-        "waits Segment 2 · /teams/marketing CreateAudienceModel default ◷ waiting 25 min ConcurrencyLimit place 1 of 1 "
-        "in the queue next try in 41 s owner unknown partition 0"
+        "waits Segment 2 · /teams/marketing CreateAudienceModel default ◷ waiting 25 min ConcurrencyLimit position 1 "
+        "of 1 in the queue next try in 41 s owner unknown partition 0"
     )
     assert (
         "▶ started CREATE_PENDING 2 min 2 min of usually 10 min polled by its owner about every 15 s" in shown["runs"]

@@ -31,7 +31,9 @@ def test_a_letter_tells_why_and_where_from_and_keeps_the_original() -> None:
 
 def test_of_a_letter_that_was_dead_before_the_last_headers_count() -> None:
     once = letter()
-    again = events.dead_letter(once.key, once.value, once.headers, reason="New", message="", place=PLACE, now=NOW + 1)
+    again = events.dead_letter(
+        once.key, once.value, once.headers, reason="New", message="", position=PLACE, now=NOW + 1
+    )
     found = DeadLetter(0, 0, NOW, again.key, again.value, again.headers)
     assert (found.reason, found.time) == ("New", NOW + 1)
     assert found.original_headers == HEADERS

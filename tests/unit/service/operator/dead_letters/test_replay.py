@@ -10,7 +10,7 @@ PLACE = events.RecordPosition("commands", 1, 7)
 
 
 def _letter(build: Callable[..., events.Message], key: bytes) -> DeadLetter:
-    made = build(key, b"value", (("ce_id", b"c"),), reason="TooLarge", message="m", place=PLACE, now=0.0)
+    made = build(key, b"value", (("ce_id", b"c"),), reason="TooLarge", message="m", position=PLACE, now=0.0)
     return DeadLetter(0, 0, 0.0, made.key, made.value, made.headers)
 
 

@@ -44,7 +44,7 @@ def use(monkeypatch: pytest.MonkeyPatch, client: Admin) -> None:
         yield client
 
     monkeypatch.setattr(changelog_writer, "admin", admin)
-    monkeypatch.setattr(changelog_writer, "_LOOK", 0.0)
+    monkeypatch.setattr(changelog_writer, "_POLL_INTERVAL", 0.0)
 
 
 async def test_a_group_without_a_coordinator_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
