@@ -1,4 +1,4 @@
-"""The pages: the fleet, one command, one resource. Everything in them is text, escaped; the script only refreshes."""
+"""The page of the fleet, and the frame of every page. All in them is text, escaped; the script only refreshes."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -7,27 +7,22 @@ from typing import Final
 from schemas.operations import COMMANDS
 from service.adapters.http.fleet_parts import (
     age,
-    clock,
+    command_lines,
     command_row,
     duration,
     link_to_command,
-    link_to_resource,
-    partition_name,
+    meter,
     pill,
-    reasons,
-    timeline,
 )
 from service.adapters.http.markup import Child, Markup, address, tag
 from service.core.command_state import ENDED, OPEN, CommandState
 from service.runtime.fleet_answers import (
     Attention,
-    CommandAnswer,
     CommandPage,
     Identity,
     Overview,
     PartitionAnswer,
     PartitionsAnswer,
-    ResourceAnswer,
     SlotAnswer,
     TargetAnswer,
     TargetsAnswer,
@@ -118,7 +113,7 @@ def fleet(
             _states(overview, asked),
             _filters(asked, *names),
             _incomplete(overview),
-            _commands(commands, asked, now),
+            commands_table(commands, asked, now),
             aria_labelledby="commands-title",
             class_="card",
         ),
@@ -154,18 +149,9 @@ def _one_attention(each: Attention, now: datetime | None) -> Markup:
         "li",
         tag("p", tag("span", kind, class_="kind"), " ", subject, since),
         tag("p", each.message, class_="message"),
-        _command_lines(each.remedies),
+        command_lines(each.remedies),
         data_key=f"{each.kind} {each.subject} {each.command.source if each.command else ''}",
     )
-
-
-def _command_lines(lines: Iterable[str]) -> Markup | None:
-    shown = [tag("li", tag("code", line, tabindex="0"), _copy()) for line in lines]
-    return tag("ul", shown, class_="lines") if shown else None
-
-
-def _copy() -> Markup:
-    return tag("button", "Copy", type="button", data_copy=True, hidden=True)
 
 
 def _states(overview: Overview, asked: Mapping[str, str]) -> Markup:
@@ -228,7 +214,8 @@ def _incomplete(overview: Overview) -> Markup:
     return tag("div", tag("p", text, class_="note") if text else None, id="incomplete", data_live=True)
 
 
-def _commands(page: CommandPage, asked: Mapping[str, str], now: datetime | None) -> Markup:
+def commands_table(page: CommandPage, asked: Mapping[str, str], now: datetime | None) -> Markup:
+    """Commands, a row each, and a link to those that follow."""
     rows = [command_row(command, now) for command in page.commands]
     if not rows:
         text = "No command matches." if not page.exhausted else "Nothing found yet."
@@ -274,7 +261,7 @@ def _targets(answer: TargetsAnswer, now: datetime | None) -> Markup:
 
 def _target(target: TargetAnswer, now: datetime | None) -> Markup:
     budgets: list[Child] = [
-        _meter(
+        meter(
             each.calls,
             f"{each.per_second:g} of {each.limit:g} a second",
             tag("span", " throttled", class_="over") if each.throttled or each.per_second < each.limit else None,
@@ -283,7 +270,7 @@ def _target(target: TargetAnswer, now: datetime | None) -> Markup:
         for each in target.budgets
     ]
     slots: list[Child] = [
-        _meter(
+        meter(
             each.quota,
             _used(each),
             f" {each.taken} of {each.limit} slots",
@@ -294,16 +281,16 @@ def _target(target: TargetAnswer, now: datetime | None) -> Markup:
         for each in target.slots
     ]
     calls: list[Child] = [
-        _meter("last answer", age(target.answered_at, now) or "none yet", " ago" if target.answered_at else None),
-        _meter(
+        meter("last answer", age(target.answered_at, now) or "none yet", " ago" if target.answered_at else None),
+        meter(
             "last error",
             tag("span", f"{target.error} at {target.error_operation}", class_="code"),
             (" ", age(target.failed_at, now), " ago"),
         )
         if target.error
         else None,
-        _meter("polled here", f"{target.polled} resources"),
-        _meter("address", target.address),
+        meter("polled here", f"{target.polled} resources"),
+        meter("address", target.address),
     ]
     state = tag("span", target.no_answer, class_="pill parked") if target.silent else None
     title = tag(
@@ -317,10 +304,6 @@ def _used(slots: SlotAnswer) -> Markup:
     limit = max(slots.limit, 1)
     bar = {"min": 0, "max": limit, "low": limit - 0.5, "optimum": 0}
     return tag("meter", **bar, value=min(slots.taken, limit), aria_hidden="true")
-
-
-def _meter(name: str, *value: Child) -> Markup:
-    return tag("div", tag("dt", name), tag("dd", *value))
 
 
 def _partitions(overview: Overview, answer: PartitionsAnswer, now: datetime | None) -> Markup:
@@ -372,134 +355,3 @@ def _partition(each: PartitionAnswer) -> Markup:
 def _words() -> Markup:
     rows = [tag("div", tag("dt", pill(state)), tag("dd", meaning)) for state, meaning in _WORDS.items()]
     return tag("details", tag("summary", "What the words mean"), tag("dl", rows, class_="words"), class_="card")
-
-
-# One command, one resource
-
-
-def command_page(command: CommandAnswer, now: datetime | None) -> list[Markup]:
-    """A command's content."""
-    lines = _command_lines(command.remedies)
-    decide = tag("section", tag("h2", "Decide"), lines, class_="card attention") if lines else None
-    twice = [partition_name(each) for each in command.also_in]
-    note = f"The same command is in another partition, too: {', '.join(twice)}. Its publisher partitions wrongly."
-    return [
-        _back(),
-        tag("h1", tag("span", command.id, class_="id"), " ", pill(command.state), id="title", data_live=True),
-        tag(
-            "div",
-            tag(
-                "div",
-                tag("p", note, class_="note") if twice else None,
-                tag("div", *reasons(command, now), _error(command), class_="card"),
-                decide,
-                tag("section", tag("h2", "Timeline"), timeline(command.timeline, now), class_="card"),
-                _holders(command),
-                class_="column",
-            ),
-            tag("section", tag("h2", "Facts"), tag("dl", _facts(command, now), class_="facts"), class_="card"),
-            id="command",
-            data_live=True,
-        ),
-    ]
-
-
-def _error(command: CommandAnswer) -> Markup | None:
-    if command.error is None or not command.error.message:
-        return None
-    status = f" (HTTP {command.error.http_status})" if command.error.http_status else None
-    searched = tag("p", command.searched_for) if command.searched_for else None
-    return tag("div", tag("p", command.error.message, status), searched, class_="message")
-
-
-def _holders(command: CommandAnswer) -> Markup | None:
-    if not command.holders:
-        return None
-    slots = f"{command.slots_taken} of {command.slots_limit} slots are in use, by:"
-    return tag(
-        "section",
-        tag("h2", "Who has the slots"),
-        tag("p", slots),
-        tag("ul", [tag("li", link_to_command(each.id, each.source)) for each in command.holders]),
-        class_="card",
-    )
-
-
-def _facts(command: CommandAnswer, now: datetime | None) -> list[Child]:
-    usual = f"{duration(command.usual_seconds)} (median of {command.usual_of})" if command.usual_seconds else None
-    same = tag("a", command.correlation_id, href=address("/", state="all", q=command.correlation_id))
-    target = " ".join(part for part in (command.target, command.account, command.region) if part)
-    facts: list[tuple[str, Child]] = [
-        ("name", command.name),
-        ("operation", command.operation),
-        ("source", command.source),
-        ("tenant", command.tenant),
-        ("target", target),
-        ("resource", link_to_resource(command.resource_id) if command.resource_id else None),
-        ("correlation id", same if command.correlation_id else None),
-        ("accepted", clock(command.accepted_at)),
-        ("ended", clock(command.ended_at)),
-        ("not before", clock(command.not_before)),
-        ("deadline", clock(command.deadline)),
-        ("priority", str(command.priority) if command.priority else None),
-        ("calls", str(command.attempts)),
-        ("searches", str(command.searches) if command.searches else None),
-        ("replies", str(command.replies)),
-        ("usual duration", usual),
-        ("marker", command.marker),
-        ("trace", command.trace_id),
-        ("partition", partition_name(command.partition)),
-        ("owner", command.owner or "unknown"),
-    ]
-    return [_meter(name, value) for name, value in facts if value]
-
-
-def resource_page(resource: ResourceAnswer, now: datetime | None) -> list[Markup]:
-    """A resource's content."""
-    states = [
-        tag(
-            "tr",
-            tag("th", each.kind, scope="row"),
-            tag("td", each.status, data_label="status"),
-            tag("td", each.name, data_label="name"),
-            tag("td", f"{each.sequence}", data_label="events"),
-            tag("td", age(each.observed_at, now), " ago", data_label="observed"),
-            data_key=each.kind,
-        )
-        for each in resource.states
-    ]
-    head = tag("tr", [tag("th", name, scope="col") for name in ("Kind", "Status", "Name", "Events", "Observed")])
-    caption = tag("caption", "What was published about it", class_="visually-hidden")
-    table = tag("table", caption, tag("thead", head), tag("tbody", states)) if states else None
-    commands = _commands(resource.commands, {"q": resource.id, "state": "all"}, now)
-    console = None
-    if resource.console:
-        console = tag("p", tag("a", "AWS console of its Region", href=resource.console, rel="noreferrer noopener"))
-    return [
-        _back(),
-        tag("h1", tag("span", resource.id, class_="id")),
-        tag(
-            "div",
-            console,
-            tag("section", tag("h2", "Published"), table or tag("p", _UNPUBLISHED), class_="card"),
-            tag("section", tag("h2", "Commands"), commands, class_="card"),
-            id="resource",
-            data_live=True,
-        ),
-    ]
-
-
-_UNPUBLISHED: Final = "No event was published about it, or it is no longer remembered."
-
-
-def _back() -> Markup:
-    return tag("p", tag("a", "Fleet", href="/"), class_="back")
-
-
-def missing_page(what: str) -> list[Markup]:
-    """Something that is not known here."""
-    return [
-        tag("h1", "Not known here"),
-        tag("p", what),
-        tag("p", tag("a", "All commands", href="/")),
-    ]

@@ -182,3 +182,15 @@ def _step(step: TimelineStep, now: datetime | None) -> Markup:
     details = [part for part in (step.status, step.reason, step.error, call) if part]
     at = (clock(step.at), tag("span", " (", age(step.at, now), " ago)", class_="faint"))
     return tag("li", what, " ", tag("span", ", ".join(details), class_="details"), tag("div", at, class_="when"))
+
+
+def meter(name: str, *value: Child) -> Markup:
+    """A name and its value, in a list of such pairs."""
+    return tag("div", tag("dt", name), tag("dd", *value))
+
+
+def command_lines(lines: Iterable[str]) -> Markup | None:
+    """Lines for a shell, each with a button that copies it."""
+    copy = tag("button", "Copy", type="button", data_copy=True, hidden=True)
+    shown = [tag("li", tag("code", line, tabindex="0"), copy) for line in lines]
+    return tag("ul", shown, class_="lines") if shown else None

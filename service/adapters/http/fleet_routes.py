@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from service.adapters.http import fleet_pages
+from service.adapters.http import fleet_details, fleet_pages
 from service.adapters.http.assets import Assets
 from service.adapters.http.fleet_questions import PARAMETERS, InvalidQuestion, query
 from service.adapters.http.markup import Markup
@@ -116,7 +116,7 @@ class FleetRoutes:
         try:
             commands = await self._view.commands.commands(query(given))
         except InvalidQuestion as error:
-            return self._page("Not understood", fleet_pages.missing_page(str(error)), 400)
+            return self._page("Not understood", fleet_details.missing_page(str(error)), 400)
         overview, targets, partitions = self._view.overview(), self._view.targets(), self._view.partitions()
         asked = {name: value for name, value in given.items() if value}
         content = fleet_pages.fleet(overview, commands, targets, partitions, asked, self._view.names)
@@ -127,16 +127,16 @@ class FleetRoutes:
         command = await self._view.commands.command(source, command_id)
         if command is None:
             what = f"No command {command_id!r} of source {source!r} is known: it never came, or was forgotten."
-            return self._page("Not known", fleet_pages.missing_page(what), 404)
-        return self._page(command_id, fleet_pages.command_page(command, self._now()))
+            return self._page("Not known", fleet_details.missing_page(what), 404)
+        return self._page(command_id, fleet_details.command_page(command, self._now()))
 
     async def _resource_page(self, request: web.Request) -> web.Response:
         resource_id = request.query.get("id", "")
         resource = await self._view.commands.resource(resource_id, query(_RESOURCE_COMMANDS)) if resource_id else None
         if resource is None:
             what = f"No command about {resource_id!r} is known: it was made by something else, or was forgotten."
-            return self._page("Not known", fleet_pages.missing_page(what), 404)
-        return self._page(resource_id, fleet_pages.resource_page(resource, self._now()))
+            return self._page("Not known", fleet_details.missing_page(what), 404)
+        return self._page(resource_id, fleet_details.resource_page(resource, self._now()))
 
     def _page(self, title: str, content: list[Markup], status: int = 200) -> web.Response:
         identity = self._view.identity()
