@@ -22,7 +22,6 @@ from service.adapters.telemetry import PrometheusTelemetry
 from service.core.observations import Failure, Reply
 from service.core.polling import Cadence
 from service.core.position import PartitionOffsets
-from service.core.timing import Policy
 from service.runtime.activities import ActivityDependencies
 from service.runtime.app import App
 from service.runtime.assignment import Assignment
@@ -35,25 +34,13 @@ from service.runtime.ports import Assignee, Follower, OutRecord, TopicPartition
 from service.runtime.shard import Shard
 from service.runtime.slots import SlotRegistry
 from service.runtime.standby import Standby
+from tests.support import process
 
 COMMANDS: Final = "commands"
 BEGAN: Final = float(int(time.time()) - 3600)
 """An hour ago: what runs for longer than usual is reported."""
 BATCH: Final = 500
-POLICY: Final = Policy(
-    call_window=2.0,
-    settle=30.0,
-    search_delays=(0.0, 5.0, 10.0),
-    accepted_limit=600.0,
-    search_limit=1800.0,
-    backoff_base=0.5,
-    backoff_cap=10.0,
-    quota_retry=60.0,
-    read_retry_limit=120.0,
-    write_retry_limit=600.0,
-    vanish_grace=10.0,
-    retention=1e10,
-)
+POLICY: Final = replace(process.POLICY, retention=1e10)
 
 Entry = tuple[bytes, bytes]
 

@@ -39,26 +39,24 @@ class Received:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyReceived:
-    """A reply to a command.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AboutCommand:
+    """What replies and events have in common.
 
     Attributes:
-        id: CloudEvents id: the same when the reply is repeated.
-        kind: What became of the command.
+        id: CloudEvents id: the same when the record is repeated.
         time: When the service wrote it, RFC 3339.
-        command_id: The command's id.
+        command_id: The command's id; of an event: that of the command which the resource belongs to.
         command_source: The command's source.
         operation: The command's operation; empty when it named none that is known.
         target: The AWS target.
         tenant: The tenant; empty for the default one.
         correlation_id: The command's.
-        data: Everything that the reply says.
+        data: Everything that the record says.
         record: Where it was read.
     """
 
     id: str
-    kind: ReplyKind
     time: str
     command_id: str
     command_source: str
@@ -68,6 +66,17 @@ class ReplyReceived:
     correlation_id: str
     data: Mapping[str, Any]
     record: Received
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyReceived(_AboutCommand):
+    """A reply to a command.
+
+    Attributes:
+        kind: What became of the command.
+    """
+
+    kind: ReplyKind
 
     @property
     def is_terminal(self) -> bool:
@@ -86,43 +95,23 @@ class ReplyReceived:
         return str(self.data.get("resourceArn") or self.data.get("resourceId") or "")
 
 
-@dataclass(frozen=True, slots=True)
-class StatusChanged:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChanged(_AboutCommand):
     """A resource's status is another than before.
 
     Attributes:
-        id: CloudEvents id: the same when the event is repeated.
         resource_kind: Which kind of resource, such as ``audience-model``.
-        time: When the service wrote it, RFC 3339.
         resource_id: ARN of the resource, or its stable id.
         sequence: Counts the resource's events from 1 without gaps.
         previous_status: Status in the event before; None for the first.
         status: AWS's status, or ``created``, ``updated``, ``deleted``.
-        command_id: Id of the command that the resource belongs to.
-        command_source: That command's source.
-        operation: That command's operation.
-        target: The AWS target.
-        tenant: The tenant; empty for the default one.
-        correlation_id: That command's.
-        data: Everything that the event says.
-        record: Where it was read.
     """
 
-    id: str
     resource_kind: str
-    time: str
     resource_id: str
     sequence: int
     previous_status: str | None
     status: str
-    command_id: str
-    command_source: str
-    operation: str
-    target: str
-    tenant: str
-    correlation_id: str
-    data: Mapping[str, Any]
-    record: Received
 
 
 CommandChange = ReplyReceived | StatusChanged
@@ -148,36 +137,31 @@ def decode(record: Received) -> CommandChange | None:
 
 
 def _reply(envelope: Envelope, data: dict[str, Any], record: Received) -> ReplyReceived:
-    return ReplyReceived(
-        id=envelope.id,
-        kind=ReplyKind(envelope.type.removeprefix(events.REPLY_PREFIX)),
-        time=envelope.time,
-        command_id=data["commandId"],
-        command_source=data["commandSource"],
-        operation=data.get("operation", ""),
-        target=data.get("target", ""),
-        tenant=envelope.extensions.get("tenant", ""),
-        correlation_id=envelope.extensions.get("correlationid", ""),
-        data=data,
-        record=record,
-    )
+    kind = ReplyKind(envelope.type.removeprefix(events.REPLY_PREFIX))
+    return ReplyReceived(kind=kind, **_common(envelope, data, record))
 
 
 def _event(envelope: Envelope, data: dict[str, Any], record: Received) -> StatusChanged:
     return StatusChanged(
-        id=envelope.id,
         resource_kind=envelope.type.removeprefix(events.EVENT_PREFIX).removesuffix(events.EVENT_SUFFIX),
-        time=envelope.time,
         resource_id=envelope.subject,
         sequence=int(envelope.extensions["sequence"]),
         previous_status=data.get("previousStatus"),
         status=data["status"],
-        command_id=data["commandId"],
-        command_source=data["commandSource"],
-        operation=data.get("operation", ""),
-        target=data.get("target", ""),
-        tenant=envelope.extensions.get("tenant", ""),
-        correlation_id=envelope.extensions.get("correlationid", ""),
-        data=data,
-        record=record,
+        **_common(envelope, data, record),
     )
+
+
+def _common(envelope: Envelope, data: dict[str, Any], record: Received) -> dict[str, Any]:
+    return {
+        "id": envelope.id,
+        "time": envelope.time,
+        "command_id": data["commandId"],
+        "command_source": data["commandSource"],
+        "operation": data.get("operation", ""),
+        "target": data.get("target", ""),
+        "tenant": envelope.extensions.get("tenant", ""),
+        "correlation_id": envelope.extensions.get("correlationid", ""),
+        "data": data,
+        "record": record,
+    }
