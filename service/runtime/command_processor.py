@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from service.core import chains, holding, transitions
@@ -74,14 +75,12 @@ class CommandProcessor:
                 stopped.append(key)
             return unsent
 
-        def elsewhere(key: bytes) -> str:
-            return self._standby.elsewhere(self._partition, key)
-
+        elsewhere = partial(self._standby.elsewhere, self._partition)
         try:
             commands.receive(record, self._store, batch, self._context, revoke, elsewhere)
         except Exception:
             for key in stopped:
-                self._learn(key, HandedOver())  # its call was stopped for nothing, and is made anew
+                self._learn(key, HandedOver())  # its call was stopped for nothing, and is made again
             raise
 
     def observe(self, key: bytes, observation: Observation, batch: Transaction) -> None:

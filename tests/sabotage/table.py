@@ -249,8 +249,8 @@ SABOTAGES = (
     Sabotage(
         "do not search other partitions for a command",
         "service.runtime.command_processor",
-        "            return self._standby.elsewhere(self._partition, key)\n",
-        "            return '' if self._standby else key.decode()\n",
+        "        elsewhere = partial(self._standby.elsewhere, self._partition)\n",
+        "        elsewhere = lambda _: ''\n",
         "A repeat by a client with another partitioner makes a second resource, days later as at once.",
         "tests/unit/service/runtime/test_standby.py::test_a_creation_that_comes_to_another_replicas_partition_too_is_refused",
     ),
