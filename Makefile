@@ -42,7 +42,7 @@ test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones
 	$(ABREAST) -m "not long and not rights and not clients and not others and not image and not chart and not cluster and not sabotage"
 
 .PHONY: test-sabotage
-test-sabotage: $(VENV)/.dev ## Two hundred defects put into the code, one at a time: a test must fail for each
+test-sabotage: $(VENV)/.dev ## Each defect of docs/sabotage.md put into the code, one at a time: a test must fail for each
 	$(PY) -m pytest -m "sabotage and not long" tests/sabotage
 
 .PHONY: test-rights

@@ -2291,7 +2291,7 @@ SABOTAGES = (
         "keep whole replies for duplicates",
         "service.core.outcomes",
         "        reply=reply,\n",
-        "        reply=told,\n",
+        "        reply=content,\n",
         "Lists of a hundred resources and rejections with a hundred reasons fill the memory of every replica.",
         "tests/unit/service/core/test_transitions_life.py::test_of_a_long_reply_little_is_kept",
     ),

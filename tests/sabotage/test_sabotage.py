@@ -1,6 +1,7 @@
 """Whoever drops a guard is found out: each catching test fails with the guard dropped, and passes with it."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,6 +66,28 @@ def test_the_guard_is_where_it_was(sabotage: Sabotage) -> None:
     source = Path(*sabotage.module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
     assert source.count(sabotage.old) == 1
     compile(source.replace(sabotage.old, sabotage.new), sabotage.module, "exec")
+
+
+def test_no_sabotage_names_what_is_not_there(tmp_path: Path) -> None:
+    """A test would fail by a NameError, and prove nothing of the guard."""
+    for number, each in enumerate(SABOTAGES):
+        source = Path(*each.module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+        (tmp_path / f"row_{number}.py").write_text(source.replace(each.old, each.new), encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--no-cache",
+        "--select",
+        "F821,F823",
+        str(tmp_path),
+    ]
+    done = subprocess.run([*command, "--output-format", "concise"], capture_output=True, text=True, check=False)
+    undefined = [(int(row), what) for row, what in re.findall(r"row_(\d+)\.py:\S+ (.*)", done.stdout)]
+    assert [(SABOTAGES[row].name, what) for row, what in undefined] == []
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_catching_tests_are_part_of_the_suite() -> None:
