@@ -52,12 +52,12 @@ class _TargetProbe:
 
     async def credentials(self) -> Finding:
         """Whether the environment gives credentials, and which."""
-        suspects = tuple(credential_sources.problems(self._environ, datetime.now(UTC)))
+        found = tuple(credential_sources.problems(self._environ, datetime.now(UTC)))
         method, broken = await self._try(self._found())
         if broken is not None:
-            problems = "; ".join((*suspects, broken))
+            problems = "; ".join((*found, broken))
             return self._finding("credentials", False, f"no credentials: {problems}")
-        notes = "".join(f"; but {suspect}" for suspect in suspects)
+        notes = "".join(f"; but {problem}" for problem in found)
         shown = f", shown to {self._chain()}" if method in credential_sources.BY_STS else ""
         return self._finding("credentials", True, f"{credential_sources.describe(method, self._environ)}{shown}{notes}")
 

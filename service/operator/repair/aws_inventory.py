@@ -14,13 +14,13 @@ from service.core.marker import carried
 from service.core.observations import Failure
 from service.core.rate_budget import Lane
 from service.core.search import get_request, list_request
-from service.operator.repair.drift import Listing, Survey
+from service.operator.repair.drift import Inventory, Listing
 from service.runtime.dispatch import CallTimeouts, RateLimitedApi
 from service.runtime.limiter import Limiter
 from service.settings import Settings
 
 
-async def inventory(settings: Settings) -> Survey:
+async def inventory(settings: Settings) -> Inventory:
     """Lists everything, within each target's budget of reads; what can't be listed is reported."""
     kinds = [resource.kind for resource in RESOURCES.values() if resource.list_operation]
     wanted = [(target, kind) for target in settings.targets for kind in kinds]

@@ -17,7 +17,7 @@ SETTLING_TIMES = 3
 Summary = Mapping[str, Any]
 Listing = Sequence[Summary] | str
 """What a complete List shows; as text, why there is none."""
-Survey = Mapping[tuple[str, str], Listing]
+Inventory = Mapping[tuple[str, str], Listing]
 """Listings by target and resource kind."""
 
 
@@ -74,20 +74,20 @@ class Drift:
     repair: Fix | None = None
 
 
-def compare(ledger: ChangelogSnapshot, survey: Survey, now: float, settle: float) -> Iterator[Drift]:
+def compare(ledger: ChangelogSnapshot, inventory: Inventory, now: float, settle: float) -> Iterator[Drift]:
     """Every difference.
 
     Args:
         ledger: What the changelogs say.
-        survey: What AWS says, asked after the changelogs were read.
+        inventory: What AWS says, asked after the changelogs were read.
         now: Epoch seconds.
         settle: The policy's settling time.
     """
-    for (target, kind), listing in survey.items():
+    for (target, kind), listing in inventory.items():
         if isinstance(listing, str):
             yield Drift(DriftKind.UNLISTED, f"{target}/{kind}", f"could not be listed and compared: {listing}")
-    yield from _orphans(ledger, survey)
-    targets = {target for target, _ in survey}
+    yield from _orphans(ledger, inventory)
+    targets = {target for target, _ in inventory}
     for held in ledger.jobs:
         if known_row(held.job.command) is None:
             continue
@@ -95,9 +95,9 @@ def compare(ledger: ChangelogSnapshot, survey: Survey, now: float, settle: float
             yield _without_target(held.job)
             continue
         if held.job.phase is Phase.PARKED:
-            yield _parked(held, survey)
+            yield _parked(held, inventory)
         elif held.job.phase in (Phase.RUNNING, Phase.ACCEPTED):
-            yield from _gone(held.job, survey)
+            yield from _gone(held.job, inventory)
         elif held.job.phase is Phase.UNCERTAIN and now - held.job.since > SETTLING_TIMES * settle:
             yield Drift(
                 DriftKind.UNCERTAIN,
@@ -107,10 +107,10 @@ def compare(ledger: ChangelogSnapshot, survey: Survey, now: float, settle: float
             )
 
 
-def _orphans(ledger: ChangelogSnapshot, survey: Survey) -> Iterator[Drift]:
+def _orphans(ledger: ChangelogSnapshot, inventory: Inventory) -> Iterator[Drift]:
     jobs = {marker(held.job.command): held.job for held in ledger.jobs}
     seen: set[str] = set()
-    for (target, kind), listing in survey.items():
+    for (target, kind), listing in inventory.items():
         for summary in () if isinstance(listing, str) else listing:
             resource, token = RESOURCES[kind], carried(summary.get(MARKER_MEMBER))
             identity = identify(resource, summary)
@@ -170,9 +170,9 @@ def _without_target(job: Job) -> Drift:
     )
 
 
-def _gone(job: Job, survey: Survey) -> Iterator[Drift]:
+def _gone(job: Job, inventory: Inventory) -> Iterator[Drift]:
     resource = subject(job.command)
-    listing = survey.get((job.command.target, resource.kind))
+    listing = inventory.get((job.command.target, resource.kind))
     if listing is None or isinstance(listing, str):
         return
     if job.phase is Phase.ACCEPTED:
@@ -188,14 +188,14 @@ def _gone(job: Job, survey: Survey) -> Iterator[Drift]:
         )
 
 
-def _parked(held: OwnedJob, survey: Survey) -> Drift:
+def _parked(held: OwnedJob, inventory: Inventory) -> Drift:
     job = held.job
     why = f"parked with {job.fault.code}" if job.fault else "parked"
     if repeat(job.command) is not Repeat.MARKED:
         text = f"{why}: {job.command.operation} leaves no marker to search for; check at AWS, and resolve it"
         return Drift(DriftKind.PARKED, job.command.id, text)
     resource = row(job.command).resource
-    listing = survey.get((job.command.target, resource.kind))
+    listing = inventory.get((job.command.target, resource.kind))
     if listing is None or isinstance(listing, str):
         return Drift(DriftKind.PARKED, job.command.id, f"{why}: AWS could not be asked what carries its marker")
     matches = _matches(job, listing)

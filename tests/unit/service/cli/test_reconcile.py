@@ -14,7 +14,7 @@ from service.core.job import marker
 from service.core.marker import stamp
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt, OwnedJob
 from service.operator.repair.command_sender import Outgoing
-from service.operator.repair.drift import Survey
+from service.operator.repair.drift import Inventory
 from service.runtime.ports import TopicPartition
 from tests.support import builders
 from tests.support.command_line import CommandLine
@@ -34,18 +34,20 @@ class World:
 
     def __init__(self) -> None:
         self.snapshot = ChangelogSnapshot()
-        self.survey: Survey = {("default", kind): [] for kind, resource in RESOURCES.items() if resource.list_operation}
+        self.known: Inventory = {
+            ("default", kind): [] for kind, resource in RESOURCES.items() if resource.list_operation
+        }
         self.sent: list[Outgoing] = []
 
     def models(self, *summaries: dict[str, Any] | str) -> None:
-        self.survey = {**self.survey, ("default", "audience-model"): list(summaries)}  # type: ignore[arg-type]
+        self.known = {**self.known, ("default", "audience-model"): list(summaries)}  # type: ignore[arg-type]
 
     async def read_snapshot(self, _settings: KafkaSettings, consumed: Mapping[str, str]) -> ChangelogSnapshot:
         assert set(consumed) == {COMMANDS, "cleanroomsml.changes"}
         return self.snapshot
 
-    async def inventory(self, _settings: Any) -> Survey:
-        return self.survey
+    async def inventory(self, _settings: Any) -> Inventory:
+        return self.known
 
     @asynccontextmanager
     async def sender(self, _settings: KafkaSettings) -> AsyncIterator[Any]:
@@ -84,7 +86,7 @@ def test_what_is_safe_is_told_and_sent_only_with_apply(world: World, type_: Comm
 
 
 def test_what_needs_a_person_is_no_success(world: World, type_: CommandLine) -> None:
-    world.survey = {**world.survey, ("default", "audience-model"): "AccessDeniedException: no"}
+    world.known = {**world.known, ("default", "audience-model"): "AccessDeniedException: no"}
     ended = type_("reconcile", "--apply")
     assert (ended.code, world.sent) == (3, [])
     assert ended.lines[0].startswith("not safe unlisted: ")

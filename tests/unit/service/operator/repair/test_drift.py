@@ -7,7 +7,7 @@ from schemas.records import Job, Phase, ResourceState
 from service.core.job import marker, replace
 from service.core.marker import stable_id, stamp
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt
-from service.operator.repair.drift import Drift, DriftKind, Survey, compare
+from service.operator.repair.drift import Drift, DriftKind, Inventory, compare
 from service.runtime.ports import TopicPartition
 from tests.support import builders
 from tests.support.builders import NOW
@@ -17,15 +17,15 @@ CREATE, EXPORT, TAG = (OPERATIONS[name] for name in ("CreateAudienceModel", "Sta
 ARN = builders.arn(CREATE)
 TOKEN = "0123456789ABCDEFGHJKMNPQRS"
 SETTLE = 360.0
-NOTHING: Survey = {("main", kind): [] for kind, row in RESOURCES.items() if row.list_operation}
+NOTHING: Inventory = {("main", kind): [] for kind, row in RESOURCES.items() if row.list_operation}
 
 
-def differences(*jobs: Job, survey: Survey, resources: tuple[ResourceState, ...] = ()) -> list[Drift]:
+def differences(*jobs: Job, inventory: Inventory, resources: tuple[ResourceState, ...] = ()) -> list[Drift]:
     ledger = ChangelogSnapshot([held(job) for job in jobs], {(one.kind, one.id): one for one in resources})
-    return list(compare(ledger, {**NOTHING, **survey}, NOW, SETTLE))
+    return list(compare(ledger, {**NOTHING, **inventory}, NOW, SETTLE))
 
 
-def models(*summaries: dict[str, object]) -> Survey:
+def models(*summaries: dict[str, object]) -> Inventory:
     return {("main", "audience-model"): list(summaries)}
 
 
@@ -35,12 +35,12 @@ def summary(token: str = TOKEN, arn: str = ARN, status: str = "ACTIVE") -> dict[
 
 def test_agreement_is_silent() -> None:
     running = builders.job(CREATE, Phase.RUNNING, resource_id=ARN)
-    assert differences(running, survey=models(summary(marker(running.command)))) == []
-    assert differences(survey=models({"audienceModelArn": ARN, "status": "ACTIVE", "description": "by hand"})) == []
+    assert differences(running, inventory=models(summary(marker(running.command)))) == []
+    assert differences(inventory=models({"audienceModelArn": ARN, "status": "ACTIVE", "description": "by hand"})) == []
 
 
 def test_an_orphan_is_tracked() -> None:
-    (found,) = differences(survey=models(summary()))
+    (found,) = differences(inventory=models(summary()))
     assert (found.what, found.subject) == (DriftKind.ORPHAN, ARN)
     assert found.repair is not None
     assert (found.repair.kind, found.repair.data, found.repair.held) == (Kind.TRACK, {"resourceArn": ARN}, None)
@@ -49,19 +49,19 @@ def test_an_orphan_is_tracked() -> None:
 def test_a_resource_whose_command_was_forgotten_is_no_orphan() -> None:
     """Commands are forgotten after the retention, what they have made is remembered by its last event."""
     known = ResourceState(ARN, "audience-model", 4, "ACTIVE")
-    assert differences(survey=models(summary()), resources=(known,)) == []
-    (found,) = differences(survey=models(summary(status="CREATE_FAILED")), resources=(known,))
+    assert differences(inventory=models(summary()), resources=(known,)) == []
+    (found,) = differences(inventory=models(summary(status="CREATE_FAILED")), resources=(known,))
     assert found.what is DriftKind.ORPHAN
 
 
 def test_a_second_resource_with_the_marker_of_a_command_that_has_ended_is_for_a_person() -> None:
     done = builders.job(CREATE, Phase.SUCCEEDED, resource_id=ARN)
     twin = summary(marker(done.command), f"{ARN}-twin")
-    (found,) = differences(done, survey=models(summary(marker(done.command)), twin))
+    (found,) = differences(done, inventory=models(summary(marker(done.command)), twin))
     assert (found.what, found.subject, found.repair) == (DriftKind.SURPLUS, f"{ARN}-twin", None)
     assert f"has ended as succeeded and has made {ARN}" in found.text
     refused = builders.job(CREATE, Phase.FAILED)
-    (found,) = differences(refused, survey=models(summary(marker(refused.command))))
+    (found,) = differences(refused, inventory=models(summary(marker(refused.command))))
     assert (found.what, found.repair) == (DriftKind.SURPLUS, None)
     assert "has ended as failed and has made nothing" in found.text
 
@@ -69,7 +69,7 @@ def test_a_second_resource_with_the_marker_of_a_command_that_has_ended_is_for_a_
 @pytest.mark.parametrize("phase", [Phase.INTENDED, Phase.UNCERTAIN, Phase.QUEUED])
 def test_what_a_command_under_way_may_have_made_is_its_own_affair(phase: Phase) -> None:
     job = builders.job(CREATE, phase)
-    found = differences(job, survey=models(summary(marker(job.command))))
+    found = differences(job, inventory=models(summary(marker(job.command))))
     assert [one.what for one in found if one.what is DriftKind.SURPLUS] == []
 
 
@@ -82,19 +82,19 @@ def test_an_orphan_is_not_tracked_while_a_record_cannot_be_read() -> None:
 
 def test_an_orphan_listed_on_two_targets_is_one() -> None:
     both = {**models(summary()), ("other", "audience-model"): [summary()]}
-    assert len(differences(survey=both)) == 1
+    assert len(differences(inventory=both)) == 1
 
 
 def test_an_orphaned_export_cannot_be_tracked() -> None:
-    survey: Survey = {("main", "audience-export-job"): [{"name": "e", "status": "ACTIVE", **stamp({}, TOKEN)}]}
-    (found,) = differences(survey=survey)
+    inventory: Inventory = {("main", "audience-export-job"): [{"name": "e", "status": "ACTIVE", **stamp({}, TOKEN)}]}
+    (found,) = differences(inventory=inventory)
     assert found.repair is None
     assert "no ARN" in found.text
 
 
 def test_the_only_resource_with_the_marker_is_adopted() -> None:
     job = builders.job(CREATE, Phase.PARKED)
-    (found,) = differences(job, survey=models(summary(marker(job.command))))
+    (found,) = differences(job, inventory=models(summary(marker(job.command))))
     assert found.repair is not None
     assert found.repair.data == {
         "commandId": "c-1",
@@ -108,7 +108,7 @@ def test_the_only_resource_with_the_marker_is_adopted() -> None:
 def test_an_export_is_adopted_without_an_arn() -> None:
     job = builders.job(EXPORT, Phase.PARKED)
     listed = {"name": "e", "status": "ACTIVE", **stamp({}, marker(job.command))}
-    (found,) = differences(job, survey={("main", "audience-export-job"): [listed]})
+    (found,) = differences(job, inventory={("main", "audience-export-job"): [listed]})
     assert found.repair is not None
     assert "resourceArn" not in found.repair.data
     assert stable_id(EXPORT.resource, marker(job.command)) in found.text
@@ -120,21 +120,21 @@ def test_an_export_is_adopted_without_an_arn() -> None:
 def test_none_or_several_are_for_a_person(count: int, why: str) -> None:
     job = builders.job(CREATE, Phase.PARKED, fault=builders.TIMEOUT)
     listed = [summary(marker(job.command), f"{ARN}-{number}") for number in range(count)]
-    (found,) = differences(job, survey=models(*listed))
+    (found,) = differences(job, inventory=models(*listed))
     assert found.repair is None
     assert why in found.text
     assert "ReadTimeout" in found.text
 
 
 def test_what_leaves_no_marker_is_for_a_person() -> None:
-    (found,) = differences(builders.job(TAG, Phase.PARKED), survey={})
+    (found,) = differences(builders.job(TAG, Phase.PARKED), inventory={})
     assert found.repair is None
     assert "no marker" in found.text
 
 
 def test_a_failed_listing_is_told_and_nothing_is_concluded_from_it() -> None:
     jobs = [builders.job(CREATE, Phase.PARKED), builders.job(CREATE, Phase.RUNNING, resource_id=ARN)]
-    found = differences(*jobs, survey={("main", "audience-model"): "AccessDeniedException: no"})
+    found = differences(*jobs, inventory={("main", "audience-model"): "AccessDeniedException: no"})
     assert [one.what for one in found] == [DriftKind.UNLISTED, DriftKind.PARKED]
     assert all(one.repair is None for one in found)
 
@@ -147,13 +147,13 @@ def test_a_failed_listing_is_told_and_nothing_is_concluded_from_it() -> None:
     ],
 )
 def test_a_resource_that_is_gone_is_told_by_the_service_itself(job: Job) -> None:
-    (found,) = differences(job, survey={})
+    (found,) = differences(job, inventory={})
     assert (found.what, found.repair) == (DriftKind.GONE, None)
 
 
 @pytest.mark.parametrize(("age", "count"), [(SETTLE, 0), (3 * SETTLE, 0), (3 * SETTLE + 1, 1)])
 def test_a_fate_open_for_too_long_is_told(age: float, count: int) -> None:
-    found = differences(builders.job(CREATE, Phase.UNCERTAIN, since=NOW - age), survey={})
+    found = differences(builders.job(CREATE, Phase.UNCERTAIN, since=NOW - age), inventory={})
     assert [one.what for one in found] == [DriftKind.UNCERTAIN] * count
 
 
@@ -161,9 +161,9 @@ def test_a_fate_open_for_too_long_is_told(age: float, count: int) -> None:
 def test_what_has_no_lifecycle_is_known_once_it_was_published(published: str) -> None:
     arn = builders.arn(OPERATIONS["CreateTrainingDataset"])
     listed = {"trainingDatasetArn": arn, "name": "spring", "status": "ACTIVE", **stamp({}, TOKEN)}
-    survey: Survey = {("main", "training-dataset"): [listed]}
-    assert differences(survey=survey, resources=(ResourceState(arn, "training-dataset", 1, published),)) == []
-    (gone,) = differences(survey=survey, resources=(ResourceState(arn, "training-dataset", 2, "deleted"),))
+    inventory: Inventory = {("main", "training-dataset"): [listed]}
+    assert differences(inventory=inventory, resources=(ResourceState(arn, "training-dataset", 1, published),)) == []
+    (gone,) = differences(inventory=inventory, resources=(ResourceState(arn, "training-dataset", 2, "deleted"),))
     assert gone.what is DriftKind.ORPHAN
 
 
@@ -171,7 +171,7 @@ def test_what_has_no_lifecycle_is_known_once_it_was_published(published: str) ->
 def test_an_open_job_of_a_removed_target_is_reported_as_not_compared(phase: Phase) -> None:
     job = builders.job(CREATE, phase, resource_id=ARN if phase is Phase.RUNNING else "")
     gone = replace(job, command=replace(job.command, target="gone"))
-    (found,) = differences(gone, survey={})
+    (found,) = differences(gone, inventory={})
     assert (found.what, found.subject, found.repair) == (DriftKind.NO_TARGET, "c-1", None)
     assert "not compared: its target gone is not in these settings" in found.text
     assert (f"{ARN}, goes on at AWS" in found.text) == (phase is Phase.RUNNING)
