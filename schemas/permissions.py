@@ -242,7 +242,7 @@ def _policy(value: _Value) -> _Found:
     try:
         policy = strictjson.loads(value.text.encode("utf-8"))
     except strictjson.JsonError:
-        return  # told by the rules
+        return  # reported by the rules
     if _lets_everybody_in(policy):
         setting = f"tenants.{value.grant.tenant}.wildcard_principals"
         yield "tenant.wildcard_principals", f"must name its principals, without a wildcard; setting {setting} allows it"

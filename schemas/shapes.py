@@ -276,7 +276,7 @@ _RULES: Final = {
 def _violation(shape: StructureShape, detail: ErrorDetails) -> Violation:
     path, holder = render(shape, detail["loc"])
     kind = detail["type"]
-    if kind not in _RULES:  # raised here as PydanticCustomError: type and message are ours
+    if kind not in _RULES:  # raised here as PydanticCustomError: its type and message are this package's
         return Violation(path, kind, detail["msg"])
     rule, message = _RULES[kind]
     context = dict(detail.get("ctx", {}))

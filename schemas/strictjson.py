@@ -52,7 +52,7 @@ MAX_NUMBER: Final = 4_096
 """Characters of the longest number that is read."""
 
 # A whole string in one step, or one structural character. Possessive and with an optional closing quote, so that no
-# text is looked at twice: a document of unterminated strings would cost the square of its size otherwise.
+# text is scanned twice: a document of unterminated strings would cost the square of its size otherwise.
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{},:]', re.DOTALL)
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,64}")

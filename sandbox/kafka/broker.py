@@ -158,7 +158,7 @@ class Broker:
             await asyncio.sleep(POLL)
 
     async def _is_ready(self) -> bool:
-        # Behind SASL or TLS nobody is told of the cluster who has not said who he is.
+        # Behind SASL or TLS the cluster is hidden from clients without an identity.
         secured = any("SASL" in value or "SSL" in value for value in self._config.values())
         return await _answers(self._port) and (secured or await _lists_itself(self._port))
 

@@ -203,7 +203,7 @@ def server_properties(port: int, controller_port: int, config: dict[str, str]) -
         "transaction.state.log.min.isr": "1",
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
-        # the node's next life may not register before the session of a killed one ends: 9 s by default
+        # the node's next life can't register before the session of a killed one ends: 9 s by default
         "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "500",
         # 128 MB by default, touched at start: 0.5 s, and a quarter of the heap; this holds 600,000 keys

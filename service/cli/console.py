@@ -146,7 +146,7 @@ def print_error(text: str, *, keep: str = "") -> None:
     try:
         Console(stderr=True).print(Text(printable(text, keep=keep), style="red"), soft_wrap=True)
     except (OSError, SystemExit):
-        return  # nobody reads stderr; the exit code remains
+        return  # stderr is closed; the exit code remains
 
 
 def _finished(command: Callable[[], Any]) -> int:

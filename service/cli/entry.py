@@ -169,7 +169,7 @@ app: Final = _root()
 
 def main() -> None:
     """Runs the command line."""
-    gc.disable()  # what modules make while they load stays: to look for garbage among it takes a tenth of the time
+    gc.disable()  # what modules make while they load stays: to search it for garbage takes a tenth of the time
     if _light():
         sys.exit(_shown(lambda: app(sys.argv[1:])))
     from service.cli import console

@@ -161,7 +161,7 @@ class Census:
         counted = _Counted(pool(job), waits(job), buckets(job), job.command.source, order, weight)
         if not order:
             if len(self._alike) >= _KEPT_ALIKE:
-                self._alike.clear()  # the next ones share anew
+                self._alike.clear()  # the next ones share again
             counted = self._alike.setdefault(counted, counted)
         self._jobs[key] = counted
         self._add(counted, 1)

@@ -41,7 +41,7 @@ _P, _Q, _R, _T = FaultClass.POSTPONED, FaultClass.QUOTA, FaultClass.REFUSED, Fau
 
 CLASSES: Final = MappingProxyType(
     {
-        # Throttles come with HTTP 429, but also with 400: the code tells, and not the status.
+        # Throttles come with HTTP 429, but also with 400: the code decides, and not the status.
         "ThrottlingException": _T,
         "Throttling": _T,
         "ThrottledException": _T,
@@ -57,7 +57,7 @@ CLASSES: Final = MappingProxyType(
         "AccessDenied": _R,
         CONFLICT: _R,
         NOT_FOUND: _R,
-        # Refused at the door, before anything was performed, and mended by fresh credentials or a right clock.
+        # Refused at the door, before anything was performed, and cured by fresh credentials or a right clock.
         "ExpiredToken": _P,
         "ExpiredTokenException": _P,
         "InvalidClientTokenId": _P,
@@ -74,7 +74,7 @@ UNSENT: Final = MappingProxyType(
     {
         "CallWindowClosed": FaultClass.LATE,
         "InvalidRequest": _R,  # it could not even be built
-        SERVICE_ERROR: _R,  # an exception that nobody foresaw
+        SERVICE_ERROR: _R,  # an unforeseen exception
     }
 )
 """Our codes of what never left, where it does not count as postponed. What answers may use the same words."""

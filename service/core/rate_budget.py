@@ -57,7 +57,7 @@ class Bucket:
 
 _FLOOR = 0.05  # of the limit: a storm of throttles never stops the calls for good
 _REGROWTH = 0.05  # of the limit, a success
-_WHOLE = 1.0 - 1e-9  # of a token, as far as sums of fractions can tell
+_WHOLE = 1.0 - 1e-9  # of a token, as exact as sums of fractions are
 _SLOW = 0.25  # of the limit: below it, AWS takes far less than the settings say
 SLOW_AFTER = 60.0
 """Seconds for which a bucket must have been slow, with calls waiting, before they no longer count as callable."""

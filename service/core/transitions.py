@@ -518,7 +518,7 @@ def _watch_cancelled(job: Job, observation: seen.Cancelled, now: float, policy: 
     return outcomes.failed(job, outcomes.CANCELLED, now)
 
 
-# Any phase: a defect of ours.
+# Any phase: a defect of the service.
 
 
 def _broken(job: Job, observation: seen.Broken, now: float, policy: Policy) -> Step:

@@ -111,7 +111,7 @@ class Assignment:
             return
         self._joined, self._superseded, self._given = True, "", partitions
         await self._give_up(self._shards.keys() - partitions, self._halted.keys() - partitions)
-        if self._is_closing():  # meanwhile: what would be opened now nobody would close
+        if self._is_closing():  # meanwhile: what would be opened now would stay open
             return
         for partition in sorted(partitions):
             if partition in self._shards:
@@ -217,7 +217,7 @@ class Assignment:
             try:
                 await shard.run()
             finally:
-                # Before anything else is done about it: an assignment that comes now has to open the partition anew.
+                # Before anything else is done about it: an assignment that comes now has to open the partition again.
                 self._ended(partition, shard)
         except* Unfit as errors:
             self._halt(partition, "; ".join(str(error) for error in _leaves(errors)))

@@ -263,7 +263,7 @@ class Poller:
         except RuntimeError:  # the group is ending, and this poller with it
             poll.close()
 
-    # When to look
+    # When to poll
 
     def _next(self, watch: WatchedResource, now: float) -> int:
         """The tick of the next poll, which is never the current one."""
@@ -314,7 +314,7 @@ class Poller:
             kind.listing = False
             kind.waiting |= kind.expected
             kind.expected = {}
-            kind.moved = True  # who waits for the next List, or has a Get of its own, is looked at anew
+            kind.moved = True  # who waits for the next List, or has a Get of its own, is judged again
             self._changed.set()
 
     async def _pages(self, kind: KindWatches) -> bool | Failure:

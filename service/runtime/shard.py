@@ -222,7 +222,7 @@ class Shard:
         self._activities.hold()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                # Idleness has three sources; looking at them now and then is enough for a hand-over.
+                # Idleness has three sources; asking them now and then is enough for a hand-over.
                 while self._state is State.RUNNING and not self._idle:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
 

@@ -77,7 +77,7 @@ class Store:
         except CorruptRecord as error:
             self.put(key, None)
             self._corrupt[key] = str(error)
-        except Exception as error:  # a defect of ours costs this partition at most, and says which record it is
+        except Exception as error:  # a defect of the service costs this partition at most, and says which record it is
             self._corrupt[key] = location(error)
 
     def require_sound(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.prose import texts, words
 
-GROUPS = {"docs": texts.pages, "messages": texts.messages, "docstrings": texts.docstrings}
+GROUPS = {"docs": texts.pages, "messages": texts.messages, "docstrings": texts.docstrings, "comments": texts.comments}
 
 
 def main(arguments: list[str]) -> None:

@@ -34,6 +34,10 @@ def test_docstrings() -> None:
     assert worn_out(text for text in texts.docstrings(ROOT) if text.where.startswith(DOCSTRINGS)) == []
 
 
+def test_comments() -> None:
+    assert worn_out(texts.comments(ROOT)) == []
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -65,3 +69,11 @@ def test_docstrings_and_messages_are_apart(tmp_path: Path) -> None:
     (tmp_path / "service" / "module.py").write_text(source, encoding="utf-8")
     assert [text.words for text in texts.messages(tmp_path)] == ["this is a message"]
     assert [text.words for text in texts.docstrings(tmp_path)] == ["A docstring of it.", "What the name is."]
+
+
+def test_comments_on_lines_that_follow_each_other_are_one(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    source = "# one that\n# goes on\n\nx = 1  # another\ny = '# none'\n"
+    (tmp_path / "service" / "module.py").write_text(source, encoding="utf-8")
+    found = [(text.where, text.words) for text in texts.comments(tmp_path)]
+    assert found == [("service/module.py:1", "one that goes on"), ("service/module.py:4", "another")]

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -75,6 +76,26 @@ def docstrings(root: Path, packages: tuple[str, ...] = PACKAGES) -> Iterator[Tex
             if id(node) not in seen and isinstance(node.value, ast.Constant):
                 seen.add(id(node))
                 yield Text(f"{file}:{node.lineno}", plain(_MEMBER.sub("", str(node.value.value))))
+
+
+def comments(root: Path, packages: tuple[str, ...] = PACKAGES) -> Iterator[Text]:
+    """Comments; lines that follow each other are one."""
+    for package in packages:
+        for file in sorted((root / package).rglob("*.py")):
+            last, begun, lines = 0, 0, list[str]()
+            with file.open(encoding="utf-8") as source:
+                for token in tokenize.generate_tokens(source.readline):
+                    if token.type != tokenize.COMMENT:
+                        continue
+                    line = token.start[0]
+                    if lines and line != last + 1:
+                        yield Text(f"{file.relative_to(root)}:{begun}", plain(" ".join(lines)))
+                        lines.clear()
+                    begun = begun if lines else line
+                    lines.append(token.string.lstrip("# "))
+                    last = line
+            if lines:
+                yield Text(f"{file.relative_to(root)}:{begun}", plain(" ".join(lines)))
 
 
 def _modules(root: Path, packages: tuple[str, ...]) -> Iterator[tuple[str, ast.Module]]:

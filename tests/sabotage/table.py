@@ -585,7 +585,7 @@ SABOTAGES = (
     Sabotage(
         "open partitions while stopping",
         "service.runtime.assignment",
-        "if self._is_closing():  # meanwhile: what would be opened now nobody would close",
+        "if self._is_closing():  # meanwhile: what would be opened now would stay open",
         "if False:",
         "A stop amid a rebalance never ends.",
         "tests/scenarios/test_stop.py::test_while_a_new_assignment_is_being_taken_up",

@@ -107,7 +107,7 @@ class Access:
     def _ended(self, renewal: asyncio.Task[Any]) -> None:
         self._renewals.discard(renewal)
         if not renewal.cancelled():
-            renewal.exception()  # told to whoever waited; botocore has logged it in any case
+            renewal.exception()  # raised for those who waited; botocore has logged it in any case
 
     def invalidate(self, cause: Cause | None) -> None:
         """AWS has refused the credentials before their time: the next call asks for new ones."""

@@ -105,7 +105,7 @@ class _CopyReader:
         self._positions: dict[KafkaPartition, int] = {}
         self._reached: dict[KafkaPartition, int] = {}
         self._current: set[KafkaPartition] = set()
-        for each in sources:  # without a position aiokafka would look for a committed one
+        for each in sources:  # without a position aiokafka would ask for a committed one
             consumer.pause(each)
             consumer.seek(each, starts[each])
 

@@ -329,7 +329,7 @@ def _raise_refusals(settings: KafkaSettings, response: Any) -> None:
     for name, code, *message in response.topic_errors:
         if code and for_code(code) is TopicAuthorizationFailedError:
             raise Unfit(description(settings, MissingRight("Create", "topic", name)))
-        if code and code != TopicAlreadyExistsError.errno:  # somebody else was faster: then verify tells
+        if code and code != TopicAlreadyExistsError.errno:  # another client was faster: verify decides
             raise LogError(f"topic {name} cannot be created: {_reason(code, *message)}")
 
 

@@ -18,7 +18,7 @@ async def read(settings: KafkaSettings, topic: str, selection: Selection) -> Asy
         LogError: Kafka failed or made no progress, or there is no such topic.
     """
     async with reader(settings, _ROLE) as source:
-        # A letter is written after it was set aside, so none of those before this time can be meant.
+        # A dead letter is written after it was set aside, so none of those before this time can be meant.
         ranges = await source.committed_ranges([topic], selection.since)
         async with aclosing(_letters(source, ranges)) as letters:
             async for letter in letters:

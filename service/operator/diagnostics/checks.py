@@ -71,7 +71,7 @@ async def check_kafka(settings: Settings) -> list[Finding]:
     except LogError as error:
         return [Finding("kafka", False, await unusable(error, settings))]
     lines = [*rights, *(Finding(f"group {kafka.group_id}", False, why) for why in clashing)]
-    # A topic that is not to be seen is told of by what was tried with it: that is the right that is really missing.
+    # An invisible topic is reported by what was tried with it: that is the permission that is really missing.
     tried = {line.subject.partition(":")[0] for line in lines}
     lacking = [line for finding, line in found.items() if finding.is_ != "Describe" or line.subject not in tried]
     good = [] if found else [Finding("topics", True, f"{len(specs)} topics are configured correctly")]

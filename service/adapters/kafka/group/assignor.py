@@ -29,7 +29,7 @@ class EvenAssignor(StickyPartitionAssignor):  # type: ignore[misc] # aiokafka ha
         assigned = assign(
             counts,
             {
-                # What somebody had in an older generation, others have had since.
+                # What a member had in an older generation, others have had since.
                 name: Member(frozenset(member.subscription), _by_topic(member) if member.generation == newest else {})
                 for name, member in parsed.items()
             },

@@ -129,7 +129,7 @@ class GroupMember:
             await self._poll(self._session)
         finally:
             self._session = None
-            # Leaves the group, unless the membership is static: then the broker keeps our place for the session
+            # Leaves the group, unless the membership is static: then the broker keeps our membership for the session
             # timeout, and a restart within it moves no partition.
             await shut_down(consumer, self._settings.stop_deadline)
 

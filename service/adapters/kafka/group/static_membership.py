@@ -102,4 +102,4 @@ class StaticIdentity:
         elif isinstance(request, JoinGroupRequest) and error is errors.NoError:
             self._member_id, self.superseded = answer.member_id, False
         elif isinstance(request, JoinGroupRequest) and error is errors.UnknownMemberIdError:
-            self._member_id = _UNKNOWN  # nobody holds the id: it may be claimed again
+            self._member_id = _UNKNOWN  # no process holds the id: it can be claimed again
