@@ -69,7 +69,7 @@ SABOTAGES = (
         "schemas.aws_policies.iam",
         'return {**_allow("CleanRoomsMlAll", actions, _ALL), "Condition": region}',
         'return _allow("CleanRoomsMlAll", actions, _ALL)',
-        "A stolen role makes datasets in Regions where nobody watches.",
+        "A stolen role makes datasets in Regions that no operator watches.",
         "tests/unit/schemas/aws_policies/test_iam.py"
         "::test_an_action_without_a_resource_is_allowed_in_one_region[CreateTrainingDataset]",
     ),
