@@ -98,6 +98,32 @@ class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     until: float = 0.0
 
 
+class SpanTimes(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """When the phase of a command began that goes on, for the span that is made when it ends; kept for traces only.
+
+    Attributes:
+        phase: Its name in traces.
+        began: Epoch seconds, by the wall clock.
+        by: Process under which it began; empty if that is not known.
+        opened: Epoch seconds at which the command was accepted or, of one that was parked, at which it was.
+        opened_by: Process under which that was.
+        run: 1, and one more each time that it was parked.
+        spans: Phases of this run that have ended.
+        called: Epoch seconds at which the call was permitted that may be under way; 0 for none.
+        called_by: Process under which that was.
+    """
+
+    phase: str
+    began: float
+    by: str = ""
+    opened: float = 0.0
+    opened_by: str = ""
+    run: int = 1
+    spans: int = 0
+    called: float = 0.0
+    called_by: str = ""
+
+
 class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="record", tag="job"):
     """One command and what has become of it.
 
@@ -132,6 +158,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
         held: Why a process could not serve it when it was last restored; empty when it is served.
         arrived: Epoch seconds at which its record came to Kafka, by Kafka's clock; 0 when that is not known.
         filled: Members of its request that named predecessors, with what these have made.
+        trace: Times of the phase that goes on; None while no traces are made.
         v: Version of this record.
     """
 
@@ -161,6 +188,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="
     arrived: float = 0.0
     filled: dict[str, Any] | None = None
     overdue: bool = False
+    trace: SpanTimes | None = None
     v: int = VERSION
 
 

@@ -32,6 +32,11 @@ def open_ids(job: Job) -> tuple[str, ...]:
     return tuple(job.command.params[_OPEN]) if waits(job) else ()
 
 
+def made_ids(job: Job) -> tuple[str, ...]:
+    """Ids of the predecessors whose results a waiting command is to be filled with, as far as they have ended."""
+    return tuple(job.command.params[_MADE]) if waits(job) else ()
+
+
 def awaited(job: Job) -> tuple[bytes, ...]:
     """Changelog keys of the jobs whose end this one waits for."""
     if job.awaits:

@@ -183,7 +183,7 @@ class CommandProcessor:
             find, rules = chaining.finder(job, self._store), self._context.limits[batch.topic]
             observation = chaining.predecessors(job, find, rules, batch.wall)
         step = transitions.step(job, observation, batch.now, self._context.policy)
-        batch.apply(key, job, step)
+        batch.apply(key, job, step, _error(observation))
         commands.decide(key, self._store, batch, self._context, self._activities.revoke)
         if step.ignored:
             self._context.telemetry.ignored(job.phase, type(observation).__name__)
@@ -206,6 +206,11 @@ _RESTORED: Final = Restored()
 
 _LONGEST_WORD: Final = 100
 """Characters of an unknown word that are logged."""
+
+
+def _error(observation: Observation) -> str:
+    """Code of the error that a call has ended with; empty for anything else."""
+    return observation.fault.code if isinstance(observation, Postponed | QuotaFull | Refused | Lost) else ""
 
 
 def _instead(observation: Observation) -> Observation | None:

@@ -79,6 +79,7 @@ class Context:
         remembered_bytes: Bytes of memory for what has ended, of one partition.
         inbox_bytes: Bytes of records waiting in an inbox at which delivery pauses.
         changed: Hears of each committed change: its changelog key, the job before and after, None for a resource's.
+        traced_by: Name of this process in traces, new with each start; empty: no traces are made.
     """
 
     clock: Clock
@@ -98,6 +99,7 @@ class Context:
     remembered_bytes: int = 64 * 1024 * 1024
     inbox_bytes: int = 32 * 1024 * 1024
     changed: Changed = unheard
+    traced_by: str = ""
 
     def tenant(self, topic: str) -> str:
         """The tenant of a topic; the default tenant if no other has it."""

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from schemas.records import Job
 from service.core.observations import Failure, Reply
 from service.core.position import PartitionOffsets
+from service.core.spans import EndedSpan
 from service.runtime.problems import Problem
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "PartitionOffsets",
     "RecordRefused",
     "Reply",
+    "SpanReport",
     "Telemetry",
     "TopicPartition",
     "Unfit",
@@ -369,6 +371,23 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SpanReport:
+    """What a committed step has ended of a command.
+
+    Attributes:
+        job: After the step.
+        spans: In order; never empty.
+        partition: Whose owner has committed it.
+        predecessors: The jobs that the command waited for, if that has ended.
+    """
+
+    job: Job
+    spans: tuple[EndedSpan, ...]
+    partition: TopicPartition
+    predecessors: tuple[Job, ...] = ()
+
+
 class Telemetry(Protocol):
     """What the runtime reports; an adapter makes log lines and metrics of it. It never receives a payload."""
 
@@ -403,6 +422,10 @@ class Telemetry(Protocol):
 
     def transition(self, before: Job | None, after: Job) -> None:
         """A job's state was committed; called when its phase, status or due time differs."""
+        ...
+
+    def spans(self, report: SpanReport) -> None:
+        """A step that ended phases of a command was committed; only while traces are on."""
         ...
 
     def ignored(self, phase: str, observation: str) -> None:

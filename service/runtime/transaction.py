@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from schemas import events, records, sizes
 from schemas.events import Message, ReplyKind
 from schemas.records import Command, Job, Record, ResourceChange, ResourceState
-from service.core import chains, holding, outcomes, sequencing
+from service.core import chains, holding, outcomes, sequencing, spans
 from service.core.effects import CommandReply, Event, StatusChange, Step
 from service.core.job import ended, keeps_line, replace
 from service.core.sequencing import is_final
 from service.runtime.context import Context
 from service.runtime.errors import location
-from service.runtime.ports import InRecord, OutRecord, TopicPartition
+from service.runtime.ports import InRecord, OutRecord, SpanReport, TopicPartition
 from service.runtime.store import Store
 
 
@@ -101,14 +101,20 @@ class Transaction:
             if message.topic in missing:
                 self._messages[index] = dataclasses.replace(message, topic=self._named[message.topic])
 
-    def apply(self, key: bytes, before: Job | None, step: Step) -> None:
+    def apply(self, key: bytes, before: Job | None, step: Step, error: str = "") -> None:
         """Takes over a step, the job's record if it changed and its events: all, or nothing if one can't be written.
+
+        Args:
+            key: Of the changelog.
+            before: The job before the step.
+            step: The step.
+            error: Code of the error that the step has heard of, for traces.
 
         Raises:
             RecordTooLarge: A record is, even when it says only what it must.
         """
         try:
-            self._apply(key, before, step)
+            self._apply(key, before, step, error)
         except RecordTooLarge as excess:
             job = step.job or before
             self._context.telemetry.problem(
@@ -119,9 +125,9 @@ class Transaction:
                 size=excess.size,
                 limit=excess.limit,
             )
-            self._apply(key, before, outcomes.shortened(before, step, excess.size, excess.limit, self.now))
+            self._apply(key, before, outcomes.shortened(before, step, excess.size, excess.limit, self.now), error)
 
-    def _apply(self, key: bytes, before: Job | None, step: Step) -> None:
+    def _apply(self, key: bytes, before: Job | None, step: Step, error: str) -> None:
         after = self._born(step.job) if before is None and step.job is not None else step.job
         messages, tellings, size = len(self._messages), len(self._on_commit), self._size
         try:
@@ -129,6 +135,8 @@ class Transaction:
                 after = self._publish(event, after or before)
             if after is not before:
                 after, ends = self._kept(before, self._in_line(before, after))
+                if after is not None and self._context.traced_by:
+                    after = self._traced(before, after, error)
                 self._put(key, after, ends)
         except Exception:
             del self._messages[messages:], self._on_commit[tellings:]
@@ -139,6 +147,16 @@ class Transaction:
             self._on_commit.append(lambda: self._context.changed(key, before, after))
             if after is not None:
                 self._on_commit.append(lambda: self._context.telemetry.transition(before, after))
+
+    def _traced(self, before: Job | None, after: Job, error: str) -> Job:
+        """The job with the times of the phase that goes on; the spans of those that end are made after the commit."""
+        after, ended_spans = spans.follow(before, after, self.wall, self._context.traced_by, error)
+        if ended_spans:
+            ids = spans.awaited(before) if before is not None and not chains.waits(after) else ()
+            found = (self._store.job(records.job_key(after.command.source, each)) for each in ids)
+            report = SpanReport(after, ended_spans, self._partition, tuple(job for job in found if job is not None))
+            self._on_commit.append(lambda: self._context.telemetry.spans(report))
+        return after
 
     def _born(self, job: Job) -> Job:
         job = holding.born(job, self._context.policy)

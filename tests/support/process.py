@@ -1,7 +1,7 @@
 """One process of the service over the fakes, put together as the composition root would."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +9,7 @@ from schemas import sizes
 from schemas.commands import TopicRules
 from schemas.operations import OPERATIONS, Kind
 from schemas.permissions import open_grant
+from service.adapters.telemetry.metrics import SpanMaker
 from service.core import holding
 from service.core.polling import Cadence
 from service.core.timing import Policy
@@ -93,6 +94,8 @@ class Options:
     """Whether one of several processes lists for all."""
     instance_id: str = ""
     """Of every process: a second one takes the first one's place."""
+    tracer: Callable[[str, LoopClock], SpanMaker] | None = None
+    """Makes what makes spans, of a process by its name and clock; None: no traces are made."""
 
     @property
     def consumed(self) -> dict[str, str]:
@@ -144,7 +147,12 @@ class Node:
         self.story = Story()
         self.clock = LoopClock()
         self.history = History(self.clock)
-        self.context = replace(make_context(self.story, self.clock, options), changed=self.history.changed)
+        self.context = replace(
+            make_context(self.story, self.clock, options),
+            changed=self.history.changed,
+            traced_by=name if options.tracer is not None else "",
+        )
+        self.story.tracer = options.tracer(name, self.clock) if options.tracer is not None else None
         self.limiters = {
             name: Limiter(
                 self.clock,

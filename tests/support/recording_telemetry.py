@@ -3,7 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from service.adapters.telemetry.metrics import SpanMaker
 from service.core.job import Job
+from service.runtime.ports import SpanReport
 
 
 @dataclass
@@ -16,6 +18,8 @@ class Story:
     events: list[tuple[str, str]] = field(default_factory=list)
     dead_letters: list[str] = field(default_factory=list)
     transitions: list[tuple[str, str]] = field(default_factory=list)
+    reports: list[SpanReport] = field(default_factory=list)
+    tracer: SpanMaker | None = None
     stale: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: list[tuple[str, str, str]] = field(default_factory=list)
     answering: list[tuple[str, int]] = field(default_factory=list)
@@ -49,6 +53,11 @@ class Story:
     def transition(self, before: Job | None, after: Job) -> None:
         self.transitions.append((before.phase.value if before else "", after.phase.value))
 
+    def spans(self, report: SpanReport) -> None:
+        self.reports.append(report)
+        if self.tracer is not None:
+            self.tracer.spans(report)
+
     def ignored(self, phase: str, observation: str) -> None:
         self.stale[phase, observation] += 1
 
@@ -73,6 +82,8 @@ class Story:
     def restored(self, partition: str, records: int, seconds: float, *, copied: int) -> None:
         self.restores.append((partition, records))
         self.copied[partition] = copied
+        if self.tracer is not None:
+            self.tracer.restored(partition, records, seconds, copied)
 
     def problem(self, problem: str, **details: str | int | float) -> None:
         self.problems.append((problem, details))

@@ -6,7 +6,7 @@ partition disappear when its shard is closed.
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -28,6 +28,7 @@ from service.adapters.telemetry.labels import (
     observation_label,
 )
 from service.core.job import performs
+from service.runtime.ports import SpanReport
 from service.runtime.problems import PROBLEMS, Problem
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -39,10 +40,34 @@ _ENABLED: Final = logging.getLogger("service.jobs")
 """Asked before a line is made, which costs more than most of what it is about."""
 
 
-class PrometheusTelemetry:
-    """Counts, measures and logs events. Not thread-safe: use it on the event loop only."""
+class SpanMaker(Protocol):
+    """Makes spans of what is reported, if traces are on: :class:`service.adapters.telemetry.traces.Traces`."""
 
-    def __init__(self, targets: Iterable[str] = (), registry: CollectorRegistry | None = None) -> None:
+    def spans(self, report: SpanReport) -> None:
+        """Makes what a committed step has ended."""
+        ...
+
+    def restored(self, partition: str, records: int, seconds: float, copied: int) -> None:
+        """Makes the span of a restore."""
+        ...
+
+
+class PrometheusTelemetry:
+    """Counts, measures and logs events. Not thread-safe: use it on the event loop only.
+
+    Args:
+        targets: Known values of the label.
+        registry: Of the metrics.
+        traces: Makes spans; None: nothing does.
+    """
+
+    def __init__(
+        self,
+        targets: Iterable[str] = (),
+        registry: CollectorRegistry | None = None,
+        traces: SpanMaker | None = None,
+    ) -> None:
+        self._tracer = traces
         self.registry = registry or CollectorRegistry()
         self._targets = frozenset(targets)
         self._make_counters()
@@ -130,6 +155,11 @@ class PrometheusTelemetry:
         if _ENABLED.isEnabledFor(level):
             _log.log(level, f"job {after.phase.value}" if changed else "job updated", **_described(before, after))
 
+    def spans(self, report: SpanReport) -> None:
+        """Phases of a command have ended, and that is committed."""
+        if self._tracer is not None:
+            self._tracer.spans(report)
+
     def gauge(self, name: str, text: str, labels: Sequence[str], values: Values) -> None:
         """Registers a gauge whose values are asked for at each scrape, by the values of its labels."""
         self.registry.register(CallbackMetric(GaugeMetricFamily, f"crml_{name}", text, labels, values))
@@ -185,6 +215,8 @@ class PrometheusTelemetry:
         self._restored.labels(partition).set(records)
         self._restore_time.observe(seconds)
         _log.info("shard restored", partition=partition, records=records, copied=copied, seconds=round(seconds, 3))
+        if self._tracer is not None:
+            self._tracer.restored(partition, records, seconds, copied)
 
     def problem(self, problem: Problem, **details: str | int | float) -> None:
         """Counts the problem by its name, and logs its sentence with the name and the details."""

@@ -16,6 +16,7 @@ from schemas.records import (
     Phase,
     Record,
     ResourceState,
+    SpanTimes,
     decode,
     encode,
     job_key,
@@ -53,6 +54,9 @@ commands = st.builds(
     tracestate=texts,
     until=seconds,
 )
+times = st.builds(
+    SpanTimes, texts, seconds, texts, seconds, texts, st.integers(0, 99), st.integers(0, 99), seconds, texts
+)
 jobs = st.builds(
     Job,
     command=commands,
@@ -80,6 +84,7 @@ jobs = st.builds(
     turn=st.integers(0, 2**53),
     held=texts,
     arrived=seconds,
+    trace=st.none() | times,
 )
 states = st.builds(ResourceState, texts, texts, st.integers(1, 10**9), texts, texts, seconds, seconds)
 records = jobs | states
@@ -108,7 +113,7 @@ def test_the_samples_have_every_field() -> None:
             "resource_id",
         ),
         *("status", "reason", "fault", "finished_at", "awaits", "told", "reply", "account", "region", "turn"),
-        *("held", "arrived", "filled", "overdue", "v"),
+        *("held", "arrived", "filled", "overdue", "trace", "v"),
     }
 
 

@@ -1,5 +1,6 @@
 """What one transaction holds: records, replies, events with their numbers, dead letters and the offset."""
 
+import dataclasses
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from schemas import records
 from schemas.records import Job, Phase, ResourceChange, job_key
-from service.core import transitions
+from service.core import outcomes, spans, transitions
 from service.core.capacity import WEIGHT
 from service.core.effects import CommandReply, Step
 from service.core.job import replace
@@ -180,3 +181,54 @@ async def test_the_books_are_those_of_the_records_whatever_is_undone(seed: int) 
         for key, ends in b.batch.ended.items():
             record = b.store.job(key) or b.store.resource(key)
             assert record is None or not record.finished_at or record.finished_at == ends
+
+
+def _traced(by: str) -> Bench:
+    b = Bench()
+    b.context = dataclasses.replace(b.context, traced_by=by)
+    b.next()
+    return b
+
+
+async def test_spans_are_reported_after_the_commit_and_not_before() -> None:
+    b = _traced("A")
+    b.receive(CREATE, request(CREATE))
+    before = b.job()
+    assert before is not None
+    assert before.trace is not None
+    b.next().apply(job_key("/tests", "c-1"), before, outcomes.succeeded(before, {"x": 1}, b.batch.now))
+    assert b.story.reports == []
+    b.batch.committed()
+    (report,) = b.story.reports
+    assert [span.name for span in report.spans][-1] == "command"
+    assert report.partition == TopicPartition(COMMANDS, 1)
+
+
+async def test_what_leaves_no_trace_in_the_batch_leaves_no_span() -> None:
+    b = _traced("A")
+    b.receive(CREATE, request(CREATE))
+    before = b.job()
+    assert before is not None
+    b.next()
+    with suppress(LookupError), b.batch.all_or_nothing():
+        b.batch.apply(job_key("/tests", "c-1"), before, outcomes.succeeded(before, {"x": 1}, b.batch.now))
+        raise LookupError
+    b.batch.committed()
+    assert b.story.reports == []
+
+
+async def test_without_traces_nothing_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a call of what follows phases, nor a byte more in a record."""
+
+    def follow(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(spans, "follow", follow)
+    b = _traced("")
+    b.receive(CREATE, request(CREATE))
+    b.end()
+    assert b.story.reports == []
+    assert not any(b"trace" in (record.value or b"") for record in b.out(CHANGELOG))
+    job = b.job()
+    assert job is not None
+    assert b"trace" not in records.encode(job)
