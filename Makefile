@@ -200,7 +200,8 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 lock: ## Resolve the lock files anew (needs uv)
 	$(COMPILE) pyproject.toml -o requirements/service.lock
 	$(COMPILE) --extra sandbox -c requirements/service.lock pyproject.toml -o requirements/sandbox.lock
-	$(COMPILE) --extra dev -c requirements/sandbox.lock pyproject.toml -o requirements/dev.lock
+	$(COMPILE) --extra traces -c requirements/service.lock -c requirements/sandbox.lock pyproject.toml -o requirements/traces.lock
+	$(COMPILE) --extra dev -c requirements/sandbox.lock -c requirements/traces.lock pyproject.toml -o requirements/dev.lock
 	echo atheris | $(COMPILE) - -o requirements/fuzz.lock
 	printf '%s\n' 'awswrangler>=3.17' duckdb fastparquet polars | $(COMPILE) - -o requirements/writers.lock
 	printf '%s\n' aiobotocore 'faststream[kafka]' | $(COMPILE) -c requirements/dev.lock - -o requirements/peers.lock

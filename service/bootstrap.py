@@ -1,11 +1,13 @@
 """Composition root: joins core, runtime and adapters as the settings say."""
 
 import asyncio
+import os
+import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -20,6 +22,7 @@ from service.adapters.http import LOOP, FleetRoutes, Liveness, StatusServer
 from service.adapters.kafka.incidents import Incident
 from service.adapters.kafka.log import KafkaLog
 from service.adapters.telemetry import PrometheusTelemetry
+from service.adapters.telemetry.tracing import TracesUnavailable, exported
 from service.core import holding
 from service.core.polling import Cadence
 from service.policy import policy as core_policy
@@ -41,7 +44,10 @@ from service.runtime.shard import Shard
 from service.runtime.sharing import Fleet, Sharing
 from service.runtime.slots import Claim, SlotRegistry
 from service.runtime.standby import Standby
-from service.settings import PollInterval, Settings
+from service.settings import PollInterval, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from service.adapters.telemetry.traces import Traces
 
 _log = structlog.get_logger("service")
 
@@ -57,7 +63,9 @@ _BLINDNESS: Final = 24
 """Number of observations during the time for which polls of a resource may fail."""
 
 
-def _context(settings: Settings, clock: SystemClock, telemetry: PrometheusTelemetry, history: History) -> Context:
+def _context(
+    settings: Settings, clock: SystemClock, telemetry: PrometheusTelemetry, history: History, traced_by: str
+) -> Context:
     return Context(
         clock=clock,
         telemetry=telemetry,
@@ -73,6 +81,7 @@ def _context(settings: Settings, clock: SystemClock, telemetry: PrometheusTeleme
         remembered_bytes=settings.runtime.remembered_bytes,
         ceilings=RecordLimits(topology.record_bytes(settings)),
         changed=history.changed,
+        traced_by=traced_by,
     )
 
 
@@ -92,6 +101,7 @@ class Service:
     server: StatusServer
     garbage: GarbageCollection
     group: GroupWatch
+    traces: "Traces | None" = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set; HTTP starts first and stops last, so that a probe always has an answer."""
@@ -103,6 +113,8 @@ class Service:
             await self.group.close()
             await self.log.close()
             await self.sessions.close()
+            if self.traces is not None:
+                await self.traces.close()
             await self.server.stop()
 
     async def _serve(self, stop: asyncio.Event, http: str) -> None:
@@ -132,7 +144,8 @@ def build(settings: Settings, release: str = "") -> Service:
     """
     shapes.preload()  # or the first commands would pay for it
     clock = SystemClock()
-    telemetry = PrometheusTelemetry(settings.targets)
+    traces = _traces(settings, release, clock)
+    telemetry = PrometheusTelemetry(settings.targets, traces=traces)
     sessions = Clients(settings.targets)
     kafka = topology.kafka_settings(settings)
     limits = {
@@ -175,7 +188,7 @@ def build(settings: Settings, release: str = "") -> Service:
         for name in settings.targets
     }
     garbage = GarbageCollection()
-    context = _context(settings, clock, telemetry, history)
+    context = _context(settings, clock, telemetry, history, traces.process if traces is not None else "")
     app, standby = _app(settings, clock, telemetry, context, log, caller, pollers, limiters, tenants, garbage, sharing)
     gauges.register(telemetry, app, clock, api.skews, settings.timing.running_limit)
     telemetry.counter(
@@ -211,12 +224,44 @@ def build(settings: Settings, release: str = "") -> Service:
             )
         ),
     )
-    return Service(app, log, sessions, telemetry, liveness, server, garbage, group)
+    return Service(app, log, sessions, telemetry, liveness, server, garbage, group, traces)
+
+
+def require_traces(settings: Settings) -> bool:
+    """Whether traces are exported.
+
+    Raises:
+        SettingsError: They are wanted, and can't be.
+    """
+    try:
+        return exported(enabled=settings.tracing.enabled, environment=os.environ)
+    except TracesUnavailable as error:
+        raise SettingsError(str(error)) from error
+
+
+def _traces(settings: Settings, release: str, clock: SystemClock) -> "Traces | None":
+    """What makes spans; without traces, not even its packages are loaded."""
+    if not require_traces(settings):
+        return None
+    from service.adapters.telemetry.traces import Traces
+
+    return Traces(
+        secrets.token_hex(4),
+        replica=_replica(settings),
+        release=release,
+        group=settings.kafka.group_id,
+        regions={name: target.region for name, target in settings.targets.items()},
+        clock=clock,
+    )
+
+
+def _replica(settings: Settings) -> str:
+    return settings.kafka.instance_id or socket.gethostname()
 
 
 def _identity(settings: Settings, release: str) -> ReplicaIdentity:
     return ReplicaIdentity(
-        replica=settings.kafka.instance_id or socket.gethostname(),
+        replica=_replica(settings),
         version=release,
         group=settings.kafka.group_id,
         accounts={name: (target.account or "", target.region) for name, target in settings.targets.items()},

@@ -32,6 +32,7 @@ DataRole = Annotated[
 def run(*, settings: SettingsFile = None) -> int:
     """Serve: consume commands, call AWS, publish replies and events. SIGTERM stops in order."""
     loaded = load(settings)
+    bootstrap.require_traces(loaded)
     configure_logging(loaded.log.level, loaded.log.format)
     return console.wait(_run(loaded))
 
@@ -127,5 +128,6 @@ async def _topics(settings: Settings) -> int:
 
 
 async def _check(settings: Settings) -> int:
+    bootstrap.require_traces(settings)
     topology.kafka_settings(settings)
     return 0 if checking.show(await checking.check(settings), Console()) else EXIT_REFUSED

@@ -7,7 +7,7 @@ from service.settings.loading import load
 from service.settings.model import Settings
 from service.settings.polling import Polling, PollInterval
 from service.settings.reference import reference
-from service.settings.server import Http, Logging, Rules, Runtime
+from service.settings.server import Http, Logging, Rules, Runtime, Tracing
 from service.settings.tenants import Tenant, TenantRate
 from service.settings.timing import Timing
 
@@ -28,6 +28,7 @@ __all__ = [
     "TenantRate",
     "Timing",
     "Topics",
+    "Tracing",
     "load",
     "reference",
 ]

@@ -9,7 +9,7 @@ from service.settings.aws import Target
 from service.settings.base import SettingsGroup
 from service.settings.kafka import Kafka, Replies, Topics
 from service.settings.polling import Polling
-from service.settings.server import Http, Logging, Rules, Runtime
+from service.settings.server import Http, Logging, Rules, Runtime, Tracing
 from service.settings.tenants import DEFAULT_TENANT, Tenant, TenantTopicNames
 from service.settings.timing import Timing
 
@@ -44,6 +44,8 @@ class Settings(SettingsGroup):
     """The server of probes, metrics and the fleet page."""
     log: Logging = Logging()
     """Logging."""
+    tracing: Tracing = Tracing()
+    """Traces for OpenTelemetry; where they go, the standard `OTEL_` variables say: howto/traces.md."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

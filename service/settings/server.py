@@ -66,3 +66,11 @@ class Logging(SettingsGroup):
     """Least severity that is logged."""
     format: Literal["json", "console"] = "json"
     """`json` for log collectors, `console` for reading."""
+
+
+class Tracing(SettingsGroup):
+    """Traces for OpenTelemetry; where they go, the standard `OTEL_` variables say: howto/traces.md."""
+
+    enabled: bool = False
+    """Whether spans of commands are made and exported by OTLP over HTTP; needs the extra `traces`, which the image has.
+    `OTEL_SDK_DISABLED=true` turns them off, too."""

@@ -1,6 +1,8 @@
 """The composition root: the settings arrive where they count, and a stop leaves nothing behind."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from service.adapters.http import ListenError
 from service.adapters.kafka.incidents import Incidents
 from service.runtime.group_snapshot import GroupSnapshot, Replica
 from service.runtime.ports import Assignee, Follower, TopicPartition
-from service.settings import Settings, load
+from service.settings import Settings, SettingsError, load
 from tests.unit.service.settings.test_tenants import loaded
 
 SMALL = {
@@ -175,3 +177,46 @@ async def test_a_port_that_is_taken_ends_it_before_it_joins_the_group(monkeypatc
 
 def test_a_service_with_tenants_can_be_put_together(file: Path) -> None:
     assert bootstrap.build(loaded(file)).app.slots() == {}
+
+
+_WITHOUT_TRACES = """
+import os, sys
+os.environ.update({"CRML_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1", "AWS_REGION": "eu-west-1", **%r})
+import asyncio
+from service import bootstrap
+from service.cli import app
+from service.settings import load
+
+async def main():
+    service = bootstrap.build(load(None))
+    loaded = {name.split(".")[0] for name in sys.modules} & {"opentelemetry", "google", "requests"}
+    print(sorted(loaded), service.traces is not None)
+    await service.log.close()
+    await service.sessions.close()
+    if service.traces is not None:
+        await service.traces.close(1.0)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "[] False"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, "[] False"),
+        ({"CRML_TRACING__ENABLED": "true"}, "['google', 'opentelemetry', 'requests'] True"),
+    ],
+)
+def test_without_traces_not_even_their_packages_are_loaded(variables: dict[str, str], said: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_TRACES % variables], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert ended.stdout.strip() == said, ended.stderr
+
+
+async def test_traces_that_can_not_be_exported_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    assert bootstrap.build(settings()).traces is None
+    with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'"):
+        bootstrap.build(settings(CRML_TRACING__ENABLED="true"))

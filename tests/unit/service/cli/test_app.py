@@ -203,3 +203,16 @@ def test_former_tenants_are_told_of_beside_serving(
     with structlog.testing.capture_logs() as logged:
         assert type_("run").code == 0
     assert words in str([line for line in logged if line["log_level"] == "error"])
+
+
+@pytest.mark.parametrize("name", ["run", "check"])
+def test_traces_without_their_packages_are_refused_before_anything_is_connected(
+    world: World, type_: CommandLine, environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.setenv("CRML_TRACING__ENABLED", "true")
+    environment.setattr("service.adapters.telemetry.tracing.PACKAGES", ("nowhere.sdk",))
+    ended = type_(name)
+    assert ended.code == 2
+    assert "nowhere.sdk" in ended.err
+    assert "install cleanroomsml-service[traces]" in ended.err
+    assert world.served == 0
