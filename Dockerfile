@@ -11,13 +11,18 @@ RUN python3 -m venv /opt/venv
 
 
 FROM base AS service-libraries
-COPY requirements/service.lock .
-RUN /opt/venv/bin/pip install --only-binary=:all: --require-hashes -r service.lock \
+COPY requirements/traces.lock .
+RUN /opt/venv/bin/pip install --only-binary=:all: --require-hashes -r traces.lock \
  && /opt/venv/bin/pip uninstall --yes pip
 
 # botocore brings the models of every AWS service; two are called. Its own files at the top level are needed.
 RUN data="$(/opt/venv/bin/python -c 'import botocore, pathlib; print(pathlib.Path(botocore.__file__).parent / "data")')" \
  && find "$data" -mindepth 1 -maxdepth 1 -type d ! -name cleanroomsml ! -name sts -exec rm -rf {} +
+
+# OpenTelemetry brings the names of all its conventions and the messages of Google's APIs; the exporter needs few of them.
+RUN site="$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+ && find "$site/opentelemetry/semconv/_incubating" -name '*.py' ! -name 'otel_*' ! -name '__init__.py' -delete \
+ && find "$site/google" -mindepth 1 -maxdepth 1 -type d ! -name protobuf ! -name _upb -exec rm -rf {} +
 
 # Sources of extension modules and console scripts are for developers.
 COPY deploy/image/rootfs.py .
@@ -34,7 +39,7 @@ COPY service service
 # schemas.testing is for others' tests. The program is started once, with its libraries, as it will be in the image.
 RUN python3 /build/rootfs.py /root-of-application /app --only-folders --leave-out 'testing' \
  && cp -a /root-of-application/app /root-of-libraries/ \
- && PYTHONPATH=/app chroot /root-of-libraries /opt/venv/bin/python -B -c "import service.__main__; from botocore.loaders import Loader; \
+ && PYTHONPATH=/app chroot /root-of-libraries /opt/venv/bin/python -B -c "import service.__main__, service.adapters.telemetry.traces; from botocore.loaders import Loader; \
 [Loader().load_service_model(name, 'service-2') for name in ('cleanroomsml', 'sts')]"
 
 

@@ -40,6 +40,7 @@ ServiceName = Annotated[str, Field(pattern=r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$", m
 
 Key = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]*$")]
 Variable = Annotated[str, Field(pattern=r"^CRML_[A-Z0-9_]+$")]
+OtelVariable = Annotated[str, Field(pattern=r"^OTEL_[A-Z0-9_]+$")]
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -300,6 +301,11 @@ class NetworkPolicy(Part):
     """Where AWS's endpoints are, as `to` entries; anywhere but link-local addresses, at 443, if empty."""
     pod_identity: bool = True
     """Whether the EKS Pod Identity agent may be reached."""
+    otlp_to: list[Raw] = []
+    """Where the collector of traces is, as `to` entries; anywhere, at `otlpPorts`, if empty. Only with
+    `settings.tracing.enabled`."""
+    otlp_ports: list[Port] = [4318]
+    """Ports of the collector."""
     extra_egress: list[Raw] = []
     """Further egress rules, such as for a proxy."""
     extra_ingress: list[Raw] = []

@@ -12,6 +12,7 @@ from helm.parts import (
     Name,
     Natural,
     NetworkPolicy,
+    OtelVariable,
     Part,
     Pdb,
     Port,
@@ -111,6 +112,9 @@ class Values(Part):
     """User and group of the process; the image's own by default."""
     extra_args: list[str] = []
     """Further words of the service's command line, behind `run`."""
+    otel: dict[OtelVariable, str] = {}
+    """Standard variables of OpenTelemetry, for `settings.tracing`: `OTEL_EXPORTER_OTLP_ENDPOINT: http://collector:4318`.
+    Headers with a token belong in `existingSecret`."""
     extra_env: list[Raw] = []
     """Further variables, as Kubernetes takes them."""
     extra_env_from: list[Raw] = []

@@ -238,6 +238,24 @@ def test_the_network_is_closed_but_for_what_is_needed(major: int) -> None:
 
 
 @every_helm
+def test_traces_have_their_variables_and_a_way_to_the_collector_only_if_they_are_on(major: int) -> None:
+    container = one(rendered("full", major), "StatefulSet")["spec"]["template"]["spec"]["containers"][0]
+    found = {each["name"]: each.get("value") for each in container["env"] if each["name"].startswith("OTEL_")}
+    assert found["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector.monitoring:4318"
+    assert found["OTEL_TRACES_SAMPLER_ARG"] == "0.25"
+    ways = {
+        name: [
+            rule
+            for rule in one(rendered(name, major), "NetworkPolicy")["spec"]["egress"]
+            if {"port": 4318, "protocol": "TCP"} in rule["ports"]
+        ]
+        for name in ("full", "minimal")
+    }
+    assert [list(rule["to"][0]) for rule in ways["full"]] == [["namespaceSelector"]]
+    assert ways["minimal"] == []
+
+
+@every_helm
 def test_scaling_never_ends_at_zero_and_never_follows_lag_alone(major: int) -> None:
     scaled = one(rendered("full", major), "ScaledObject")["spec"]
     assert scaled["minReplicaCount"] == 3

@@ -142,7 +142,7 @@ def test_everything_is_compiled_ahead(files: dict[str, Any]) -> None:
 
 def test_installed_is_what_is_locked() -> None:
     locked = {}
-    for line in Path("requirements/service.lock").read_text().splitlines():
+    for line in Path("requirements/traces.lock").read_text().splitlines():
         if line[:1].isalnum():
             requirement = Requirement(line.rstrip(" \\"))
             locked[requirement.name.lower().replace("_", "-")] = str(requirement.specifier).removeprefix("==")

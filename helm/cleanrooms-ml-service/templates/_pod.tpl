@@ -49,6 +49,10 @@ env:
       fieldRef:
         fieldPath: metadata.name
   {{- end }}
+  {{- range $name, $value := $values.otel }}
+  - name: {{ $name }}
+    value: {{ $value | quote }}
+  {{- end }}
   {{- end }}
   {{- if .run }}
   - name: JOB_NAME # made of the CronJob's name and of the time that the run was scheduled for
