@@ -732,6 +732,32 @@ PROMISES = (
         ),
     ),
     Promise(
+        "A trace shows each phase once",
+        "With traces on, each phase of a command is one span, with the times at which it began and ended, however many "
+        "owners it had; it continues `traceparent` and its sampling. It is made after the commit of its end, and has "
+        "nothing of a payload. What a process had not exported when it was killed is lost. Off, nothing is loaded, "
+        "done or written for it.",
+        (
+            "tests/scenarios/test_traces.py::test_a_chain_of_five",
+            "tests/scenarios/test_traces.py::test_across_a_restart_each_phase_is_one_span",
+            "tests/scenarios/test_traces.py::test_a_parked_command_and_what_was_decided",
+            "tests/unit/service/test_bootstrap.py::test_without_traces_not_even_their_packages_are_loaded",
+        ),
+        (),
+        (),
+        (
+            "make a span before its commit",
+            "follow phases although traces are off",
+            "make a span of a call that has found no slot",
+            "begin a phase again at each restart",
+            "record what its publisher does not record",
+            "give each process ids of its own",
+            "say in a span what AWS says of an error",
+            "make traces that are not wanted",
+            "stop when the collector has answered",
+        ),
+    ),
+    Promise(
         "The sandbox is an oracle",
         "It reads data and policies as AWS documents them, and fails closed where it cannot. Its errors name the "
         "object, the line or row, the column and the type; no value of the data is in an answer, a status or a log.",
