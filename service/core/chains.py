@@ -33,7 +33,7 @@ def open_ids(job: Job) -> tuple[str, ...]:
 
 
 def made_ids(job: Job) -> tuple[str, ...]:
-    """Ids of the predecessors whose results a waiting command is to be filled with, as far as they have ended."""
+    """Ids of the predecessors that have ended and whose results a waiting command takes."""
     return tuple(job.command.params[_MADE]) if waits(job) else ()
 
 
