@@ -245,14 +245,17 @@ def _traces(settings: Settings, release: str, clock: SystemClock) -> "Traces | N
         return None
     from service.adapters.telemetry.traces import Traces
 
-    return Traces(
-        secrets.token_hex(4),
-        replica=_replica(settings),
-        release=release,
-        group=settings.kafka.group_id,
-        regions={name: target.region for name, target in settings.targets.items()},
-        clock=clock,
-    )
+    try:
+        return Traces(
+            secrets.token_hex(4),
+            replica=_replica(settings),
+            release=release,
+            group=settings.kafka.group_id,
+            regions={name: target.region for name, target in settings.targets.items()},
+            clock=clock,
+        )
+    except ValueError as error:  # the SDK reads a number or a choice only then
+        raise SettingsError(f"a variable of OpenTelemetry can't be used: {error}") from error
 
 
 def _replica(settings: Settings) -> str:

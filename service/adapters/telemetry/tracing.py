@@ -3,6 +3,7 @@
 Everything that needs its packages is in :mod:`service.adapters.telemetry.traces`, which is imported only if they are.
 """
 
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Final
@@ -16,6 +17,9 @@ PACKAGES: Final = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto
 _REMEDY: Final = "install cleanroomsml-service[traces], or leave tracing.enabled off"
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_HEADERS: Final = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+_HEADER: Final = re.compile(r"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*=[ !#-+\--:<-\[\]-~]*[ \t]*")
+"""As OpenTelemetry's package takes it; it logs one that it does not take, and with it a token."""
 
 
 class TracesUnavailable(ValueError):
@@ -53,6 +57,11 @@ def _problems(exporter: str, environment: Mapping[str, str]) -> list[str]:
         f"{name} must be an address such as http://collector:4318, it is {without_userinfo(given)!r}"
         for name in _ENDPOINTS
         if name in environment and not _is_address(given := environment[name])
+    )
+    found.extend(
+        f"{name} must be a list of name=value, separated by commas, each value URL-encoded; its text is not shown here"
+        for name in _HEADERS
+        if not all(_HEADER.fullmatch(each) for each in environment.get(name, "").split(",") if each.strip())
     )
     return found
 

@@ -220,3 +220,9 @@ async def test_traces_that_can_not_be_exported_are_refused_by_name(monkeypatch: 
     assert bootstrap.build(settings()).traces is None
     with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'"):
         bootstrap.build(settings(CRML_TRACING__ENABLED="true"))
+
+
+async def test_a_value_that_opentelemetry_refuses_is_a_setting_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")  # fewer than are sent at once
+    with pytest.raises(SettingsError, match="OpenTelemetry can't be used: max_export_batch_size"):
+        bootstrap.build(settings(CRML_TRACING__ENABLED="true"))

@@ -1,9 +1,7 @@
 """Whether traces are exported: the setting, the standard variables, and what is refused with a remedy."""
 
-import sys
-from types import ModuleType
-
 import pytest
+from opentelemetry.util.re import parse_env_headers
 
 from service.adapters.telemetry import tracing
 from service.adapters.telemetry.tracing import TracesUnavailable, exported
@@ -71,8 +69,28 @@ def test_missing_packages_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
     assert "opentelemetry" not in text
 
 
-def test_a_package_without_its_parts_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry", ModuleType("opentelemetry"))
-    monkeypatch.delitem(sys.modules, "opentelemetry.sdk", raising=False)
-    monkeypatch.delitem(sys.modules, "opentelemetry.sdk.trace", raising=False)
-    assert "opentelemetry.sdk.trace" in refusal()
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.trace", "opentelemetry.nowhere", "opentelemetry.nowhere.trace"])
+def test_a_package_is_missing_when_one_above_it_is(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(tracing, "PACKAGES", (name,))
+    assert f"({name})" in refusal()
+
+
+@pytest.mark.parametrize("text", ["Authorization: Bearer canary", "canary", 'a=b,c="canary"', "=canary", "a=canary\n"])
+def test_headers_that_would_be_logged_are_refused_without_their_text(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is refused is what OpenTelemetry's own package would quote in a warning."""
+    said = refusal(OTEL_EXPORTER_OTLP_HEADERS=text)
+    assert "OTEL_EXPORTER_OTLP_HEADERS" in said
+    assert "canary" not in said
+    parse_env_headers(text, liberal=True)
+    assert "canary" in caplog.text or "\n" in text
+
+
+@pytest.mark.parametrize(
+    "text", ["Authorization=Bearer%20canary", "a=b, c = d e ,", "", "x-scope=1=2", "authorization=Basic Zm9v=="]
+)
+def test_headers_that_are_taken_are_not_logged(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert exported(enabled=True, environment={"OTEL_EXPORTER_OTLP_TRACES_HEADERS": text})
+    parse_env_headers(text, liberal=True)
+    assert caplog.text == ""
