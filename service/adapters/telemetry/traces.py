@@ -34,6 +34,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from schemas import tracecontext
 from schemas.records import Job, job_key
 from service.core.job import performs
 from service.core.spans import EndedSpan, SpanName
@@ -236,11 +237,12 @@ class _Whose:
 
 
 def _parent(traceparent: str, tracestate: str) -> SpanContext | None:
-    """The publisher's span; its form was checked when the command was read."""
-    if not traceparent:
+    """The publisher's span; None without one, and for what an older release has kept and is none."""
+    known = tracecontext.read(traceparent, tracestate)
+    if not known.parent:
         return None
-    _, trace, span, flags = traceparent.split("-")
-    state = TraceState.from_header([tracestate] if tracestate else [])
+    _, trace, span, flags = known.parent.split("-")
+    state = TraceState.from_header([known.state] if known.state else [])
     return SpanContext(
         int(trace, 16), int(span, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)), trace_state=state
     )

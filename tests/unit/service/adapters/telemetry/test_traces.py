@@ -73,6 +73,12 @@ async def test_other_commands_have_other_ids(collector: Collector, other: dict[s
     assert len({span.trace for span in collector.spans}) == len({span.id for span in collector.spans}) == 2
 
 
+async def test_what_is_no_trace_begins_one(collector: Collector) -> None:
+    """As a record of an older release may have it."""
+    (span,) = (await exported(collector, report(WHOLE, traceparent="tp", tracestate="ts"))).spans
+    assert (span.parent, span.span.trace_state) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("flags", "sampler", "count"),
     [
@@ -149,6 +155,9 @@ async def test_a_collector_that_is_slow_or_away_stops_nothing(
     await traces.close(0.3)
     assert time.monotonic() - began < 5.0
     collector.delay.set()
+    for thread in threading.enumerate():
+        if thread.name == "last-spans":
+            thread.join(20.0)
 
 
 async def test_a_collector_that_refuses_is_survived(collector: Collector) -> None:
