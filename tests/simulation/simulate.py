@@ -132,8 +132,12 @@ def options(seed: int, families: frozenset[Family]) -> dict[str, Any]:
 
 
 async def _forgetting(rig: Rig, monitor: Monitor) -> None:
-    """After the retention the next record of a partition makes it forget every command that had ended."""
-    ended = monitor.jobs().keys()
+    """After the retention the next record of a partition makes it forget every command that had ended.
+
+    One that was accepted by a clock that was days ahead is kept for so much longer, or until the next owner.
+    """
+    latest = rig.clock.wall() + FORGOTTEN
+    ended = {command_id for command_id, job in monitor.jobs().items() if job.accepted_at < latest}
     await asyncio.sleep(POLICY.retention + FORGOTTEN)
     for number in range(rig.options.partitions):
         for tenant in ("", *rig.options.tenants):
