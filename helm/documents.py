@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from helm import alerts
 from helm.dashboard import dashboard
 from helm.schema import schema
 from helm.values import Values
@@ -27,6 +28,8 @@ def documents() -> dict[Path, str]:
     return {
         CHART / "values.schema.json": json.dumps(schema(), indent=2) + "\n",
         CHART / "values.yaml": values_yaml(),
+        CHART / "alerts" / "cleanrooms-ml-service.yaml": alerts.document(),
+        CHART / "files" / "alerts.json": alerts.expressions(),
         CHART / "dashboards" / "cleanrooms-ml-service.json": dashboard(),
         CHART / "files" / "settings.json": json.dumps(model(), indent=2) + "\n",
         CHART / "README.md": f"{head}{BEGIN}\n\n{table()}\n{END}{tail}",

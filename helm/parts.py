@@ -335,6 +335,37 @@ class Monitor(Part):
     """Changes to the metrics' labels, after a scrape."""
 
 
+class Limits(Part):
+    """Limits of alerts; `docs/runbooks` says what each one is about."""
+
+    restarts: Positive = 3
+    """CrashLoop: starts of one replica in 15 minutes."""
+    failed_percent: Percent = 50
+    """CommandsFailing: share of the commands ended in an hour that failed."""
+    failed_at_least: Positive = 5
+    """CommandsFailing: commands that must have failed in that hour."""
+    lag_records: Positive = 1000
+    """CommandsLag: records of a commands partition that are not consumed yet."""
+    waiting_seconds: Positive = 3600
+    """CommandWaiting: age of a command that waits, but for slots, other commands, AWS and repairs."""
+    slot_wait_seconds: Positive = 14400
+    """WaitingQueueOld: age of a command that waits for a concurrency slot."""
+    budget_wait_seconds: Positive = 60
+    """BudgetExhausted: wait of a call for the rate budget."""
+    dirty_closes: Positive = 5
+    """FencedLoop: shards that were closed dirty in 10 minutes."""
+    poll_lag_seconds: Positive = 300
+    """PollLag: delay of the most overdue poll."""
+    unanswered_seconds: Positive = 300
+    """TargetUnreachable: time without an answer of AWS."""
+    certificate_days: Positive = 14
+    """CertificateExpires: what the client certificate for Kafka has left."""
+    credential_seconds: Positive = 300
+    """CredentialsExpire: what a token or session has left without being renewed."""
+    memory_percent: Percent = 90
+    """MemoryHigh: part of the memory limit that is used."""
+
+
 class Rules(Part):
     """Alerts, for the Prometheus operator; `alerts/` has them as a plain file."""
 
@@ -346,6 +377,8 @@ class Rules(Part):
     """Labels of every alert, such as a team's."""
     disabled: list[str] = []
     """Alerts to leave out, by name."""
+    limits: Limits = Limits()
+    """Limits of the alerts."""
     runbook_base: Annotated[str, Field(pattern=r"^(https?://.+)?$")] = ""
     """Where your copy of `docs/runbooks` is, a URL; an alert's `runbook_url` is below it. Its path in the repository
     if not set."""

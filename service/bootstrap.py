@@ -17,10 +17,12 @@ from service.adapters.aws.addresses import api_address, sts_address
 from service.adapters.aws.api import AwsApi
 from service.adapters.aws.clients import Clients
 from service.adapters.clock import SystemClock
+from service.adapters.expiries import Expiries
 from service.adapters.garbage_collection import GarbageCollection
 from service.adapters.http import LOOP, FleetRoutes, Liveness, StatusServer
 from service.adapters.kafka.incidents import Incident
 from service.adapters.kafka.log import KafkaLog
+from service.adapters.memory import ContainerMemory
 from service.adapters.telemetry import PrometheusTelemetry
 from service.adapters.telemetry.tracing import TracesUnavailable, exported
 from service.core import holding
@@ -190,7 +192,9 @@ def build(settings: Settings, release: str = "") -> Service:
     garbage = GarbageCollection()
     context = _context(settings, clock, telemetry, history, traces.process if traces is not None else "")
     app, standby = _app(settings, clock, telemetry, context, log, caller, pollers, limiters, tenants, garbage, sharing)
-    gauges.register(telemetry, app, clock, api.skews, settings.timing.running_limit)
+    group = GroupWatch(log.group, clock)
+    gauges.register(telemetry, app, clock, api.skews, settings.timing.running_limit, partial(_ends, settings, group))
+    gauges.register_process(telemetry, release, _expiries(settings, sessions), ContainerMemory())
     telemetry.counter(
         "kafka_incidents",
         "Failures of the Kafka client that it has survived",
@@ -201,7 +205,6 @@ def build(settings: Settings, release: str = "") -> Service:
         name: {"Clean Rooms ML": api_address(target), "STS": sts_address(target)}
         for name, target in settings.targets.items()
     }
-    group = GroupWatch(log.group, clock)
     server = StatusServer(
         settings.http.host,
         settings.http.port,
@@ -260,6 +263,18 @@ def _traces(settings: Settings, release: str, clock: SystemClock) -> "Traces | N
 
 def _replica(settings: Settings) -> str:
     return settings.kafka.instance_id or socket.gethostname()
+
+
+def _ends(settings: Settings, group: GroupWatch) -> dict[TopicPartition, int]:
+    """Where each commands partition ends, when Kafka was last asked; asks for it again."""
+    ends = group.snapshot().ends
+    return {partition: end for partition, end in ends.items() if partition.topic != settings.topics.changes}
+
+
+def _expiries(settings: Settings, sessions: Clients) -> Expiries:
+    kafka = settings.kafka
+    token = kafka.oauth.token_file if kafka.oauth is not None else None
+    return Expiries(kafka.ssl_cert_file, token, os.environ, sessions.expiries)
 
 
 def _identity(settings: Settings, release: str) -> ReplicaIdentity:

@@ -1,14 +1,19 @@
-"""Gauges that are read from the running service at each scrape: readiness, and the age of what waits."""
+"""Gauges that are read at each scrape: readiness, the age of what waits, and what the process is and has."""
 
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from schemas.operations import ENDING
+from schemas.shapes import API_VERSION
+from service.adapters.expiries import Expiries
+from service.adapters.memory import ContainerMemory
 from service.adapters.telemetry import PrometheusTelemetry
 from service.adapters.telemetry.callback_gauge import Values
+from service.adapters.telemetry.labels import WAITING_REASONS, known_or_other
 from service.runtime.app import App
-from service.runtime.ports import Clock
+from service.runtime.ports import Clock, TopicPartition
 
 Gauge = tuple[str, str, Sequence[str], Values]
 """Name, help, names of the labels, and what gives the values of now."""
@@ -26,16 +31,36 @@ _SLOTS: Final = {
 }
 
 
+_REASONS: Final = tuple((reason,) for reason in sorted(WAITING_REASONS))
+
+
 def register(
     telemetry: PrometheusTelemetry,
     app: App,
     clock: Clock,
     skews: Callable[[], Mapping[str, float]] = dict[str, float],
     limits: Mapping[str, float] = MappingProxyType({}),
+    ends: Callable[[], Mapping[TopicPartition, int]] = dict[TopicPartition, int],
 ) -> None:
     """Adds the gauges of a service."""
-    for name, text, labels, values in gauges(app, clock, skews, limits):
+    for name, text, labels, values in gauges(app, clock, skews, limits, ends):
         telemetry.gauge(name, text, labels, values)
+
+
+def register_process(telemetry: PrometheusTelemetry, release: str, expiries: Expiries, memory: ContainerMemory) -> None:
+    """Adds the gauges of a process."""
+    for name, text, labels, values in process_gauges(release, expiries, memory):
+        telemetry.gauge(name, text, labels, values)
+
+
+def process_gauges(release: str, expiries: Expiries, memory: ContainerMemory) -> Iterator[Gauge]:
+    """What the process is, what it has, and when that ends."""
+    build: dict[tuple[str, ...], float] = {(release, platform.python_version(), API_VERSION): 1.0}
+    yield "build_info", "1; its labels say what runs", ("version", "python", "api_version"), lambda: build
+    text = "Epoch seconds at which a credential ends, by what it is and for which target"
+    yield "expiry_timestamp_seconds", text, ("credential", "target"), expiries.values
+    yield "memory_limit_bytes", "Memory at which the kernel ends this container", (), memory.limit
+    yield "memory_used_bytes", "Memory of this container, without what the kernel can drop at once", (), memory.used
 
 
 def gauges(
@@ -43,6 +68,7 @@ def gauges(
     clock: Clock,
     skews: Callable[[], Mapping[str, float]],
     limits: Mapping[str, float] = MappingProxyType({}),
+    ends: Callable[[], Mapping[TopicPartition, int]] = dict[TopicPartition, int],
 ) -> Iterator[Gauge]:
     """Every gauge of a service.
 
@@ -51,6 +77,7 @@ def gauges(
         clock: Time of the process.
         skews: Seconds by which the local clock is ahead of AWS's, by target.
         limits: Age from which a running job counts as overdue, by resource kind.
+        ends: Where each commands partition ends, as far as it is known.
     """
     ready = "1 when every assigned partition is served or halted, and not all of them are halted"
     yield "ready", ready, (), lambda: {(): float(app.ready)}
@@ -77,6 +104,37 @@ def gauges(
     yield "running_oldest_seconds", text, ("kind",), _running(app, clock)
     text = "Age from which a running job counts as overdue, by resource kind; see timing.running_limit"
     yield "running_limit_seconds", text, ("kind",), lambda: {(kind,): limit for kind, limit in limits.items()}
+    yield "waiting", "Commands that wait, by the reason in their last reply", ("reason",), _waiting(app)
+    text = "Age of the oldest command that waits, since it was accepted or, if later, its notbefore; 0 without one"
+    yield "waiting_oldest_seconds", text, ("reason",), _longest_waits(app, clock)
+    text = "Records of a commands partition that are not consumed yet; Kafka is asked for the end at each scrape"
+    yield "commands_lag", text, ("partition",), _lags(app, ends)
+
+
+def _waiting(app: App) -> Values:
+    def values() -> dict[tuple[str, ...], float]:
+        counts: dict[tuple[str, ...], float] = dict.fromkeys(_REASONS, 0.0)
+        for reason, (count, _) in app.waiting().items():
+            label = (known_or_other(reason, WAITING_REASONS),)
+            counts[label] = counts.get(label, 0.0) + count
+        return counts
+
+    return values
+
+
+def _longest_waits(app: App, clock: Clock) -> Values:
+    def values() -> dict[tuple[str, ...], float]:
+        ages: dict[tuple[str, ...], float] = dict.fromkeys(_REASONS, 0.0)
+        for reason, (_, since) in app.waiting().items():
+            label = (known_or_other(reason, WAITING_REASONS),)
+            ages[label] = max(ages.get(label, 0.0), clock.now() - since)
+        return ages
+
+    return values
+
+
+def _lags(app: App, ends: Callable[[], Mapping[TopicPartition, int]]) -> Values:
+    return lambda: {(f"{each.topic}-{each.partition}",): float(lag) for each, lag in app.unread(ends()).items()}
 
 
 def _labelled(numbers: Callable[[], Mapping[str, float]]) -> Values:

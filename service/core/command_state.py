@@ -13,6 +13,7 @@ import msgspec
 
 from schemas.operations import Kind
 from schemas.records import Fault
+from schemas.references import WAITS
 from service.core import chains, timing
 from service.core.faults import INVALID
 from service.core.job import GIVEN_BACK, Job, Phase, ended, known_row, marker, request_of
@@ -81,6 +82,18 @@ def state_of(job: Job) -> CommandState:
     if job.phase is Phase.QUEUED or job.held or job.reason:
         return CommandState.WAITING
     return CommandState.ACCEPTED
+
+
+def waiting_reason(job: Job) -> str:
+    """Why a job waits, as its last `waiting` reply says; empty for one that does not."""
+    if state_of(job) is not CommandState.WAITING:
+        return ""
+    return job.held or job.reason or WAITS
+
+
+def waits_since(job: Job) -> float:
+    """Since when it could have been called: its acceptance or, if that is later, the start that it has asked for."""
+    return max(job.accepted_at, job.command.not_before)
 
 
 def next_step(job: Job) -> tuple[NextStep, float]:

@@ -14,7 +14,7 @@ from service.runtime.errors import UNUSABLE
 from service.runtime.limiter import Budget, Limiter
 from service.runtime.poller import Poller
 from service.runtime.ports import Log, Telemetry, TopicPartition
-from service.runtime.shard import Shard
+from service.runtime.shard import Shard, State
 from service.runtime.sharing import Sharing
 from service.runtime.slots import Claim, QueuePosition, SlotRegistry
 from service.runtime.standby import Standby
@@ -182,6 +182,23 @@ class App:
             for kind, since in shard.oldest_running.items():
                 oldest[kind] = min(since, oldest.get(kind, since))
         return oldest
+
+    def waiting(self) -> dict[str, tuple[int, float]]:
+        """Of the commands that wait, by reason: how many, and since when the first of them could have been called."""
+        found: dict[str, tuple[int, float]] = {}
+        for shard in self._assignment.shards.values():
+            for reason, (count, since) in shard.kept_waiting.items():
+                known, first = found.get(reason, (0, since))
+                found[reason] = (known + count, min(first, since))
+        return found
+
+    def unread(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """How many records of each partition that is served here are not consumed yet, by where they end."""
+        return {
+            partition: max(0, ends[partition] - shard.consumed)
+            for partition, shard in self._assignment.shards.items()
+            if partition in ends and shard.state in (State.RUNNING, State.PAUSED)
+        }
 
     def unanswered(self) -> dict[str, float]:
         """Seconds for which each target has given no answer."""

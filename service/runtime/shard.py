@@ -144,6 +144,11 @@ class Shard:
         """Since when the job of each resource kind has been running that began first; owner's time."""
         return self._activities.oldest_running()
 
+    @property
+    def kept_waiting(self) -> dict[str, tuple[int, float]]:
+        """Of the jobs that wait, by reason: how many, and since when the first of them could have been called."""
+        return self._store.waiting()
+
     def phases(self) -> dict[str, int]:
         """How many jobs stand in each phase."""
         return self._store.phases()

@@ -12,7 +12,7 @@ from schemas.records import CorruptRecord, Job, Phase, Position, Record, Resourc
 from service.core import chains
 from service.core.age_order import AgeOrder
 from service.core.capacity import Census, Ends
-from service.core.command_state import ENDED, CommandState, state_of
+from service.core.command_state import ENDED, CommandState, waiting_reason, waits_since
 from service.core.job import ended
 from service.core.outcomes import lasting
 from service.runtime.errors import location
@@ -49,7 +49,7 @@ class Store:
         self._phases: Counter[str] = Counter()
         self._last_turn = 0
         self._parked: dict[bytes, None] = {}
-        self._waiting = 0
+        self._waiting: dict[str, AgeOrder] = {}
         self.census = Census()
         self.ends = Ends()
         self.ages = AgeOrder()
@@ -128,7 +128,8 @@ class Store:
             self._running[key] = value
         else:
             self._jobs[key] = job
-            self._waiting += state_of(job) is CommandState.WAITING
+            if reason := waiting_reason(job):
+                self._waiting.setdefault(reason, AgeOrder()).add((waits_since(job), key))
 
     def _forget(self, key: bytes) -> None:
         job = self.job(key)
@@ -140,8 +141,10 @@ class Store:
         if not ended(job) or job.phase is Phase.PARKED:
             self.ages.remove((job.accepted_at, key))
             self._parked.pop(key, None)
-        if key in self._jobs and state_of(job) is CommandState.WAITING:
-            self._waiting -= 1
+        if key in self._jobs and (reason := waiting_reason(job)):
+            self._waiting[reason].remove((waits_since(job), key))
+            if not self._waiting[reason]:
+                del self._waiting[reason]
         if self._jobs.pop(key, None) is None and self._running.pop(key, None) is None:
             self.ends.count(job, len(key) + len(self._ended.pop(key)), -1)
 
@@ -229,13 +232,18 @@ class Store:
     def states(self) -> dict[str, int]:
         """How many jobs there are in each state, in the words of replies."""
         ended: dict[str, int] = {state: self._phases[state.value] for state in ENDED}
+        waiting = sum(len(order) for order in self._waiting.values())
         return {
-            CommandState.ACCEPTED: len(self._jobs) - self._waiting,
-            CommandState.WAITING: self._waiting,
+            CommandState.ACCEPTED: len(self._jobs) - waiting,
+            CommandState.WAITING: waiting,
             CommandState.STARTED: len(self._running),
             CommandState.PARKED: len(self._parked),
             **ended,
         }
+
+    def waiting(self) -> dict[str, tuple[int, float]]:
+        """Of the jobs that wait, by reason: how many, and since when the first of them could have been called."""
+        return {reason: (len(order), order.after(None, 1)[0][0]) for reason, order in self._waiting.items()}
 
     def awaiting(self, key: bytes) -> list[bytes]:
         """Keys of the jobs that wait for the end of this one."""

@@ -47,7 +47,12 @@ def test_each_alert_is_unit_tested_both_ways() -> None:
 def test_each_alert_has_a_runbook(rule: dict[str, dict[str, str]]) -> None:
     page = ROOT / rule["annotations"]["runbook_url"]
     text = page.read_text()
-    assert text.startswith(f"# {rule['alert']}\n")
+    assert text.startswith(f"# {rule['alert']}\n\n**Is it urgent?** ")
+    assert "\n\n**What happens if I sleep?** " in text.partition("## ")[0]
+    assert (
+        f"[{rule['alert']}]({rule['alert']}.md) | {rule['labels']['severity']} |"
+        in (page.parent / "README.md").read_text()
+    )
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## What it means",
         "## How to see it",
@@ -60,9 +65,35 @@ def test_no_runbook_without_an_alert() -> None:
     assert pages == {rule["alert"] for rule in rules()}
 
 
+OTHERS = {"up", "process_start_time_seconds", "kube_pod_container_status_restarts_total"}
+"""Metrics of Prometheus, of its client and of kube-state-metrics that the rules use."""
+
+
+def own_metrics() -> set[str]:
+    """Every metric of a service, as in queries."""
+    text = PrometheusTelemetry(["default"]).render().decode()
+    known = {name for name in re.findall(r"^# TYPE (crml_\w+)", text, re.MULTILINE) if not name.endswith("_created")}
+    known |= {f"crml_{name}" for name, *_ in gauges.gauges(Mock(App), Mock(), dict)}
+    known |= {f"crml_{name}" for name, *_ in gauges.process_gauges("", Mock(), Mock())}
+    return known | {"crml_kafka_incidents_total"}
+
+
 def test_metrics_in_rules_and_runbooks_exist() -> None:
     sources = [RULES, *(ROOT / "docs" / "runbooks").glob("*.md")]
     named = {name for file in sources for name in re.findall(r"\bcrml_[a-z_]+", file.read_text())}
-    known = set(re.findall(r"crml_[a-z_]+", PrometheusTelemetry().render().decode()))
-    known |= {f"crml_{name}" for name, *_ in gauges.gauges(Mock(App), Mock(), dict)}
-    assert named <= known, named - known
+    assert named <= own_metrics(), named - own_metrics()
+
+
+def test_rules_use_no_other_metrics_but_those_that_are_named_here() -> None:
+    used = {name for rule in rules() for name in re.findall(r"\b([a-z_]+_[a-z_]+|up)\b(?=[{\[ )])", rule["expr"])}
+    functions = {"max_over_time", "last_over_time"}
+    assert {name for name in used - functions if not name.startswith("crml_")} == OTHERS
+
+
+def test_the_guide_lists_every_metric_and_no_other() -> None:
+    guide = (ROOT / "docs" / "howto" / "operate.md").read_text()
+    table = guide.partition("## Metrics")[2].partition("## Logs")[0]
+    listed = {
+        name for row in re.findall(r"^\| (`crml_.*?) \|", table, re.MULTILINE) for name in re.findall(r"crml_\w+", row)
+    }
+    assert listed == own_metrics()

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from helm import alerts
 from helm.documents import CHART
+from helm.parts import Limits
 from service import tenancy
 from service.cli.console import EXIT_USAGE
 from service.cli.following import EXIT_FAILED, EXIT_PARKED, EXIT_REJECTED, EXIT_TIME
@@ -364,8 +366,9 @@ def test_alerts_are_passed_on(major: int) -> None:
     rules = one(rendered("full", major), "PrometheusRule")["spec"]["groups"][0]["rules"]
     assert [rule["alert"] for rule in rules] == [r["alert"] for r in plain if r["alert"] != "CleanRoomsMLDeadLetters"]
     by_name = {rule["alert"]: rule for rule in plain}
+    wanted = {rule["alert"]: rule for rule in alerts.rules(Limits(lag_records=5_000_000, waiting_seconds=7200))}
     for rule in rules:
-        assert rule["expr"] == by_name[rule["alert"]]["expr"]
+        assert rule["expr"] == wanted[rule["alert"]]["expr"].replace(alerts.PODS, "crml-blue-.*")
         assert rule["labels"] == {**by_name[rule["alert"]]["labels"], "team": "007"}
         assert rule["annotations"]["runbook_url"].endswith(f"docs/runbooks/{rule['alert']}.md")
         assert rule["annotations"]["runbook_url"].startswith("https://wiki.example.com/docs/")
@@ -378,6 +381,11 @@ def test_a_package_has_what_templates_read(major: int, tmp_path: Path) -> None:
     [archive] = tmp_path.glob("*.tgz")
     with tarfile.open(archive) as packed:
         names = {name.removeprefix("cleanrooms-ml-service/") for name in packed.getnames()}
-    read = ("files/settings.json", "alerts/cleanrooms-ml-service.yaml", "dashboards/cleanrooms-ml-service.json")
+    read = (
+        "files/settings.json",
+        "files/alerts.json",
+        "alerts/cleanrooms-ml-service.yaml",
+        "dashboards/cleanrooms-ml-service.json",
+    )
     assert {*read, "values.schema.json", "README.md"} <= names
     assert not any(name.startswith("ci/") for name in names)

@@ -94,6 +94,10 @@ class Clients:
         """
         return self._accesses[name]
 
+    def expiries(self) -> dict[str, float]:
+        """When the credentials of each target end, in epoch seconds; only those that are known, and end."""
+        return {name: end for name, access in self._accesses.items() if (end := access.expiry) is not None}
+
     @property
     def base(self) -> AioSession:
         """What the machine configures: the standard credential chain."""

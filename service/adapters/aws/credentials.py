@@ -8,6 +8,7 @@ every change by something that is signed. A session is asked for once and kept, 
 import asyncio
 from collections import OrderedDict
 from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -103,6 +104,13 @@ class Access:
         renewal.add_done_callback(self._ended)
         await asyncio.wait({renewal}, timeout=_RENEWAL_WAIT)
         return renewal.result() if renewal.done() else await signer.get_frozen_credentials()
+
+    @property
+    def expiry(self) -> float | None:
+        """When what signs most calls ends, in epoch seconds; None before the first one, and for lasting credentials."""
+        signer = self._shared or getattr(self._base, "_credentials", None)
+        end = getattr(signer, "_expiry_time", None)  # botocore has no other name for it
+        return end.timestamp() if isinstance(end, datetime) else None
 
     def _ended(self, renewal: asyncio.Task[Any]) -> None:
         self._renewals.discard(renewal)

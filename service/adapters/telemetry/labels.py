@@ -3,9 +3,15 @@
 import re
 from typing import Final, get_args
 
+from schemas.events import ReplyKind
 from schemas.operations import OPERATIONS, RESOURCES, SERVICE_COMMANDS, Change
 from schemas.records import Phase
+from schemas.references import WAITS
+from service.core.faults import CREDENTIALS_UNAVAILABLE, TARGET_UNAVAILABLE
+from service.core.holding import REASONS as HELD_REASONS
 from service.core.observations import Observation
+from service.core.timing import NOT_BEFORE
+from service.core.transitions import CALL_WINDOW, OUT_OF_BUDGET
 
 OTHER: Final = "other"
 
@@ -60,6 +66,35 @@ DEAD_LETTER_REASONS: Final = frozenset(
 COMMAND_OUTCOMES: Final = frozenset({"accepted", "duplicate", "misplaced", "misused", "rejected", "undecodable"})
 
 OBSERVATIONS: Final = frozenset(_snake_case(each.__name__) for each in get_args(Observation))
+
+WAITING_REASONS: Final = frozenset(
+    {
+        NOT_BEFORE,
+        CALL_WINDOW,
+        OUT_OF_BUDGET,
+        TARGET_UNAVAILABLE,
+        CREDENTIALS_UNAVAILABLE,
+        WAITS,
+        "ConcurrencyLimit",
+        "ServiceQuotaExceededException",
+        *HELD_REASONS,
+        "ServiceError",
+    }
+)
+"""Why commands wait: the reasons of `waiting` replies, but for `Overdue`, which is about one that runs."""
+
+REFUSALS: Final = frozenset(
+    {
+        "AccessDeniedException",
+        "CredentialsUnavailable",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "UnrecognizedClientException",
+    }
+)
+"""Outcomes of calls that are about who calls: they are counted from 0 on, so that an alert sees the first one."""
+
+REPLY_KINDS: Final = frozenset(kind.value for kind in ReplyKind)
 
 OUTCOMES: Final = frozenset(
     {

@@ -22,6 +22,8 @@ from service.adapters.telemetry.labels import (
     OTHER,
     OUTCOMES,
     PHASES,
+    REFUSALS,
+    REPLY_KINDS,
     RESOURCE_KINDS,
     STATUSES,
     known_or_other,
@@ -94,6 +96,12 @@ class PrometheusTelemetry:
         self._dead = self._counter("dead_letters", "Records published to a dead-letters topic, by reason", "reason")
         self._transitions = self._counter("transitions", "Jobs that entered a phase", "phase")
         self._calls = self._counter("aws_calls", "Requests to AWS, by outcome", "target", "operation", "outcome")
+        self._refused = self._counter(
+            "aws_refused",
+            "Calls refused because of who calls, or that nothing could sign",
+            "target",
+            "outcome",
+        )
         self._polls = self._counter("polls", "Get and List requests made to poll resources", "target", "method")
         self._ignored = self._counter(
             "observations_ignored", "Observations that came too late to matter", "phase", "observation"
@@ -106,6 +114,11 @@ class PrometheusTelemetry:
             self._dead.labels(reason)
         for problem in (*PROBLEMS, OTHER):
             self._problems.labels(problem)
+        for kind in REPLY_KINDS:
+            self._replies.labels(kind)
+        for target in self._targets:
+            for outcome in REFUSALS:
+                self._refused.labels(target, outcome)
 
     def _make_gauges(self) -> None:
         self._watched = self._gauge("watched_resources", "Resources that are polled", "target")
@@ -179,6 +192,8 @@ class PrometheusTelemetry:
         label, name = known_or_other(target, self._targets), known_or_other(operation, OPERATION_NAMES)
         self._calls.labels(label, name, known_or_other(outcome, OUTCOMES)).inc()
         self._call_time.labels(label, name).observe(seconds)
+        if outcome in REFUSALS:
+            self._refused.labels(label, outcome).inc()
 
     def answers_again(self, target: str, *, tries: int, seconds: float) -> None:
         """AWS answers at a target again."""

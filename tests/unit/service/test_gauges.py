@@ -1,13 +1,18 @@
 """What the metrics ask the service for at each scrape."""
 
 import asyncio
+import platform
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
 from service import gauges
+from service.adapters.expiries import Expiries
+from service.adapters.memory import ContainerMemory
 from service.adapters.telemetry import PrometheusTelemetry
 from service.runtime.app import App
+from service.runtime.ports import TopicPartition
 from tests.support.clock import LoopClock
 from tests.support.cluster import Rig
 
@@ -65,3 +70,44 @@ async def test_the_oldest_running_job_of_each_kind_is_asked_for_beside_its_limit
     assert set(ages.values()) == {0.0}
     assert ("audience-export-job",) in ages
     assert found["running_limit_seconds"]() == {("audience-model",): 90.0}
+
+
+async def test_who_waits_for_what_is_asked_for_by_reason() -> None:
+    """Every reason has a series from the beginning; a word that is not known is counted as `other`."""
+    clock = LoopClock()
+    waiting = {
+        "CallWindow": (3, clock.now() - 95.0),
+        "NotBefore": (2, clock.now() + 50.0),
+        "New": (1, clock.now() - 5.0),
+    }
+    app = Mock(App, waiting=lambda: waiting)
+    found = {name: values for name, _, _, values in gauges.gauges(app, clock, dict)}
+    counts, ages = dict(found["waiting"]()), dict(found["waiting_oldest_seconds"]())
+    assert counts.keys() == ages.keys() >= {("Predecessor",), ("TargetUnavailable",), ("UnknownTarget",)}
+    assert {label: count for (label,), count in counts.items() if count} == {
+        "CallWindow": 3,
+        "NotBefore": 2,
+        "other": 1,
+    }
+    shown = {label: age for (label,), age in ages.items() if age}
+    assert shown == {"CallWindow": pytest.approx(95.0), "other": pytest.approx(5.0)}
+
+
+async def test_what_is_not_consumed_yet_is_asked_for_by_partition() -> None:
+    ends = {TopicPartition("c", 0): 50}
+    app = Mock(App, unread=lambda known: {TopicPartition("c", 0): known[TopicPartition("c", 0)] - 8})
+    found = {name: values for name, _, _, values in gauges.gauges(app, LoopClock(), dict, ends=lambda: ends)}
+    assert found["commands_lag"]() == {("c-0",): 42.0}
+
+
+def test_what_runs_and_what_it_has_is_asked_for(tmp_path: Path) -> None:
+    telemetry = PrometheusTelemetry(["default"])
+    for name, text in (("memory.max", "1000"), ("memory.current", "600"), ("memory.stat", "")):
+        (tmp_path / name).write_text(text)
+    expiries = Expiries(None, None, {}, lambda: {"eu": 5_000.0})
+    gauges.register_process(telemetry, "1.2.3", expiries, ContainerMemory(tmp_path))
+    value = telemetry.registry.get_sample_value
+    labels = {"version": "1.2.3", "python": platform.python_version(), "api_version": "2023-09-06"}
+    assert value("crml_build_info", labels) == 1
+    assert value("crml_expiry_timestamp_seconds", {"credential": "aws_session", "target": "eu"}) == 5_000.0
+    assert (value("crml_memory_used_bytes"), value("crml_memory_limit_bytes")) == (600, 1000)

@@ -46,6 +46,23 @@ def test_each_phase_has_its_word_its_reason_and_what_is_next(
 
 
 @pytest.mark.parametrize(
+    ("phase", "more", "reason"),
+    [
+        (Phase.INTENDED, {}, ""),
+        (Phase.INTENDED, {"reason": OUT_OF_BUDGET}, OUT_OF_BUDGET),
+        (Phase.INTENDED, {"reason": OUT_OF_BUDGET, "held": "UnknownTarget"}, "UnknownTarget"),
+        (Phase.QUEUED, {"reason": "ConcurrencyLimit"}, "ConcurrencyLimit"),
+        (Phase.QUEUED, {"awaits": "x"}, "Predecessor"),
+        (Phase.UNCERTAIN, {}, ""),
+        (Phase.RUNNING, {}, ""),
+        (Phase.PARKED, {"reason": "x"}, ""),
+    ],
+)
+def test_what_waits_has_the_reason_of_its_last_reply(phase: Phase, more: dict[str, Any], reason: str) -> None:
+    assert command_state.waiting_reason(job(MODEL, phase, **more)) == reason
+
+
+@pytest.mark.parametrize(
     ("ids", "words"),
     [
         (("a",), "waits for a"),

@@ -10,6 +10,7 @@ from service.core import holding
 from service.runtime.app import App
 from service.runtime.errors import UNUSABLE
 from service.runtime.ports import TopicPartition
+from service.runtime.shard import State
 from tests.support.cluster import Rig
 from tests.support.recording_telemetry import Story
 
@@ -177,3 +178,26 @@ def test_which_job_has_been_running_for_longest() -> None:
     shards[TopicPartition("commands", 1)] = other
     assert parts.app.oldest_running() == {"audience-model": 5.0, "audience-export-job": 9.0}
     assert parts.app.unanswered() == {"eu": 0.0}
+
+
+def test_what_waits_is_summed_and_the_oldest_is_of_all() -> None:
+    parts = Parts()
+    shards: dict[Any, Any] = parts.assignment.shards
+    shards.clear()
+    shards[TopicPartition("commands", 0)] = SimpleNamespace(kept_waiting={"CallWindow": (2, 9.0)})
+    shards[TopicPartition("commands", 1)] = SimpleNamespace(
+        kept_waiting={"CallWindow": (1, 7.0), "NotBefore": (4, 1.0)}
+    )
+    assert parts.app.waiting() == {"CallWindow": (3, 7.0), "NotBefore": (4, 1.0)}
+
+
+def test_what_is_not_consumed_is_known_where_it_is_served_and_its_end_is_known() -> None:
+    """A partition that restores does not know yet what its predecessor has consumed."""
+    parts = Parts()
+    shards: dict[Any, Any] = parts.assignment.shards
+    shards.clear()
+    states = (State.RUNNING, State.PAUSED, State.RESTORING, State.RUNNING)
+    for number, state in enumerate(states):
+        shards[TopicPartition("commands", number)] = SimpleNamespace(state=state, consumed=40)
+    ends = {TopicPartition("commands", number): end for number, end in enumerate((50, 30, 99))}
+    assert parts.app.unread(ends) == {TopicPartition("commands", 0): 10, TopicPartition("commands", 1): 0}

@@ -5,6 +5,7 @@ import pytest
 from schemas import records
 from schemas.records import Command, CorruptRecord, Job, Phase, ResourceState
 from service.core.capacity import ENDED_OVERHEAD
+from service.core.job import replace
 from service.runtime.store import Store
 
 pytestmark = pytest.mark.looptime
@@ -31,6 +32,25 @@ def test_a_store_counts_what_goes_on() -> None:
     store.put(b"a", None)
     store.put(b"a", None)
     assert store.going_on == len(store.open()) == 0
+
+
+def test_what_waits_is_counted_by_reason_from_when_it_could_have_been_called() -> None:
+    """A command that asks to begin later does not wait before that."""
+    store = Store()
+    late = replace(job("late"), reason="NotBefore", due=9.0, command=replace(job("late").command, not_before=9.0))
+    store.put(b"a", replace(job("a"), reason="CallWindow", accepted_at=3.0))
+    store.put(b"b", replace(job("b"), reason="CallWindow", accepted_at=2.0))
+    store.put(b"late", late)
+    store.put(b"held", replace(job("held", Phase.RUNNING), held="UnknownTarget"))
+    store.put(b"behind", job("behind", Phase.QUEUED))
+    store.put(b"calls", job("calls"))
+    assert store.waiting() == {"CallWindow": (2, 2.0), "NotBefore": (1, 9.0), "Predecessor": (1, 1.0)}
+    assert store.states()["waiting"] == 4
+    store.put(b"b", job("b", Phase.SUCCEEDED))
+    store.put(b"a", replace(job("a"), reason="RateBudget", accepted_at=3.0))
+    store.put(b"late", None)
+    store.load(b"behind", None)
+    assert store.waiting() == {"RateBudget": (1, 3.0)}
 
 
 def test_of_ended_jobs_only_the_bytes_are_kept() -> None:

@@ -1,6 +1,7 @@
 """A call that changes something is signed by a session of its command; everything else shares one."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -38,6 +39,21 @@ async def perform(api: AwsApi, call: tuple[str, Mapping[str, object]], cause: Ca
 async def succeeds(api: AwsApi, call: tuple[str, Mapping[str, object]], cause: Cause | None = None) -> None:
     outcome = await perform(api, call, cause)
     assert isinstance(outcome, Reply), outcome
+
+
+async def test_the_end_of_the_session_that_calls_share_is_known(made: list[Clients], server: Server, aws: Aws) -> None:
+    """Not before the first call; sessions of single commands come and go."""
+    clients, api = joined(made, server, role_arn=ROLE)
+    await succeeds(api, CREATE, FIRST)
+    assert clients.expiries() == {}
+    await succeeds(api, LIST)
+    assert 600 < clients.expiries()["default"] - time.time() < 13 * 3600
+
+
+async def test_lasting_credentials_have_no_end(made: list[Clients], server: Server, aws: Aws) -> None:
+    clients, api = joined(made, server)
+    await succeeds(api, LIST)
+    assert clients.expiries() == {}
 
 
 async def test_changes_are_signed_by_a_session_of_their_command_and_reads_share_one(

@@ -221,6 +221,19 @@ def test_what_alerts_count_begins_at_zero() -> None:
     text = PrometheusTelemetry().render().decode()
     assert 'crml_dead_letters_total{reason="NotCloudEvent"} 0.0' in text
     assert 'crml_problems_total{problem="shard_closed_dirty"} 0.0' in text
+    assert 'crml_replies_total{kind="failed"} 0.0' in text
+
+
+def test_a_refusal_of_the_caller_is_counted_from_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    """By target only: by operation too, a thousand targets would have far more series than anything else has."""
+    telemetry = PrometheusTelemetry(["eu"])
+    series = 'crml_aws_refused_total{outcome="AccessDeniedException",target="eu"}'
+    assert f"{series} 0.0" in telemetry.render().decode()
+    telemetry.call("eu", "CreateAudienceModel", "AccessDeniedException", 0.1)
+    telemetry.call("eu", "CreateAudienceModel", "ConflictException", 0.1)
+    text = telemetry.render().decode()
+    assert f"{series} 1.0" in text
+    assert 'outcome="ConflictException"' not in "".join(line for line in text.splitlines() if "refused" in line)
 
 
 def test_every_problem_is_known() -> None:
