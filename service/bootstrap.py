@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -251,7 +250,7 @@ def _traces(settings: Settings, release: str, clock: SystemClock) -> "Traces | N
     try:
         return Traces(
             secrets.token_hex(4),
-            replica=_replica(settings),
+            replica=topology.replica_name(settings),
             release=release,
             group=settings.kafka.group_id,
             regions={name: target.region for name, target in settings.targets.items()},
@@ -259,10 +258,6 @@ def _traces(settings: Settings, release: str, clock: SystemClock) -> "Traces | N
         )
     except ValueError as error:  # the SDK reads a number or a choice only then
         raise SettingsError(f"a variable of OpenTelemetry can't be used: {error}") from error
-
-
-def _replica(settings: Settings) -> str:
-    return settings.kafka.instance_id or socket.gethostname()
 
 
 def _ends(settings: Settings, group: GroupWatch) -> dict[TopicPartition, int]:
@@ -279,7 +274,7 @@ def _expiries(settings: Settings, sessions: Clients) -> Expiries:
 
 def _identity(settings: Settings, release: str) -> ReplicaIdentity:
     return ReplicaIdentity(
-        replica=_replica(settings),
+        replica=topology.replica_name(settings),
         version=release,
         group=settings.kafka.group_id,
         accounts={name: (target.account or "", target.region) for name, target in settings.targets.items()},

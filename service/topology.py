@@ -1,5 +1,6 @@
 """Topics, their changelogs and tenants, and the options of Kafka's clients: derived from the settings, only here."""
 
+import socket
 from collections.abc import Collection
 from typing import Final
 
@@ -18,6 +19,11 @@ _BATCH_BYTES: Final = 512 * 1024
 _COMMANDS_KEPT: Final = 7 * 86_400.0
 _OUTPUT_KEPT: Final = 7 * 86_400.0
 _LISTS_KEPT: Final = 3_600.0
+
+
+def replica_name(settings: Settings) -> str:
+    """What this process is called among those of the service: its instance id, or its host's name."""
+    return settings.kafka.instance_id or socket.gethostname()
 
 
 def record_bytes(settings: Settings) -> int:

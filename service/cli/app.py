@@ -33,7 +33,7 @@ def run(*, settings: SettingsFile = None) -> int:
     """Serve: consume commands, call AWS, publish replies and events. SIGTERM stops in order."""
     loaded = load(settings)
     bootstrap.require_traces(loaded)
-    configure_logging(loaded.log.level, loaded.log.format)
+    configure_logging(loaded.log.level, loaded.log.format, topology.replica_name(loaded))
     return console.wait(_run(loaded))
 
 

@@ -175,11 +175,28 @@ def shown_error(fault: Fault, params: dict[str, Any]) -> ShownError:
     if (fault.code == INVALID and fault.http_status) or (fault.status_details and not params):
         reason = (fault.status_details or {}).get("statusCode", "")
         return ShownError(fault.code, f"{reason} {_IN_THE_REPLY}".strip(), fault.http_status)
-    message = fault.message
+    return ShownError(fault.code, _without(fault.message, params)[:LONGEST_TEXT], fault.http_status)
+
+
+def logged_message(fault: Fault, params: dict[str, Any]) -> str:
+    """What a log line may say of an error: in one line, bounded, and nothing that quotes the request.
+
+    What AWS says of a failed job names resources and reasons. It is made by the job, which quotes no request.
+    """
+    if fault.code == INVALID and fault.http_status:
+        return _IN_THE_REPLY
+    message = _without(fault.message, params)[:LONGEST_TEXT]
+    if message.isprintable():
+        return message
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in message)
+
+
+def _without(message: str, params: dict[str, Any]) -> str:
+    """A message without texts of the request."""
     for text in sorted(set(_texts(params)), key=len, reverse=True):
         if len(text) >= _SHORTEST_SECRET:
             message = message.replace(text, _WITHHELD)
-    return ShownError(fault.code, message[:LONGEST_TEXT], fault.http_status)
+    return message
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -4,6 +4,7 @@ A job has at most one call or search under way. What is learnt goes back into th
 """
 
 import asyncio
+import contextvars
 import math
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -112,6 +113,7 @@ class Activities:
         self._again: dict[bytes, asyncio.TimerHandle] = {}
         self._holding = False
         self._group: asyncio.TaskGroup | None = None
+        self._variables = contextvars.Context()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -139,6 +141,7 @@ class Activities:
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Tasks live in this group from now on."""
         self._group = group
+        self._variables = contextvars.copy_context()
         for timers in (self._timers, self._starts, self._untils, self._running.timers, *self._deadlines.timers):
             self._spawn(timers.run(), f"timers:{self._label}")
 
@@ -557,7 +560,8 @@ class Activities:
             work.close()
             return None
         try:
-            task = self._group.create_task(work, name=name)
+            # Another shard may be the caller, when it has freed a slot; what its log lines say is not about this one.
+            task = self._group.create_task(work, name=name, context=self._variables.copy())
         except RuntimeError:  # the group is ending or has ended, and so does this shard: a timer came too late
             work.close()
             return None

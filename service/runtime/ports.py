@@ -416,8 +416,12 @@ class Telemetry(Protocol):
         """A status change was committed."""
         ...
 
-    def dead_letter(self, reason: str) -> None:
-        """A dead letter was committed."""
+    def dead_letter(self, reason: str, partition: str, offset: int) -> None:
+        """A dead letter was committed; partition and offset are the record's own."""
+        ...
+
+    def within(self, partition: str) -> None:
+        """What the current task and its children log from now on concerns this partition."""
         ...
 
     def transition(self, before: Job | None, after: Job) -> None:

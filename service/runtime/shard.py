@@ -160,6 +160,7 @@ class Shard:
             LogError: Kafka refused or lost something, or another owner took over; this object is spent.
             CorruptRecord: The changelog can't be read.
         """
+        self._context.telemetry.within(self.name)
         log = await self._log.open(self.partition)
         try:
             await self._restore(log)

@@ -261,7 +261,8 @@ class Transaction:
                     *original, reason=reason, message=message, position=position, now=self.wall
                 ),
             )
-        self._on_commit.append(lambda: self._context.telemetry.dead_letter(reason))
+        name = f"{record.topic}-{record.partition}"
+        self._on_commit.append(lambda: self._context.telemetry.dead_letter(reason, name, record.offset))
 
     def forget(self, key: bytes) -> None:
         """Writes a tombstone."""

@@ -45,6 +45,8 @@ class ServiceProcess:
     log: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    within: tuple[str, ...] = ()
+    """A program that becomes the service: the words before its own."""
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run another command of the service to its end."""
@@ -59,9 +61,8 @@ class ServiceProcess:
 
     def start(self) -> None:
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "run"], env=self._environment(), stdout=out, stderr=out
-            )
+            words = [*self.within, sys.executable, "-m", "service", "run"]
+            self.process = subprocess.Popen(words, env=self._environment(), stdout=out, stderr=out)
 
     async def ready(self, seconds: float = 40.0) -> None:
         await until(self._is_ready, seconds, self.tail)

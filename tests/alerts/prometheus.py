@@ -12,7 +12,9 @@ from typing import Any, Final
 
 import yaml
 
+from helm import alerts
 from helm.documents import CHART
+from helm.parts import Limits
 from sandbox.kafka.broker import free_port
 from tests.chart import tools
 
@@ -20,10 +22,18 @@ RULES: Final = CHART / "alerts" / "cleanrooms-ml-service.yaml"
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
-SCALES: Final = {"CleanRoomsMLFencedLoop": 20.0, "CleanRoomsMLWaitingQueueOld": 3600.0}
+SCALES: Final = {
+    "CleanRoomsMLCommandWaiting": 600.0,
+    "CleanRoomsMLCrashLoop": 6.0,
+    "CleanRoomsMLFencedLoop": 20.0,
+    "CleanRoomsMLWaitingQueueOld": 3600.0,
+}
 """By how much an alert's times are divided: a count within a window needs a window, hours need more."""
 
 _SCALE: Final = 60.0
+
+SMALL: Final = Limits(lag_records=20, restarts=2, memory_percent=60)
+"""Limits that a test can reach."""
 
 
 def rules() -> list[dict[str, Any]]:
@@ -40,7 +50,7 @@ def scaled(rule: Mapping[str, Any]) -> dict[str, Any]:
         return f"[{max(3, round(int(match[1]) * _UNITS[match[2]] / factor))}s]"
 
     expr = re.sub(r"\[(\d+)([smh])\]", shorter, rule["expr"])
-    if "_seconds)" in expr:
+    if re.search(r"_seconds[){]", expr):
         expr = re.sub(r"> (\d+)\s*$", lambda match: f"> {int(match[1]) / factor:g}", expr)
     duration = re.fullmatch(r"(\d+)([smh])", rule.get("for", "0s"))
     assert duration is not None
@@ -53,12 +63,16 @@ class Prometheus:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._targets: dict[str, str] = {}
+        self._targets: dict[str, list[str]] = {}
         self.url = f"http://127.0.0.1:{free_port()}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "rules.yml").write_text(
             yaml.safe_dump(
-                {"groups": [{"name": "scaled", "interval": "1s", "rules": [scaled(rule) for rule in rules()]}]}
+                {
+                    "groups": [
+                        {"name": "scaled", "interval": "1s", "rules": [scaled(rule) for rule in alerts.rules(SMALL)]}
+                    ]
+                }
             )
         )
         scrape = {
@@ -86,8 +100,8 @@ class Prometheus:
 
     def scrape(self, job: str, port: int) -> None:
         """Looks at a service's metrics from now on, under this job's name."""
-        self._targets[job] = f"127.0.0.1:{port}"
-        found = [{"targets": [address], "labels": {"job": name}} for name, address in self._targets.items()]
+        self._targets.setdefault(job, []).append(f"127.0.0.1:{port}")
+        found = [{"targets": addresses, "labels": {"job": name}} for name, addresses in self._targets.items()]
         (self._folder / "targets.new").write_text(json.dumps(found))
         (self._folder / "targets.new").replace(self._folder / "targets.json")
 

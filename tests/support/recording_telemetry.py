@@ -47,8 +47,11 @@ class Story:
     def event(self, resource_kind: str, status: str) -> None:
         self.events.append((resource_kind, status))
 
-    def dead_letter(self, reason: str) -> None:
+    def dead_letter(self, reason: str, partition: str, offset: int) -> None:
         self.dead_letters.append(reason)
+
+    def within(self, partition: str) -> None:
+        pass
 
     def transition(self, before: Job | None, after: Job) -> None:
         self.transitions.append((before.phase.value if before else "", after.phase.value))

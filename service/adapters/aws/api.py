@@ -15,7 +15,7 @@ from service.adapters.aws.clients import Clients
 from service.adapters.aws.failures import failure_of, invalid, timed_out
 from service.adapters.aws.responses import missing_members, result_of
 from service.adapters.aws.transport import Attempt, ClientClosed, attempting
-from service.core.faults import SERVICE_ERROR
+from service.core.faults import SERVICE_ERROR, FaultClass, fault_class
 from service.runtime.ports import Cause, Failure, Reply
 
 _log = structlog.stdlib.get_logger("service.aws")
@@ -123,10 +123,16 @@ def _changes(operation: str) -> bool:
 def _log_call(
     target: str, operation: str, outcome: Reply | Failure, attempt: Attempt, seconds: float, cause: Cause | None
 ) -> None:
-    """What succeeds and makes or removes nothing is shown by its command's end, and here at debug."""
+    """What succeeds and makes or removes nothing is shown by its command's end, and here at debug.
+
+    So is a full quota: its command is shown as waiting, and is tried again for as long as it takes.
+    """
     failure = outcome if isinstance(outcome, Failure) else None
     row = OPERATIONS.get(operation)
-    quiet = failure is None and row is not None and row.kind in (Kind.READ, Kind.WRITE) and not row.creates
+    if failure is None:
+        quiet = row is not None and row.kind in (Kind.READ, Kind.WRITE) and not row.creates
+    else:
+        quiet = fault_class(failure) is FaultClass.QUOTA
     level = logging.DEBUG if quiet else logging.INFO
     if not _ENABLED.isEnabledFor(level):
         return

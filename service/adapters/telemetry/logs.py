@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import partial
 from typing import Any, Final, Literal, TextIO
 
 import structlog
@@ -56,17 +57,19 @@ _FIRST: Final = ("timestamp", "level", "event")
 _DEEPEST: Final = 6
 
 
-def configure_logging(level: str = "info", output: Literal["json", "console"] = "json") -> None:
+def configure_logging(level: str = "info", output: Literal["json", "console"] = "json", replica: str = "") -> None:
     """Sends every log record of the process to stdout, those of libraries included.
 
     Args:
         level: Least severity of the service's own records; records of libraries start at warning regardless.
         output: ``json`` for machines, ``console`` for people.
+        replica: Name of this process among those of the service, for every line; without one, lines have none.
     """
     ours = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         name_command,
+        *([partial(name_replica, replica)] if replica else []),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -118,13 +121,21 @@ def _renderer(output: str) -> structlog.typing.Processor:
 
 
 def name_command(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Adds the name of the current task, ``call:<command id>``, so that a line about AWS names its command."""
+    """Adds the command of the current task, ``call:<command id>``, so that a line about AWS names its command."""
     try:
         task = asyncio.current_task()
     except RuntimeError:  # not in an event loop
         return event
     if task and task.get_name().startswith(_ACTIVITIES):
-        event.setdefault("task", task.get_name())
+        event.setdefault("command_id", task.get_name().partition(":")[2])
+    return event
+
+
+def name_replica(
+    replica: str, _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Adds which process of the service it is."""
+    event["replica"] = replica
     return event
 
 
@@ -156,6 +167,29 @@ def _clean(value: Any, depth: int) -> Any:
             for name, item in value.items()
         }
     return [_clean(item, depth - 1) for item in value]
+
+
+class LineLimit:
+    """Bounds how many lines an event may make, by what it is about: a flood of records must not be one of lines.
+
+    Args:
+        lines: The most lines about one thing in a period.
+        seconds: The period.
+    """
+
+    def __init__(self, *, lines: int, seconds: float) -> None:
+        self._lines = lines
+        self._seconds = seconds
+        self._periods: dict[str, tuple[float, int]] = {}
+
+    def take(self, about: str, now: float) -> int | None:
+        """How many lines were left out since the last one; None if this one is left out too."""
+        began, seen = self._periods.get(about, (float("-inf"), 0))
+        if now - began >= self._seconds:
+            self._periods[about] = (now, 1)
+            return max(0, seen - self._lines)
+        self._periods[about] = (began, seen + 1)
+        return 0 if seen < self._lines else None
 
 
 class RateLimitFilter(logging.Filter):

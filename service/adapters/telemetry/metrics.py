@@ -5,7 +5,9 @@ partition disappear when its shard is closed.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import structlog
@@ -29,7 +31,9 @@ from service.adapters.telemetry.labels import (
     known_or_other,
     observation_label,
 )
-from service.core.job import performs
+from service.adapters.telemetry.logs import LineLimit
+from service.core.command_state import logged_message, next_step, state_of
+from service.core.job import GIVEN_BACK, performs
 from service.runtime.ports import SpanReport
 from service.runtime.problems import PROBLEMS, Problem
 
@@ -72,6 +76,8 @@ class PrometheusTelemetry:
         self._tracer = traces
         self.registry = registry or CollectorRegistry()
         self._targets = frozenset(targets)
+        self._letters = LineLimit(lines=10, seconds=60.0)
+        self._retries = LineLimit(lines=1, seconds=300.0)
         self._make_counters()
         self._make_gauges()
         self._make_histograms()
@@ -155,18 +161,36 @@ class PrometheusTelemetry:
         """A status change was committed."""
         self._events.labels(known_or_other(resource_kind, RESOURCE_KINDS), known_or_other(status, STATUSES)).inc()
 
-    def dead_letter(self, reason: str) -> None:
+    def dead_letter(self, reason: str, partition: str, offset: int) -> None:
         """A dead letter was committed; ``reason`` is an error code of the service."""
-        self._dead.labels(known_or_other(reason, DEAD_LETTER_REASONS)).inc()
+        known = known_or_other(reason, DEAD_LETTER_REASONS)
+        self._dead.labels(known).inc()
+        if (omitted := self._letters.take(partition, time.monotonic())) is not None:
+            more = {"omitted": omitted} if omitted else {}
+            _log.warning("record is a dead letter", partition=partition, offset=offset, reason=known, **more)
+
+    def within(self, partition: str) -> None:
+        """What the current task and its children log from now on concerns this partition."""
+        structlog.contextvars.bind_contextvars(partition=partition)
 
     def transition(self, before: Job | None, after: Job) -> None:
         """A job's state was committed."""
         changed = before is None or before.phase is not after.phase
         if changed:
             self._transitions.labels(after.phase.value).inc()
+        if changed and after.phase is Phase.QUEUED and before is not None and before.reason == after.reason:
+            self._note_retry(after)
         level = _level(after)
         if _ENABLED.isEnabledFor(level):
-            _log.log(level, f"job {after.phase.value}" if changed else "job updated", **_described(before, after))
+            state = state_of(after)
+            news = before is None or state is not state_of(before)
+            _log.log(level, f"job {state}" if news else "job updated", **_described(before, after))
+
+    def _note_retry(self, job: Job) -> None:
+        """A job that waits for a slot has asked for one in vain: a line now and then says of how many that is so."""
+        target = known_or_other(job.command.target, self._targets)
+        if (omitted := self._retries.take(target, time.monotonic())) is not None:
+            _log.info("quota is still full", target=target, reason=job.reason, tries=omitted + 1)
 
     def spans(self, report: SpanReport) -> None:
         """Phases of a command have ended, and that is committed."""
@@ -268,29 +292,45 @@ class PrometheusTelemetry:
 
 
 def _level(job: Job) -> int:
-    """A parked job needs an operator; that a call is permitted concerns its command only."""
-    if job.phase is Phase.PARKED:
+    """A parked job needs an operator and a failed one its publisher; steps to a call concern their command only."""
+    if job.phase in (Phase.PARKED, Phase.FAILED):
         return logging.WARNING
-    return logging.DEBUG if job.phase is Phase.INTENDED else logging.INFO
+    return logging.DEBUG if job.phase in (Phase.INTENDED, Phase.QUEUED) else logging.INFO
 
 
 def _described(before: Job | None, after: Job) -> dict[str, Any]:
-    """The fields of a job that are safe to log: names and codes, no content from the publisher."""
-    command = after.command
+    """The fields of a job that are safe to log: names, codes and AWS's message, no content from the publisher."""
+    command, state = after.command, state_of(after)
+    known = state_of(before) if before else state
     optional = {
-        "before": before.phase.value if before and before.phase is not after.phase else "",
+        "before": known.value if known is not state else "",
+        "next": next_step(after)[0].value,
         "correlation_id": command.correlation_id,
         "resource": after.resource_id,
         "status": after.status,
         "reason": after.reason,
-        "fault": after.fault.code if after.fault else "",
-        "due": after.due,
+        "due": _moment(after.due) if after.due > GIVEN_BACK else "",
         "attempt": after.attempt if after.attempt > 1 else 0,
     }
     return {
-        "phase": after.phase.value,
+        "state": state.value,
         "command_id": command.id,
         "command_source": command.source,
         "operation": performs(command),
         "target": command.target,
-    } | {name: value for name, value in optional.items() if value}
+    } | {name: value for name, value in (optional | _fault(before, after)).items() if value}
+
+
+def _fault(before: Job | None, after: Job) -> dict[str, Any]:
+    """What went wrong; of an end its message too, without texts of the request, which ``before`` may still have."""
+    if after.fault is None:
+        return {}
+    fault = after.fault
+    if after.phase not in (Phase.FAILED, Phase.PARKED):
+        return {"fault": fault.code}
+    params = after.command.params or (before.command.params if before else {})
+    return {"fault": fault.code, "http_status": fault.http_status, "message": logged_message(fault, params)}
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

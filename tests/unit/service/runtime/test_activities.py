@@ -1,6 +1,7 @@
 """What a commit permits is begun once, stopped when it is no longer wanted, and a defect costs its job alone."""
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -175,6 +176,30 @@ async def test_an_intent_is_called_once_and_its_outcome_is_heard(bench: Bench) -
     assert bench.activities.calling == 1
     assert await bench.heard(10) == [DONE]
     assert (bench.dispatch.calls, bench.activities.calling) == (["c-1"], 0)
+
+
+WHERE: contextvars.ContextVar[str] = contextvars.ContextVar("where", default="")
+
+
+async def test_calls_have_the_context_of_their_own_shard_whoever_plans_them() -> None:
+    """Another shard that frees a slot begins them: their log lines would name its partition. None sees another's."""
+    bench, seen = Bench(), []
+
+    async def call(job: Job, intent: Any, turn: Turn | None) -> Observation | None:
+        seen.append((job.command.id, WHERE.get()))
+        WHERE.set("of one call")
+        return DONE
+
+    bench.dispatch.call = call  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as group:
+        WHERE.set("own")
+        bench.activities.begin(group)
+        WHERE.set("another shard")
+        bench.plan(bench.job(name="a"))
+        bench.plan(bench.job(name="b"))
+        await asyncio.sleep(1)
+        bench.activities.end()
+    assert sorted(seen) == [("a", "own"), ("b", "own")]
 
 
 async def test_the_next_call_waits_until_the_last_outcome_was_stepped(bench: Bench) -> None:

@@ -100,8 +100,17 @@ async def test_what_succeeds_and_creates_or_removes_nothing_is_logged_as_debug(
     assert [each["log_level"] for each in call_lines(lines)] == (["info"] if level == "info" else [])
 
 
+async def test_a_full_quota_is_logged_as_debug(api: AwsApi, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Its command is logged as waiting, once; it is tried again for days."""
+    server.behaviour = refusal(402, "ServiceQuotaExceededException")
+    caplog.set_level(logging.DEBUG, LOGGER)
+    with structlog.testing.capture_logs() as lines:
+        await call(api, CREATE, cause=Cause("MARKER", "c-1"))
+    assert [each["log_level"] for each in call_lines(lines)] == ["debug"]
+
+
 @pytest.mark.parametrize("request_", [CREATE, DELETE, PUT, GET, LIST], ids=lambda value: value[0])
-async def test_every_failure_is_logged_as_info(
+async def test_every_other_failure_is_logged_as_info(
     api: AwsApi, server: Server, caplog: pytest.LogCaptureFixture, request_: tuple[str, dict[str, Any]]
 ) -> None:
     server.behaviour = refusal(409, "ConflictException")

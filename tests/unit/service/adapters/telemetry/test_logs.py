@@ -138,8 +138,8 @@ async def test_a_call_to_aws_names_its_command(capsys: pytest.CaptureFixture[str
     await asyncio.create_task(call(), name="call:c:1")
     await asyncio.create_task(call(), name="poller:default")
     of_command, of_poller = logged(capsys)
-    assert of_command["task"] == "call:c:1"
-    assert "task" not in of_poller
+    assert of_command["command_id"] == "c:1"
+    assert "command_id" not in of_poller
     assert list(of_command)[:3] == ["timestamp", "level", "event"]
 
 

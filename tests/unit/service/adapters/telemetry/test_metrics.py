@@ -1,5 +1,6 @@
 """Logs without secrets that never kill, metrics whose labels can't grow."""
 
+import asyncio
 import json
 import logging
 import re
@@ -13,6 +14,7 @@ import structlog
 
 from schemas.records import Command, Fault, Job, Phase
 from service.adapters.telemetry import PrometheusTelemetry, configure_logging
+from service.core.job import replace
 from service.runtime import ports
 from service.runtime.problems import PROBLEMS, Problem
 
@@ -35,9 +37,11 @@ def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def job(phase: Phase, **more: Any) -> Job:
-    params = {"seedAudience": {"sqlParameters": {"queryString": "canary-sql"}}}
-    command = Command("c-1", "/s", "StartAudienceGenerationJob", "default", params, "0" * 64, correlation_id="k-1")
+PARAMS = {"seedAudience": {"sqlParameters": {"queryString": "canary-sql"}}}
+COMMAND = Command("c-1", "/s", "StartAudienceGenerationJob", "default", PARAMS, "0" * 64, correlation_id="k-1")
+
+
+def job(phase: Phase, command: Command = COMMAND, **more: Any) -> Job:
     return Job(command, phase, 0.0, **more)
 
 
@@ -68,7 +72,7 @@ def test_it_is_the_runtimes_telemetry() -> None:
     telemetry.command("GetAudienceModel", "accepted")
     telemetry.reply("accepted")
     telemetry.event("audience-model", "ACTIVE")
-    telemetry.dead_letter("not-json")
+    telemetry.dead_letter("not-json", "commands-0", 7)
     telemetry.transition(None, job(Phase.INTENDED))
     telemetry.ignored("running", "SearchFailed")
     telemetry.call("default", "GetAudienceModel", "ok", 0.1)
@@ -175,39 +179,125 @@ def test_measures_of_others() -> None:
     assert "crml_event_loop_lag_seconds 0.3" in text
 
 
-def test_a_job_is_logged_without_its_payload(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_job_is_a_warning_with_its_message_and_without_its_payload(capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, whatever AWS sends; texts of the request are taken out, also when the job has none left."""
     configure_logging()
     telemetry = PrometheusTelemetry(["default"])
-    telemetry.transition(
-        job(Phase.INTENDED), job(Phase.FAILED, attempt=2, fault=Fault("ConflictException", "canary-message"))
-    )
+    message = f"denied: canary-sql on arn:aws:s3:::films\n\x1b[2J{'x' * 2000}"
+    failed = job(Phase.FAILED, attempt=2, fault=Fault("AccessDeniedException", message, http_status=403))
+    telemetry.transition(job(Phase.RUNNING), replace(failed, command=replace(failed.command, params={})))
     [line] = logged(capsys)
     assert "canary" not in json.dumps(line)
-    assert (line["before"], line["phase"], line["fault"], line["attempt"]) == (
-        "intended",
+    assert line["message"].startswith("denied: [withheld] on arn:aws:s3:::films\\x0a\\x1b[2Jx")
+    assert len(line["message"]) < 600
+    assert (line["before"], line["state"], line["fault"], line["http_status"], line["attempt"]) == (
+        "started",
         "failed",
-        "ConflictException",
+        "AccessDeniedException",
+        403,
         2,
     )
     assert (line["command_id"], line["correlation_id"]) == ("c-1", "k-1")
-    assert (line["event"], line["level"]) == ("job failed", "info")
+    assert (line["event"], line["level"]) == ("job failed", "warning")
+
+
+def test_what_aws_says_of_an_invalid_request_may_quote_it_and_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    fault = Fault("ValidationException", "value 'SELECT cana...' is not valid", http_status=400)
+    PrometheusTelemetry(["default"]).transition(job(Phase.INTENDED), job(Phase.FAILED, fault=fault))
+    [line] = logged(capsys)
+    assert "cana" not in json.dumps(line)
+    assert line["message"].endswith("the command's reply has it)")
+
+
+def test_why_aws_could_not_do_a_job_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """It names what the job has met, and nothing of the request."""
+    configure_logging()
+    told = "Unable to read from s3://films/ratings"
+    fault = Fault("CREATE_FAILED", told, status_details={"statusCode": "ACCESS", "message": told})
+    before = job(Phase.RUNNING, command=Command("c-1", "/s", "CreateAudienceModel", "default", {}, ""))
+    PrometheusTelemetry(["default"]).transition(before, replace(before, phase=Phase.FAILED, fault=fault))
+    [line] = logged(capsys)
+    assert (line["fault"], line["message"]) == ("CREATE_FAILED", told)
 
 
 def test_a_job_that_a_person_must_look_at_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """States are the words of replies."""
     configure_logging()
     telemetry = PrometheusTelemetry(["default"])
-    telemetry.transition(job(Phase.UNCERTAIN), job(Phase.PARKED))
+    telemetry.transition(job(Phase.UNCERTAIN), job(Phase.PARKED, fault=Fault("AmbiguousOutcome", "2 carry its marker")))
     telemetry.transition(job(Phase.RUNNING), job(Phase.RUNNING, status="CREATE_IN_PROGRESS"))
-    parked, updated = logged(capsys)
-    assert (parked["event"], parked["level"], parked["before"]) == ("job parked", "warning", "uncertain")
-    assert (updated["event"], updated["phase"], updated["status"]) == ("job updated", "running", "CREATE_IN_PROGRESS")
+    telemetry.transition(job(Phase.INTENDED), job(Phase.UNCERTAIN, due=1_764_254_000.25))
+    parked, updated, searched = logged(capsys)
+    assert (parked["event"], parked["level"], parked["before"]) == ("job parked", "warning", "accepted")
+    assert parked["message"] == "2 carry its marker"
+    assert (updated["event"], updated["state"], updated["status"]) == ("job updated", "started", "CREATE_IN_PROGRESS")
     assert "before" not in updated
+    assert (searched["event"], searched["state"], searched["next"]) == ("job updated", "accepted", "search")
+    assert searched["due"] == "2025-11-27T14:33:20.250Z"
+
+
+def test_each_dead_letter_is_a_line_with_its_position_but_a_flood_is_not_one_of_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logging()
+    telemetry, now = PrometheusTelemetry(["default"]), [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    for offset in range(500):
+        telemetry.dead_letter("InvalidJson", "commands-0", offset)
+    telemetry.dead_letter("an invented one", "commands-1", 7)
+    now[0] += 61.0
+    telemetry.dead_letter("InvalidJson", "commands-0", 500)
+    lines = logged(capsys)
+    assert [line["offset"] for line in lines] == [*range(10), 7, 500]
+    assert {line["event"] for line in lines} == {"record is a dead letter"}
+    assert {line["level"] for line in lines} == {"warning"}
+    assert (lines[10]["partition"], lines[10]["reason"]) == ("commands-1", "other")
+    assert lines[11]["omitted"] == 490
+
+
+def test_retries_of_a_full_quota_are_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who begins to wait is logged as waiting; that it still does is not, command by command."""
+    configure_logging()
+    telemetry, now = PrometheusTelemetry(["default"]), [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    full: dict[str, Any] = {"reason": "ServiceQuotaExceededException"}
+    telemetry.transition(job(Phase.INTENDED), job(Phase.QUEUED, **full))
+    assert logged(capsys) == []
+    for _ in range(3):
+        for _ in range(40):
+            telemetry.transition(job(Phase.QUEUED, **full), job(Phase.INTENDED, **full))
+            telemetry.transition(job(Phase.INTENDED, **full), job(Phase.QUEUED, **full))
+        now[0] += 301.0
+    assert [(line["event"], line["target"], line["tries"]) for line in logged(capsys)] == [
+        ("quota is still full", "default", 1),
+        ("quota is still full", "default", 40),
+        ("quota is still full", "default", 40),
+    ]
+
+
+async def test_a_line_says_which_partition_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(replica="crml-1")
+    telemetry = PrometheusTelemetry(["default"])
+
+    async def shard(name: str) -> None:
+        telemetry.within(name)
+        await asyncio.sleep(0)
+        telemetry.transition(job(Phase.RUNNING), job(Phase.SUCCEEDED))
+
+    await asyncio.gather(*(asyncio.create_task(shard(f"commands-{number}")) for number in range(2)))
+    telemetry.problem("poll_failed", code="x")
+    lines = logged(capsys)
+    assert [line.get("partition") for line in lines] == ["commands-0", "commands-1", None]
+    assert {line["replica"] for line in lines} == {"crml-1"}
 
 
 def test_a_command_that_only_calls_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """At info, and all of its life at debug."""
     life = (None, job(Phase.INTENDED), job(Phase.INTENDED, told=1), job(Phase.SUCCEEDED))
-    for level, expected in (("info", ["job succeeded"]), ("debug", ["job intended", "job updated", "job succeeded"])):
+    for level, expected in (("info", ["job succeeded"]), ("debug", ["job accepted", "job updated", "job succeeded"])):
         configure_logging(level)
         telemetry = PrometheusTelemetry(["default"])
         for before, after in pairwise(life):
@@ -247,7 +337,7 @@ def test_every_problem_is_known() -> None:
 
 def test_values_from_outside_are_other() -> None:
     telemetry = PrometheusTelemetry()
-    telemetry.dead_letter("Invented")
+    telemetry.dead_letter("Invented", "commands-0", 7)
     telemetry.problem("something new")  # type: ignore[arg-type]
     text = telemetry.render().decode()
     assert 'crml_dead_letters_total{reason="other"} 1.0' in text
