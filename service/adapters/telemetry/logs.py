@@ -1,6 +1,7 @@
 """Structured logs on stdout, of the service and its libraries: without payloads or secrets, and never fatal."""
 
 import asyncio
+import contextvars
 import logging
 import os
 import sys
@@ -55,6 +56,7 @@ _KINDS: Final = 1000
 _ACTIVITIES: Final = ("call:", "search:")
 _FIRST: Final = ("timestamp", "level", "event")
 _DEEPEST: Final = 6
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def configure_logging(level: str = "info", output: Literal["json", "console"] = "json", replica: str = "") -> None:
@@ -67,9 +69,7 @@ def configure_logging(level: str = "info", output: Literal["json", "console"] = 
     """
     ours = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        name_command,
-        *([partial(name_replica, replica)] if replica else []),
+        partial(locate, replica),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -120,22 +120,25 @@ def _renderer(output: str) -> structlog.typing.Processor:
     return structlog.processors.JSONRenderer(default=str)
 
 
-def name_command(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Adds the command of the current task, ``call:<command id>``, so that a line about AWS names its command."""
+PARTITION: Final = contextvars.ContextVar("partition", default="")
+"""What the lines of a task and of its children are about: a partition of commands or of changes."""
+
+
+def locate(replica: str, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Adds the partition and the command that a line is about, unless it says so, and which process has written it.
+
+    The command is that of the current task, ``call:<command id>``.
+    """
+    if partition := PARTITION.get():
+        event.setdefault("partition", partition)
     try:
         task = asyncio.current_task()
     except RuntimeError:  # not in an event loop
-        return event
-    if task and task.get_name().startswith(_ACTIVITIES):
-        event.setdefault("command_id", task.get_name().partition(":")[2])
-    return event
-
-
-def name_replica(
-    replica: str, _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """Adds which process of the service it is."""
-    event["replica"] = replica
+        task = None
+    if task and (name := task.get_name()).startswith(_ACTIVITIES):
+        event.setdefault("command_id", name.partition(":")[2])
+    if replica:
+        event["replica"] = replica
     return event
 
 
@@ -147,7 +150,10 @@ def readable(_logger: object, _method: str, event: MutableMapping[str, Any]) -> 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replaces the values of sensitive keys, at any depth."""
     for name, value in event.items():
-        event[name] = REDACTED if name.lower() in SECRET_KEYS else _clean(value, _DEEPEST)
+        if name.lower() in SECRET_KEYS:
+            event[name] = REDACTED
+        elif type(value) not in _PLAIN:
+            event[name] = _clean(value, _DEEPEST)
     return event
 
 

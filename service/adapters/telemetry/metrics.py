@@ -31,8 +31,8 @@ from service.adapters.telemetry.labels import (
     known_or_other,
     observation_label,
 )
-from service.adapters.telemetry.logs import LineLimit
-from service.core.command_state import logged_message, next_step, state_of
+from service.adapters.telemetry.logs import PARTITION, LineLimit
+from service.core.command_state import ENDED, CommandState, logged_message, next_step, state_of
 from service.core.job import GIVEN_BACK, performs
 from service.runtime.ports import SpanReport
 from service.runtime.problems import PROBLEMS, Problem
@@ -171,7 +171,7 @@ class PrometheusTelemetry:
 
     def within(self, partition: str) -> None:
         """What the current task and its children log from now on concerns this partition."""
-        structlog.contextvars.bind_contextvars(partition=partition)
+        PARTITION.set(partition)
 
     def transition(self, before: Job | None, after: Job) -> None:
         """A job's state was committed."""
@@ -182,9 +182,9 @@ class PrometheusTelemetry:
             self._note_retry(after)
         level = _level(after)
         if _ENABLED.isEnabledFor(level):
-            state = state_of(after)
-            news = before is None or state is not state_of(before)
-            _log.log(level, f"job {state}" if news else "job updated", **_described(before, after))
+            state, former = state_of(after), state_of(before) if before else None
+            news = "job updated" if state is former else f"job {state.value}"
+            _log.log(level, news, **_described(before, after, state, former))
 
     def _note_retry(self, job: Job) -> None:
         """A job that waits for a slot has asked for one in vain: a line now and then says of how many that is so."""
@@ -298,13 +298,12 @@ def _level(job: Job) -> int:
     return logging.DEBUG if job.phase in (Phase.INTENDED, Phase.QUEUED) else logging.INFO
 
 
-def _described(before: Job | None, after: Job) -> dict[str, Any]:
+def _described(before: Job | None, after: Job, state: CommandState, former: CommandState | None) -> dict[str, Any]:
     """The fields of a job that are safe to log: names, codes and AWS's message, no content from the publisher."""
-    command, state = after.command, state_of(after)
-    known = state_of(before) if before else state
+    command = after.command
     optional = {
-        "before": known.value if known is not state else "",
-        "next": next_step(after)[0].value,
+        "before": former.value if former not in (None, state) else "",
+        "next": "" if state in ENDED else next_step(after)[0].value,
         "correlation_id": command.correlation_id,
         "resource": after.resource_id,
         "status": after.status,

@@ -161,7 +161,7 @@ async def test_a_targets_rate_is_split_by_the_partitions_of_commands_held(monkey
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert kafka.events == ["joined", "left", "closed"]
+    assert kafka.events == ["joined", "described", "left", "closed"], "a scrape asks where partitions end"
 
 
 async def test_a_port_that_is_taken_ends_it_before_it_joins_the_group(monkeypatch: pytest.MonkeyPatch) -> None:

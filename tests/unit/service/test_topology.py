@@ -1,5 +1,6 @@
 """Topics, their changelogs and the options of Kafka's clients, as they follow from the settings."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,11 @@ def test_sizes_follow_from_the_largest_command() -> None:
     assert set(sizes.values()) == {largest}
     assert specs[f"{PREFIX}.commands"].at_most == {"max.message.bytes": largest}
     assert topology.kafka_settings(settings).record_bytes == largest
+
+
+def test_a_process_is_called_by_its_instance_id_or_its_host() -> None:
+    assert topology.replica_name(load(None, LEAST | {"CRML_KAFKA__INSTANCE_ID": "crml-1"})) == "crml-1"
+    assert topology.replica_name(load(None, LEAST)) == socket.gethostname()
 
 
 def test_a_batch_is_no_larger_than_a_record() -> None:

@@ -1,6 +1,7 @@
 """Logs without secrets that never kill, in one form for us and the libraries."""
 
 import asyncio
+import contextvars
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import pytest
 import structlog
 
 from service.adapters.telemetry import configure_logging
-from service.adapters.telemetry.logs import REDACTED, RateLimitFilter, name_command, redact
+from service.adapters.telemetry.logs import PARTITION, REDACTED, LineLimit, RateLimitFilter, locate, redact
 
 ROOT = Path(__file__).parents[5]
 
@@ -25,12 +26,12 @@ def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_a_line_has_time_level_event_and_bound_fields(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
-    structlog.contextvars.bind_contextvars(correlation_id="k")
-    structlog.stdlib.get_logger("service.x").info("done", command_id="c\r\n{}")
+    log = structlog.stdlib.get_logger("service.x").bind(correlation_id="k")
+    contextvars.copy_context().run(lambda: (PARTITION.set("c-0"), log.info("done", command_id="c\r\n{}")))
     [line] = logged(capsys)
     assert line["timestamp"].endswith("Z")
     assert (line["level"], line["logger"], line["event"]) == ("info", "service.x", "done")
-    assert (line["correlation_id"], line["command_id"]) == ("k", "c\r\n{}")
+    assert (line["correlation_id"], line["command_id"], line["partition"]) == ("k", "c\r\n{}", "c-0")
 
 
 def test_secrets_and_payloads_are_redacted_at_any_depth(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +159,7 @@ def test_keys_that_are_no_text_are_no_trouble() -> None:
 
 
 def test_outside_of_an_event_loop_no_command_is_named() -> None:
-    assert name_command(None, "", {"event": "x"}) == {"event": "x"}
+    assert locate("", None, "", {"event": "x"}) == {"event": "x"}
 
 
 def test_a_library_with_endless_different_words_fills_no_memory() -> None:
@@ -172,3 +173,10 @@ def test_a_library_with_endless_different_words_fills_no_memory() -> None:
 def test_an_unknown_level_is_an_error() -> None:
     with pytest.raises(KeyError):
         configure_logging("loud")
+
+
+def test_lines_about_one_thing_are_bounded_and_those_about_another_are_not_touched() -> None:
+    limit = LineLimit(lines=2, seconds=10.0)
+    assert [limit.take("a", now) for now in (0.0, 1.0, 2.0, 3.0)] == [0, 0, None, None]
+    assert limit.take("b", 3.0) == 0
+    assert [limit.take("a", now) for now in (10.0, 11.0, 30.0)] == [2, 0, 0]
