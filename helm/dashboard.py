@@ -109,8 +109,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Targets without an answer",
             "short",
             {
-                "no answer": f"count(max by (target) (crml_target_unanswered_seconds{{#}}) > {_LIMITS.unanswered_seconds})"
-                " or vector(0)",
+                "no answer": "count(max by (target) (crml_target_unanswered_seconds{#})"
+                f" > {_LIMITS.unanswered_seconds}) or vector(0)",
                 "of": "count(count by (target) (crml_target_unanswered_seconds{#}))",
             },
             "Of all AWS targets.",
@@ -228,8 +228,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Refused because of who calls",
             "short",
             {
-                "{{target}} {{outcome}}": "sum by (target, outcome) (increase(crml_aws_refused_total{#}[$__rate_interval]))"
-                " > 0 or vector(0)"
+                "{{target}} {{outcome}}": "sum by (target, outcome)"
+                " (increase(crml_aws_refused_total{#}[$__rate_interval])) > 0 or vector(0)"
             },
             "Denied, or without valid credentials.",
             runbook="CleanRoomsMLCredentialsFailing",
@@ -467,7 +467,7 @@ def dashboard() -> str:
         "editable": True,
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
-        "templating": {"list": [_datasource(), _variable("namespace"), _variable("job")]},
+        "templating": {"list": [_datasource(), _variable("namespace"), _variable("job"), _runbooks()]},
         "panels": panels,
     }
     return json.dumps(document, indent=2) + "\n"
@@ -521,8 +521,7 @@ def _thresholds(panel: Panel) -> dict[str, Any]:
 
 
 def _link(alert: str) -> dict[str, Any]:
-    """The chart replaces the address by that of your copy of the runbooks, if it knows one."""
-    return {"title": f"Runbook {alert}", "url": f"{RUNBOOKS}/{alert}.md", "targetBlank": True}
+    return {"title": f"Runbook {alert}", "url": f"${{runbooks}}/{alert}.md", "targetBlank": True}
 
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
@@ -530,6 +529,12 @@ _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
 def _datasource() -> dict[str, Any]:
     return {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Data source"}
+
+
+def _runbooks() -> dict[str, Any]:
+    """Where links to runbooks go; the chart replaces it by `monitoring.prometheusRule.runbookBase`."""
+    current = {"text": RUNBOOKS, "value": RUNBOOKS}
+    return {"name": "runbooks", "label": "Runbooks at", "type": "textbox", "query": RUNBOOKS, "current": current}
 
 
 def _variable(label: str) -> dict[str, Any]:

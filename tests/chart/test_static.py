@@ -22,6 +22,7 @@ from tests.chart.rendering import CASES, HELMS, KUBERNETES, Refused, one, pod_sp
 
 pytestmark = pytest.mark.chart
 
+DASHBOARD = "cleanrooms-ml-service.json"
 FOREIGN = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "ScaledObject"}
 """Kinds of operators, whose schemas Kubernetes does not bring."""
 
@@ -372,6 +373,9 @@ def test_alerts_are_passed_on(major: int) -> None:
         assert rule["labels"] == {**by_name[rule["alert"]]["labels"], "team": "007"}
         assert rule["annotations"]["runbook_url"].endswith(f"docs/runbooks/{rule['alert']}.md")
         assert rule["annotations"]["runbook_url"].startswith("https://wiki.example.com/docs/")
+    dashboard = json.loads(one(rendered("full", major), "ConfigMap", "crml-blue-dashboard")["data"][DASHBOARD])
+    runbooks = next(each for each in dashboard["templating"]["list"] if each["name"] == "runbooks")
+    assert runbooks["query"] == runbooks["current"]["value"] == "https://wiki.example.com/docs/runbooks"
 
 
 @every_helm

@@ -685,6 +685,25 @@ PROMISES = (
             "believe that errors of libraries hold no password",
             "publish an error with the address that it quotes",
             "log the addresses of tracebacks as they are",
+            "log AWS's message of a failed job as it is",
+            "log what AWS says of an invalid request",
+        ),
+    ),
+    Promise(
+        "What needs a person is seen",
+        "Each alert is raised by its cause, in a real service that a real Prometheus scrapes, and by nothing that is "
+        "usual; its runbook says first how urgent it is. A counter that an alert uses begins at 0. A line of the log "
+        "names the partition that it is about, and a flood of bad records is not one of lines.",
+        (
+            "tests/alerts/test_causes.py::test_the_cause_raises_the_alert",
+            "tests/alerts/test_rules.py::test_unit_tests",
+            "tests/alerts/test_rules.py::test_each_alert_has_a_runbook",
+            "tests/alerts/test_dashboard.py::test_every_metric_that_is_shown_exists_and_every_one_is_shown_or_excepted",
+        ),
+        sabotages=(
+            "count refusals of the caller when they come",
+            "begin calls in the context of whoever plans them",
+            "a line for each dead letter",
         ),
     ),
     Promise(

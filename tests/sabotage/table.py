@@ -2780,6 +2780,50 @@ SABOTAGES = (
         "tests/unit/service/adapters/telemetry/test_metrics.py::test_no_line_shows_the_password_of_an_address",
     ),
     Sabotage(
+        "log AWS's message of a failed job as it is",
+        "service.core.command_state",
+        "    message = _without(fault.message, params)[:LONGEST_TEXT]\n",
+        "    message = fault.message[:LONGEST_TEXT]\n",
+        "A failed command's query parameters are in the log when AWS's message quotes them.",
+        "tests/unit/service/adapters/telemetry/test_metrics.py"
+        "::test_a_failed_job_is_a_warning_with_its_message_and_without_its_payload",
+    ),
+    Sabotage(
+        "log what AWS says of an invalid request",
+        "service.core.command_state",
+        "    if fault.code == INVALID and fault.http_status:\n        return _IN_THE_REPLY\n",
+        "",
+        "A part of a query is in the log, which comparing with the request does not find.",
+        "tests/unit/service/adapters/telemetry/test_metrics.py"
+        "::test_what_aws_says_of_an_invalid_request_may_quote_it_and_is_not_logged",
+    ),
+    Sabotage(
+        "begin calls in the context of whoever plans them",
+        "service.runtime.activities",
+        ", context=self._variables.copy())",
+        ")",
+        "A call that another shard's slot has let begin is logged under that shard's partition.",
+        "tests/unit/service/runtime/test_activities.py"
+        "::test_calls_have_the_context_of_their_own_shard_whoever_plans_them",
+    ),
+    Sabotage(
+        "a line for each dead letter",
+        "service.adapters.telemetry.logs",
+        "        return 0 if seen < self._lines else None\n",
+        "        return 0\n",
+        "A publisher that floods a topic with what is no command floods the log.",
+        "tests/unit/service/adapters/telemetry/test_metrics.py"
+        "::test_each_dead_letter_is_a_line_with_its_position_but_a_flood_is_not_one_of_lines",
+    ),
+    Sabotage(
+        "count refusals of the caller when they come",
+        "service.adapters.telemetry.metrics",
+        "                self._refused.labels(target, outcome)\n",
+        "                pass\n",
+        "The first AccessDenied of a target raises no alert: its series has never increased.",
+        "tests/unit/service/adapters/telemetry/test_metrics.py::test_a_refusal_of_the_caller_is_counted_from_zero",
+    ),
+    Sabotage(
         "compare every text as JSON",
         "service.core.search",
         "    return isinstance(shown, bool) == isinstance(asked, bool) and bool(shown == asked)\n",
