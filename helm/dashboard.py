@@ -421,7 +421,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         Panel(
             "Standby copies",
             "short",
-            {"{{instance}}": "sum by (instance) (crml_standby_current{#})", "none": "vector(0)"},
+            {"{{instance}}": "sum by (instance) (crml_standby_current{#}) or vector(0)"},
             "That are up to date, so that a takeover is quick.",
         ),
         Panel(
