@@ -70,7 +70,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Ready",
             "short",
             {"ready": "sum(crml_ready{#})", "of": "count(crml_ready{#})"},
-            "Replicas that serve every partition they own, of all that answer.",
+            "Replicas that are ready, of all that answer.",
             runbook="CleanRoomsMLRestoreStuck",
             shows="value_and_name",
         ),
