@@ -702,7 +702,7 @@ PROMISES = (
         ),
         sabotages=(
             "count refusals of the caller when they come",
-            "begin calls in the context of whoever plans them",
+            "begin calls in the context of the shard that plans them",
             "a line for each dead letter",
         ),
     ),

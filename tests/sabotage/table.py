@@ -2798,7 +2798,7 @@ SABOTAGES = (
         "::test_what_aws_says_of_an_invalid_request_may_quote_it_and_is_not_logged",
     ),
     Sabotage(
-        "begin calls in the context of whoever plans them",
+        "begin calls in the context of the shard that plans them",
         "service.runtime.activities",
         ", context=self._variables.copy())",
         ")",
