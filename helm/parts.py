@@ -221,6 +221,31 @@ class Schedule(Part):
     """Jobs that are kept of runs that failed."""
 
 
+class Repair(Part):
+    """A CronJob that never runs. An operator makes a Job of it, and runs repairs in its pod with `kubectl exec`."""
+
+    enabled: bool = True
+    """Whether it is made; it costs nothing until a Job is made of it."""
+    existing_secret: Name = ""
+    """Secret of variables for it: those of a Kafka user with the rights that `acls --component repair` lists, and AWS
+    keys where pods get no role. `existingSecret` and the top-level `secretEnv` if not set: then it is the service to
+    Kafka, and brokers with ACLs refuse repairs."""
+    secret_env: dict[Variable, SecretKey] = {}
+    """Single variables from other Secrets, such as the password of Strimzi's `KafkaUser`."""
+    env: dict[Variable, str] = {}
+    """Variables that are no secrets, such as `CRML_KAFKA__SASL_USERNAME`."""
+    kafka_client_secret: Name = ""
+    """Secret with the client certificate and key of such a user; that of `kafkaTls` if not set."""
+    service_account_name: Name = ""
+    """An existing account for it; one of its own if not set."""
+    service_account_annotations: Text = {}
+    """Annotations of its own account, such as IRSA's role; those of `serviceAccount` if not set."""
+    active_seconds: Positive = 3600
+    """How long the pod waits for commands before it ends by itself; the Job is removed a minute later."""
+    resources: dict[Literal["requests", "limits"], dict[str, Quantity]] = {}
+    """What its pod gets; `resources` if not set."""
+
+
 class Pdb(Part):
     """How many pods a drain may take at once."""
 

@@ -20,6 +20,7 @@ from helm.parts import (
     Probes,
     Quantity,
     Raw,
+    Repair,
     Resources,
     Schedule,
     SecretKey,
@@ -65,6 +66,8 @@ class Values(Part):
     schedules: list[Schedule] = []
     """Commands that are sent at times: each `{name, cron, timeZone, commands, ...}` becomes a CronJob; see
     [schedules](#schedules)."""
+    repair: Repair = Repair()
+    """A pod to repair from, with an identity of its own; see [repairs](#repairs)."""
     service_account: ServiceAccount = ServiceAccount()
     """Who the pods are."""
     resources: Resources = Resources()

@@ -1,13 +1,23 @@
 """``python -m service offsets``: where each partition continues, and an operator's decision about it."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+
+from cyclopts import Parameter
 
 from schemas import records
+from service.adapters.kafka.client_options import KafkaSettings
 from service.cli import console, output
 from service.cli.console import EXIT_REFUSED, EXIT_USAGE, SettingsFile
-from service.core.position import Disagreement, PartitionOffsets, position_at
+from service.core.position import (
+    Disagreement,
+    PartitionOffsets,
+    consumed_up_to,
+    position_at,
+    reads_again,
+    safe_offset,
+)
 from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair.changelog_writer import GroupState, group_state, write_changelog
 from service.operator.repair.partition_standing import Standing, find
@@ -34,13 +44,16 @@ def show(*, settings: SettingsFile = None) -> int:
     return console.run(settings, _show, REPAIR)
 
 
-@app.command(name="set", sort_key=2)
+@app.command(name="set", sort_key=3)
 def set_(
     *,
     topic: str,
-    partition: int,
+    partition: int | None = None,
     to: str,
     apply: bool = False,
+    i_understand: Annotated[
+        bool, Parameter(negative="", help="Read again what was consumed; what is forgotten is performed again.")
+    ] = False,
     settings: SettingsFile = None,
 ) -> int:
     """Set where a partition continues; without --apply, only print the consequences.
@@ -51,13 +64,39 @@ def set_(
 
     Args:
         topic: A commands topic, or the topic of changes.
-        partition: Its partition.
+        partition: Its partition; all that halt if it is not given.
         to: An offset within the partition, or `earliest`, or `latest`.
         apply: Set it.
+        i_understand: See --help.
         settings: Settings file.
     """
-    tp = TopicPartition(topic, partition)
-    return console.run(settings, lambda loaded: _set(loaded, tp, to, apply=apply), REPAIR)
+    wanted = _Wanted(topic, partition, to, again=i_understand)
+    return console.run(settings, lambda loaded: _set(loaded, wanted, apply=apply), REPAIR)
+
+
+@app.command(name="reset", sort_key=2)
+def reset(*, apply: bool = False, settings: SettingsFile = None) -> int:
+    """Set each halted partition whose next offset is certain; without --apply, only print what would be set.
+
+    Nothing is read again, and nothing that is still in the topic is skipped. It helps if the consumer group was
+    renamed, if records were deleted before they were read, and if a topic was recreated and is still empty. The other
+    halted partitions are printed with the reason, and left to `offsets set`. Works only while the service is stopped.
+
+    Args:
+        apply: Set them.
+        settings: Settings file.
+    """
+    return console.run(settings, lambda loaded: _reset(loaded, apply=apply), REPAIR)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What `offsets set` was asked for."""
+
+    topic: str
+    partition: int | None
+    to: str
+    again: bool
 
 
 async def _show(settings: Settings) -> int:
@@ -69,39 +108,117 @@ async def _show(settings: Settings) -> int:
     return EXIT_REFUSED if halted else 0
 
 
-async def _set(settings: Settings, tp: TopicPartition, to: str, *, apply: bool) -> int:
+async def _set(settings: Settings, wanted: _Wanted, *, apply: bool) -> int:
     kafka, changelogs = kafka_settings(settings), consumed_topics(settings)
-    if tp.topic not in changelogs:
-        console.print_error(f"{tp.topic} is not consumed by this service; it consumes: {', '.join(changelogs)}")
+    if wanted.topic not in changelogs:
+        console.print_error(f"{wanted.topic} is not consumed by this service; it consumes: {', '.join(changelogs)}")
         return EXIT_USAGE
     group = await group_state(kafka)
     if why := _running(kafka.group_id, group):
         console.print_error(why)
         return EXIT_REFUSED
-    found = (await find(kafka, {tp.topic: changelogs[tp.topic]}, group)).get(tp)
-    if found is None:
-        console.print_error(f"{tp.topic} has no partition {tp.partition}")
+    every = await find(kafka, {wanted.topic: changelogs[wanted.topic]}, group)
+    chosen = {tp: found for tp, found in every.items() if wanted.partition in (None, tp.partition)}
+    if wanted.partition is None:
+        chosen = {tp: found for tp, found in chosen.items() if found.halts}
+    if not chosen:
+        return _nothing_to_set(wanted)
+    offsets: dict[TopicPartition, int] = {}
+    for tp, found in chosen.items():
+        console.print_line(f"{tp.topic} partition {tp.partition} {found}")
+        offset = _offset(wanted.to, found.kafka)
+        if offset is None:
+            console.print_error(f"--to {wanted.to}: not an offset from {found.kafka.start} to {found.kafka.end}")
+            return EXIT_USAGE
+        if why := await _former_runs(kafka, found):
+            console.print_error(why)
+            return EXIT_REFUSED
+        for line in _meaning(offset, found):
+            console.print_line(line)
+        offsets[tp] = offset
+    return await _write(kafka, changelogs, chosen, offsets, again=wanted.again, apply=apply)
+
+
+def _nothing_to_set(wanted: _Wanted) -> int:
+    if wanted.partition is not None:
+        console.print_error(f"{wanted.topic} has no partition {wanted.partition}")
         return EXIT_USAGE
-    console.print_line(f"{tp.topic} partition {tp.partition} {found}")
-    offset = _offset(to, found.kafka)
-    if offset is None:
-        console.print_error(f"--to {to}: not an offset from {found.kafka.start} to {found.kafka.end}")
-        return EXIT_USAGE
-    former = found.recorded.group if found.recorded else ""
-    if former not in ("", kafka.group_id) and (
-        why := _running(former, await group_state(replace(kafka, group_id=former)))
-    ):
+    console.print_line(f"no partition of {wanted.topic} halts: there is nothing to set", "green")
+    return 0
+
+
+async def _reset(settings: Settings, *, apply: bool) -> int:
+    kafka, changelogs = kafka_settings(settings), consumed_topics(settings)
+    group = await group_state(kafka)
+    halted = {tp: found for tp, found in (await find(kafka, changelogs, group)).items() if found.halts}
+    if not halted:
+        console.print_line("no partition halts: there is nothing to reset", "green")
+        return 0
+    if why := _running(kafka.group_id, group):
         console.print_error(why)
         return EXIT_REFUSED
-    for line in _meaning(offset, found):
-        console.print_line(line)
+    offsets: dict[TopicPartition, int] = {}
+    for tp, found in halted.items():
+        console.print_line(f"{tp.topic} partition {tp.partition} {found}")
+        offset = None if found.unreadable else safe_offset(found.kafka, found.recorded, found.replayed)
+        why = await _former_runs(kafka, found)
+        if offset is None or why:
+            console.print_line(f"  left as it is: {why or _undecided(tp, found)}", "red")
+            continue
+        for line in _meaning(offset, found):
+            console.print_line(f"  {line}")
+        console.print_line(f"  goes on at {offset}")
+        offsets[tp] = offset
+    code = await _write(kafka, changelogs, halted, offsets, again=False, apply=apply) if offsets else 0
+    return code or (EXIT_REFUSED if len(offsets) < len(halted) else 0)
+
+
+def _undecided(tp: TopicPartition, found: Standing) -> str:
+    if found.unreadable:
+        return "the record comes first: python -m service skip-corrupt"
+    decided = found.decided
+    if isinstance(decided, Disagreement) and decided.lost and not found.replayed:
+        return "the changelog comes first: python -m service backfill"
+    setting = f"python -m service offsets set --topic {tp.topic} --partition {tp.partition} --to OFFSET"
+    return f"you must decide: {setting}"
+
+
+async def _write(
+    kafka: KafkaSettings,
+    changelogs: Mapping[str, str],
+    chosen: Mapping[TopicPartition, Standing],
+    offsets: Mapping[TopicPartition, int],
+    *,
+    again: bool,
+    apply: bool,
+) -> int:
+    """Sets the partitions, each in a transaction of its own; nothing at all if one of them must not be set."""
+    repeated = [
+        tp
+        for tp, offset in offsets.items()
+        if reads_again(chosen[tp].kafka, chosen[tp].recorded, chosen[tp].replayed, offset)
+    ]
+    if apply and repeated and not again:
+        names = ", ".join(f"{tp.topic} partition {tp.partition}" for tp in repeated)
+        console.print_error(f"{names}: would read again what was consumed; add --i-understand if that is what you want")
+        return EXIT_REFUSED
     if not apply:
-        console.print_line("Nothing was written; --apply sets it.", "dim")
+        insist = " --i-understand" if repeated and not again else ""
+        console.print_line(f"Nothing was written; --apply{insist} sets it.", "dim")
         return 0
-    content = {records.POSITION_KEY: position_at(found.kafka, offset)}
-    await write_changelog(kafka, tp, changelogs[tp.topic], content, consumed=offset)
-    console.print_line(f"{tp.topic} partition {tp.partition} will be read from offset {offset}", "green")
+    for tp, offset in offsets.items():
+        content = {records.POSITION_KEY: position_at(chosen[tp].kafka, offset)}
+        await write_changelog(kafka, tp, changelogs[tp.topic], content, consumed=offset)
+        console.print_line(f"{tp.topic} partition {tp.partition} will be read from offset {offset}", "green")
     return 0
+
+
+async def _former_runs(kafka: KafkaSettings, found: Standing) -> str:
+    """Why the group that the changelog belongs to must be stopped first; empty if it need not be."""
+    former = found.recorded.group if found.recorded else ""
+    if former in ("", kafka.group_id):
+        return ""
+    return _running(former, await group_state(replace(kafka, group_id=former)))
 
 
 def _running(name: str, group: GroupState) -> str:
@@ -123,14 +240,20 @@ def _meaning(offset: int, found: Standing) -> Iterator[str]:
             "What the changelog has lost is forgotten: those commands are not followed any more, and if they are sent"
             " again, they are PERFORMED AGAIN, which may be billed."
         )
-    recorded = found.recorded.offset if found.recorded else None
-    consumed = max((each for each in (found.kafka.committed, recorded) if each is not None), default=None)
+    consumed = consumed_up_to(found.kafka, found.recorded)
     if consumed is None:
-        yield f"It is unknown what was consumed: records from offset {offset} on are read, earlier ones are not."
+        yield (
+            f"It is unknown what was consumed: records from offset {offset} on are read, earlier ones are not. Commands"
+            " among them that the changelog has forgotten are PERFORMED AGAIN if they were performed before."
+        )
     elif offset < consumed:
         yield (
             f"Offsets {offset} to {consumed - 1} would be read again. Commands that the changelog remembers are"
             " recognised; forgotten ones are PERFORMED AGAIN, which may be billed."
         )
-    elif offset > consumed:
-        yield f"Offsets {consumed} to {offset - 1} would be skipped: commands among them are never performed."
+    elif offset > max(consumed, found.kafka.start):
+        first = max(consumed, found.kafka.start)
+        yield f"Offsets {first} to {offset - 1} would be skipped: commands among them are never performed."
+    start = found.kafka.start
+    if consumed is not None and consumed < min(offset, start):
+        yield f"Offsets {consumed} to {start - 1} were deleted before they were read: they can't be performed."

@@ -87,6 +87,40 @@ def position_at(found: PartitionOffsets, offset: int) -> Position:
     return Position(offset, found.group, found.topic_id, found.log_start, found.log_id)
 
 
+def consumed_up_to(found: PartitionOffsets, recorded: Position | None) -> int | None:
+    """How far the topic that is there now was consumed; None when that is unknown."""
+    if recorded is not None and _recreated(found, recorded):
+        return None
+    known = [each for each in (found.committed, recorded.offset if recorded else None) if each is not None]
+    return max(known, default=None)
+
+
+def reads_again(found: PartitionOffsets, recorded: Position | None, replayed: int, offset: int) -> bool:
+    """Whether a partition that goes on at an offset may read what was consumed before."""
+    consumed = consumed_up_to(found, recorded)
+    if consumed is None:
+        return bool(replayed) and offset < found.end
+    return offset < min(consumed, found.end)
+
+
+def safe_offset(found: PartitionOffsets, recorded: Position | None, replayed: int) -> int | None:
+    """Where a partition that halts can go on without a decision: nothing is read again, nothing that is there skipped.
+
+    None when it does not halt, and when only a person can decide: the changelog has lost something, what was consumed
+    is unknown, or the end of the topic was lost.
+    """
+    if recorded is None or isinstance(resume(found, recorded, replayed), Resume):
+        return None
+    own = Position(recorded.offset, found.group, found.topic_id, recorded.log_start, recorded.log_id)
+    if foreign(found, own) is not None:
+        return None
+    if _recreated(found, recorded):
+        return found.start if found.start == found.end else None
+    committed = found.committed if recorded.group in ("", found.group) else None
+    offset = max(recorded.offset, committed or 0, found.start)
+    return offset if offset <= found.end else None
+
+
 def foreign(found: PartitionOffsets, recorded: Position) -> Disagreement | None:
     """Whether the recorded position belongs to another group, another topic or a changelog that held more.
 
@@ -97,7 +131,7 @@ def foreign(found: PartitionOffsets, recorded: Position) -> Disagreement | None:
             f"the changelog belongs to the consumer group {recorded.group!r}, and this is {found.group!r}: a group that"
             " still runs would not be fenced; stop it first"
         )
-    if recorded.topic_id and found.topic_id and recorded.topic_id != found.topic_id:
+    if _recreated(found, recorded):
         return Disagreement(
             f"the topic was deleted and recreated: its id is {found.topic_id}, position {recorded.offset} is of"
             f" {recorded.topic_id}"
@@ -115,6 +149,10 @@ def foreign(found: PartitionOffsets, recorded: Position) -> Disagreement | None:
             lost=True,
         )
     return None
+
+
+def _recreated(found: PartitionOffsets, recorded: Position) -> bool:
+    return bool(recorded.topic_id and found.topic_id) and recorded.topic_id != found.topic_id
 
 
 def _from_changelog(found: PartitionOffsets, recorded: Position) -> Resume:

@@ -63,6 +63,21 @@ def test_a_command_from_end_to_end(cluster: Cluster) -> None:
     cluster.dataset["arn"] = arn
 
 
+def test_repairs_run_in_a_pod_of_their_own(cluster: Cluster) -> None:
+    """As the runbooks say it, word for word."""
+    began = time.monotonic()
+    cluster.kubectl("create", "job", "repair", f"--from=cronjob/{NAME}-repair")
+    cluster.kubectl("wait", "job/repair", "--for=jsonpath={.status.ready}=1", "--timeout=5m")
+    cluster.timed("repair pod ready", began)
+    text = cluster.kubectl("exec", "job/repair", "--", "python", "-m", "service", "parked", "list")
+    assert "0 commands parked" in text
+    assert "all agree" in cluster.kubectl("exec", "job/repair", "--", "python", "-m", "service", "offsets", "reset")
+    began = time.monotonic()
+    cluster.kubectl("delete", "job", "repair")
+    until(lambda: not cluster.get("pods", "--selector", "job-name=repair")["items"], 20, "the pod has gone")
+    cluster.timed("repair pod deleted", began)
+
+
 def test_a_changed_setting_reaches_every_pod(cluster: Cluster, tmp_path: Path) -> None:
     before = {pod["metadata"]["uid"] for pod in cluster.pods()}
     cluster.upgrade(tmp_path, "upgrade, a setting", settings={"log": {"level": "debug"}})
@@ -204,7 +219,7 @@ def test_uninstall_leaves_nothing(cluster: Cluster) -> None:
     began = time.monotonic()
     cluster.helm("uninstall", RELEASE, "--wait", "--timeout", "200s")
     cluster.timed("uninstall --wait", began)
-    kinds = "statefulsets,deployments,services,configmaps,secrets,serviceaccounts,jobs,poddisruptionbudgets"
+    kinds = "statefulsets,deployments,services,configmaps,secrets,serviceaccounts,jobs,cronjobs,poddisruptionbudgets"
     kinds += ",networkpolicies,horizontalpodautoscalers,controllerrevisions"
     names = [f"{item['kind']}/{item['metadata']['name']}" for item in cluster.get(kinds)["items"]]
     assert [name for name in names if "crml-" in name and "-check" not in name] == []

@@ -77,7 +77,7 @@ def test_pull_secrets_of_a_parent_chart(
     values: dict[str, Any] = {"image": {"pullSecrets": own}, "global": {"imagePullSecrets": given}}
     found = things(tmp_path, major, **values)
     specs = list(pod_specs(found))
-    assert len(specs) == 3
+    assert len(specs) == 4
     for label, spec in specs:
         names = [each["name"] for each in spec.get("imagePullSecrets", [])]
         assert sorted(names) == wanted, label

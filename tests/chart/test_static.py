@@ -312,7 +312,7 @@ def test_a_schedule_sends_commands_that_the_service_takes(major: int) -> None:
 
 @every_helm
 def test_a_schedule_is_a_cron_job_of_its_own_identity(major: int) -> None:
-    job = one(rendered("full", major), "CronJob")["spec"]
+    job = one(rendered("full", major), "CronJob", "-weekly")["spec"]
     assert (job["schedule"], job["timeZone"], job["concurrencyPolicy"]) == ("0 6 * * 1", "Europe/Berlin", "Replace")
     assert (job["suspend"], job["startingDeadlineSeconds"]) == (False, 7200)
     assert job["jobTemplate"]["spec"]["backoffLimit"] == 0
@@ -328,7 +328,7 @@ def test_a_schedule_is_a_cron_job_of_its_own_identity(major: int) -> None:
     assert "CRML_KAFKA__SASL_PASSWORD" not in variables  # it would win over the schedule's own
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert volumes["kafka-client"]["secret"]["secretName"] == "planning"
-    plain = one(rendered("deployment", major), "CronJob")["spec"]
+    plain = one(rendered("deployment", major), "CronJob", "-hourly")["spec"]
     account = plain["jobTemplate"]["spec"]["template"]["spec"]["serviceAccountName"]
     assert one(rendered("deployment", major), "ServiceAccount", account)["metadata"].get("annotations") is None
     assert plain["suspend"] is True
@@ -337,7 +337,8 @@ def test_a_schedule_is_a_cron_job_of_its_own_identity(major: int) -> None:
 
 @every_helm
 def test_a_run_is_repeated_only_if_that_may_help(major: int) -> None:
-    (fail, ignore) = one(rendered("full", major), "CronJob")["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    job = one(rendered("full", major), "CronJob", "-weekly")["spec"]["jobTemplate"]["spec"]
+    (fail, ignore) = job["podFailurePolicy"]["rules"]
     codes = [EXIT_USAGE, EXIT_FAILED, EXIT_REJECTED, EXIT_PARKED, EXIT_TIME]
     assert (fail["action"], fail["onExitCodes"]["values"]) == ("FailJob", codes)
     assert ignore["onPodConditions"][0]["type"] == "DisruptionTarget"

@@ -240,10 +240,20 @@ monitoring: podMonitor and serviceMonitor would scrape everything twice; enable 
 {{- if eq (int $values.httpPort) (int $values.pagePort) }}
 pagePort: {{ int $values.pagePort }} is httpPort, too; the page needs a port of its own
 {{- end }}
-{{- range $variable, $_ := $values.secretEnv }}
+{{- range $group, $given := dict "secretEnv" $values.secretEnv "repair.secretEnv" $values.repair.secretEnv "repair.env" $values.repair.env }}
+{{- range $variable, $_ := $given }}
 {{- if has $variable (list "CRML_SETTINGS" "CRML_HTTP__HOST" "CRML_HTTP__PORT" "CRML_HTTP__PAGE_PORT" "CRML_KAFKA__INSTANCE_ID") }}
-secretEnv.{{ $variable }}: the chart sets it
+{{ $group }}.{{ $variable }}: the chart sets it
 {{- end }}
+{{- end }}
+{{- end }}
+{{- range $variable, $_ := $values.repair.secretEnv }}
+{{- if hasKey $values.repair.env $variable }}
+repair: {{ $variable }} is in env and in secretEnv
+{{- end }}
+{{- end }}
+{{- if and $values.repair.kafkaClientSecret (not $values.kafkaTls.clientSecret) }}
+repair.kafkaClientSecret: of no use without kafkaTls.clientSecret
 {{- end }}
 {{- end -}}
 
@@ -264,7 +274,7 @@ secretEnv.{{ $variable }}: the chart sets it
 schedules: two are called {{ $schedule.name }}
 {{- end }}
 {{- $names = append $names $schedule.name }}
-{{- if has $schedule.name (list "topics" "check" "schedules" "dashboard" "headless") }}
+{{- if has $schedule.name (list "topics" "check" "schedules" "dashboard" "headless" "repair") }}
 schedules.{{ $schedule.name }}: the chart has an object of that name; choose another
 {{- end }}
 {{- if and $schedule.kafkaClientSecret (not $.root.Values.kafkaTls.clientSecret) }}

@@ -24,6 +24,11 @@ digits and hyphens, a letter first, as a Service's name must be (RFC 1035): a re
 {{- regexReplaceAll "-+$" (trunc 52 .) "" -}}
 {{- end -}}
 
+{{/* A CronJob has at most 52 characters: its controller appends 11. */}}
+{{- define "crml.repairName" -}}
+{{- printf "%s-repair" (regexReplaceAll "-+$" (include "crml.fullname" . | trunc 45) "") -}}
+{{- end -}}
+
 {{/* What selectors may name: it never changes. */}}
 {{- define "crml.selector" -}}
 app.kubernetes.io/name: {{ include "crml.name" . | quote }}

@@ -29,7 +29,7 @@ terminationMessagePolicy: FallbackToLogsOnError # why it ended is in `kubectl de
 
 {{/*
 Variables: context, secret, member (whether it is a member of the group), run (whether it is a scheduled run), alone
-(whether the secret has all that is secret).
+(whether the secret has all that is secret), own (variables from Secrets, and plain ones in plain, before the chart's).
 */}}
 {{- define "crml.env" -}}
 {{- $values := .context.Values -}}
@@ -60,12 +60,19 @@ env:
       fieldRef:
         fieldPath: metadata.labels['batch.kubernetes.io/job-name']
   {{- end }}
-  {{- range $name, $from := ternary (dict) $values.secretEnv (default false .alone) }}
+  {{- $plain := .plain | default dict }}
+  {{- range $name, $value := $plain }}
+  - name: {{ $name }}
+    value: {{ $value | quote }}
+  {{- end }}
+  {{- range $name, $from := merge (dict) (.own | default dict) (ternary (dict) $values.secretEnv (default false .alone)) }}
+  {{- if not (hasKey $plain $name) }}
   - name: {{ $name }}
     valueFrom:
       secretKeyRef:
         name: {{ $from.name | quote }}
         key: {{ $from.key | quote }}
+  {{- end }}
   {{- end }}
   {{- with $values.extraEnv }}
   {{- toYaml . | nindent 2 }}
@@ -267,7 +274,8 @@ spec:
 
 {{/*
 A pod that runs one command and ends: context, secret, account, settings, command; if wanted args (behind the command),
-commands (ConfigMap of a schedule's), resources, alone and client as above.
+entry (another program instead of the command), commands (ConfigMap of a schedule's), resources, alone, own, plain and
+client as above.
 */}}
 {{- define "crml.once" -}}
 serviceAccountName: {{ .account | quote }}
@@ -280,10 +288,14 @@ securityContext:
 containers:
   - name: {{ .command }}
     {{- include "crml.imageOf" .context | nindent 4 }}
+    {{- if .entry }}
+    command: {{ toJson .entry }}
+    {{- else }}
     args: {{ prepend (.args | default list) .command | toJson }}
+    {{- end }}
     securityContext:
       {{- include "crml.containerSecurity" .context | nindent 6 }}
-    {{- include "crml.env" (dict "context" .context "secret" .secret "member" false "run" .commands "alone" .alone) | nindent 4 }}
+    {{- include "crml.env" (dict "context" .context "secret" .secret "member" false "run" .commands "alone" .alone "own" .own "plain" .plain) | nindent 4 }}
     resources:
       {{- toYaml (.resources | default .context.Values.resources) | nindent 6 }}
     {{- include "crml.mounts" .context | nindent 4 }}

@@ -30,7 +30,7 @@ COMPONENTS: Final[Mapping[str, str]] = {
     SERVICE: "`run`, and `check`, which tries what `run` needs",
     TOPICS: "`topics`, which creates what is missing",
     DLQ: "`dlq list`, `show` and `replay`",
-    REPAIR: "`parked`, `reconcile`, `backfill`, `offsets` and `skip-corrupt`",
+    REPAIR: "an operator: `parked`, `dlq`, `reconcile`, `backfill`, `offsets`, `skip-corrupt`, and all that clients use",
     PUBLISHER: "who sends commands; with tenants one each, `<tenant>-publisher`",
     SUBSCRIBER: "who reads replies and events; with tenants one each, `<tenant>-subscriber`",
     CLIENT: "`send`, `list`, `show`, `watch`, `events` and `cancel`; with tenants one each, `<tenant>-client`",
@@ -167,10 +167,11 @@ def _of_repair(settings: Settings) -> Iterator[_Rule]:
     for changelog in consumed(settings).values():
         yield _topic(REPAIR, changelog, "Read", "know the jobs and resources")
         yield _topic(REPAIR, changelog, "Write", "backfill it, skip what is corrupt")
+        yield _topic(REPAIR, changelog, "Create", "create it anew when it is lost")
     for inner in (settings.topics.changes, *([settings.topics.lists] if settings.polling.shared else ())):
         yield _topic(REPAIR, inner, "Describe", "know its partitions")
     for output in settings.outputs():
-        yield _topic(REPAIR, output, "Read", "see answers, backfill from it")
+        yield _topic(REPAIR, output, "Read", "see answers and dead letters, backfill from it")
     for spec in topic_specs(settings):
         yield _topic(REPAIR, spec.name, "DescribeConfigs", "verify its settings before a backfill")
     yield (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.operations import OPERATIONS
-from schemas.records import POSITION_KEY, Phase, Position, encode
+from schemas.records import POSITION_KEY, Phase, Position, encode, key_of
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.topic_reader import TopicRecord
 from service.core.position import PartitionOffsets, position_at
@@ -105,7 +105,7 @@ def test_without_apply_nothing_is_written(kafka: Kafka, type_: CommandLine) -> N
 
 @pytest.mark.parametrize(("to", "offset"), [("15", 15), ("earliest", 5), ("latest", 20), ("5", 5), ("20", 20)])
 def test_position_and_offset_are_set_together(kafka: Kafka, type_: CommandLine, to: str, offset: int) -> None:
-    assert set_(type_, to, "--apply").code == 0
+    assert set_(type_, to, "--apply", "--i-understand").code == 0
     assert kafka.written == [(PLACE, JOBS, {POSITION_KEY: position_at(offsets(), offset)}, offset)]
 
 
@@ -113,6 +113,88 @@ def test_what_is_read_again_may_be_billed(kafka: Kafka, type_: CommandLine) -> N
     assert "Offsets 7 to 11 would be read again." in set_(type_, "7").out
     assert "PERFORMED AGAIN" in set_(type_, "7").out
     assert "would be" not in set_(type_, "12").out
+
+
+@pytest.mark.parametrize("to", ["7", "earliest"])
+def test_what_was_consumed_is_read_again_only_if_an_operator_insists(kafka: Kafka, type_: CommandLine, to: str) -> None:
+    kafka.put(POSITION_KEY, encode(position_at(offsets(), 12)))
+    ended = set_(type_, to, "--apply")
+    assert (ended.code, kafka.written) == (3, [])
+    assert ended.err == (
+        f"{COMMANDS} partition 0: would read again what was consumed; add --i-understand if that is what you want\n"
+    )
+    assert "Nothing was written; --apply --i-understand sets it." in set_(type_, to).out
+    assert set_(type_, to, "--apply", "--i-understand").code == 0
+
+
+def test_nor_is_a_full_changelog_without_a_position_read_from_the_beginning(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.group = GroupState("Empty", 0, {})
+    kafka.put(key_of(JOB), encode(JOB))
+    assert (set_(type_, "earliest", "--apply").code, kafka.written) == (3, [])
+    assert set_(type_, "latest", "--apply").code == 0
+
+
+def test_without_a_partition_all_that_halt_are_set(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.put(POSITION_KEY, encode(position_at(offsets(), 12)))
+    ended = type_("offsets", "set", "--topic", COMMANDS, "--to", "latest", "--apply")
+    assert (ended.code, kafka.written) == (0, [])
+    assert ended.lines == [f"no partition of {COMMANDS} halts: there is nothing to set"]
+    kafka.put(POSITION_KEY, encode(Position(12, "former")))
+    assert type_("offsets", "set", "--topic", COMMANDS, "--to", "13", "--apply").code == 0
+    assert [(place, to) for place, _, _, to in kafka.written] == [(PLACE, 13)]
+
+
+def test_reset_sets_what_is_certain(kafka: Kafka, type_: CommandLine) -> None:
+    """The group was renamed: its changelog says how far it was."""
+    kafka.put(POSITION_KEY, encode(Position(13, "former", f"id-{COMMANDS}", 0, f"id-{JOBS}")))
+    ended = type_("offsets", "reset")
+    assert (ended.code, kafka.written) == (0, [])
+    assert ended.lines[-2:] == ["  goes on at 13", "Nothing was written; --apply sets it."]
+    assert type_("offsets", "reset", "--apply").code == 0
+    assert kafka.written == [(PLACE, JOBS, {POSITION_KEY: position_at(offsets(), 13)}, 13)]
+
+
+def test_reset_says_what_was_deleted_unread(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.group = GroupState("Empty", 0, {PLACE: 2})
+    kafka.put(POSITION_KEY, encode(position_at(offsets(), 3)))
+    ended = type_("offsets", "reset", "--apply")
+    assert "  Offsets 3 to 4 were deleted before they were read: they can't be performed." in ended.lines
+    assert [to for *_, to in kafka.written] == [5]
+
+
+def test_reset_leaves_to_an_operator_what_is_not_certain(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.group = GroupState("Empty", 0, {})
+    kafka.put(key_of(JOB), encode(JOB))
+    ended = type_("offsets", "reset", "--apply")
+    assert (ended.code, kafka.written) == (3, [])
+    setting = f"python -m service offsets set --topic {COMMANDS} --partition 0 --to OFFSET"
+    assert ended.lines[-1] == f"  left as it is: you must decide: {setting}"
+    kafka.put(b"bad", b"?")
+    assert type_("offsets", "reset").lines[-1].endswith("skip-corrupt")
+
+
+def test_reset_of_a_lost_changelog_names_what_comes_first(kafka: Kafka, type_: CommandLine) -> None:
+    ended = type_("offsets", "reset", "--apply")
+    assert (ended.code, kafka.written) == (3, [])
+    assert ended.lines[-1] == "  left as it is: the changelog comes first: python -m service backfill"
+
+
+def test_reset_has_nothing_to_do_while_all_go_on(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.put(POSITION_KEY, encode(position_at(offsets(), 13)))
+    kafka.group = GroupState("Stable", 2, {PLACE: 13})
+    ended = type_("offsets", "reset", "--apply")
+    assert (ended.code, ended.lines) == (0, ["no partition halts: there is nothing to reset"])
+
+
+def test_reset_waits_until_the_service_is_stopped(kafka: Kafka, type_: CommandLine) -> None:
+    kafka.put(POSITION_KEY, encode(Position(13, "former")))
+    kafka.groups["former"] = GroupState("Stable", 1, {})
+    ended = type_("offsets", "reset", "--apply")
+    assert (ended.code, kafka.written) == (3, [])
+    assert ended.lines[-1] == "  left as it is: group former is Stable with 1 member: stop the service first"
+    kafka.group = GroupState("Stable", 2, {})
+    ended = type_("offsets", "reset", "--apply")
+    assert (ended.code, ended.err) == (3, f"group {GROUP} is Stable with 2 members: stop the service first\n")
 
 
 def test_where_nobody_knows_it_is_said(kafka: Kafka, type_: CommandLine) -> None:

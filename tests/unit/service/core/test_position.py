@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from schemas import records
 from schemas.records import Position, ResourceState
-from service.core.position import Disagreement, PartitionOffsets, Resume, position_at, resume
+from service.core.position import (
+    Disagreement,
+    PartitionOffsets,
+    Resume,
+    consumed_up_to,
+    position_at,
+    reads_again,
+    resume,
+    safe_offset,
+)
 
 
 def found(
@@ -103,6 +112,85 @@ def test_nothing_is_read_twice_and_nothing_skipped(
         assert position_at(kafka, decided.offset).offset == decided.offset
     else:
         assert decided.reason
+
+
+@given(
+    committed=st.none() | offsets,
+    at=st.none() | offsets,
+    start=offsets,
+    length=offsets,
+    replayed=st.integers(0, 3),
+    log_start=st.integers(0, 2),
+    topic=st.sampled_from(["one", "two", ""]),
+    group=st.sampled_from(["g", "former", ""]),
+)
+def test_what_is_set_without_a_decision_reads_nothing_again_and_skips_nothing(
+    committed: int | None,
+    at: int | None,
+    start: int,
+    length: int,
+    replayed: int,
+    log_start: int,
+    topic: str,
+    group: str,
+) -> None:
+    kafka = found(committed, start, start + length, log_start)
+    recorded = None if at is None else Position(at, group, topic, 0, "log")
+    entries = replayed + (at is not None)
+    chosen = safe_offset(kafka, recorded, entries)
+    if chosen is None:
+        return
+    assert isinstance(resume(kafka, recorded, entries), Disagreement)
+    assert not reads_again(kafka, recorded, entries, chosen)
+    consumed = consumed_up_to(kafka, recorded)
+    assert recorded is not None
+    if consumed is None:
+        assert start == chosen == start + length, "nothing is in the new topic"
+    else:
+        assert chosen == max(start, recorded.offset, (committed or 0) if group in ("", "g") else 0)
+    after = found(chosen, start, start + length, log_start)
+    assert resume(after, position_at(kafka, chosen), entries) == Resume(chosen)
+
+
+@pytest.mark.parametrize(
+    ("kafka", "recorded", "replayed", "offset"),
+    [
+        (found(8, start=9), RECORDED, 9, 9),  # deleted unread
+        (found(None, group="h"), RECORDED, 9, 7),  # the group was renamed
+        (found(9, group="h"), RECORDED, 9, 7),  # what it has committed for another changelog does not count
+        (found(None, start=0, end=0, topic_id="two"), RECORDED, 9, 0),  # recreated, and empty
+        (found(None, topic_id="two"), RECORDED, 9, None),  # recreated, and perhaps filled with old commands
+        (found(None, end=3), RECORDED, 9, None),  # its end was lost: what is there now is not known
+        (found(None), None, 1, None),
+        (found(5), None, 0, None),
+        (found(7, log_start=1), RECORDED, 9, None),
+        (found(None, log_start=1, group="h"), RECORDED, 9, None),
+        (found(7), RECORDED, 9, None),  # it does not halt
+    ],
+)
+def test_what_is_set_without_a_decision(
+    kafka: PartitionOffsets, recorded: Position | None, replayed: int, offset: int | None
+) -> None:
+    assert safe_offset(kafka, recorded, replayed) == offset
+
+
+@pytest.mark.parametrize(
+    ("kafka", "recorded", "replayed", "offset", "again"),
+    [
+        (found(7), RECORDED, 9, 6, True),
+        (found(7), RECORDED, 9, 7, False),
+        (found(None, end=3), RECORDED, 9, 3, False),
+        (found(None, end=3), RECORDED, 9, 2, True),
+        (found(None), None, 9, 9, True),
+        (found(None), None, 9, 10, False),
+        (found(None), None, 0, 0, False),
+        (found(None, topic_id="two"), RECORDED, 9, 0, True),
+    ],
+)
+def test_what_is_read_again(
+    kafka: PartitionOffsets, recorded: Position | None, replayed: int, offset: int, again: bool
+) -> None:
+    assert reads_again(kafka, recorded, replayed, offset) is again
 
 
 def test_a_release_that_knows_no_positions_reads_one_as_a_resource_that_is_none_of_its_business() -> None:
