@@ -1,7 +1,7 @@
 """What an operator sees of jobs and changelogs."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -10,8 +10,10 @@ from rich.text import Text
 from schemas.cloudevents import format_time
 from schemas.operations import COMMANDS
 from service.cli.console import print_line, printable
+from service.core.command_state import remedies
 from service.core.job import marker
 from service.operator.repair.changelog_snapshot import Corrupt, OwnedJob
+from service.operator.repair.drift import Candidate
 
 
 def count(number: int, noun: str) -> str:
@@ -19,11 +21,36 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def as_json(held: OwnedJob) -> str:
+Found = Sequence[Candidate] | str
+"""What a parked command may have made; as text, why that is unknown."""
+
+
+def as_json(held: OwnedJob, found: Found) -> str:
     """A parked command as a line for other programs; never its members."""
+    known = () if isinstance(found, str) else found
     return json.dumps(
-        {**described(held), "partition": held.topic_partition.partition, "topic": held.topic_partition.topic}
+        {
+            **described(held),
+            "partition": held.topic_partition.partition,
+            "topic": held.topic_partition.topic,
+            "candidates": [
+                {
+                    "resource": each.identity,
+                    "name": each.name,
+                    "status": each.status,
+                    "created_at": format_time(each.created.timestamp()) if each.created else None,
+                }
+                for each in known
+            ],
+            "candidates_unknown": found if isinstance(found, str) else "",
+            "decisions": _decisions(held, found),
+        }
     )
+
+
+def _decisions(held: OwnedJob, found: Found) -> list[str]:
+    known = () if isinstance(found, str) else found
+    return list(remedies(held.job, [each.identity for each in known]))
 
 
 def described(held: OwnedJob) -> dict[str, str]:
@@ -43,9 +70,9 @@ def described(held: OwnedJob) -> dict[str, str]:
     }
 
 
-def show_parked(parked: Iterable[OwnedJob]) -> None:
-    """A block for each command: what is known, and what can be done."""
-    for held in parked:
+def show_parked(parked: Iterable[tuple[OwnedJob, Found]]) -> None:
+    """A block for each command: what is known, what it may have made, and what can be done."""
+    for held, found in parked:
         facts = Table(box=None, pad_edge=False, show_header=False)
         facts.add_column(style="bold", no_wrap=True)
         facts.add_column(overflow="fold")
@@ -56,8 +83,28 @@ def show_parked(parked: Iterable[OwnedJob]) -> None:
         facts.add_row(
             "  place", Text(printable(f"{held.topic_partition.topic}, partition {held.topic_partition.partition}"))
         )
+        for text in _candidate_lines(found):
+            facts.add_row("  candidate", Text(printable(text)))
         print_line(title, "bold")
         Console().print(facts)
+        for line in _decisions(held, found):
+            print_line(f"  {line}", "dim")
+
+
+def _candidate_lines(found: Found) -> list[str]:
+    if isinstance(found, str):
+        return [f"unknown: {found}"]
+    return [" ".join((each.identity, *_facts_of(each))) for each in found] or [
+        "none: AWS lists no resource with its marker"
+    ]
+
+
+def _facts_of(candidate: Candidate) -> Iterator[str]:
+    yield f"{candidate.name!r}"
+    if candidate.status:
+        yield candidate.status
+    if candidate.created:
+        yield f"created {format_time(candidate.created.timestamp())}"
 
 
 def show_corrupt(corrupt: Iterable[Corrupt]) -> None:

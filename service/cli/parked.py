@@ -1,6 +1,5 @@
 """``python -m service parked``: commands that wait for an operator, and the operator's decision."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -19,9 +18,10 @@ from service.core.marker import stable_id
 from service.core.observations import Resolved
 from service.core.resolution import obstacle
 from service.operator.access.kafka_acls import REPAIR
-from service.operator.repair.aws_inventory import adoption_problem
+from service.operator.repair.aws_inventory import adoption_problem, inventory
 from service.operator.repair.changelog_snapshot import OwnedJob, read_snapshot
 from service.operator.repair.command_sender import Outgoing, build_command, sender, validation_error, wait_terminal
+from service.operator.repair.drift import candidates, listings_wanted
 from service.settings import Settings
 from service.topology import kafka_settings
 
@@ -32,7 +32,7 @@ app = console.group("parked", "List commands that wait for an operator, and reso
 
 @app.command(name="list", sort_key=1)
 def list_(*, json: bool = False, settings: SettingsFile = None) -> int:
-    """List the parked commands: what they are, since when, why, and what was searched.
+    """List the parked commands: what they are, since when, why, what AWS lists for each, and how to decide.
 
     Args:
         json: One JSON object per line, for other programs.
@@ -89,16 +89,14 @@ def resolve(
 async def _list(settings: Settings, *, as_json: bool) -> int:
     ledger = await read_snapshot(kafka_settings(settings), dict(settings.sources()))
     parked = ledger.parked()
+    listed = await inventory(settings, listings_wanted((held.job for held in parked), settings.targets))
+    found = [(held, candidates(held.job, listed)) for held in parked]
     if as_json:
-        sys.stdout.writelines(f"{output.as_json(held)}\n" for held in parked)
+        sys.stdout.writelines(f"{output.as_json(held, known)}\n" for held, known in found)
     else:
-        output.show_parked(parked)
+        output.show_parked(found)
         output.show_corrupt(ledger.corrupt)
         console.print_line(f"{output.count(len(parked), 'command')} parked", "" if parked else "green")
-        if parked:
-            first = shlex.quote(parked[0].job.command.id)
-            how = "--adopt ARN, --retry or --fail"
-            console.print_line(f"To decide: python -m service parked resolve {first} with {how}", "dim")
     return EXIT_REFUSED if ledger.corrupt else 0
 
 

@@ -212,14 +212,20 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def remedies(job: Job) -> tuple[str, ...]:
-    """The command lines of which a person chooses one."""
+def remedies(job: Job, adoptable: Sequence[str] = ()) -> tuple[str, ...]:
+    """The command lines of which a person chooses one.
+
+    Args:
+        job: A parked one; others have none.
+        adoptable: Ids of the resources that may be adopted, if they are known.
+    """
     if job.phase is not Phase.PARKED:
         return ()
     call = f"python -m service parked resolve {shlex.quote(job.command.id)} --source {shlex.quote(job.command.source)}"
     operation = known_row(job.command)
-    adopt = "--adopt ARN" if operation is not None and operation.resource.identity else "--adopt -"
-    return tuple(f"{call} {decision}" for decision in (adopt, "--retry", "--fail"))
+    named = operation is not None and operation.resource.identity
+    adopted = [f"--adopt {shlex.quote(each)}" for each in adoptable or ("ARN",)] if named else ["--adopt -"]
+    return tuple(f"{call} {decision}" for decision in (*adopted, "--retry", "--fail"))
 
 
 def marker_of(job: Job) -> str:

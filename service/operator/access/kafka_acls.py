@@ -30,7 +30,7 @@ COMPONENTS: Final[Mapping[str, str]] = {
     SERVICE: "`run`, and `check`, which tries what `run` needs",
     TOPICS: "`topics`, which creates what is missing",
     DLQ: "`dlq list`, `show` and `replay`",
-    REPAIR: "an operator: `parked`, `dlq`, `reconcile`, `backfill`, `offsets`, `skip-corrupt`, and all that clients use",
+    REPAIR: "an operator: every command for repairs, and those of clients",
     PUBLISHER: "who sends commands; with tenants one each, `<tenant>-publisher`",
     SUBSCRIBER: "who reads replies and events; with tenants one each, `<tenant>-subscriber`",
     CLIENT: "`send`, `list`, `show`, `watch`, `events` and `cancel`; with tenants one each, `<tenant>-client`",

@@ -1,7 +1,7 @@
 """Asks AWS what there is: a complete List of every kind that has one, on every target; or one resource."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from schemas.operations import MARKER_MEMBER, RESOURCES
@@ -20,10 +20,18 @@ from service.runtime.limiter import Limiter
 from service.settings import Settings
 
 
-async def inventory(settings: Settings) -> Inventory:
-    """Lists everything, within each target's budget of reads; what can't be listed is reported."""
+async def inventory(settings: Settings, only: Collection[tuple[str, str]] | None = None) -> Inventory:
+    """Lists everything, within each target's budget of reads; what can't be listed is reported.
+
+    Args:
+        settings: Name the targets.
+        only: Targets and kinds; all if not given.
+    """
     kinds = [resource.kind for resource in RESOURCES.values() if resource.list_operation]
-    wanted = [(target, kind) for target in settings.targets for kind in kinds]
+    every = [(target, kind) for target in settings.targets for kind in kinds]
+    wanted = every if only is None else [each for each in every if each in only]
+    if not wanted:
+        return {}
     async with _calling(settings) as caller:
         listings = await asyncio.gather(*(_list(caller, target, kind) for target, kind in wanted))
     return dict(zip(wanted, listings, strict=True))

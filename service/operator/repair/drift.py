@@ -1,12 +1,14 @@
 """Differences between the changelog and AWS: which can be repaired safely by a command, and why the others can't."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from schemas.operations import MARKER_MEMBER, RESOURCES, Change, Kind, Repeat, Resolution, Resource
+from service.core.command_state import moment
 from service.core.job import Job, Phase, ended, known_row, marker, repeat, row, subject
 from service.core.marker import carried, identify
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, OwnedJob
@@ -210,6 +212,56 @@ def _parked(held: OwnedJob, inventory: Inventory) -> Drift:
     names = ", ".join(identify(resource, match) for match in matches)
     text = f"{why}: {len(matches)} resources carry its marker ({names}); choose with --adopt, and delete the others"
     return Drift(DriftKind.PARKED, job.command.id, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A resource that a parked command may have made or changed, as AWS lists it now.
+
+    Attributes:
+        identity: Its ARN; a stable id of what has none.
+        name: Its name.
+        status: Its status; empty for what has none.
+        created: When AWS made it; None if AWS does not say.
+    """
+
+    identity: str
+    name: str
+    status: str
+    created: datetime | None
+
+
+def listings_wanted(jobs: Iterable[Job], targets: Collection[str]) -> set[tuple[str, str]]:
+    """Target and kind of the resources that these jobs are about, as far as AWS can list them."""
+    found = set()
+    for job in jobs:
+        if known_row(job.command) is not None and job.command.target in targets:
+            resource = subject(job.command)
+            if resource.list_operation:
+                found.add((job.command.target, resource.kind))
+    return found
+
+
+def candidates(job: Job, inventory: Inventory) -> list[Candidate] | str:
+    """Resources that carry a command's marker, or that it is about, oldest first; as text, why they are unknown."""
+    if known_row(job.command) is None:
+        return f"this release does not know {job.command.operation}"
+    resource = subject(job.command)
+    listing = inventory.get((job.command.target, resource.kind))
+    if listing is None and job.command.target not in {target for target, _ in inventory}:
+        return f"target {job.command.target} is not in these settings, or has nothing to list"
+    if listing is None:
+        return f"AWS has no list of {resource.kind}"
+    if isinstance(listing, str):
+        return f"AWS could not be asked: {listing}"
+    own = {job.resource_id, str(job.command.params.get(resource.identity, ""))} - {""} if resource.identity else set()
+    token = marker(job.command) if repeat(job.command) is Repeat.MARKED else ""
+    found = [
+        Candidate(identity, str(each.get("name", "")), str(each.get("status", "")), moment(each.get("createTime")))
+        for each in listing
+        if (identity := identify(resource, each)) in own or (token and carried(each.get(MARKER_MEMBER)) == token)
+    ]
+    return sorted(found, key=lambda each: (each.created is None, str(each.created), each.identity))
 
 
 def _adoptable(held: OwnedJob, identity: str, why: str) -> Drift:

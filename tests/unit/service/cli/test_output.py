@@ -10,6 +10,7 @@ from schemas.records import Fault, Phase
 from service.cli import console, output
 from service.core.job import marker
 from service.operator.repair.changelog_snapshot import Corrupt, OwnedJob
+from service.operator.repair.drift import Candidate
 from service.runtime.ports import LogError, TopicPartition
 from service.settings import Settings
 from tests.support import builders
@@ -53,7 +54,7 @@ def test_a_deletion_of_a_cancellation_is_told_as_what_was_asked_for() -> None:
 
 
 def test_a_line_for_programs_has_the_place_and_no_members() -> None:
-    line = output.as_json(parked(params={"name": "canary"}))
+    line = output.as_json(parked(params={"name": "canary"}), [])
     assert "canary" not in line
     found = json.loads(line)
     assert (found["topic"], found["partition"]) == ("commands", 3)
@@ -62,7 +63,7 @@ def test_a_line_for_programs_has_the_place_and_no_members() -> None:
 def test_nothing_from_outside_is_markup_or_moves_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_line(EVIL)
     console.print_error(EVIL)
-    output.show_parked([parked(id=EVIL)])
+    output.show_parked([(parked(id=EVIL), [Candidate(EVIL, EVIL, EVIL, None)])])
     output.show_corrupt([Corrupt(PLACE, 7, EVIL.encode() + b"\xff", EVIL)])
     told = capsys.readouterr()
     for text in (told.out, told.err):
@@ -72,10 +73,12 @@ def test_nothing_from_outside_is_markup_or_moves_the_cursor(capsys: pytest.Captu
 
 
 def test_a_parked_command_is_a_block(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show_parked([parked()])
+    output.show_parked([(parked(), [])])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "c-1"
-    assert lines[-1].split() == ["place", "commands,", "partition", "3"]
+    assert lines[-5].split() == ["place", "commands,", "partition", "3"]
+    assert " ".join(lines[-4].split()) == "candidate none: AWS lists no resource with its marker"
+    assert lines[-1].endswith("parked resolve c-1 --source /shop --fail")
 
 
 def test_counts_are_sorted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,10 +13,11 @@ from schemas.records import Phase
 from service.adapters.kafka.client_options import KafkaSettings
 from service.cli.parked import resolving
 from service.core.job import marker
-from service.core.marker import stable_id
+from service.core.marker import stable_id, stamp
 from service.core.observations import Resolved
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt, OwnedJob
 from service.operator.repair.command_sender import Outgoing
+from service.operator.repair.drift import Inventory
 from service.runtime.ports import TopicPartition
 from tests.support import builders
 from tests.support.command_line import CommandLine
@@ -25,6 +26,7 @@ COMMANDS = "cleanroomsml.commands"
 PLACE = TopicPartition(COMMANDS, 3)
 CREATE, EXPORT = OPERATIONS["CreateAudienceModel"], OPERATIONS["StartAudienceExportJob"]
 ARN = builders.arn(CREATE)
+TIME = "2026-11-27T14:00:59Z"
 
 
 def parked(operation: Any = CREATE, phase: Phase = Phase.PARKED, **more: Any) -> OwnedJob:
@@ -38,6 +40,8 @@ class World:
     def __init__(self) -> None:
         self.snapshot = ChangelogSnapshot(jobs=[parked()])
         self.problem = ""
+        self.listing: Inventory = {}
+        self.listed: list[Collection[tuple[str, str]]] = []
         self.asked: list[str] = []
         self.sent: list[Outgoing] = []
         self.answer: tuple[ReplyKind, dict[str, Any]] = (ReplyKind.SUCCEEDED, {"result": {"phase": "running"}})
@@ -48,6 +52,10 @@ class World:
     async def adoption_problem(self, _settings: Any, _job: Any, resource_id: str) -> str:
         self.asked.append(resource_id)
         return self.problem
+
+    async def inventory(self, _settings: Any, only: Collection[tuple[str, str]]) -> Inventory:
+        self.listed.append(only)
+        return self.listing
 
     @asynccontextmanager
     async def reader(self, _settings: KafkaSettings, _role: str) -> AsyncIterator[Any]:
@@ -72,7 +80,7 @@ class World:
 @pytest.fixture
 def world(environment: pytest.MonkeyPatch) -> World:
     world = World()
-    for name in ("read_snapshot", "adoption_problem", "reader", "sender", "wait_terminal"):
+    for name in ("read_snapshot", "adoption_problem", "inventory", "reader", "sender", "wait_terminal"):
         environment.setattr(f"service.cli.parked.{name}", getattr(world, name))
     return world
 
@@ -85,14 +93,53 @@ def test_the_list_says_how_to_decide(world: World, type_: CommandLine) -> None:
     ended = type_("parked", "list")
     assert ended.code == 0
     assert ended.lines[0] == "c-1"
-    assert "1 command parked" in ended.lines
-    assert ended.lines[-1] == ("To decide: python -m service parked resolve c-1 with --adopt ARN, --retry or --fail")
+    call = "  python -m service parked resolve c-1 --source /shop"
+    assert ended.lines[-4:] == [f"{call} --adopt ARN", f"{call} --retry", f"{call} --fail", "1 command parked"]
+
+
+def test_the_list_names_the_candidates_and_the_commands_to_paste(world: World, type_: CommandLine) -> None:
+    token = marker(world.snapshot.jobs[0].job.command)
+    other = f"{ARN}2"
+    world.listing = {
+        ("default", "audience-model"): [
+            {"audienceModelArn": other, "name": "b", "status": "CREATE_IN_PROGRESS", **stamp({}, token)},
+            {"audienceModelArn": ARN, "name": "a", "status": "ACTIVE", "createTime": TIME, **stamp({}, token)},
+            {"audienceModelArn": f"{ARN}3", "name": "c", "status": "ACTIVE", "description": "of others"},
+        ]
+    }
+    ended = type_("parked", "list")
+    text = " ".join(ended.out.split())
+    assert f"candidate {ARN} 'a' ACTIVE created 2026-11-27T14:00:59.000Z" in text
+    assert f"candidate {other} 'b' CREATE_IN_PROGRESS" in text
+    assert f"{ARN}3" not in text
+    call = "  python -m service parked resolve c-1 --source /shop"
+    assert ended.lines[-5:-3] == [f"{call} --adopt {ARN}", f"{call} --adopt {other}"]
+    assert world.listed == [{("default", "audience-model")}], "nothing else is asked for"
+    [line] = type_("parked", "list", "--json").lines
+    found = json.loads(line)
+    assert found["candidates"] == [
+        {"resource": ARN, "name": "a", "status": "ACTIVE", "created_at": "2026-11-27T14:00:59.000Z"},
+        {"resource": other, "name": "b", "status": "CREATE_IN_PROGRESS", "created_at": None},
+    ]
+    assert found["candidates_unknown"] == ""
+    assert found["decisions"][0] == f"{call.strip()} --adopt {ARN}"
+
+
+def test_the_list_is_there_when_aws_is_not(world: World, type_: CommandLine) -> None:
+    world.listing = {("default", "audience-model"): "ConnectFailed: no route"}
+    ended = type_("parked", "list")
+    assert ended.code == 0
+    assert "unknown: AWS could not be asked: ConnectFailed: no route" in " ".join(ended.out.split())
+    [line] = type_("parked", "list", "--json").lines
+    found = json.loads(line)
+    assert (found["candidates"], found["candidates_unknown"]) == ([], "AWS could not be asked: ConnectFailed: no route")
 
 
 def test_a_list_of_nothing(world: World, type_: CommandLine) -> None:
     world.snapshot.jobs = [parked(phase=Phase.RUNNING)]
     assert type_("parked", "list").lines == ["0 commands parked"]
     assert type_("parked", "list", "--json").out == ""
+    assert world.listed == [set(), set()], "AWS is not asked"
 
 
 def test_what_cannot_be_read_is_no_success(world: World, type_: CommandLine) -> None:

@@ -101,6 +101,8 @@ def test_the_command_lines_of_a_parked_command_are_safe_to_paste() -> None:
     lines = command_state.remedies(parked)
     assert lines[0] == "python -m service parked resolve 'x; rm -rf ~' --source '/a b' --adopt ARN"
     assert [line.rsplit(" ", 1)[1] for line in lines[1:]] == ["--retry", "--fail"]
+    adopting = command_state.remedies(parked, ["arn:a", "$(x)"])[:2]
+    assert [line.partition(" --adopt ")[2] for line in adopting] == ["arn:a", "'$(x)'"]
     export = job(OPERATIONS["StartAudienceExportJob"], Phase.PARKED)
     assert command_state.remedies(export)[0].endswith("--adopt -")
     assert command_state.remedies(job(MODEL)) == ()

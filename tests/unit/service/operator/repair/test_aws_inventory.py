@@ -96,6 +96,13 @@ async def test_every_kind_is_listed_whole_on_every_target(loaded: Settings) -> N
         assert found[target, "training-dataset"] == []
 
 
+async def test_only_what_is_asked_for_is_listed(loaded: Settings, aws: Aws) -> None:
+    aws.refused = "/training-dataset"
+    found = await inventory(loaded, {("other", "audience-model"), ("gone", "training-dataset")})
+    assert set(found) == {("other", "audience-model")}
+    assert await inventory(loaded, set()) == {}
+
+
 async def test_what_cannot_be_listed_says_why_and_the_rest_is_listed(loaded: Settings, aws: Aws) -> None:
     aws.refused = "/audience-model"
     found = await inventory(loaded)

@@ -1,5 +1,6 @@
 """What differs between changelog and AWS, and what of it is safe to mend."""
 
+import msgspec
 import pytest
 
 from schemas.operations import OPERATIONS, RESOURCES, Kind
@@ -7,7 +8,15 @@ from schemas.records import Job, Phase, ResourceState
 from service.core.job import marker, replace
 from service.core.marker import stable_id, stamp
 from service.operator.repair.changelog_snapshot import ChangelogSnapshot, Corrupt
-from service.operator.repair.drift import Drift, DriftKind, Inventory, compare
+from service.operator.repair.drift import (
+    Candidate,
+    Drift,
+    DriftKind,
+    Inventory,
+    candidates,
+    compare,
+    listings_wanted,
+)
 from service.runtime.ports import TopicPartition
 from tests.support import builders
 from tests.support.builders import NOW
@@ -175,3 +184,70 @@ def test_an_open_job_of_a_removed_target_is_reported_as_not_compared(phase: Phas
     assert (found.what, found.subject, found.repair) == (DriftKind.NO_TARGET, "c-1", None)
     assert "not compared: its target gone is not in these settings" in found.text
     assert (f"{ARN}, goes on at AWS" in found.text) == (phase is Phase.RUNNING)
+
+
+PARKED = builders.job(CREATE, Phase.PARKED)
+"""A creation whose search was ambiguous."""
+
+
+def test_candidates_are_what_carries_the_marker_oldest_first() -> None:
+    token = marker(PARKED.command)
+    late = {**summary(token, f"{ARN}2"), "createTime": "2026-11-27T14:01:00Z"}
+    early = {**summary(token, f"{ARN}3", status="CREATE_FAILED"), "createTime": "2026-11-27T14:00:59Z"}
+    inventory = {**NOTHING, **models(summary(token), late, early, summary(TOKEN, f"{ARN}4"))}
+    assert [(each.identity, each.status) for each in _known(PARKED, inventory)] == [
+        (f"{ARN}3", "CREATE_FAILED"),
+        (f"{ARN}2", "ACTIVE"),
+        (ARN, "ACTIVE"),
+    ]
+    assert candidates(PARKED, NOTHING) == []
+
+
+def test_what_a_command_is_known_to_have_made_is_a_candidate_without_a_marker() -> None:
+    made = replace(PARKED, resource_id=ARN)
+    inventory = {**NOTHING, **models({"audienceModelArn": ARN, "name": "n", "status": "ACTIVE"})}
+    assert candidates(made, inventory) == [Candidate(ARN, "n", "ACTIVE", None)]
+
+
+def test_what_a_command_was_about_is_a_candidate() -> None:
+    delete = OPERATIONS["DeleteAudienceModel"]
+    job = builders.job(delete, Phase.PARKED, command=builders.command(delete, params={"audienceModelArn": ARN}))
+    inventory = {**NOTHING, **models(summary(), summary(arn=f"{ARN}2"))}
+    assert [each.identity for each in _known(job, inventory)] == [ARN]
+
+
+def test_an_export_has_a_candidate_without_an_arn() -> None:
+    job = builders.job(EXPORT, Phase.PARKED)
+    token = marker(job.command)
+    listed: Inventory = {("main", "audience-export-job"): [{"name": "e", "status": "ACTIVE", **stamp({}, token)}]}
+    assert [each.identity for each in _known(job, {**NOTHING, **listed})] == [stable_id(EXPORT.resource, token)]
+
+
+@pytest.mark.parametrize(
+    ("inventory", "said"),
+    [
+        ({("main", "audience-model"): "Timeout: slow"}, "AWS could not be asked: Timeout: slow"),
+        ({("main", "training-dataset"): []}, "AWS has no list of audience-model"),
+        ({}, "target main is not in these settings, or has nothing to list"),
+    ],
+)
+def test_why_candidates_are_unknown(inventory: Inventory, said: str) -> None:
+    assert candidates(PARKED, inventory) == said
+
+
+def test_a_command_of_a_newer_release_has_no_candidates() -> None:
+    newer = replace(PARKED, command=msgspec.structs.replace(PARKED.command, operation="CreateMiracle"))
+    assert candidates(newer, NOTHING) == "this release does not know CreateMiracle"
+    assert listings_wanted([newer], ["main"]) == set()
+
+
+def test_only_what_parked_commands_are_about_is_listed() -> None:
+    policy = builders.job(OPERATIONS["PutConfiguredAudienceModelPolicy"], Phase.PARKED)
+    assert listings_wanted([PARKED, PARKED, policy], ["main"]) == {("main", "audience-model")}
+    assert listings_wanted([PARKED], ["other"]) == set()
+
+
+def _known(job: Job, inventory: Inventory) -> list[Candidate]:
+    found = candidates(job, inventory)
+    assert not isinstance(found, str)
+    return found
