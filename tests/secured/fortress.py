@@ -100,6 +100,11 @@ class Fortress:
         consumer.commit(offsets=[place], asynchronous=False)
         consumer.close()
 
+    def remove(self, topic: str) -> None:
+        """Deletes a topic, and returns when nobody sees it any more."""
+        self._settle(self._admin.delete_topics([topic]))
+        _until(lambda: topic not in self._admin.list_topics(timeout=60).topics)
+
     def leave(self) -> None:
         """The test's own client goes before the broker does, or it would complain."""
         self.__dict__.pop("_admin", None)

@@ -115,11 +115,23 @@ def test_repair_needs_each(fortress: Fortress, run: Run) -> None:
         fortress.produce(f"{prefix}.{name}", 0, b"k", b"{}")
     fortress.produce(f"{prefix}.commands", 1, b"k", b"{}")  # its changelog's partition is empty, so it is rebuilt
     fortress.commit(f"group-{prefix}", f"{prefix}.commands", 1)
-    assert _repaired(run, privileged(fortress, "repair", prefix)) == (0, "")
+    variables = privileged(fortress, "repair", prefix)
+    assert _repaired(run, variables) == (0, "")
+    for name in ("jobs", "resources"):
+        fortress.remove(f"{prefix}.{name}")
+    code, said = run(variables, topics)
+    assert (code, said.count("created")) == (0, 2), said
+    fortress.produce(f"{prefix}.jobs", 0, b"k", b"{}")
+    fortress.produce(f"{prefix}.resources", 0, b"k", b"{}")
     people = deprived(fortress, "repair", prefix)
-    assert len(people) == 19
+    assert len(people) == 21
     for person in people:
-        code, said = _repaired(run, person.environment)
+        if person.lacks.operation == "Create":
+            fortress.remove(person.lacks.name)
+            code, said = run(person.environment, topics)
+            made(fortress, prefix)
+        else:
+            code, said = _repaired(run, person.environment)
         assert code == 3, f"nothing was wrong without: {person.lacks}"
         assert person.is_told_in(said), (person.lacks, said)
 

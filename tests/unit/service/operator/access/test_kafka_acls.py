@@ -54,6 +54,23 @@ def test_every_tenant_has_clients_of_its_own_and_reaches_no_other() -> None:
     assert "Write on topic blue-answers for User:cleanroomsml-service" in told
 
 
+def test_an_operator_repairs_and_does_not_serve() -> None:
+    """All that `dlq` and clients need, and nothing that publishes as the service does."""
+    settings = _settings(**TENANTS)
+    rows = acls(settings)
+
+    def of(*components: str) -> set[tuple[str, str, str]]:
+        return {(row.resource_type, row.name, row.operation) for row in rows if row.component in components}
+
+    assert of("dlq", "blue-client", "red-client") <= of("repair")
+    outputs = set(settings.outputs())
+    assert not {(kind, name) for kind, name, operation in of("repair") if operation == "Write"} & {
+        ("topic", name) for name in outputs
+    }
+    created = {name for _, name, operation in of("repair") if operation == "Create"}
+    assert created == {"cleanroomsml.blue.jobs", "cleanroomsml.red.jobs", "cleanroomsml.resources"}
+
+
 def test_shared_lists_need_a_topic_and_rights_to_read_and_write_it() -> None:
     def told(**more: str) -> set[str]:
         return {str(row) for row in acls(_settings(**more)) if "cleanroomsml.lists" in str(row)}
