@@ -1750,10 +1750,26 @@ SABOTAGES = (
     Sabotage(
         "take a topic that was created again for the old one",
         "service.core.position",
-        "recorded.topic_id and found.topic_id and recorded.topic_id != found.topic_id:",
-        "recorded.topic_id == '-':",
+        "    return bool(recorded.topic_id and found.topic_id) and recorded.topic_id != found.topic_id\n",
+        "    return recorded.topic_id == '-'\n",
         "The first commands of the new topic are skipped.",
         "tests/scenarios/test_positions.py::test_a_consumed_topic_that_was_made_anew_halts[True-cleanroomsml.commands]",
+    ),
+    Sabotage(
+        "set a partition back without being told twice",
+        "service.cli.offsets",
+        "    if apply and repeated and not again:\n",
+        "    if apply and repeated and not again and not offsets:\n",
+        "Commands that the changelog has forgotten are performed again, and billed.",
+        "tests/unit/service/cli/test_offsets.py::test_what_was_consumed_is_read_again_only_if_an_operator_insists",
+    ),
+    Sabotage(
+        "reset a topic that was made anew and filled again",
+        "service.core.position",
+        "        return found.start if found.start == found.end else None\n",
+        "        return found.start\n",
+        "What was sent to the former topic and is in the new one is performed again.",
+        "tests/unit/service/core/test_position.py::test_what_is_set_without_a_decision",
     ),
     Sabotage(
         "take over another group's changelog",
