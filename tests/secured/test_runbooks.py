@@ -97,7 +97,7 @@ async def serving(fortress: Fortress, world: World, tmp_path: Path) -> AsyncIter
     service.start()
     try:
         await service.ready(180)
-        words = ("send", "ListTrainingDatasets", "--id", "waiting", "--source", "/op", "--not-before", "1h")
+        words = ("send", "ListTrainingDatasets", "--id", "waiting", "--source", "/op", "--not-before", "+1h")
         done = await asyncio.to_thread(operator.components["repair"].command, *words)
         assert done.returncode == 0, done.stdout + done.stderr
         yield operator
