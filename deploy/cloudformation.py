@@ -10,14 +10,18 @@ from schemas.aws_policies.iam import Scope
 from service.adapters.kafka.topics import TopicSpec, config_at_creation
 from service.operator.access.formats import as_msk_iam
 from service.operator.access.iam_policies import documents
-from service.operator.access.kafka_acls import SERVICE, TOPICS, Acl
+from service.operator.access.kafka_acls import REPAIR, SERVICE, TOPICS, Acl
 from service.settings import Settings, Target
 
 CLUSTER_ARN: Final = (
     "arn:${AWS::Partition}:kafka:${AWS::Region}:${AWS::AccountId}:cluster/${MskClusterName}/${MskClusterUuid}"
 )
 CLUSTER: Final = "arn:${AWS::Partition}:eks:${AWS::Region}:${AWS::AccountId}:cluster/${EksClusterName}"
-PODS: Final[Mapping[str, str]] = {SERVICE: "ServiceAccount", TOPICS: "TopicsServiceAccount"}
+PODS: Final[Mapping[str, str]] = {
+    SERVICE: "ServiceAccount",
+    TOPICS: "TopicsServiceAccount",
+    REPAIR: "RepairServiceAccount",
+}
 """Components that run as pods, each with the parameter that names its Kubernetes service account."""
 
 _MSK: Final = {
@@ -30,6 +34,7 @@ _ACCESS: Final = {
     "Namespace": {"Type": "String", "Default": "crml"},
     "ServiceAccount": {"Type": "String", "Default": "crml-cleanrooms-ml-service"},
     "TopicsServiceAccount": {"Type": "String", "Default": "crml-cleanrooms-ml-service-topics"},
+    "RepairServiceAccount": {"Type": "String", "Default": "crml-cleanrooms-ml-service-repair"},
     "CleanRoomsMlRegion": {
         "Type": "String",
         "Description": "Region in which Clean Rooms ML is called, as in the target's settings",
@@ -42,6 +47,8 @@ _ACCESS: Final = {
     },
 }
 _DATA_ROLES: Final = "${DataRoleArns}"
+_AT_AWS: Final = {SERVICE: "own", REPAIR: "repair"}
+"""Components that call AWS, each with the name of its policy among those that `python -m service iam` prints."""
 
 
 def topics(specs: Iterable[TopicSpec], replication: int) -> dict[str, Any]:
@@ -57,14 +64,15 @@ def topics(specs: Iterable[TopicSpec], replication: int) -> dict[str, Any]:
 def access(rights: Iterable[Acl], settings: Settings) -> dict[str, Any]:
     """A template of a role and its association for each pod, and of policies that other components attach.
 
-    What the service's pod may do at AWS is what `python -m service iam` prints as ``own`` for the same settings.
+    What the service's pod may do at AWS is what `python -m service iam` prints as ``own`` for the same settings, and
+    what the repair pod may do is what it prints as ``repair``.
     """
     kafka = json.loads(as_msk_iam(list(rights), cluster_arn=CLUSTER_ARN))
     resources: dict[str, Any] = {}
     for component, policy in kafka.items():
         name = _logical(component)
         if component in PODS:
-            policies = {"kafka": policy} | ({"clean-rooms-ml": _own(settings)} if component == SERVICE else {})
+            policies = {"kafka": policy} | _at_aws(settings, component)
             resources[f"{name}Role"] = _role(PODS[component], policies)
             resources[f"{name}Association"] = _association(f"{name}Role", PODS[component])
         else:
@@ -86,15 +94,18 @@ def access(rights: Iterable[Acl], settings: Settings) -> dict[str, Any]:
     }
 
 
-def _own(settings: Settings) -> dict[str, Any]:
-    """The policy at AWS of the service's own role."""
+def _at_aws(settings: Settings, component: str) -> dict[str, Any]:
+    """The policy at AWS of a pod's own role, by its name; none if the pod does not call AWS."""
+    if component not in _AT_AWS:
+        return {}
     direct = [target for target in settings.targets.values() if not target.role_arn]
 
     def scope(target: Target) -> Scope:
         region = "${CleanRoomsMlRegion}" if len(direct) == 1 else target.region
         return Scope("${AWS::Partition}", region, "${AWS::AccountId}")
 
-    return dict(documents(settings, data_roles=[_DATA_ROLES], scope=scope)["own"])
+    found = documents(settings, data_roles=[_DATA_ROLES], scope=scope)
+    return {"clean-rooms-ml": dict(found[_AT_AWS[component]])}
 
 
 def _topic(spec: TopicSpec, replication: int) -> dict[str, Any]:

@@ -19,7 +19,8 @@ allow --allow-principal User:cleanroomsml-dlq --operation Read --topic cleanroom
 allow --allow-principal User:cleanroomsml-dlq --operation Write --topic cleanroomsml.commands
 
 # repair
-allow --allow-principal User:cleanroomsml-repair --operation Read --operation Write --operation DescribeConfigs --topic cleanroomsml.commands --topic cleanroomsml.jobs --topic cleanroomsml.resources
+allow --allow-principal User:cleanroomsml-repair --operation Read --operation Write --operation DescribeConfigs --topic cleanroomsml.commands
+allow --allow-principal User:cleanroomsml-repair --operation Read --operation Write --operation Create --operation DescribeConfigs --topic cleanroomsml.jobs --topic cleanroomsml.resources
 allow --allow-principal User:cleanroomsml-repair --operation Describe --operation DescribeConfigs --topic cleanroomsml.changes
 allow --allow-principal User:cleanroomsml-repair --operation Read --operation DescribeConfigs --topic cleanroomsml.dead-letters --topic cleanroomsml.events --topic cleanroomsml.replies
 allow --allow-principal User:cleanroomsml-repair --operation Read --group cleanroomsml-service

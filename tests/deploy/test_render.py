@@ -61,8 +61,12 @@ def test_a_stack_that_goes_leaves_the_topics() -> None:
 
 def test_pods_have_roles_and_others_policies() -> None:
     resources = document("aws/access.yaml")["Resources"]
-    assert {name for name, one in resources.items() if one["Type"] == "AWS::IAM::Role"} == {"ServiceRole", "TopicsRole"}
-    for name in ("Service", "Topics"):
+    assert {name for name, one in resources.items() if one["Type"] == "AWS::IAM::Role"} == {
+        "ServiceRole",
+        "TopicsRole",
+        "RepairRole",
+    }
+    for name in ("Service", "Topics", "Repair"):
         association = resources[f"{name}Association"]["Properties"]
         assert association["RoleArn"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
 
@@ -77,6 +81,7 @@ STACK = {
     "Namespace": "crml",
     "ServiceAccount": "crml-cleanrooms-ml-service",
     "TopicsServiceAccount": "crml-cleanrooms-ml-service-topics",
+    "RepairServiceAccount": "crml-cleanrooms-ml-service-repair",
     "CleanRoomsMlRegion": "eu-west-1",
     "DataRoleArns": ["arn:aws:iam::111122223333:role/data-in", "arn:aws:iam::111122223333:role/data-out"],
 }
@@ -87,9 +92,9 @@ def stack() -> Any:
     return filled_in(document("aws/access.yaml")["Resources"], STACK)
 
 
-def own_policy() -> Any:
-    """What the service's pod may do at AWS."""
-    policies = stack()["ServiceRole"]["Properties"]["Policies"]
+def own_policy(role: str = "ServiceRole") -> Any:
+    """What a pod may do at AWS, by default the service's."""
+    policies = stack()[role]["Properties"]["Policies"]
     return next(one["PolicyDocument"] for one in policies if one["PolicyName"] == "clean-rooms-ml")
 
 
@@ -106,6 +111,16 @@ def test_the_service_may_do_what_iam_prints() -> None:
     printed = documents(settings, data_roles=STACK["DataRoleArns"])["own"]["Statement"]
     assert len(printed) == 9
     assert sorted(own_policy()["Statement"], key=str) == sorted(printed, key=str)
+
+
+@pytest.mark.parametrize("row", OPERATIONS.values(), ids=lambda row: row.name)
+def test_the_repair_pod_only_reads(row: Operation) -> None:
+    policy, here = own_policy("RepairRole"), {"aws__RequestedRegion": "eu-west-1"}
+    arns = [f"arn:aws:cleanrooms-ml:eu-west-1:111122223333:{kind.arn_type}/a" for kind in RESOURCES.values()]
+    asked = {name for kind in RESOURCES.values() for name in (kind.list_operation, kind.get_operation)}
+    may = any(allowed(policy, row.action, arn, **here) for arn in [*arns, "*"])
+    assert may is (row.name in asked), row.name
+    assert "PassRole" not in str(policy)
 
 
 @pytest.mark.parametrize("row", OPERATIONS.values(), ids=lambda row: row.name)
@@ -147,7 +162,9 @@ def test_a_star_stands_only_where_aws_takes_nothing_else_and_says_why() -> None:
         for statement in statements_of(one)
         if statement["Resource"] in ("*", ["*"])
     ]
-    assert [name for name, _ in stars] == ["ServiceRole"]
+    assert {name for name, _ in stars} == {"ServiceRole", "RepairRole"}
+    stars.sort(key=lambda each: each[0] == "RepairRole")
+    assert stars[1][1]["Action"] == [action for action in stars[0][1]["Action"] if ":List" in action]
     assert stars[0][1]["Action"] == [
         "cleanrooms-ml:CreateTrainingDataset",
         "cleanrooms-ml:ListAudienceExportJobs",
@@ -158,8 +175,9 @@ def test_a_star_stands_only_where_aws_takes_nothing_else_and_says_why() -> None:
     ]
     assert stars[0][1]["Condition"] == {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
     lines = fresh()["aws/access.yaml"].splitlines()
-    [star] = [number for number, line in enumerate(lines) if line.strip() == "Resource: '*'"]
-    assert "Service Authorization Reference" in lines[star - 2]
+    written = [number for number, line in enumerate(lines) if line.strip() == "Resource: '*'"]
+    assert len(written) == 2
+    assert all("Service Authorization Reference" in lines[star - 2] for star in written)
 
 
 def statements_of(resource: Any) -> list[Any]:
@@ -170,7 +188,10 @@ def statements_of(resource: Any) -> list[Any]:
     return [statement for policy in found for statement in policy["Statement"]]
 
 
-@pytest.mark.parametrize(("role", "account"), [("Service", "ServiceAccount"), ("Topics", "TopicsServiceAccount")])
+@pytest.mark.parametrize(
+    ("role", "account"),
+    [("Service", "ServiceAccount"), ("Topics", "TopicsServiceAccount"), ("Repair", "RepairServiceAccount")],
+)
 def test_only_the_pod_itself_comes_by_its_role(role: str, account: str) -> None:
     [statement] = stack()[f"{role}Role"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
@@ -194,6 +215,7 @@ def test_names_are_those_of_the_guide() -> None:
     assert f"helm install crml helm/cleanrooms-ml-service --namespace {defaults['Namespace']} " in guide
     assert f"--namespace {defaults['Namespace']} --service-account {defaults['ServiceAccount']}" in guide
     assert defaults["TopicsServiceAccount"] == f"{defaults['ServiceAccount']}-topics"
+    assert defaults["RepairServiceAccount"] == f"{defaults['ServiceAccount']}-repair"
 
 
 def test_policies_are_within_what_iam_takes() -> None:
@@ -214,10 +236,16 @@ def test_a_target_with_a_role_is_entered_by_it() -> None:
     assert not {"CleanRoomsMlRegion", "DataRoleArns"} & set(made["Parameters"])
 
 
-def test_only_the_topics_pod_creates() -> None:
+def test_only_the_topics_pod_creates_all() -> None:
     resources = document("aws/access.yaml")["Resources"]
     creating = {name for name, one in resources.items() if "kafka-cluster:CreateTopic" in str(one)}
-    assert creating == {"TopicsRole"}
+    assert creating == {"TopicsRole", "RepairRole"}
+    made = {name for name in creating if "cleanroomsml.commands" in str(_creating(resources[name]))}
+    assert made == {"TopicsRole"}, "an operator creates lost changelogs, and nothing else"
+
+
+def _creating(role: Any) -> list[Any]:
+    return [one["Resource"] for one in statements_of(role) if "kafka-cluster:CreateTopic" in one["Action"]]
 
 
 @pytest.mark.parametrize("path", ["kafka/users.yaml", "kafka/acls.sh"])

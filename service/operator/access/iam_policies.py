@@ -6,13 +6,18 @@ from typing import Any, Final
 
 from schemas.aws_policies import trust
 from schemas.aws_policies.iam import DATA_ROLE, TEMPLATE, Scope, iam_policy
-from schemas.operations import AUDIENCE_MODEL, COMMANDS
+from schemas.operations import AUDIENCE_MODEL, COMMANDS, RESOURCES
 from service.adapters.aws.clients import partition_of
 from service.adapters.aws.credentials import session_pattern
 from service.settings import Settings, Target
 
 OWN_ROLE: Final = "arn:aws:iam::<account>:role/<the service's own role>"
 """Stands for what the settings don't know."""
+
+_READS: Final = tuple(
+    name for resource in RESOURCES.values() for name in (resource.list_operation, resource.get_operation) if name
+)
+"""What `parked` and `reconcile` ask AWS, whatever the tenants may do."""
 
 
 def scope_of(target: Target) -> Scope:
@@ -36,20 +41,27 @@ def documents(
         scope: Account and Region of a target.
 
     Returns:
-        ``own`` is the policy of the service's own role; ``targets`` has, for each that is entered by a role, the
-        ``policy`` and ``trust`` of that role.
+        ``own`` is the policy of the service's own role, ``repair`` that of the repair pod's, which only reads;
+        ``targets`` has, for each that is entered by a role, the ``policy`` and ``trust`` of that role.
     """
     passed = tuple(data_roles)
     policies = {name: _policy(settings, name, passed, scope(target)) for name, target in settings.targets.items()}
     entered = {name: target for name, target in settings.targets.items() if target.role_arn}
     direct = [name for name in settings.targets if name not in entered]
     own = [statement for name in direct for statement in policies[name]["Statement"]]
+    repair = [
+        statement
+        for name in direct
+        for statement in iam_policy(_READS, scope=scope(settings.targets[name]), roles=())["Statement"]
+    ]
     if entered:
         roles = {str(target.role_arn) for target in entered.values()}
         identified = any(target.source_identity for target in entered.values())
-        own.append(trust.assume_statement(roles, source_identity=identified))
+        for statements in (own, repair):
+            statements.append(trust.assume_statement(roles, source_identity=identified))
     return {
         "own": {"Version": trust.VERSION, "Statement": list(_named_apart(own))},
+        "repair": {"Version": trust.VERSION, "Statement": list(_named_apart(repair))},
         "targets": {
             name: {"role": target.role_arn, "policy": policies[name], "trust": _trust(target, principal)}
             for name, target in entered.items()

@@ -57,6 +57,15 @@ def resources(statements: Iterable[dict[str, Any]]) -> set[str]:
     return {arn for one in statements if isinstance(one["Resource"], list) for arn in one["Resource"] if ":cle" in arn}
 
 
+def test_the_repair_pod_reads_all_kinds_whatever_the_tenants_may_do() -> None:
+    """Directly where the service does; where it comes by a role, by the same."""
+    policy = by_sid(documents(settings(EU, US, TENANTS), POD)["repair"])
+    assert actions(policy.values()) == {name for name in OPERATIONS if name.startswith(("List", "Get"))}
+    assert all(arn.split(":")[3:5] == ["us-gov-west-1", "444455556666"] for arn in resources(policy.values()))
+    (assumed,) = (each for each in policy.values() if "sts:AssumeRole" in each["Action"])
+    assert assumed["Resource"] == ["arn:aws:iam::111122223333:role/crml"]
+
+
 def test_a_role_has_what_the_tenants_of_its_target_may_ask_for_and_its_witnesses() -> None:
     policy = by_sid(documents(settings(EU, US, TENANTS), POD)["targets"]["eu"]["policy"])
     assert actions(policy.values()) == {
