@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
+from aiokafka.errors import GroupAuthorizationFailedError
 from cyclopts import Parameter
 
 from schemas import records
@@ -21,7 +22,8 @@ from service.core.position import (
 from service.operator.access.kafka_acls import REPAIR
 from service.operator.repair.changelog_writer import GroupState, group_state, write_changelog
 from service.operator.repair.partition_standing import Standing, find
-from service.runtime.ports import TopicPartition
+from service.runtime.errors import causes
+from service.runtime.ports import LogError, TopicPartition
 from service.settings import Settings
 from service.topology import changelogs as consumed_topics
 from service.topology import kafka_settings
@@ -218,7 +220,13 @@ async def _former_runs(kafka: KafkaSettings, found: Standing) -> str:
     former = found.recorded.group if found.recorded else ""
     if former in ("", kafka.group_id):
         return ""
-    return _running(former, await group_state(replace(kafka, group_id=former)))
+    try:
+        return _running(former, await group_state(replace(kafka, group_id=former)))
+    except LogError as error:
+        if not any(isinstance(each, GroupAuthorizationFailedError) for each in causes(error)):
+            raise
+        right = f"grant it Describe on group {former}"
+        return f"group {former} must be stopped, and this user can't see whether it is: {right}"
 
 
 def _running(name: str, group: GroupState) -> str:

@@ -52,7 +52,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     "list --state waiting": Known(SERVING, "waiting"),
     "list --state waiting --sort age": Known(SERVING, "waiting"),
     "list --state waiting --text Unknown": Known(SERVING, "held"),
-    "show COMMAND-ID": Known(SERVING, "not before", values=_id("waiting")),
+    "show COMMAND-ID": Known(SERVING, "waiting NotBefore", values=_id("waiting")),
     "parked list": Known(SERVING, "--adopt {adopted}"),
     "reconcile": Known(SERVING, "no audience-model carries its marker", code=3),
     "parked resolve COMMAND-ID --adopt ARN --wait": Known(
@@ -67,8 +67,8 @@ KNOWN: Final[Mapping[str, Known]] = {
     "dlq list --since 1h": Known(SERVING, "ServiceError"),
     "dlq list --since 1h --reason ServiceError": Known(SERVING, "ServiceError"),
     "dlq show PARTITION OFFSET": Known(SERVING, "ServiceError", values={"PARTITION": "0", "OFFSET": "0"}),
-    "dlq replay --reason ServiceError": Known(SERVING, "1"),
-    "dlq replay --reason ServiceError --apply": Known(SERVING, "1"),
+    "dlq replay --reason ServiceError": Known(SERVING, "1 would go to"),
+    "dlq replay --reason ServiceError --apply": Known(SERVING, "1 sent to"),
     "skip-corrupt --topic TOPIC --partition N": Known(CORRUPT, "1 record of", code=3, values=_CHANGELOG),
     "skip-corrupt --topic TOPIC --partition N --offset M --i-understand": Known(
         CORRUPT, "wrote a tombstone", values=_CHANGELOG
@@ -86,7 +86,7 @@ KNOWN: Final[Mapping[str, Known]] = {
         DISPLACED, "partition 1 will be read from offset 0", values=_NEW
     ),
     "offsets reset --apply": Known(DISPLACED, "partition 0 will be read from offset 0"),
-    "topics": Known(LOST, "created  {jobs}"),
+    "topics": Known(LOST, "created {jobs}"),
     "backfill": Known(LOST, "Nothing was written"),
     "backfill --apply": Known(LOST, "wrote 1 record"),
 }

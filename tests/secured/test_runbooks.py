@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -44,30 +44,36 @@ class Operator:
         variables: Environment = {**self._aws, **privileged(self._fortress, name, self.prefix), **more}
         return ServiceProcess(variables, self._folder / f"{name}.log")
 
-    def put(self, topic: str, key: bytes, value: bytes, partition: int = 0, **headers: str) -> None:
+    def put(
+        self, topic: str, key: bytes, value: bytes, partition: int = 0, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._fortress.produce(f"{self.prefix}.{topic}", partition, key, value, headers)
 
     def job(self, job: Job) -> None:
         self.put("jobs", key_of(job), encode(job))
 
     async def run_all(self, state: str) -> None:
-        """The commands of a state, in order."""
-        for command, known in KNOWN.items():
-            if known.state == state:
-                await self._run(command, known)
+        """The commands of a state, in order; those that go wrong are reported together."""
+        wrong = [
+            said
+            for command, known in KNOWN.items()
+            if known.state == state and (said := await self._run(command, known))
+        ]
+        assert not wrong, "\n\n".join(wrong)
 
-    async def _run(self, command: str, known: Known) -> None:
+    async def _run(self, command: str, known: Known) -> str:
+        """What went wrong with a command; empty if nothing did."""
         words = words_of(command, known.values, self.context)
         shows = known.shows.format_map(self.context).replace("cleanroomsml-", f"{self.prefix}-")
         again = not {"--apply", "--i-understand", "resolve", "cancel"} & set(words)
         deadline = time.monotonic() + (SECONDS if again else 0)
         while True:
             done = await asyncio.to_thread(self.components[known.component].command, *words)
-            said = done.stdout + done.stderr
-            shown = shows in " ".join(said.split()) or shows in said
-            if (done.returncode == known.code and shown) or time.monotonic() > deadline:
-                break
-        assert (done.returncode, shown) == (known.code, True), f"{words}, expected {shows!r}: {said}"
+            said = " ".join((done.stdout + done.stderr).split())
+            if done.returncode == known.code and shows in said:
+                return ""
+            if time.monotonic() > deadline:
+                return f"{words}: code {done.returncode}, expected {known.code} and {shows!r}: {said}"
 
 
 @pytest.fixture
@@ -89,7 +95,7 @@ async def serving(fortress: Fortress, world: World, tmp_path: Path) -> AsyncIter
         command = parked[name].command
         operator.context[name] = world.active_model(dataset=dataset, name=name, **stamp({}, marker(command)))
     headers = {"dlq_topic": f"{operator.prefix}.commands", "dlq_partition": "0", "dlq_reason": "ServiceError"}
-    operator.put("dead-letters", b"k", b"lost", **headers)
+    operator.put("dead-letters", b"k", b"lost", headers=headers)
     service = operator.components["service"]
     # What is called is shown as started until the first poll, which does not come.
     slow = {"CRML_POLLING__KINDS__AUDIENCE_MODEL__FIRST": "600", "CRML_POLLING__KINDS__AUDIENCE_MODEL__LATER": "600"}

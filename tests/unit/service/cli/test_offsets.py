@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from schemas.operations import OPERATIONS
 from schemas.records import POSITION_KEY, Phase, Position, encode, key_of
@@ -12,7 +13,7 @@ from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.topic_reader import TopicRecord
 from service.core.position import PartitionOffsets, position_at
 from service.operator.repair.changelog_writer import GroupState
-from service.runtime.ports import TopicPartition
+from service.runtime.ports import LogError, TopicPartition
 from tests.support import builders
 from tests.support.command_line import CommandLine
 
@@ -232,3 +233,20 @@ def test_so_must_the_group_that_was_there_before(kafka: Kafka, type_: CommandLin
     assert ended.err == "group former is Stable with 1 member: stop the service first\n"
     kafka.groups["former"] = GroupState("Dead", 0, {})
     assert set_(type_, "13", "--apply").code == 0
+
+
+def test_a_former_group_that_must_not_be_seen_is_named(
+    kafka: Kafka, type_: CommandLine, environment: pytest.MonkeyPatch
+) -> None:
+    """Its name is in the changelog only, so that no list of rights has it."""
+
+    async def state(settings: KafkaSettings) -> GroupState:
+        if settings.group_id == "former":
+            raise LogError("refused") from GroupAuthorizationFailedError("former")
+        return kafka.group
+
+    environment.setattr("service.cli.offsets.group_state", state)
+    kafka.put(POSITION_KEY, encode(Position(13, "former")))
+    ended = set_(type_, "13", "--apply")
+    assert (ended.code, kafka.written) == (3, [])
+    assert ended.err.endswith("this user can't see whether it is: grant it Describe on group former\n")
