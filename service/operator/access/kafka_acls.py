@@ -167,7 +167,7 @@ def _of_repair(settings: Settings) -> Iterator[_Rule]:
     for changelog in consumed(settings).values():
         yield _topic(REPAIR, changelog, "Read", "know the jobs and resources")
         yield _topic(REPAIR, changelog, "Write", "backfill it, skip what is corrupt")
-        yield _topic(REPAIR, changelog, "Create", "create it anew when it is lost")
+        yield _topic(REPAIR, changelog, "Create", "create it again when it is lost")
     for inner in (settings.topics.changes, *([settings.topics.lists] if settings.polling.shared else ())):
         yield _topic(REPAIR, inner, "Describe", "know its partitions")
     for output in settings.outputs():
