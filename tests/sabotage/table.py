@@ -679,7 +679,7 @@ SABOTAGES = (
         "service.core.job",
         "in (Repeat.MARKED, Repeat.GUARDED) and provable(job.command)",
         "in (Repeat.MARKED, Repeat.GUARDED)",
-        "A conditional write that was performed and overwritten, and whose repeat finds no quota, is reported as failed.",
+        "A conditional write that was performed, and whose repeat finds no quota, is reported as failed.",
         "tests/unit/service/core/test_job.py::test_a_condition_that_names_no_former_state_proves_nothing",
     ),
     Sabotage(
