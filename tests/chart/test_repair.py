@@ -124,6 +124,7 @@ def test_the_pod_ends_at_once_when_it_is_deleted(tmp_path: Path) -> None:
 
 def words(folder: Path, seconds: int) -> list[str]:
     """What Python is given in the pod."""
+    found: list[str]
     python, *found = container(things(folder, 4, repair={"activeSeconds": seconds}))["command"]
     assert python == "python"
     return found

@@ -1756,7 +1756,7 @@ SABOTAGES = (
         "tests/scenarios/test_positions.py::test_a_consumed_topic_that_was_made_anew_halts[True-cleanroomsml.commands]",
     ),
     Sabotage(
-        "set a partition back without being told twice",
+        "set a partition back without a second confirmation",
         "service.cli.offsets",
         "    if apply and repeated and not again:\n",
         "    if apply and repeated and not again and not offsets:\n",
@@ -1764,7 +1764,7 @@ SABOTAGES = (
         "tests/unit/service/cli/test_offsets.py::test_what_was_consumed_is_read_again_only_if_an_operator_insists",
     ),
     Sabotage(
-        "reset a topic that was made anew and filled again",
+        "reset a topic that was created again and filled",
         "service.core.position",
         "        return found.start if found.start == found.end else None\n",
         "        return found.start\n",
