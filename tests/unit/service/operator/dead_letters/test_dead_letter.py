@@ -11,7 +11,7 @@ HEADERS = (("ce_id", b"c-1"), ("ce_source", b"/s"), ("content-type", b"applicati
 
 
 def letter(**more: object) -> DeadLetter:
-    fields = {"reason": "TooLarge", "message": "é", "place": PLACE, "now": NOW} | more
+    fields = {"reason": "TooLarge", "message": "é", "position": PLACE, "now": NOW} | more
     made = events.dead_letter(b"key", b"value", HEADERS, **fields)  # type: ignore[arg-type]
     return DeadLetter(1, 2, NOW + 60, made.key, made.value, made.headers)
 
