@@ -71,7 +71,8 @@ def test_repairs_run_in_a_pod_of_their_own(cluster: Cluster) -> None:
     cluster.timed("repair pod ready", began)
     text = cluster.kubectl("exec", "job/repair", "--", "python", "-m", "service", "parked", "list")
     assert "0 commands parked" in text
-    assert "there is nothing to reset" in cluster.kubectl("exec", "job/repair", "--", "python", "-m", "service", "offsets", "reset")
+    text = cluster.kubectl("exec", "job/repair", "--", "python", "-m", "service", "offsets", "reset")
+    assert "there is nothing to reset" in text
     began = time.monotonic()
     cluster.kubectl("delete", "job", "repair")
     until(lambda: not cluster.get("pods", "--selector", "job-name=repair")["items"], 20, "the pod has gone")
