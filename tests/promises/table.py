@@ -293,6 +293,7 @@ PROMISES = (
         (),
         (
             "line up only who may call, and not who is searched for or tried again later",
+            "let the next command of a key go while a call is searched for",
             "line up in the order of the changelog",
             "hold the line for a start time",
         ),
@@ -398,6 +399,7 @@ PROMISES = (
             "blame an operation that was never tried",
             "add up outages over take-overs",
             "count waiting for a slot as trying",
+            "count waiting for the budget as trying",
             "renew without a rest what commits are too slow for",
             "a new owner goes on with the former one's limits",
             "call a write failed whose effect another one may have overwritten",

@@ -368,6 +368,14 @@ SABOTAGES = (
         "tests/unit/service/core/test_transitions_regressions.py::test_waiting_for_a_slot_is_not_trying",
     ),
     Sabotage(
+        "count waiting for the budget as trying",
+        "service.core.timing",
+        "retries=job.retries + 1, tried=job.tried + seconds)",
+        "retries=job.retries + 1, tried=now - job.accepted_at + seconds)",
+        "Behind a flood, the second throttle ends a command that was called twice.",
+        "tests/scenarios/test_clocks.py::test_waiting_for_the_budget_is_not_trying",
+    ),
+    Sabotage(
         "renew without a rest what commits are too slow for",
         "service.core.transitions",
         "_WINDOW_RETRY: Final = 10.0",
@@ -433,6 +441,15 @@ SABOTAGES = (
         "After a restart the next command of a key overtakes the one whose outcome is open.",
         "tests/unit/service/runtime/test_key_order.py::test_what_is_searched_for_keeps_its_turn_over_a_restart[crash]",
         simulated=True,
+    ),
+    Sabotage(
+        "let the next command of a key go while a call is searched for",
+        "service.core.job",
+        "return job.phase is Phase.UNCERTAIN or (job.phase is Phase.INTENDED and not begins_later)",
+        "return job.phase is Phase.INTENDED and not begins_later",
+        "What a crash or a lost answer has left open is overtaken: a deletion goes before the creation it follows.",
+        "tests/unit/service/runtime/test_key_order.py::"
+        "test_a_creation_whose_call_a_restart_cuts_short_keeps_its_turn[crash]",
     ),
     Sabotage(
         "line up in the order of the changelog",

@@ -10,7 +10,8 @@ from schemas import records
 from schemas.cloudevents import format_time
 from service.core.job import GIVEN_BACK, replace
 from service.runtime.key_order import KeyOrder
-from tests.support.api import HANG_AFTER, LOST_REPLY, LOST_REQUEST, NOT_SENT, THROTTLED, UNAVAILABLE
+from service.runtime.ports import Failure
+from tests.support.api import HANG_AFTER, LOST_REPLY, LOST_REQUEST, NOT_SENT, THROTTLED, UNAVAILABLE, Fault
 from tests.support.cluster import Rig
 from tests.support.messages import CHANGELOG, request
 from tests.support.process import Node
@@ -121,6 +122,28 @@ async def test_what_is_searched_for_keeps_its_turn_over_a_restart(how: str) -> N
 
 
 @pytest.mark.parametrize("how", RESTARTS)
+async def test_a_creation_whose_call_a_restart_cuts_short_keeps_its_turn(how: str) -> None:
+    """The process ends during the call, or stops before the answer: the next one is called once a search shows it."""
+    async with Rig(partitions=1, stop_deadline=0.5) as rig:
+        node = await rig.start()
+        dataset = await rig.made(CREATE)
+        model = rig.api.by_hand("CreateAudienceModel", name="m", trainingDatasetArn=dataset)
+        rig.api.log.clear()
+        rig.api.list_lag, rig.api.latency = 5.0, 3.0
+        creation = request("CreateConfiguredAudienceModel", audienceModelArn=model)
+        first = rig.send("CreateConfiguredAudienceModel", creation, key="same")
+        second = rig.send("TagResource", {"resourceArn": model, "tags": {"a": "b"}}, key="same")
+        await rig.until(lambda: rig.api.log)
+        await restarted(rig, node, how)
+        rig.api.latency = 0.05
+        assert [(await rig.end(each)).kind for each in (second, first)] == ["succeeded", "succeeded"]
+        assert begun(rig)[0] == "CreateConfiguredAudienceModel"
+        assert begun(rig)[-1] == "TagResource"
+        assert set(begun(rig)[1:-1]) == (set() if how == "rebalance" else {"ListConfiguredAudienceModels"})
+        rig.audit()
+
+
+@pytest.mark.parametrize("how", RESTARTS)
 async def test_what_is_tried_again_later_keeps_its_turn_over_a_restart(how: str) -> None:
     async with Rig(partitions=1) as rig:
         node = await rig.start()
@@ -133,6 +156,25 @@ async def test_what_is_tried_again_later_keeps_its_turn_over_a_restart(how: str)
         assert [(await rig.end(each)).kind for each in (first, second)] == ["succeeded", "succeeded"]
         assert begun(rig)[-1] == READ
         assert begun(rig).count(READ) == 1
+
+
+async def test_a_lost_write_that_aws_performs_after_the_next_one_overwrites_it() -> None:
+    """A window of docs/guarantees.md: nobody can know, so both have succeeded, and neither is sent once more."""
+    update, member = "UpdateConfiguredAudienceModel", "minMatchingSeedSize"
+    async with Rig(partitions=1) as rig:
+        await rig.start()
+        model = rig.api.by_hand("CreateAudienceModel", name="m", trainingDatasetArn=await rig.made(CREATE))
+        arn = await rig.made("CreateConfiguredAudienceModel", audienceModelArn=model)
+        rig.api.inject(update, Fault(Failure("ReadTimeout", "no answer; AWS performs it 3 s later")))
+        sent = [rig.send(update, {"configuredAudienceModelArn": arn, member: n}, key="same") for n in (100, 200)]
+        asyncio.get_running_loop().call_later(3.0, lambda: rig.api.item(arn).members.update({member: 100}))
+        assert [(await rig.end(each)).kind for each in sent] == ["succeeded", "succeeded"]
+        assert rig.clock.monotonic() < 3.0
+        assert rig.api.item(arn).members[member] == 200
+        await asyncio.sleep(600.0)
+        assert rig.api.item(arn).members[member] == 100
+        assert rig.api.counts()[update] == 3
+        rig.audit()
 
 
 async def test_who_waits_for_a_start_time_holds_nobody_up_and_comes_last_then() -> None:
