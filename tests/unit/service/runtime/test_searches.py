@@ -78,11 +78,16 @@ async def test_who_lists_for_others_may_be_cancelled() -> None:
 
 
 async def test_after_a_crash_the_lists_are_few_however_many_creations_are_searched_for() -> None:
-    async with Rig(partitions=1, writes_per_second=1.0) as rig:
+    async with Rig(partitions=1) as rig:
+        rig.api.latency, rig.api.list_lag = 5.0, 8.0
         node = await rig.start()
         ids = [rig.send(DATASET) for _ in range(40)]
-        await rig.until(lambda: len(rig.ended()) >= 5)
-        await rig.restart(node)
+        await rig.until(lambda: len(rig.api.log) == len(ids))
+        assert not rig.ended()
+        await node.crash()
+        rig.api.latency = 0.05
+        await rig.start()
+        assert [rig.phase(command_id) for command_id in ids] == ["uncertain"] * len(ids)
         await rig.until(lambda: len(rig.ended()) == len(ids), 600)
         assert rig.api.counts()[LIST] <= 8, "one for each round of searches, not one for each command"
         rig.audit()
