@@ -314,8 +314,8 @@ def _glue_tables(storage: Storage) -> list[tuple[str, str]]:
     try:
         for page in glue.get_paginator("get_databases").paginate():
             for database in page["DatabaseList"]:
-                for tables in glue.get_paginator("get_tables").paginate(DatabaseName=database["Name"]):
-                    tables += [(database["Name"], table["Name"]) for table in tables["TableList"]]
+                for part in glue.get_paginator("get_tables").paginate(DatabaseName=database["Name"]):
+                    tables += [(database["Name"], table["Name"]) for table in part["TableList"]]
     except store.AWS_ERRORS as error:
         raise SeedUnreadableError(f"seed query: {error}") from error
     return tables
