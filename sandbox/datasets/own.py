@@ -88,26 +88,47 @@ def interactions(file: Path, user: str, item: str, time: str) -> pa.Table:
         LoadError: a column is missing, has no value in some row, or the times can't be read.
         pyarrow.ArrowException: the file is not of the form that its name says.
     """
-    table = _read(file)
-    columns = []
-    for option, name in (("--user", user), ("--item", item), ("--time", time)):
-        if name not in table.column_names:
-            known = ", ".join(table.column_names)
-            raise LoadError(f"{option}: found no column {name} in {file.name}; expected one of {known}")
-        column = table.column(name)
-        if column.null_count:
-            raise LoadError(f"{file.name}: column {name} has no value in {column.null_count:,} of {len(column):,} rows")
-        columns.append(column)
-    people, items, times = columns
+    table = _read(file, (user, item))
+    if not table.num_rows:
+        raise LoadError(f"{file.name}: found no rows; expected interactions")
+    people, items = _ids(file, table, "--user", user), _ids(file, table, "--item", item)
     return pa.table(
-        {"user_id": people.cast(pa.string()), "item_id": items.cast(pa.string()), "timestamp": _seconds(times, time)}
+        {"user_id": people, "item_id": items, "timestamp": _seconds(_column(file, table, "--time", time), time)}
     )
 
 
-def _read(file: Path) -> pa.Table:
+def _column(file: Path, table: pa.Table, option: str, name: str) -> pa.ChunkedArray:
+    found = table.column_names.count(name)
+    if not found:
+        known = ", ".join(table.column_names)
+        raise LoadError(f"{option}: found no column {name} in {file.name}; expected one of {known}")
+    if found > 1:
+        raise LoadError(f"{option}: found {found} columns {name} in {file.name}; expected one")
+    return _complete(file, name, table.column(name))
+
+
+def _complete(file: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.null_count:
+        raise LoadError(f"{file.name}: column {name} has no value in {column.null_count:,} of {len(column):,} rows")
+    return column
+
+
+def _ids(file: Path, table: pa.Table, option: str, name: str) -> pa.ChunkedArray:
+    """Ids as text. Two that differ stay two: a float has lost digits already, or a zero in front."""
+    column = _column(file, table, option, name)
+    if pa.types.is_floating(column.type):
+        raise LoadError(f"{option}: column {name} is {column.type}, and may lack digits; expected text or integers")
+    texts = column.cast(pa.string())
+    return _complete(file, name, pc.if_else(pc.equal(texts, ""), None, texts))
+
+
+def _read(file: Path, ids: Sequence[str]) -> pa.Table:
     match file.suffix.lower():
         case ".csv":
-            return pyarrow.csv.read_csv(file)
+            # Ids are text as they stand: as numbers, 007 would be 7, and long ones would become one. NA is an id, too.
+            types = {name: pa.string() for name in ids}
+            options = pyarrow.csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
+            return pyarrow.csv.read_csv(file, convert_options=options)
         case ".parquet":
             return pyarrow.parquet.read_table(file)
         case ".jsonl" | ".ndjson":
@@ -118,19 +139,30 @@ def _read(file: Path) -> pa.Table:
 def _seconds(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         try:
-            column = column.cast(pa.timestamp("us", tz="UTC"))
+            column = _parsed(column)
         except pa.ArrowInvalid as error:
             raise LoadError(f"--time: column {name} is text, but no time by ISO 8601: {error}") from error
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        stamps = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None)))
+        stamps = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None)), safe=False)
         return pc.divide(stamps.cast(pa.int64()), 1_000_000)
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise LoadError(f"--time: column {name} is {column.type}; expected timestamps, ISO 8601 text or seconds")
+    if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py():
+        raise LoadError(f"--time: column {name} has what is no number; expected seconds since 1970")
     seconds = pc.floor(column.cast(pa.float64())).cast(pa.int64())
     latest = pc.max(seconds).as_py()
     if latest is not None and latest > _LATEST:
         raise LoadError(f"--time: column {name} has {latest}, past the year 9999; expected seconds, not milliseconds")
     return seconds
+
+
+def _parsed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times of ISO 8601 texts; one without a zone is UTC, and digits behind a microsecond are cut."""
+    texts = pc.replace_substring_regex(texts.cast(pa.string()), r"([.,][0-9]{6})[0-9]+", r"\1")
+    zoned = pc.match_substring_regex(texts, r"[Tt ][0-9:.,]+([Zz]|[-+][0-9]{2}(:?[0-9]{2})?)$")
+    with_zone = pc.if_else(zoned, texts, None).cast(pa.timestamp("us", tz="UTC"))
+    without = pc.if_else(zoned, None, texts).cast(pa.timestamp("us"))
+    return pc.coalesce(with_zone, without.cast(pa.timestamp("us", tz="UTC")))
 
 
 def seed_users(file: Path, table: pa.Table) -> list[str]:

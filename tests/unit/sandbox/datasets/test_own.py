@@ -76,6 +76,11 @@ def test_timestamps_of_parquet(tmp_path: Path, unit: str, zone: str | None) -> N
         ("a.csv", "user_id,item_id,timestamp\nu,1,soon\n", "is text, but no time by ISO 8601"),
         ("a.csv", "user_id,item_id,timestamp\nu,1,true\n", "is bool; expected timestamps"),
         ("a.csv", f"user_id,item_id,timestamp\nu,1,{MOMENT}000\n", "expected seconds, not milliseconds"),
+        ("a.csv", "user_id,item_id,timestamp\nu,1,nan\nu,1,1.5\n", "has what is no number"),
+        ("a.csv", "user_id,item_id,timestamp\n", "a.csv: found no rows"),
+        ("a.csv", "user_id,user_id,item_id,timestamp\nu,v,1,1\n", "--user: found 2 columns user_id"),
+        ("a.csv", 'user_id,item_id,timestamp\n"",1,1\n', "column user_id has no value in 1 of 1 rows"),
+        ("a.jsonl", '{"user_id": 12345678901234567890, "item_id": 1, "timestamp": 1}\n', "and may lack digits"),
     ],
 )
 def test_what_can_t_be_used_is_refused_with_what_was_expected(
@@ -84,6 +89,32 @@ def test_what_can_t_be_used_is_refused_with_what_was_expected(
     with pytest.raises(LoadError) as refused:
         interactions(written(tmp_path, name, content), "user_id", "item_id", "timestamp")
     assert said in str(refused.value)
+
+
+def test_ids_that_differ_stay_different(tmp_path: Path) -> None:
+    ids = ["007", "7", "12345678901234567890", "12345678901234567891", "1.0", "1e5", "NA", "null", "true"]
+    rows = "".join(f"{each},{each},{MOMENT}\n" for each in ids)
+    table = interactions(
+        written(tmp_path, "a.csv", f"user_id,item_id,timestamp\n{rows}"), "user_id", "item_id", "timestamp"
+    )
+    assert table.column("user_id").to_pylist() == table.column("item_id").to_pylist() == ids
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_times_in_text_may_differ_in_form(tmp_path: Path, kind: pa.DataType) -> None:
+    texts = [
+        "2024-01-01",
+        "2024-01-01T00:00:00",
+        "2024-01-01 00:00:00.123456789",
+        "2024-01-01T00:00:00Z",
+        "2024-01-01T02:00:00+02:00",
+        "2023-12-31T19:00:00-0500",
+    ]
+    each = pa.array(map(str, range(len(texts))))
+    table = pa.table({"user_id": each, "item_id": each, "timestamp": pa.array(texts, kind)})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    loaded = interactions(tmp_path / "a.parquet", "user_id", "item_id", "timestamp")
+    assert set(loaded.column("timestamp").to_pylist()) == {int(datetime(2024, 1, 1, tzinfo=UTC).timestamp())}
 
 
 PEOPLE = pa.table({"user_id": ["a", "b"], "item_id": ["1", "1"], "timestamp": [1, 2]})
