@@ -50,7 +50,8 @@ _MAX_BYTES: Final = 4
 _CLOUDEVENTS_TYPE: Final = "application/cloudevents"
 _STRUCTURED_JSON: Final = f"{_CLOUDEVENTS_TYPE}+json"
 _REQUIRED: Final = ("id", "source", "type", "specversion")
-_CORE: Final = frozenset({*_REQUIRED, "time", "subject", "datacontenttype", "dataschema"})
+CORE: Final = frozenset({*_REQUIRED, "time", "subject", "datacontenttype", "dataschema"})
+"""Attributes that are no extensions."""
 
 _NAME: Final = re.compile(r"[a-z0-9]+")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]"
@@ -267,7 +268,7 @@ def _misnamed(document: dict[str, Any], attributes: dict[str, str], found_type: 
     message = f"is a structured CloudEvent {found_type}; send it with the header {CONTENT_TYPE}: {_STRUCTURED_JSON}"
     agreed = {name: text for name, text in attributes.items() if document.get(name) == text}
     ids = (agreed.get("id", ""), agreed.get("source", ""), agreed.get("type", ""))
-    extensions = {name: text for name, text in agreed.items() if name not in _CORE}
+    extensions = {name: text for name, text in agreed.items() if name not in CORE}
     return Undecodable("NotCloudEvent", message, *ids, extensions=MappingProxyType(extensions))
 
 
@@ -351,7 +352,7 @@ def _note(name: str, fault: _FaultError, attributes: dict[str, str], faults: lis
 def _attribute(name: str, text: str) -> str:
     if not _NAME.fullmatch(name) or name == "data":
         raise _FaultError("InvalidAttribute", f"{_shown(name)} is not an attribute name: lower-case letters and digits")
-    if not text and name in _CORE:
+    if not text and name in CORE:
         raise _FaultError("InvalidAttribute", f"{name} is empty; leave it out, or give it a value")
     if name in {"id", "source"} and len(text) > MAX_ID:
         raise _FaultError("InvalidAttribute", f"{name} has {len(text)} characters; 1 to {MAX_ID} are allowed")
@@ -428,7 +429,7 @@ def _attribute_text(name: str, item: Any) -> str:
 
 def _envelope(attributes: dict[str, str], data: bytes, faults: list[tuple[str, str]]) -> Envelope | Undecodable:
     faults.extend(_envelope_faults(attributes))
-    extensions = MappingProxyType({name: text for name, text in attributes.items() if name not in _CORE})
+    extensions = MappingProxyType({name: text for name, text in attributes.items() if name not in CORE})
     ids = (attributes.get("id", ""), attributes.get("source", ""), attributes.get("type", ""))
     if faults:
         code = faults[0][0]

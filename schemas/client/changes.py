@@ -131,7 +131,7 @@ def decode(record: Received) -> CommandChange | None:
             return _reply(envelope, data, record)
         if envelope.type.startswith(events.EVENT_PREFIX) and envelope.type.endswith(events.EVENT_SUFFIX):
             return _event(envelope, data, record)
-    except (KeyError, ValueError):  # of a later release, or another program's
+    except (KeyError, ValueError, TypeError):  # of a later release, or another program's
         return None
     return None
 
@@ -147,7 +147,7 @@ def _event(envelope: Envelope, data: dict[str, Any], record: Received) -> Status
         resource_id=envelope.subject,
         sequence=int(envelope.extensions["sequence"]),
         previous_status=data.get("previousStatus"),
-        status=data["status"],
+        status=_text(data["status"]),
         **_common(envelope, data, record),
     )
 
@@ -156,12 +156,23 @@ def _common(envelope: Envelope, data: dict[str, Any], record: Received) -> dict[
     return {
         "id": envelope.id,
         "time": envelope.time,
-        "command_id": data["commandId"],
-        "command_source": data["commandSource"],
-        "operation": data.get("operation", ""),
-        "target": data.get("target", ""),
+        "command_id": _text(data["commandId"]),
+        "command_source": _text(data["commandSource"]),
+        "operation": _text(data.get("operation", "")),
+        "target": _text(data.get("target", "")),
         "tenant": envelope.extensions.get("tenant", ""),
         "correlation_id": envelope.extensions.get("correlationid", ""),
         "data": data,
         "record": record,
     }
+
+
+def _text(value: Any) -> str:
+    """What must be text.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ from .. import cloudevents
 from ..events import Message
 from .chain import Chain
 from .changes import CommandChange, Received, decode
-from .composing import Attributes, CommandRequest, checked, compose, digest_of, extensions_of
+from .composing import Attributes, CommandRequest, checked, compose, digest_of, extensions_of, utf8
 from .errors import InvalidCommandError, NotConnectedError, PublisherError
 from .job import JobHandle
 from .requests import CancelCommand, CancelCommandResult
@@ -28,6 +29,7 @@ Since = datetime | float
 """A moment: a ``datetime`` with a time zone, or epoch seconds."""
 
 _LONGEST_ID: Final = cloudevents.MAX_ID
+_log = logging.getLogger("cleanroomsml.client")
 
 
 class Client:
@@ -48,6 +50,7 @@ class Client:
         self._transport = transport
         self._reader: ChangeReader | None = None
         self._following: asyncio.Task[None] | None = None
+        self._ended: PublisherError | None = None
         self._jobs: WeakValueDictionary[tuple[str, str], JobHandle[Any]] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
@@ -68,7 +71,9 @@ class Client:
             await reader.close()
             await transport.close()
             raise
-        self._reader = reader
+        self._reader, self._ended = reader, None
+        for job in list(self._jobs.values()):
+            job.fail(None)
         self._following = asyncio.create_task(self._follow(reader), name="cleanroomsml client: follow replies")
         return self
 
@@ -80,8 +85,7 @@ class Client:
         if following is not None:
             following.cancel()
             await asyncio.wait([following])
-        for job in list(self._jobs.values()):
-            job.fail(NotConnectedError("the client was closed; the command goes on, and client.job(id) finds it again"))
+        self._end(NotConnectedError("the client was closed; the command goes on, and client.job(id) finds it again"))
         try:
             if reader is not None:
                 await reader.close()
@@ -135,6 +139,7 @@ class Client:
     ) -> tuple[JobHandle[R], Message]:
         """The first half of :meth:`send`: checks a command and registers it, so that its replies are noticed."""
         command_id = id or str(uuid.uuid4())
+        record_key = utf8(key or command_id, "key" if key else "id")
         extensions = extensions_of(attributes)
         if self.settings.reply_to:
             extensions.setdefault("replyto", self.settings.reply_to)
@@ -142,12 +147,12 @@ class Client:
             request,
             command_id=command_id,
             source=self.settings.source,
-            key=(key or command_id).encode(),
+            key=record_key,
             extensions=extensions,
             time=cloudevents.format_time(time.time()),
         )
         digest = checked(message).digest if check else digest_of(message)
-        return self._registered(command_id, message.key or b"", digest), message
+        return self._registered(command_id, record_key, digest, attributes.get("target") or ""), message
 
     async def publish(self, message: Message) -> tuple[str, int, int]:
         """The second half of :meth:`send`: writes a prepared command; returns topic, partition and offset."""
@@ -210,7 +215,7 @@ class Client:
     ) -> list[JobHandle[Any]]:
         """Many such commands at once: what was published since then is read once for all of them."""
         self._open_reader()
-        found = [self._registered(each, key.encode() or None, "") for each in ids]
+        found = [self._registered(each, utf8(key, "key") or None, "") for each in ids]
         if since is not None:
             await self._catch_up({one.id: one for one in found}, _epoch(since))
         return found
@@ -258,13 +263,13 @@ class Client:
             raise NotConnectedError("the client is not open: use it as `async with Client(settings) as client`")
         return self._reader
 
-    def _registered(self, command_id: str, key: bytes | None, digest: str) -> JobHandle[Any]:
-        known = self._jobs.get((self.settings.source, command_id))
-        if known is not None:
-            known.agree(key, digest)
-            return known
-        job: JobHandle[Any] = JobHandle(command_id, self.settings.source, key, digest, self._cancel)
-        self._jobs[self.settings.source, command_id] = job
+    def _registered(self, command_id: str, key: bytes | None, digest: str, target: str = "") -> JobHandle[Any]:
+        job = self._jobs.get((self.settings.source, command_id))
+        if job is None:
+            job = JobHandle(command_id, self.settings.source, key, digest, self._cancel)
+            self._jobs[self.settings.source, command_id] = job
+        job.agree(key, digest, target)
+        job.fail(self._ended)
         return job
 
     async def _cancel(
@@ -272,7 +277,8 @@ class Client:
     ) -> JobHandle[CancelCommandResult]:
         if job.key is None:
             raise InvalidCommandError(f"the key of {job.id} is not known, and a cancellation needs the same one")
-        return await self.send(request, id=command_id or _derived(request, job.id), key=job.key.decode())
+        target: Attributes = {"target": job.target} if job.target else {}
+        return await self.send(request, id=command_id or _derived(request, job), key=job.key.decode(), **target)
 
     async def _catch_up(self, jobs: Mapping[str, JobHandle[Any]], since: float) -> None:
         """Reads what was published about commands from a time up to now."""
@@ -289,8 +295,18 @@ class Client:
                 for record in await reader.read():
                     self._take(record)
         except PublisherError as error:
-            for job in list(self._jobs.values()):
-                job.fail(error)
+            self._end(error)
+        except Exception as error:  # whatever it is: no wait must hang for it
+            _log.exception("reading replies ended with a defect; please report it")
+            found = NotConnectedError(f"reading replies ended with {type(error).__name__}; open a new client")
+            found.__cause__ = error
+            self._end(found)
+
+    def _end(self, error: PublisherError) -> None:
+        """Ends all waits, and those that begin later, until the client is opened again."""
+        self._ended = error
+        for job in list(self._jobs.values()):
+            job.fail(error)
 
     def _take(self, record: Received) -> None:
         change = decode(record)
@@ -340,9 +356,10 @@ def _epoch(moment: Since) -> float:
     return moment.timestamp()
 
 
-def _derived(request: CancelCommand, command_id: str) -> str:
+def _derived(request: CancelCommand, job: JobHandle[Any]) -> str:
     """An id of a cancellation that a repeat gives again; one with other content has another."""
     verb = "delete" if request.deleteResource else "cancel"
-    if len(f"{verb}:{command_id}") <= _LONGEST_ID:
-        return f"{verb}:{command_id}"
-    return f"{verb}:{hashlib.sha256(command_id.encode()).hexdigest()}"
+    named = f"{job.target}:{job.id}" if job.target else job.id
+    if len(f"{verb}:{named}") <= _LONGEST_ID:
+        return f"{verb}:{named}"
+    return f"{verb}:{hashlib.sha256(named.encode()).hexdigest()}"

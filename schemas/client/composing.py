@@ -40,6 +40,10 @@ class AnyRequest(CommandRequest[dict[str, Any]]):
     command: str
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, Mapping):
+            raise InvalidCommandError(f"data: found {type(self.data).__name__}; expected a mapping of members")
+
 
 def operation_of(request: CommandRequest[Any]) -> str:
     """Name of a request's operation."""
@@ -78,18 +82,41 @@ def extensions_of(attributes: Attributes) -> dict[str, str]:
     Raises:
         InvalidCommandError: A ``datetime`` has no time zone.
     """
-    found = {name.replace("_", ""): _text(name, value) for name, value in attributes.items() if name != "extensions"}
-    return {**found, **attributes.get("extensions", {})}
+    given = {name: value for name, value in attributes.items() if name != "extensions" and value is not None}
+    found = {name.replace("_", ""): _text(name, value) for name, value in given.items()}
+    return {**found, **(attributes.get("extensions") or {})}
 
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise InvalidCommandError(f"{name} has no time zone; use datetime.now(UTC) or another aware time")
-        return cloudevents.format_time(value.timestamp())
+        try:
+            return cloudevents.format_time(value.timestamp())
+        except (ValueError, OverflowError) as error:
+            raise InvalidCommandError(f"{name} is a time that UTC has no year for") from error
     if name == "after":
-        return orjson.dumps(list(value)).decode()
+        return _json(list(value), name).decode()
     return str(value)
+
+
+def utf8(text: str, what: str) -> bytes:
+    """Its bytes.
+
+    Raises:
+        InvalidCommandError: It has a lone surrogate.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidCommandError(f"{what} is no text that UTF-8 can write: {error}") from error
+
+
+def _json(value: Any, what: str) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:  # orjson's own is one, for lone surrogates and integers beyond 64 bits too
+        raise InvalidCommandError(f"{what} can't be written as JSON: {error}") from error
 
 
 def compose(
@@ -110,16 +137,24 @@ def compose(
         key: The record's key.
         extensions: CloudEvents extensions.
         time: CloudEvents time, RFC 3339.
+
+    Raises:
+        InvalidCommandError: It can't be written as one.
     """
+    if taken := cloudevents.CORE & extensions.keys():
+        raise InvalidCommandError(f"extensions: found {', '.join(sorted(taken))}, which every command has already")
     envelope = Envelope(
         id=command_id,
         source=source,
         type=f"{COMMAND_PREFIX}{operation_of(request)}",
         time=time,
         extensions=extensions,
-        data=orjson.dumps(members_of(request)),
+        data=_json(members_of(request), "the request"),
     )
-    value, headers = cloudevents.encode(envelope)
+    try:
+        value, headers = cloudevents.encode(envelope)
+    except (AttributeError, UnicodeEncodeError) as error:
+        raise InvalidCommandError(f"an attribute is no text that UTF-8 can write: {error}") from error
     return Message(key, value, headers)
 
 

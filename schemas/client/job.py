@@ -51,6 +51,7 @@ class JobHandle(Generic[R]):
         """
         self.id, self.source, self.key = command_id, source, key
         self._digest = digest
+        self._target = ""
         self._cancel = cancel
         self._changes: list[CommandChange] = []
         self._seen: set[str] = set()
@@ -85,6 +86,13 @@ class JobHandle(Generic[R]):
         ends = [one for one in self._changes if isinstance(one, ReplyReceived) and one.is_terminal]
         final = [one for one in ends if one.kind is not ReplyKind.PARKED]
         return final[0] if final else ends[-1] if ends else None
+
+    @property
+    def target(self) -> str:
+        """The AWS target that the command named, or its replies name; empty if neither is known."""
+        if self._target or self._digest:  # what was sent from here: a repeat of its cancellation is the same command
+            return self._target
+        return next((one.target for one in self._changes if one.target), "")
 
     # --- waiting -------------------------------------------------------------------------------------------------
 
@@ -164,8 +172,8 @@ class JobHandle(Generic[R]):
 
     # --- the client's side ---------------------------------------------------------------------------------------
 
-    def agree(self, key: bytes | None, digest: str) -> None:
-        """Notes what a repeat says of the command.
+    def agree(self, key: bytes | None, digest: str, target: str = "") -> None:
+        """Notes what is said of the command, by a repeat too.
 
         Raises:
             InvalidCommandError: It has another key or other content.
@@ -176,6 +184,7 @@ class JobHandle(Generic[R]):
             raise InvalidCommandError(f"{self.id} was sent with another key; a repeat needs the same one")
         self.key = key if self.key is None else self.key
         self._digest = self._digest or digest
+        self._target = self._target or target
 
     def hold(self) -> None:
         """Keeps what arrives apart until :meth:`release`: earlier records are about to be read."""
@@ -204,8 +213,8 @@ class JobHandle(Generic[R]):
         self._changes.append(change)
         self._wake()
 
-    def fail(self, error: PublisherError) -> None:
-        """Ends all waits: nothing will be read any more."""
+    def fail(self, error: PublisherError | None) -> None:
+        """Ends all waits: nothing will be read any more; with None, until then they go on."""
         self._broken = error
         self._wake()
 

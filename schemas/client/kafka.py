@@ -66,8 +66,8 @@ class KafkaTransport:
 
     async def open(self) -> None:
         """See :class:`schemas.client.transport.Transport`."""
-        self._options = await asyncio.to_thread(options, self._settings)
         async with _reaching("connecting", self._settings.connect_timeout):
+            self._options = await asyncio.to_thread(options, self._settings)
             await self._current()
 
     async def send(self, message: Message) -> tuple[str, int, int]:
@@ -277,5 +277,5 @@ async def _reaching(what: str, seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise UnreachableError(f"{what}: no answer from Kafka within {seconds:g} s") from error
-    except (KafkaError, OSError, AssertionError) as error:
+    except (KafkaError, OSError, AssertionError, ValueError, OverflowError) as error:
         raise UnreachableError(f"{what}: {error!r}") from error

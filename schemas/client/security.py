@@ -10,7 +10,7 @@ from botocore.exceptions import NoCredentialsError
 from ..kafka.clock import steady
 from ..kafka.msk_iam import of_msk
 from ..kafka.security import sasl_options, ssl_context
-from ..kafka.tokens import Fetch, Token, Tokens, of_file, seconds_left
+from ..kafka.tokens import Fetch, Token, Tokens, TokenUnavailable, of_file, seconds_left
 from .settings import ClientSettings, TokenSource
 
 UNKNOWN_LIFETIME = 60.0
@@ -72,7 +72,10 @@ def _frozen() -> Any:
 
 def _of_source(source: TokenSource) -> Fetch:
     async def fetch() -> Token:
-        text, now = await source(), steady()
+        try:
+            text, now = await source(), steady()
+        except Exception as error:  # a program's own code; its message may hold a secret
+            raise TokenUnavailable(f"oauth_token failed with {type(error).__name__}") from error
         left = seconds_left(text, time.time())
         return Token(text, now, now + (UNKNOWN_LIFETIME if left is None else left))
 

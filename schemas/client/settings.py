@@ -1,5 +1,6 @@
 """What a client needs to know: who sends, the brokers, the topics, and how connections are protected."""
 
+import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ TokenSource = Callable[[], Coroutine[Any, Any, str]]
 
 _DEFAULT_PREFIX: Final = "cleanroomsml"
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_ADDRESS: Final = re.compile(r"(?:[^\s:\[\]]+|\[[0-9A-Fa-f:.%a-z]+\])(?::([0-9]{1,5}))?")
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 
@@ -98,12 +100,20 @@ class ClientSettings:
         problems = [*self._sasl_problems()]
         if self.security_protocol not in _PROTOCOLS:
             problems.append(f"security_protocol must be one of: {', '.join(_PROTOCOLS)}")
+        if self.bootstrap_servers.strip():  # the twin's clients have none
+            problems += self._address_problems()
         if not 0 < len(self.source) <= MAX_ID:
             problems.append(f"source must have 1 to {MAX_ID} characters")
         if bool(self.ssl_cert_file) != bool(self.ssl_key_file):
             problems.append("ssl_cert_file and ssl_key_file go together")
         if problems:
             raise ValueError("; ".join(problems))
+
+    def _address_problems(self) -> Iterator[str]:
+        for each in map(str.strip, self.bootstrap_servers.split(",")):
+            found = _ADDRESS.fullmatch(each)
+            if found is None or int(found[1] or 0) > 65_535:
+                yield f"bootstrap_servers: found {each!r}; expected host:port"
 
     def _sasl_problems(self) -> Iterator[str]:
         sources = [each for each in (self.oauth_region, self.oauth_token_file, self.oauth_token) if each]

@@ -55,6 +55,15 @@ def test_what_a_later_release_adds_is_kept_or_skipped() -> None:
     assert decode(received(Message(b"k", b"{}", event.headers))) is None
 
 
+@pytest.mark.parametrize("name", ["commandId", "commandSource", "operation", "target", "status"])
+@pytest.mark.parametrize("found", [None, 1, ["a"], {}])
+def test_what_is_no_text_where_text_is_expected_is_skipped(name: str, found: object) -> None:
+    event = examples.event_message(next(iter(RESOURCES.values())))
+    assert decode(changed(event, **{name: found})) is None
+    if name != "status":
+        assert decode(changed(examples.reply_message(ReplyKind.ACCEPTED), **{name: found})) is None
+
+
 @given(st.binary(max_size=60), st.lists(st.tuples(st.text(max_size=8), st.none() | st.binary(max_size=30)), max_size=6))
 def test_no_record_raises(value: bytes, headers: list[tuple[str, bytes | None]]) -> None:
     decode(Received("t", 0, 0, 0.0, b"k", value, tuple(headers)))

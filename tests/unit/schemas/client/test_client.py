@@ -204,6 +204,18 @@ async def test_a_cancellation_has_the_commands_key_and_a_repeat_is_the_same_one(
             await unknown.cancel()
 
 
+async def test_a_cancellation_goes_to_the_commands_target() -> None:
+    twin = Twin()
+    async with twin.client() as client, twin.client() as other:
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        job = await client.send(MODEL, id="one", key="k", target="default", not_before=tomorrow)
+        assert (await job.cancel()).id == "cancel:default:one"
+        resumed = await other.job("one", since=0.0, key="k")
+        again = await resumed.cancel()
+        assert (resumed.target, again.id) == ("default", "cancel:default:one")
+        assert (await again.result(1))["cancelled"]
+
+
 async def test_only_the_own_source_and_tenant_are_heard() -> None:
     twin = Twin()
     async with (
@@ -249,6 +261,20 @@ async def test_all_changes_and_the_history() -> None:
         assert [each.command_id async for each in two.history(0.0)] == ["a", "a", "b", "b"]
 
 
+async def test_a_client_may_be_opened_again() -> None:
+    twin = Twin()
+    client = twin.client()
+    async with client:
+        job = await client.send(MODEL, id="one")
+        await job.accepted(1)
+    with pytest.raises(NotConnectedError):
+        await job.result(1)
+    async with client:
+        assert await client.send(MODEL, id="one") is job
+        twin.finish(next(iter(twin.account.things)))
+        assert (await job.result(1))["status"] == "ACTIVE"
+
+
 async def test_a_client_that_is_not_open() -> None:
     client = Client(ClientSettings(bootstrap_servers="", source="/x"))
     with pytest.raises(NotConnectedError):
@@ -292,6 +318,14 @@ class Broken:
         self.closed += 1
 
 
+class Defective(Broken):
+    """A reader with a defect."""
+
+    async def read(self) -> list[Received]:
+        await self.fail.wait()
+        raise TypeError("unhashable")
+
+
 class Refusing(Broken):
     def __init__(self, transport: Broken) -> None:
         super().__init__(False)
@@ -321,6 +355,19 @@ async def test_when_following_ends_for_good_no_wait_goes_on() -> None:
         transport.fail.set()
         with pytest.raises(UnreachableError, match="gone for good"):
             await waiting
+
+
+async def test_no_wait_hangs_for_a_defect_nor_does_one_that_begins_later() -> None:
+    transport = Defective(at_open=False)
+    async with Client(ClientSettings(bootstrap_servers="", source="/x"), transport) as client:
+        job = await client.send(ListAudienceModels())
+        waiting = asyncio.create_task(job.result(1))
+        await settled()
+        transport.fail.set()
+        with pytest.raises(NotConnectedError, match="ended with TypeError"):
+            await waiting
+        with pytest.raises(NotConnectedError, match="ended with TypeError"):
+            await (await client.send(ListAudienceModels())).result(1)
 
 
 async def test_a_typed_request_has_the_types_of_the_table() -> None:

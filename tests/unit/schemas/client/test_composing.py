@@ -1,6 +1,7 @@
 """Requests become records that the service reads as they were meant."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from schemas.client.composing import checked, compose, digest_of, extensions_of,
 from schemas.docs import examples
 from schemas.events import Message
 from schemas.operations import COMMANDS
+from schemas.testing import Twin
 
 
 def message(**members: object) -> Message:
@@ -70,3 +72,34 @@ def test_attributes_have_the_contracts_names() -> None:
     }
     with pytest.raises(InvalidCommandError, match="deadline has no time zone"):
         extensions_of({"deadline": datetime(2026, 1, 2)})
+
+
+@pytest.mark.parametrize(
+    ("given", "data", "said"),
+    [
+        ({"id": "\ud800"}, {}, "id is no text"),
+        ({"key": "\ud800"}, {}, "key is no text"),
+        ({"correlation_id": "\ud800"}, {}, "no text that UTF-8 can write"),
+        ({"extensions": {"comment": 5}}, {}, "an attribute is no text"),
+        ({"extensions": {"id": "other"}}, {}, "extensions: found id, which every command has already"),
+        ({"extensions": {"source": "/other", "type": "x"}}, {}, "extensions: found source, type"),
+        ({"after": [object()]}, {}, "after can't be written as JSON"),
+        ({"not_before": datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=5)))}, {}, "UTC has no year for"),
+        ({}, {"maxResults": 2**70}, "the request can't be written as JSON: Integer exceeds 64-bit range"),
+        ({}, {"nextToken": "\ud800"}, "the request can't be written as JSON"),
+        ({}, {"nextToken": {1}}, "the request can't be written as JSON"),
+        ({}, {1: 2}, "the request can't be written as JSON"),
+        ({}, None, "data: found NoneType; expected a mapping"),
+    ],
+)
+async def test_what_cannot_be_written_is_invalid_and_nothing_else(given: Any, data: Any, said: str) -> None:
+    async with Twin().client() as client:
+        with pytest.raises(InvalidCommandError, match=said):
+            await client.send(AnyRequest(command="ListAudienceModels", data=data), **given)
+
+
+async def test_an_attribute_that_is_none_is_not_set() -> None:
+    twin = Twin()
+    async with twin.client() as client:
+        nothing: Any = {"target": None, "deadline": None, "extensions": None}
+        await (await client.send(ListAudienceModels(), **nothing)).result(1)

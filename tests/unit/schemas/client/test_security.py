@@ -59,6 +59,17 @@ async def test_tokens_of_each_source(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert token_fetch(settings()) is None
 
 
+async def test_a_function_that_fails_is_a_token_that_is_missing() -> None:
+    async def source() -> str:
+        raise RuntimeError("canary")
+
+    fetch = token_fetch(settings(security_protocol="SASL_SSL", sasl_mechanism="OAUTHBEARER", oauth_token=source))
+    assert fetch is not None
+    with pytest.raises(TokenUnavailable, match="oauth_token failed with RuntimeError") as failed:
+        await fetch()
+    assert "canary" not in str(failed.value)
+
+
 async def test_without_credentials_a_client_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.session.Session.get_credentials", lambda _: None)
     fetch = token_fetch(settings(security_protocol="SASL_SSL", sasl_mechanism="OAUTHBEARER", oauth_region="eu-west-1"))

@@ -32,11 +32,20 @@ def test_topics() -> None:
         ({"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}, "OAUTHBEARER needs one of oauth_region"),
         ({"oauth_region": "eu-west-1"}, "tokens are for sasl_mechanism OAUTHBEARER"),
         ({"source": "", "security_protocol": "x"}, "; source must have"),
+        ({"bootstrap_servers": "a:b"}, "bootstrap_servers: found 'a:b'; expected host:port"),
+        ({"bootstrap_servers": "a:1,b:65536"}, "bootstrap_servers: found 'b:65536'"),
+        ({"bootstrap_servers": "[::1:9092"}, "bootstrap_servers: found '"),
+        ({"bootstrap_servers": "a:1,,b:1"}, "bootstrap_servers: found ''"),
     ],
 )
 def test_what_cannot_work_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         settings(**given)
+
+
+def test_addresses_of_each_form() -> None:
+    for each in ("broker", "broker:9092", " a:1 , b:2 ", "[::1]:9092", "[::1]", "10.0.0.1:9092"):
+        assert settings(bootstrap_servers=each).bootstrap_servers == each
 
 
 def test_secrets_have_no_representation() -> None:
