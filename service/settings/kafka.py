@@ -33,7 +33,8 @@ def brokers(value: tuple[str, ...]) -> tuple[str, ...]:
         found = _BROKER.fullmatch(each)
         wrong = found is None or not 0 < int(found["port"] or 9092) < 65_536
         if wrong or (found and found["ipv6"] and not is_ipv6(found["ipv6"])):
-            raise ValueError(f"{each!r} is no host:port, such as broker-1:9092 or [fd00::1]:9092, without a protocol")
+            shown = "an address with an @" if "@" in each else repr(each)
+            raise ValueError(f"{shown} is no host:port, such as broker-1:9092 or [fd00::1]:9092, without a protocol")
     return value
 
 

@@ -23,6 +23,7 @@ from service.settings.sources import (
     StandardAws,
     misshapen,
     read_file,
+    shape,
 )
 
 _PLAIN: Final = {
@@ -39,6 +40,9 @@ _PLAIN: Final = {
     "list_type": "a list",
 }
 """What is expected, where the validator's own message is about Python types."""
+
+_GROUP_ERRORS: Final = frozenset({"dict_type", "model_type", "model_attributes_type"})
+"""Where a group of settings is expected. What stands there, JSON perhaps, may hold secrets of the group."""
 
 _SECRET: Final = ("password", "secret", "token", "proxy", "external_id")
 
@@ -128,15 +132,16 @@ def _explain(item: ErrorDetails, origins: _Origins) -> str:
     expected = _PLAIN.get(item["type"]) or message.removeprefix("Value error, ")
     if item["type"] in {"value_error", "assertion_error"} and isinstance(item["input"], dict | BaseModel):
         return f"{name}: {expected}"
-    return f"{name}: found {_shown(path, item['input'])}{origin}; expected: {expected}"
+    shown = shape(item["input"]) if item["type"] in _GROUP_ERRORS else _shown(path, item["input"])
+    return f"{name}: found {shown}{origin}; expected: {expected}"
 
 
 def _shown(path: list[str], value: Any) -> str:
     if any(word in part for part in path for word in _SECRET):
         return "a secret"
     text = repr(value)
-    if "://" in text and "@" in text:
-        return "a URL with a user name"
+    if "@" in text:
+        return "a URL with a user name" if "://" in text else "text with an @, which may end a password"
     return text if len(text) <= 100 else text[:97] + "..."
 
 

@@ -149,10 +149,10 @@ def misshapen(tree: Mapping[str, Any], model: type[BaseModel], above: str = "") 
             wanted = (
                 f"groups by name, such as {name}: {{NAME: {{...}}}}" if is_keyed(field) else f"a group, such as {form}"
             )
-            yield f"{path}: found {_shape(value)}; expected {wanted}"
+            yield f"{path}: found {shape(value)}; expected {wanted}"
         elif is_keyed(field):
             yield from (
-                f"{path}.{key}: found {_shape(each)}; expected a group"
+                f"{path}.{key}: found {shape(each)}; expected a group"
                 for key, each in value.items()
                 if each is not None and not isinstance(each, dict)
             )
@@ -163,7 +163,7 @@ def misshapen(tree: Mapping[str, Any], model: type[BaseModel], above: str = "") 
             yield from misshapen(value, group, f"{path}.")
 
 
-def _shape(value: Any) -> str:
+def shape(value: Any) -> str:
     """What a value is, without the value: it may be a secret."""
     return "a list" if isinstance(value, list) else "text" if isinstance(value, str) else "a number or a truth value"
 

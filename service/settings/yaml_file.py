@@ -25,10 +25,42 @@ _SCALARS: Final = (
 """What a plain scalar is beside a string: YAML 1.2's core schema, without numbers that begin with zeros."""
 
 
+_QUOTED: Final = re.compile(r"'[^'\s]{2,}'")
+"""What PyYAML quotes of the content: a name, a tag, a number."""
+MOST_REPEATED: Final = 100_000
+"""Values that aliases (``*name``) may add to a document: a few lines of them can stand for billions."""
+
+
 class StrictLoader(yaml.SafeLoader):
-    """PyYAML's safe loader with the scalars above, and no key twice."""
+    """PyYAML's safe loader with the scalars above, no key twice, and bounded aliases."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
+
+    def compose_document(self) -> yaml.Node | None:
+        """A document.
+
+        Raises:
+            yaml.composer.ComposerError: Something in it contains itself, or aliases make it too large.
+        """
+        root: yaml.Node | None = super().compose_document()
+        if root is not None:
+            sizes: dict[int, int] = {}
+            if _size(root, sizes) - len(sizes) > MOST_REPEATED:
+                problem = f"its aliases stand for more than {MOST_REPEATED:,} values"
+                raise yaml.composer.ComposerError(None, None, problem, root.start_mark)
+        return root
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """A value.
+
+        Raises:
+            yaml.constructor.ConstructorError: Its tag says that it is something else.
+        """
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, IndexError, KeyError, ValueError):  # `!!bool maybe`, `!!int ''`
+            problem = f"it is no {node.tag.removeprefix(_TAG)} that can be read"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping.
@@ -48,6 +80,22 @@ class StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Values in a node, what aliases stand for included; 0 marks one that is being counted."""
+    known = sizes.get(id(node))
+    if known == 0:
+        raise yaml.composer.ComposerError(None, None, "an alias within what it stands for", node.start_mark)
+    if known is None:
+        sizes[id(node)] = 0
+        inner: list[yaml.Node] = []
+        if isinstance(node, yaml.SequenceNode):
+            inner = node.value
+        elif isinstance(node, yaml.MappingNode):
+            inner = [each for pair in node.value for each in pair]
+        known = sizes[id(node)] = 1 + sum(_size(each, sizes) for each in inner)
+    return known
+
+
 for _name, _pattern, _first in _SCALARS:
     StrictLoader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
 
@@ -60,5 +108,19 @@ def read(file: Path) -> Any:
     """
     try:
         return yaml.load(file.read_text(encoding="utf-8-sig"), Loader=StrictLoader)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {file} can't be read: {error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SettingsError(f"settings file {file} can't be read: {fault(error)}") from None
+
+
+def fault(error: Exception) -> str:
+    """What is wrong, and where, without what stands there: it may be a password, and the message goes to a log."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"{error.reason}, at character {error.position + 1}"
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return "it nests too deeply" if isinstance(error, RecursionError) else "it has a value that is no YAML"
+    mark = error.problem_mark or error.context_mark
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    problem = _QUOTED.sub("'...'", " ".join(part for part in (error.context, error.problem) if part))
+    return f"{where}{problem}; text with special characters needs quotes"

@@ -106,6 +106,24 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: str) -> None:
     assert str(file) in refused(file)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("KAFKA__OAUTH", '{"client_secret": "canary"}'),
+        ("TARGETS", '{"default": {"external_id": "canary"}}'),
+        ("TARGETS__DEFAULT", '{"external_id": "canary"}'),
+        ("TARGETS__DEFAULT__ENDPOINT_URL", "u:canary@host"),
+        ("KAFKA__BOOTSTRAP_SERVERS", "SASL_SSL://u:canary@b:1"),
+        ("KAFKA__SASL_PASSWORD__X", "canary"),
+    ],
+)
+def test_no_error_quotes_what_may_hold_a_secret(name: str, text: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(None, {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:1", "AWS_REGION": "eu-west-1", f"CRML_{name}": text})
+    assert f"CRML_{name.removesuffix('__X')}" in str(refused.value)
+    assert "canary" not in str(refused.value)
+
+
 def test_no_file() -> None:
     assert "can't be read" in refused(Path("/nonexistent/settings.yaml"))
 

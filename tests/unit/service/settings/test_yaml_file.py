@@ -119,3 +119,43 @@ def test_what_is_no_settings_file_is_refused(tmp_path: Path, content: bytes) -> 
     (tmp_path / "s.yaml").write_bytes(content)
     with pytest.raises(SettingsError, match=str(tmp_path / "s.yaml")):
         load(tmp_path / "s.yaml", LEAST)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *(
+            f"{sign}canary"
+            for sign in ("@", "%", "`", '"', "'", "!", "*", "[", "{", "|", "- ", "> ", "!!int ", "!!bool ")
+        ),
+        "canary: x",
+        'a\\x: "\\x-canary"',
+        "!<canary> x",
+        "!!timestamp canary",
+        "!!float canary",
+        "&a {canary: *a}",
+    ],
+)
+def test_what_is_no_yaml_is_named_by_its_place_and_not_quoted(tmp_path: Path, secret: str) -> None:
+    with pytest.raises(SettingsError, match=r"one\.yaml can't be read: line [23], column \d+: ") as refused:
+        value(tmp_path, f"kafka:\n  sasl_password: {secret}\n")
+    assert "canary" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_what_a_control_character_is_and_how_deep_is_too_deep(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="special characters are not allowed, at character 4"):
+        value(tmp_path, "a: \x01")
+    with pytest.raises(SettingsError, match="nests too deeply"):
+        value(tmp_path, "a: " + "[" * 5_000)
+
+
+@pytest.mark.parametrize(("depth", "known"), [(4, True), (5, False), (9, False)])
+def test_aliases_are_bounded(tmp_path: Path, depth: int, known: bool) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, depth)]
+    if known:
+        assert len(value(tmp_path, "\n".join(lines))) == depth
+        return
+    with pytest.raises(SettingsError, match="its aliases stand for more than 100,000 values"):
+        value(tmp_path, "\n".join(lines))
