@@ -4,6 +4,7 @@ A command ends with an exit code of the table in docs/howto/operate.md; a failur
 """
 
 import asyncio
+import io
 import logging
 import os
 import sys
@@ -101,6 +102,11 @@ def guarded(command: Callable[[], Any]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return _abandon_output()
+    except UnicodeEncodeError as error:
+        if sys.flags.dev_mode:
+            raise
+        print_error(f"found a character that is not UTF-8 (position {error.start}); give arguments and files in UTF-8")
+        return EXIT_USAGE
     except Exception as error:
         if sys.flags.dev_mode:
             raise
@@ -169,7 +175,13 @@ def _abandon_output() -> int:
 
 
 def _open_closed_streams() -> None:
-    """Python has no stream at all for a descriptor that the shell has closed (``>&-``)."""
+    """Python has no stream at all for a descriptor that the shell has closed (``>&-``).
+
+    What a terminal's encoding has no character for is written as an escape.
+    """
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the process's life
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

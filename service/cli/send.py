@@ -171,6 +171,8 @@ def _content(name: str) -> str:
     Raises:
         ValueError: It can't be read.
     """
+    if name == STDIN and sys.stdin is None:
+        raise ValueError("standard input is closed; give it something to read, or name a file")
     try:
         return sys.stdin.read() if name == STDIN else Path(name).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import yaml
 
+from schemas import cloudevents
 from service.settings.yaml_file import StrictLoader
 
 MEMBERS: Final = ("operation", "id", "key", "source", "target", "extensions", "data")
@@ -84,7 +85,7 @@ def parse_data(text: str, variables: Mapping[str, str]) -> Any:
         found = _documents(text, filling)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise DocumentsError(f"data {_unreadable(text, error)}") from error
-    problems = [*filling.problems(), *(line for each in found for line in _no_json(each, "--data"))]
+    problems = [*filling.problems(), *(line for each in found for line in _no_json(each, "--data: data"))]
     if len(found) != 1:
         problems.append(f"data: found {len(found)} documents; expected one")
     if problems:
@@ -187,9 +188,10 @@ RUN: Final = "run"
 
 def _documents(text: str, filling: _Filling) -> list[Any]:
     """JSON where the text is JSON, one value behind the other; else YAML. Empty documents are left out."""
-    if text.lstrip()[:1] in ("{", "["):
+    bare = text.lstrip("\ufeff \t\r\n")
+    if bare[:1] in ("{", "["):
         try:
-            return [filling.walk(each) for each in _json_values(text)]
+            return [filling.walk(each) for each in _json_values(bare)]
         except json.JSONDecodeError:
             pass  # YAML's flow style begins so too
 
@@ -237,6 +239,7 @@ def _commands(document: Any, where: str, problems: list[str]) -> Iterator[Comman
         shared = {str(name): value for name, value in document.items() if name != "commands"}
         items = document["commands"] if isinstance(document["commands"], list) else [document["commands"]]
         problems += _unknown_members(shared, _SHARED, where)
+        problems += _extension_problems(shared, where)
     else:
         yield from _command(document, {}, where, problems)
         return
@@ -253,11 +256,12 @@ def _command(item: Any, shared: Mapping[str, Any], where: str, problems: list[st
     texts = {name: _text(name, given.get(name), where, own) for name in ("operation", "id", "key", "source", "target")}
     if not texts["operation"] and not own:
         own.append(f"{where}: operation is not given")
-    extensions = _extensions({**_mapping(shared), **_mapping(item)}, item, where, own)
+    own += _extension_problems(item, where)
+    extensions = {} if own else _extensions({**_mapping(shared), **_mapping(item)})
     if texts["target"]:
         extensions["target"] = texts["target"]
     data = given.get("data", {})
-    own += _no_json(data, where)
+    own += _no_json(data, f"{where}: data")
     problems += own
     if not own:
         yield CommandDocument(
@@ -276,9 +280,21 @@ def _mapping(item: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _extensions(found: Mapping[Any, Any], item: Mapping[Any, Any], where: str, problems: list[str]) -> dict[str, str]:
-    if not isinstance(item.get("extensions", {}), Mapping):
-        problems.append(f"{where}: extensions must be a mapping of names to texts")
+def _extension_problems(item: Mapping[Any, Any], where: str) -> Iterator[str]:
+    found = item.get("extensions")
+    if not isinstance(found, Mapping):
+        if found is not None:
+            yield f"{where}: extensions must be a mapping of names to texts"
+        return
+    for name, value in found.items():
+        if name in cloudevents.CORE:
+            member = "operation" if name == "type" else name
+            remedy = f"use the member {member}" if member in MEMBERS else "leave it out"
+            yield f"{where}: extensions: found {name}, which is no extension; {remedy}"
+        yield from _no_json(value, f"{where}: extensions: {name}")
+
+
+def _extensions(found: Mapping[Any, Any]) -> dict[str, str]:
     return {str(name): _attribute(value) for name, value in found.items() if value is not None}
 
 
@@ -302,8 +318,8 @@ def _text(name: str, value: Any, where: str, problems: list[str]) -> str:
     return "" if value is None else str(value)
 
 
-def _no_json(data: Any, where: str) -> Iterator[str]:
+def _no_json(value: Any, what: str) -> Iterator[str]:
     try:
-        json.dumps(data, allow_nan=False, ensure_ascii=False).encode()
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        yield f"{where}: data can't be written as JSON: {error}"
+        yield f"{what} can't be written as JSON: {error}"

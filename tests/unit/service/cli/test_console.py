@@ -31,6 +31,7 @@ def raising(error: BaseException) -> Callable[[], int]:
         (SystemExit(2), 2, ""),
         (SystemExit(None), 0, ""),
         (ValueError("canary"), 70, "; this is a defect"),
+        (UnicodeEncodeError("utf-8", "canary\udcff", 6, 7, "surrogates not allowed"), 2, "is not UTF-8 (position 6)"),
         (FileNotFoundError(2, "No such file", "/x"), 70, "No such file: '/x'"),
         (
             ExceptionGroup("two", [KeyError("canary"), ExceptionGroup("in", [OSError(28, "full")])]),
@@ -92,6 +93,23 @@ def test_every_command_refuses_a_certificate_that_is_missing(
     variables.setenv("CRML_KAFKA__SSL_CA_FILE", "/nowhere.pem")
     assert console.guarded(lambda: app(words)) == 2
     assert capsys.readouterr().err.startswith("kafka: TLS can't be set up from ssl_ca_file /nowhere.pem: ")
+
+
+def test_a_character_that_the_terminal_lacks_is_an_escape(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("operation: ListAudienceModels\nid: caf\u00e9…\nsource: /s\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "send", str(tmp_path / "a.yaml"), "--dry-run"],
+        env={
+            **os.environ,
+            "CRML_KAFKA__BOOTSTRAP_SERVERS": "a:1",
+            "AWS_REGION": "eu-west-1",
+            "PYTHONIOENCODING": "ascii",
+        },
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert rb"id: caf\xe9\u2026" in done.stdout
 
 
 @pytest.mark.parametrize("shell", ["acls | true", "iam >&-", "iam 2>&- >/dev/full"])

@@ -94,6 +94,20 @@ def test_standard_input(kafka: Kafka, type_: CommandLine, monkeypatch: pytest.Mo
     assert kafka.sent[0].key == b"a"  # its id, where no key is given
 
 
+def test_standard_input_that_is_closed(kafka: Kafka, type_: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    ended = type_("send", "-")
+    assert ended.code == 2
+    assert "standard input is closed" in ended.err
+
+
+@pytest.mark.parametrize("option", ["--key", "--id", "--source", "--correlation"])
+def test_an_option_that_is_not_utf_8(kafka: Kafka, type_: CommandLine, option: str) -> None:
+    ended = type_("send", "ListAudienceModels", option, "\udcff")
+    assert (ended.code, kafka.sent) == (2, [])
+    assert "is not UTF-8" in ended.err
+
+
 @pytest.mark.parametrize("data", ["{maxResults: 5}", '{"maxResults": 5}', "@FILE", "-"])
 def test_an_operation_that_is_typed(
     kafka: Kafka, type_: CommandLine, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

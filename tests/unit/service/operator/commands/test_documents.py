@@ -112,13 +112,38 @@ def test_a_run_need_not_be_used() -> None:
         ('{"operation": "X", "id": "a", "id": "b"}', "id is given twice"),
         ("operation: X\ndata: {a: .nan}", "data can't be written as JSON"),
         ("operation: X\ndata: !!binary aGk=", "data can't be written as JSON"),
-        ("operation: X\ndata: &a [*a]", "data can't be written as JSON"),
+        ("operation: X\ndata: &a [*a]", "an alias within what it stands for"),
+        ("operation: X\nextensions: {a: .nan}", "extensions: a can't be written as JSON"),
+        ("operation: X\nextensions: {id: b}", "extensions: found id, which is no extension; use the member id"),
+        ("operation: X\nextensions: {type: b}", "found type, which is no extension; use the member operation"),
+        ("extensions: {time: b}\ncommands: [{operation: X}]", "found time, which is no extension; leave it out"),
+        ("extensions: [a]\ncommands: [{operation: X}]", "document 1: extensions must be a mapping"),
+        ("operation: !!bool maybe", "can't be read: it is no bool that can be read"),
+        ("operation: !!int ''", "it is no int that can be read"),
+        ("operation: !!timestamp soon", "it is no timestamp that can be read"),
         ("operation: [X", "can't be read"),
         ("operation: !!python/object:os.system x", "can't be read"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, expected: str) -> None:
     assert any(expected in problem for problem in problems(text)), problems(text)
+
+
+@pytest.mark.parametrize("before", ["", "\n", " \r\n\t", "\ufeff", "\ufeff\n"])
+def test_json_is_json_wherever_it_begins(before: str) -> None:
+    text = '{\n\t"operation": "X",\n\t"id": "a\\ud83d\\ude00\\/"}'
+    assert [each.id for each in parse(before + text, {})] == ["a\U0001f600/"]
+
+
+def test_extensions_that_are_null_are_none() -> None:
+    text = "extensions:\ncommands: [{operation: X, extensions: null}]"
+    assert [each.extensions for each in parse(text, {})] == [{}]
+
+
+def test_a_bomb_of_aliases_is_no_command() -> None:
+    lines = ["operation: X", "data:", "  a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    assert "its aliases stand for more than" in problems("\n".join(lines))[0]
 
 
 def test_all_problems_at_once() -> None:
