@@ -585,6 +585,8 @@ PROMISES = (
             "a client's new consumer begins somewhere else",
             "a client believes another sender's IdMisuse",
             "a client counts a repeated reply twice",
+            "let a client's follower end in silence",
+            "let an extension be a command's id",
         ),
     ),
     Promise(
@@ -683,8 +685,13 @@ PROMISES = (
             "tests/unit/service/adapters/aws/test_transport_canary.py::test_a_refusing_sts_tells_no_secret",
             "tests/unit/service/adapters/aws/test_transport.py"
             "::test_a_proxy_is_given_its_password_and_no_error_repeats_it",
+            "tests/unit/service/settings/test_yaml_file.py::test_what_is_no_yaml_is_named_by_its_place_and_not_quoted",
+            "tests/unit/service/settings/test_loading.py::test_no_error_quotes_what_may_hold_a_secret",
         ),
         sabotages=(
+            "quote the settings file where it is no YAML",
+            "show what stands where a group of settings is expected",
+            "let aliases grow a document without a limit",
             "quote a proxy's address with its password",
             "believe that errors of libraries hold no password",
             "publish an error with the address that it quotes",
@@ -807,6 +814,7 @@ PROMISES = (
             "answer what moto breaks on with a traceback",
             "let the machine configure the sandbox's own clients",
             "read the sandbox's model of the API from the machine",
+            "read ids of one's own data as numbers",
             "let paths of Clean Rooms ML that are written otherwise be S3's",
             "take true for the position of a page",
             "read what is packed as text",

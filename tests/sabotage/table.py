@@ -3084,6 +3084,58 @@ SABOTAGES = (
         "tests/unit/service/runtime/test_group_snapshot.py::test_it_is_asked_once_for_many_questions_and_again_after_a_while",
     ),
     Sabotage(
+        "quote the settings file where it is no YAML",
+        "service.settings.yaml_file",
+        "can't be read: {fault(error)}\")",
+        "can't be read: {error}\")",
+        "A password that begins with @, or has a colon and a blank in it, is in the log of every start that fails.",
+        "tests/unit/service/settings/test_yaml_file.py"
+        "::test_what_is_no_yaml_is_named_by_its_place_and_not_quoted[@canary]",
+    ),
+    Sabotage(
+        "show what stands where a group of settings is expected",
+        "service.settings.loading",
+        'shape(item["input"]) if item["type"] in _GROUP_ERRORS else',
+        "",
+        "A group that was given as JSON in one variable is in the log, with its passwords.",
+        "tests/unit/service/settings/test_loading.py::test_no_error_quotes_what_may_hold_a_secret"
+        '[KAFKA__OAUTH-{"client_secret": "canary"}]',
+    ),
+    Sabotage(
+        "let aliases grow a document without a limit",
+        "service.settings.yaml_file",
+        "if _size(root, sizes) - len(sizes) > MOST_REPEATED:",
+        "if False:",
+        "Eight lines of YAML take all memory of whatever machine sends them.",
+        "tests/unit/service/settings/test_yaml_file.py::test_aliases_are_bounded[5-False]",
+    ),
+    Sabotage(
+        "let a client's follower end in silence",
+        "schemas.client.client",
+        "            self._end(found)\n",
+        "            pass\n",
+        "After one record that the client can't take, every wait for a command hangs for ever.",
+        "tests/unit/schemas/client/test_client.py::test_no_wait_hangs_for_a_defect_nor_does_one_that_begins_later",
+    ),
+    Sabotage(
+        "let an extension be a command's id",
+        "schemas.client.composing",
+        "if taken := cloudevents.CORE & extensions.keys():",
+        "if taken := frozenset[str]():",
+        "A command is sent under another id than its publisher waits for, and a repeat is no repeat.",
+        "tests/unit/schemas/client/test_composing.py"
+        "::test_what_cannot_be_written_is_invalid_and_nothing_else"
+        "[given4-data4-extensions: found id, which every command has already]",
+    ),
+    Sabotage(
+        "read ids of one's own data as numbers",
+        "sandbox.datasets.own",
+        "column_types=types, null_values",
+        "null_values",
+        "The people 007 and 7 become one, and so do ids of 20 digits: a model of people who do not exist.",
+        "tests/unit/sandbox/datasets/test_own.py::test_ids_that_differ_stay_different",
+    ),
+    Sabotage(
         "a client keeps a producer that has given up a record",
         "schemas.client.kafka",
         "                await self._discard(producer)\n",
