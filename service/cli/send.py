@@ -26,6 +26,7 @@ from service.operator.commands.reading import ROLE, published
 from service.operator.dead_letters.dead_letter import moment
 from service.operator.repair.command_sender import Outgoing, operator_source, sender
 from service.settings import Settings, SettingsError
+from service.settings.yaml_file import StrictLoader
 from service.topology import kafka_settings
 
 STDIN: Final = "-"
@@ -249,6 +250,15 @@ def _id(command: CommandDocument, typed: _Typed, number: int) -> str:
     return f"{command.operation}-{secrets.token_hex(4)}" if typed.operation else ""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around every text that YAML 1.2 takes for something else, such as 1e3, not 1.1 only."""
+
+
+for _first, _resolvers in StrictLoader.yaml_implicit_resolvers.items():
+    for _tag, _pattern in _resolvers:
+        _Dumper.add_implicit_resolver(_tag, _pattern, [_first])
+
+
 @dataclass(frozen=True, slots=True)
 class _Sending:
     """Checks, sends and follows."""
@@ -286,7 +296,7 @@ class _Sending:
             sys.stdout.writelines(f"{json.dumps(each)}\n" for each in shown)
             return
         console.print_line(f"# would be sent to {topic}; nothing was sent", "dim")
-        sys.stdout.write(yaml.safe_dump_all(shown, sort_keys=False, allow_unicode=True, width=80))
+        sys.stdout.write(yaml.dump_all(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=80))
 
     async def _send(self, settings: Settings, records: Sequence[Outgoing]) -> int:
         kafka = kafka_settings(settings)

@@ -59,9 +59,9 @@ def test_what_a_later_release_adds_is_kept_or_skipped() -> None:
 @pytest.mark.parametrize("found", [None, 1, ["a"], {}])
 def test_what_is_no_text_where_text_is_expected_is_skipped(name: str, found: object) -> None:
     event = examples.event_message(next(iter(RESOURCES.values())))
-    assert decode(changed(event, **{name: found})) is None
+    assert decode(changed(event, "", **{name: found})) is None
     if name != "status":
-        assert decode(changed(examples.reply_message(ReplyKind.ACCEPTED), **{name: found})) is None
+        assert decode(changed(examples.reply_message(ReplyKind.ACCEPTED), "", **{name: found})) is None
 
 
 @given(st.binary(max_size=60), st.lists(st.tuples(st.text(max_size=8), st.none() | st.binary(max_size=30)), max_size=6))

@@ -154,6 +154,18 @@ def test_a_dry_run_prints_what_can_be_sent(kafka: Kafka, type_: CommandLine, fil
     assert [json.loads(line) for line in again.lines] == [first, second]
 
 
+@pytest.mark.parametrize(
+    "text", ["1e3", "-1E3", "1.e3", "010", "0x10", "12:30", "no", "1_000", "2026-01-01", ".inf", "~"]
+)
+def test_what_a_dry_run_prints_is_read_as_the_same(kafka: Kafka, type_: CommandLine, tmp_path: Path, text: str) -> None:
+    command = {"operation": "ListAudienceModels", "id": text, "source": text, "key": text, "data": {"nextToken": text}}
+    (tmp_path / "a").write_text(json.dumps(command), encoding="utf-8")
+    printed = type_("send", str(tmp_path / "a"), "--dry-run").out
+    (tmp_path / "a").write_text(printed, encoding="utf-8")
+    ended = type_("send", str(tmp_path / "a"), "--dry-run", "--json")
+    assert json.loads(ended.out) == command
+
+
 def test_all_violations_and_nothing_sent(kafka: Kafka, type_: CommandLine) -> None:
     ended = type_("send", "CreateAudienceModel", "--data", "{name: '', more: 1}", "--id", "a", "--wait")
     assert ended.code == 5
