@@ -108,8 +108,10 @@ def _secret(name: str, data: Mapping[str, Any]) -> str:
         raise ValueError(message)  # noqa: TRY004 - pydantic's protocol
     try:
         return read_secret(Path(file))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise ValueError(f"{name}{FILE}: {file} can't be read: {error}") from error
+    except ValueError as error:  # empty, or no name of a file
+        raise ValueError(f"{name}{FILE}: {error}") from error
 
 
 def read_secret(file: Path) -> str:

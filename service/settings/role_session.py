@@ -28,6 +28,8 @@ def pairs(value: Any) -> Any:
         key, equals, text = item.partition("=")
         if not equals:
             raise ValueError(f"{item!r} has no '='; expected key=value, separated by commas")
+        if key.strip() in found:
+            raise ValueError(f"{key.strip()} is given twice")
         found[key.strip()] = text.strip()
     return found
 

@@ -107,9 +107,11 @@ def read(file: Path) -> Any:
         SettingsError: It can't be read.
     """
     try:
-        return yaml.load(file.read_text(encoding="utf-8-sig"), Loader=StrictLoader)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError) as error:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # no UTF-8, or no name of a file
         raise SettingsError(f"settings file {file} can't be read: {error}") from error
+    try:
+        return yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SettingsError(f"settings file {file} can't be read: {fault(error)}") from None
 

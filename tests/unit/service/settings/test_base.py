@@ -54,6 +54,14 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         Group.model_validate({"secret_file": tmp_path / "s"})
 
 
+def test_the_setting_of_an_empty_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s").write_bytes(b"\n")
+    with pytest.raises(ValidationError, match=r"secret_file: .*/s is empty; expected a secret in it"):
+        Group.model_validate({"secret_file": tmp_path / "s"})
+    with pytest.raises(ValidationError, match="secret_file: embedded null byte"):
+        Group.model_validate({"secret_file": "\0"})
+
+
 @pytest.mark.parametrize(
     ("value", "wanted"),
     [

@@ -36,6 +36,11 @@ def test_a_tag_without_a_value_is_named() -> None:
         pairs("stage=prod,team")
 
 
+def test_a_tag_that_is_given_twice_is_named() -> None:
+    with pytest.raises(ValueError, match="team is given twice"):
+        pairs("team=a, stage=prod, team =b")
+
+
 def test_what_goes_together_has_no_problems() -> None:
     tags = {f"k{number}": "v" for number in range(48)}
     good = target(session_tags=tags, tenant_tag="tenant", command_tag="command", transitive_tags=("k1", "tenant"))
