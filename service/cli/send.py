@@ -250,13 +250,13 @@ def _id(command: CommandDocument, typed: _Typed, number: int) -> str:
     return f"{command.operation}-{secrets.token_hex(4)}" if typed.operation else ""
 
 
-class _Dumper(yaml.SafeDumper):
+class _DryRunDumper(yaml.SafeDumper):
     """Puts quotes around every text that YAML 1.2 takes for something else, such as 1e3, not 1.1 only."""
 
 
 for _first, _resolvers in StrictLoader.yaml_implicit_resolvers.items():
     for _tag, _pattern in _resolvers:
-        _Dumper.add_implicit_resolver(_tag, _pattern, [_first])
+        _DryRunDumper.add_implicit_resolver(_tag, _pattern, [_first])
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +296,7 @@ class _Sending:
             sys.stdout.writelines(f"{json.dumps(each)}\n" for each in shown)
             return
         console.print_line(f"# would be sent to {topic}; nothing was sent", "dim")
-        sys.stdout.write(yaml.dump_all(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=80))
+        sys.stdout.write(yaml.dump_all(shown, Dumper=_DryRunDumper, sort_keys=False, allow_unicode=True, width=80))
 
     async def _send(self, settings: Settings, records: Sequence[Outgoing]) -> int:
         kafka = kafka_settings(settings)
