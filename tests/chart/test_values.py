@@ -113,7 +113,7 @@ def test_one_name_for_the_image() -> None:
 @every_helm
 def test_accounts_are_called_as_the_cloudformation_template_expects(major: int, folder: Path) -> None:
     parameters = yaml.safe_load((ROOT / "deploy" / "aws" / "access.yaml").read_text())["Parameters"]
-    expected = {parameters[name]["Default"] for name in ("ServiceAccount", "TopicsServiceAccount")}
+    expected = {parameters[name]["Default"] for name in ("ServiceAccount", "TopicsServiceAccount", "RepairServiceAccount")}
     accounts = {thing["metadata"]["name"] for thing in render(folder, major) if thing["kind"] == "ServiceAccount"}
     assert accounts == expected
 
@@ -216,7 +216,7 @@ def test_labels_of_the_accounts(major: int, folder: Path) -> None:
     given = {"labels": {"team": "7"}, "annotations": {"a": "b"}}
     things = render(folder, major, serviceAccount=given, commonLabels={"team": "0"})
     accounts = [thing for thing in things if thing["kind"] == "ServiceAccount"]
-    assert len(accounts) == 2
+    assert len(accounts) == 3
     for account in accounts:
         assert account["metadata"]["labels"]["team"] == "7"
         assert account["metadata"]["annotations"]["a"] == "b"
