@@ -113,7 +113,8 @@ def test_one_name_for_the_image() -> None:
 @every_helm
 def test_accounts_are_called_as_the_cloudformation_template_expects(major: int, folder: Path) -> None:
     parameters = yaml.safe_load((ROOT / "deploy" / "aws" / "access.yaml").read_text())["Parameters"]
-    expected = {parameters[name]["Default"] for name in ("ServiceAccount", "TopicsServiceAccount", "RepairServiceAccount")}
+    names = ("ServiceAccount", "TopicsServiceAccount", "RepairServiceAccount")
+    expected = {parameters[name]["Default"] for name in names}
     accounts = {thing["metadata"]["name"] for thing in render(folder, major) if thing["kind"] == "ServiceAccount"}
     assert accounts == expected
 

@@ -3133,7 +3133,7 @@ SABOTAGES = (
         "column_types=types, null_values",
         "null_values",
         "The people 007 and 7 become one, and so do ids of 20 digits: a model of people who do not exist.",
-        "tests/unit/sandbox/datasets/test_own.py::test_ids_that_differ_stay_different",
+        "tests/unit/sandbox/datasets/test_own.py::test_ids_that_differ_stay_different[007]",
     ),
     Sabotage(
         "a client keeps a producer that has given up a record",
