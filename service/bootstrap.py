@@ -158,36 +158,14 @@ def build(settings: Settings, release: str = "") -> Service:
         kafka, topology.changelogs(settings), topology.required_topics(settings), partial(liveness.beat, _KAFKA)
     )
     history = History(clock)
-    limiters = {
-        name: Limiter(
-            clock,
-            reads_per_second=target.rate.reads_per_second,
-            writes_per_second=target.rate.writes_per_second,
-            connections=target.pool,
-            window=settings.timing.call_window,
-        )
-        for name, target in settings.targets.items()
-    }
+    limiters = _limiters(settings, clock)
     timing, blindness = settings.timing, settings.timing.search_limit / _BLINDNESS
     deadlines = CallTimeouts(write=timing.call_timeout, read=timing.read_timeout, listing=blindness)
     tenants = tenancy.limiters(settings, clock)
     api = AwsApi(sessions)
     caller = RateLimitedApi(api, limiters, clock, telemetry, deadlines, tenants)
     sharing = _sharing(settings, log, telemetry, lambda partition: partition in app.owned)
-    pollers = {
-        name: Poller(
-            name,
-            caller,
-            settings.polling.tick,
-            clock,
-            telemetry,
-            settle=timing.settle,
-            blindness=blindness,
-            sharing=sharing,
-            silence=settings.kafka.session_timeout,
-        )
-        for name in settings.targets
-    }
+    pollers = _pollers(settings, clock, telemetry, caller, sharing, blindness)
     garbage = GarbageCollection()
     context = _context(settings, clock, telemetry, history, traces.process if traces is not None else "")
     app, standby = _app(settings, clock, telemetry, context, log, caller, pollers, limiters, tenants, garbage, sharing)
@@ -200,11 +178,68 @@ def build(settings: Settings, release: str = "") -> Service:
         ("incident",),
         lambda: {(each.value,): float(log.incidents[each]) for each in Incident},
     )
+    view = FleetView(
+        _identity(settings, release),
+        app,
+        standby,
+        context,
+        history,
+        caller.health,
+        group.snapshot,
+        lambda: log.membership.member_id,
+    )
+    server = _server(settings, app, telemetry, liveness, FleetRoutes(view))
+    return Service(app, log, sessions, telemetry, liveness, server, garbage, group, traces)
+
+
+def _limiters(settings: Settings, clock: SystemClock) -> dict[str, Limiter]:
+    """The budget of each target."""
+    return {
+        name: Limiter(
+            clock,
+            reads_per_second=target.rate.reads_per_second,
+            writes_per_second=target.rate.writes_per_second,
+            connections=target.pool,
+            window=settings.timing.call_window,
+        )
+        for name, target in settings.targets.items()
+    }
+
+
+def _pollers(
+    settings: Settings,
+    clock: SystemClock,
+    telemetry: PrometheusTelemetry,
+    caller: RateLimitedApi,
+    sharing: Sharing | None,
+    blindness: float,
+) -> dict[str, Poller]:
+    """The poller of each target."""
+    return {
+        name: Poller(
+            name,
+            caller,
+            settings.polling.tick,
+            clock,
+            telemetry,
+            settle=settings.timing.settle,
+            blindness=blindness,
+            sharing=sharing,
+            silence=settings.kafka.session_timeout,
+        )
+        for name in settings.targets
+    }
+
+
+def _server(
+    settings: Settings, app: App, telemetry: PrometheusTelemetry, liveness: Liveness, fleet: FleetRoutes
+) -> StatusServer:
+    """Probes, metrics and the page."""
     addresses = {
         name: {"Clean Rooms ML": api_address(target), "STS": sts_address(target)}
         for name, target in settings.targets.items()
     }
-    server = StatusServer(
+    return StatusServer(
         settings.http.host,
         settings.http.port,
         status=lambda: {**app.status(), "addresses": addresses},
@@ -213,20 +248,8 @@ def build(settings: Settings, release: str = "") -> Service:
         as_openmetrics=telemetry.render_openmetrics,
         liveness=liveness,
         page=None if settings.http.page_port is None else (settings.http.page_host, settings.http.page_port),
-        fleet=FleetRoutes(
-            FleetView(
-                _identity(settings, release),
-                app,
-                standby,
-                context,
-                history,
-                caller.health,
-                group.snapshot,
-                lambda: log.membership.member_id,
-            )
-        ),
+        fleet=fleet,
     )
-    return Service(app, log, sessions, telemetry, liveness, server, garbage, group, traces)
 
 
 def require_traces(settings: Settings) -> bool:
