@@ -261,6 +261,7 @@ async def commands_lag(stage: Stage) -> None:
     for number in range(60):
         data = stage.films.dataset(f"d{number}")
         await stage.client.send("CreateTrainingDataset", data, command_id=f"d{number}", key="k")
+        await asyncio.sleep(0.1)  # or one fetch brings them all, and all are accepted
 
 
 async def command_waiting(stage: Stage) -> None:
