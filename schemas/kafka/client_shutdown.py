@@ -1,10 +1,10 @@
 """Stops an aiokafka client within a bound and leaves neither a socket nor a task behind.
 
 aiokafka's ``stop()`` waits without limit for a broker that is silent, may leave its own tasks waiting for ever (the
-accumulator's flush of a producer whose sender died) and leaves every task that still awaits the client hanging. So: no
-task must await the client any more; stop it with a timeout; then cut its connections. Cutting needs names that are
-private to aiokafka 0.14; they are read with defaults, so a renamed one costs cleanliness at an unclean end and nothing
-else.
+accumulator's flush of a producer whose sender died), leaves every task that still awaits the client hanging, and may end
+with the ``CancelledError`` of a fetch that it has cancelled itself, as if the caller had been interrupted. So: no task
+must await the client any more; stop it with a timeout; then cut its connections. Cutting needs names that are private to
+aiokafka 0.14; they are read with defaults, so a renamed one costs cleanliness at an unclean end and nothing else.
 """
 
 import asyncio
@@ -27,10 +27,14 @@ async def shut_down(client: Any, seconds: float, *, dirty: bool = False) -> None
     """
     if dirty:
         await _cut(client)
+    task = asyncio.current_task()
+    asked = task.cancelling() if task else 0
     try:
         async with asyncio.timeout(seconds):
             await (client.stop() if hasattr(client, "stop") else client.close())
-    except Exception as error:  # whatever it is, cutting is the answer to it
+    except (Exception, asyncio.CancelledError) as error:  # whatever it is, cutting is the answer to it
+        if isinstance(error, asyncio.CancelledError) and task and task.cancelling() > asked:
+            raise
         _log.info("Kafka client did not stop cleanly", extra={"client": type(client).__name__, "error": repr(error)})
     finally:
         await _cut(client)

@@ -79,7 +79,8 @@ async def _explained(settings: Settings, work: Callable[[Settings], Coroutine[An
     try:
         return await work(settings)
     except LogError as error:
-        print_error(f"Kafka: {await checks.unusable(error, settings, component)}")
+        reason = await checks.unusable(error, settings, component)
+        print_error("; ".join([f"Kafka: {reason}", *getattr(error, "__notes__", ())]))
         return EXIT_REFUSED
 
 

@@ -21,7 +21,7 @@ from service.cli import command_output as output
 from service.cli.console import print_error, print_line
 from service.operator.commands.history import CommandHistory, Histories, Notice
 from service.operator.commands.reading import PublishedReader
-from service.runtime.ports import TopicPartition
+from service.runtime.ports import LogError, TopicPartition
 
 EXIT_FAILED: Final = 4
 EXIT_REJECTED: Final = 5
@@ -227,7 +227,7 @@ async def follow(
         seconds: How long; None for ever.
 
     Raises:
-        LogError: Kafka failed, or has not answered for too long.
+        LogError: Kafka failed, or has not answered for too long; a note says that the commands go on.
     """
     try:
         with shown.opened():
@@ -243,6 +243,10 @@ async def follow(
     except asyncio.CancelledError:
         if going := [each.id for each in watched.commands() if each.open] if watched.named else []:
             print_error(f"interrupted; the commands go on. To follow them: {hint('watch', *going)}")
+        raise
+    except LogError as error:
+        if going := [each.id for each in watched.commands() if each.open] if watched.named else []:
+            error.add_note(f"the commands go on. To follow them: {hint('watch', *going)}")
         raise
     if isinstance(shown, LiveTable):
         show_ends(watched.commands())

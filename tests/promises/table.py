@@ -586,6 +586,7 @@ PROMISES = (
             "a client believes another sender's IdMisuse",
             "a client counts a repeated reply twice",
             "let a client's follower end in silence",
+            "let the end of a Kafka client interrupt its caller",
             "let an extension be a command's id",
         ),
     ),

@@ -3299,4 +3299,13 @@ SABOTAGES = (
         "A collector that hangs holds up the end of the process until it is killed.",
         "tests/unit/service/adapters/telemetry/test_traces.py::test_a_collector_that_is_slow_or_away_stops_nothing",
     ),
+    Sabotage(
+        "let the end of a Kafka client interrupt its caller",
+        "schemas.kafka.client_shutdown",
+        "    except (Exception, asyncio.CancelledError) as error:",
+        "    except Exception as error:",
+        "When the broker dies, watch and send --wait end as if interrupted, without a word.",
+        "tests/unit/schemas/kafka/test_client_shutdown.py"
+        "::test_a_cancellation_of_the_clients_own_making_does_not_interrupt_the_caller",
+    ),
 )

@@ -39,7 +39,7 @@ class Connection:
 class Client:
     """Stops after a while, or never, or badly."""
 
-    def __init__(self, takes: float = 0.0, error: Exception | None = None) -> None:
+    def __init__(self, takes: float = 0.0, error: BaseException | None = None) -> None:
         self.takes, self.error = takes, error
         self.stops: list[tuple[float, bool]] = []
         self._coordinator = Part()
@@ -154,3 +154,20 @@ async def test_tasks_of_others_go_on() -> None:
     await shut_down(client, 5.0, dirty=True)
     assert not other._sender_task.done()
     other._sender_task.cancel()
+
+
+async def test_a_cancellation_of_the_clients_own_making_does_not_interrupt_the_caller() -> None:
+    """As when a broker has died: aiokafka awaits a fetch that it has cancelled, and hands its CancelledError on."""
+    client = await running(Client(error=asyncio.CancelledError()))
+    await shut_down(client, 5.0)
+    assert client.connection.events == ["abort", "close"]
+
+
+async def test_an_interruption_during_the_stop_is_handed_on() -> None:
+    client = await running(Client(takes=3.0))
+    stopping = asyncio.create_task(shut_down(client, 5.0))
+    await asyncio.sleep(1.0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert client.connection.events == ["abort", "close"]

@@ -12,6 +12,7 @@ import pytest
 
 from service.cli import console, following
 from service.cli.entry import app
+from service.runtime.ports import LogError
 from service.settings import SettingsError
 
 
@@ -93,6 +94,23 @@ def test_every_command_refuses_a_certificate_that_is_missing(
     variables.setenv("CRML_KAFKA__SSL_CA_FILE", "/nowhere.pem")
     assert console.guarded(lambda: app(words)) == 2
     assert capsys.readouterr().err.startswith("kafka: TLS can't be set up from ssl_ca_file /nowhere.pem: ")
+
+
+def test_when_kafka_has_gone_the_line_says_what_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CRML_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setattr(console, "configure_logging", lambda: None)
+    monkeypatch.setattr(console.logging, "disable", lambda _: None)
+
+    async def work(_: object) -> int:
+        error = LogError("Kafka has not answered for 30 s")
+        error.add_note("the commands go on")
+        raise error
+
+    assert console.run(None, work) == 3
+    assert capsys.readouterr().err == "Kafka: Kafka has not answered for 30 s; the commands go on\n"
 
 
 def test_a_character_that_the_terminal_lacks_is_an_escape(tmp_path: Path) -> None:

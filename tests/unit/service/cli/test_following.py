@@ -11,6 +11,7 @@ from schemas.events import ReplyKind
 from service.cli import following
 from service.cli.following import EXIT_TIME, Lines, LiveTable, Watched, code_of, follow, screen, seconds_of
 from service.operator.commands.history import CommandHistory
+from service.runtime.ports import LogError
 from tests.support import terminal
 from tests.support.published_records import NOW, PublishedTopics, error, event, notice, reply, sent, trained
 
@@ -131,6 +132,30 @@ async def test_who_interrupts_it_is_reminded_that_the_commands_go_on(
     with pytest.raises(asyncio.CancelledError):
         await following
     assert capsys.readouterr().err == said
+
+
+class Gone(PublishedTopics):
+    """A broker that has died."""
+
+    def follow(self, starts: Any) -> Any:
+        async def failing() -> Any:
+            yield []
+            raise LogError("Kafka has not answered for 30 s")
+
+        return failing()
+
+
+@pytest.mark.parametrize(
+    ("watched", "notes"),
+    [
+        (Watched(IDENTITY), ["the commands go on. To follow them: python -m service watch weekly-1"]),
+        (Watched(None), []),
+    ],
+)
+async def test_when_kafka_has_gone_the_commands_go_on(watched: Watched, notes: list[str]) -> None:
+    with pytest.raises(LogError, match="not answered") as caught:
+        await follow(Gone(), {}, watched, Lines(as_json=False), None)  # type: ignore[arg-type]
+    assert getattr(caught.value, "__notes__", []) == notes
 
 
 async def test_a_terminal_gets_a_table_and_the_errors_whole(capsys: pytest.CaptureFixture[str]) -> None:
