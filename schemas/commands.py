@@ -124,6 +124,20 @@ def read(
     return _command(envelope, limits)
 
 
+def misuse(before: records.Command, command: records.Command) -> tuple[str, list[dict[str, str]]]:
+    """What is said of a command whose id an earlier one has, and the violations: what differs, and no value of it."""
+    pairs = {"type": (before.asked or before.operation, command.operation), "target": (before.target, command.target)}
+    differing = [path for path, (first, now) in pairs.items() if first and first != now] or ["data"]
+    message = (
+        f"this id and source belong to an earlier command with other content ({' and '.join(differing)}); a new command "
+        "needs a new id, a repeated one the same content"
+    )
+    violations = [{"path": "id", "rule": "unique", "message": "already used with other content within the retention"}]
+    return message, violations + [
+        {"path": path, "rule": "unique", "message": "differs from the earlier command's"} for path in differing
+    ]
+
+
 def trace_of(envelope: Envelope | cloudevents.Undecodable) -> TraceContext:
     """The trace context that a command carries on, and what of it had to be dropped."""
     return tracecontext.read(*(envelope.extensions.get(name, "") for name in tracecontext.ATTRIBUTES))

@@ -45,6 +45,7 @@ class Fault(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         status_details: AWS's ``statusDetails`` of a failed job.
         retryable: True when the same command under a new id may succeed.
         http_status: Status of AWS's answer; 0 when there was none.
+        origin: Of a command that ended because another did: id and code of the one whose end began it.
     """
 
     code: str
@@ -52,6 +53,7 @@ class Fault(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     status_details: dict[str, str] | None = None
     retryable: bool = False
     http_status: int = 0
+    origin: tuple[str, str] | None = None
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

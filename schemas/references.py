@@ -71,6 +71,25 @@ def unknown(name: str) -> str:
     )
 
 
+def deserted(name: str, how: str, code: str, origin: tuple[str, str]) -> str:
+    """What is said to a command of one that it names and that did not succeed.
+
+    Args:
+        name: The one that it names.
+        how: ``failed`` or ``rejected``.
+        code: Why; empty if that is not known.
+        origin: Id and code of the one whose end began it: the same one, if it waited for no other.
+    """
+    first, cause = origin
+    ended = f"{'was' if how == 'rejected' else 'has'} {how}"
+    why = f" because {shown(first)} did not succeed" if first != name else ""
+    known = f" ({cause or code})" if cause or code else ""
+    return (
+        f"command {shown(name)}, which this one names, {ended}{why}{known}; nothing was sent to AWS for this one. "
+        f"Correct {shown(first)}, and send it and all that depend on it again under new ids"
+    )
+
+
 def misfit(reference: Reference, makes: Resource | None) -> str:
     """What is said of a command that makes something else than the member takes; empty if it makes that."""
     if makes is not None and makes in reference.kinds:

@@ -36,12 +36,30 @@ def fault(job: TwinJob, jobs: Jobs) -> dict[str, Any] | None:
     """What ends a command that waits: one that it names has not succeeded, or made something else."""
     failed = [name for name, other in _named(job, jobs).items() if other and other.ended and other.last[0] in _IN_VAIN]
     if failed:
-        message = f"command {references.shown(failed[0])}, which this one names, did not succeed"
+        kind, code = _ending(jobs[records.job_key(job.command.source, failed[0])])
+        origin = _origin(failed[0], job.command.source, jobs)
+        message = references.deserted(failed[0], kind, code, origin)
         return {**error(references.FAILED, message), "predecessors": failed}
     misfits = _misfits(job, jobs)
     if misfits:
         return error(references.MISFIT, f"{misfits[0].path}: {misfits[0].message}", violations=as_data(misfits))
     return None
+
+
+def _ending(job: TwinJob) -> tuple[str, str]:
+    kind, data, _ = job.last
+    return kind.value, data.get("error", {}).get("code", "")
+
+
+def _origin(name: str, source: str, jobs: Jobs) -> tuple[str, str]:
+    """Id and code of the command whose end began it."""
+    while True:
+        other = jobs[records.job_key(source, name)]
+        _, code = _ending(other)
+        before = other.last[1].get("predecessors") if code == references.FAILED else None
+        if not before:
+            return name, code
+        name = before[0]
 
 
 def note(job: TwinJob, jobs: Jobs) -> tuple[str, ...]:

@@ -31,7 +31,6 @@ _NOT_BEFORE: Final = "NotBefore"
 _UNDER_WAY: Final = "CommandUnderWay"
 _PARKED: Final = "CommandParked"
 _NOT_HELD: Final = {_NOT_BEFORE, _UNDER_WAY, _PARKED, references.WAITS}
-_MISUSE: Final = "this id and source belong to an earlier command with other content"
 
 
 class Twin:
@@ -187,8 +186,8 @@ class Twin:
         if command.digest == known.command.digest:
             self._out.reply(command, *known.last, self.now)
             return
-        violation = {"path": "id", "rule": "unique", "message": "already used with other content"}
-        misuse = {"error": {"code": "IdMisuse", "message": _MISUSE, "violations": [violation]}}
+        message, violations = commands.misuse(known.command, command)
+        misuse = {"error": {"code": "IdMisuse", "message": message, "violations": violations}}
         self._out.reply(command, ReplyKind.REJECTED, misuse, int(command.digest[:12], 16), self.now)
 
     def _begin(self, job: TwinJob) -> None:

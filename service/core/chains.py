@@ -142,13 +142,11 @@ def _released(job: Job, filled: FilledRequest, now: float, *, early: bool) -> St
 
 
 def _failed(job: Job, names: list[str], other: Job | None, now: float) -> Step:
-    code = f" ({other.fault.code})" if other and other.fault else ""
-    how = other.phase.value if other else ""
-    message = (
-        f"command {references.shown(names[0])}, which this one names, was {how}{code}; nothing was sent to AWS for "
-        "this one. Correct that, and send both again under new ids"
-    )
-    return outcomes.deserted(job, Fault(references.FAILED, message), names, now)
+    fault = other.fault if other else None
+    code = fault.code if fault else ""
+    origin = (fault.origin if fault else None) or (names[0], code)
+    message = references.deserted(names[0], other.phase.value if other else "failed", code, origin)
+    return outcomes.deserted(job, Fault(references.FAILED, message, origin=origin), names, now)
 
 
 def _unknown(job: Job, seen: Predecessors) -> list[str]:

@@ -150,7 +150,7 @@ def _again(known: Job, command: Command, batch: Transaction, context: Context) -
     """A known id: the same content is acknowledged again, other content is a misuse. AWS is not called."""
     if command.digest != known.command.digest:
         # The number is derived from the content, so that each different misuse has a reply id of its own.
-        batch.repeat_reply(misused(known, command), MISUSE, int(command.digest[:12], 16))
+        batch.repeat_reply(misused(known, command), misuse(known, command), int(command.digest[:12], 16))
         context.telemetry.command(command.operation, "misused")
         return
     reply = outcomes.terminal_reply(known) if ended(known) else CommandReply("accepted")
@@ -179,8 +179,9 @@ def _misplaced(record: InRecord, command: Command, other: str, batch: Transactio
 def wrong_partition(here: str, other: str) -> CommandReply:
     """The reply to a command that would make a second resource."""
     message = (
-        f"this id and source belong to a command in {other}; this one came to {here}. Send a repeat with the same "
-        f"record key and the partitioner of Java's client (librdkafka: partitioner=murmur2_random)"
+        f"this id and source belong to a command in {other}; this one came to {here}. A repeat needs the record key of "
+        "the first one, which `python -m service show ID` prints. If it has that key, its producer hashes keys otherwise: "
+        "use the partitioner of Java's client (librdkafka: partitioner=murmur2_random)"
     )
     violation = {"path": "id", "rule": "partition", "message": f"already used in {other}"}
     return CommandReply(
@@ -195,16 +196,8 @@ def misused(known: Job, command: Command) -> Job:
 
 DEFECT = Fault("ServiceError", "the command could not be carried out: a defect of the service, please report it")
 
-MISUSE = CommandReply(
-    "rejected",
-    {
-        "error": {
-            "code": "IdMisuse",
-            "message": "this id and source belong to an earlier command with other content; "
-            "a new command needs a new id, a repeated one the same content",
-            "violations": [
-                {"path": "id", "rule": "unique", "message": "already used with other content within the retention"}
-            ],
-        }
-    },
-)
+
+def misuse(known: Job, command: Command) -> CommandReply:
+    """The reply to a command with the id of another one."""
+    message, violations = commands.misuse(known.command, command)
+    return CommandReply("rejected", {"error": {"code": "IdMisuse", "message": message, "violations": violations}})

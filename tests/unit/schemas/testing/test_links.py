@@ -70,6 +70,10 @@ def test_one_that_fails_ends_the_others() -> None:
     assert [code(twin, name) for name in ("three", "four", "five")] == ["PredecessorFailed"] * 3
     assert replies(twin, "four")[-1].data["predecessors"] == ["three"]
     assert kinds(twin, "five") == ["accepted", "waiting", "failed"]
+    message = replies(twin, "five")[-1].data["error"]["message"]
+    assert message.startswith(
+        "command four, which this one names, has failed because two did not succeed (CREATE_FAILED)"
+    )
 
 
 def test_a_long_chain_ends() -> None:

@@ -219,6 +219,27 @@ def test_one_that_did_not_succeed_ends_it(phase: Phase) -> None:
     assert step.job.command.params == {}
 
 
+def test_a_chain_names_the_one_whose_end_began_it() -> None:
+    """However far away it is, that is the one to correct."""
+    first = msgspec.structs.replace(other(Phase.FAILED), fault=Fault("CREATE_FAILED", "too few"))
+    step = observe(waiting(model("d", "x"), look(d=other(), x=other())), look(d=other(), x=first))
+    assert step.job is not None
+    assert step.job.fault is not None
+    assert step.job.fault.message == (
+        "command x, which this one names, has failed (CREATE_FAILED); nothing was sent to AWS for this one. "
+        "Correct x, and send it and all that depend on it again under new ids"
+    )
+    second = msgspec.structs.replace(other(Phase.FAILED), fault=step.job.fault)
+    step = observe(waiting(model("d", "y"), look(d=other(), y=other())), look(d=other(), y=second))
+    assert step.job is not None
+    assert step.job.fault is not None
+    assert step.job.fault.origin == ("x", "CREATE_FAILED")
+    assert step.job.fault.message == (
+        "command y, which this one names, has failed because x did not succeed (CREATE_FAILED); nothing was sent to AWS "
+        "for this one. Correct x, and send it and all that depend on it again under new ids"
+    )
+
+
 def test_what_is_remembered_of_its_end_is_short_however_many_have_failed() -> None:
     names = [f"{number:-<255}" for number in range(100)]
     asked = command("DeleteAudienceModel", {"audienceModelArn": MODEL}, "x", *names)

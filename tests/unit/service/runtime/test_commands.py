@@ -96,6 +96,8 @@ async def test_another_content_under_a_known_id_is_a_misuse(ended: bool) -> None
     one, two = b.told()
     assert (one.kind, one.code) == ("rejected", "IdMisuse")
     assert one.id != two.id
+    assert [each["path"] for each in one.data["error"]["violations"]] == ["id", "data"]
+    assert "with other content (data);" in one.data["error"]["message"]
     assert b.job() == before
     assert b.out(CHANGELOG) == []
     assert b.out(DEAD_LETTERS) == []
