@@ -10,6 +10,7 @@ id, and is not changed by a new default target, by formatting or by the content 
 as they were sent.
 """
 
+import difflib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,8 +130,8 @@ def misuse(before: records.Command, command: records.Command) -> tuple[str, list
     pairs = {"type": (before.asked or before.operation, command.operation), "target": (before.target, command.target)}
     differing = [path for path, (first, now) in pairs.items() if first and first != now] or ["data"]
     message = (
-        f"this id and source belong to an earlier command with other content ({' and '.join(differing)}); a new command "
-        "needs a new id, a repeated one the same content"
+        f"this id and source belong to an earlier command with other content ({' and '.join(differing)}); a new "
+        "command needs a new id, a repeated one the same content"
     )
     violations = [{"path": "id", "rule": "unique", "message": "already used with other content within the retention"}]
     return message, violations + [
@@ -176,7 +177,7 @@ def _command(envelope: Envelope, limits: TopicRules) -> records.Command | Reject
     operation, named = _operation(envelope.type), tuple[str, ...]()
     found: list[tuple[str, Violation]] = []
     if not operation:
-        found.append(("UnknownOperation", Violation("type", "enum", _UNKNOWN_OPERATION)))
+        found.append(("UnknownOperation", Violation("type", "enum", _unknown_operation(envelope.type))))
     try:
         data = strictjson.loads(envelope.data)
         content = canonical(data)
@@ -235,7 +236,16 @@ def _chain_violations(
 _OWN_ID: Final = "must name an earlier command; it names this one"
 
 
-_UNKNOWN_OPERATION: Final = f"must be {COMMAND_PREFIX}<operation>, where <operation> is one of: {', '.join(COMMANDS)}"
+def _unknown_operation(found: str) -> str:
+    """What was found, and which operations have a name like it; the reference lists all of them."""
+    name = sizes.printable(found, sizes.MAX_PATH)
+    near = difflib.get_close_matches(found.removeprefix(COMMAND_PREFIX)[:_LONGEST_NAME], COMMANDS, n=3)
+    listed = f"perhaps {' or '.join(near)}" if near else f"one of the {len(COMMANDS)} of docs/reference, such as {_ANY}"
+    return f"found {name or 'none'}; expected {COMMAND_PREFIX}<operation>, with the operation {listed}"
+
+
+_LONGEST_NAME: Final = 2 * max(map(len, COMMANDS))
+_ANY: Final = next(iter(COMMANDS))
 
 
 def common_code(found: Sequence[tuple[str, Violation]]) -> str:

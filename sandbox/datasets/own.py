@@ -74,6 +74,8 @@ def load_command(
         store(storage, label, table, seeds)
         if chain:
             chain.write_text(campaign(label), encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SystemExit(f"{error.filename or file}: no such file") from None
     except (LoadError, OSError, pa.ArrowException) as error:
         raise SystemExit(str(error)) from None
     except AWS_ERRORS as error:

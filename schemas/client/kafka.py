@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordTooLargeError,
@@ -66,7 +67,7 @@ class KafkaTransport:
 
     async def open(self) -> None:
         """See :class:`schemas.client.transport.Transport`."""
-        async with _reaching("connecting", self._settings.connect_timeout):
+        async with _reaching(f"connecting to {self._settings.bootstrap_servers}", self._settings.connect_timeout):
             self._options = await asyncio.to_thread(options, self._settings)
             await self._current()
 
@@ -277,5 +278,8 @@ async def _reaching(what: str, seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise UnreachableError(f"{what}: no answer from Kafka within {seconds:g} s") from error
+    except KafkaConnectionError as error:
+        message = f"{what}: no broker accepts the connection; check bootstrap_servers and the network"
+        raise UnreachableError(message) from error
     except (KafkaError, OSError, AssertionError, ValueError, OverflowError) as error:
         raise UnreachableError(f"{what}: {error!r}") from error

@@ -1,10 +1,11 @@
 """Stops an aiokafka client within a bound and leaves neither a socket nor a task behind.
 
 aiokafka's ``stop()`` waits without limit for a broker that is silent, may leave its own tasks waiting for ever (the
-accumulator's flush of a producer whose sender died), leaves every task that still awaits the client hanging, and may end
-with the ``CancelledError`` of a fetch that it has cancelled itself, as if the caller had been interrupted. So: no task
-must await the client any more; stop it with a timeout; then cut its connections. Cutting needs names that are private to
-aiokafka 0.14; they are read with defaults, so a renamed one costs cleanliness at an unclean end and nothing else.
+accumulator's flush of a producer whose sender died), leaves every task that still awaits the client hanging, and may
+end with the ``CancelledError`` of a fetch that it has cancelled itself, as if the caller had been interrupted. So: no
+task must await the client any more; stop it with a timeout; then cut its connections. Cutting needs names that are
+private to aiokafka 0.14; they are read with defaults, so a renamed one costs cleanliness at an unclean end and nothing
+else.
 """
 
 import asyncio

@@ -2,10 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from heapq import nlargest
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -200,7 +200,7 @@ async def _show(settings: Settings, command_id: str, source: str | None, tenant:
         records = await _records(settings, topics.commands, command_id)
         searched = ", ".join([*reading.topics, *(topics.commands if records is not None else ())])
     if not found and not any(each.command_id == command_id for each in records or ()):
-        print_error(f"no command {command_id} is known; read were {searched}. What ended is deleted from them in time")
+        print_error(f"no command {command_id} is known; read were {searched}. Kafka deletes what is old from them")
         return EXIT_MISSING
     if not found:
         found = [CommandHistory(("", each, command_id)) for each in _sources(records, command_id, source)]
@@ -238,9 +238,8 @@ def _print_command(settings: Settings, command: CommandHistory, records: list[Co
     if command.timeline:
         print_line("timeline, in UTC", "bold")
     decisions = [each for each in records or () if each.about == command.id]
-    entries = sorted(
-        [*_happened(command.timeline, command.resources), *_decided(decisions)], key=lambda entry: entry[0]
-    )
+    happened = _happened(command.timeline, command.resources, command.error)
+    entries = sorted([*happened, *_decided(decisions)], key=lambda entry: entry[0])
     for at, line in entries:
         line.rstrip()
         output.print_lines(screen, [Text.assemble(f"  {output.clock(at)}  ", line)])
@@ -295,12 +294,16 @@ def _record(record: CommandRecord) -> str:
     )
 
 
-def _happened(notices: Sequence[Notice], resources: Sequence[str]) -> Iterator[tuple[float, Text]]:
+def _happened(
+    notices: Sequence[Notice], resources: Sequence[str], shown: Mapping[str, Any]
+) -> Iterator[tuple[float, Text]]:
     for notice in notices:
         word = notice.reply.value if notice.reply else "event"
         about = output.news(notice) if notice.reply else f"{notice.resource_kind} {notice.word}"
         for resource in resources:  # they stand above
             about = about.replace(f" {resource}", "").removesuffix(resource)
+        if notice.error and notice.error == shown:  # it stands above, whole
+            about = str(notice.error.get("code", ""))
         yield notice.time, Text.assemble((f"{word:9}", output.STYLES.get(word, "")), f"  {printable(about)}")
 
 
@@ -319,7 +322,10 @@ def _remarks(command: CommandHistory, records: list[CommandRecord] | None) -> It
     for stranger in command.strangers:
         yield f"{output.clock(stranger.time)}: another record with this id was rejected: {output.news(stranger)}"
     if command.repeats:
-        yield f"Replies were repeated {command.repeats} times, for duplicates of the command."
+        again = (
+            "A reply was repeated once" if command.repeats == 1 else f"Replies were repeated {command.repeats} times"
+        )
+        yield f"{again}, as the command was sent again."
 
 
 def _remedies(command: CommandHistory) -> Iterator[str]:

@@ -45,8 +45,11 @@ def clock(time: float) -> str:
     return format_time(time)[:19].replace("T", " ")
 
 
+_WHOLE: Final = ("FOR", "TOOK", "TIME")
+
+
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], width: int | None, *, whole: Sequence[str] = ("FOR", "TIME")
+    head: Sequence[str], rows: Iterable[Sequence[str]], width: int | None, *, whole: Sequence[str] = _WHOLE
 ) -> list[Text]:
     """Aligned lines, the head first; too long cells lose their middle, a state its end.
 
@@ -154,7 +157,13 @@ def _result(result: Any) -> str:
         return ""
     arns = [str(value) for name, value in result.items() if name.endswith("Arn") and isinstance(value, str)]
     status = str(result.get("status") or "")
-    return " ".join([*([status] if status else []), *arns[:1]]) or ", ".join(sorted(map(str, result)))
+    return " ".join([*([status] if status else []), *arns[:1]]) or _listed(result)
+
+
+def _listed(result: Mapping[str, Any]) -> str:
+    """How many of what a List has answered; the names of any other answer."""
+    counts = [f"{name}: {len(value)}" for name, value in sorted(result.items()) if isinstance(value, list)]
+    return f"{', '.join(counts)} (--json prints them)" if counts else ", ".join(sorted(map(str, result)))
 
 
 def notice_line(notice: Notice) -> Text:

@@ -182,8 +182,8 @@ async def _list(desk: _DeadLetterContext, selected: Selection, limit: int, *, as
 
 async def _show(desk: _DeadLetterContext, partition: int, offset: int, *, value: bool) -> int:
     letter = await read_one(desk.kafka, desk.topic, partition, offset)
-    if letter is None:
-        print_error(f"{desk.topic} has no dead letter at partition {partition}, offset {offset}: it has expired")
+    if isinstance(letter, str):
+        print_error(f"{desk.topic} has no dead letter at {partition} {offset}: {letter} (dlq list shows them)")
         return EXIT_MISSING
     dlq_output.show_letter(dlq_output.screen(), letter, value=value)
     return 0

@@ -119,6 +119,14 @@ class Watched:
             found += called or [CommandHistory(("", source, command_id), operation)]
         return found
 
+    def going(self) -> list[str]:
+        """Ids of those that are waited for, and go on."""
+        return [each.id for each in self.commands() if each.open and not _unheard(each)] if self.named else []
+
+    def unheard(self) -> list[str]:
+        """Ids that were given, of which neither a reply nor an event is known: they can be mistyped."""
+        return [each.id for each in self.commands() if _unheard(each)]
+
     @property
     def ended(self) -> bool:
         """Whether all that is waited for has ended, or is parked."""
@@ -127,6 +135,11 @@ class Watched:
     def exit_code(self) -> int:
         """What became of them."""
         return max((code_of(each) for each in self.commands()), default=0)
+
+
+def _unheard(command: CommandHistory) -> bool:
+    """What was sent from here has an operation at once."""
+    return not (command.operation or command.updated)
 
 
 def code_of(command: CommandHistory) -> int:
@@ -189,7 +202,8 @@ class LiveTable:
         ended = sum(not each.open for each in commands)
         going = [each for each in commands if each.open]
         shown = commands if len(commands) <= _ROWS else going[:_ROWS]
-        lines = output.table(output.COLUMNS, [self._row(each, now) for each in shown], self._console.width)
+        head = (*output.COLUMNS[:-1], "TOOK")
+        lines = output.table(head, [self._row(each, now) for each in shown], self._console.width)
         if len(shown) < len(commands):
             lines.append(Text(f"and {len(commands) - len(shown)} others", "dim"))
         spent = output.duration(time.monotonic() - self._begun)
@@ -237,20 +251,27 @@ async def follow(
                     if watched.ended:
                         break
     except TimeoutError:
-        going = [each.id for each in watched.commands() if each.open]
-        print_error(f"time is up: {', '.join(going)}: not ended. They go on; to follow: {hint('watch', *going)}")
+        _show_time_is_up(watched)
         return EXIT_TIME
     except asyncio.CancelledError:
-        if going := [each.id for each in watched.commands() if each.open] if watched.named else []:
+        if going := watched.going():
             print_error(f"interrupted; the commands go on. To follow them: {hint('watch', *going)}")
         raise
     except LogError as error:
-        if going := [each.id for each in watched.commands() if each.open] if watched.named else []:
+        if going := watched.going():
             error.add_note(f"the commands go on. To follow them: {hint('watch', *going)}")
         raise
     if isinstance(shown, LiveTable):
         show_ends(watched.commands())
     return watched.exit_code()
+
+
+def _show_time_is_up(watched: Watched) -> None:
+    if going := watched.going():
+        print_error(f"time is up: {', '.join(going)}: not ended. They go on; to follow: {hint('watch', *going)}")
+    if unheard := watched.unheard():
+        listed = hint("list", "--state", "open,ended")
+        print_error(f"time is up: {', '.join(unheard)}: nothing was heard of it. Check the id: {listed}")
 
 
 def show_ends(commands: Sequence[CommandHistory]) -> None:

@@ -96,7 +96,8 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
     else:
         output.show_parked(found)
         output.show_corrupt(ledger.corrupt)
-        console.print_line(f"{output.count(len(parked), 'command')} parked", "" if parked else "green")
+        counted = f"{output.count(len(parked), 'command')} parked" if parked else "no command is parked"
+        console.print_line(counted, "" if parked else "green")
     return EXIT_REFUSED if ledger.corrupt else 0
 
 

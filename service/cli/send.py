@@ -1,5 +1,6 @@
 """``python -m service send``: commands from a file, from standard input or from the command line itself."""
 
+import hashlib
 import json
 import secrets
 import sys
@@ -96,7 +97,7 @@ def send(
         attributes: What is set for every command.
         id: Id of the only command; with source its identity. Made up for an operation that is typed.
         data: Members of an operation: JSON or YAML, @FILE, or - for standard input.
-        example: Take the members from the operation's page.
+        example: Take the members from the operation's page, with a name of its own for what is created.
         set: A value for ${name} in the documents, as name=value; may be repeated.
         run: Name of a scheduled run: ${run} in the documents, and the id of commands that have none.
         dry_run: Check, and print what would be sent; connects to nothing.
@@ -145,6 +146,8 @@ class _Typed:
                 f"--data and --example are for an operation; {unknown('operation', self.what, list(COMMANDS))}"
             )
         if self.what != STDIN and not Path(self.what).is_file():
+            if _is_path(self.what):
+                raise ValueError(f"{self.what}: no such file")
             raise ValueError(f"{unknown('operation', self.what, list(COMMANDS))}; nor is there a file of that name")
         try:
             return documents.parse(_content(self.what), variables)
@@ -159,11 +162,23 @@ class _Typed:
             if self.data is not None:
                 raise ValueError("choose one of --data and --example")
             shown = examples.COMMANDS[self.what]
-            return CommandDocument(operation=self.what, data=dict(shown.data), extensions=dict(shown.extensions))
+            data = {**shown.data, **self._own_name(shown.data)}
+            return CommandDocument(operation=self.what, data=data, extensions=dict(shown.extensions))
         text = self.data if self.data is not None else "{}"
         if text == STDIN or text.startswith("@"):
             text = _content(text.removeprefix("@"))
         return CommandDocument(operation=self.what, data=documents.parse_data(text, variables))
+
+    def _own_name(self, data: Mapping[str, Any]) -> dict[str, str]:
+        """A name that no other example has, as AWS refuses a second training dataset of one name.
+
+        The same id gives the same name: a repeat has the same content.
+        """
+        if not COMMANDS[self.what].creates or "name" not in data:
+            return {}
+        known = self.id or self.run
+        seed = known.encode(errors="surrogateescape") if known else secrets.token_bytes(8)
+        return {"name": f"{data['name']}-{hashlib.sha256(seed).hexdigest()[:8]}"}
 
 
 def _content(name: str) -> str:
@@ -176,8 +191,17 @@ def _content(name: str) -> str:
         raise ValueError("standard input is closed; give it something to read, or name a file")
     try:
         return sys.stdin.read() if name == STDIN else Path(name).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name} can't be read: {error}") from error
+    except FileNotFoundError as error:
+        raise ValueError(f"{name}: no such file") from error
+    except OSError as error:
+        raise ValueError(f"{name} can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} can't be read: found a byte that is not UTF-8 at position {error.start}") from error
+
+
+def _is_path(text: str) -> bool:
+    """Names of operations have neither folder nor ending."""
+    return "/" in text or "." in text
 
 
 def _variables(pairs: Sequence[str], run: str | None) -> dict[str, str]:

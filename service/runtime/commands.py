@@ -180,8 +180,8 @@ def wrong_partition(here: str, other: str) -> CommandReply:
     """The reply to a command that would make a second resource."""
     message = (
         f"this id and source belong to a command in {other}; this one came to {here}. A repeat needs the record key of "
-        "the first one, which `python -m service show ID` prints. If it has that key, its producer hashes keys otherwise: "
-        "use the partitioner of Java's client (librdkafka: partitioner=murmur2_random)"
+        "the first one, which `python -m service show ID` prints. If it has that key, its producer hashes keys "
+        "otherwise: use the partitioner of Java's client (librdkafka: partitioner=murmur2_random)"
     )
     violation = {"path": "id", "rule": "partition", "message": f"already used in {other}"}
     return CommandReply(

@@ -142,7 +142,7 @@ class FleetCommands:
             "accepted_at": moment(job.accepted_at),
             "since": moment(job.accepted_at if state in _FROM_ACCEPTANCE else job.since),
             "ended_at": moment(job.finished_at),
-            "attempts": job.attempt if job.phase not in (Phase.QUEUED, Phase.REJECTED) else job.attempt - 1,
+            "attempts": _calls(job),
             "next_step": step,
             "next_at": self._wall(times[1]) if times else moment(at),
             "seen_at": self._wall(times[0]) if times else None,
@@ -233,6 +233,12 @@ def _step(seen: SeenStep) -> TimelineStep:
         error=seen.error,
         attempt=seen.attempt if seen.attempt > 1 else 0,
     )
+
+
+def _calls(job: Job) -> int:
+    """Calls that may have left: of a command that is not permitted yet, none for its first attempt."""
+    untried = job.phase is Phase.INTENDED and job.due and not (job.turn or job.retries)
+    return job.attempt - 1 if untried or job.phase in (Phase.QUEUED, Phase.REJECTED) else job.attempt
 
 
 def _ended(job: Job) -> bool:

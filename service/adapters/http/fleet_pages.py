@@ -327,7 +327,9 @@ def _partitions(overview: Overview, answer: PartitionsAnswer, now: datetime | No
     return tag(
         "section",
         tag("h2", "Replicas and partitions"),
-        tag("p", f"{len(replicas)} replicas", state, class_="faint") if replicas else None,
+        tag("p", f"{len(replicas)} {'replica' if len(replicas) == 1 else 'replicas'}", state, class_="faint")
+        if replicas
+        else None,
         tag("ul", replicas, class_="replicas") if replicas else None,
         error,
         tag("details", tag("summary", f"{len(rows)} partitions"), table, id="partition-list"),

@@ -59,7 +59,7 @@ def until(at: datetime | None, now: datetime | None) -> Markup | None:
 
 def clock(at: datetime | None) -> Markup | None:
     """The time itself, in UTC."""
-    return tag("time", at.strftime("%Y-%m-%d %H:%M:%S"), datetime=_iso(at)) if at is not None else None
+    return tag("time", at.strftime("%Y-%m-%d %H:%M:%S UTC"), datetime=_iso(at)) if at is not None else None
 
 
 def _iso(at: datetime) -> str:

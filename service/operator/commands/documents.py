@@ -212,7 +212,16 @@ def _documents(text: str, filling: _Filling) -> list[Any]:
 
 def _unreadable(text: str, error: Exception) -> str:
     hint = "; within {...} and [...], put ${name} in quotes" if "${" in text else ""
-    return f"can't be read: {' '.join(str(error).split())}{hint}"
+    found = _of_yaml(error) if isinstance(error, yaml.MarkedYAMLError) else " ".join(str(error).split())
+    return f"can't be read: {found}{hint}"
+
+
+def _of_yaml(error: yaml.MarkedYAMLError) -> str:
+    """What is wrong, and where, in a line."""
+    mark = error.problem_mark or error.context_mark
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    context = f" ({error.context})" if error.context else ""
+    return " ".join(f"{where}{error.problem or 'is no YAML'}{context}".replace("'<stream end>'", "the end").split())
 
 
 def _json_values(text: str) -> Iterator[Any]:

@@ -26,21 +26,24 @@ async def read(settings: KafkaSettings, topic: str, selection: Selection) -> Asy
                     yield letter
 
 
-async def read_one(settings: KafkaSettings, topic: str, partition: int, offset: int) -> DeadLetter | None:
-    """The dead letter at a position; None when there is none.
+async def read_one(settings: KafkaSettings, topic: str, partition: int, offset: int) -> DeadLetter | str:
+    """The dead letter at a position; in words, why there is none.
 
     Raises:
         LogError: Kafka failed or made no progress, or there is no such topic.
     """
     async with reader(settings, _ROLE) as source:
         wanted = TopicPartition(topic, partition)
-        start, end = (await source.committed_ranges([topic])).get(wanted, (0, 0))
-        if not start <= offset < end:
-            return None
-        async with aclosing(_letters(source, {wanted: (offset, offset + 1)})) as letters:
+        ranges = await source.committed_ranges([topic])
+        if wanted not in ranges:
+            known = ", ".join(str(each.partition) for each in ranges)
+            return f"it has no partition {partition}; its partitions are {known}"
+        start, end = ranges[wanted]
+        async with aclosing(_letters(source, {wanted: (max(start, offset), end)})) as letters:
             async for letter in letters:
-                return letter
-    return None
+                expired = "it has expired; " if offset < start else ""
+                return letter if letter.offset == offset else f"{expired}the next one is {partition} {letter.offset}"
+    return "it has expired" if offset < start else "none is there or behind"
 
 
 async def _letters(source: Reader, ranges: Ranges) -> AsyncGenerator[DeadLetter, None]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas import commands, shapes
 from schemas.cloudevents import Headers
 from schemas.commands import NotACommand, Rejected, TopicRules
-from schemas.operations import OPERATIONS
+from schemas.operations import COMMANDS, OPERATIONS
 from schemas.permissions import open_grant
 from schemas.records import Command
 from tests.support import samples
@@ -173,8 +173,26 @@ def test_allowed_values_are_told() -> None:
     topics = _rejected(_read(headers=_headers(replyto="other")), "ReplyTopicNotAllowed", "replyto")
     assert "replies.a, replies.b" in topics.violations[0].message
     assert topics.command.reply_to == ""
-    operations = _rejected(_read(headers=_headers("CreateTrainedModel")), "UnknownOperation", "type")
-    assert all(operation in operations.violations[0].message for operation in OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "CreateAudienceModl",
+            "found cleanroomsml.command.CreateAudienceModl; expected cleanroomsml.command.<operation>, with the "
+            "operation perhaps CreateAudienceModel",
+        ),
+        (
+            "Frob",
+            "found cleanroomsml.command.Frob; expected cleanroomsml.command.<operation>, with the operation one of the "
+            f"{len(COMMANDS)} of docs/reference, such as {next(iter(OPERATIONS))}",
+        ),
+    ],
+)
+def test_an_unknown_operation_is_named_with_those_like_it(name: str, said: str) -> None:
+    operations = _rejected(_read(headers=_headers(name)), "UnknownOperation", "type")
+    assert operations.violations[0].message.startswith(said)
     assert operations.command.operation == ""
 
 

@@ -209,7 +209,7 @@ async def test_an_outage_that_lasts_leaves_the_outcome_open(cluster: Cluster) ->
 
 async def test_a_kafka_that_is_away_at_the_start(cluster: Cluster) -> None:
     cluster.failures = [KafkaConnectionError()]
-    with pytest.raises(UnreachableError, match="connecting: KafkaConnectionError"):
+    with pytest.raises(UnreachableError, match=r"connecting to .*: no broker accepts the connection"):
         await transport()
     cluster.failures = [1_000.0]
     with pytest.raises(UnreachableError, match="no answer from Kafka within 30 s"):

@@ -104,7 +104,12 @@ def test_a_row() -> None:
         (ReplyKind.WAITING, {"reason": "RateBudget", "position": 3}, "RateBudget, position 3 in the queue"),
         (ReplyKind.STARTED, {"status": "CREATE_PENDING", "resourceArn": MODEL}, f"CREATE_PENDING {MODEL}"),
         (ReplyKind.SUCCEEDED, {"result": {"audienceModelArn": MODEL, "status": "ACTIVE"}}, f"ACTIVE {MODEL}"),
-        (ReplyKind.SUCCEEDED, {"result": {"audienceModels": [1], "nextToken": "t"}}, "audienceModels, nextToken"),
+        (
+            ReplyKind.SUCCEEDED,
+            {"result": {"models": [1], "nextToken": "t"}},
+            "models: 1 (--json prints them)",
+        ),
+        (ReplyKind.SUCCEEDED, {"result": {"policyHash": "h"}}, "policyHash"),
         (ReplyKind.SUCCEEDED, {"result": None}, ""),
         (ReplyKind.FAILED, error("X", "why"), "X: why"),
     ],

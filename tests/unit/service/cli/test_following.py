@@ -114,6 +114,15 @@ async def test_when_time_is_up_it_says_how_to_go_on(capsys: pytest.CaptureFixtur
     assert told == "time is up: weekly-1: not ended. They go on; to follow: python -m service watch weekly-1\n"
 
 
+async def test_an_id_that_was_never_heard_of_may_be_mistyped(capsys: pytest.CaptureFixture[str]) -> None:
+    watched = Watched({("", "nope"): ""})
+    code = await follow(PublishedTopics(), {}, watched, Lines(as_json=False), 0.02)  # type: ignore[arg-type]
+    assert code == EXIT_TIME
+    assert capsys.readouterr().err == (
+        "time is up: nope: nothing was heard of it. Check the id: python -m service list --state open,ended\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("watched", "said"),
     [

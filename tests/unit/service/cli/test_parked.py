@@ -137,7 +137,7 @@ def test_the_list_is_there_when_aws_is_not(world: World, type_: CommandLine) -> 
 
 def test_a_list_of_nothing(world: World, type_: CommandLine) -> None:
     world.snapshot.jobs = [parked(phase=Phase.RUNNING)]
-    assert type_("parked", "list").lines == ["0 commands parked"]
+    assert type_("parked", "list").lines == ["no command is parked"]
     assert type_("parked", "list", "--json").out == ""
     assert world.listed == [set(), set()], "AWS is not asked"
 

@@ -122,6 +122,16 @@ def test_an_operation_that_is_typed(
     assert json.loads(kafka.sent[0].value) == {"maxResults": 5}
 
 
+def test_examples_have_names_of_their_own_and_a_repeat_the_same_one(kafka: Kafka, type_: CommandLine) -> None:
+    """AWS refuses a second training dataset of one name; the same id is the same command."""
+    for words in ((), (), ("--id", "a"), ("--id", "a")):
+        assert type_("send", "CreateTrainingDataset", "--example", *words).code == 0
+    one, two, third, again = (json.loads(each.value)["name"] for each in kafka.sent)
+    assert one.startswith("ratings-")
+    assert len({one, two, third}) == 3
+    assert third == again
+
+
 def test_an_example_with_everything_set(kafka: Kafka, type_: CommandLine) -> None:
     words = ["--id", "a", "--source", "/s", "--key", "k", "--priority", "3", "--deadline", "+2h"]
     more = ["--not-before", "2026-01-31T12:00:00Z"]
@@ -184,7 +194,8 @@ def test_all_violations_and_nothing_sent(kafka: Kafka, type_: CommandLine) -> No
         (["FILE", "--set", "week"], "--set: found 'week'; expected name=value"),
         (["FILE", "--data", "{}"], "--data and --example are for an operation"),
         (["ListAudienceModels", "--example", "--data", "{}"], "choose one of --data and --example"),
-        (["ListAudienceModels", "--data", "@nowhere"], "nowhere can't be read"),
+        (["ListAudienceModels", "--data", "@nowhere"], "nowhere: no such file\n"),
+        (["nofile.yaml"], "nofile.yaml: no such file\n"),
         (["ListAudienceModels", "--data", "{a"], "data can't be read"),
         (["ListAudienceModels", "--deadline", "+soon"], "found '+soon'; expected"),
         (["ListAudienceModels", "--wait", "soon"], "--wait: found 'soon'; expected seconds"),

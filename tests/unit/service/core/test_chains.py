@@ -235,8 +235,8 @@ def test_a_chain_names_the_one_whose_end_began_it() -> None:
     assert step.job.fault is not None
     assert step.job.fault.origin == ("x", "CREATE_FAILED")
     assert step.job.fault.message == (
-        "command y, which this one names, has failed because x did not succeed (CREATE_FAILED); nothing was sent to AWS "
-        "for this one. Correct x, and send it and all that depend on it again under new ids"
+        "command y, which this one names, has failed because x did not succeed (CREATE_FAILED); nothing was sent to "
+        "AWS for this one. Correct x, and send it and all that depend on it again under new ids"
     )
 
 

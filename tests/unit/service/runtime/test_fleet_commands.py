@@ -46,6 +46,15 @@ async def test_who_waits_for_a_slot_sees_its_position_and_who_has_the_slots() ->
     assert [each.position for each in page.commands if each.state is CommandState.WAITING] == [1, 2, 3]
 
 
+async def test_what_waits_for_its_start_time_has_called_nothing() -> None:
+    here = scene()
+    now = here.clock.wall()
+    here.put(job(now, "later", MODEL, Phase.INTENDED, 10.0, reason="NotBefore", due=now + 3600))
+    here.put(job(now, "throttled", MODEL, Phase.INTENDED, 10.0, retries=1, due=now + 5))
+    found = [await here.view.commands.command("/teams/marketing", each) for each in ("later", "throttled")]
+    assert [answer and answer.attempts for answer in found] == [0, 1]
+
+
 async def test_the_usual_duration_is_made_of_what_aws_says_until_enough_was_seen() -> None:
     here = scene()
     now = here.clock.wall()

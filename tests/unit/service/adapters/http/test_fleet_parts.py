@@ -84,8 +84,8 @@ def test_a_timeline() -> None:
     )
     shown = fleet_parts.timeline(steps, NOW)
     assert text(shown) == (
-        "received by Kafka 2026-11-27 16:57:00 ( 3 min ago) steps in between, which this replica has not seen "
-        "◷ waiting &lt;b&gt;, call 3 2026-11-27 16:58:00 ( 2 min ago) "
+        "received by Kafka 2026-11-27 16:57:00 UTC ( 3 min ago) steps in between, which this replica has not seen "
+        "◷ waiting &lt;b&gt;, call 3 2026-11-27 16:58:00 UTC ( 2 min ago) "
         "next poll when its owner has it due next try in 2 min"
     )
 

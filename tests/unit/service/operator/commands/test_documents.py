@@ -118,10 +118,13 @@ def test_a_run_need_not_be_used() -> None:
         ("operation: X\nextensions: {type: b}", "found type, which is no extension; use the member operation"),
         ("extensions: {time: b}\ncommands: [{operation: X}]", "found time, which is no extension; leave it out"),
         ("extensions: [a]\ncommands: [{operation: X}]", "document 1: extensions must be a mapping"),
-        ("operation: !!bool maybe", "can't be read: it is no bool that can be read"),
+        ("operation: !!bool maybe", "can't be read: line 1, column 12: it is no bool that can be read"),
         ("operation: !!int ''", "it is no int that can be read"),
         ("operation: !!timestamp soon", "it is no timestamp that can be read"),
-        ("operation: [X", "can't be read"),
+        (
+            "operation: [X",
+            "can't be read: line 1, column 14: expected ',' or ']', but got the end (while parsing a flow sequence)",
+        ),
         ("operation: !!python/object:os.system x", "can't be read"),
     ],
 )

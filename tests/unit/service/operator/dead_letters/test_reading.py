@@ -95,10 +95,32 @@ async def test_one_letter(consumer: Consumer) -> None:
     consumer.put(ZERO, 2, 3, end=6).start = 2
     consumer.put(ONE)
     found = await read_one(SETTINGS, TOPIC, 0, 3)
-    assert found is not None
+    assert not isinstance(found, str)
     assert (found.partition, found.offset, found.value, found.written) == (0, 3, b"3", 1_700_000_000.5)
-    for partition, offset in ((0, 1), (0, 6), (0, 4), (1, 0), (9, 0)):
-        assert await read_one(SETTINGS, TOPIC, partition, offset) is None
+
+
+@pytest.mark.parametrize(
+    ("partition", "offset", "why"),
+    [
+        (0, 0, "it has expired; the next one is 0 2"),
+        (0, 1, "it has expired; the next one is 0 2"),
+        (0, 4, "none is there or behind"),
+        (0, 6, "none is there or behind"),
+        (1, 0, "none is there or behind"),
+        (9, 0, "it has no partition 9; its partitions are 0, 1"),
+    ],
+)
+async def test_why_there_is_no_letter(consumer: Consumer, partition: int, offset: int, why: str) -> None:
+    consumer.put(ZERO, 2, 3, end=6).start = 2
+    consumer.put(ONE)
+    assert await read_one(SETTINGS, TOPIC, partition, offset) == why
+
+
+async def test_an_offset_between_letters_is_not_called_expired(consumer: Consumer) -> None:
+    """The first offsets of a young topic can be markers of transactions."""
+    consumer.put(ZERO, 2, 3, end=6)
+    consumer.put(ONE)
+    assert await read_one(SETTINGS, TOPIC, 0, 0) == "the next one is 0 2"
 
 
 async def test_a_topic_that_is_missing_says_what_to_do(consumer: Consumer) -> None:
