@@ -6,7 +6,7 @@ from typing import Final
 
 from cyclopts import App
 
-from sandbox.console import CODES, PROGRAM, guarded
+from sandbox.console import CODES, HELP, PLAIN, PROGRAM, SEE, guarded
 
 COMMANDS: Final = {
     "demo": ("sandbox.demo:demo_command", "Run the whole path once and show it."),
@@ -22,13 +22,14 @@ app = App(
     name=PROGRAM,
     help="A local Clean Rooms ML that really trains, and a local Kafka.",
     help_epilogue=CODES,
+    help_formatter=HELP,
     version_flags=[],
     print_error=False,  # `guarded` says what is wrong, in our form
     exit_on_error=False,
 )
 for _name, (_target, _help) in COMMANDS.items():
     if find_spec(_target.partition(":")[0]) is not None:
-        app.command(_target, name=_name, help=_help)
+        app.command(_target, name=_name, help=_help, help_epilogue=SEE, default_parameter=PLAIN)
 
 if __name__ == "__main__":
     sys.exit(guarded(app))

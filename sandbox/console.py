@@ -24,6 +24,8 @@ from cyclopts.exceptions import (
     UnusedCliTokensError,
     ValidationError,
 )
+from cyclopts.help import ColumnSpec, DefaultFormatter, NameRenderer
+from cyclopts.help.specs import get_default_parameter_columns
 
 from sandbox import described
 
@@ -38,6 +40,35 @@ CODES: Final = (
     f"that was not foreseen, please report it; {INTERRUPTED} interrupted; {PIPE} the reader of the output has gone."
 )
 """For the help."""
+SEE: Final = "Exit codes: python -m sandbox --help."
+
+
+def _default(value: Any) -> Any:
+    """As help shows it; that something is not given is no value."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or None
+    return None if value in (None, False, "") else value
+
+
+PLAIN: Final = Parameter(negative_iterable=(), show_default=_default)
+"""Without an option for an empty list, and without defaults that say nothing."""
+
+
+def _columns(console: Any, options: Any, entries: list[Any]) -> tuple[ColumnSpec, ...]:
+    """Cyclopts' own, but with room for the longest option: names are never broken."""
+    columns = get_default_parameter_columns(console, options, entries)
+    longest = max((len(name) for each in entries for name in each.names), default=0) + len(" CHOICE")
+    width = min(max(math.ceil(console.width * 0.35), longest), console.width // 2)
+    return tuple(
+        ColumnSpec(renderer=NameRenderer(max_width=width), justify="left", style="cyclopts.name", max_width=width)
+        if isinstance(column.renderer, NameRenderer)
+        else column
+        for column in columns
+    )
+
+
+HELP: Final = DefaultFormatter(column_specs=_columns)
+"""How help is laid out."""
 
 
 def _finite(_type: Any, value: float) -> None:

@@ -17,7 +17,7 @@ from schemas.operations import COMMANDS
 from schemas.records import Command
 from service.cli import command_output as output
 from service.cli import console
-from service.cli.console import EXIT_MISSING, EXIT_USAGE, SettingsFile, print_error, print_line, printable
+from service.cli.console import EXIT_MISSING, EXIT_USAGE, CommandId, SettingsFile, print_error, print_line, printable
 from service.cli.following import hint
 from service.core.job import marker
 from service.operator.access.kafka_acls import CLIENT
@@ -67,7 +67,8 @@ def list_(
     """List commands by what their replies and events say: those under way and parked, unless others are asked for.
 
     Args:
-        state: A kind of reply (accepted, waiting, started, succeeded, failed, rejected, parked), open, or ended.
+        state: A kind of reply (accepted, waiting, started, succeeded, failed, rejected, parked), open, or ended;
+            --phase is the same option.
         operation: Only these, such as Create*; may be repeated.
         tenant: See --help.
         target: Only of this AWS target.
@@ -105,7 +106,7 @@ def list_(
 
 
 def show(
-    command_id: str,
+    command_id: CommandId,
     /,
     *,
     source: str | None = None,

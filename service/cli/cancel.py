@@ -12,7 +12,7 @@ from service.adapters.kafka.topic_reader import partitions
 from service.cli import command_output as output
 from service.cli import console
 from service.cli.browse import component
-from service.cli.console import EXIT_MISSING, EXIT_USAGE, SettingsFile, print_error, print_line
+from service.cli.console import EXIT_MISSING, EXIT_USAGE, CommandId, SettingsFile, print_error, print_line
 from service.cli.following import EXIT_FAILED, EXIT_REJECTED, EXIT_TIME, hint
 from service.cli.send import Tenant
 from service.operator.commands.history import OPEN, CommandHistory, Notice
@@ -27,7 +27,7 @@ ANSWER_SECONDS: Final = 60.0
 
 
 def cancel(
-    command_id: str,
+    command_id: CommandId,
     /,
     *,
     source: str | None = None,
@@ -37,7 +37,7 @@ def cancel(
     tenant: Tenant = None,
     settings: SettingsFile = None,
 ) -> int:
-    """Cancel a command whose call to AWS has not left, and wait for the answer.
+    """Cancel a command that has not been sent to AWS yet, and wait for the answer.
 
     The partition of the command is found: from its record if this user may read the commands topic, else by asking
     each partition. AWS can't stop a job: with --delete, what the command makes is deleted once it has ended.

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from service.adapters.telemetry import configure_logging
-from service.cli.usage import usage
+from service.cli.usage import CODES, PLAIN, usage
 from service.operator.diagnostics import checks
 from service.runtime.errors import location
 from service.runtime.ports import LogError
@@ -37,14 +37,18 @@ SettingsFile = Annotated[
     Parameter(name="--settings", help="YAML file; environment variables win over it. Default: $CRML_SETTINGS."),
 ]
 
+CommandId = Annotated[str, Parameter(name="COMMAND-ID")]
+"""One spelling of it in all helps and pages."""
+
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories of what is not seen, or changes how the rest is seen."""
 
 
 def group(name: str, purpose: str, sort_key: int) -> App:
     """A command with commands of its own."""
-    options = Parameter(negative="", show_default=False)
-    return App(name=name, help=purpose, version_flags=[], sort_key=sort_key, default_parameter=options)
+    return App(
+        name=name, help=purpose, help_epilogue=CODES, version_flags=[], sort_key=sort_key, default_parameter=PLAIN
+    )
 
 
 def run(file: Path | None, work: Callable[[Settings], Coroutine[Any, Any, int]], component: str = "service") -> int:

@@ -80,7 +80,7 @@ def list_(filters: Filters = _ALL, *, json: bool = False, tenant: Tenant = None,
 
 @app.command(sort_key=2)
 def show(
-    partition: int, offset: int, *, value: bool = False, tenant: Tenant = None, settings: SettingsFile = None
+    partition: int, offset: int, /, *, value: bool = False, tenant: Tenant = None, settings: SettingsFile = None
 ) -> int:
     """Show one dead letter: the reason, its headers, and with --value its value.
 

@@ -12,9 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group
 
-from service.cli.usage import PROGRAM
+from service.cli import usage
+from service.cli.usage import PLAIN, PROGRAM
 
 _NAME: Final = "cleanroomsml-service"
 
@@ -29,6 +30,11 @@ CODES: Final = (
     "3 Kafka, AWS or a port cannot be used; send and watch: 4 failed, 5 rejected, 6 parked, 124 time is up. "
     "All of them: docs/howto/operate.md."
 )
+
+_OUTCOMES: Final = (
+    "Exit codes: 0 succeeded, 4 failed, 5 rejected, 6 parked, 124 time is up; all: docs/howto/operate.md."
+)
+_OWN_CODES: Final = {"send": _OUTCOMES, "watch": _OUTCOMES}
 
 SERVING: Final = Group("Run the service", sort_key=1)
 CLIENTS: Final = Group("Send and follow commands", sort_key=2)
@@ -91,7 +97,7 @@ COMMANDS: Final = (
         "cancel:cancel",
         CLIENTS,
         6,
-        "Cancel a command whose call to AWS has not left, and wait for the answer.",
+        "Cancel a command that has not been sent to AWS yet, and wait for the answer.",
     ),
     ("parked", "parked:app", REPAIRS, 1, "List commands that wait for an operator, and resolve them."),
     ("dlq", "dlq:app", REPAIRS, 2, "List dead letters, show one, or send the originals back."),
@@ -134,9 +140,6 @@ COMMANDS: Final = (
 )
 """Names, where they are in this package, group, order in it, and the first sentence of their help."""
 
-_PLAIN: Final = Parameter(negative="", show_default=False)
-"""Options without a `--no-...` beside them."""
-
 _LIGHT: Final = frozenset({"--help", "-h", "--version"})
 
 
@@ -159,7 +162,11 @@ def _root() -> App:
         exit_on_error=False,
     )
     for name, where, group, order, text in COMMANDS:
-        options: dict[str, Any] = {"default_parameter": _PLAIN} if group is CLIENTS else {}
+        options: dict[str, Any] = {"default_parameter": PLAIN, "help_epilogue": _OWN_CODES.get(name, usage.CODES)}
+        if where.endswith(":app"):
+            options = {}  # it has its own
+        if name == "watch":
+            options["usage"] = f"Usage: {PROGRAM} watch [OPTIONS] [COMMAND-ID...]"
         found.command(f"service.cli.{where}", name=name, group=group, sort_key=order, help=text, **options)
     return found
 

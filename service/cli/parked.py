@@ -12,7 +12,7 @@ from schemas.records import Phase
 from service import tenancy
 from service.adapters.kafka.topic_reader import reader
 from service.cli import console, output
-from service.cli.console import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, SettingsFile
+from service.cli.console import EXIT_MISSING, EXIT_REFUSED, EXIT_USAGE, CommandId, SettingsFile
 from service.core.job import marker, row
 from service.core.marker import stable_id
 from service.core.observations import Resolved
@@ -43,7 +43,8 @@ def list_(*, json: bool = False, settings: SettingsFile = None) -> int:
 
 @app.command(sort_key=2)
 def resolve(
-    command_id: str,
+    command_id: CommandId,
+    /,
     *,
     source: str | None = None,
     adopt: Annotated[

@@ -95,13 +95,14 @@ def send(
     Args:
         what: A file of commands, an operation such as CreateAudienceModel, or - for standard input.
         attributes: What is set for every command.
-        id: Id of the only command; with source its identity. Made up for an operation that is typed.
+        id: Id, if there is one command; with source its identity. An operation that is typed gets one.
         data: Members of an operation: JSON or YAML, @FILE, or - for standard input.
         example: Take the members from the operation's page, with a name of its own for what is created.
         set: A value for ${name} in the documents, as name=value; may be repeated.
         run: Name of a scheduled run: ${run} in the documents, and the id of commands that have none.
         dry_run: Check, and print what would be sent; connects to nothing.
-        wait: Follow replies and events until all have ended, or for a time: --wait, --wait 90, --wait 2h.
+        wait: Follow replies and events until all have ended, or for a time: --wait, --wait 90, --wait 2h. --watch is
+            the same option.
         json: One JSON object per line, for other programs.
         tenant: See --help.
         settings: Settings file.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from cyclopts.argument import Argument
 from cyclopts.exceptions import (
     CoercionError,
@@ -19,6 +19,18 @@ from cyclopts.exceptions import (
 )
 
 PROGRAM: Final = "python -m service"
+
+CODES: Final = "Exit codes: docs/howto/operate.md."
+"""For the help of a command."""
+
+
+def _default(value: Any) -> Any:
+    """As help shows it; that something is not given is no value."""
+    return None if value in (None, False, "", ()) else value
+
+
+PLAIN: Final = Parameter(negative="", show_default=_default)
+"""Options without a `--no-...` beside them."""
 
 _KINDS: Final[Mapping[Any, str]] = {int: "a whole number", float: "a number", Path: "a path", bool: "yes or no"}
 """What a value of a type is called."""

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from service.cli import console
 from service.cli.browse import Tenant, component
-from service.cli.console import EXIT_USAGE, SettingsFile, print_error
+from service.cli.console import EXIT_USAGE, CommandId, SettingsFile, print_error
 from service.cli.following import Lines, Wait, Watched, follow, screen, seconds_of
 from service.operator.commands.reading import published
 from service.operator.dead_letters.dead_letter import moment
@@ -16,7 +16,7 @@ from service.settings import Settings
 
 
 def watch(
-    *command_ids: str,
+    *command_ids: CommandId,
     source: str | None = None,
     correlation: str | None = None,
     since: str | None = None,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import console
-from sandbox.__main__ import app
+from sandbox.__main__ import COMMANDS, app
 
 
 def raising(error: BaseException) -> Callable[[], int]:
@@ -87,6 +87,21 @@ def test_a_wrong_command_line_is_one_line_with_found_expected_and_the_next_step(
     assert err.endswith("--help.\n")
     assert err.count("\n") == 1
     assert said in err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_names_each_option_whole_and_no_empty_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert console.guarded(lambda: app([name, "--help"])) == 0
+    shown = capsys.readouterr().out
+    assert "[default: ()]" not in shown
+    assert "[default: False]" not in shown
+    assert "--empty-" not in shown
+    assert "130" not in shown.partition("Exit codes")[2]
+    options = {option for each in app[name].assemble_argument_collection() for option in each.names if "--" in option}
+    assert {option for option in options if option not in shown} == set()
 
 
 def test_the_help_and_the_page_list_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import gc
 import importlib
 import inspect
 import io
+import re
 import subprocess
 import sys
 from typing import Any
@@ -59,12 +60,28 @@ def test_the_page_has_the_exit_codes() -> None:
     assert "{} failed, {} rejected, {} parked, {} time is up".format(*codes) in entry.CODES
 
 
-def test_options_have_no_opposites_beside_them(type_: CommandLine) -> None:
-    for name, _, group, _, _ in entry.COMMANDS:
-        if group is entry.CLIENTS:
-            shown = type_(name, "--help").out
-            assert "--json" in shown or name == "cancel"
-            assert "--no-" not in shown.replace("--not-", "")
+@pytest.mark.parametrize(
+    "words",
+    [
+        *((name,) for name, *_ in entry.COMMANDS),
+        *(("parked", each) for each in ("list", "resolve")),
+        *(("dlq", each) for each in ("list", "show", "replay")),
+        *(("offsets", each) for each in ("show", "reset", "set")),
+    ],
+    ids=" ".join,
+)
+def test_help_fits_eighty_columns_and_says_nothing_that_is_no_news(
+    monkeypatch: pytest.MonkeyPatch, type_: CommandLine, words: tuple[str, ...]
+) -> None:
+    """No option for the opposite of a default, no empty default, one spelling of an id, and no codes of others."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = type_(*words, "--help").out
+    assert "--no-" not in shown.replace("--not-", "")
+    assert not re.search(
+        r"\[default: (\(\)|False|None|)\]|--empty-|COMMAND_ID|ARGS|--(command-id|offset) OFFSET", shown
+    )
+    assert "Exit codes: " in shown
+    assert ("4 failed" in shown) is (words[0] in ("send", "watch"))
 
 
 @pytest.mark.parametrize("word", QUICK)

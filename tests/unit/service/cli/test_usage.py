@@ -15,7 +15,7 @@ from service.cli.entry import app
         (["dlq", "list", "--limt", "1"], "dlq list: found the option '--limt'; expected perhaps --limit"),
         (["dlq", "list", "--limit", "few"], "dlq list: --limit: found 'few'; expected a whole number. See"),
         (["acls", "--format", "xml"], "acls: --format: found 'xml'; expected one of table, json, kafka-acls, "),
-        (["dlq", "show"], "dlq show: --partition: found no value; expected a whole number. See"),
+        (["dlq", "show"], "dlq show: PARTITION: found no value; expected a whole number. See"),
         (["run", "--settings"], "run: --settings: found no value; expected a path. See python -m service run --help."),
         (["run", "x"], "run: found 'x'; expected nothing more. See python -m service run --help."),
         (
