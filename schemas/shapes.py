@@ -282,14 +282,9 @@ def _violation(shape: StructureShape, detail: ErrorDetails) -> Violation:
     context = dict(detail.get("ctx", {}))
     if kind == "extra_forbidden" and isinstance(holder, StructureShape):
         context["allowed"] = f"it may have: {', '.join(holder.members)}"
-    if kind == "string_too_short" and _takes_arn(holder, detail["loc"]):
+    if kind == "string_too_short" and str(holder.metadata.get("pattern", "")).startswith("arn:"):
         message = "must be an ARN, of at least {min_length} characters"
     return Violation(path, rule, message.format(**context))
-
-
-def _takes_arn(holder: Shape, location: Sequence[str | int]) -> bool:
-    member = holder.members.get(str(location[-1])) if isinstance(holder, StructureShape) and location else None
-    return member is not None and str(member.metadata.get("pattern", "")).startswith("arn:")
 
 
 def render(shape: StructureShape, location: Sequence[str | int]) -> tuple[str, Shape]:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Annotated, Final
+
+from cyclopts import Parameter
 
 from schemas.events import ReplyKind
 from schemas.operations import Kind
@@ -33,7 +35,7 @@ def cancel(
     source: str | None = None,
     delete: bool = False,
     key: str | None = None,
-    wait: float = ANSWER_SECONDS,
+    wait: Annotated[float, Parameter(metavar="SECONDS")] = ANSWER_SECONDS,
     tenant: Tenant = None,
     settings: SettingsFile = None,
 ) -> int:

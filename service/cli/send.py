@@ -115,7 +115,8 @@ def send(
         for problem in error.args:
             print_error(str(problem))
         return EXIT_USAGE
-    work = _Sending(found, tenant, dry_run=dry_run, seconds=seconds if wait else 0.0, as_json=json)
+    bare = what if typed.operation and data is None and not example else ""
+    work = _Sending(found, tenant, dry_run=dry_run, seconds=seconds if wait else 0.0, as_json=json, bare=bare)
     return console.run(settings, work.perform, component(tenant))
 
 
@@ -293,6 +294,8 @@ class _Sending:
     dry_run: bool
     seconds: float | None
     as_json: bool
+    bare: str = ""
+    """The operation that was typed without members."""
 
     async def perform(self, settings: Settings) -> int:
         """Does it; the exit code."""
@@ -309,6 +312,8 @@ class _Sending:
                 print_error(f"{command.id}: {violation.path}: {violation.message}")
         if wrong:
             print_error("The service would reject this; nothing was sent.")
+            if self.bare:
+                print_error(f"What it takes, as an example: {hint('send', self.bare, '--example', '--dry-run')}")
             return EXIT_REJECTED
         if self.dry_run:
             self._show(topic)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import documented_rules, shapes
+from schemas.docs import examples
 from schemas.operations import OPERATIONS
 from tests.support import samples
 
@@ -157,3 +158,10 @@ _JSON = st.recursive(
 def test_any_json_is_judged(operation: str, params: Any) -> None:
     found = [*shapes.violations(operation, params), *documented_rules.violations(operation, params)]
     assert found or isinstance(params, dict)
+
+
+def test_what_is_too_short_for_an_arn_is_said_to_be_none() -> None:
+    (found,) = shapes.violations("CreateAudienceModel", {"name": "x", "trainingDatasetArn": "foo"})
+    assert (found.rule, found.message) == ("min", "must be an ARN, of at least 20 characters")
+    (found,) = shapes.violations("CreateAudienceModel", {"name": "", "trainingDatasetArn": examples.DATASET})
+    assert found.message == "must have at least 1 characters"

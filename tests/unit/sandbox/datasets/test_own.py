@@ -185,3 +185,13 @@ def test_a_failure_is_a_line(tmp_path: Path, options: dict[str, Any], said: str,
     file = written(tmp_path, "a.csv", "user_id,item_id,timestamp\nu,1,1\n")
     with pytest.raises(SystemExit, match=said):
         load_command(file, **{"port": port, **options})
+
+
+def test_a_file_that_is_not_there_is_named_without_errno(tmp_path: Path, port: int) -> None:
+    file = written(tmp_path, "a.csv", "user_id,item_id,timestamp\nu,1,1\n")
+    with pytest.raises(SystemExit) as ended:
+        load_command(tmp_path / "no.csv", port=port)
+    assert str(ended.value) == f"{tmp_path}/no.csv: no such file"
+    with pytest.raises(SystemExit) as ended:
+        load_command(file, seed=tmp_path / "no.txt", port=port)
+    assert str(ended.value) == f"{tmp_path}/no.txt: no such file"

@@ -102,7 +102,7 @@ def test_when_kafka_has_gone_the_line_says_what_goes_on(
     monkeypatch.setenv("CRML_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setattr(console, "configure_logging", lambda: None)
-    monkeypatch.setattr(console.logging, "disable", lambda _: None)
+    monkeypatch.setattr("service.cli.console.logging.disable", lambda _: None)
 
     async def work(_: object) -> int:
         error = LogError("Kafka has not answered for 30 s")

@@ -122,6 +122,13 @@ def test_an_operation_that_is_typed(
     assert json.loads(kafka.sent[0].value) == {"maxResults": 5}
 
 
+def test_who_gives_no_members_is_shown_where_an_example_is(kafka: Kafka, type_: CommandLine) -> None:
+    ended = type_("send", "CreateAudienceModel")
+    assert ended.code == 5
+    assert ended.err.endswith("python -m service send CreateAudienceModel --example --dry-run\n")
+    assert "--example" not in type_("send", "CreateAudienceModel", "--data", "{}").err
+
+
 def test_examples_have_names_of_their_own_and_a_repeat_the_same_one(kafka: Kafka, type_: CommandLine) -> None:
     """AWS refuses a second training dataset of one name; the same id is the same command."""
     for words in ((), (), ("--id", "a"), ("--id", "a")):
