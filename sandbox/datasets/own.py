@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from sandbox.console import Port
+from sandbox.console import Port, python_command
 from sandbox.datasets import movielens
 from sandbox.jobs.storage import AWS_ERRORS, MOST_SEEDS, Storage, seed_lines
 
@@ -31,10 +32,15 @@ DATABASE: Final = "own"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/clean-rooms-ml-demo"
 COLUMNS: Final = movielens.COLUMNS
 _FEWEST: Final = (100_000, 1_000_000)
-"""People and interactions that AWS demands (its quotas page); the sandbox's profile ``demo`` demands less."""
+"""People and interactions that AWS demands (its quotas page)."""
+_FEWEST_HERE: Final = (100, 1_000)
+"""What the sandbox demands, unless it runs with ``--profile aws``."""
 _FEWEST_SEEDS: Final = 25
 _LATEST: Final = 253_402_300_799
 """The last second of the year 9999: a larger number is no time in seconds."""
+
+
+_EXPECTED: Final = "ISO 8601 such as 2026-12-31T17:19:00, a timestamp, or seconds since 1970"
 
 
 class LoadError(Exception):
@@ -59,7 +65,7 @@ def load_command(
         user: Column that says who.
         item: Column that says what.
         time: Column that says when: a timestamp, an ISO 8601 text, or seconds since 1970.
-        seed: The people whose like is wanted: a file with one user id a line, or JSON Lines with "user_id".
+        seed: The people to find others like: a file with one user id a line, or JSON Lines with "user_id".
         name: Of the Glue table; by default that of the file.
         chain: Write the five commands of a campaign here, for `python -m service send`; needs --seed.
         port: Where Clean Rooms ML of the sandbox listens.
@@ -80,7 +86,7 @@ def load_command(
         raise SystemExit(str(error)) from None
     except AWS_ERRORS as error:
         raise SystemExit(f"The sandbox at port {port} did not take it: {error}. Is `make up` running?") from None
-    sys.stdout.write(summary(label, table, len(seeds), chain))
+    sys.stdout.write(summary(label, table, seeds, chain))
 
 
 def interactions(file: Path, user: str, item: str, time: str) -> pa.Table:
@@ -93,35 +99,62 @@ def interactions(file: Path, user: str, item: str, time: str) -> pa.Table:
     table = _read(file, (user, item))
     if not table.num_rows:
         raise LoadError(f"{file.name}: found no rows; expected interactions")
-    people, items = _ids(file, table, "--user", user), _ids(file, table, "--item", item)
-    return pa.table(
-        {"user_id": people, "item_id": items, "timestamp": _seconds(_column(file, table, "--time", time), time)}
-    )
+    people = _ids(_column(file, table, "--user", user))
+    items = _ids(_column(file, table, "--item", item))
+    times = _seconds(_column(file, table, "--time", time))
+    return pa.table({"user_id": people, "item_id": items, "timestamp": times})
 
 
-def _column(file: Path, table: pa.Table, option: str, name: str) -> pa.ChunkedArray:
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the file, and how to speak of its values."""
+
+    file: Path
+    option: str
+    name: str
+    values: pa.ChunkedArray
+
+    def refuse(self, wrong: pa.ChunkedArray, expected: str) -> None:
+        """Names the first row where ``wrong`` is true or null, and how many are like it.
+
+        Raises:
+            LoadError: There is one.
+        """
+        wrong = pc.fill_null(wrong, True)
+        if count := pc.sum(wrong).as_py():
+            raise self.error(pc.index(wrong, True).as_py(), expected, count - 1)
+
+    def error(self, at: int, expected: str, more: int = 0) -> LoadError:
+        """What is said about the value of a row, which is counted from 0."""
+        value = self.values[at].as_py()
+        found = "no value" if value in (None, "") else repr(value)
+        also = f", and so have {more:,} more" if more else ""
+        return LoadError(
+            f"{self.option}: row {at + 1:,} of {self.file.name} has {found} in column {self.name}{also}; expected"
+            f" {expected}; nothing was loaded"
+        )
+
+
+def _column(file: Path, table: pa.Table, option: str, name: str) -> _Column:
     found = table.column_names.count(name)
     if not found:
         known = ", ".join(table.column_names)
         raise LoadError(f"{option}: found no column {name} in {file.name}; expected one of {known}")
     if found > 1:
         raise LoadError(f"{option}: found {found} columns {name} in {file.name}; expected one")
-    return _complete(file, name, table.column(name))
+    return _Column(file, option, name, table.column(name))
 
 
-def _complete(file: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if column.null_count:
-        raise LoadError(f"{file.name}: column {name} has no value in {column.null_count:,} of {len(column):,} rows")
-    return column
-
-
-def _ids(file: Path, table: pa.Table, option: str, name: str) -> pa.ChunkedArray:
+def _ids(column: _Column) -> pa.ChunkedArray:
     """Ids as text. Two that differ stay two: a float has lost digits already, or a zero in front."""
-    column = _column(file, table, option, name)
-    if pa.types.is_floating(column.type):
-        raise LoadError(f"{option}: column {name} is {column.type}, and may lack digits; expected text or integers")
-    texts = column.cast(pa.string())
-    return _complete(file, name, pc.if_else(pc.equal(texts, ""), None, texts))
+    kind = column.values.type
+    if pa.types.is_floating(kind):
+        raise LoadError(
+            f"{column.option}: column {column.name} is {kind}, and may lack digits; expected text or integers"
+        )
+    texts = column.values.cast(pa.string())
+    column.refuse(pc.equal(pc.utf8_trim_whitespace(texts), ""), "an id")
+    return texts
 
 
 def _read(file: Path, ids: Sequence[str]) -> pa.Table:
@@ -138,29 +171,52 @@ def _read(file: Path, ids: Sequence[str]) -> pa.Table:
     raise LoadError(f"{file.name}: found the ending {file.suffix!r}; expected .csv, .parquet, .jsonl or .ndjson")
 
 
-def _seconds(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        try:
-            column = _parsed(column)
-        except pa.ArrowInvalid as error:
-            raise LoadError(f"--time: column {name} is text, but no time by ISO 8601: {error}") from error
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        stamps = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None)), safe=False)
+def _seconds(column: _Column) -> pa.ChunkedArray:
+    values = column.values
+    column.refuse(pc.is_null(values), _EXPECTED)
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        values = _read_times(column, values.cast(pa.string()))
+    if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
+        stamps = values.cast(pa.timestamp("us", tz=getattr(values.type, "tz", None)), safe=False)
         return pc.divide(stamps.cast(pa.int64()), 1_000_000)
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        raise LoadError(f"--time: column {name} is {column.type}; expected timestamps, ISO 8601 text or seconds")
-    if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py():
-        raise LoadError(f"--time: column {name} has what is no number; expected seconds since 1970")
-    seconds = pc.floor(column.cast(pa.float64())).cast(pa.int64())
-    latest = pc.max(seconds).as_py()
-    if latest is not None and latest > _LATEST:
-        raise LoadError(f"--time: column {name} has {latest}, past the year 9999; expected seconds, not milliseconds")
-    return seconds
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        raise LoadError(f"{column.option}: column {column.name} is {values.type}; expected {_EXPECTED}")
+    if pa.types.is_floating(values.type):
+        column.refuse(pc.invert(pc.is_finite(values)), "seconds since 1970")
+    column.refuse(pc.greater(values, _LATEST), "seconds since 1970, not milliseconds: this is past the year 9999")
+    return pc.floor(values.cast(pa.float64())).cast(pa.int64())
+
+
+def _read_times(column: _Column, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times of ISO 8601 texts.
+
+    Raises:
+        LoadError: One is not; a number beside it, which would do in a column of numbers, is not the one to blame.
+    """
+    if _are_times(texts):
+        return _parsed(texts)
+    numbers = pc.match_substring_regex(texts, r"^-?[0-9]+([.][0-9]+)?$")
+    others = pc.if_else(numbers, None, texts)
+    if _are_times(others):
+        column.refuse(numbers, "ISO 8601 as in the other rows: a column has times in one form, text or seconds")
+    good, bad = 0, len(others)  # the first `good` rows can be read, the first `bad` can't
+    while bad - good > 1:
+        half = (good + bad) // 2
+        good, bad = (half, bad) if _are_times(others.slice(0, half)) else (good, half)
+    raise column.error(bad - 1, _EXPECTED)
+
+
+def _are_times(texts: pa.ChunkedArray) -> bool:
+    try:
+        _parsed(texts)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _parsed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """Times of ISO 8601 texts; one without a zone is UTC, and digits behind a microsecond are cut."""
-    texts = pc.replace_substring_regex(texts.cast(pa.string()), r"([.,][0-9]{6})[0-9]+", r"\1")
+    texts = pc.replace_substring_regex(texts, r"([.,][0-9]{6})[0-9]+", r"\1")
     zoned = pc.match_substring_regex(texts, r"[Tt ][0-9:.,]+([Zz]|[-+][0-9]{2}(:?[0-9]{2})?)$")
     with_zone = pc.if_else(zoned, texts, None).cast(pa.timestamp("us", tz="UTC"))
     without = pc.if_else(zoned, None, texts).cast(pa.timestamp("us"))
@@ -224,72 +280,96 @@ def _glue_table(name: str) -> dict[str, Any]:
     }
 
 
-def summary(name: str, table: pa.Table, seeds: int, chain: Path | None) -> str:
-    """What was loaded, and what to name in commands."""
+def summary(name: str, table: pa.Table, seeds: Sequence[str], chain: Path | None) -> str:
+    """What was loaded, what to name in commands, and what will fail with so few people."""
     people, rows = pc.count_distinct(table.column("user_id")).as_py(), table.num_rows
     lines = [
-        f"Loaded {rows:,} interactions of {people:,} people.",
+        f"Loaded {rows:,} {'interaction' if rows == 1 else 'interactions'} of {_people(people)}.",
         "",
         f"  training data   Glue table {DATABASE}.{name} ({', '.join(column for column, _ in COLUMNS)})",
-        *([f"  seed            s3://{BUCKET}/seed/{name}.jsonl: {seeds:,} people"] if seeds else []),
+        *([f"  seed            s3://{BUCKET}/seed/{name}.jsonl: {_people(len(seeds))}"] if seeds else []),
         f"  output          s3://{BUCKET}/audiences",
         f"  role            {ROLE}",
+        *_warnings(table, seeds),
     ]
-    if people < _FEWEST[0] or rows < _FEWEST[1]:
-        lines += [
-            "",
-            f"AWS itself demands {_FEWEST[0]:,} people and {_FEWEST[1]:,} interactions; the sandbox does not.",
-        ]
     if chain:
-        lines += ["", f"Send the campaign with `python -m service send {chain} --wait`."]
+        lines += ["", f"Send the campaign with `{python_command()} -m service send {chain} --wait`."]
     return "\n".join(lines) + "\n"
 
 
+def _people(count: int) -> str:
+    return f"{count:,} {'person' if count == 1 else 'people'}"
+
+
+def _warnings(table: pa.Table, seeds: Sequence[str]) -> list[str]:
+    """What will fail: a training counts people with two interactions, and a generation job those of the seed."""
+    counts = pc.value_counts(table.column("user_id").combine_chunks())
+    people, rows = pc.sum(pc.greater_equal(counts.field("counts"), 2)).as_py(), table.num_rows
+    has = f"found {_people(people)} with two interactions or more, and {rows:,} interactions in all"
+    lines = []
+    if people < _FEWEST_HERE[0] or rows < _FEWEST_HERE[1]:
+        lines.append(f"Training will fail: the sandbox demands {_FEWEST_HERE[0]:,} and {_FEWEST_HERE[1]:,}; {has}.")
+    elif people < _FEWEST[0] or rows < _FEWEST[1]:
+        lines.append(f"AWS itself demands {_FEWEST[0]:,} and {_FEWEST[1]:,}; {has}. It is enough for the sandbox.")
+    known = pc.sum(pc.is_in(pa.array(list(seeds), pa.string()), value_set=counts.field("values"))).as_py() or 0
+    if known < len(seeds):
+        lines.append(f"Of the seed's {_people(len(seeds))}, {len(seeds) - known:,} have no interaction.")
+    if seeds and known < _FEWEST_SEEDS:
+        lines.append(
+            f"The campaign's generation job will fail: it demands {_FEWEST_SEEDS} people of the seed with interactions"
+            f" (minMatchingSeedSize); found {known:,}."
+        )
+    return ["", *lines] if lines else []
+
+
 def campaign(name: str) -> str:
-    """The five commands, each of which names what an earlier one makes, as documents for ``send``."""
-    schema = [{"columnName": column, "columnTypes": [kind]} for column, kind in COLUMNS]
-    source = {"schema": schema, "dataSource": {"glueDataSource": {"databaseName": DATABASE, "tableName": name}}}
-    destination = {"s3Destination": {"s3Uri": f"s3://{BUCKET}/audiences"}}
-    steps: list[tuple[str, str, dict[str, Any]]] = [
-        (
-            "data",
-            "CreateTrainingDataset",
-            {"name": name, "roleArn": ROLE, "trainingData": [{"type": "INTERACTIONS", "inputConfig": source}]},
-        ),
-        ("model", "CreateAudienceModel", {"name": name, "trainingDatasetArn": f"command:{name}-data"}),
-        (
-            "sizes",
-            "CreateConfiguredAudienceModel",
-            {
-                "name": name,
-                "audienceModelArn": f"command:{name}-model",
-                "outputConfig": {"destination": destination, "roleArn": ROLE},
-                "sharedAudienceMetrics": ["ALL"],
-                "minMatchingSeedSize": _FEWEST_SEEDS,
-                "audienceSizeConfig": {"audienceSizeType": "PERCENTAGE", "audienceSizeBins": [1, 5, 10, 20]},
-            },
-        ),
-        (
-            "audience",
-            "StartAudienceGenerationJob",
-            {
-                "name": name,
-                "configuredAudienceModelArn": f"command:{name}-sizes",
-                "seedAudience": {"roleArn": ROLE, "dataSource": {"s3Uri": f"s3://{BUCKET}/seed/{name}.jsonl"}},
-            },
-        ),
-        (
-            "export",
-            "StartAudienceExportJob",
-            {
-                "name": name,
-                "audienceGenerationJobArn": f"command:{name}-audience",
-                "audienceSize": {"type": "PERCENTAGE", "value": 10},
-            },
-        ),
-    ]
-    documents = (
-        {"operation": operation, "id": f"{name}-{step}", "source": "/campaigns", "key": name, "data": data}
-        for step, operation, data in steps
-    )
-    return "".join(f"---\n{json.dumps(each, indent=2, ensure_ascii=False)}\n" for each in documents)
+    """The five commands, each of which names what an earlier one makes, as a document for ``send``."""
+    quoted = json.dumps(name)
+    columns = "\n".join(f"              - {{columnName: {each}, columnTypes: [{kind}]}}" for each, kind in COLUMNS)
+    return f"""\
+# Each command names what an earlier one makes, and waits for it.
+source: /campaigns
+key: {quoted}
+commands:
+  - operation: CreateTrainingDataset
+    id: {name}-data
+    data:
+      name: {quoted}
+      roleArn: {ROLE}
+      trainingData:
+        - type: INTERACTIONS
+          inputConfig:
+            schema:
+{columns}
+            dataSource: {{glueDataSource: {{databaseName: {DATABASE}, tableName: {quoted}}}}}
+  - operation: CreateAudienceModel
+    id: {name}-model
+    data:
+      name: {quoted}
+      trainingDatasetArn: command:{name}-data
+  - operation: CreateConfiguredAudienceModel
+    id: {name}-sizes
+    data:
+      name: {quoted}
+      audienceModelArn: command:{name}-model
+      outputConfig:
+        destination: {{s3Destination: {{s3Uri: "s3://{BUCKET}/audiences"}}}}
+        roleArn: {ROLE}
+      sharedAudienceMetrics: [ALL]
+      minMatchingSeedSize: {_FEWEST_SEEDS}
+      audienceSizeConfig: {{audienceSizeType: PERCENTAGE, audienceSizeBins: [1, 5, 10, 20]}}
+  - operation: StartAudienceGenerationJob
+    id: {name}-audience
+    data:
+      name: {quoted}
+      configuredAudienceModelArn: command:{name}-sizes
+      seedAudience:
+        roleArn: {ROLE}
+        dataSource: {{s3Uri: "s3://{BUCKET}/seed/{name}.jsonl"}}
+  - operation: StartAudienceExportJob
+    id: {name}-export
+    data:
+      name: {quoted}
+      audienceGenerationJobArn: command:{name}-audience
+      audienceSize: {{type: PERCENTAGE, value: 10}}
+"""

@@ -61,7 +61,10 @@ def resolve(
     wait: Annotated[bool, Parameter(help="Wait for the service's answer, up to a minute.")] = False,
     settings: SettingsFile = None,
 ) -> int:
-    """Decide about a parked command. The decision is a command itself: durable, answered and audited.
+    """Decide about a parked command, and send the decision at once: it is not only printed, and can't be taken back.
+
+    The decision is a command itself: durable, answered and audited. Only --retry can make a second resource: check
+    at AWS first (`parked list` names what AWS lists with the command's marker).
 
     Args:
         command_id: The parked command's id.

@@ -333,8 +333,8 @@ class Attention(Answer, frozen=True, kw_only=True):
     """Something that needs a person.
 
     Attributes:
-        kind: `halted`, `parked`, `silent`, `superseded` or `held`.
-        subject: A partition, the id of a command, a target, or a reason.
+        kind: `halted`, `parked`, `silent`, `kafka`, `superseded` or `held`.
+        subject: A partition, the id of a command, a target, `Kafka`, or a reason.
         since: Since when; null when that is not known.
         message: What is wrong.
         remedies: Command lines to choose from.
@@ -381,6 +381,7 @@ class Overview(Answer, frozen=True, kw_only=True):
         parked: How many commands are parked in all.
         group_state: Kafka's word for the state of the group; empty when it is not known.
         group_error: Why it is not known.
+        kafka_silent_since: Since when Kafka has not answered this replica; null while it answers.
         replicas: The members of the group.
         version: Grows with each change of a command.
     """
@@ -393,6 +394,7 @@ class Overview(Answer, frozen=True, kw_only=True):
     parked: int
     group_state: str
     group_error: str
+    kafka_silent_since: datetime | None
     replicas: tuple[ReplicaAnswer, ...]
     version: int
 

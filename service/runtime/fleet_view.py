@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from service.core import command_state
@@ -30,6 +31,9 @@ from service.runtime.target_health import TargetHealth
 
 SHOWN: Final = 50
 """Entries of each kind that need a person, and are shown."""
+
+KAFKA_SILENT: Final = 15.0
+"""Seconds without an answer of Kafka after which the page says so: a restart of a broker takes a few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,15 @@ class FleetView:
     def overview(self) -> Overview:
         """The fleet in a few numbers."""
         group, member = self._group(), self._member_id()
-        attention = [*self._superseded(), *self._halted(), *self._silent(), *self._held(), *self._parked()]
+        silent_since = self._kafka_silent_since(group)
+        attention = [
+            *self._superseded(),
+            *self._kafka(group, silent_since),
+            *self._halted(),
+            *self._silent(),
+            *self._held(),
+            *self._parked(),
+        ]
         states = self._catalogue.states()
         return Overview(
             identity=self.identity(),
@@ -108,6 +120,7 @@ class FleetView:
             parked=states[CommandState.PARKED],
             group_state=group.state,
             group_error=group.error,
+            kafka_silent_since=silent_since,
             replicas=tuple(
                 ReplicaAnswer(name=each.name, here=each.member_id == member, partitions=len(each.partitions))
                 for each in sorted(group.replicas, key=lambda replica: replica.name)
@@ -141,6 +154,27 @@ class FleetView:
     def _superseded(self) -> list[Attention]:
         why = self._app.superseded
         return [Attention(kind="superseded", subject=self._identity.replica, since=None, message=why)] if why else []
+
+    def _kafka_silent_since(self, group: GroupSnapshot) -> datetime | None:
+        return moment(self._clock.wall() - group.unanswered) if group.unanswered >= KAFKA_SILENT else None
+
+    def _kafka(self, group: GroupSnapshot, silent_since: datetime | None) -> list[Attention]:
+        if silent_since is None:
+            return []
+        reason = f" The last attempt: {group.error}." if group.error else ""
+        message = (
+            "Kafka does not answer this replica: it reads no commands and publishes nothing until Kafka answers, and"
+            f" then continues by itself.{reason}"
+        )
+        return [
+            Attention(
+                kind="kafka",
+                subject="Kafka",
+                since=silent_since,
+                message=message,
+                remedies=("python -m service check",),
+            )
+        ]
 
     def _halted(self) -> list[Attention]:
         return [

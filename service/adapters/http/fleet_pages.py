@@ -32,6 +32,8 @@ TITLE: Final = "Clean Rooms ML"
 
 _COLUMNS: Final = ("Command", "Operation", "State", "Age", "Why, and what is next", "Owner")
 
+NO_MATCH: Final = "No command matches."
+
 _WORDS: Final = {
     CommandState.ACCEPTED: "the command is durable; its call is next, or its answer was lost and is searched for",
     CommandState.WAITING: "waits for a slot, a budget, a time or another command; the reason is beside it",
@@ -113,7 +115,7 @@ def fleet(
             _states(overview, asked),
             _filters(asked, *names),
             _incomplete(overview),
-            commands_table(commands, asked, now),
+            commands_table(commands, asked, now, _no_command(overview, commands, asked)),
             aria_labelledby="commands-title",
             class_="card",
         ),
@@ -126,7 +128,7 @@ def fleet(
 def _attention(overview: Overview, now: datetime | None) -> Markup:
     shown = [_one_attention(each, now) for each in overview.attention]
     if not shown:
-        calm = tag("p", tag("span", "✓", aria_hidden="true"), " Nothing needs a person.", class_="calm")
+        calm = tag("p", tag("span", "✓", aria_hidden="true"), " Nothing needs your attention.", class_="calm")
         return tag("section", calm, id="attention", class_="card", data_live=True, aria_label="Needs a person")
     hidden = overview.parked - sum(each.kind == "parked" for each in overview.attention)
     more = tag("p", tag("a", f"{hidden} more parked", href=address("/", state="parked"))) if hidden > 0 else None
@@ -144,7 +146,9 @@ def _attention(overview: Overview, now: datetime | None) -> Markup:
 def _one_attention(each: Attention, now: datetime | None) -> Markup:
     subject = link_to_command(each.command.id, each.command.source) if each.command else tag("strong", each.subject)
     since = (" for ", age(each.since, now)) if each.since else None
-    kind = {"silent": "no answer from", "held": "on hold:", "superseded": "superseded:"}.get(each.kind, each.kind)
+    kind = {"silent": "no answer from", "kafka": "no answer from", "held": "on hold:", "superseded": "superseded:"}.get(
+        each.kind, each.kind
+    )
     return tag(
         "li",
         tag("p", tag("span", kind, class_="kind"), " ", subject, since),
@@ -214,11 +218,22 @@ def _incomplete(overview: Overview) -> Markup:
     return tag("div", tag("p", text, class_="note") if text else None, id="incomplete", data_live=True)
 
 
-def commands_table(page: CommandPage, asked: Mapping[str, str], now: datetime | None) -> Markup:
+def _no_command(overview: Overview, page: CommandPage, asked: Mapping[str, str]) -> str:
+    """What an empty list says: after a first success, that all has ended, and not that nothing matches."""
+    filtered = any(value for name, value in asked.items() if name not in ("state", "order"))
+    if filtered or page.exhausted or not overview.complete or asked.get("state", "open") not in ("", "open"):
+        return NO_MATCH
+    ended = sum(overview.states[state] for state in ENDED)
+    if not ended:
+        return "No command was sent yet, or all of them are forgotten."
+    return f"Nothing is under way; {ended:,} {'has' if ended == 1 else 'have'} ended."
+
+
+def commands_table(page: CommandPage, asked: Mapping[str, str], now: datetime | None, none: str = NO_MATCH) -> Markup:
     """Commands, a row each, and a link to those that follow."""
     rows = [command_row(command, now) for command in page.commands]
     if not rows:
-        text = "No command matches." if not page.exhausted else "Nothing found yet."
+        text = none if not page.exhausted else "Nothing found yet."
         rows = [tag("tr", tag("td", text, colspan=len(_COLUMNS), class_="none"), data_key="none")]
     head = tag("tr", [tag("th", name, scope="col") for name in _COLUMNS])
     table = tag(
@@ -263,7 +278,8 @@ def _target(target: TargetAnswer, now: datetime | None) -> Markup:
     budgets: list[Child] = [
         meter(
             each.calls,
-            f"{each.per_second:g} of {each.limit:g} a second",
+            f"up to {each.per_second:g} calls a second",
+            f" (the limit is {each.limit:g})" if each.per_second < each.limit else None,
             tag("span", " throttled", class_="over") if each.throttled or each.per_second < each.limit else None,
             f", {each.waiting} waiting for up to {duration(each.oldest_seconds)}" if each.waiting else None,
         )
@@ -321,8 +337,7 @@ def _partitions(overview: Overview, answer: PartitionsAnswer, now: datetime | No
     columns = ("Partition", "Owner", "State here", "Open", "Remembered", "Lag")
     head = tag("tr", [tag("th", name, scope="col") for name in columns])
     rows = [_partition(each) for each in answer.partitions]
-    asked = (" as of ", age(answer.asked_at, now), " ago") if answer.asked_at else None
-    state = (f", group {overview.group_state}", asked) if overview.group_state else None
+    state = _group_state(overview, answer, now) if overview.group_state else None
     table = tag("table", tag("caption", "Partitions", class_="visually-hidden"), tag("thead", head), tag("tbody", rows))
     return tag(
         "section",
@@ -336,6 +351,19 @@ def _partitions(overview: Overview, answer: PartitionsAnswer, now: datetime | No
         id="partitions",
         class_="card",
         data_live=True,
+    )
+
+
+def _group_state(overview: Overview, answer: PartitionsAnswer, now: datetime | None) -> Child:
+    """Kafka's word for the group, and how old it is."""
+    asked = (age(answer.asked_at, now), " ago") if answer.asked_at else ("at an unknown time",)
+    if overview.kafka_silent_since is None:
+        return (f"; Kafka calls the group {overview.group_state} (asked ", *asked, ")")
+    return (
+        "; Kafka has not answered this replica for ",
+        age(overview.kafka_silent_since, now),
+        ": owners, group and lag are as it said ",
+        *asked,
     )
 
 

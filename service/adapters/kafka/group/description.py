@@ -11,7 +11,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.offsets import Offsets
 from service.runtime.group_snapshot import GroupSnapshot, Replica
-from service.runtime.ports import LogError, TopicPartition
+from service.runtime.ports import LogError, TopicPartition, Unfit
 
 _SUFFIX: Final = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 """Kafka names a static member by its instance id, any other by its client id, and adds a UUID."""
@@ -38,7 +38,8 @@ class GroupDescription:
         """Asks for it.
 
         Raises:
-            LogError: Kafka did not answer in time, or refuses.
+            Unfit: Kafka refuses.
+            LogError: Kafka did not answer in time, or the group's coordinator moves.
         """
         partitions = [
             TopicPartition(topic, number)
@@ -51,7 +52,8 @@ class GroupDescription:
             if code in _MOVED:
                 await self._offsets.close()
             if code:
-                raise LogError(f"the group can't be described: {for_code(code).__name__}")
+                kind = LogError if code in _MOVED else Unfit
+                raise kind(f"the group can't be described: {for_code(code).__name__}")
             return GroupSnapshot(str(state), tuple(self._replica(member) for member in members), ends)
         return GroupSnapshot(ends=ends)
 

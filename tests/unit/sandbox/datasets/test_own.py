@@ -1,6 +1,7 @@
 """Your own data: what of a file is kept, what is refused and how, and a model that trains on it."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +13,13 @@ import pyarrow.parquet
 import pytest
 from moto.server import ThreadedMotoServer
 
+from sandbox.cleanroomsml.options import MINIMUM_SIZES
 from sandbox.datasets import own
 from sandbox.datasets.own import COLUMNS, DATABASE, LoadError, campaign, interactions, load_command, seed_users
 from sandbox.jobs import storage, training_data
 from sandbox.jobs.storage import Storage
 from sandbox.jobs.training_data import Window
+from service.operator.commands.documents import parse
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +75,51 @@ def test_timestamps_of_parquet(tmp_path: Path, unit: str, zone: str | None) -> N
             "user_id,thing,timestamp\nu,1,1\n",
             "--item: found no column item_id in a.csv; expected one of",
         ),
-        ("a.csv", "user_id,item_id,timestamp\nu,1,\nu,1,1\n", "column timestamp has no value in 1 of 2 rows"),
-        ("a.csv", "user_id,item_id,timestamp\nu,1,soon\n", "is text, but no time by ISO 8601"),
-        ("a.csv", "user_id,item_id,timestamp\nu,1,true\n", "is bool; expected timestamps"),
-        ("a.csv", f"user_id,item_id,timestamp\nu,1,{MOMENT}000\n", "expected seconds, not milliseconds"),
-        ("a.csv", "user_id,item_id,timestamp\nu,1,nan\nu,1,1.5\n", "has what is no number"),
+        (
+            "a.csv",
+            "user_id,item_id,timestamp\nu,1,\nu,1,1\n",
+            "--time: row 1 of a.csv has no value in column timestamp; expected ISO 8601",
+        ),
+        (
+            "a.csv",
+            "user_id,item_id,timestamp\nu,1,soon\n",
+            "--time: row 1 of a.csv has 'soon' in column timestamp; expected ISO 8601",
+        ),
+        ("a.csv", "user_id,item_id,timestamp\nu,1,true\n", "is bool; expected ISO 8601"),
+        ("a.csv", f"user_id,item_id,timestamp\nu,1,{MOMENT}000\n", "expected seconds since 1970, not milliseconds"),
+        (
+            "a.csv",
+            "user_id,item_id,timestamp\nu,1,nan\nu,1,1.5\n",
+            "row 1 of a.csv has nan in column timestamp; expected seconds",
+        ),
         ("a.csv", "user_id,item_id,timestamp\n", "a.csv: found no rows"),
         ("a.csv", "user_id,user_id,item_id,timestamp\nu,v,1,1\n", "--user: found 2 columns user_id"),
-        ("a.csv", 'user_id,item_id,timestamp\n"",1,1\n', "column user_id has no value in 1 of 1 rows"),
+        (
+            "a.csv",
+            'user_id,item_id,timestamp\n"",1,1\n',
+            "--user: row 1 of a.csv has no value in column user_id; expected an id",
+        ),
+        (
+            "a.csv",
+            "user_id,item_id,timestamp\nu,1,1\n,1,1\n,2,2\n",
+            "row 2 of a.csv has no value in column user_id, and so",
+        ),
+        ("a.csv", "user_id,item_id,timestamp\nu,1,1\nu,,1\n", "--item: row 2 of a.csv has no value in column item_id;"),
+        (
+            "a.csv",
+            'user_id,item_id,timestamp\nu,1,1\n"  ",1,1\n',
+            "row 2 of a.csv has '  ' in column user_id; expected an",
+        ),
+        (
+            "a.jsonl",
+            '{"user_id": "", "item_id": 1, "timestamp": 1}\n',
+            "row 1 of a.jsonl has no value in column user_id",
+        ),
+        (
+            "a.jsonl",
+            '{"user_id": "u", "timestamp": 1}\n{"user_id": "u", "item_id": 1, "timestamp": 1}\n',
+            "--item: row 1",
+        ),
         ("a.jsonl", '{"user_id": 12345678901234567890, "item_id": 1, "timestamp": 1}\n', "and may lack digits"),
     ],
 )
@@ -89,6 +129,65 @@ def test_what_can_t_be_used_is_refused_with_what_was_expected(
     with pytest.raises(LoadError) as refused:
         interactions(written(tmp_path, name, content), "user_id", "item_id", "timestamp")
     assert said in str(refused.value)
+
+
+GOOD = "2026-04-14T17:19:00"
+
+
+@pytest.mark.parametrize("good", [GOOD, f"{GOOD}Z", f"{GOOD}+02:00", "2026-04-14"])
+@pytest.mark.parametrize("bad", ["31/12/2026", "2026-13-01", "", "yesterday", "2026-04-14T25:00:00Z"])
+@pytest.mark.parametrize("row", [1, 8, 20])
+def test_the_value_that_is_wrong_is_the_one_that_is_named(tmp_path: Path, good: str, bad: str, row: int) -> None:
+    times = [good] * 20
+    times[row - 1] = bad
+    content = "user_id,item_id,timestamp\n" + "".join(f"u,1,{each}\n" for each in times)
+    found = repr(bad) if bad else "no value"
+    with pytest.raises(
+        LoadError, match=re.escape(f"--time: row {row} of a.csv has {found} in column timestamp;")
+    ) as said:
+        interactions(written(tmp_path, "a.csv", content), "user_id", "item_id", "timestamp")
+    assert "such as 2026-12-31T17:19:00" in str(said.value)
+    assert str(said.value).endswith("nothing was loaded")
+    assert "cast" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ((str(MOMENT), "31/12/2026", str(MOMENT)), "row 2 of a.csv has '31/12/2026'"),
+        ((GOOD, str(MOMENT), GOOD), f"row 2 of a.csv has '{MOMENT}' in column timestamp; expected ISO 8601 as in the"),
+    ],
+)
+def test_a_number_beside_a_wrong_text_is_not_to_blame(tmp_path: Path, times: tuple[str, ...], said: str) -> None:
+    content = "user_id,item_id,timestamp\n" + "".join(f"u,1,{each}\n" for each in times)
+    with pytest.raises(LoadError, match=re.escape(said)):
+        interactions(written(tmp_path, "a.csv", content), "user_id", "item_id", "timestamp")
+
+
+def test_what_is_demanded_is_what_the_sandbox_demands() -> None:
+    assert {"aws": own._FEWEST, "demo": own._FEWEST_HERE} == MINIMUM_SIZES
+
+
+def people(count: int, rows: int) -> pa.Table:
+    ids = [str(number % count) for number in range(rows)]
+    return pa.table({"user_id": ids, "item_id": ids, "timestamp": [1] * rows})
+
+
+@pytest.mark.parametrize(
+    ("table", "seeds", "said"),
+    [
+        (people(3, 49), 0, "Training will fail: the sandbox demands 100 and 1,000; found 3 people with two"),
+        (people(99, 5000), 0, "Training will fail"),
+        (people(999, 999), 0, "found 0 people with two interactions or more, and 999 interactions in all"),
+        (people(100, 1000), 0, "AWS itself demands 100,000 and 1,000,000; found 100 people"),
+        (people(100, 1000), 103, "Of the seed's 103 people, 3 have no interaction."),
+        (people(100, 1000), 24, "will fail: it demands 25 people of the seed with interactions"),
+    ],
+)
+def test_what_will_fail_is_said_when_it_is_loaded(table: pa.Table, seeds: int, said: str) -> None:
+    shown = own.summary("shop", table, [str(each) for each in range(seeds)], None)
+    assert said in shown
+    assert ("will fail" in shown) == ("will fail" in said or "found 0" in said)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +257,7 @@ def test_what_was_loaded_is_what_a_model_trains_on(
     shown = capsys.readouterr().out
     assert "Loaded 500 interactions of 40 people." in shown
     assert f"Glue table {DATABASE}.my_shop" in shown
-    assert "AWS itself demands 100,000 people" in shown
+    assert "Training will fail: the sandbox demands 100 and 1,000; found 40 people" in shown
     place = Storage(f"http://127.0.0.1:{port}", own.REGION, own.ACCOUNT)
     data = training_data.read(place, DATABASE, "my_shop", COLUMNS, Window())
     assert (len(data.users), len(data.interactions.users)) == (40, 500)
@@ -166,15 +265,26 @@ def test_what_was_loaded_is_what_a_model_trains_on(
     assert chain.read_text() == campaign("my_shop")
 
 
-def test_each_command_of_the_campaign_names_an_earlier_one() -> None:
-    commands = [json.loads(each) for each in campaign("shop").split("---\n")[1:]]
+@pytest.mark.parametrize("name", ["shop", "1e3", "007", "true"])
+def test_each_command_of_the_campaign_names_an_earlier_one(name: str) -> None:
+    commands = parse(campaign(name), {})
     assert len(commands) == 5
     before: set[str] = set()
     for each in commands:
-        named = {value.removeprefix("command:") for value in each["data"].values() if str(value).startswith("command:")}
+        assert each.data["name"] == name
+        named = {value.removeprefix("command:") for value in each.data.values() if str(value).startswith("command:")}
         assert named <= before
         assert bool(named) == bool(before)
-        before.add(each["id"])
+        before.add(each.id)
+
+
+def test_the_line_to_send_it_names_the_interpreter_of_this_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", str(tmp_path / ".venv/bin/python"))
+    shown = own.summary("shop", people(100, 1000), [], Path("orders.yaml"))
+    assert "`.venv/bin/python -m service send orders.yaml --wait`" in shown
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.records import Phase, job_key
 from service.core.observations import Failure
-from service.runtime.fleet_view import SHOWN
+from service.runtime.fleet_view import KAFKA_SILENT, SHOWN
 from service.runtime.group_snapshot import GroupSnapshot, Replica
 from service.runtime.ports import TopicPartition
 from tests.page.example import ACCOUNTS, ended, job
@@ -66,6 +66,21 @@ def test_a_target_without_answers_needs_a_person() -> None:
     assert (sales.silent, sales.error, sales.unanswered, sales.error_http_status) == (True, "ConnectFailed", 3, 0)
     assert sales.no_answer == attention.message
     assert here.view.targets().targets[0].no_answer == ""
+
+
+@pytest.mark.parametrize(("unanswered", "said"), [(0.0, False), (KAFKA_SILENT - 0.1, False), (KAFKA_SILENT, True)])
+def test_a_kafka_without_answers_needs_a_person(unanswered: float, said: bool) -> None:
+    here = scene()
+    here.group = GroupSnapshot("Stable", error="listing: no answer from Kafka within 30 s", unanswered=unanswered)
+    overview = here.view.overview()
+    assert kinds(here) == ([("kafka", "Kafka")] if said else [])
+    assert (overview.kafka_silent_since is not None) == said
+    if said:
+        (attention,) = overview.attention
+        assert attention.since == overview.kafka_silent_since
+        assert attention.since is not None
+        assert attention.since.timestamp() == pytest.approx(here.clock.wall() - unanswered)
+        assert "within 30 s" in attention.message
 
 
 async def test_a_process_without_its_instance_id_needs_a_person() -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.runtime.group_snapshot import KEPT, GroupSnapshot, GroupWatch, Replica
-from service.runtime.ports import LogError, TopicPartition
+from service.runtime.ports import LogError, TopicPartition, Unfit
 from tests.support.clock import ManualClock
 
 ONE, TWO = TopicPartition("commands", 1), TopicPartition("commands", 2)
@@ -55,6 +55,43 @@ async def test_what_was_known_stays_known_with_the_reason(error: Exception) -> N
     clock.advance(KEPT)
     watch.snapshot()
     assert kafka.asked == 2
+
+
+async def test_silence_is_counted_from_the_first_question_without_an_answer() -> None:
+    kafka, clock, held = Kafka(), ManualClock(), asyncio.Event()
+
+    async def ask() -> GroupSnapshot:
+        await held.wait()
+        return await kafka()
+
+    watch = GroupWatch(ask, clock)
+    assert watch.snapshot().unanswered == 0
+    await asyncio.sleep(0)
+    clock.advance(20)
+    assert watch.snapshot().unanswered == 20  # the question is still under way
+    kafka.answer = LogError("no answer")
+    held.set()
+    assert (await watch.settled()).unanswered == 20
+    clock.advance(KEPT)
+    assert (await watch.settled()).unanswered == 20 + KEPT
+    kafka.answer = GroupSnapshot("Stable")
+    clock.advance(KEPT)
+    assert (await watch.settled()).unanswered == 0
+    clock.advance(1000)
+    assert watch.snapshot().unanswered == 0  # nothing was asked meanwhile
+    await watch.close()
+
+
+@pytest.mark.parametrize("error", [Unfit("no right"), RuntimeError("a defect")])
+async def test_a_refusal_is_an_answer(error: Exception) -> None:
+    kafka, clock = Kafka(), ManualClock()
+    kafka.answer = error
+    watch = GroupWatch(kafka, clock)
+    await watch.settled()
+    clock.advance(100)
+    assert watch._now_known().unanswered == 0
+    assert watch._now_known().error
+    await watch.close()
 
 
 async def test_closing_ends_a_question_under_way() -> None:

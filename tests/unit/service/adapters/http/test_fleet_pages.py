@@ -1,13 +1,15 @@
 """The pages' content: sections in order, links that lead on, headings for who listens instead of looking."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from schemas.records import Phase
 from service.adapters.http import fleet_pages
 from service.adapters.http.assets import Assets
 from service.adapters.http.fleet_questions import query
-from tests.page.example import job, replica
+from service.runtime.group_snapshot import GroupSnapshot, Replica
+from tests.page.example import ended, job, replica
 from tests.support.clock import ManualClock
 from tests.support.fleet_scene import Scene
 
@@ -48,6 +50,11 @@ def outline(html: str) -> Outline:
     return found
 
 
+def text(html: str) -> str:
+    """What is read, without tags."""
+    return re.sub(r"<[^>]+>", "", html)
+
+
 async def page(scene: Scene, **asked: str) -> str:
     view = scene.view
     commands = await view.commands.commands(query(asked))
@@ -76,7 +83,35 @@ async def test_every_number_leads_to_its_list() -> None:
 
 
 async def test_calm_is_said() -> None:
-    assert "Nothing needs a person." in await page(Scene(ManualClock()))
+    assert "Nothing needs your attention." in await page(Scene(ManualClock()))
+
+
+async def test_a_silent_kafka_is_said_first_and_in_words() -> None:
+    scene = Scene(ManualClock())
+    now = scene.clock.wall()
+    known = GroupSnapshot("Stable", (Replica("crml-9", "m", frozenset()),), asked_at=now - 60)
+    scene.group = known
+    calm = text(await page(scene))
+    assert "1 replica; Kafka calls the group Stable (asked 1 min ago)" in calm
+    assert "Nothing needs your attention." in calm
+    scene.group = replace(known, unanswered=48.0)
+    shown = text(await page(scene))
+    assert "Needs a person (1)" in shown
+    assert "no answer from Kafka for 48 s" in shown
+    assert "Kafka has not answered this replica for 48 s: owners, group and lag are as it said 1 min ago" in shown
+    assert "Nothing needs your attention." not in shown
+
+
+async def test_an_empty_list_says_whether_anything_has_ended() -> None:
+    scene = Scene(ManualClock())
+    await scene.assignment.assigned(frozenset())
+    assert "No command was sent yet" in await page(scene)
+    scene.put(
+        *(ended(scene.clock.wall(), f"c-{each}", "CreateAudienceModel", Phase.SUCCEEDED, 9, 1) for each in (1, 2))
+    )
+    assert "Nothing is under way; 2 have ended." in await page(scene)
+    assert "No command matches." in await page(scene, operation="GetAudienceModel")
+    assert "No command matches." in await page(scene, state="parked")
 
 
 async def test_what_is_missing_is_said() -> None:

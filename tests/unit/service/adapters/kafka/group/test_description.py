@@ -8,7 +8,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocol, ConsumerProtocolMemb
 
 from service.adapters.kafka.client_options import KafkaSettings
 from service.adapters.kafka.group.description import GroupDescription, owned
-from service.runtime.ports import LogError, TopicPartition
+from service.runtime.ports import LogError, TopicPartition, Unfit
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 SETTINGS = KafkaSettings("127.0.0.1:1", "group", client_id="svc")
@@ -63,8 +63,9 @@ async def test_members_have_the_name_that_an_operator_knows() -> None:
 @pytest.mark.parametrize(("code", "closed"), [(16, 1), (15, 1), (30, 0)])
 async def test_a_refusal_is_named_and_a_coordinator_that_moved_is_searched_for_again(code: int, closed: int) -> None:
     helper = Helper(code)
-    with pytest.raises(LogError, match=r"the group can't be described: \w+"):
+    with pytest.raises(LogError, match=r"the group can't be described: \w+") as refused:
         await described(helper).snapshot()
+    assert isinstance(refused.value, Unfit) == (code == 30)  # a refusal is an answer, and not silence
     assert helper.closed == closed
 
 
