@@ -106,7 +106,7 @@ def interactions(file: Path, user: str, item: str, time: str) -> pa.Table:
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class _LoadedColumn:
     """A column of the file, and how to speak of its values."""
 
     file: Path
@@ -135,17 +135,17 @@ class _Column:
         )
 
 
-def _column(file: Path, table: pa.Table, option: str, name: str) -> _Column:
+def _column(file: Path, table: pa.Table, option: str, name: str) -> _LoadedColumn:
     found = table.column_names.count(name)
     if not found:
         known = ", ".join(table.column_names)
         raise LoadError(f"{option}: found no column {name} in {file.name}; expected one of {known}")
     if found > 1:
         raise LoadError(f"{option}: found {found} columns {name} in {file.name}; expected one")
-    return _Column(file, option, name, table.column(name))
+    return _LoadedColumn(file, option, name, table.column(name))
 
 
-def _ids(column: _Column) -> pa.ChunkedArray:
+def _ids(column: _LoadedColumn) -> pa.ChunkedArray:
     """Ids as text. Two that differ stay two: a float has lost digits already, or a zero in front."""
     kind = column.values.type
     if pa.types.is_floating(kind):
@@ -171,7 +171,7 @@ def _read(file: Path, ids: Sequence[str]) -> pa.Table:
     raise LoadError(f"{file.name}: found the ending {file.suffix!r}; expected .csv, .parquet, .jsonl or .ndjson")
 
 
-def _seconds(column: _Column) -> pa.ChunkedArray:
+def _seconds(column: _LoadedColumn) -> pa.ChunkedArray:
     values = column.values
     column.refuse(pc.is_null(values), _EXPECTED)
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
@@ -187,7 +187,7 @@ def _seconds(column: _Column) -> pa.ChunkedArray:
     return pc.floor(values.cast(pa.float64())).cast(pa.int64())
 
 
-def _read_times(column: _Column, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+def _read_times(column: _LoadedColumn, texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """Times of ISO 8601 texts.
 
     Raises:
