@@ -31,11 +31,13 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.created
 
 .PHONY: demo
 demo: $(VENV)/.sandbox ## Run the whole path once, on MovieLens-100k, and show it
+	@echo "Starting the demo: about half a minute"
 	@$(PY) -m sandbox demo
 
 .PHONY: up
-up: $(VENV)/.sandbox ## Run Kafka, the sandbox and the service until Ctrl-C, and print where they are
-	@$(PY) -m sandbox up --service
+up: $(VENV)/.sandbox ## Run Kafka, the sandbox and the service until Ctrl-C, and print where they are; UP="--kafka-port 9093" adds options
+	@echo "Starting Kafka, the sandbox and the service: some seconds, on a busy machine a minute"
+	@$(PY) -m sandbox up --service $(UP)
 
 .PHONY: test
 test: $(VENV)/.dev lint ## Lint, type-check and run every test but the long ones

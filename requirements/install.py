@@ -1,6 +1,7 @@
 """Install a lock file with pip, and say meanwhile how far it is: ``python requirements/install.py FILE``.
 
-pip alone says either nothing for a minute or four lines for each package. What pip writes is shown if it fails.
+pip alone says either nothing for a minute or four lines for each package. On a terminal one line counts; elsewhere, as
+in CI, every tenth package has a line. What pip writes is shown if it fails.
 """
 
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 _TAIL = 40
 _WIDTH = 78
+_STEP = 10
 
 
 def main(lock: str) -> int:
@@ -27,9 +29,9 @@ def main(lock: str) -> int:
             tail.append(line)
             if line.startswith("Collecting "):
                 seen += 1
-                _say(f"  {min(seen, wanted)} of {wanted}: {line.split()[1]}", live)
+                _say(f"  {min(seen, wanted)} of {wanted}: {line.split()[1]}", live, worth=seen % _STEP == 0)
             elif line.startswith("Installing "):
-                _say("  unpacking", live)
+                _say(f"  unpacking {wanted} packages; this is about half of the time", live)
     if live:
         _say("", live)
         sys.stderr.write("\r")
@@ -38,7 +40,10 @@ def main(lock: str) -> int:
     return pip.returncode
 
 
-def _say(text: str, live: bool) -> None:
+def _say(text: str, live: bool, *, worth: bool = True) -> None:
+    """Writes over the line on a terminal; elsewhere adds a line, if it is worth one."""
+    if not live and worth:
+        sys.stderr.write(f"{text}\n")
     if live:
         sys.stderr.write(f"\r{text:<{_WIDTH}}")
         sys.stderr.flush()

@@ -10,8 +10,11 @@ from sandbox.console import CODES, HELP, PLAIN, PROGRAM, SEE, guarded
 
 COMMANDS: Final = {
     "demo": ("sandbox.demo:demo_command", "Run the whole path once and show it."),
-    "up": ("sandbox.up:up_command", "Run Kafka and Clean Rooms ML with MovieLens-100k, and the service, until Ctrl-C."),
-    "env": ("sandbox.up:env_command", "Print the variables that point a shell at a running `up`."),
+    "up": (
+        "sandbox.up:up_command",
+        "Run Kafka and Clean Rooms ML with MovieLens-100k until Ctrl-C; with --service, the service too.",
+    ),
+    "env": ("sandbox.up:env_command", "Print the variables that point a shell at the sandbox that `up` started."),
     "serve": ("sandbox.serve:serve_command", "Run Clean Rooms ML alone, for any AWS SDK."),
     "load": ("sandbox.datasets.own:load_command", "Load your own interactions into a running sandbox."),
     "kafka": ("sandbox.kafka.broker:kafka_command", "Run a local Kafka alone."),

@@ -199,6 +199,11 @@ def _expected(argument: Argument | None) -> str:
     return "a value"
 
 
+def port_taken(port: int, option: str) -> str:
+    """What is said of a port on which something listens already."""
+    return f"Port {port} is taken; choose another one with {option}, or stop what listens there"
+
+
 def python_command() -> str:
     """How the person at the terminal calls this Python."""
     executable = Path(sys.executable)

@@ -1,6 +1,7 @@
 """The command `serve`."""
 
 import asyncio
+import errno
 import logging
 import signal
 import sys
@@ -12,7 +13,7 @@ from cyclopts import Parameter
 from sandbox.cleanroomsml.assumptions import Assumptions
 from sandbox.cleanroomsml.options import AccessKey, Options, Profile, Quotas, Timing
 from sandbox.cleanroomsml.persistence import PersistenceError
-from sandbox.console import Count, Port, Seconds
+from sandbox.console import Count, Port, Seconds, port_taken
 from sandbox.server import SandboxServer
 
 _ASSUMED: Final = Assumptions()
@@ -91,6 +92,8 @@ def serve_command(
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            sys.exit(port_taken(port, "--port"))
         what = error.filename or f"cannot serve on {host}:{port}"
         sys.exit(f"sandbox: {what}: {error.strerror or error}")
 

@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 
+from sandbox.console import port_taken
 from sandbox.datasets import movielens
 from sandbox.datasets.movielens import Catalogued, DownloadError, Taste
 from sandbox.jobs.storage import Storage
@@ -105,8 +106,8 @@ class Sandbox:
         """
         async with AsyncExitStack() as stack:
             self._prepare_folder(stack)
-            _require_free(self.kafka_port, "--kafka-port")
-            _require_free(self.port, "--port")
+            require_free(self.kafka_port, "--kafka-port")
+            require_free(self.port, "--port")
             self.kafka = Broker(self.kafka_port, self.data_dir / "kafka")
             self.bootstrap = self.kafka.bootstrap
             stack.push_async_callback(self.kafka.stop)
@@ -149,7 +150,7 @@ class Sandbox:
             for task in ends:
                 task.cancel()
         name, last_log = ends[done.pop()]
-        raise StartError(f"{name} of the sandbox has ended; the last lines of its log:\n{last_log()}")
+        raise StartError(f"{name} of the sandbox has ended on its own. The last lines of its log:\n{last_log()}")
 
     def _prepare_folder(self, stack: AsyncExitStack) -> None:
         if self._temporary:
@@ -235,14 +236,18 @@ async def _answers(session: aiohttp.ClientSession, url: str, fits: Callable[[Any
         return False
 
 
-def _require_free(port: int, option: str) -> None:
+def require_free(port: int, option: str) -> None:
+    """Refuse a port on which something listens.
+
+    Raises:
+        StartError: it is taken; with the option that chooses another one.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            text = f"Port {port} is taken; choose another one with {option}, or stop what listens there"
-            raise StartError(text) from error
+            raise StartError(port_taken(port, option)) from error
 
 
 async def until_interrupted(work: Coroutine[Any, Any, None]) -> bool:

@@ -11,10 +11,20 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from sandbox.console import Port, python_command
+from sandbox.console import FAILED, Port, python_command
 from sandbox.demo.service import QUICK, ServiceError, running_service
 from sandbox.processes import Child
-from sandbox.stack import START_ERRORS, Sandbox, all_or_nothing, download, environment, until_answers, until_interrupted
+from sandbox.stack import (
+    START_ERRORS,
+    Sandbox,
+    StartError,
+    all_or_nothing,
+    download,
+    environment,
+    require_free,
+    until_answers,
+    until_interrupted,
+)
 
 KAFKA_PORT: Final = 9092
 AWS_PORT: Final = 4599
@@ -22,6 +32,13 @@ PAGE_PORT: Final = 8080
 _READY_SECONDS: Final = 60.0
 _TEMPORARY: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
 """Variables of a person's shell that would override those of the sandbox."""
+
+
+AGAIN: Final = "make up, or python -m sandbox up"
+
+
+class _Reported(Exception):
+    """Something ended on its own, and why is written already."""
 
 
 def up_command(
@@ -34,6 +51,8 @@ def up_command(
 ) -> None:
     """Run Kafka and Clean Rooms ML with MovieLens-100k in S3 and Glue until Ctrl-C, and say how to use them.
 
+    The service runs too with --service; without, `python -m service run` starts it in another terminal.
+
     Args:
         kafka_port: Loopback port of Kafka; 0 picks a free one.
         port: Loopback port of Clean Rooms ML, S3, Glue, IAM and STS; 0 picks a free one.
@@ -43,9 +62,12 @@ def up_command(
         page_port: Loopback port of the service's page, with --service.
     """
     try:
+        _print("starting Kafka and Clean Rooms ML")
         download(_print)
         sandbox = Sandbox(kafka_port=kafka_port, port=port, data_dir=data_dir, progress=_print)
         asyncio.run(_up(sandbox, page_port if service else None))
+    except _Reported:
+        raise SystemExit(FAILED) from None
     except (*START_ERRORS, ServiceError) as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:
@@ -53,7 +75,7 @@ def up_command(
 
 
 def env_command(*, kafka_port: Port = KAFKA_PORT, port: Port = AWS_PORT) -> None:
-    """Print the variables that point a shell at a running `up`: eval "$(python -m sandbox env)".
+    """Print the variables that point a shell at the sandbox that `up` started: eval "$(python -m sandbox env)".
 
     Args:
         kafka_port: Where Kafka of the sandbox listens.
@@ -73,6 +95,8 @@ def shell_lines(variables: Mapping[str, str], environ: Mapping[str, str]) -> lis
 
 async def _up(sandbox: Sandbox, page_port: int | None) -> None:
     async def serve() -> None:
+        if page_port is not None:
+            require_free(page_port, "--page-port")
         async with sandbox, AsyncExitStack() as stack:
             ends = [sandbox.wait_broken()]
             if page_port is not None:
@@ -83,9 +107,12 @@ async def _up(sandbox: Sandbox, page_port: int | None) -> None:
                 ready = f"http://127.0.0.1:{page_port}/readyz"
                 await until_answers(service, ready, _READY_SECONDS, "The service", lambda found: bool(found["ready"]))
                 ends.append(_ended(service))
-            _print(instructions(sandbox, os.environ, page_port))
+            _print(instructions(sandbox, page_port))
             try:
                 await all_or_nothing(*ends)
+            except (StartError, ServiceError) as error:  # why comes first: to stop takes its time
+                sys.stderr.write(f"{error}\nTo go on, start again: {AGAIN}\n")
+                raise _Reported from error
             finally:
                 _print("stopping")
 
@@ -97,20 +124,18 @@ async def _ended(service: Child) -> None:
     raise ServiceError(f"The service ended with exit code {code}; the last lines of its log:\n{service.last_log()}")
 
 
-def instructions(sandbox: Sandbox, environ: Mapping[str, str], page_port: int | None) -> str:
+def instructions(sandbox: Sandbox, page_port: int | None) -> str:
     """What to do with a running sandbox: where it can be seen, variables to set, commands to go on with.
 
     Args:
         sandbox: It runs.
-        environ: Of the person's shell.
         page_port: Of the service, if it runs too.
     """
     python, data = python_command(), sandbox.data
     pages = [f"  page of the sandbox   {sandbox.endpoint_url}/_sandbox/"]
     if page_port is None:
         first = [
-            *(f"  {line}" for line in shell_lines(sandbox.environment(), environ)),
-            "",
+            f'  eval "$({python} -m sandbox env{_ports(sandbox)})"',
             f"  {python} -m service topics    # create the topics",
             f"  {python} -m service run       # start the service",
         ]

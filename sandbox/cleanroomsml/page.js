@@ -127,7 +127,7 @@ function showRequests(requests, total) {
   const rows = requests.slice(-SHOWN).reverse().map((each) => {
     const spoilt = each.fault ? ` (fault: ${each.fault})` : "";
     const answer = `${each.status ?? "no answer"}${each.error ? ` ${each.error}` : ""}${spoilt}`;
-    return row(make("td", clock(each.time), "tight soft"), make("td", each.operation ?? "unknown"),
+    return row(make("td", clock(each.time), "tight soft"), make("td", each.operation ?? "unknown", "tight"),
       make("td", answer, each.status === 200 ? "good" : "bad"), make("td", each.account, "tight soft"),
       make("td", each.name ?? each.arn ?? ""), make("td", each.attempt ?? "", "tight soft"));
   });

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sandbox.console import Port
+from sandbox.console import Port, port_taken
 from sandbox.kafka import java
 from sandbox.kafka.jars import JarError, fetch_jars
 
@@ -185,7 +185,7 @@ def _is_free(port: int) -> bool:
 
 def _require_free(port: int) -> None:
     if not _is_free(port):
-        raise BrokerError(f"port {port} is taken; choose another one with --port, or stop what listens there")
+        raise BrokerError(port_taken(port, "--port"))
 
 
 async def _answers(port: int) -> bool:

@@ -24,7 +24,8 @@ def print_acls(
     """Print the minimal permissions in Kafka that each component needs, for the topics and tenants of the settings.
 
     Args:
-        format: `table` for people, `kafka-acls` a script, `strimzi` KafkaUsers, `msk-iam` IAM policies, `json`.
+        format: `table` to read; `kafka-acls` for a shell script, `strimzi` for KafkaUser resources, `msk-iam` for IAM
+            policies, `json` for other programs.
         component: Only this one, such as `service`; may be repeated.
         principal: As whom a component connects, such as `service=User:CN=crml`; may be repeated.
         settings: Settings file.

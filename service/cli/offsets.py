@@ -169,7 +169,7 @@ async def _reset(settings: Settings, *, apply: bool) -> int:
             continue
         for line in _meaning(offset, found):
             console.print_line(f"  {line}")
-        console.print_line(f"  goes on at {offset}")
+        console.print_line(f"  continues at {offset}")
         offsets[tp] = offset
     code = await _write(kafka, changelogs, halted, offsets, again=False, apply=apply) if offsets else 0
     return code or (EXIT_REFUSED if len(offsets) < len(halted) else 0)

@@ -69,8 +69,8 @@ def _why_not(ledger: ChangelogSnapshot, tp: TopicPartition, offset: int) -> str:
     others = [one.offset for one in ledger.corrupt if one.topic_partition == tp]
     hint = f"; unreadable here: offset {', '.join(map(str, others))}" if others else "; nothing here is unreadable"
     return (
-        f"offset {offset} of {tp.topic} partition {tp.partition} is readable, has a successor under its key or"
-        f" is not there: nothing to skip{hint}"
+        f"offset {offset} of {tp.topic} partition {tp.partition} is readable, was replaced by a later record of"
+        f" the same key, or does not exist: nothing to skip{hint}"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from service.adapters.http.markup import Child, Markup, address, joined, tag
+from service.adapters.http.markup import Child, Markup, address, tag
 from service.core.command_state import ENDED, CommandState, NextStep
 from service.runtime.fleet_answers import CommandSummary, PartitionName, TimelineStep
 
@@ -112,8 +112,9 @@ def command_row(command: CommandSummary, now: datetime | None) -> Markup:
 
 
 def words(operation: str) -> Markup:
-    """An operation's name, which can be broken between its words."""
-    return joined([(tag("wbr") if index else None, word) for index, word in enumerate(_WORD.split(operation))])
+    """An operation's name, which can be broken between its words, and not within one."""
+    parts = [(tag("wbr") if index else None, word) for index, word in enumerate(_WORD.split(operation))]
+    return tag("span", parts, class_="operation")
 
 
 def _number(partition: PartitionName) -> Markup:

@@ -53,6 +53,12 @@ _REPEAT: Final = 10.0
 """Seconds during which a repeated message of a library is suppressed."""
 _KINDS: Final = 1000
 
+_HEALING: Final = (("aiokafka.consumer.group_coordinator", "Group Coordinator Request failed: %s"),)
+"""Errors that aiokafka repairs by itself, each by logger and text. A Kafka that has never had a group, or whose broker
+has just restarted, answers so until it has made its topic of offsets, which takes a second or two."""
+_HEALS: Final = 30.0
+"""Seconds after which such an error is none that heals by itself, and is logged."""
+
 _ACTIVITIES: Final = ("call:", "search:")
 _FIRST: Final = ("timestamp", "level", "event")
 _DEEPEST: Final = 6
@@ -98,6 +104,7 @@ def configure_logging(level: str = "info", output: Literal["json", "console"] = 
             ],
         )
     )
+    handler.addFilter(HealingFilter())
     handler.addFilter(RateLimitFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -220,6 +227,25 @@ class RateLimitFilter(logging.Filter):
         if withheld:
             record.msg = f"{record.msg} ({withheld} more in between)"
         return True
+
+
+class HealingFilter(logging.Filter):
+    """Withholds errors of a library that it repairs by itself, unless they go on: a healthy start logs no error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Passes such an error when it has come again and again for longer than a repair takes."""
+        key = (record.name, str(record.msg))
+        if key not in _HEALING:
+            return True
+        first, last = self._seen.get(key, (record.created, record.created))
+        if not 0 <= record.created - last < _HEALS:  # the former one has healed, or the clock was set
+            first = record.created
+        self._seen[key] = first, record.created
+        return record.created - first >= _HEALS
 
 
 class StdoutHandler(logging.StreamHandler[TextIO]):

@@ -1,7 +1,7 @@
 """Commands as YAML or JSON documents: one or many, with ``${name}`` for what is known only when they are sent.
 
-A document is a command, a list of commands, or a mapping with ``commands``, whose other members are those that each
-command has which does not give them itself. YAML is read as the settings file is: version 1.2, no key twice.
+A document is a command, a list of commands, or a mapping with ``commands``: its other members are defaults, for
+each command that does not give them itself. YAML is read as the settings file is: version 1.2, no key twice.
 """
 
 import difflib

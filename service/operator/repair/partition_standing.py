@@ -45,11 +45,13 @@ class Standing:
 
     def __str__(self) -> str:
         kafka, decided = self.kafka, self.decided
-        on = "" if isinstance(decided, Disagreement) else f"goes on at {decided.offset}"
+        on = "" if isinstance(decided, Disagreement) else f"continues at {decided.offset}"
         what = f"halts: {self.halts}" if self.halts else on
         recorded = "none" if self.recorded is None else self.recorded.offset
         committed = "none" if kafka.committed is None else kafka.committed
-        return f"holds {kafka.start} to {kafka.end}, group's offset {committed}, recorded {recorded}: {what}"
+        last = f"has the offsets {kafka.start} to {kafka.end - 1}" if kafka.end > kafka.start else "is empty"
+        ahead = f"{last} (next: {kafka.end}); the group's offset is {committed}, the changelog's is {recorded}"
+        return f"{ahead}: {what}"
 
 
 async def find(kafka: KafkaSettings, changelogs: dict[str, str], group: GroupState) -> dict[TopicPartition, Standing]:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -21,10 +22,12 @@ from tests.support.process_groups import group_members, wait_gone
 
 
 @contextmanager
-def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+def running(*options: str, errors: int | None = None) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
     """The command in a process of its own; it is killed at the end if a test has not stopped it."""
     command = [sys.executable, "-m", "sandbox", "up", "--port", "0", "--kafka-port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True, cwd=ROOT
+    ) as process:
         assert process.stdout is not None
         try:
             yield process, iter(process.stdout.readline, "")
@@ -46,7 +49,9 @@ def until_instructed(lines: Iterator[str]) -> str:
 def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
     with running("--data-dir", str(tmp_path)) as (process, lines):
         shown = until_instructed(lines)
-        assert "export CRML_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:" in shown
+        assert shown.startswith("starting Kafka and Clean Rooms ML\n")
+        assert shown.count(" env --kafka-port ") == 1
+        assert "export " not in shown, "env has all variables, so that both ways lead to the same service"
         assert "-m service topics" in shown
         assert "s3://clean-rooms-ml-demo/seed/seed.jsonl" in shown
         children = subprocess.run(["pgrep", "-P", str(process.pid)], check=True, capture_output=True, text=True)
@@ -61,7 +66,10 @@ def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
 
 def test_it_runs_the_service_too_and_ends_with_it(tmp_path: Path) -> None:
     page = free_port()
-    with running("--data-dir", str(tmp_path), "--service", "--page-port", str(page)) as (process, lines):
+    with running("--data-dir", str(tmp_path), "--service", "--page-port", str(page), errors=subprocess.STDOUT) as (
+        process,
+        lines,
+    ):
         shown = until_instructed(lines)
         assert f"http://127.0.0.1:{page}/\n" in shown
         with urllib.request.urlopen(f"http://127.0.0.1:{page}/readyz") as answer:
@@ -81,7 +89,24 @@ def test_it_runs_the_service_too_and_ends_with_it(tmp_path: Path) -> None:
         )
         os.kill(int(service.stdout), signal.SIGKILL)
         assert process.wait(60) == 1, "the service has ended, and so does all"
+        said = "".join(lines)
+        assert said.startswith("The service ended with exit code "), "the reason comes first, and to stop takes time"
+        assert said.index("start again: make up") < said.index("stopping\n")
+        assert said.count("The service ended") == 1
     wait_gone(groups)
+
+
+def test_a_taken_port_of_the_page_is_said_before_the_service_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with running("--data-dir", str(tmp_path), "--service", "--page-port", port, errors=subprocess.STDOUT) as (
+            process,
+            lines,
+        ):
+            said = "".join(lines)
+            assert process.wait(60) == 1
+    assert said.endswith(f"Port {port} is taken; choose another one with --page-port, or stop what listens there\n")
+    assert "starting the service" not in said
 
 
 def test_the_variables_are_those_of_the_service(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,7 +122,7 @@ async def test_a_broker_that_is_frozen_or_gone_may_be_frozen_again(broker: Broke
 
 async def test_a_taken_port_is_named(broker: Broker, tmp_path: Path) -> None:
     port = int(broker.bootstrap.rpartition(":")[2])
-    with pytest.raises(BrokerError, match=rf"port {port} is taken"):
+    with pytest.raises(BrokerError, match=rf"Port {port} is taken; choose another one with --port"):
         await Broker(port, tmp_path).start()
 
 

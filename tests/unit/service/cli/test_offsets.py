@@ -87,7 +87,10 @@ def test_show(kafka: Kafka, type_: CommandLine) -> None:
     kafka.put(POSITION_KEY, encode(position_at(offsets(), 13)))
     ended = type_("offsets", "show")
     assert ended.code == 0
-    assert ended.lines[0] == f"{COMMANDS} partition 0 holds 5 to 20, group's offset 12, recorded 13: goes on at 13"
+    assert ended.lines[0] == (
+        f"{COMMANDS} partition 0 has the offsets 5 to 19 (next: 20); the group's offset is 12, the changelog's is 13:"
+        " continues at 13"
+    )
     kafka.put(b"bad", b"?")
     ended = type_("offsets", "show")
     assert (ended.code, "halts: " in ended.out) == (3, True)
@@ -150,7 +153,7 @@ def test_reset_sets_what_is_certain(kafka: Kafka, type_: CommandLine) -> None:
     kafka.put(POSITION_KEY, encode(Position(13, "former", f"id-{COMMANDS}", 0, f"id-{JOBS}")))
     ended = type_("offsets", "reset")
     assert (ended.code, kafka.written) == (0, [])
-    assert ended.lines[-2:] == ["  goes on at 13", "Nothing was written; --apply sets it."]
+    assert ended.lines[-2:] == ["  continues at 13", "Nothing was written; --apply sets it."]
     assert type_("offsets", "reset", "--apply").code == 0
     assert kafka.written == [(PLACE, JOBS, {POSITION_KEY: position_at(offsets(), 13)}, 13)]
 

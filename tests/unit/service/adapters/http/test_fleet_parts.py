@@ -91,5 +91,7 @@ def test_a_timeline() -> None:
 
 
 def test_a_long_name_can_be_broken_between_its_words() -> None:
-    assert fleet_parts.words("StartAudienceExportJob") == "Start<wbr>Audience<wbr>Export<wbr>Job"
-    assert joined(fleet_parts.words("<A")) == "&lt;A"
+    assert fleet_parts.words("StartAudienceExportJob") == (
+        '<span class="operation">Start<wbr>Audience<wbr>Export<wbr>Job</span>'
+    )
+    assert joined(fleet_parts.words("<A")) == '<span class="operation">&lt;A</span>'

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import importlib.util
 import json
 import logging
 import os
@@ -15,7 +16,16 @@ import pytest
 import structlog
 
 from service.adapters.telemetry import configure_logging
-from service.adapters.telemetry.logs import PARTITION, REDACTED, LineLimit, RateLimitFilter, locate, redact
+from service.adapters.telemetry.logs import (
+    _HEALING,
+    PARTITION,
+    REDACTED,
+    HealingFilter,
+    LineLimit,
+    RateLimitFilter,
+    locate,
+    redact,
+)
 
 ROOT = Path(__file__).parents[5]
 
@@ -168,6 +178,39 @@ def test_a_library_with_endless_different_words_fills_no_memory() -> None:
         record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, f"no node {number}", (), None)
         assert limit.filter(record)
     assert len(limit._last_logged) <= 1000
+
+
+def group_error(after: float, name: str = "aiokafka.consumer.group_coordinator") -> logging.LogRecord:
+    """As aiokafka reports it; a new Kafka answers so until it has made its topic of offsets."""
+    record = logging.LogRecord(
+        name, logging.ERROR, "", 0, "Group Coordinator Request failed: %s", ("[Error 15]",), None
+    )
+    record.created = 1_000.0 + after
+    return record
+
+
+def test_an_error_that_heals_by_itself_is_logged_only_if_it_goes_on() -> None:
+    healing = HealingFilter()
+    assert not any(healing.filter(group_error(each)) for each in (0, 0.1, 2.0, 15.0, 29.0))
+    assert healing.filter(group_error(31.0)), "it does not heal"
+    assert not healing.filter(group_error(500.0)), "another one: the former has healed"
+    assert healing.filter(group_error(500.1, "aiokafka.producer"))
+    other = logging.LogRecord("aiokafka.consumer.group_coordinator", logging.ERROR, "", 0, "Heartbeat failed", (), None)
+    assert healing.filter(other)
+
+
+def test_a_first_start_logs_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    logging.getLogger("aiokafka.consumer.group_coordinator").error("Group Coordinator Request failed: %s", "[Error 15]")
+    assert logged(capsys) == []
+
+
+def test_aiokafka_still_has_the_message_that_is_withheld() -> None:
+    for name, text in _HEALING:
+        source = importlib.util.find_spec(name)
+        assert source is not None
+        assert source.origin is not None
+        assert f'"{text}"' in Path(source.origin).read_text(encoding="utf-8")
 
 
 def test_an_unknown_level_is_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,9 +78,15 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
 
 def test_a_standing_says_where_its_shard_goes_on() -> None:
     assert str(Standing(offsets(), position_at(offsets(), 13), 3)) == (
-        "holds 5 to 20, group's offset 12, recorded 13: goes on at 13"
+        "has the offsets 5 to 19 (next: 20); the group's offset is 12, the changelog's is 13: continues at 13"
     )
-    assert str(Standing(offsets(None), None, 0)).endswith("group's offset none, recorded none: goes on at 5")
+    assert str(Standing(offsets(None), None, 0)).endswith(
+        "the group's offset is none, the changelog's is none: continues at 5"
+    )
+
+
+def test_an_empty_partition_is_called_empty() -> None:
+    assert str(Standing(replace(offsets(None), start=7, end=7), None, 0)).startswith("is empty (next: 7); ")
 
 
 def test_a_standing_says_why_its_shard_halts() -> None:
