@@ -705,7 +705,8 @@ PROMISES = (
         "What needs a person is seen",
         "Each alert is raised by its cause, in a real service that a real Prometheus scrapes, and by nothing that is "
         "usual; its runbook says first how urgent it is. A counter that an alert uses begins at 0. A line of the log "
-        "names the partition that it is about, and a flood of bad records is not one of lines.",
+        "names the partition that it is about, and a flood of bad records is not one of lines. The page says first that Kafka "
+        "has not answered for 15 s; a first start logs no error for what aiokafka repairs by itself.",
         (
             "tests/alerts/test_causes.py::test_the_cause_raises_the_alert",
             "tests/alerts/test_rules.py::test_unit_tests",
@@ -716,6 +717,9 @@ PROMISES = (
             "count refusals of the caller when they come",
             "begin calls in the context of the shard that plans them",
             "a line for each dead letter",
+            "let a silent Kafka pass for calm",
+            "take Kafka's refusal for silence",
+            "withhold an error that does not heal",
         ),
     ),
     Promise(
@@ -816,6 +820,8 @@ PROMISES = (
             "let the machine configure the sandbox's own clients",
             "read the sandbox's model of the API from the machine",
             "read ids of one's own data as numbers",
+            "take an empty id for a person",
+            "blame a valid time for another row's",
             "let paths of Clean Rooms ML that are written otherwise be S3's",
             "take true for the position of a page",
             "read what is packed as text",

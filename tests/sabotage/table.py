@@ -3136,6 +3136,48 @@ SABOTAGES = (
         "tests/unit/sandbox/datasets/test_own.py::test_ids_that_differ_stay_different[007]",
     ),
     Sabotage(
+        "take an empty id for a person",
+        "sandbox.datasets.own",
+        'column.refuse(pc.equal(pc.utf8_trim_whitespace(texts), ""), "an id")',
+        "pass",
+        "All rows without a user become one person, who is in the model and in its audiences.",
+        "tests/unit/sandbox/datasets/test_own.py::test_an_empty_id_is_no_id",
+    ),
+    Sabotage(
+        "blame a valid time for another row's",
+        "sandbox.datasets.own",
+        "raise column.error(bad - 1, _EXPECTED)",
+        "raise column.error(0, _EXPECTED)",
+        "The message names a value that is right, and the wrong one is searched for by hand.",
+        "tests/unit/sandbox/datasets/test_own.py::test_the_value_that_is_wrong_is_the_one_that_is_named"
+        "[8-31/12/2026-2026-04-14]",
+    ),
+    Sabotage(
+        "let a silent Kafka pass for calm",
+        "service.runtime.fleet_view",
+        "if group.unanswered >= KAFKA_SILENT else None",
+        "if group.unanswered < 0 else None",
+        "Kafka is away, and the page says that nothing needs attention.",
+        "tests/unit/service/runtime/test_fleet_view.py::test_a_kafka_without_answers_needs_a_person[15.0-True]",
+    ),
+    Sabotage(
+        "take Kafka's refusal for silence",
+        "service.runtime.group_snapshot",
+        "self._known, self._asking_since = replace(self._known, error=str(error)), None",
+        "self._known = replace(self._known, error=str(error))",
+        "Without the right to describe its group, a healthy service says for ever that Kafka does not answer.",
+        "tests/unit/service/runtime/test_group_snapshot.py::test_a_refusal_is_an_answer[error0]",
+    ),
+    Sabotage(
+        "withhold an error that does not heal",
+        "service.adapters.telemetry.logs",
+        "return record.created - first >= _HEALS",
+        "return False",
+        "A group without a coordinator for hours leaves no line in the log.",
+        "tests/unit/service/adapters/telemetry/test_logs.py"
+        "::test_an_error_that_heals_by_itself_is_logged_only_if_it_goes_on",
+    ),
+    Sabotage(
         "a client keeps a producer that has given up a record",
         "schemas.client.kafka",
         "                await self._discard(producer)\n",

@@ -131,6 +131,15 @@ def test_what_can_t_be_used_is_refused_with_what_was_expected(
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("column", ["user_id", "item_id"])
+@pytest.mark.parametrize("empty", [None, "", " \t"])
+def test_an_empty_id_is_no_id(tmp_path: Path, column: str, empty: str | None) -> None:
+    columns = {"user_id": ["a", "b"], "item_id": ["1", "2"], "timestamp": [1, 2], column: ["x", empty]}
+    pyarrow.parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(LoadError, match=f"row 2 of a.parquet has .* in column {column}; expected an id"):
+        interactions(tmp_path / "a.parquet", "user_id", "item_id", "timestamp")
+
+
 GOOD = "2026-04-14T17:19:00"
 
 
