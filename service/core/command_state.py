@@ -4,7 +4,7 @@ What may be shown is listed here, member by member; a member that a later releas
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -178,7 +178,7 @@ def shown_error(fault: Fault, params: dict[str, Any]) -> ShownError:
     return ShownError(fault.code, _without(fault.message, params)[:LONGEST_TEXT], fault.http_status)
 
 
-def logged_message(fault: Fault, params: dict[str, Any]) -> str:
+def logged_message(fault: Fault, params: Mapping[str, Any]) -> str:
     """What a log line may say of an error: in one line, bounded, and nothing that quotes the request.
 
     What AWS says of a failed job names resources and reasons. It is made by the job, which quotes no request.
@@ -191,7 +191,7 @@ def logged_message(fault: Fault, params: dict[str, Any]) -> str:
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in message)
 
 
-def _without(message: str, params: dict[str, Any]) -> str:
+def _without(message: str, params: Mapping[str, Any]) -> str:
     """A message without texts of the request."""
     for text in sorted(set(_texts(params)), key=len, reverse=True):
         if len(text) >= _SHORTEST_SECRET:
@@ -201,7 +201,7 @@ def _without(message: str, params: dict[str, Any]) -> str:
 
 def _texts(value: Any) -> Iterator[str]:
     """Every text in a request but names of resources: an operator needs these."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for name, member in value.items():
             if name != "name":
                 yield from _texts(member)
@@ -223,7 +223,7 @@ def remedies(job: Job, adoptable: Sequence[str] = ()) -> tuple[str, ...]:
         return ()
     call = f"python -m service parked resolve {shlex.quote(job.command.id)} --source {shlex.quote(job.command.source)}"
     operation = known_row(job.command)
-    named = operation is not None and operation.resource.identity
+    named = operation is not None and operation.creates and operation.resource.identity  # others name it themselves
     adopted = [f"--adopt {shlex.quote(each)}" for each in adoptable or ("ARN",)] if named else ["--adopt -"]
     return tuple(f"{call} {decision}" for decision in (*adopted, "--retry", "--fail"))
 

@@ -33,7 +33,7 @@ from service.adapters.telemetry.labels import (
 )
 from service.adapters.telemetry.logs import PARTITION, LineLimit
 from service.core.command_state import ENDED, CommandState, logged_message, next_step, state_of
-from service.core.job import GIVEN_BACK, performs
+from service.core.job import GIVEN_BACK, performs, request_of
 from service.runtime.ports import SpanReport
 from service.runtime.problems import PROBLEMS, Problem
 
@@ -327,7 +327,7 @@ def _fault(before: Job | None, after: Job) -> dict[str, Any]:
     fault = after.fault
     if after.phase not in (Phase.FAILED, Phase.PARKED):
         return {"fault": fault.code}
-    params = after.command.params or (before.command.params if before else {})
+    params = request_of(after.command) or (request_of(before.command) if before else {})
     return {"fault": fault.code, "http_status": fault.http_status, "message": logged_message(fault, params)}
 
 

@@ -38,11 +38,15 @@ async def inventory(settings: Settings, only: Collection[tuple[str, str]] | None
 
 
 async def adoption_problem(settings: Settings, job: Job, resource_id: str) -> str:
-    """Why a resource can't be what a command has made, as far as AWS knows; empty when it may be."""
-    resource = row(job.command).resource
+    """Why a resource can't be what a command has made, as far as AWS knows; empty when it may be.
+
+    What changes or deletes a resource has made none: that one carries the marker of another command, or is gone.
+    """
+    operation = row(job.command)
+    resource = operation.resource
     if job.command.target not in settings.targets:
         return f"target {job.command.target} is not in the settings: put it back, so that AWS can be asked there"
-    if not resource.get_operation:
+    if not operation.creates or not resource.get_operation:
         return ""
     async with _calling(settings) as caller:
         outcome = await caller.read(job.command.target, get_request(resource, resource_id), Lane.READ)

@@ -105,6 +105,8 @@ def test_the_command_lines_of_a_parked_command_are_safe_to_paste() -> None:
     assert [line.partition(" --adopt ")[2] for line in adopting] == ["arn:a", "'$(x)'"]
     export = job(OPERATIONS["StartAudienceExportJob"], Phase.PARKED)
     assert command_state.remedies(export)[0].endswith("--adopt -")
+    removal = job(OPERATIONS["DeleteAudienceModel"], Phase.PARKED)  # has made nothing that could carry its marker
+    assert [line.rsplit(" --", 1)[1] for line in command_state.remedies(removal, [ARN])] == ["adopt -", "retry", "fail"]
     assert command_state.remedies(job(MODEL)) == ()
 
 

@@ -14,7 +14,7 @@ import structlog
 
 from schemas.records import Command, Fault, Job, Phase
 from service.adapters.telemetry import PrometheusTelemetry, configure_logging
-from service.core.job import replace
+from service.core.job import CHAINED, replace
 from service.runtime import ports
 from service.runtime.problems import PROBLEMS, Problem
 
@@ -219,6 +219,19 @@ def test_why_aws_could_not_do_a_job_is_logged(capsys: pytest.CaptureFixture[str]
     PrometheusTelemetry(["default"]).transition(before, replace(before, phase=Phase.FAILED, fault=fault))
     [line] = logged(capsys)
     assert (line["fault"], line["message"]) == ("CREATE_FAILED", told)
+
+
+def test_a_command_that_a_predecessor_has_failed_is_logged_with_its_id(capsys: pytest.CaptureFixture[str]) -> None:
+    """What its record holds while it waits is no text of the request; the request within it is."""
+    configure_logging()
+    params = {"request": {**PARAMS, "audienceModelArn": "see canary-sql"}, "open": ["model-1"], "made": {}}
+    waiting = Command("c-1", "/s", CHAINED, "default", params, "", asked="StartAudienceGenerationJob")
+    ended = replace(waiting, operation=waiting.asked, asked="", params={})
+    fault = Fault("PredecessorFailed", "command 'model-1', which this one names, was failed: canary-sql")
+    before = job(Phase.QUEUED, command=waiting)
+    PrometheusTelemetry(["default"]).transition(before, replace(before, command=ended, phase=Phase.FAILED, fault=fault))
+    [line] = logged(capsys)
+    assert line["message"] == "command 'model-1', which this one names, was failed: [withheld]"
 
 
 def test_a_job_that_a_person_must_look_at_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:

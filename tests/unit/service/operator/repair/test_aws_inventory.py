@@ -136,6 +136,15 @@ async def test_what_only_lists_show_cannot_be_asked_for(loaded: Settings, server
     assert server.requests == []
 
 
+@pytest.mark.parametrize("name", ["DeleteAudienceModel", "UpdateConfiguredAudienceModel"])
+async def test_what_was_changed_or_deleted_carries_the_marker_of_another_command(
+    loaded: Settings, server: Server, name: str
+) -> None:
+    operation = OPERATIONS[name]
+    assert await adoption_problem(loaded, builders.job(operation, Phase.PARKED), builders.arn(operation)) == ""
+    assert server.requests == []
+
+
 async def test_a_command_of_a_removed_target_is_not_asked_about() -> None:
     """The command line says what to do, instead of breaking."""
     loaded = settings.load(None, {"CRML_KAFKA__BOOTSTRAP_SERVERS": "a:9092", "AWS_REGION": "eu-west-1"})
