@@ -17,6 +17,7 @@ from schemas.references import WAITS
 from service.core import chains, timing
 from service.core.faults import INVALID
 from service.core.job import GIVEN_BACK, Job, Phase, ended, known_row, marker, request_of
+from service.core.resolution import GIVEN_UP
 from service.core.transitions import OUT_OF_BUDGET
 
 LONGEST_TEXT: Final = 500
@@ -172,7 +173,7 @@ def error_of(job: Job) -> ShownError | None:
 
 def shown_error(fault: Fault, params: dict[str, Any]) -> ShownError:
     """What may be shown of an error: nothing that quotes the request."""
-    if (fault.code == INVALID and fault.http_status) or (fault.status_details and not params):
+    if _quotes(fault) or (fault.status_details and not params):
         reason = (fault.status_details or {}).get("statusCode", "")
         return ShownError(fault.code, f"{reason} {_IN_THE_REPLY}".strip(), fault.http_status)
     return ShownError(fault.code, _without(fault.message, params)[:LONGEST_TEXT], fault.http_status)
@@ -183,12 +184,18 @@ def logged_message(fault: Fault, params: Mapping[str, Any]) -> str:
 
     What AWS says of a failed job names resources and reasons. It is made by the job, which quotes no request.
     """
-    if fault.code == INVALID and fault.http_status:
+    if _quotes(fault):
         return _IN_THE_REPLY
     message = _without(fault.message, params)[:LONGEST_TEXT]
     if message.isprintable():
         return message
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in message)
+
+
+def _quotes(fault: Fault) -> bool:
+    """Whether AWS's words about an invalid request are in the message, also of a command that was then given up."""
+    given_up = fault.code == GIVEN_UP and f": {INVALID}: " in fault.message
+    return given_up or (fault.code == INVALID and fault.http_status > 0)
 
 
 def _without(message: str, params: Mapping[str, Any]) -> str:

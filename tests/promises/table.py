@@ -353,6 +353,7 @@ PROMISES = (
             "carry a cancellation out whatever its times say",
             "delete without the right to delete",
             "adopt an ARN of another account",
+            "adopt a deletion only with a marker that it never left",
             "let a commit open the window of a call that it has cancelled",
         ),
     ),
@@ -699,6 +700,7 @@ PROMISES = (
             "log the addresses of tracebacks as they are",
             "log AWS's message of a failed job as it is",
             "log what AWS says of an invalid request",
+            "repeat what AWS said of a request when its command is given up",
         ),
     ),
     Promise(

@@ -2822,9 +2822,27 @@ SABOTAGES = (
         "::test_a_failed_job_is_a_warning_with_its_message_and_without_its_payload",
     ),
     Sabotage(
+        "repeat what AWS said of a request when its command is given up",
+        "service.core.command_state",
+        '    given_up = fault.code == GIVEN_UP and f": {INVALID}: " in fault.message\n',
+        "    given_up = False\n",
+        "A part of a policy or query is in the log and on the page when a parked command is given up.",
+        "tests/unit/service/core/test_command_state.py"
+        "::test_what_aws_said_of_an_invalid_request_stays_unsaid_when_it_is_given_up",
+    ),
+    Sabotage(
+        "adopt a deletion only with a marker that it never left",
+        "service.operator.repair.aws_inventory",
+        "    if not operation.creates or not resource.get_operation:\n",
+        "    if not resource.get_operation:\n",
+        "The decision that `parked list` prints is refused, and a person learns to add --unchecked.",
+        "tests/unit/service/operator/repair/test_aws_inventory.py"
+        "::test_what_was_changed_or_deleted_carries_the_marker_of_another_command[DeleteAudienceModel]",
+    ),
+    Sabotage(
         "log what AWS says of an invalid request",
         "service.core.command_state",
-        "    if fault.code == INVALID and fault.http_status:\n        return _IN_THE_REPLY\n",
+        "    if _quotes(fault):\n        return _IN_THE_REPLY\n",
         "",
         "A part of a query is in the log, which comparing with the request does not find.",
         "tests/unit/service/adapters/telemetry/test_metrics.py"
@@ -3046,8 +3064,8 @@ SABOTAGES = (
     Sabotage(
         "show AWS's words about an invalid request",
         "service.core.command_state",
-        "(fault.code == INVALID and fault.http_status)",
-        "(fault.code == '' and fault.http_status)",
+        "    if _quotes(fault) or (fault.status_details and not params):\n",
+        "    if fault.status_details and not params:\n",
         "A part of a request stands on the page, quoted by AWS.",
         "tests/unit/service/core/test_command_state.py::test_a_message_that_quotes_the_request_is_not_shown",
     ),

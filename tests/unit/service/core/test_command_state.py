@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from schemas.operations import OPERATIONS
+from schemas.operations import OPERATIONS, Resolution
 from schemas.records import TERMINAL, Fault, Phase
 from service.core import chains, command_state
 from service.core.command_state import CommandState, NextStep, moment
 from service.core.job import GIVEN_BACK, replace
+from service.core.observations import Resolved
+from service.core.resolution import resolve
 from service.core.transitions import OUT_OF_BUDGET
 from tests.support.builders import ARN, NOW, command, every_job, job
 
@@ -130,6 +132,19 @@ def test_a_message_that_quotes_the_request_is_not_shown() -> None:
     failed = Fault("CREATE_FAILED", SECRET, status_details={"statusCode": "SQL_ERROR", "message": SECRET})
     assert command_state.shown_error(failed, {}).message.startswith("SQL_ERROR (")
     assert SECRET not in str(command_state.shown_error(failed, params))
+
+
+def test_what_aws_said_of_an_invalid_request_stays_unsaid_when_it_is_given_up() -> None:
+    """AWS may quote a part of a text, which no comparison with the request finds."""
+    refused = Fault("ValidationException", f"value '{SECRET[:20]}...' is not valid", http_status=400)
+    parked = job(OPERATIONS["PutConfiguredAudienceModelPolicy"], Phase.PARKED, fault=refused)
+    given_up = resolve(parked, Resolved(Resolution.FAIL), NOW).job
+    assert given_up is not None
+    assert given_up.fault is not None
+    assert SECRET[:20] in given_up.fault.message  # its publisher's reply has it
+    for params in ({}, parked.command.params):
+        assert SECRET[:20] not in command_state.logged_message(given_up.fault, params)
+        assert SECRET[:20] not in str(command_state.shown_error(given_up.fault, params))
 
 
 def test_a_long_message_is_cut() -> None:
