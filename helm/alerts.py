@@ -169,7 +169,7 @@ and on (namespace, job)
         "CleanRoomsMLCommandWaiting",
         """
 max by (namespace, job, reason) (
-  crml_waiting_oldest_seconds{reason!~"Predecessor|ConcurrencyLimit|ServiceQuotaExceededException|TargetUnavailable|CredentialsUnavailable|Unknown.*|TargetChanged|ServiceError"}
+  crml_waiting_oldest_seconds{reason!~"Predecessor|CommandUnderWay|CommandParked|ConcurrencyLimit|ServiceQuotaExceededException|TargetUnavailable|CredentialsUnavailable|Unknown.*|TargetChanged|ServiceError"}
 ) > @waitingSeconds@
 """,
         "warning",

@@ -722,6 +722,7 @@ PROMISES = (
             "let a silent Kafka pass for calm",
             "take Kafka's refusal for silence",
             "withhold an error that does not heal",
+            "raise an alert for a cancellation that waits for its command",
         ),
     ),
     Promise(

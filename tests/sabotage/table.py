@@ -2858,6 +2858,14 @@ SABOTAGES = (
         "::test_calls_have_the_context_of_their_own_shard_whoever_plans_them",
     ),
     Sabotage(
+        "raise an alert for a cancellation that waits for its command",
+        "service.adapters.telemetry.labels",
+        "        UNDER_WAY,\n        PARKED,\n",
+        "",
+        "Its reason is counted as `other`, and an hour later a person reads of a command that does what was asked.",
+        "tests/unit/service/adapters/telemetry/test_labels.py::test_every_reason_of_a_waiting_reply_is_known",
+    ),
+    Sabotage(
         "a line for each dead letter",
         "service.adapters.telemetry.logs",
         "        return 0 if seen < self._lines else None\n",

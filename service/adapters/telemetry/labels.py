@@ -7,6 +7,7 @@ from schemas.events import ReplyKind
 from schemas.operations import OPERATIONS, RESOURCES, SERVICE_COMMANDS, Change
 from schemas.records import Phase
 from schemas.references import WAITS
+from service.core.cancellation import PARKED, UNDER_WAY
 from service.core.faults import CREDENTIALS_UNAVAILABLE, TARGET_UNAVAILABLE
 from service.core.holding import REASONS as HELD_REASONS
 from service.core.observations import Observation
@@ -75,6 +76,8 @@ WAITING_REASONS: Final = frozenset(
         TARGET_UNAVAILABLE,
         CREDENTIALS_UNAVAILABLE,
         WAITS,
+        UNDER_WAY,
+        PARKED,
         "ConcurrencyLimit",
         "ServiceQuotaExceededException",
         *HELD_REASONS,

@@ -15,6 +15,7 @@ from service.adapters.telemetry.labels import (
     PHASES,
     RESOURCE_KINDS,
     STATUSES,
+    WAITING_REASONS,
     known_or_other,
 )
 
@@ -40,3 +41,12 @@ def test_every_reason_of_a_dead_letter_in_the_tests_is_known() -> None:
     codes = set(re.findall(r'"((?:Not|In|Un|Miss|Too|Dup|Batch|Reply|Validation)[A-Z]?[a-z]+[A-Z][A-Za-z]*)"', cases))
     assert {"NotCloudEvent", "InvalidHeader"} <= codes
     assert codes <= DEAD_LETTER_REASONS
+
+
+def test_every_reason_of_a_waiting_reply_is_known() -> None:
+    """`other` has an alert, which would be raised while a cancellation waits for the end of a job that takes hours."""
+    page = (ROOT / "docs" / "howto" / "publish-and-subscribe.md").read_text(encoding="utf-8")
+    [row] = [line for line in page.splitlines() if line.startswith("| `waiting` | `reason`:")]
+    stated = set(re.findall(r"`([A-Z][A-Za-z]+)`", row)) - {"Overdue", "ResolveCommand"}
+    assert {"CommandUnderWay", "CommandParked"} <= stated
+    assert stated <= WAITING_REASONS
