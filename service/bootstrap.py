@@ -268,9 +268,9 @@ def _traces(settings: Settings, release: str, clock: SystemClock) -> "Traces | N
     """What makes spans; without traces, not even its packages are loaded."""
     if not require_traces(settings):
         return None
-    from service.adapters.telemetry.traces import Traces
-
     try:
+        from service.adapters.telemetry.traces import Traces
+
         return Traces(
             secrets.token_hex(4),
             replica=topology.replica_name(settings),
@@ -279,7 +279,7 @@ def _traces(settings: Settings, release: str, clock: SystemClock) -> "Traces | N
             regions={name: target.region for name, target in settings.targets.items()},
             clock=clock,
         )
-    except ValueError as error:  # the SDK reads a number or a choice only then
+    except ValueError as error:  # the SDK reads a number or a choice only then, some when it is imported
         raise SettingsError(f"a variable of OpenTelemetry can't be used: {error}") from error
 
 

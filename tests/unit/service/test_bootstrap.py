@@ -226,3 +226,11 @@ async def test_a_value_that_opentelemetry_refuses_is_a_setting_that_is_wrong(mon
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")  # fewer than are sent at once
     with pytest.raises(SettingsError, match="OpenTelemetry can't be used: max_export_batch_size"):
         bootstrap.build(settings(CRML_TRACING__ENABLED="true"))
+
+
+def test_so_is_one_that_opentelemetry_refuses_while_it_is_imported() -> None:
+    variables = {"CRML_TRACING__ENABLED": "true", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many"}
+    ended = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_TRACES % variables], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert "SettingsError: a variable of OpenTelemetry can't be used: OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" in ended.stderr
