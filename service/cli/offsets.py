@@ -132,10 +132,12 @@ async def _set(settings: Settings, wanted: _Wanted, *, apply: bool) -> int:
         if offset is None:
             console.print_error(f"--to {wanted.to}: not an offset from {found.kafka.start} to {found.kafka.end}")
             return EXIT_USAGE
-        if why := await _former_runs(kafka, found):
+        former, why = await _former(kafka, found)
+        if why:
             console.print_error(why)
             return EXIT_REFUSED
-        for line in _meaning(offset, found):
+        chosen[tp] = _as_consumed(found, former.offsets.get(tp))
+        for line in _meaning(offset, chosen[tp]):
             console.print_line(line)
         offsets[tp] = offset
     return await _write(kafka, changelogs, chosen, offsets, again=wanted.again, apply=apply)
@@ -162,12 +164,14 @@ async def _reset(settings: Settings, *, apply: bool) -> int:
     offsets: dict[TopicPartition, int] = {}
     for tp, found in halted.items():
         console.print_line(f"{tp.topic} partition {tp.partition} {found}")
-        offset = None if found.unreadable else safe_offset(found.kafka, found.recorded, found.replayed)
-        why = await _former_runs(kafka, found)
+        former, why = await _former(kafka, found)
+        ahead = former.offsets.get(tp)
+        offset = None if found.unreadable else safe_offset(found.kafka, found.recorded, found.replayed, ahead)
         if offset is None or why:
             console.print_line(f"  left as it is: {why or _undecided(tp, found)}", "red")
             continue
-        for line in _meaning(offset, found):
+        halted[tp] = _as_consumed(found, ahead)
+        for line in _meaning(offset, halted[tp]):
             console.print_line(f"  {line}")
         console.print_line(f"  continues at {offset}")
         offsets[tp] = offset
@@ -215,18 +219,29 @@ async def _write(
     return 0
 
 
-async def _former_runs(kafka: KafkaSettings, found: Standing) -> str:
-    """Why the group that the changelog belongs to must be stopped first; empty if it need not be."""
-    former = found.recorded.group if found.recorded else ""
+async def _former(kafka: KafkaSettings, found: Standing) -> tuple[GroupState, str]:
+    """The group that the changelog belongs to, if it is another one, and why it must be stopped first, if it must be.
+
+    Its offset counts where it is ahead, as a release leaves it that records no positions.
+    """
+    former, unknown = found.recorded.group if found.recorded else "", GroupState("", 0, {})
     if former in ("", kafka.group_id):
-        return ""
+        return unknown, ""
     try:
-        return _running(former, await group_state(replace(kafka, group_id=former)))
+        group = await group_state(replace(kafka, group_id=former))
     except LogError as error:
         if not any(isinstance(each, GroupAuthorizationFailedError) for each in causes(error)):
             raise
         right = f"grant it Describe on group {former}"
-        return f"group {former} must be stopped, and this user can't see whether it is: {right}"
+        return unknown, f"group {former} must be stopped, and this user can't see whether it is: {right}"
+    return group, _running(former, group)
+
+
+def _as_consumed(found: Standing, former: int | None) -> Standing:
+    """The same, with what the former group has consumed."""
+    if former is None:
+        return found
+    return replace(found, kafka=replace(found.kafka, committed=max(former, found.kafka.committed or 0)))
 
 
 def _running(name: str, group: GroupState) -> str:

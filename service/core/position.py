@@ -103,11 +103,19 @@ def reads_again(found: PartitionOffsets, recorded: Position | None, replayed: in
     return offset < min(consumed, found.end)
 
 
-def safe_offset(found: PartitionOffsets, recorded: Position | None, replayed: int) -> int | None:
+def safe_offset(
+    found: PartitionOffsets, recorded: Position | None, replayed: int, former: int | None = None
+) -> int | None:
     """Where a partition that halts can go on without a decision: nothing is read again, nothing that is there skipped.
 
     None when it does not halt, and when only a person can decide: the changelog has lost something, what was consumed
     is unknown, or the end of the topic was lost.
+
+    Args:
+        found: What Kafka says.
+        recorded: What the changelog says.
+        replayed: Records that were read from the changelog.
+        former: The offset of the group that the changelog belongs to, if it is another one; None when it has none.
     """
     if recorded is None or isinstance(resume(found, recorded, replayed), Resume):
         return None
@@ -116,7 +124,7 @@ def safe_offset(found: PartitionOffsets, recorded: Position | None, replayed: in
         return None
     if _recreated(found, recorded):
         return found.start if found.start == found.end else None
-    committed = found.committed if recorded.group in ("", found.group) else None
+    committed = found.committed if recorded.group in ("", found.group) else former
     offset = max(recorded.offset, committed or 0, found.start)
     return offset if offset <= found.end else None
 

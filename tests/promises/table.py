@@ -174,6 +174,7 @@ PROMISES = (
             "check topics only when a partition is opened",
             "take a topic that was created again for the old one",
             "set a partition back without a second confirmation",
+            "read again what a renamed group has consumed",
             "reset a topic that was created again and filled",
             "take over another group's changelog",
             "serve on brokers that are too old",

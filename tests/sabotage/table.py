@@ -2858,6 +2858,14 @@ SABOTAGES = (
         "::test_calls_have_the_context_of_their_own_shard_whoever_plans_them",
     ),
     Sabotage(
+        "read again what a renamed group has consumed",
+        "service.core.position",
+        'committed = found.committed if recorded.group in ("", found.group) else former',
+        'committed = found.committed if recorded.group in ("", found.group) else None',
+        "`offsets reset` performs again what an older release had consumed, and the changelog has forgotten.",
+        "tests/unit/service/cli/test_offsets.py::test_reset_reads_nothing_again_that_the_former_group_had_consumed",
+    ),
+    Sabotage(
         "raise an alert for a cancellation that waits for its command",
         "service.adapters.telemetry.labels",
         "        UNDER_WAY,\n        PARKED,\n",

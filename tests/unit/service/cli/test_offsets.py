@@ -158,6 +158,18 @@ def test_reset_sets_what_is_certain(kafka: Kafka, type_: CommandLine) -> None:
     assert kafka.written == [(PLACE, JOBS, {POSITION_KEY: position_at(offsets(), 13)}, 13)]
 
 
+def test_reset_reads_nothing_again_that_the_former_group_had_consumed(kafka: Kafka, type_: CommandLine) -> None:
+    """A release that records no positions has consumed more, before the group was renamed."""
+    kafka.put(POSITION_KEY, encode(Position(11, "former", f"id-{COMMANDS}", 0, f"id-{JOBS}")))
+    kafka.groups["former"] = GroupState("Empty", 0, {PLACE: 14})
+    kafka.group = GroupState("Empty", 0, {})
+    assert set_(type_, "13", "--apply").code == 3
+    ended = type_("offsets", "reset", "--apply")
+    assert ended.code == 0
+    assert not [line for line in ended.lines if "skipped" in line or "again" in line]
+    assert [to for *_, to in kafka.written] == [14]
+
+
 def test_reset_says_what_was_deleted_unread(kafka: Kafka, type_: CommandLine) -> None:
     kafka.group = GroupState("Empty", 0, {PLACE: 2})
     kafka.put(POSITION_KEY, encode(position_at(offsets(), 3)))
