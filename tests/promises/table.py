@@ -708,8 +708,8 @@ PROMISES = (
         "What needs a person is seen",
         "Each alert is raised by its cause, in a real service that a real Prometheus scrapes, and by nothing that is "
         "usual; its runbook says first how urgent it is. A counter that an alert uses begins at 0. A line of the log "
-        "names the partition that it is about, and a flood of bad records is not one of lines. The page says first that "
-        "Kafka has not answered for 15 s; a first start logs no error for what aiokafka repairs by itself.",
+        "names the partition that it is about, and a flood of bad records is not one of lines. The page says first "
+        "that Kafka has not answered for 15 s; a first start logs no error for what aiokafka repairs by itself.",
         (
             "tests/alerts/test_causes.py::test_the_cause_raises_the_alert",
             "tests/alerts/test_rules.py::test_unit_tests",
