@@ -22,10 +22,9 @@ TITLES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 PARTITION_RULE: Final = (
-    "All commands with one record key must reach one partition: duplicates are recognised, commands cancelled and "
-    "order kept within a partition. Of a command that is repeated in another one, only a creation is recognised, and "
-    "refused. So every client must hash keys as Java's does (murmur2). Java and aiokafka do; "
-    "librdkafka, and so kcat and confluent-kafka, needs `partitioner=murmur2_random`; kafkajs "
+    "The service recognises duplicates, cancels and keeps order within a partition only. So commands with the same "
+    "record key must reach the same partition: every client must hash keys as Java's does (murmur2). Java and aiokafka "
+    "do; librdkafka (kcat, confluent-kafka) needs `partitioner=murmur2_random`, kafkajs "
     "`Partitioners.JavaCompatiblePartitioner`."
 )
 """To be said wherever a command is published."""

@@ -91,7 +91,7 @@ async def test_a_person_lists_and_resolves_parked_commands(
     assert (await client.terminal("adopted")).data["result"]["audienceModelArn"] == arn
     assert "is now failed" in run(service, "parked", "resolve", "given-up", "--fail", "--wait")
     assert (await client.terminal("given-up")).data["error"]["code"] == "GivenUp"
-    assert "0 commands parked" in run(service, "parked", "list")
+    assert "no command is parked" in run(service, "parked", "list")
 
     assert "NotParked" in run(service, "parked", "resolve", "retried", "--retry", code=3)
     assert "no command nobody" in run(service, "parked", "resolve", "nobody", "--retry", code=1)
@@ -212,7 +212,7 @@ async def test_offsets_are_shown_recovered_and_set(running: ServiceProcess, clie
     await films.dataset_made(client)
     await running.terminate()
     shown = run(running, "offsets", "show")
-    served = re.search(r"commands partition (\d+) holds 0 to 1, group's offset 1, recorded 1: goes on at 1", shown)
+    served = re.search(r"commands partition (\d+) has the offsets 0 to 0 \(next: 1\); the group's offset is 1, ", shown)
     assert served, shown
     setting = ("offsets", "set", "--topic", f"{client.prefix}.commands", "--partition", served[1], "--to")
     assert "not an offset from 0 to 1" in run(running, *setting, "2", code=2)

@@ -130,7 +130,7 @@ _JSON: Final = [
 ]
 
 _MISSING = "MissingAttribute"
-_BAD_TYPE = rejected("UnknownOperation", ("type", "enum"), tells=("CreateAudienceModel",))
+_BAD_TYPE = rejected("UnknownOperation", ("type", "enum"), tells=("expected cleanroomsml.command.<operation>",))
 _TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
 _ENVELOPE: Final = [

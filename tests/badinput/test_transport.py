@@ -118,7 +118,7 @@ async def test_35_the_same_id_for_another_command_is_a_misuse(stage: Stage) -> N
     await stage.sentinel()
     misuse = await stage.client.reply("misused", "rejected")
     assert misuse.data["error"]["code"] == "IdMisuse"
-    assert [each["path"] for each in misuse.data["error"]["violations"]] == ["id"]
+    assert [each["path"] for each in misuse.data["error"]["violations"]] == ["id", "data"]
     assert not stage.has_letter(sent), "it can be read, so nothing is lost by telling its sender only"
     assert stage.calls()[LIST] - before[LIST] == 1, "the sentinel's"
 
