@@ -98,7 +98,8 @@ def running_service(folder: Path, **settings: str) -> Iterator[RunningService]:
         up = [python, "-m", "sandbox", "up", "--kafka-port", kafka, "--port", port]
         sandbox = stack.enter_context(_process(up, {}, folder / "sandbox.log"))
         _wait("the sandbox", sandbox, folder / "sandbox.log", lambda log: _READY in log)
-        shown = subprocess.run([python, "-m", "sandbox", "env", *up[-4:]], capture_output=True, text=True, check=True)
+        asked = [python, "-m", "sandbox", "env", *up[-4:]]
+        shown = subprocess.run(asked, capture_output=True, text=True, check=True)  # noqa: S603
         found = _exported(shown.stdout)
         environment = found | {"CRML_HTTP__PORT": http, "CRML_HTTP__HOST": "127.0.0.1"} | settings
         with _process([python, "-m", "service", "topics"], environment, folder / "topics.log") as topics:

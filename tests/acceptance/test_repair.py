@@ -217,7 +217,7 @@ async def test_offsets_are_shown_recovered_and_set(running: ServiceProcess, clie
     setting = ("offsets", "set", "--topic", f"{client.prefix}.commands", "--partition", served[1], "--to")
     assert "not an offset from 0 to 1" in run(running, *setting, "2", code=2)
     await delete_group(client, group)
-    assert "group's offset none, recorded 1: goes on at 1" in run(running, "offsets", "show")
+    assert "the group's offset is none, the changelog's is 1: continues at 1" in run(running, "offsets", "show")
 
     await put(client, (POSITION_KEY, None), partition=int(served[1]))  # now it is the changelog of an older release
     assert "halts: the group has no offset, and the changelog is not empty" in run(running, "offsets", "show", code=3)

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.sabotage.table import SABOTAGES, Sabotage
 SEEDS = 2000
 NOT_APPLIED = 100
 BROKEN = 101
+HANGS = 100.0
 PROCESSES = (os.cpu_count() or 1) + 1
 """A test that waits takes no processor."""
 OPTIONS = (
@@ -77,6 +79,9 @@ def _fork(work: Work, sabotage: Sabotage, log: Path) -> tuple[int, int]:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
+        limit = threading.Timer(HANGS, os._exit, (0,))  # the test's own limit is a signal, which it may swallow
+        limit.daemon = True
+        limit.start()
         try:
             with log.open("w") as printed:
                 os.dup2(printed.fileno(), 1)
