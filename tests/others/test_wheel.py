@@ -18,9 +18,10 @@ EXPLAINED: Final = {
 }
 MODULES: Final = """
 import importlib, pkgutil, schemas, service
+extra = {"service.adapters.telemetry.traces"}  # of the extra "traces"
 for package in (schemas, service):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith("__main__") and module.name not in extra:
             importlib.import_module(module.name)
 """
 KIT: Final = """
