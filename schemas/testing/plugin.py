@@ -95,10 +95,11 @@ def running_service(folder: Path, **settings: str) -> Iterator[RunningService]:
     """
     python, kafka, port, http = sys.executable, *(str(_free_port()) for _ in range(3))
     with ExitStack() as stack:
-        up = [python, "-m", "sandbox", "up", "--kafka-port", kafka, "--port", port]
+        ports = ["--kafka-port", kafka, "--port", port]
+        up = [python, "-m", "sandbox", "up", *ports]
         sandbox = stack.enter_context(_process(up, {}, folder / "sandbox.log"))
         _wait("the sandbox", sandbox, folder / "sandbox.log", lambda log: _READY in log)
-        asked = [python, "-m", "sandbox", "env", *up[-4:]]
+        asked = [python, "-m", "sandbox", "env", *ports]
         shown = subprocess.run(asked, capture_output=True, text=True, check=True)  # noqa: S603
         found = _exported(shown.stdout)
         environment = found | {"CRML_HTTP__PORT": http, "CRML_HTTP__HOST": "127.0.0.1"} | settings
