@@ -1,7 +1,6 @@
 """``python -m service offsets``: where a partition is read on, why it halts, and what setting it would mean."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,16 +9,14 @@ from aiokafka.errors import GroupAuthorizationFailedError
 from schemas.operations import OPERATIONS
 from schemas.records import POSITION_KEY, Phase, Position, encode, key_of
 from service.adapters.kafka.client_options import KafkaSettings
-from service.adapters.kafka.topic_reader import TopicRecord
 from service.core.position import PartitionOffsets, position_at
 from service.operator.repair.changelog_writer import GroupState
 from service.runtime.ports import LogError, TopicPartition
 from tests.support import builders
 from tests.support.command_line import CommandLine
+from tests.support.one_partition import COMMANDS, JOBS, PLACE, OnePartition
 
 GROUP = "cleanroomsml-service"
-COMMANDS, JOBS = "cleanroomsml.commands", "cleanroomsml.jobs"
-PLACE, LOG = TopicPartition(COMMANDS, 0), TopicPartition(JOBS, 0)
 JOB = builders.job(OPERATIONS["CreateAudienceModel"], Phase.RUNNING)
 
 
@@ -27,39 +24,18 @@ def offsets(committed: int | None = 12) -> PartitionOffsets:
     return PartitionOffsets(GROUP, committed, 5, 20, 0, f"id-{COMMANDS}", f"id-{JOBS}")
 
 
-class Kafka:
+class Kafka(OnePartition):
     """One partition of commands with its changelog, and a group that is stopped."""
 
     def __init__(self) -> None:
-        self.records: list[TopicRecord] = []
+        super().__init__()
         self.group = GroupState("Empty", 0, {PLACE: 12})
         self.groups: dict[str, GroupState] = {}
         self.written: list[tuple[TopicPartition, str, Mapping[bytes, Any], int | None]] = []
         self.missing_log = False
 
-    def put(self, key: bytes, value: bytes | None) -> None:
-        self.records.append(TopicRecord(LOG, len(self.records), 0.0, key, value, ()))
-
     async def group_state(self, settings: KafkaSettings) -> GroupState:
         return self.groups.get(settings.group_id, self.group)
-
-    @asynccontextmanager
-    async def reader(self, _settings: KafkaSettings, _role: str) -> AsyncIterator[Any]:
-        yield self
-
-    async def ranges(self, topics: Collection[str]) -> dict[TopicPartition, tuple[int, int]]:
-        known = {PLACE: (5, 20), LOG: (0, len(self.records))}
-        return {place: known[place] for place in known if place.topic in topics}
-
-    async def read(self, ranges: Mapping[TopicPartition, Any]) -> AsyncIterator[TopicRecord]:
-        for each in self.records if LOG in ranges else ():
-            yield each
-
-    async def topic_id(self, topic: str) -> str:
-        return f"id-{topic}"
-
-    async def close(self) -> None:
-        return
 
     async def write(
         self,

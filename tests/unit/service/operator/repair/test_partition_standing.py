@@ -1,26 +1,21 @@
 """How a partition stands, judged from Kafka alone: where its shard goes on, or why it halts."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from schemas.operations import OPERATIONS
 from schemas.records import POSITION_KEY, Phase, Position, encode, key_of
 from service.adapters.kafka.client_options import KafkaSettings
-from service.adapters.kafka.topic_reader import TopicRecord
 from service.core.position import PartitionOffsets, position_at
 from service.operator.repair import partition_standing as module
 from service.operator.repair.changelog_writer import GroupState
 from service.operator.repair.partition_standing import Standing, find, halted
-from service.runtime.ports import TopicPartition
 from tests.support import builders
+from tests.support.one_partition import COMMANDS, JOBS, PLACE, OnePartition
 
 GROUP = "cleanroomsml-service"
-COMMANDS, JOBS = "cleanroomsml.commands", "cleanroomsml.jobs"
-PLACE, LOG = TopicPartition(COMMANDS, 0), TopicPartition(JOBS, 0)
 JOB = builders.job(OPERATIONS["CreateAudienceModel"], Phase.RUNNING)
 KAFKA = KafkaSettings("b", GROUP)
 
@@ -29,42 +24,20 @@ def offsets(committed: int | None = 12, start: int = 5, end: int = 20) -> Partit
     return PartitionOffsets(GROUP, committed, start, end, 0, f"id-{COMMANDS}", f"id-{JOBS}")
 
 
-class Kafka:
+class Kafka(OnePartition):
     """One partition of commands with its changelog; ``between`` happens before each look but the first."""
 
     def __init__(self) -> None:
-        self.records: list[TopicRecord] = []
+        super().__init__()
         self.group = GroupState("Stable", 1, {PLACE: 12})
-        self.span = (5, 20)
         self.between: Callable[[], None] = lambda: None
         self.looks = 0
-
-    def put(self, key: bytes, value: bytes | None) -> None:
-        self.records.append(TopicRecord(LOG, len(self.records), 0.0, key, value, ()))
 
     async def group_state(self, _settings: KafkaSettings) -> GroupState:
         self.looks += 1
         if self.looks > 1:
             self.between()
         return self.group
-
-    @asynccontextmanager
-    async def reader(self, _settings: KafkaSettings, _role: str) -> AsyncIterator[Any]:
-        yield self
-
-    async def ranges(self, topics: Collection[str]) -> dict[TopicPartition, tuple[int, int]]:
-        known = {PLACE: self.span, LOG: (0, len(self.records))}
-        return {place: known[place] for place in known if place.topic in topics}
-
-    async def read(self, ranges: Mapping[TopicPartition, Any]) -> AsyncIterator[TopicRecord]:
-        for each in self.records if LOG in ranges else ():
-            yield each
-
-    async def topic_id(self, topic: str) -> str:
-        return f"id-{topic}"
-
-    async def close(self) -> None:
-        return
 
 
 @pytest.fixture
