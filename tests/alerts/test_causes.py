@@ -70,6 +70,13 @@ class Stage:
     async def until(self, holds: Callable[[], object], seconds: float) -> None:
         await until(holds, seconds, lambda: f"firing: {self.firing()}\n{self.service.tail()}")
 
+    async def ask_for_datasets(self, number: int, *, key: str = "", pause: float = 0.0) -> None:
+        """Sends as many commands, d0 and on; each has a key of its own if none is given."""
+        for each in range(number):
+            data = self.films.dataset(f"d{each}")
+            await self.client.send("CreateTrainingDataset", data, command_id=f"d{each}", key=key or f"k{each}")
+            await asyncio.sleep(pause)
+
     async def dataset(self) -> str:
         return await self.films.dataset_made(self.client)
 
@@ -122,9 +129,7 @@ async def budget_exhausted(stage: Stage) -> None:
     """More is asked for than the budget grants."""
     stage.give(TARGETS__DEFAULT__RATE__WRITES_PER_SECOND="0.05")
     await stage.start()
-    for number in range(5):
-        data = stage.films.dataset(f"d{number}")
-        await stage.client.send("CreateTrainingDataset", data, command_id=f"d{number}", key=f"k{number}")
+    await stage.ask_for_datasets(5)
 
 
 async def waiting_queue_old(stage: Stage) -> None:
@@ -258,19 +263,15 @@ async def commands_lag(stage: Stage) -> None:
     """More commands than the budget lets through: the partition pauses until some have been called."""
     stage.give(TARGETS__DEFAULT__RATE__WRITES_PER_SECOND="0.05", RUNTIME__OPEN_JOBS_LIMIT="10")
     await stage.start()
-    for number in range(60):
-        data = stage.films.dataset(f"d{number}")
-        await stage.client.send("CreateTrainingDataset", data, command_id=f"d{number}", key="k")
-        await asyncio.sleep(0.1)  # or one fetch brings them all, and all are accepted
+    # With a pause: otherwise one fetch brings them all, and all are accepted.
+    await stage.ask_for_datasets(60, key="k", pause=0.1)
 
 
 async def command_waiting(stage: Stage) -> None:
     """The budget lets no second call through for long."""
     stage.give(TARGETS__DEFAULT__RATE__WRITES_PER_SECOND="0.01")
     await stage.start()
-    for number in range(3):
-        data = stage.films.dataset(f"d{number}")
-        await stage.client.send("CreateTrainingDataset", data, command_id=f"d{number}", key=f"k{number}")
+    await stage.ask_for_datasets(3)
     assert (await stage.client.reply("d2", "waiting")).data["reason"] == "RateBudget"
 
 
