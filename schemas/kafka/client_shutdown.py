@@ -2,10 +2,10 @@
 
 aiokafka's ``stop()`` waits without limit for a broker that is silent, may leave its own tasks waiting for ever (the
 accumulator's flush of a producer whose sender died), leaves every task that still awaits the client hanging, and may
-end with the ``CancelledError`` of a fetch that it has cancelled itself, as if the caller had been interrupted. So: no
-task must await the client any more; stop it with a timeout; then cut its connections. Cutting needs names that are
-private to aiokafka 0.14; they are read with defaults, so a renamed one costs cleanliness at an unclean end and nothing
-else.
+end with the ``CancelledError`` of a fetch that it has cancelled itself, as if the caller had been interrupted, and may
+suppress that of a caller who was, while it awaits such a task. So: no task must await the client any more; stop it with
+a timeout; then cut its connections. Cutting needs names that are private to aiokafka 0.14; they are read with defaults,
+so a renamed one costs cleanliness at an unclean end and nothing else.
 """
 
 import asyncio
@@ -39,6 +39,8 @@ async def shut_down(client: Any, seconds: float, *, dirty: bool = False) -> None
         _log.info("Kafka client did not stop cleanly", extra={"client": type(client).__name__, "error": repr(error)})
     finally:
         await _cut(client)
+    if task and task.cancelling() > asked:  # aiokafka has kept the interruption for itself
+        raise asyncio.CancelledError
 
 
 async def _cut(client: Any) -> None:

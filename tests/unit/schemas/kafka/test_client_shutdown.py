@@ -1,6 +1,7 @@
 """A client is stopped within a bound, and leaves neither a task nor a connection nor an unread exception."""
 
 import asyncio
+import contextlib
 import gc
 from types import SimpleNamespace
 from typing import Any
@@ -170,4 +171,35 @@ async def test_an_interruption_during_the_stop_is_handed_on() -> None:
     stopping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await stopping
+    assert client.connection.events == ["abort", "close"]
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("broken")])
+async def test_an_interruption_that_the_client_suppresses_is_handed_on(error: Exception | None) -> None:
+    """As aiokafka does, which takes every CancelledError for that of a task that it has cancelled and awaits."""
+
+    class Suppressing(Client):
+        async def stop(self) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3.0)
+            if self.error:
+                raise self.error
+
+    client = await running(Suppressing(error=error))
+    stopping = asyncio.create_task(shut_down(client, 5.0))
+    await asyncio.sleep(1.0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert client.connection.events == ["abort", "close"]
+
+
+async def test_a_timeout_that_the_client_suppresses_is_no_interruption() -> None:
+    class Suppressing(Client):
+        async def stop(self) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(100_000.0)
+
+    client = await running(Suppressing())
+    await shut_down(client, 5.0)
     assert client.connection.events == ["abort", "close"]
