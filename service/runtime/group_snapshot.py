@@ -13,6 +13,9 @@ from service.runtime.ports import Clock, LogError, TopicPartition, Unfit
 KEPT: Final = 10.0
 """Seconds for which an answer counts as the present one."""
 
+_PAUSE: Final = 300.0
+"""Seconds without a question after which a former silence says nothing of the time since."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replica:
@@ -39,7 +42,8 @@ class GroupSnapshot:
         ends: Where each consumed partition ends.
         error: Why it is not known, or not known any more.
         asked_at: Epoch seconds of the answer; 0 when there was none yet.
-        unanswered: Seconds since the first question that Kafka has not answered; 0 when it has answered the last one.
+        unanswered: Seconds since the first question that Kafka has not answered; 0 when it has answered the last one,
+            and when none was asked for minutes.
     """
 
     state: str = ""
@@ -74,7 +78,7 @@ class GroupWatch:
         """What is known now; asks in the background when that is old."""
         now = self._clock.monotonic()
         if self._task is None and now >= self._expires:
-            if self._asking_since is None:
+            if self._asking_since is None or now >= self._expires + _PAUSE:
                 self._asking_since = now
             self._task = asyncio.create_task(self._renew(), name="group-snapshot")
         return self._now_known()

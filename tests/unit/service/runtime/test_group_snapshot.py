@@ -82,6 +82,21 @@ async def test_silence_is_counted_from_the_first_question_without_an_answer() ->
     await watch.close()
 
 
+async def test_a_silence_does_not_go_on_while_nobody_asks() -> None:
+    """A page that is opened hours after a short silence must not say that Kafka is silent for hours."""
+    kafka, clock = Kafka(), ManualClock()
+    kafka.answer = LogError("no answer")
+    watch = GroupWatch(kafka, clock)
+    await watch.settled()
+    clock.advance(60)
+    assert (await watch.settled()).unanswered == 60  # as often as metrics are read
+    kafka.answer = GroupSnapshot("Stable")
+    clock.advance(3600)
+    assert watch.snapshot().unanswered == 0
+    assert (await watch.settled()).unanswered == 0
+    await watch.close()
+
+
 @pytest.mark.parametrize("error", [Unfit("no right"), RuntimeError("a defect")])
 async def test_a_refusal_is_an_answer(error: Exception) -> None:
     kafka, clock = Kafka(), ManualClock()
