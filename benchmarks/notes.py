@@ -42,7 +42,7 @@ freeze again after a number of records, and not only after a restore and at a re
 The peer reads the same records, decodes them and keeps nothing: the least that a restore can take with this
 client and decoder.
 
-**Missed**: what has ended takes 1.7 times the peer, of which deciding how long each is remembered needs the
+**Missed**: what has ended takes 2.1 to 2.4 times the peer, of which deciding how long each is remembered needs the
 decoded record; each running job is decoded, takes a step of the state machine, a slot and a watch. What would
 reach it: the phase and the time of the end beside the record (a header), so that what has ended is not decoded;
 and restoring running jobs of the same phase in one step. The former is a change of the changelog's format, which
