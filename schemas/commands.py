@@ -128,15 +128,16 @@ def read(
 def misuse(before: records.Command, command: records.Command) -> tuple[str, list[dict[str, str]]]:
     """What is said of a command whose id an earlier one has, and the violations: what differs, and no value of it."""
     pairs = {"type": (before.asked or before.operation, command.operation), "target": (before.target, command.target)}
-    differing = [path for path, (first, now) in pairs.items() if first and first != now] or ["data"]
+    how = "differs from the earlier command's"
+    differing = {path: how for path, (first, now) in pairs.items() if first and first != now}
+    found = " and ".join(differing) or "data, or whether it names its target"
     message = (
-        f"this id and source belong to an earlier command with other content ({' and '.join(differing)}); a new "
-        "command needs a new id, a repeated one the same content"
+        f"this id and source belong to an earlier command with other content ({found}); a new command needs a new id, "
+        "a repeated one the same content"
     )
+    differing = differing or {"data": f"{how}, or only one of the two names the target, which it would get anyway"}
     violations = [{"path": "id", "rule": "unique", "message": "already used with other content within the retention"}]
-    return message, violations + [
-        {"path": path, "rule": "unique", "message": "differs from the earlier command's"} for path in differing
-    ]
+    return message, violations + [{"path": path, "rule": "unique", "message": text} for path, text in differing.items()]
 
 
 def trace_of(envelope: Envelope | cloudevents.Undecodable) -> TraceContext:

@@ -97,10 +97,23 @@ async def test_another_content_under_a_known_id_is_a_misuse(ended: bool) -> None
     assert (one.kind, one.code) == ("rejected", "IdMisuse")
     assert one.id != two.id
     assert [each["path"] for each in one.data["error"]["violations"]] == ["id", "data"]
-    assert "with other content (data);" in one.data["error"]["message"]
+    assert "with other content (data, or whether it names its target);" in one.data["error"]["message"]
     assert b.job() == before
     assert b.out(CHANGELOG) == []
     assert b.out(DEAD_LETTERS) == []
+
+
+async def test_a_repeat_that_names_the_default_target_is_not_told_that_its_data_differs() -> None:
+    b = Bench()
+    b.receive(CREATE, request(CREATE))
+    before = b.job()
+    assert before
+    b.next()
+    b.receive(CREATE, request(CREATE), target=before.command.target)
+    (reply,) = b.told()
+    _, differing = reply.data["error"]["violations"]
+    assert reply.code == "IdMisuse"
+    assert "or only one of the two names the target" in differing["message"]
 
 
 async def test_a_misuse_is_answered_to_whom_it_names_itself() -> None:
