@@ -99,9 +99,10 @@ def running_service(folder: Path, **settings: str) -> Iterator[RunningService]:
         up = [python, "-m", "sandbox", "up", *ports]
         sandbox = stack.enter_context(_process(up, {}, folder / "sandbox.log"))
         _wait("the sandbox", sandbox, folder / "sandbox.log", lambda log: _READY in log)
-        asked = [python, "-m", "sandbox", "env", *ports]
-        shown = subprocess.run(asked, capture_output=True, text=True, check=True)  # noqa: S603
-        found = _exported(shown.stdout)
+        with _process([python, "-m", "sandbox", "env", *ports], {}, folder / "env.log") as asked:
+            if asked.wait(_START_SECONDS):
+                raise StartError(f"the sandbox's variables: {(folder / 'env.log').read_text('utf-8')}")
+        found = _exported((folder / "env.log").read_text("utf-8"))
         environment = found | {"CRML_HTTP__PORT": http, "CRML_HTTP__HOST": "127.0.0.1"} | settings
         with _process([python, "-m", "service", "topics"], environment, folder / "topics.log") as topics:
             if topics.wait(_START_SECONDS):
