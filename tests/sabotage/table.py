@@ -3376,6 +3376,22 @@ SABOTAGES = (
         "tests/unit/service/adapters/telemetry/test_traces.py::test_a_collector_that_is_slow_or_away_stops_nothing",
     ),
     Sabotage(
+        "let aiokafka keep an interruption for itself",
+        "schemas.kafka.client_shutdown",
+        "    if task and task.cancelling() > asked:  # aiokafka has",
+        "    if False:  # aiokafka has",
+        "A stop that was ordered while a Kafka client ends is not carried out.",
+        "tests/unit/schemas/kafka/test_client_shutdown.py::test_an_interruption_that_the_client_suppresses_is_handed_on",
+    ),
+    Sabotage(
+        "count a former silence on while no question is asked",
+        "service.runtime.group_snapshot",
+        "if self._asking_since is None or now >= self._expires + _PAUSE:",
+        "if self._asking_since is None:",
+        "A page that is opened hours after a short outage says that Kafka has been silent for hours.",
+        "tests/unit/service/runtime/test_group_snapshot.py::test_a_silence_does_not_go_on_while_nobody_asks",
+    ),
+    Sabotage(
         "let the end of a Kafka client interrupt its caller",
         "schemas.kafka.client_shutdown",
         "    except (Exception, asyncio.CancelledError) as error:",
